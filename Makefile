@@ -1,0 +1,69 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+## help: show this list
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## install: make .venv with the locked packages
+install: $(VENV)/.base
+
+## serve: migrate and seed on first use, then start everything
+serve: $(VENV)/.base
+	@exec $(BIN)/graph serve
+
+## test: run every test on real engines
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
+
+## check: format, lint, types, import rules
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+## format: rewrite the code in the house format
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+## schema: print schema.graphql from the code
+schema: $(VENV)/.base
+	$(BIN)/graph schema > schema.graphql
+
+## bench: time this project against its peers, as ratios in one run
+bench: $(VENV)/.bench
+	$(BIN)/python -m bench
+
+## lock: resolve the version pins again
+lock: $(VENV)/.dev
+	$(BIN)/uv pip compile $(LOCK) --group build -o requirements/base.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) -c requirements/base.txt --group dev -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt --group dev --group bench -o requirements/bench.txt pyproject.toml
+
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+# Each stamp is newer than the lock file it was installed from. Packages are installed by hash;
+# the project itself is linked in with the locked build backend, so nothing unpinned is fetched.
+$(VENV)/.base: requirements/base.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) (once; a minute on a slow line) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.base
+	@echo "Installing the tools for tests and checks ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	@echo "Installing the peers ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+.PHONY: help install serve test check format schema bench lock

@@ -1,0 +1,1 @@
+"""A GraphQL API server whose resolvers live in Redis."""

@@ -1,0 +1,1 @@
+"""Products and categories: SQL is the truth, reads come through the cache."""

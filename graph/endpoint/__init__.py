@@ -1,0 +1,1 @@
+"""Reusable GraphQL serving: everything between the socket and the schema."""

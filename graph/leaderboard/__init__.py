@@ -1,0 +1,1 @@
+"""Boards, seasons and scores: SQL is the truth, Redis the index."""

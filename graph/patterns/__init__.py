@@ -1,0 +1,1 @@
+"""Reusable Redis patterns: no GraphQL, no SQL, no shop, no game."""

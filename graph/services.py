@@ -1,0 +1,44 @@
+"""The composition root: builds every service from the settings, and takes all of it down again.
+
+`open_services` is used by the web server, the worker, the command line and the tests alike. What it enters, it leaves
+in reverse order, with no task, connection or process left running. It raises `EmbeddedError` or
+`graph.patterns.wire.Unavailable` where Redis cannot be had.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graph.embedded import embedded_valkey
+from graph.patterns.client import Client, open_client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from graph.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a resolver, a job or a command works with."""
+
+    client: Client
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncGenerator[Services]:
+    """Open everything that `settings` ask for, for the length of the block."""
+    async with AsyncExitStack() as stack:
+        url = await redis_url(settings, stack)
+        client = await stack.enter_async_context(open_client(url))
+        yield Services(client=client)
+
+
+async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:
+    """The Redis in use: the configured one, or the embedded Valkey, started or joined until `stack` closes."""
+    if settings.redis.url is not None:
+        return settings.redis.url
+    embedded = embedded_valkey(settings.server.data_dir, max_memory=settings.redis.max_memory)
+    return (await stack.enter_async_context(embedded)).url

@@ -1,0 +1,178 @@
+"""Every setting, its default and its meaning: the one place that knows the names of environment variables.
+
+A setting is a field of a group. Its variable is the group's prefix and the field's name in capitals: `port` of
+`ServerSettings` (prefix ``GRAPH_``) is ``GRAPH_PORT``, `url` of `RedisSettings` (``GRAPH_REDIS_``) is
+``GRAPH_REDIS_URL``. ``Settings()`` holds the defaults and looks at nothing; `Settings.from_environment` reads
+``os.environ`` and raises `SettingsError` naming the variable where a value makes no sense. The README's table is
+printed from here by ``make settings``.
+
+Units: seconds, bytes. Settings are frozen.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.fields import FieldInfo
+    from pydantic_settings import PydanticBaseSettingsSource
+
+PREFIX = "GRAPH_"
+
+
+class SettingsError(ValueError):
+    """A variable whose value makes no sense; the text names it and says why."""
+
+
+class Group(BaseSettings):
+    """Settings of one concern. Built plainly it holds its defaults; `from_environment` reads the variables."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings' own
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let a plain construction read no environment."""
+        return (init_settings,)
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """The environment variable of `field`."""
+        return f"{cls.model_config.get('env_prefix', PREFIX)}{field}".upper()
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the variables of this group."""
+        try:
+            return cls(**EnvSettingsSource(cls)())
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SettingsError(
+                f"{cls.variable(str(first['loc'][0]))}={first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+            ) from error
+
+
+class ServerSettings(Group):
+    """The server itself."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    workers: int = Field(default=1, ge=1, description="Server processes")
+    data_dir: Path = Field(
+        default=Path(".graph"), description="Directory of the SQLite file and of the embedded Valkey"
+    )
+    debug: bool = Field(default=False, description="Tell clients how an answer was made (`extensions.cache`, timings)")
+    log: Literal["auto", "text", "json"] = Field(
+        default="auto", description="Log format: `text`, `json`, or `auto` (text on a terminal, else JSON lines)"
+    )
+    grace: float = Field(default=10.0, ge=0, description="Seconds that requests under way get to finish on shutdown")
+    trusted_proxies: str = Field(
+        default="127.0.0.1", description="Comma-separated proxy addresses whose `X-Forwarded-*` headers are believed"
+    )
+
+
+class RedisSettings(Group):
+    """Redis or Valkey."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}REDIS_")
+
+    url: str | None = Field(
+        default=None,
+        description="`redis://`, `rediss://` or `unix://` URL; unset: the embedded Valkey in the data directory",
+    )
+    prefix: str = Field(default="graph", pattern=r"^[A-Za-z0-9_.-]+$", description="First part of every Redis key")
+    max_memory: int = Field(
+        default=512 << 20, ge=16 << 20, description="Bytes the embedded Valkey may hold before it evicts cached values"
+    )
+
+
+class DatabaseSettings(Group):
+    """SQL."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}DATABASE_")
+
+    url: str | None = Field(
+        default=None,
+        description="`sqlite+aiosqlite://` or `postgresql+asyncpg://` URL; unset: SQLite in the data directory",
+    )
+
+
+class RateLimitSettings(Group):
+    """The sliding-window limit of every caller."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}RATE_LIMIT_")
+
+    authenticated: int = Field(default=100, ge=1, description="Requests that a signed-in user may make in a window")
+    anonymous: int = Field(
+        default=20, ge=1, description="Requests that an address may make in a window without signing in"
+    )
+    window: float = Field(default=60.0, gt=0, description="Length of the window in seconds")
+
+
+class Settings(BaseModel):
+    """All groups."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server: ServerSettings = ServerSettings()
+    redis: RedisSettings = RedisSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    rate_limit: RateLimitSettings = RateLimitSettings()
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read every variable; raises `SettingsError`."""
+        return cls.model_validate({name: group.from_environment() for name, group in cls.groups()})
+
+    @classmethod
+    def groups(cls) -> Iterator[tuple[str, type[Group]]]:
+        """Each group's field name and class, in the order of the README's table."""
+        for name, field in cls.model_fields.items():
+            group: Any = field.annotation
+            yield name, group
+
+    @classmethod
+    def fields(cls) -> Iterator[tuple[str, type[Group], str, FieldInfo]]:
+        """Each variable with its group, its field's name and its field."""
+        for _, group in cls.groups():
+            for name, field in group.model_fields.items():
+                yield group.variable(name), group, name, field
+
+    @property
+    def database_url(self) -> str:
+        """The SQL database in use."""
+        return self.database.url or f"sqlite+aiosqlite:///{self.server.data_dir.resolve() / 'graph.db'}"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make `from_environment` give these settings again; defaults are left out."""
+        found: dict[str, str] = {}
+        for name, group in self.groups():
+            values: Group = getattr(self, name)
+            for field in values.model_fields_set:
+                value = getattr(values, field)
+                if value is not None:
+                    found[group.variable(field)] = str(value)
+        return found
+
+
+def unknown_variables() -> list[tuple[str, str | None]]:
+    """Variables that start like a setting and are none, each with the setting it was perhaps meant to be."""
+    known = [variable for variable, *_ in Settings.fields()]
+    strangers = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    return [(name, next(iter(difflib.get_close_matches(name, known, n=1)), None)) for name in strangers]

@@ -61,7 +61,7 @@ def _heaviest_window(passed: list[tuple[float, int]], window: float) -> int:
 
 
 @pytest.mark.parametrize(
-    "limit", [Limit("exact", 100, 0.02), Limit("sliced", 1000, 0.05)], ids=lambda limit: limit.name
+    "limit", [Limit("exact", 100, 0.02), Limit("sliced", 300, 0.02)], ids=lambda limit: limit.name
 )
 async def test_no_window_ever_holds_more_than_the_limit(
     valkey: ValkeyServer, scaled: Callable[[int, int], int], limit: Limit

@@ -1,16 +1,20 @@
-"""Fixtures of the whole suite: a real Valkey per test process, emptied for each test, and a client of it."""
+"""Fixtures of the whole suite: real engines, each empty for each test."""
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from graph.database import Database, migrate
 from graph.patterns.client import Client, open_client
+from tests.support.postgres import Postgres, run_apart
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,4 +41,40 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[Client]:
     """A client of an empty server."""
     async with open_client(valkey.url) as opened:
         await opened.execute("FLUSHALL", retry=False)
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server for all tests of this process."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    run_apart(lambda: migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a migrated, empty database, on each engine in turn."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        shutil.copyfile(template, tmp_path / "graph.db")
+        yield f"sqlite+aiosqlite:///{tmp_path / 'graph.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = await server.create()
+    yield server.url(name)
+    await server.drop(name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """That database, opened."""
+    async with Database(database_url) as opened:
         yield opened

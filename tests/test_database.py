@@ -1,0 +1,232 @@
+"""The database: transactions, waiting writers, migrations, and what happens when it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+import graph
+from graph import database as module
+from graph.database import Database, UtcDateTime, async_url, head_revision, migrate
+from graph.errors import Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from tests.support.postgres import Postgres
+
+INSERT = text("INSERT INTO category (slug, name) VALUES (:slug, :slug)")
+COUNT = text("SELECT count(*) FROM category")
+
+
+async def test_a_transaction_commits_or_leaves_nothing(database: Database) -> None:
+    """A block that ends well is kept whole; one that raises leaves no trace; a session never writes."""
+    async with database.transaction() as session:
+        await session.execute(INSERT, {"slug": "kept"})
+
+    async def fail() -> None:
+        async with database.transaction() as session:
+            await session.execute(INSERT, {"slug": "lost"})
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    async with database.session() as session:
+        await session.execute(INSERT, {"slug": "read only"})
+    async with database.session() as session:
+        assert (await session.scalars(text("SELECT slug FROM category"))).all() == ["kept"]
+
+
+async def test_a_session_reads_one_instant(database: Database) -> None:
+    """On SQLite two reads of one session agree although another writer commits between them."""
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL reads each statement's instant; no service needs more of it")
+    async with database.session() as reading:
+        assert await reading.scalar(COUNT) == 0
+        async with database.transaction() as writing:
+            await writing.execute(INSERT, {"slug": "new"})
+        assert await reading.scalar(COUNT) == 0
+
+
+async def test_writers_that_read_first_wait_for_one_another(database: Database, database_url: str) -> None:
+    """Twenty read-then-write transactions at once, over two pools, all succeed and none overwrites another's step."""
+    async with database.transaction() as session:
+        await session.execute(INSERT, {"slug": "counter"})
+        await session.execute(text("UPDATE category SET name = '0'"))
+
+    async def step(own: Database) -> None:
+        async with own.transaction() as session:
+            lock = "" if database.dialect == "sqlite" else " FOR UPDATE"
+            value = await session.scalar(text(f"SELECT name FROM category{lock}"))
+            await session.execute(text("UPDATE category SET name = :name"), {"name": str(int(value or 0) + 1)})
+
+    async with Database(database_url) as other:
+        await asyncio.gather(*(step(own) for own in (database, other) * 10))
+    async with database.session() as session:
+        assert await session.scalar(text("SELECT name FROM category")) == "20"
+
+
+async def test_foreign_keys_hold(database: Database) -> None:
+    """Deleting a category takes its products out of it, so the engine enforces the key."""
+    product = text(
+        "INSERT INTO product (sku, name, name_key, description, category_id, price, currency, stock, active, search, "
+        "created_at, updated_at) VALUES ('a', 'a', 'a', '', (SELECT id FROM category), 1, 'USD', 1, true, 'a', "
+        "CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+    )
+    async with database.transaction() as session:
+        await session.execute(INSERT, {"slug": "c"})
+        await session.execute(product)
+        await session.execute(text("DELETE FROM category"))
+    async with database.session() as session:
+        assert (await session.execute(text("SELECT category_id FROM product"))).scalar_one() is None
+
+
+def test_sqlite_is_durable_and_shared(sqlite_template: Path) -> None:
+    """A connection is in WAL mode, flushes each commit, enforces keys and waits for locks."""
+
+    async def read() -> list[Any]:
+        async with Database(f"sqlite:///{sqlite_template}") as database, database.session() as session:
+            names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            return [await session.scalar(text(f"PRAGMA {name}")) for name in names]
+
+    assert asyncio.run(read()) == ["wal", 2, 1, int(module.BUSY_TIMEOUT * 1000)]
+
+
+async def test_a_lock_held_too_long_is_unavailable(sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that cannot get SQLite's lock in time reports UNAVAILABLE, not an internal error."""
+    monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.05)
+    holder = sqlite3.connect(sqlite_template, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        async with Database(f"sqlite:///{sqlite_template}") as database:
+            with pytest.raises(Unavailable):
+                async with database.transaction():
+                    pass
+            async with database.session() as session:
+                assert await session.scalar(COUNT) == 0
+    finally:
+        holder.close()
+
+
+@pytest.mark.parametrize("url", ["postgresql://graph@127.0.0.1:1/graph", "sqlite:////proc/none/graph.db"])
+async def test_a_database_that_is_away_is_unavailable(url: str) -> None:
+    """Reading, writing and migrating all report UNAVAILABLE while nothing answers."""
+    async with Database(url) as database:
+        with pytest.raises(Unavailable):
+            async with database.session():
+                pass
+        with pytest.raises(Unavailable):
+            async with database.transaction():
+                pass
+    with pytest.raises(Unavailable):
+        await migrate(url)
+
+
+async def test_postgresql_lost_and_back(postgres: Postgres) -> None:
+    """Sessions whose connections the server closed fail no later query: the pool notices and connects again."""
+    name = await postgres.create()
+    async with Database(postgres.url(name)) as database:
+        async with database.session() as session:
+            await session.scalar(COUNT)
+        await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        async with database.session() as session:
+            assert await session.scalar(COUNT) == 0
+    await postgres.drop(name)
+
+
+def test_urls() -> None:
+    """A URL may leave out the driver; another engine or a database in memory is refused with the reason."""
+    assert async_url("postgres://u@h/d").drivername == "postgresql+asyncpg"
+    assert async_url("sqlite:///x.db").drivername == "sqlite+aiosqlite"
+    with pytest.raises(ValueError, match="only sqlite and postgresql"):
+        async_url("mysql://u@h/d")
+    with pytest.raises(ValueError, match="needs a file"):
+        async_url("sqlite://")
+
+
+def test_moments_are_utc() -> None:
+    """A moment in another zone is stored as UTC; one without a zone is refused."""
+    kind, dialect = UtcDateTime(), Database("sqlite:///x.db").engine.dialect
+    local = datetime(2026, 1, 31, 14, tzinfo=timezone(timedelta(hours=2)))
+    assert kind.process_bind_param(local, dialect) == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    with pytest.raises(ValueError, match="time zone"):
+        kind.process_bind_param(datetime(2026, 1, 31), dialect)  # noqa: DTZ001 - the mistake under test
+
+
+# --- migrations ---
+
+
+async def test_the_tables_are_those_of_the_models(database: Database) -> None:
+    """Migrating an empty database makes exactly the tables, columns and indexes that the models declare."""
+    for path in sorted(Path(graph.__file__).parent.glob("*/models.py")):
+        import_module(f"graph.{path.parent.name}.models")
+    known = set(SQLModel.metadata.tables)
+
+    def mine(thing: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:  # noqa: FBT001 - Alembic's
+        if kind == "index" and name == "product_search":  # an expression index, which reflection cannot compare
+            return False
+        return kind != "table" or (name in known and not getattr(thing, "info", {}).get("elsewhere"))
+
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"include_object": mine, "compare_type": False})
+        return compare_metadata(context, SQLModel.metadata)
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    assert await database.revision() == head_revision()
+
+
+def _migrate_in_child(url: str, start: Any, results: Any) -> None:
+    start.wait()
+    try:
+        asyncio.run(migrate(url))
+        results.put("")
+    except BaseException as error:  # noqa: BLE001 - the parent asserts on it
+        results.put(repr(error))
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+async def test_processes_may_migrate_at_once(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Four processes that migrate one empty database at the same moment all succeed, and it is done once."""
+    if engine == "sqlite":
+        url = f"sqlite:///{tmp_path / 'deep' / 'new.db'}"
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        url = server.url(await server.create(empty=True))
+    spawn = multiprocessing.get_context("spawn")
+    start, results = spawn.Event(), spawn.Queue()
+    children = [spawn.Process(target=_migrate_in_child, args=(url, start, results)) for _ in range(4)]
+    for child in children:
+        child.start()
+    start.set()
+    outcomes = [await asyncio.to_thread(results.get, timeout=60) for _ in children]
+    for child in children:
+        child.join()
+    results.close()
+    assert outcomes == [""] * 4
+    async with Database(url) as database:
+        assert await database.revision() == head_revision()
+
+
+async def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
+    """A migration that fails half-way leaves the database as it was, without a single new table."""
+    url = f"sqlite:///{tmp_path / 'graph.db'}"
+    with sqlite3.connect(tmp_path / "graph.db") as connection:
+        connection.execute("CREATE TABLE product_events (id INTEGER)")
+    connection.close()
+    with pytest.raises(Exception, match="product_events"):
+        await migrate(url)
+    async with Database(url) as database, database.session() as session:
+        names = await session.scalars(text("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+        assert names.all() == ["product_events"]

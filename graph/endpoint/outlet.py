@@ -1,0 +1,106 @@
+"""The sending side of one socket: at once while the line is free, in bounded queues while it is not.
+
+An event goes to thousands of sockets from one loop over ready strings. A task switch per socket would cost more than
+the send itself, so `Outlet.offer` runs the server's ``send`` coroutine by hand up to its first suspension. A server
+takes the message without suspending while its socket is writable; only when the client is slow does a task carry the
+rest, and whoever has more to say waits as a `Source` with a queue of its own. A stalled client delays nobody else.
+
+A client that is gone is not an error: from then on messages are dropped, and the socket's own loop ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+
+    from starlette.types import Message, Send
+
+
+class Source(Protocol):
+    """Somebody with messages for a socket that was busy."""
+
+    def pull(self) -> Message | None:
+        """Take the next message; None when there is none left."""
+        ...
+
+
+class Outlet:
+    """Send messages to one socket, in the order given by each source, sources in turn."""
+
+    def __init__(self, send: Send) -> None:
+        """Send through the server's `send`."""
+        self._send = send
+        self._waiting: deque[Source] = deque()
+        self._busy: asyncio.Task[None] | None = None
+        self.gone = False
+
+    def offer(self, message: Message) -> bool:
+        """Send now; False when the line is busy and the message was not taken."""
+        if self._busy is not None:
+            return False
+        if self.gone:
+            return True
+        sending = cast("Coroutine[Any, Any, None]", self._send(message))
+        try:
+            step: object = sending.send(None)
+        except StopIteration:
+            return True
+        except Exception:  # noqa: BLE001 - each server reports a lost client by an error of its own
+            self.gone = True
+            return True
+        self._busy = asyncio.create_task(self._carry_on(sending, step))
+        return True
+
+    def wait(self, source: Source) -> None:
+        """Have `source` pulled from as soon as the line is free; once per source until it has run dry."""
+        self._waiting.append(source)
+
+    async def send(self, message: Message) -> None:
+        """Send `message` after everything that waits, and return when the server has taken it."""
+        while self._busy is not None:
+            await asyncio.shield(self._busy)
+        if not self.gone:
+            await self._send(message)
+
+    async def close(self) -> None:
+        """Drop what waits; a client that does not read cannot hold the socket's end up."""
+        self.gone = True
+        self._waiting.clear()
+        if self._busy is not None:
+            self._busy.cancel()
+            await asyncio.wait([self._busy])
+
+    async def _carry_on(self, sending: Coroutine[Any, Any, None], step: object) -> None:
+        try:
+            await _rest(sending, step)
+            while self._waiting:
+                source = self._waiting.popleft()
+                message = source.pull()
+                if message is not None:
+                    self._waiting.append(source)
+                    await self._send(message)
+        except Exception:  # noqa: BLE001 - as in offer
+            self.gone = True
+            self._waiting.clear()
+        finally:
+            self._busy = None
+
+
+@types.coroutine
+def _rest(sending: Coroutine[Any, Any, None], step: object) -> Generator[object, object, None]:
+    """Finish a coroutine that was started by hand and has yielded `step`."""
+    try:
+        while True:
+            try:
+                value = yield step
+            except BaseException as error:  # noqa: BLE001 - a cancellation belongs to the coroutine, too
+                step = sending.throw(error)
+            else:
+                step = sending.send(value)
+    except StopIteration:
+        return

@@ -1,0 +1,42 @@
+"""Serves an ASGI application on 127.0.0.1 from the test's own event loop, as `graph serve` would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from tests.support.servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.types import ASGIApp
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, *, ws_max_size: int = 1 << 24) -> AsyncGenerator[int]:
+    """Serve `app` for the length of the block and give its port."""
+    port = free_port()
+    config = uvicorn.Config(
+        app,
+        port=port,
+        log_level="critical",
+        ws="websockets-sansio",
+        ws_max_size=ws_max_size,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # pyright: ignore[reportAttributeAccessIssue] - pytest keeps its own
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            await asyncio.sleep(0.005)
+        yield port
+    finally:
+        server.should_exit = True
+        await task

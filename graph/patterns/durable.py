@@ -1,0 +1,103 @@
+"""Writes that are on disk when they are acknowledged, as far as the server can say so.
+
+They travel on a connection of their own, because WAITAOF (Redis ≥ 7.2, Valkey) blocks the connection it is sent on.
+One group is under way at a time: its commands and one `WAITAOF 1 0`; whatever is asked for meanwhile forms the next
+group. So 500 concurrent writes cost about one wait for fsync, which with `appendfsync everysec` is a second at most.
+
+A server without AOF, or without WAITAOF, cannot say more than that the command ran: its reply is then given at once.
+If the fsync is not confirmed in time, or the connection is lost before it is, `OutcomeUnknown` is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ResponseError
+
+from graph.patterns.pending import OutcomeUnknown, Reply, Unavailable
+from graph.patterns.script import Command
+
+if TYPE_CHECKING:
+    from graph.patterns.link import Link
+    from graph.patterns.pending import Replies
+
+FSYNC_TIMEOUT = 3.0
+"""Seconds that the server may take to confirm; less than the deadline of a command, which the group shares."""
+
+_WAIT = Command(("WAITAOF", 1, 0, round(FSYNC_TIMEOUT * 1000)), None, retry=False)
+
+
+class Lane:
+    """Sends durable commands over a link of its own."""
+
+    def __init__(self, link: Link) -> None:
+        """Use `link`, which nobody else may use, and close it with `close`."""
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def send(self, one: Command) -> Reply:
+        """Give the reply of `one` once it is on disk; an error reply is returned, a doubt raised."""
+        if self._closed:
+            raise Unavailable("the client was closed")
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self._waiting.append((one, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain(), name="redis-durable")
+        return await future
+
+    async def close(self) -> None:
+        """Stop; what is under way fails with `OutcomeUnknown`, what was not sent with `Unavailable`."""
+        self._closed = True
+        await self._link.close()  # ends the group under way
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _drain(self) -> None:
+        """Send group after group until nobody waits."""
+        try:
+            while True:
+                await asyncio.sleep(0)  # let everybody in who comes in this turn of the loop
+                group = [(one, future) for one, future in self._waiting if not future.done()]
+                self._waiting.clear()
+                if not group:
+                    return
+                for (_, future), outcome in zip(group, await self._write([one for one, _ in group]), strict=True):
+                    if future.done():
+                        continue
+                    if isinstance(outcome, Unavailable):
+                        future.set_exception(outcome)
+                    else:
+                        future.set_result(outcome)
+        finally:
+            self._task = None
+
+    async def _write(self, commands: list[Command]) -> list[Reply]:
+        *replies, wait = replied = await self._link.submit([*commands, _WAIT])
+        if replied.wire is None or replied.resent:
+            wait = await self._again(replied)
+        doubt = _doubt(wait)
+        if doubt is None:
+            return replies
+        return [reply if isinstance(reply, Exception) else doubt for reply in replies]
+
+    async def _again(self, replied: Replies) -> Reply:
+        """Wait for the commands that ran after their group's WAITAOF, on the same connection or in vain."""
+        if replied.wire is None:
+            return Unavailable("the connection was lost before the fsync")
+        again = await self._link.submit([_WAIT])
+        return again[0] if again.wire is replied.wire else Unavailable("the connection was lost before the fsync")
+
+
+def _doubt(wait: Reply) -> OutcomeUnknown | None:
+    """What a WAITAOF reply leaves open: nothing once the local disk has it, or when the server cannot tell."""
+    if isinstance(wait, ResponseError):
+        return None
+    with contextlib.suppress(TypeError):
+        if wait[0] >= 1:
+            return None
+    return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {wait}")

@@ -1,0 +1,295 @@
+"""A connection to one server that is replaced whenever it is lost.
+
+A lost connection is replaced at once; while the first attempt runs, batches wait for it. Once an attempt has failed
+they fail at once with `Unavailable`, and the attempts go on in the background with full jitter between them (AWS
+Architecture Blog, "Exponential Backoff and Jitter"), 2 s at most, so that the link is back soon after the server is.
+
+What may be sent twice: a command that never left, always; a command whose reply was lost, only when it is harmless
+(`Command.retry`), else it fails with `OutcomeUnknown`; a command that the server refused before doing anything
+(NOSCRIPT, LOADING, BUSY, READONLY, MASTERDOWN, and in a cluster `cluster.Cluster`'s redirections), always, until its
+deadline is near.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ResponseError
+
+from graph.patterns.pending import OutcomeUnknown, Overloaded, Pending, Replies, Unavailable
+from graph.patterns.script import command
+from graph.patterns.traffic import TRAFFIC
+from graph.patterns.wire import QUEUE_BOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from graph.patterns.dial import Address, Dialer
+    from graph.patterns.script import Command, Script
+    from graph.patterns.wire import Wire
+
+COMMAND_DEADLINE = 5.0
+BACKOFF_BASE = 0.05
+BACKOFF_CAP = 2.0
+LOCAL_BACKOFF_CAP = 0.25
+"""Seconds, on a unix socket: an attempt there costs next to nothing."""
+
+_PAUSE = 0.02  # seconds before a command is sent again that the server refused for now
+_DEPOSED_PAUSE = 0.1  # the same, where another server has to be found
+_MARGIN = 0.25  # a command this close to its deadline is not sent again
+_WAIT = frozenset({"LOADING", "BUSY"})
+_DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
+
+
+def backoff(attempt: int, cap: float = BACKOFF_CAP) -> float:
+    """Seconds to wait after the failed attempt number `attempt` (from 0): full jitter, capped."""
+    return random.uniform(0, min(cap, BACKOFF_BASE * 2 ** min(attempt, 16)))  # noqa: S311 - jitter, not a secret
+
+
+def error_word(reply: object) -> str:
+    """The first word of an error reply, which is its kind; empty for any other reply."""
+    return str(reply).partition(" ")[0] if type(reply) is ResponseError else ""
+
+
+class Link:
+    """Sends batches to one server for as long as it is open."""
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        address: Address | None = None,
+        scripts: set[Script] | None = None,
+        reroute: Callable[[Pending, int, str], bool] | None = None,
+    ) -> None:
+        """Prepare for the server that `dialer` finds, or the one at `address`.
+
+        `scripts` are loaded on every connection; more are added as they are used. `reroute` is asked first about each
+        command that failed, with its place and its error's first word, and returns whether it took it over.
+        """
+        self._dialer = dialer
+        self._address = address
+        self._reroute = reroute
+        self._loop = asyncio.get_running_loop()
+        self._wire: Wire | None = None
+        self._down = False
+        self._closed = False
+        self._backlog: list[Pending] = []
+        self._queued = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._pauses: dict[Pending, asyncio.TimerHandle] = {}
+        self._scripts: set[Script] = scripts if scripts is not None else set()
+        self._task: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+        self._retired: set[Wire] = set()
+
+    @property
+    def run_id(self) -> bytes:
+        """The id of the server process behind the current connection; empty while there is none."""
+        return self._wire.run_id if self._wire is not None else b""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection stands."""
+        return self._wire is not None
+
+    @property
+    def down(self) -> bool:
+        """Whether the last attempt to connect failed, so that batches fail at once."""
+        return self._down
+
+    @property
+    def mode(self) -> bytes:
+        """What the server said it is: standalone or cluster."""
+        return self._wire.mode if self._wire is not None else b""
+
+    async def open(self) -> None:
+        """Connect once, raising `Unavailable` when that fails, then keep connected in the background."""
+        await self._connect()
+        self.start()
+
+    def start(self) -> None:
+        """Keep connected in the background, from now on; batches wait for the first attempt."""
+        if self._wire is None:
+            self._lost.set()
+        self._task = asyncio.create_task(self._supervise(), name="redis-link")
+
+    async def close(self) -> None:
+        """Stop; whatever still waits fails with `Unavailable`, or `OutcomeUnknown` if it may have run."""
+        self._closed = self._down = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for wire in (self._wire, *self._retired):
+            if wire is not None:
+                wire.abort()
+        for pending, handle in list(self._pauses.items()):
+            handle.cancel()
+            pending.fail(Unavailable("the client was closed"))
+        self._pauses.clear()
+        self._fail_backlog(Unavailable("the client was closed"))
+
+    # --- sending ---
+
+    def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
+        """Send a batch; the future never fails: errors stand in their command's place."""
+        future: asyncio.Future[Replies] = self._loop.create_future()
+        for one in commands:
+            if one.script is not None:
+                self._scripts.add(one.script)
+        self.put(Pending(commands, self._loop.time() + seconds, future))
+        return future
+
+    def put(self, pending: Pending) -> None:
+        """Send it over the current connection or, while there is none, keep it for the next or fail it."""
+        if not pending.commands:
+            pending.finish()
+        elif self._wire is not None:
+            self._wire.submit(pending)
+        elif self._down:
+            pending.fail(Unavailable("Redis is away"))
+        elif self._queued and self._queued + pending.pack() > QUEUE_BOUND:
+            TRAFFIC.overloaded += 1
+            pending.fail(Overloaded(f"{self._queued} bytes already wait for Redis"))
+        else:
+            self._queued += pending.pack()
+            self._backlog.append(pending)
+            if self._sweeper is None:
+                self._sweeper = self._loop.call_at(pending.due, self._sweep)
+
+    def _sweep(self) -> None:
+        """Fail what has waited for a connection until its deadline."""
+        now = self._loop.time()
+        overdue = [pending for pending in self._backlog if pending.due <= now]
+        self._backlog = [pending for pending in self._backlog if pending.due > now]
+        self._queued = sum(pending.size for pending in self._backlog)
+        due = min((pending.due for pending in self._backlog), default=None)
+        self._sweeper = self._loop.call_at(due, self._sweep) if due is not None else None
+        for pending in overdue:
+            pending.fail(Unavailable("no connection to Redis in time"))
+
+    def _fail_backlog(self, error: Exception) -> None:
+        backlog, self._backlog, self._queued = self._backlog, [], 0
+        for pending in backlog:
+            pending.fail(error)
+
+    # --- replies that need a second look ---
+
+    def _settle(self, pending: Pending) -> None:
+        """Send again what the server refused without doing anything; the rest keeps its reply."""
+        pending.hold()
+        missing: list[int] = []
+        for place, reply in enumerate(pending.replies):
+            word = error_word(reply)
+            if not word or (self._reroute is not None and self._reroute(pending, place, word)):
+                continue
+            if word == "NOSCRIPT" and pending.commands[place].script is not None:
+                missing.append(place)
+            elif word in _WAIT or word in _DEPOSED:
+                if word in _DEPOSED:
+                    self._replace(pending.replies.wire)
+                self.put_later(pending, place, _DEPOSED_PAUSE if word in _DEPOSED else _PAUSE)
+        if missing:
+            self._teach(pending, missing)
+        pending.release()
+
+    def _teach(self, pending: Pending, places: list[int]) -> None:
+        """Load the scripts that the server has forgotten, each right before the command that wants it."""
+        scripts = [pending.commands[place].script for place in places]
+        load = [command("SCRIPT", "LOAD", s.source, retry=True) if s is not None else None for s in scripts]
+        self._again(pending.part(places, load), 0)
+
+    def put_later(self, pending: Pending, place: int, seconds: float = _PAUSE) -> None:
+        """Send the command at `place` again after a pause."""
+        self._again(pending.part([place]), seconds)
+
+    def _again(self, part: Pending, seconds: float) -> None:
+        now = self._loop.time()
+        if now + seconds + _MARGIN > part.due:
+            assert part.parent is not None
+            refusal = next(part.parent.replies[place] for place in part.places if place >= 0)
+            part.fail(Unavailable(f"Redis was not ready in time: {refusal}"))
+        elif part.abandoned:
+            part.fail(Unavailable("nobody waits for the reply"))
+        elif seconds:
+            self._pauses[part] = self._loop.call_later(seconds, self._resume, part)
+        else:
+            TRAFFIC.retries += part.want
+            self.put(part)
+
+    def _resume(self, part: Pending) -> None:
+        del self._pauses[part]
+        TRAFFIC.retries += part.want
+        self.put(part)
+
+    # --- connecting ---
+
+    def _replace(self, wire: Wire | None) -> None:
+        """Leave a server that is no longer the primary; what is under way there may still be answered."""
+        if wire is None or wire is not self._wire:
+            return
+        self._wire = None
+        self._retired.add(wire)
+        self._lost.set()
+        self._loop.call_soon(wire.retire)
+
+    def _on_lost(self, wire: Wire, sent: list[Pending], unsent: list[Pending], error: Exception | None) -> None:
+        self._retired.discard(wire)
+        if wire is self._wire:
+            self._wire = None
+            self._lost.set()
+        why = f"the connection to Redis was lost: {error or 'closed by the server'}"
+        for pending in sent:
+            pending.hold()
+            answered = len(pending.replies)
+            pending.replies.run_id = wire.run_id if answered else b""
+            pending.replies.extend(OutcomeUnknown(why) for _ in range(pending.want - answered))
+            again = [i for i in range(answered, pending.want) if pending.commands[i].retry]
+            if again and not pending.abandoned:
+                part = pending.part(again)
+                part.maybe_ran = True
+                TRAFFIC.retries += part.want
+                self.put(part)
+            if pending.dirty:
+                self._settle(pending)
+            pending.release()
+        for pending in unsent:
+            if pending.abandoned:
+                pending.fail(Unavailable(why))
+            else:
+                self.put(pending)
+
+    async def _connect(self) -> None:
+        try:
+            wire = await self._dialer.dial(self._scripts, address=self._address)
+        except Unavailable as error:
+            self._down = True
+            self._fail_backlog(error)
+            raise
+        wire.adopt(on_done=self._settle, on_lost=self._on_lost)
+        self._wire, self._down = wire, False
+        self._lost.clear()
+        backlog, self._backlog, self._queued = self._backlog, [], 0
+        for pending in backlog:
+            if pending.abandoned:
+                pending.fail(Unavailable("nobody waits for the reply"))
+            else:
+                wire.submit(pending)
+
+    async def _supervise(self) -> None:
+        cap = LOCAL_BACKOFF_CAP if self._dialer.local else BACKOFF_CAP
+        while True:
+            await self._lost.wait()
+            TRAFFIC.reconnects += 1
+            attempt = 0
+            while self._wire is None:
+                with contextlib.suppress(Unavailable):
+                    await self._connect()
+                    break
+                await asyncio.sleep(backoff(attempt, cap))
+                attempt += 1

@@ -1,0 +1,15 @@
+-- Give a lock back, if its token still holds it, and wake those who wait.
+--
+-- KEYS[1]   the lock, which is also the channel its waiters listen to
+-- ARGV[1]   token
+--
+-- Result    1, or 0 when the lock had expired or belongs to another
+--
+-- Rule      Only the holder releases.
+local held = redis.call('GET', KEYS[1])
+if not held or string.match(held, '^(.*):%d+$') ~= ARGV[1] then
+  return 0
+end
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', KEYS[1], '')
+return 1

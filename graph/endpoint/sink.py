@@ -44,6 +44,7 @@ class OperationRequest(NamedTuple):
     variables: Mapping[str, Any] | None
     operation_name: str | None
     extensions: Mapping[str, Any] | None
+    document_id: str | None = None
 
 
 class Runner(Protocol):

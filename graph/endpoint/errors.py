@@ -1,0 +1,167 @@
+"""What a client is told when something fails, and what the log is told instead.
+
+Three kinds of failure reach a client, always as JSON with a stable ``extensions.code``:
+
+- a `Refusal`, made by the endpoint before anything ran (a body that is no JSON, a document too deep);
+- an expected error: a `GraphQLError` that a resolver raised on purpose, or any exception with a string `code`
+  (`graph.errors.DomainError`), passed on as it is;
+- anything else is a bug: it is logged once under an id, and the client gets the id and nothing more. Errors of one
+  answer that come from the same line share one id and one log record.
+
+Redis being away is neither: it is `UNAVAILABLE`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLError
+
+from graph.patterns.wire import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+logger = logging.getLogger("graph.endpoint")
+
+MAX_MESSAGE = 500
+"""Characters of a message that are sent: what a client wrote is never echoed at length."""
+
+STATUS: Mapping[str, int] = {
+    "BAD_REQUEST": 400,
+    "CSRF_REFUSED": 403,
+    "FORBIDDEN": 403,
+    "METHOD_NOT_ALLOWED": 405,
+    "NOT_ACCEPTABLE": 406,
+    "REQUEST_TIMEOUT": 408,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "RATE_LIMITED": 429,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 503,
+    "INTERNAL_SERVER_ERROR": 500,
+}
+"""The HTTP status of a refusal, whatever media type is answered. Any other code follows the rules of `negotiation`."""
+
+
+class Refusal(GraphQLError):
+    """A request refused as a whole, before any resolver ran.
+
+    `headers` go with an HTTP answer; over a WebSocket the code alone tells.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, headers: Mapping[str, str] | None = None, **extensions: object
+    ) -> None:
+        """Refuse for `code`, telling people `message`; further `extensions` join the code."""
+        super().__init__(message, extensions={"code": code, **extensions})
+        self.code = code
+        self.headers: Mapping[str, str] = headers or {}
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that this code always has; None when it depends on the media type of the answer."""
+        return STATUS.get(self.code)
+
+
+def coded(errors: Iterable[GraphQLError], code: str) -> list[GraphQLError]:
+    """Copies of `errors`, which the client caused, under `code` where they have none.
+
+    A copy has no cause: what a scalar's own parser raised about a value is a matter for the client, not a bug. It
+    holds its place in the document as numbers, so that keeping the error does not keep the document.
+    """
+    return [_copy(error, code) for error in errors]
+
+
+def _copy(error: GraphQLError, code: str) -> GraphQLError:
+    extensions: dict[str, Any] = {"code": code, **(error.extensions or {})}
+    if isinstance(error, Refusal):
+        return Refusal(message=error.message, headers=error.headers, **extensions)
+    copy = GraphQLError(_short(error.message), path=error.path, extensions=extensions)
+    copy.locations = error.locations
+    return copy
+
+
+def code_of(error: GraphQLError) -> str:
+    """The code that `error` would be answered with."""
+    extensions = _extensions(error)
+    return str(extensions["code"]) if extensions is not None else "INTERNAL_SERVER_ERROR"
+
+
+def _extensions(error: GraphQLError) -> dict[str, Any] | None:
+    """What an expected error says in its extensions; None for a bug."""
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if cause is None or isinstance(cause, GraphQLError):
+        return {"code": "BAD_USER_INPUT", **(error.extensions or {})}
+    if isinstance(cause, Unavailable):
+        return {"code": "UNAVAILABLE"}
+    code = getattr(cause, "code", None)
+    if not isinstance(code, str):
+        return None
+    extensions = getattr(cause, "extensions", None)
+    return {**extensions, "code": code} if isinstance(extensions, dict) else {"code": code}
+
+
+class Presenter:
+    """Turns errors into the JSON a client gets; `debug` adds the traceback of bugs."""
+
+    def __init__(self, *, debug: bool = False) -> None:
+        """Mask bugs, showing their tracebacks only with `debug`."""
+        self.debug = debug
+
+    def present(self, errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
+        """Give the `errors` member of an answer, logging each distinct bug once."""
+        seen: dict[tuple[object, ...], dict[str, Any]] = {}
+        return [self._one(error, seen) for error in errors]
+
+    def _one(self, error: GraphQLError, seen: dict[tuple[object, ...], dict[str, Any]]) -> dict[str, Any]:
+        extensions = _extensions(error)
+        if extensions is not None:
+            message = "A service this needs is away; try again." if _redis_away(error) else error.message
+        else:
+            cause = error.original_error
+            assert cause is not None
+            message, extensions = "Internal server error", self._bug(cause, error.path, seen)
+        shown: dict[str, Any] = {"message": _short(message)}
+        if error.locations:
+            shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+        if error.path is not None:
+            shown["path"] = list(error.path)
+        shown["extensions"] = extensions
+        return shown
+
+    def _bug(
+        self, cause: Exception, path: Sequence[str | int] | None, seen: dict[tuple[object, ...], dict[str, Any]]
+    ) -> dict[str, Any]:
+        origin = (type(cause), *_where(cause.__traceback__))
+        if origin not in seen:
+            extensions: dict[str, Any] = {"code": "INTERNAL_SERVER_ERROR", "id": secrets.token_hex(8)}
+            seen[origin] = extensions
+            logger.error("error %s at %s", extensions["id"], path, exc_info=cause)
+            if self.debug:
+                extensions["exception"] = repr(cause)[:MAX_MESSAGE]
+                extensions["stacktrace"] = traceback.format_exception(cause)
+        return seen[origin]
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
+
+
+def _redis_away(error: GraphQLError) -> bool:
+    return isinstance(error.original_error, Unavailable)
+
+
+def _where(trace: TracebackType | None) -> tuple[object, ...]:
+    """The innermost line of a traceback."""
+    if trace is None:
+        return ()
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return (trace.tb_frame.f_code.co_filename, trace.tb_lineno)

@@ -1,0 +1,128 @@
+"""The rules that bound a document, each linear in its size.
+
+A fragment is measured once and then counted as often as it is spread, so a document of a thousand tokens takes a
+thousand steps even where spreading it out would take 2^30. The sums are exact: Python's integers do not overflow.
+
+`measure` needs no schema, so it runs before validation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphql import DefinitionNode, DocumentNode
+
+INTROSPECTION = frozenset({"__schema", "__type"})
+INTROSPECTION_DEPTH = 30
+
+
+@dataclass(slots=True)
+class Measure:
+    """What a definition amounts to with its fragments spread out."""
+
+    depth: int = 0
+    introspection_depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    introspects: bool = False
+    spreads: list[tuple[str, int, bool]] = field(default_factory=list[tuple[str, int, bool]])
+    """Fragments by name, with the depth at which they are spread and whether below an introspection field."""
+
+    def add(self, other: Measure, at: int, *, introspecting: bool) -> None:
+        """Count a fragment that is spread at depth `at`."""
+        if introspecting:
+            self.introspection_depth = max(self.introspection_depth, at + other.depth, at + other.introspection_depth)
+        else:
+            self.depth = max(self.depth, at + other.depth)
+            self.introspection_depth = max(self.introspection_depth, at + other.introspection_depth)
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.introspects |= other.introspects
+
+
+def measure(document: DocumentNode) -> Measure:
+    """The largest value of each measure over the operations of `document`. A fragment cycle counts once."""
+    fragments = {d.name.value: _local(d) for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    for name in fragment_order({name: [s[0] for s in local.spreads] for name, local in fragments.items()}):
+        _resolve(fragments[name], fragments)
+    whole = Measure()
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            one = _local(definition)
+            _resolve(one, fragments)
+            whole.depth = max(whole.depth, one.depth)
+            whole.introspection_depth = max(whole.introspection_depth, one.introspection_depth)
+            whole.aliases = max(whole.aliases, one.aliases)
+            whole.directives = max(whole.directives, one.directives)
+            whole.introspects |= one.introspects
+    return whole
+
+
+def _resolve(one: Measure, fragments: dict[str, Measure]) -> None:
+    spreads, one.spreads = one.spreads, []
+    for name, at, introspecting in spreads:
+        fragment = fragments.get(name)
+        # One that still has spreads of its own closes a cycle, which validation reports.
+        if fragment is not None and not fragment.spreads:
+            one.add(fragment, at, introspecting=introspecting)
+
+
+def _local(definition: DefinitionNode) -> Measure:
+    """Measure one definition, leaving its spreads to be added."""
+    assert isinstance(definition, (OperationDefinitionNode, FragmentDefinitionNode))
+    result = Measure(directives=len(definition.directives or ()))
+    for variable in definition.variable_definitions or ():
+        result.directives += len(variable.directives or ())
+    stack: list[tuple[SelectionSetNode, int, bool]] = [(definition.selection_set, 0, False)]
+    while stack:
+        selection_set, depth, introspecting = stack.pop()
+        for node in selection_set.selections:
+            result.directives += len(node.directives or ())
+            if isinstance(node, FieldNode):
+                result.aliases += node.alias is not None
+                inside = introspecting or node.name.value in INTROSPECTION
+                result.introspects |= inside
+                if inside:
+                    result.introspection_depth = max(result.introspection_depth, depth + 1)
+                else:
+                    result.depth = max(result.depth, depth + 1)
+                if node.selection_set is not None:
+                    stack.append((node.selection_set, depth + 1, inside))
+            elif isinstance(node, InlineFragmentNode):
+                stack.append((node.selection_set, depth, introspecting))
+            elif isinstance(node, FragmentSpreadNode):
+                result.spreads.append((node.name.value, depth, introspecting))
+    return result
+
+
+def fragment_order(spreads: dict[str, list[str]]) -> Iterator[str]:
+    """The names of `spreads`, each after the fragments that it spreads. A spread that closes a cycle is passed over."""
+    done: set[str] = set()
+    for root, inner in spreads.items():
+        path: list[tuple[str, Iterator[str]]] = [] if root in done else [(root, iter(inner))]
+        on_path = {root}
+        while path:
+            name, rest = path[-1]
+            for spread in rest:
+                if spread in spreads and spread not in done and spread not in on_path:
+                    path.append((spread, iter(spreads[spread])))
+                    on_path.add(spread)
+                    break
+            else:
+                path.pop()
+                on_path.discard(name)
+                done.add(name)
+                yield name

@@ -11,20 +11,22 @@ Every method takes plain keys: prefixes and hash tags are the pattern's business
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from graph.patterns.cluster import Cluster, slot_of
 from graph.patterns.dial import Dialer
 from graph.patterns.durable import Lane
 from graph.patterns.link import Link
-from graph.patterns.listen import Listener
+from graph.patterns.listen import Hear, Listener
 from graph.patterns.pending import OutcomeUnknown, Overloaded, Unavailable
 from graph.patterns.script import Argument, Command, Script, command
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncGenerator, Callable, Sequence
 
+    from graph.patterns.link import Router
     from graph.patterns.pending import Replies, Reply
 
 __all__ = [
@@ -44,32 +46,29 @@ __all__ = [
 class Client:
     """Send commands, scripts and batches, and listen to channels."""
 
-    def __init__(self, url: str, dialer: Dialer, link: Link) -> None:
+    def __init__(self, url: str, dialer: Dialer, router: Router) -> None:
         """Use `open_client` instead."""
         self.url = url
         self._dialer = dialer
-        self._link = link
+        self._router = router
         self._lane: Lane | None = None
+        self._opening = asyncio.Lock()
         self._listeners: list[Listener] = []
-
-    async def open(self) -> None:
-        """Connect once, raising `Unavailable` when that fails; `open_client` does it at its beginning."""
-        await self._link.open()
 
     @property
     def connected(self) -> bool:
         """Whether the server can be reached at the moment."""
-        return self._link.connected
+        return self._router.connected
 
     @property
     def run_id(self) -> bytes:
         """The id of the server process on the other end; empty while there is none."""
-        return self._link.run_id
+        return self._router.run_id
 
     @property
     def clustered(self) -> bool:
         """Whether the keys are spread over a cluster: then messages go by SPUBLISH, else by PUBLISH."""
-        return False
+        return isinstance(self._router, Cluster)
 
     def batch(self, *commands: Command) -> asyncio.Future[Replies]:
         """Send `commands` together, in one write with whatever else this turn of the loop sends.
@@ -78,11 +77,11 @@ class Client:
         (`ResponseError`, `Unavailable`, `OutcomeUnknown`, `Overloaded`) in its place. The commands leave at the call,
         not at the await. They are not a transaction: put what belongs together into one script.
         """
-        return self._link.submit(commands)
+        return self._router.submit(commands)
 
     async def send(self, one: Command) -> Reply:
         """Send one command and give its reply, raising what the server or the connection reports."""
-        return _value((await self._link.submit((one,)))[0])
+        return _value((await self._router.submit((one,)))[0])
 
     async def execute(self, name: str, *args: Argument, retry: bool | None = None) -> Reply:
         """Send a plain command whose first argument is its key: ``await client.execute("GET", key)``."""
@@ -94,7 +93,17 @@ class Client:
 
     async def mget(self, keys: Sequence[Argument]) -> list[bytes | None]:
         """Read many plain values in one trip (one a node, in a cluster), in the order of `keys`."""
-        return await self.send(command("MGET", *keys)) if keys else []
+        if not self.clustered:
+            return await self.send(command("MGET", *keys)) if keys else []
+        slots: dict[int, list[int]] = {}
+        for place, key in enumerate(keys):
+            slots.setdefault(slot_of(key), []).append(place)
+        replies = await self.batch(*(command("MGET", *(keys[place] for place in group)) for group in slots.values()))
+        values: list[bytes | None] = [None] * len(keys)
+        for group, reply in zip(slots.values(), replies, strict=True):
+            for place, value in zip(group, _value(reply), strict=True):
+                values[place] = value
+        return values
 
     async def durable(self, one: Command) -> Reply:
         """Send one command and give its reply once it is on disk, where the server can say so (WAITAOF).
@@ -102,10 +111,9 @@ class Client:
         Such commands have a connection of their own and share their waits: see `durable`. A server without AOF
         answers at once. Raises what `send` raises, and `OutcomeUnknown` when the fsync was not confirmed in time.
         """
-        if self._lane is None:
-            link = Link(self._dialer)
-            link.start()
-            self._lane = Lane(link)
+        async with self._opening:
+            if self._lane is None:
+                self._lane = Lane(await _connect(self._dialer))
         return _value(await self._lane.send(one))
 
     def listen(
@@ -118,9 +126,13 @@ class Client:
         pong_deadline: float = 5.0,
     ) -> Listener:
         """Make a listener on a connection of its own; see `Listener`. It is closed with the client."""
-        listener = Listener(
-            self._dialer, on_message, on_up, on_down, ping_interval=ping_interval, pong_deadline=pong_deadline
-        )
+        hear = Hear(on_message, on_up, on_down, ping_interval, pong_deadline)
+        if isinstance(self._router, Cluster):
+            cluster = self._router
+            listener = Listener(self._dialer, hear, locate=cluster.address_for, on_trouble=cluster.refresh)
+            cluster.on_change.append(listener.relocate)
+        else:
+            listener = Listener(self._dialer, hear)
         self._listeners.append(listener)
         return listener
 
@@ -130,7 +142,7 @@ class Client:
             await listener.close()
         if self._lane is not None:
             await self._lane.close()
-        await self._link.close()
+        await self._router.close()
 
 
 def _value(reply: Reply) -> Reply:
@@ -143,9 +155,24 @@ def _value(reply: Reply) -> Reply:
 async def open_client(url: str) -> AsyncGenerator[Client]:
     """Connect to `url` (see `dial`) for the length of the block; raises `Unavailable` when that fails."""
     dialer = Dialer(url)
-    client = Client(url, dialer, Link(dialer))
+    client = Client(url, dialer, await _connect(dialer))
     try:
-        await client.open()
         yield client
     finally:
         await client.close()
+
+
+async def _connect(dialer: Dialer) -> Router:
+    if dialer.kind != "cluster":
+        link = Link(dialer)
+        await link.open()
+        if link.mode != b"cluster":
+            return link
+        await link.close()
+    cluster = Cluster(dialer)
+    try:
+        await cluster.open()
+    except BaseException:
+        await cluster.close()
+        raise
+    return cluster

@@ -11,17 +11,16 @@ If the fsync is not confirmed in time, or the connection is lost before it is, `
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import ResponseError
 
-from graph.patterns.pending import OutcomeUnknown, Reply, Unavailable
+from graph.patterns.link import COMMAND_DEADLINE, Link, Router
+from graph.patterns.pending import OutcomeUnknown, Pending, Replies, Reply, Unavailable
 from graph.patterns.script import Command
 
 if TYPE_CHECKING:
-    from graph.patterns.link import Link
-    from graph.patterns.pending import Replies
+    from graph.patterns.wire import Wire
 
 FSYNC_TIMEOUT = 3.0
 """Seconds that the server may take to confirm; less than the deadline of a command, which the group shares."""
@@ -30,30 +29,49 @@ _WAIT = Command(("WAITAOF", 1, 0, round(FSYNC_TIMEOUT * 1000)), None, retry=Fals
 
 
 class Lane:
-    """Sends durable commands over a link of its own."""
+    """Sends durable commands over links of its own."""
 
-    def __init__(self, link: Link) -> None:
-        """Use `link`, which nobody else may use, and close it with `close`."""
-        self._link = link
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, router: Router) -> None:
+        """Use the open `router`, which nobody else may use, and close it with `close`."""
+        self._router = router
+        self._groups: dict[Link, _Group] = {}
         self._closed = False
 
     async def send(self, one: Command) -> Reply:
         """Give the reply of `one` once it is on disk; an error reply is returned, a doubt raised."""
         if self._closed:
             raise Unavailable("the client was closed")
+        link = self._router.link_for(one.key)
+        group = self._groups.get(link)
+        if group is None:
+            group = self._groups[link] = _Group(link)
+        return await group.send(one)
+
+    async def close(self) -> None:
+        """Stop; what is under way fails with `OutcomeUnknown`, what was not sent with `Unavailable`."""
+        self._closed = True
+        await self._router.close()  # ends the groups under way
+        for group in self._groups.values():
+            await group.end()
+
+
+class _Group:
+    """The commands that wait for one link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def send(self, one: Command) -> Reply:
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._waiting.append((one, future))
         if self._task is None:
             self._task = asyncio.create_task(self._drain(), name="redis-durable")
         return await future
 
-    async def close(self) -> None:
-        """Stop; what is under way fails with `OutcomeUnknown`, what was not sent with `Unavailable`."""
-        self._closed = True
-        await self._link.close()  # ends the group under way
+    async def end(self) -> None:
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -77,27 +95,28 @@ class Lane:
             self._task = None
 
     async def _write(self, commands: list[Command]) -> list[Reply]:
-        *replies, wait = replied = await self._link.submit([*commands, _WAIT])
-        if replied.wire is None or replied.resent:
-            wait = await self._again(replied)
-        doubt = _doubt(wait)
-        if doubt is None:
-            return replies
-        return [reply if isinstance(reply, Exception) else doubt for reply in replies]
+        replies = await self._link.submit([*commands, _WAIT])
+        last = replies.pop()
+        if not replies.resent:
+            doubts = {replies.wire: _doubt(last)}
+        else:  # some commands ran after that WAITAOF: ask again, on the very connections that answered them
+            wires = {replies.wire_of(place) for place in range(len(commands))}
+            doubts = {wire: await self._wait(wire) for wire in wires}
+        return [
+            reply if isinstance(reply, Exception) else doubts[replies.wire_of(place)] or reply
+            for place, reply in enumerate(replies)
+        ]
 
-    async def _again(self, replied: Replies) -> Reply:
-        """Wait for the commands that ran after their group's WAITAOF, on the same connection or in vain."""
-        if replied.wire is None:
-            return Unavailable("the connection was lost before the fsync")
-        again = await self._link.submit([_WAIT])
-        return again[0] if again.wire is replied.wire else Unavailable("the connection was lost before the fsync")
+    async def _wait(self, wire: Wire | None) -> OutcomeUnknown | None:
+        if wire is None:
+            return _doubt("the connection was lost")
+        future: asyncio.Future[Replies] = self._loop.create_future()
+        wire.submit(Pending((_WAIT,), self._loop.time() + COMMAND_DEADLINE, future))
+        return _doubt((await future)[0])
 
 
 def _doubt(wait: Reply) -> OutcomeUnknown | None:
     """What a WAITAOF reply leaves open: nothing once the local disk has it, or when the server cannot tell."""
-    if isinstance(wait, ResponseError):
+    if isinstance(wait, ResponseError) or (isinstance(wait, list) and cast("list[int]", wait)[0] >= 1):
         return None
-    with contextlib.suppress(TypeError):
-        if wait[0] >= 1:
-            return None
     return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {wait}")

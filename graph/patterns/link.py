@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from redis.exceptions import ResponseError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from graph.patterns.dial import Address, Dialer
-    from graph.patterns.script import Command, Script
+    from graph.patterns.script import Argument, Command, Script
     from graph.patterns.wire import Wire
 
 COMMAND_DEADLINE = 5.0
@@ -39,6 +39,7 @@ LOCAL_BACKOFF_CAP = 0.25
 
 _PAUSE = 0.02  # seconds before a command is sent again that the server refused for now
 _DEPOSED_PAUSE = 0.1  # the same, where another server has to be found
+_HOPS = 3
 _MARGIN = 0.25  # a command this close to its deadline is not sent again
 _WAIT = frozenset({"LOADING", "BUSY"})
 _DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
@@ -54,6 +55,32 @@ def error_word(reply: object) -> str:
     return str(reply).partition(" ")[0] if type(reply) is ResponseError else ""
 
 
+class Router(Protocol):
+    """What a client sends through: one link, or a cluster of them."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server, or every node, can be reached at the moment."""
+        ...
+
+    @property
+    def run_id(self) -> bytes:
+        """The id of the server process; empty while there is none, or where there are many."""
+        ...
+
+    def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
+        """Send a batch; the future never fails: errors stand in their command's place."""
+        ...
+
+    def link_for(self, key: Argument | None) -> Link:
+        """The link to the server that holds `key`."""
+        ...
+
+    async def close(self) -> None:
+        """Stop and leave nothing running."""
+        ...
+
+
 class Link:
     """Sends batches to one server for as long as it is open."""
 
@@ -63,16 +90,19 @@ class Link:
         *,
         address: Address | None = None,
         scripts: set[Script] | None = None,
-        reroute: Callable[[Pending, int, str], bool] | None = None,
+        reroute: Callable[[Link, Pending, int, str], bool] | None = None,
+        on_trouble: Callable[[], None] | None = None,
     ) -> None:
         """Prepare for the server that `dialer` finds, or the one at `address`.
 
         `scripts` are loaded on every connection; more are added as they are used. `reroute` is asked first about each
-        command that failed, with its place and its error's first word, and returns whether it took it over.
+        command that failed, with its place and its error's first word, and returns whether it took it over;
+        `on_trouble` hears of every failed attempt to connect.
         """
         self._dialer = dialer
-        self._address = address
+        self.address = address
         self._reroute = reroute
+        self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
         self._down = False
@@ -117,6 +147,17 @@ class Link:
             self._lost.set()
         self._task = asyncio.create_task(self._supervise(), name="redis-link")
 
+    async def leave(self) -> list[Pending]:
+        """Stop gently: what is under way may still be answered; give what was not sent, for another link."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._wire is not None:
+            self._replace(self._wire)
+        self._down = True
+        backlog, self._backlog, self._queued = self._backlog, [], 0
+        return backlog
+
     async def close(self) -> None:
         """Stop; whatever still waits fails with `Unavailable`, or `OutcomeUnknown` if it may have run."""
         self._closed = self._down = True
@@ -144,6 +185,10 @@ class Link:
                 self._scripts.add(one.script)
         self.put(Pending(commands, self._loop.time() + seconds, future))
         return future
+
+    def link_for(self, key: Argument | None) -> Link:  # noqa: ARG002 - a cluster asks for it
+        """Give itself: it holds every key."""
+        return self
 
     def put(self, pending: Pending) -> None:
         """Send it over the current connection or, while there is none, keep it for the next or fail it."""
@@ -186,7 +231,7 @@ class Link:
         missing: list[int] = []
         for place, reply in enumerate(pending.replies):
             word = error_word(reply)
-            if not word or (self._reroute is not None and self._reroute(pending, place, word)):
+            if not word or (self._reroute is not None and self._reroute(self, pending, place, word)):
                 continue
             if word == "NOSCRIPT" and pending.commands[place].script is not None:
                 missing.append(place)
@@ -202,18 +247,18 @@ class Link:
         """Load the scripts that the server has forgotten, each right before the command that wants it."""
         scripts = [pending.commands[place].script for place in places]
         load = [command("SCRIPT", "LOAD", s.source, retry=True) if s is not None else None for s in scripts]
-        self._again(pending.part(places, load), 0)
+        self.again(pending.part(places, load))
 
     def put_later(self, pending: Pending, place: int, seconds: float = _PAUSE) -> None:
         """Send the command at `place` again after a pause."""
-        self._again(pending.part([place]), seconds)
+        self.again(pending.part([place]), seconds)
 
-    def _again(self, part: Pending, seconds: float) -> None:
-        now = self._loop.time()
-        if now + seconds + _MARGIN > part.due:
-            assert part.parent is not None
-            refusal = next(part.parent.replies[place] for place in part.places if place >= 0)
-            part.fail(Unavailable(f"Redis was not ready in time: {refusal}"))
+    def again(self, part: Pending, seconds: float = 0.0) -> None:
+        """Send a part that was made of a refused batch, after a pause, unless it is too late for that."""
+        if part.hops > _HOPS:  # nodes that send a command to and fro do not yet agree
+            seconds = max(seconds, _PAUSE)
+        if self._loop.time() + seconds + _MARGIN > part.due:
+            part.fail(Unavailable("Redis was not ready to run the command in time"))
         elif part.abandoned:
             part.fail(Unavailable("nobody waits for the reply"))
         elif seconds:
@@ -247,7 +292,7 @@ class Link:
         for pending in sent:
             pending.hold()
             answered = len(pending.replies)
-            pending.replies.run_id = wire.run_id if answered else b""
+            pending.replies.wires = [wire] * answered + [None] * (pending.want - answered)
             pending.replies.extend(OutcomeUnknown(why) for _ in range(pending.want - answered))
             again = [i for i in range(answered, pending.want) if pending.commands[i].retry]
             if again and not pending.abandoned:
@@ -266,10 +311,12 @@ class Link:
 
     async def _connect(self) -> None:
         try:
-            wire = await self._dialer.dial(self._scripts, address=self._address)
+            wire = await self._dialer.dial(self._scripts, address=self.address)
         except Unavailable as error:
             self._down = True
             self._fail_backlog(error)
+            if self._on_trouble is not None:
+                self._on_trouble()
             raise
         wire.adopt(on_done=self._settle, on_lost=self._on_lost)
         self._wire, self._down = wire, False

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.patterns.link import BACKOFF_CAP, COMMAND_DEADLINE, LOCAL_BACKOFF_CAP, backoff
 from graph.patterns.pending import Pending, Replies, Unavailable, pack
@@ -29,45 +29,35 @@ _PING = Command(("PING",), None, retry=False)
 
 
 class Listener:
-    """Subscriptions to any number of channels over one connection, until `close`.
+    """Subscriptions to any number of channels, until `close`.
 
-    The callbacks run in the event loop and must not block; an exception they raise is logged.
+    The callbacks run in the event loop and must not block; an exception they raise is logged. In a cluster it keeps a
+    connection to each node that holds one of its channels, and messages go by SPUBLISH, else by PUBLISH.
     """
 
     def __init__(
         self,
         dialer: Dialer,
-        on_message: Callable[[str, bytes], None],
-        on_up: Callable[[Sequence[str]], None],
-        on_down: Callable[[Sequence[str]], None],
+        hear: Hear,
         *,
-        ping_interval: float = 3.0,
-        pong_deadline: float = 5.0,
-        address: Address | None = None,
-        sharded: bool = False,
+        locate: Callable[[str], Address | None] | None = None,
+        on_trouble: Callable[[], None] | None = None,
     ) -> None:
-        """Prepare to call `on_message(channel, payload)`, `on_up(channels)` and `on_down(channels)`.
+        """Use `Client.listen` instead.
 
-        A PING leaves every `ping_interval` seconds and is answered within `pong_deadline`. `sharded` uses SSUBSCRIBE.
+        In a cluster `locate` says where a channel's node is, and `on_trouble` hears that it may not be there any more.
         """
         self._dialer = dialer
-        self._address = address
-        self._on_message, self._on_up, self._on_down = on_message, on_up, on_down
-        self._interval, self._deadline = ping_interval, pong_deadline
-        self._verb = "SSUBSCRIBE" if sharded else "SUBSCRIBE"
-        self._loop = asyncio.get_running_loop()
-        self._wire: Wire | None = None
-        self._wanted: set[str] = set()
-        self._live: set[str] = set()
-        self._asked: dict[str, int] = {}  # confirmations under way
-        self._waiters: dict[str, asyncio.Future[None]] = {}
-        self._lost = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._hear = hear
+        self._locate = locate
+        self._on_trouble = on_trouble
+        self._wanted: dict[str, Address | None] = {}
+        self._ears: dict[Address | None, _Ear] = {}
 
     @property
     def live(self) -> frozenset[str]:
         """The channels whose messages arrive at the moment."""
-        return frozenset(self._live)
+        return frozenset(channel for ear in self._ears.values() for channel in ear.live)
 
     async def subscribe(self, channel: str) -> None:
         """Listen to `channel`; on return it is live.
@@ -75,45 +65,138 @@ class Listener:
         Raises `Unavailable` when the server does not confirm within 5 s. The wish stands all the same until
         `unsubscribe`: `on_up` tells when it has come true.
         """
-        if self._task is None:
-            self._task = asyncio.create_task(self._supervise(), name="redis-listener")
         if channel not in self._wanted:
-            self._wanted.add(channel)
-            self._ask([channel])
-        if channel in self._live:
-            return
-        waiter = self._waiters.get(channel)
-        if waiter is None:
-            waiter = self._waiters[channel] = self._loop.create_future()
+            self._wanted[channel] = self._locate(channel) if self._locate is not None else None
         try:
             async with asyncio.timeout(COMMAND_DEADLINE):
-                await asyncio.shield(waiter)
+                while channel in self._wanted:
+                    waiter = self._ear(self._wanted[channel]).add(channel)
+                    if waiter is None or await waiter:
+                        return  # else the channel went to another node meanwhile
         except TimeoutError:
             raise Unavailable(f"the subscription to {channel} was not confirmed in time") from None
 
     async def unsubscribe(self, channel: str) -> None:
         """Stop listening to `channel`; nothing of it is delivered any more."""
-        self._wanted.discard(channel)
-        self._live.discard(channel)
-        self._release(channel)
-        if self._wire is not None:
-            self._wire.push(pack((f"{self._verb[:-9]}UNSUBSCRIBE", channel)))
+        if channel in self._wanted:
+            self._ear(self._wanted.pop(channel)).remove(channel)
 
     async def close(self) -> None:
-        """End the connection and every subscription, without calling `on_down`."""
+        """End the connections and every subscription, without calling `on_down`."""
         self._wanted.clear()
-        self._live.clear()
+        ears, self._ears = self._ears, {}
+        for ear in ears.values():
+            await ear.close()
+
+    def relocate(self) -> None:
+        """Follow the channels whose slots have gone to other nodes."""
+        assert self._locate is not None
+        for channel, before in self._wanted.items():
+            now = self._locate(channel)
+            if now != before:
+                self._wanted[channel] = now
+                if self._ear(before).remove(channel):
+                    self._hear.down([channel])
+                self._ear(now).add(channel)
+
+    def _ear(self, address: Address | None) -> _Ear:
+        ear = self._ears.get(address)
+        if ear is None:
+            ear = self._ears[address] = _Ear(
+                self._dialer, self._hear, address, sharded=self._locate is not None, on_trouble=self._on_trouble
+            )
+        return ear
+
+
+class Hear(NamedTuple):
+    """Whom a listener tells what, and how it watches its connection (seconds)."""
+
+    on_message: Callable[[str, bytes], None]
+    on_up: Callable[[Sequence[str]], None]
+    on_down: Callable[[Sequence[str]], None]
+    ping_interval: float
+    pong_deadline: float
+
+    def message(self, channel: str, payload: bytes) -> None:
+        """Deliver a message."""
+        self._call(self.on_message, channel, payload)
+
+    def up(self, channels: Sequence[str]) -> None:
+        """Say that every message of `channels` arrives from now on."""
+        self._call(self.on_up, channels)
+
+    def down(self, channels: Sequence[str]) -> None:
+        """Say that messages of `channels` may be missed from now on."""
+        self._call(self.on_down, channels)
+
+    def _call(self, callback: Callable[..., None], *args: object) -> None:
+        try:
+            callback(*args)
+        except Exception:  # noqa: BLE001 - whatever it is, the connection and the other channels go on
+            _log.exception("a pub/sub callback failed")
+
+
+class _Ear:
+    """The subscriptions on one server."""
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        hear: Hear,
+        address: Address | None,
+        *,
+        sharded: bool,
+        on_trouble: Callable[[], None] | None,
+    ) -> None:
+        self._dialer = dialer
+        self._hear = hear
+        self._address = address
+        self._prefix = "S" if sharded else ""
+        self._on_trouble = on_trouble
+        self._loop = asyncio.get_running_loop()
+        self._wire: Wire | None = None
+        self._wanted: set[str] = set()
+        self.live: set[str] = set()
+        self._asked: dict[str, int] = {}  # confirmations under way
+        self._waiters: dict[str, list[asyncio.Future[bool]]] = {}
+        self._lost = asyncio.Event()
+        self._task = asyncio.create_task(self._supervise(), name="redis-listener")
+
+    def add(self, channel: str) -> asyncio.Future[bool] | None:
+        """Subscribe; None if `channel` is live, else what will say True when it is, False when it is removed."""
+        if channel in self.live:
+            return None
+        if channel not in self._wanted:
+            self._wanted.add(channel)
+            self._ask([channel])
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiters.setdefault(channel, []).append(waiter)
+        return waiter
+
+    def remove(self, channel: str) -> bool:
+        """Unsubscribe; say whether it was live."""
+        live = channel in self.live
+        self._wanted.discard(channel)
+        self.live.discard(channel)
+        self._release(channel, confirmed=False)
+        if self._wire is not None:
+            self._wire.push(pack((f"{self._prefix}UNSUBSCRIBE", channel)))
+        return live
+
+    async def close(self) -> None:
+        self._wanted.clear()
+        self.live.clear()
         for channel in list(self._waiters):
-            self._release(channel)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            self._release(channel, confirmed=False)
+        self._task.cancel()
+        await asyncio.wait([self._task])
         if self._wire is not None:
             self._wire.abort()
 
-    def _release(self, channel: str) -> None:
-        if (waiter := self._waiters.pop(channel, None)) is not None and not waiter.done():
-            waiter.set_result(None)
+    def _release(self, channel: str, *, confirmed: bool) -> None:
+        for waiter in self._waiters.pop(channel, ()):
+            if not waiter.done():
+                waiter.set_result(confirmed)
 
     # --- the server's side ---
 
@@ -122,50 +205,46 @@ class Listener:
             return
         for channel in channels:
             self._asked[channel] = self._asked.get(channel, 0) + 1
-            self._wire.push(pack((self._verb, channel)))
+            self._wire.push(pack((f"{self._prefix}SUBSCRIBE", channel)))
 
     def _on_push(self, push: list[Any]) -> None:
         kind: bytes = push[0]
         channel: str = push[1].decode() if isinstance(push[1], bytes) else ""
         if kind.endswith(b"message"):
-            if channel in self._live:
-                self._call(self._on_message, channel, push[2])
+            if channel in self.live:
+                self._hear.message(channel, push[2])
         elif kind in (b"subscribe", b"ssubscribe"):
             self._asked[channel] -= 1
             if self._asked[channel]:
                 return  # an unsubscribe and another subscribe are on their way
             del self._asked[channel]
             if channel in self._wanted:
-                self._live.add(channel)
-                self._release(channel)
-                self._call(self._on_up, [channel])
-        elif channel in self._live and channel not in self._asked:
+                self.live.add(channel)
+                self._release(channel, confirmed=True)
+                self._hear.up([channel])
+        elif channel in self.live and channel not in self._asked:
             self._moved(channel)
 
     def _moved(self, channel: str) -> None:
         """Notice that the server dropped a subscription by itself: its slot went to another node."""
-        self._live.discard(channel)
-        self._call(self._on_down, [channel])
+        self.live.discard(channel)
+        self._hear.down([channel])
         if self._wire is not None:
             self._wire.abort()
-
-    def _call(self, callback: Callable[..., None], *args: object) -> None:
-        try:
-            callback(*args)
-        except Exception:  # noqa: BLE001 - whatever it is, the connection and the other channels go on
-            _log.exception("a pub/sub callback failed")
 
     # --- the connection ---
 
     def _on_lost(self, _wire: Wire, sent: list[Pending], unsent: list[Pending], error: Exception | None) -> None:
         self._wire = None
         self._asked.clear()
+        if self._on_trouble is not None:
+            self._on_trouble()
         for ping in (*sent, *unsent):
             ping.fail(Unavailable(f"the connection to Redis was lost: {error}"))
-        live, self._live = self._live, set()
+        live, self.live = self.live, set()
         self._lost.set()
         if live:
-            self._call(self._on_down, sorted(live))
+            self._hear.down(sorted(live))
 
     async def _supervise(self) -> None:
         cap = LOCAL_BACKOFF_CAP if self._dialer.local else BACKOFF_CAP
@@ -179,6 +258,8 @@ class Listener:
                 self._ask(sorted(self._wanted))
                 attempt = 0
                 await self._watch(wire)
+            if self._on_trouble is not None:
+                self._on_trouble()
             await asyncio.sleep(backoff(attempt, cap))
             attempt += 1
 
@@ -186,7 +267,8 @@ class Listener:
         """Send a PING now and then until the connection is lost; the wire itself gives up on a late PONG."""
         while not wire.closed:
             future: asyncio.Future[Replies] = self._loop.create_future()
-            wire.submit(Pending((_PING,), self._loop.time() + self._deadline, future))
-            await future
+            wire.submit(Pending((_PING,), self._loop.time() + self._hear.pong_deadline, future))
+            if isinstance((await future)[0], Exception):  # of an SSUBSCRIBE: the slot is elsewhere
+                wire.abort()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), self._interval)
+                await asyncio.wait_for(self._lost.wait(), self._hear.ping_interval)

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from graph.patterns.script import Argument, Command
     from graph.patterns.wire import Wire
@@ -44,27 +44,37 @@ class Replies(list[Reply]):
     empty where the batch was answered partly before and partly after a reconnect to another process.
     """
 
-    __slots__ = ("resent", "run_id", "run_ids", "wire")
+    __slots__ = ("resent", "run_id", "wire", "wires")
 
     def __init__(self, values: Sequence[Reply] = (), run_id: bytes = b"") -> None:
         """Hold `values` as answered by the server process `run_id`."""
         super().__init__(values)
         self.run_id = run_id
-        self.run_ids: list[bytes] | None = None
-        self.wire: Wire | None = None  # the connection that answered all of it, None where it was several
+        self.wire: Wire | None = None  # the connection that answered all of it
+        self.wires: list[Wire | None] | None = None  # or the one of each reply, where it was several
         self.resent = False  # whether some of it was sent again, and so ran after what followed it in the batch
 
+    def wire_of(self, place: int) -> Wire | None:
+        """The connection that answered the command at `place`; None where none did."""
+        return self.wires[place] if self.wires is not None else self.wire
+
     def run_id_of(self, place: int) -> bytes:
-        """The process that answered the command at `place`; empty where none did."""
-        return self.run_ids[place] if self.run_ids is not None else self.run_id
+        """The server process that answered the command at `place`; empty where none did."""
+        if self.wires is None:
+            return self.run_id
+        wire = self.wires[place]
+        return wire.run_id if wire is not None else b""
+
+
+_TAKEN = object()  # stands for a reply that another part will bring
 
 
 class Pending:
     """A batch under way: its replies so far, and the future, or the larger batch, that gets them all at once."""
 
     __slots__ = (
-        *("commands", "dirty", "due", "future", "maybe_ran", "packed", "parent"),
-        *("parts", "places", "replies", "size", "spread", "want"),
+        *("commands", "dirty", "due", "future", "hops", "many", "maybe_ran", "packed", "parent"),
+        *("parts", "places", "replies", "size", "want"),
     )
 
     def __init__(
@@ -91,7 +101,8 @@ class Pending:
         self.size = 0
         self.parts = 0  # parts under way, and one for whoever is still dividing it
         self.maybe_ran = False  # it left once before
-        self.spread = False  # divided among a cluster's nodes
+        self.hops = 0  # times that it was sent on
+        self.many = False  # divided among a cluster's nodes
 
     def pack(self) -> int:
         """Encode the commands, once, and give their size in bytes."""
@@ -103,9 +114,7 @@ class Pending:
     @property
     def abandoned(self) -> bool:
         """Whether nobody waits for it any more."""
-        top = self
-        while top.parent is not None:
-            top = top.parent
+        top = self.parent or self
         return top.future is not None and top.future.done()
 
     def finish(self) -> None:
@@ -127,7 +136,7 @@ class Pending:
     def part(self, places: Sequence[int], before: Sequence[Command | None] = ()) -> Pending:
         """Make a part of the commands at `places`, each preceded by its entry of `before`, to be sent separately.
 
-        Call `hold` first and `release` after the last part was made.
+        Call `hold` first and `release` after the last part was made. A part of a part belongs to the whole batch.
         """
         commands: list[Command] = []
         back: list[int] = []
@@ -136,9 +145,25 @@ class Pending:
                 commands.append(extra)
                 back.append(-1)
             commands.append(self.commands[place])
-            back.append(place)
-        self.parts += 1
-        return Pending(commands, self.due, None, self, back)
+            back.append(place if self.parent is None else self.places[place])
+        part = Pending(commands, self.due, None, self.parent or self, back)
+        part.hops = self.hops + 1
+        if self.parent is not None:
+            for place in places:
+                self.replies[place] = _TAKEN
+            self.parent.parts += 1
+        else:
+            self.parts += 1
+        return part
+
+    def spread(self, groups: Iterable[Sequence[int]]) -> list[Pending]:
+        """Divide the whole batch into parts for several nodes."""
+        self.replies.extend([None] * self.want)
+        nobody: list[Wire | None] = [None]
+        self.replies.wires = nobody * self.want
+        parts = [self.part(places) for places in groups]
+        self.many = True
+        return parts
 
     def hold(self) -> None:
         """Keep it open while parts are made of it."""
@@ -148,21 +173,20 @@ class Pending:
         """Finish it as soon as no part is under way."""
         self.parts -= 1
         if not self.parts:
-            ids = self.replies.run_ids
-            if ids:
-                self.replies.run_id = ids[0] if self.spread or ids.count(ids[0]) == len(ids) else b""
+            replies = self.replies
+            if replies.wires:
+                ids = {replies.run_id_of(place) for place in range(1 if self.many else self.want)}
+                replies.run_id = ids.pop() if len(ids) == 1 else b""
             self.finish()
 
     def merge(self, part: Pending) -> None:
         """Take the replies of `part`."""
         mine, theirs = self.replies, part.replies
-        if mine.run_ids is None:
-            mine.run_ids = [mine.run_id] * self.want
         mine.resent = True
-        if mine.wire is not theirs.wire:
-            mine.wire = None
+        if mine.wires is None:
+            mine.wires = [mine.wire] * self.want
         for i, place in enumerate(part.places):
-            if place >= 0:
+            if place >= 0 and theirs[i] is not _TAKEN:
                 mine[place] = theirs[i]
-                mine.run_ids[place] = theirs.run_id_of(i)
+                mine.wires[place] = theirs.wire_of(i)
         self.release()

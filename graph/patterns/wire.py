@@ -77,6 +77,9 @@ class Wire(asyncio.Protocol):
     def submit(self, pending: Pending) -> None:
         """Queue a batch for the one write at the end of this turn of the loop; refuse it when too many bytes wait."""
         size = pending.pack()
+        if self.closed:
+            pending.fail(Unavailable("the connection to Redis is closed"))
+            return
         if self.queued + size > self._bound and self.queued:
             TRAFFIC.overloaded += 1
             pending.fail(Overloaded(f"{self.queued} bytes already wait for Redis"))
@@ -136,7 +139,7 @@ class Wire(asyncio.Protocol):
         gets: Callable[[], object] = reader.gets
         try:
             while (reply := gets()) is not _NOTHING:
-                kind = type(reply)
+                kind = reply.__class__
                 if kind is hiredis.PushNotification:
                     if self._on_push is not None:
                         self._on_push(cast("list[Any]", reply))

@@ -189,7 +189,7 @@ class Embedded:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
                 pass_fds=(lock.fileno(),),  # the server holds this lock until its process is gone
-                preexec_fn=die_with_parent(),
+                preexec_fn=die_with_parent(os.getpid()),
                 start_new_session=True,  # Ctrl-C is for the owner, which lets requests finish first
             )
         try:
@@ -279,14 +279,14 @@ def try_lock(path: Path) -> IO[bytes] | None:
     return file
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """What a child runs between fork and exec so that it gets SIGTERM when its parent's *thread* ends; Linux only.
+def die_with_parent(parent: int) -> Callable[[], None] | None:
+    """What a child of process `parent` runs to get SIGTERM when the *thread* that started it ends; None but on Linux.
 
-    Everything it needs is looked up here, before the fork.
+    Everything it needs is looked up here, so that it can run between fork and exec.
     """
     if sys.platform != "linux":
         return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+    prctl = ctypes.CDLL(None).prctl
     set_death_signal, number = 1, int(signal.SIGTERM)
 
     def run() -> None:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graph.database import Database
 from graph.embedded import embedded_valkey
 from graph.patterns.client import Client, open_client
 
@@ -25,6 +26,7 @@ class Services:
     """Everything a resolver, a job or a command works with."""
 
     client: Client
+    database: Database
 
 
 @asynccontextmanager
@@ -33,7 +35,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     async with AsyncExitStack() as stack:
         url = await redis_url(settings, stack)
         client = await stack.enter_async_context(open_client(url))
-        yield Services(client=client)
+        database = await stack.enter_async_context(Database(settings.database_url))
+        yield Services(client=client, database=database)
 
 
 async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:

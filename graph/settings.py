@@ -81,10 +81,14 @@ class ServerSettings(Group):
     log: Literal["auto", "text", "json"] = Field(
         default="auto", description="Log format: `text`, `json`, or `auto` (text on a terminal, else JSON lines)"
     )
+    access_log: bool = Field(default=True, description="Log a line for each request")
     grace: float = Field(default=10.0, ge=0, description="Seconds that requests under way get to finish on shutdown")
     trusted_proxies: str = Field(
-        default="127.0.0.1", description="Comma-separated proxy addresses whose `X-Forwarded-*` headers are believed"
+        default="",
+        description="Comma-separated addresses or networks of proxies whose `X-Forwarded-*` headers are believed",
     )
+    tls_certificate: Path | None = Field(default=None, description="PEM file with the certificate chain; turns TLS on")
+    tls_key: Path | None = Field(default=None, description="PEM file with the key of the certificate")
 
 
 class RedisSettings(Group):
@@ -158,6 +162,13 @@ class Settings(BaseModel):
     def database_url(self) -> str:
         """The SQL database in use."""
         return self.database.url or f"sqlite+aiosqlite:///{self.server.data_dir.resolve() / 'graph.db'}"
+
+    @property
+    def database_path(self) -> Path | None:
+        """The SQLite file in use; None where another database is."""
+        if not self.database_url.startswith("sqlite"):
+            return None
+        return Path(self.database_url.partition(":///")[2].partition("?")[0])
 
     def environment(self) -> dict[str, str]:
         """The variables that make `from_environment` give these settings again; defaults are left out."""

@@ -1,0 +1,142 @@
+"""The ASGI application: GraphQL, GraphiQL, health, metrics.
+
+`create_app` builds it; its lifespan opens the services, or uses those it was given, and closes only what it opened.
+GraphQL requests go straight to the endpoint; everything else runs on FastAPI (`Application.web`, where a product adds
+routes of its own).
+
+``/healthz`` answers 200 while the process serves. ``/readyz`` answers 200 while the SQL database answers and 503 while
+it does not: without Redis the catalog is still served (from SQL), so an absent Redis is told in the body and does not
+take the process out of a balancer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from sqlalchemy import text
+from strawberry.asgi import GraphQL
+
+from graph.api.context import Context
+from graph.api.schema import build_schema
+from graph.endpoint import graphiql, observe
+from graph.endpoint.caller import Caller
+from graph.services import open_services
+from graph.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.websockets import WebSocket
+
+    from graph.services import Services
+
+GRAPHQL = "/graphql"
+HEALTH = ("/healthz", "/readyz", "/metrics")
+STATIC = Path(__file__).parent / "static"
+READY_DEADLINE = 2.0
+"""Seconds that ``/readyz`` waits for SQL and for Redis."""
+
+
+class Application:
+    """Sends ``/graphql`` to the endpoint and everything else to `web`."""
+
+    def __init__(self, web: FastAPI) -> None:
+        """Serve `web` and, once the lifespan has set it, `endpoint`."""
+        self.web = web
+        self.endpoint: ASGIApp | None = None
+        self._page = graphiql.page(STATIC / "graphiql")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, one WebSocket connection or the lifespan."""
+        if self.endpoint is None or scope["type"] == "lifespan" or scope["path"] != GRAPHQL:
+            await self.web(scope, receive, send)
+        elif graphiql.wanted(scope):
+            await self._page(scope, receive, send)
+        else:
+            await self.endpoint(scope, receive, send)
+
+
+def create_app(
+    settings: Settings | None = None, services: Services | None = None, *, log: observe.AccessLog | None = None
+) -> ASGIApp:
+    """Build the application.
+
+    Args:
+        settings: Read from the environment when they are left out, so that a process manager can call this alone.
+        services: Open ones to use; without them the lifespan opens and closes its own.
+        log: Where the access log goes; None keeps none.
+    """
+    settings = settings or Settings.from_environment()
+
+    @asynccontextmanager
+    async def lifespan(web: FastAPI) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            opened = services or await stack.enter_async_context(open_services(settings))
+            web.state.services = opened
+            application.endpoint = build_endpoint(opened)
+            yield
+            application.endpoint = None
+
+    web = FastAPI(title="graph", openapi_url=None, lifespan=lifespan)
+    application = Application(web)
+    _add_routes(web)
+    return observe.Observed(application, routes=(GRAPHQL, *HEALTH), quiet=HEALTH, log=log)
+
+
+def build_endpoint(services: Services) -> ASGIApp:
+    """The GraphQL endpoint on open services."""
+
+    class Endpoint(GraphQL[Context, None]):
+        async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
+            address = request.client.host if request.client else ""
+            return Context(services, Caller(address=address), request, response)
+
+    return cast("ASGIApp", Endpoint(build_schema()))
+
+
+def _add_routes(web: FastAPI) -> None:
+    web.mount("/static", graphiql.Assets(directory=STATIC), name="static")
+
+    async def front() -> RedirectResponse:
+        return RedirectResponse(GRAPHQL)
+
+    async def healthz() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz() -> JSONResponse:
+        services: Services | None = getattr(web.state, "services", None)
+        if services is None:
+            return JSONResponse({"status": "starting"}, 503)
+        sql, redis = await asyncio.gather(_check(_ping_sql(services)), _check(services.client.execute("PING")))
+        status = "unavailable" if sql else "degraded" if redis else "ok"
+        return JSONResponse({"status": status, "sql": sql or "ok", "redis": redis or "ok"}, 503 if sql else 200)
+
+    def metrics() -> Response:  # FastAPI runs it in a thread: many series take a while to print
+        body, content_type = observe.exposition()
+        return Response(body, media_type=content_type)
+
+    for path, handler in (("/", front), ("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+        web.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
+
+
+async def _ping_sql(services: Services) -> None:
+    async with services.database.session() as session:
+        await session.execute(text("SELECT 1"))
+
+
+async def _check(probe: Awaitable[Any]) -> str | None:
+    """What is wrong, in a word that tells a stranger nothing of the inside; None when all is well."""
+    try:
+        await asyncio.wait_for(probe, READY_DEADLINE)
+    except TimeoutError:
+        return "slow"
+    except Exception:  # noqa: BLE001 - whatever it is, it is not well
+        return "away"
+    return None

@@ -1,0 +1,216 @@
+"""``graph doctor``: looks at the Redis and the SQL database that the settings name, and says what to do.
+
+Each `Finding` is one fact with a verdict: fine, worth a thought, or wrong. Nothing is changed. Where no Redis is
+configured the embedded Valkey is joined, or started for the length of the check.
+"""
+
+import statistics
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal
+
+from redis.exceptions import RedisError, ResponseError
+from sqlalchemy import text
+
+from graph.cli_settings import without_password
+from graph.cli_support import console
+from graph.database import Database, head_revision
+from graph.embedded import EmbeddedError
+from graph.errors import DomainError
+from graph.patterns.client import Client, open_client
+from graph.patterns.script import Command
+from graph.services import redis_url
+from graph.settings import Settings
+
+Verdict = Literal["ok", "note", "wrong"]
+MARKS: dict[Verdict, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
+SLOW = 0.005
+"""Seconds for one round trip above which the network deserves a look."""
+OLDEST_REDIS = 7
+NEARLY_FULL = 0.9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact, whether it is fine, and what to do where it is not."""
+
+    verdict: Verdict
+    about: str
+    fact: str
+    advice: str = ""
+
+
+async def report(settings: Settings) -> bool:
+    """Print every finding; True when nothing is wrong."""
+    out = console()
+    worst = True
+    async with AsyncExitStack() as stack:
+        for findings in (check_redis(settings, stack), check_sql(settings)):
+            async for finding in findings:
+                out.print(f"{MARKS[finding.verdict]} {finding.about:<12} {finding.fact}", soft_wrap=True)
+                if finding.advice:
+                    out.print(f"  {'':<12} [dim]→ {finding.advice}[/]", soft_wrap=True)
+                worst = worst and finding.verdict != "wrong"
+    return worst
+
+
+# --- Redis ---
+
+
+async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerator[Finding]:
+    """Reachable, new enough, near, safe on disk, and never evicting what must stay."""
+    where = without_password(settings.redis.url) if settings.redis.url else "embedded Valkey"
+    try:
+        client = await stack.enter_async_context(open_client(await redis_url(settings, stack)))
+        info = parse_info(await client.execute("INFO"))
+        latency = await _median_seconds(lambda: client.execute("PING"))
+        policy = info.get("maxmemory_policy") or await _config(client, "maxmemory-policy")
+        fsync = await _config(client, "appendfsync")
+    except (RedisError, EmbeddedError, OSError) as error:
+        yield Finding(
+            "wrong", "Redis", f"{where}: {error}", "start it, or correct GRAPH_REDIS_URL; unset means embedded"
+        )
+        return
+    yield Finding("ok", "Redis", where)
+    for finding in (
+        redis_version(info),
+        redis_role(info),
+        round_trip("latency", latency, "put Redis in the same network as this server"),
+        redis_persistence(info, fsync),
+        redis_eviction(info, policy),
+        redis_memory(info),
+    ):
+        yield finding
+
+
+def parse_info(reply: bytes) -> dict[str, str]:
+    """INFO as a mapping."""
+    lines = (line.partition(":") for line in reply.decode(errors="replace").splitlines() if not line.startswith("#"))
+    return {name: value for name, _, value in lines}
+
+
+async def _config(client: Client, name: str) -> str:
+    try:
+        found: dict[bytes, bytes] = await client.send(Command(("CONFIG", "GET", name), None, retry=True))
+    except ResponseError:  # hosted Redis often has no CONFIG
+        return ""
+    return b"".join(found.values()).decode()
+
+
+def redis_version(info: Mapping[str, str]) -> Finding:
+    """Scripts need what Redis 7 brought; every Valkey has it."""
+    valkey = info.get("valkey_version")
+    version = info.get("redis_version", "0")
+    if valkey is None and int(version.partition(".")[0]) < OLDEST_REDIS:
+        return Finding("wrong", "version", f"Redis {version}", "Redis 7 or newer, or Valkey, is needed")
+    return Finding("ok", "version", f"Valkey {valkey}" if valkey else f"Redis {version}")
+
+
+def redis_role(info: Mapping[str, str]) -> Finding:
+    """A replica takes no writes."""
+    mode = info.get("redis_mode") or info.get("server_mode") or "standalone"
+    if info.get("role", "master") not in {"master", "primary"}:
+        return Finding("wrong", "role", "replica", "point GRAPH_REDIS_URL at the primary")
+    return Finding("ok", "role", f"primary, {mode}")
+
+
+def redis_persistence(info: Mapping[str, str], fsync: str) -> Finding:
+    """Sessions, limits and undelivered events live in Redis alone."""
+    if info.get("aof_enabled") != "1":
+        return Finding(
+            "note", "persistence", "append-only file off", "a restart ends every session: CONFIG SET appendonly yes"
+        )
+    if info.get("aof_last_write_status") == "err":
+        return Finding("wrong", "persistence", "the last write of the append-only file failed", "look at its disk")
+    if fsync == "no":
+        return Finding(
+            "note", "persistence", "appendfsync no", "a crash loses up to 30 s: CONFIG SET appendfsync everysec"
+        )
+    return Finding("ok", "persistence", f"append-only file, fsync {fsync or 'unknown'}")
+
+
+def redis_eviction(info: Mapping[str, str], policy: str) -> Finding:
+    """Keys without a TTL are there to stay."""
+    if policy.startswith("allkeys"):
+        return Finding(
+            "wrong", "eviction", policy, "durable keys may be evicted: CONFIG SET maxmemory-policy volatile-lru"
+        )
+    if info.get("maxmemory", "0") == "0":
+        return Finding(
+            "note", "eviction", f"{policy}, no maxmemory", "set maxmemory, or the cache may fill the machine"
+        )
+    if policy == "noeviction":
+        return Finding("note", "eviction", policy, "writes fail when memory is full: maxmemory-policy volatile-lru")
+    return Finding("ok", "eviction", policy)
+
+
+def redis_memory(info: Mapping[str, str]) -> Finding:
+    """How full it is, and whether keys have been evicted."""
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    evicted = int(info.get("evicted_keys", 0))
+    fact = f"{used / 2**20:,.0f} MiB" + (f" of {limit / 2**20:,.0f} MiB" if limit else "")
+    if limit and used > NEARLY_FULL * limit:
+        return Finding(
+            "note", "memory", f"{fact}, {evicted:,} keys evicted", "raise maxmemory (GRAPH_REDIS_MAX_MEMORY)"
+        )
+    return Finding("ok", "memory", fact)
+
+
+# --- SQL ---
+
+
+async def check_sql(settings: Settings) -> AsyncGenerator[Finding]:
+    """Reachable, near, and at this version's migration."""
+    where = without_password(settings.database_url)
+    path = settings.database_path
+    if path is not None and not path.exists():
+        yield Finding("note", "SQL", f"{where}: not created yet", "graph serve creates and fills it")
+        return
+    try:
+        async with Database(settings.database_url) as database:
+
+            async def ping() -> Any:
+                async with database.session() as session:
+                    query = "SELECT sqlite_version()" if database.dialect == "sqlite" else "SHOW server_version"
+                    return (await session.execute(text(query))).scalar_one()
+
+            name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database.dialect]
+            yield Finding("ok", "SQL", f"{name} {await ping()}, {where}")
+            yield round_trip(
+                "latency", await _median_seconds(ping), "put the database in the same network as this server"
+            )
+            yield migrations(await database.revision())
+    except (DomainError, OSError) as error:
+        yield Finding(
+            "wrong", "SQL", f"{where}: {error}", "start it, or correct GRAPH_DATABASE_URL; unset means SQLite"
+        )
+    except ValueError as error:
+        yield Finding("wrong", "SQL", str(error), "correct GRAPH_DATABASE_URL; unset means SQLite")
+
+
+def migrations(revision: str | None) -> Finding:
+    """Whether the tables are those of this version."""
+    head = head_revision()
+    if revision == head:
+        return Finding("ok", "migrations", f"at {head}, the newest")
+    return Finding("note", "migrations", f"at {revision or 'none'}, newest is {head}", "graph serve migrates")
+
+
+# --- both ---
+
+
+def round_trip(about: str, seconds: float, advice: str) -> Finding:
+    """How far away it is."""
+    fact = f"{seconds * 1000:.2f} ms a round trip"
+    return Finding("ok", about, fact) if seconds < SLOW else Finding("note", about, fact, advice)
+
+
+async def _median_seconds(probe: Callable[[], Awaitable[Any]]) -> float:
+    taken: list[float] = []
+    for _ in range(9):
+        started = perf_counter()
+        await probe()
+        taken.append(perf_counter() - started)
+    return statistics.median(taken)

@@ -1,0 +1,262 @@
+"""What ``graph serve`` does: migrate, seed an empty database, then serve with uvicorn in one process or several.
+
+One process: the services live in the server's own event loop. Several: this process keeps the listening socket and the
+embedded Valkey and restarts a worker that dies; each worker opens services of its own on the same Redis and SQL. On
+SIGTERM or Ctrl-C the socket closes, requests under way finish (at most ``GRAPH_GRACE`` seconds), then the services
+close, the Valkey last; the exit status is 0.
+"""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from graph import cli_support as support
+from graph import log
+from graph.cli_settings import without_password
+from graph.embedded import die_with_parent
+from graph.services import Services, open_services
+from graph.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from starlette.types import ASGIApp
+
+    from graph.endpoint.observe import AccessLog
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal says stop."""
+    log.configure(settings.server.log)
+    with listen(settings.server.host, settings.server.port) as listener:
+        if settings.server.workers == 1:
+            support.run(lambda: _serve_alone(settings, listener))
+        else:
+            _serve_with_workers(settings, listener)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, or the end of the command with what to do instead."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        support.fail(f"cannot listen on {host}: {error.strerror}")
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        support.fail(
+            f"cannot listen on {host}:{port}: {error.strerror}. Another port: GRAPH_PORT={port + 1} graph serve"
+        )
+    listener.set_inheritable(True)
+    return listener
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """What uvicorn is told."""
+    server = settings.server
+    return {
+        "loop": "uvloop" if sys.platform != "win32" else "asyncio",
+        "http": "httptools",
+        "ws": "websockets-sansio",
+        "ws_per_message_deflate": False,  # compressing each small event costs more than it saves
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": bool(server.trusted_proxies),
+        "forwarded_allow_ips": server.trusted_proxies,
+        "timeout_graceful_shutdown": round(server.grace),
+        "workers": server.workers,
+        "ssl_certfile": server.tls_certificate,
+        "ssl_keyfile": server.tls_key,
+    }
+
+
+async def prepare(settings: Settings, services: Services) -> None:
+    """Migrate the database, and fill it when it is empty."""
+
+
+# --- one process ---
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with a word when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        """Call `on_ready` once connections are accepted."""
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+async def _serve_alone(settings: Settings, listener: socket.socket) -> None:
+    from graph.app import create_app
+
+    async with open_services(settings) as services:
+        await prepare(settings, services)
+        app = create_app(settings, services, log=access_log(settings))
+        server = Server(uvicorn.Config(app, **options(settings)), lambda: announce(settings, listener))
+        # uvicorn raises the signal that stopped it once more when it is done: by then it has been obeyed.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _already_obeyed)
+        await server.serve([listener])
+
+
+def _already_obeyed(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def access_log(settings: Settings) -> "AccessLog | None":
+    """The access log on standard error, unless it is switched off."""
+    from graph.endpoint.observe import AccessLog
+
+    if not settings.server.access_log:
+        return None
+
+    def write(data: bytes) -> None:
+        sys.stderr.buffer.write(data)
+        sys.stderr.buffer.flush()
+
+    return AccessLog(write, style=log.chosen(settings.server.log, sys.stderr), color=sys.stderr.isatty())
+
+
+# --- several processes ---
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's, with a word when every worker is ready."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
+        """Call `on_ready` once every worker accepts connections."""
+        super().__init__(config, sockets)
+        self._on_ready = on_ready
+
+    def init_processes(self) -> None:
+        """Start the workers."""
+        super().init_processes()
+        if all(process.wait_until_ready(60, self.should_exit) for process in self.processes):
+            self._on_ready()
+
+
+def worker_app() -> "ASGIApp":
+    """The application of one worker; it ends with the process that started it."""
+    from graph.app import create_app
+
+    parent = multiprocessing.parent_process()
+    if parent is not None and (die := die_with_parent(parent.pid or 0)) is not None:
+        die()
+    settings = Settings.from_environment()
+    log.configure(settings.server.log)
+    return create_app(settings, log=access_log(settings))
+
+
+def _serve_with_workers(settings: Settings, listener: socket.socket) -> None:
+    os.environ.update(settings.environment())
+    metrics = settings.server.data_dir.resolve() / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+    config = uvicorn.Config("graph.cli_serve:worker_app", factory=True, **options(settings))
+    with _services_in_a_thread(settings):
+        Supervisor(config, [listener], lambda: announce(settings, listener)).run()
+
+
+@contextmanager
+def _services_in_a_thread(settings: Settings) -> "Generator[None]":
+    """Own the embedded Valkey for the workers, beside uvicorn's supervisor, which blocks its thread."""
+    ready: Future[None] = Future()
+    stop = threading.Event()
+
+    async def hold() -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                services = await stack.enter_async_context(open_services(settings))
+                await prepare(settings, services)
+            except BaseException as error:
+                ready.set_exception(error)
+                raise
+            ready.set_result(None)
+            await asyncio.to_thread(stop.wait)
+
+    def run() -> None:
+        try:
+            asyncio.run(hold())
+        except Exception:
+            logger.debug("the supervisor's services ended", exc_info=True)
+
+    async def started() -> None:
+        await asyncio.wrap_future(ready)
+
+    thread = threading.Thread(target=run, name="services")
+    thread.start()
+    try:
+        support.run(started)
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+# --- what the reader sees ---
+
+
+def announce(settings: Settings, listener: socket.socket) -> None:
+    """Say where the server is: a short table on a terminal, a log line elsewhere."""
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared
+    url = f"{'https' if settings.server.tls_certificate else 'http'}://{shown}:{port}"
+    redis = (
+        without_password(settings.redis.url) if settings.redis.url else f"Valkey in {_short(settings.server.data_dir)}"
+    )
+    sql = without_password(settings.database_url)
+    if log.chosen(settings.server.log, sys.stderr) == "json":
+        logger.info("Serving %s/graphql", url, extra={"facts": {"url": url, "redis": redis, "sql": sql}})
+        return
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 3, 0, 2))
+    for name, value in (
+        ("GraphQL", f"[bold]{url}/graphql[/]"),
+        ("", "[dim]open it in a browser for GraphiQL[/]"),
+        ("Health", f"{url}/readyz"),
+        ("Metrics", f"{url}/metrics"),
+        ("Redis", redis),
+        ("SQL", sql),
+    ):
+        table.add_row(f"[dim]{name}[/]", value)
+    console = support.console(stderr=True)
+    console.print()
+    console.print(table)
+    console.print("\n  [dim]Ctrl-C stops it.[/]\n")
+
+
+def _short(path: Path) -> str:
+    """`path` as seen from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,54 @@
+"""``graph serve``, ``graph worker``, ``graph doctor``, ``graph schema`` and ``graph settings``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graph import cli_support as support
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [GRAPH_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one [GRAPH_PORT].")] = None,
+    workers: Annotated[int | None, typer.Option(help="Server processes [GRAPH_WORKERS].")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where data is kept [GRAPH_DATA_DIR].")] = None,
+) -> None:
+    """Migrate, seed an empty database, start everything."""
+    from graph.cli_serve import serve as run
+
+    run(support.read_settings(host=host, port=port, workers=workers, data_dir=data_dir))
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    from graph.api.schema import build_schema
+
+    typer.echo(build_schema().as_str())
+
+
+@app.command()
+def doctor() -> None:
+    """Check the Redis and the SQL database this server is pointed at, and say what to do."""
+    from graph.cli_doctor import report
+
+    settings = support.read_settings()
+    if not support.run(lambda: report(settings)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def settings(
+    *, markdown: Annotated[bool, typer.Option("--markdown", help="Print the README's table.")] = False
+) -> None:
+    """List every setting: its variable, value and meaning."""
+    from graph.cli_settings import as_markdown, show
+
+    if markdown:
+        typer.echo(as_markdown())
+    else:
+        show(support.read_settings(), support.console())

@@ -1,0 +1,57 @@
+"""The settings as tables: for a person at a terminal, and for the README."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import PydanticUndefined
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from graph.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def without_password(url: str) -> str:
+    """`url` fit to be shown."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url if "@" not in url else f"…@{url.rpartition('@')[2]}"
+
+
+def shown(value: Any) -> str:
+    """A value as one writes it into the variable."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return without_password(value) if isinstance(value, str) and "://" in value else str(value)
+
+
+def as_markdown() -> str:
+    """One row a setting: variable, default, meaning."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for variable, _, _, field in Settings.fields():
+        assert field.default is not PydanticUndefined, f"{variable} has no default"
+        default = shown(field.default)
+        rows.append(f"| `{variable}` | {f'`{default}`' if default else ''} | {field.description} |")
+    return "\n".join(rows)
+
+
+def show(settings: Settings, console: "Console") -> None:
+    """Print what is in force; what was set is bright."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("variable", "value", "meaning"):
+        table.add_column(title, overflow="fold")
+    for group_name, group in Settings.groups():
+        values = getattr(settings, group_name)
+        for name, field in group.model_fields.items():
+            style = "bold" if name in values.model_fields_set else "dim"
+            meaning = (field.description or "").replace("`", "")
+            table.add_row(f"[{style}]{group.variable(name)}[/]", f"[{style}]{shown(getattr(values, name))}[/]", meaning)
+    console.print(table)

@@ -1,0 +1,69 @@
+"""GraphiQL for browsers, from files of this server alone.
+
+A browser that opens the GraphQL endpoint gets `page`; its scripts, styles and workers come from `Assets`. The Content
+Security Policy lets the page load nothing from, and talk to nothing but, its own origin. The files are built from npm
+packages by ``make graphiql`` and named by their content, so that a browser may keep them for ever.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from starlette.types import Scope
+
+_POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "worker-src 'self'",
+    "style-src 'self' 'unsafe-inline'",  # Monaco writes its themes into style elements
+    "img-src 'self' data:",
+    "font-src 'self' data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+)
+HEADERS = {
+    "Content-Security-Policy": "; ".join(_POLICY),
+    "Cache-Control": "no-cache",
+    "Referrer-Policy": "same-origin",
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+}
+FOREVER = "public, max-age=31536000, immutable"
+
+
+def wanted(scope: Scope) -> bool:
+    """Whether a GET comes from a browser that was pointed at the endpoint, and not from a GraphQL client.
+
+    A browser names ``text/html`` in Accept, a GraphQL client does not. A link with ``?query=`` opened in a browser
+    shows that query in the page rather than its bare answer.
+    """
+    if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def page(folder: Path) -> FileResponse:
+    """The page, ready to be sent."""
+    return FileResponse(folder / "index.html", headers=HEADERS)
+
+
+class Assets(StaticFiles):
+    """The files that the page loads."""
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """Let a browser keep a file whose name tells its content."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = FOREVER if "-" in str(full_path).rpartition("/")[2] else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response

@@ -1,0 +1,1 @@
+import{a,b}from"./chunk-5W3TGCF2.js";import"./chunk-SFMPL3JF.js";import"./chunk-XGV4GUYA.js";import"./chunk-NTDEBOGQ.js";import"./chunk-MJAUQRON.js";import"./chunk-G7F7V75P.js";export{b as getWorker,a as jsonDefaults};

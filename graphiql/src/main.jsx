@@ -1,0 +1,60 @@
+// GraphiQL for this server: same origin, cookies sent, subscriptions over graphql-transport-ws.
+import './workers.js';
+import { explorerPlugin } from '@graphiql/plugin-explorer';
+import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
+import { createClient } from 'graphql-ws';
+import { createRoot } from 'react-dom/client';
+import { tabs } from './tabs.js';
+import 'graphiql/style.css';
+import '@graphiql/plugin-explorer/style.css';
+import './page.css';
+
+const url = new URL('/graphql', location.href);
+const socketUrl = new URL('/graphql', location.href);
+socketUrl.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+
+// One connection a subscription: its `connection_init` carries the headers of the tab that started it, and a login or
+// logout made in between (the cookie) counts from the next subscription on.
+function subscribe(headers) {
+  const authorization = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'authorization')?.[1];
+  return createClient({
+    url: socketUrl.href,
+    lazy: true,
+    retryAttempts: 3,
+    connectionParams: authorization ? { authorization } : undefined,
+  });
+}
+
+const overHttp = createGraphiQLFetcher({ url: url.href });
+
+function fetcher(params, options) {
+  const withSocket = createGraphiQLFetcher({ url: url.href, wsClient: subscribe(options?.headers) });
+  return isSubscription(params, options) ? withSocket(params, options) : overHttp(params, options);
+}
+
+function isSubscription(params, options) {
+  const operations = options?.documentAST?.definitions.filter((node) => node.kind === 'OperationDefinition') ?? [];
+  const chosen = operations.find((node) => node.name?.value === params.operationName) ?? operations[0];
+  return chosen?.operation === 'subscription';
+}
+
+// A link may carry ?query=…&variables=…&operationName=…; it opens as a tab of its own.
+const link = new URLSearchParams(location.search);
+const linked = link.get('query');
+
+createRoot(document.getElementById('graphiql')).render(
+  <GraphiQL
+    fetcher={fetcher}
+    defaultTabs={tabs}
+    initialQuery={linked ?? undefined}
+    initialVariables={linked ? (link.get('variables') ?? undefined) : undefined}
+    plugins={[HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })]}
+    shouldPersistHeaders={false}
+    defaultEditorToolsVisibility={false}
+  >
+    <GraphiQL.Logo>
+      <span className="product">graph</span>
+    </GraphiQL.Logo>
+  </GraphiQL>,
+);

@@ -1,0 +1,72 @@
+"""Copies of cached values in this process, within a bound of bytes, the least recently used dropped first.
+
+A copy is only ever served after its stamp was compared with the generations as Redis has them now, so it is never
+staler than Redis. What it saves is carrying and decoding the value.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+_DECODED = 4
+"""Bytes that a decoded JSON value takes for each byte of its text: an estimate on the safe side."""
+_OVERHEAD = 600
+"""Bytes of a copy apart from its value: key, tuple, dictionary slot."""
+
+
+class Copy(NamedTuple):
+    """A decoded value and what its entry said about it; treat the value as immutable."""
+
+    stamp: bytes
+    expires: float
+    delta: float
+    value: Any
+    size: int
+    """Bytes of its JSON text."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that it is taken to cost."""
+        return self.size * _DECODED + _OVERHEAD
+
+
+class LocalCopies:
+    """A least-recently-used store of at most `limit` bytes, as estimated from the encoded size."""
+
+    def __init__(self, limit: int) -> None:
+        """A `limit` of 0 keeps nothing."""
+        self._limit = limit
+        self._copies: OrderedDict[str, Copy] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        """How many copies there are."""
+        return len(self._copies)
+
+    def get(self, key: str, now: float) -> Copy | None:
+        """The copy of `key` unless its time to live has ended."""
+        copy = self._copies.get(key)
+        if copy is None:
+            return None
+        if copy.expires <= now:
+            self.drop(key)
+            return None
+        self._copies.move_to_end(key)
+        return copy
+
+    def put(self, key: str, copy: Copy) -> None:
+        """Keep `copy`, unless it is larger than all there is room for."""
+        self.drop(key)
+        weight = copy.weight
+        if weight > self._limit:
+            return
+        self._copies[key] = copy
+        self.size += weight
+        while self.size > self._limit:
+            self.size -= self._copies.popitem(last=False)[1].weight
+
+    def drop(self, key: str) -> None:
+        """Forget the copy of `key`."""
+        if (old := self._copies.pop(key, None)) is not None:
+            self.size -= old.weight

@@ -1,0 +1,103 @@
+"""How a cached value looks on the wire: JSON, compressed above a size, in a frame that recognises itself.
+
+The frame carries what decides whether the value may be served (`Frame.stamp`) beside the value, and a checksum.
+Whatever is not a whole frame of this format, written by somebody else or damaged, is `Corrupt`, never a value.
+Nothing here can run code: no pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAGIC = b"gC\x01"
+"""Two letters and the version of the format; a reader of another version sees a foreign entry."""
+STAMP_SIZE = 16
+COMPRESS_ABOVE = 4096
+"""Bytes; below that a product or a page costs more to inflate than to carry."""
+MAX_SIZE = 64 << 20
+"""Bytes of an inflated value; a frame that claims more is corrupt."""
+
+_HEAD = struct.Struct(f">3sBI{STAMP_SIZE}sddI")  # magic, flags, checksum, stamp, expires, delta, length of the tags
+_STAMP = slice(8, 8 + STAMP_SIZE)
+_DEFLATED = 1
+
+
+class Corrupt(ValueError):
+    """The bytes are not a whole frame of this format."""
+
+
+class Frame(NamedTuple):
+    """A cached value and what is known about it."""
+
+    stamp: bytes
+    """Digest of the generations that it was loaded under (`cache_generations.stamp`)."""
+    expires: float
+    """When its time to live ends, Unix seconds."""
+    delta: float
+    """How long it took to load, seconds: what early refresh goes by."""
+    body: bytes
+    """The value itself, not compressed."""
+    tags: tuple[str, ...] = ()
+    """The tags behind the stamp, where the reader cannot know them beforehand."""
+
+
+def stamp_of(blob: bytes) -> bytes:
+    """The stamp of a packed frame, unchecked: enough to dismiss an outdated entry before unpacking it."""
+    return blob[_STAMP]
+
+
+def pack(frame: Frame, *, compress_above: int = COMPRESS_ABOVE) -> bytes:
+    """Write `frame` as bytes, its body deflated when that is longer than `compress_above` bytes and it helps."""
+    flags, body = 0, frame.body
+    if len(body) > compress_above and len(smaller := zlib.compress(body, 1)) < len(body):
+        flags, body = _DEFLATED, smaller
+    tags = "\n".join(frame.tags).encode()
+    head = _HEAD.pack(MAGIC, flags, 0, frame.stamp, frame.expires, frame.delta, len(tags))
+    checksum = zlib.crc32(body, zlib.crc32(tags, zlib.crc32(head)))
+    return b"".join((head[:4], checksum.to_bytes(4, "big"), head[8:], tags, body))
+
+
+def unpack(blob: bytes) -> Frame:
+    """Read what `pack` wrote; anything else raises `Corrupt`."""
+    if len(blob) < _HEAD.size or not blob.startswith(MAGIC):
+        raise Corrupt("not an entry of this cache")
+    _, flags, checksum, stamp, expires, delta, tags_size = _HEAD.unpack_from(blob)
+    if zlib.crc32(blob[8:], zlib.crc32(blob[:4] + b"\0\0\0\0")) != checksum:
+        raise Corrupt("the checksum does not match")
+    start = _HEAD.size + tags_size
+    tags = tuple(blob[_HEAD.size : start].decode().split("\n")) if tags_size else ()
+    body = blob[start:]
+    if flags & _DEFLATED:
+        body = _inflate(body)
+    return Frame(stamp, expires, delta, body, tags)
+
+
+def _inflate(body: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        whole = inflater.decompress(body, MAX_SIZE)
+    except zlib.error as error:
+        raise Corrupt(str(error)) from error
+    if not inflater.eof:
+        raise Corrupt("truncated, or larger than any value may be")
+    return whole
+
+
+def dumps(value: Any) -> bytes:
+    """JSON in UTF-8, without NaN or infinities; raises `TypeError` or `ValueError` for what is not JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+class JsonCodec:
+    """A pair of functions; pass faster ones than the standard library's (orjson) where they are at hand."""
+
+    def __init__(self, dumps: Callable[[Any], bytes] = dumps, loads: Callable[[bytes], Any] = json.loads) -> None:
+        """`dumps` raises `TypeError` or `ValueError` for what JSON cannot carry, `loads` `ValueError` for bad JSON."""
+        self.dumps = dumps
+        self.loads = loads

@@ -31,15 +31,15 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
 
+from graph.patterns.pending import Unavailable
 from graph.patterns.script import Script, command
-from graph.patterns.wire import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from graph.patterns.client import Client
+    from graph.patterns.pending import Reply
     from graph.patterns.script import Command
-    from graph.patterns.wire import Reply
 
 _MICROSECONDS = 1_000_000
 _EPOCH_LIFETIME_MS = 3_600_000

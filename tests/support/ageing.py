@@ -13,11 +13,11 @@ _TIMES = (b"created", b"ends")
 
 
 async def age_sessions(client: Client, seconds: float) -> None:
-    """Make every session key of an otherwise empty server `seconds` older, to the millisecond."""
+    """Make every key of the sessions `seconds` older, to the millisecond."""
     moved = round(seconds * 1000)
     cursor = b"0"
     while True:
-        cursor, keys = await client.execute("SCAN", cursor)
+        cursor, keys = await client.execute("SCAN", cursor, "MATCH", "graph:session*")
         for key in keys:
             await _age(client, key, moved)
         if cursor == b"0":

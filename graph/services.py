@@ -11,9 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import orjson
+
 from graph.database import Database
 from graph.embedded import embedded_valkey
+from graph.patterns.cache import Cache
 from graph.patterns.client import Client, open_client
+from graph.patterns.codec import JsonCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,6 +30,7 @@ class Services:
     """Everything a resolver, a job or a command works with."""
 
     client: Client
+    cache: Cache
     database: Database
 
 
@@ -35,8 +40,15 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     async with AsyncExitStack() as stack:
         url = await redis_url(settings, stack)
         client = await stack.enter_async_context(open_client(url))
+        cache = Cache(
+            client,
+            prefix=settings.redis.prefix,
+            l1_bytes=settings.cache.local_bytes,
+            codec=JsonCodec(orjson.dumps, orjson.loads),
+        )
+        stack.push_async_callback(cache.close)
         database = await stack.enter_async_context(Database(settings.database_url))
-        yield Services(client=client, database=database)
+        yield Services(client=client, cache=cache, database=database)
 
 
 async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:

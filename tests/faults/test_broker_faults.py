@@ -1,0 +1,197 @@
+"""The broker while Redis is killed, paused and cut off: no event is missed in silence, none comes twice or too early."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from graph.patterns.broker import Broker, Topic
+from graph.patterns.client import open_client
+from graph.patterns.pending import Unavailable
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from graph.patterns.client import Client
+
+TOPIC = Topic("test:faults")
+TICK = 0.02
+RESUME = 2.0
+"""Seconds within which delivery goes on after Redis is back."""
+
+
+class Load:
+    """Events 1, 2, 3… published at a steady rate, and subscribers that note what they get."""
+
+    def __init__(self, client: Client, subscribers: int, rate: int) -> None:
+        self.broker = Broker(client, check_every=1)
+        self.acknowledged: list[int] = []
+        self.seen: list[list[tuple[int | None, bool]]] = [[] for _ in range(subscribers)]
+        self.latest = [0] * subscribers
+        self._each = max(1, round(rate * TICK))
+        self._sent = 0
+
+    async def run(self, faults: Callable[[Load], Awaitable[None]]) -> None:
+        """Publish and subscribe while `faults` happen, then until everything has arrived."""
+        async with self.broker, asyncio.TaskGroup() as group:
+            opened = [asyncio.Event() for _ in self.seen]
+            following = [group.create_task(self._follow(n, event)) for n, event in enumerate(opened)]
+            for event in opened:
+                await event.wait()
+            publishing = group.create_task(self._publish())
+            await faults(self)
+            publishing.cancel()
+            await self._publish_one()
+            await self.resumed()
+            for task in following:
+                task.cancel()
+
+    async def resumed(self) -> float:
+        """Wait until every subscriber has an event published from now on; returns the seconds it took."""
+        started, mark = time.monotonic(), self._sent
+        async with asyncio.timeout(30):
+            while min(self.latest) <= mark:
+                if self._sent == mark:
+                    await self._publish_one()
+                await asyncio.sleep(0.005)
+        return time.monotonic() - started
+
+    async def _publish(self) -> None:
+        while True:
+            next_tick = asyncio.get_running_loop().time() + TICK
+            await asyncio.gather(*(self._publish_one() for _ in range(self._each)))
+            await asyncio.sleep(max(0.0, next_tick - asyncio.get_running_loop().time()))
+
+    async def _publish_one(self) -> None:
+        self._sent += 1
+        n = self._sent
+        with contextlib.suppress(Unavailable):
+            await self.broker.publish(TOPIC, n)
+            self.acknowledged.append(n)
+
+    async def _follow(self, number: int, opened: asyncio.Event) -> None:
+        notes = self.seen[number]
+        async with self.broker.subscribe(TOPIC) as events:
+            opened.set()
+            async for event in events:
+                notes.append((event.data, event.gap))
+                if event.data is not None:
+                    self.latest[number] = event.data
+
+    def judge(self) -> tuple[int, int, int]:
+        """How many gaps went unreported, and how many events came twice or too early."""
+        acknowledged = sorted(self.acknowledged)
+        missed = twice_or_early = reported = 0
+        for notes in self.seen:
+            assert notes
+            got = {n for n, _ in notes if n is not None}
+            excused: list[tuple[int, int]] = []
+            before, flagged = notes[0][0] or 0, False
+            for n, gap in notes[1:]:
+                flagged = flagged or gap
+                if n is None:
+                    continue
+                twice_or_early += n <= before
+                if flagged:
+                    excused.append((before, n))
+                    reported += 1
+                before, flagged = n, False
+            first = notes[0][0] or 0
+            missed += sum(
+                first < n <= before and n not in got and not any(low < n < high for low, high in excused)
+                for n in acknowledged
+            )
+            missed += sum(n > before for n in acknowledged)
+        return missed, twice_or_early, reported
+
+
+async def test_killed(scaled: Callable[[int, int], int]) -> None:
+    """Redis is killed with acknowledged events not yet on disk: what was lost is reported, delivery goes on."""
+    resumed: list[float] = []
+
+    async def faults(load: Load) -> None:
+        for _ in range(scaled(8, 1)):
+            await asyncio.sleep(1.5)
+            server.kill()
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(server.start)
+            resumed.append(await load.resumed())
+
+    options = {"appendfsync": "everysec"}
+    with ValkeyServer(aof=True, options=options) as server:
+        async with open_client(server.url) as client:
+            load = Load(client, scaled(100, 20), scaled(1000, 500))
+            await load.run(faults)
+    missed, twice_or_early, reported = load.judge()
+    assert (missed, twice_or_early) == (0, 0)
+    assert reported >= len(load.seen)
+    assert len(load.acknowledged) > 500
+    assert max(resumed) <= RESUME
+
+
+async def test_an_offset_handed_out_again_is_a_gap() -> None:
+    """A server that went back to an older state reuses offsets: who saw the first use, and who did not, is told."""
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client, Broker(client, check_every=3600) as broker:
+            old = await broker.publish(TOPIC, "old")
+            await client.execute("SAVE", retry=False)
+            async with broker.subscribe(TOPIC) as events:
+                lost = await broker.publish(TOPIC, "lost")
+                assert (await anext(events)).data == "lost"
+                server.kill()
+                await asyncio.to_thread(server.start)
+                while True:
+                    with contextlib.suppress(Unavailable):
+                        again = await broker.publish(TOPIC, "again")
+                        break
+                    await asyncio.sleep(0.01)
+                assert again.offset == lost.offset
+                async with asyncio.timeout(10):
+                    event = await anext(events)
+                    gap = event.gap
+                    while event.data is None:
+                        event = await anext(events)
+                assert (event.data, gap) == ("again", True)
+            async with asyncio.timeout(10), broker.subscribe(TOPIC, after=str(old)) as events:
+                event = await anext(events)
+                assert (event.data, event.gap) == ("again", True)
+
+
+async def test_paused(scaled: Callable[[int, int], int]) -> None:
+    """Redis is stopped and goes on; longer than any deadline, too. The same server process lost nothing: no gap."""
+
+    async def faults(load: Load) -> None:
+        for seconds in (0.5, 2.0, 9.0)[: scaled(3, 1)]:
+            await asyncio.sleep(0.3)
+            server.pause()
+            await asyncio.sleep(seconds)
+            server.resume()
+            assert await load.resumed() <= RESUME
+
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client:
+            load = Load(client, scaled(100, 20), scaled(1000, 500))
+            await load.run(faults)
+    assert load.judge() == (0, 0, 0)
+
+
+async def test_cut_off(scaled: Callable[[int, int], int]) -> None:
+    """The connections are cut again and again, pub/sub alone or all: the histories heal it all, without a gap."""
+
+    async def faults(load: Load) -> None:
+        async with open_client(server.url) as killer:
+            for n in range(scaled(100, 8)):
+                await asyncio.sleep(0.1)
+                await killer.execute("CLIENT", "KILL", "TYPE", "PUBSUB", retry=False)
+                if n % 4 == 3:
+                    await killer.execute("CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES", retry=False)
+            assert await load.resumed() <= RESUME
+
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client:
+            load = Load(client, scaled(100, 20), scaled(1000, 500))
+            await load.run(faults)
+    assert load.judge() == (0, 0, 0)

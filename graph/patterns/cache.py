@@ -31,6 +31,7 @@ from graph.patterns.cache_direct import DirectLoads
 from graph.patterns.cache_flight import Flights, Known, Request, Timing
 from graph.patterns.cache_generations import Generations, held, mark_of, stamp_of
 from graph.patterns.cache_local import LocalCopies
+from graph.patterns.client import Unavailable
 from graph.patterns.codec import JsonCodec
 from graph.patterns.codec import stamp_of as stamp_in
 from graph.patterns.script import command
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client
     from graph.patterns.pending import Replies
     from graph.patterns.script import Command
+
+_AWAY = 1.0
+"""Seconds for which a Redis that let a reader wait too long is left alone."""
 
 
 class Cache:
@@ -74,6 +78,7 @@ class Cache:
         self._client = client
         self._beta = beta
         self._deadline = deadline
+        self._away_until = 0.0
         self.generations = Generations(client, prefix=prefix, hold=hold, patience=patience)
         self._local = LocalCopies(l1_bytes)
         self._direct = DirectLoads(direct)
@@ -146,8 +151,10 @@ class Cache:
     async def _read(self, keys: tuple[str, ...], request: Request) -> dict[str, Any]:
         try:
             sight = await self._look(keys, request)
-        except (RedisError, TimeoutError):
+        except (RedisError, TimeoutError) as error:
             metrics.REDIS.inc()
+            if isinstance(error, TimeoutError):  # it answers nobody: let the next readers not wait as well
+                self._away_until = time.monotonic() + _AWAY
             metrics.DIRECT.inc(len(keys))
             loaded = await self._flights.direct(request, keys, "direct")
             return {key: known.value for key, known in loaded.items()}
@@ -263,6 +270,8 @@ class Cache:
 
     async def _ask(self, *commands: Command) -> Replies:
         """The replies of a batch; raises the first error, or `TimeoutError`."""
+        if time.monotonic() < self._away_until:
+            raise Unavailable("Redis did not answer just now")
         async with asyncio.timeout(self._deadline):
             replies = await self._client.batch(*commands)
         for reply in replies:

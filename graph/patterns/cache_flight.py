@@ -91,8 +91,14 @@ class _Flight:
         self.newer_than = newer_than
         loop = asyncio.get_running_loop()
         self.futures: dict[str, asyncio.Future[Known]] = {key: loop.create_future() for key in marks}
-        token = fresh().encode()
-        self.leases = {key: stamp_of(mine) + token for key, mine in marks.items()}
+        self._token = fresh().encode()
+        self.leases: dict[str, bytes] = {}
+        for key in marks:
+            self.aim(key)
+
+    def aim(self, key: str) -> None:
+        """Ask for the lease of the generations as they were last seen, not for one that is outdated."""
+        self.leases[key] = stamp_of(self.marks[key]) + self._token
 
     def land(self, key: str, known: Known) -> None:
         if not (future := self.futures[key]).done():
@@ -244,6 +250,7 @@ class Flights:
                 granted.append(key)
             else:
                 refused.append(key)
+                flight.aim(key)
         self._give_up(flight, unneeded)
         return granted, refused
 

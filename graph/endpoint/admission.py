@@ -243,13 +243,13 @@ class RateLimit(SchemaExtension):
 
     async def _charge(self) -> None:
         context = self.execution_context
-        ticket = getattr(context, "ticket", None)
-        if not isinstance(ticket, Ticket):
-            ticket = Ticket(self._caller(context.context))
+        issued = getattr(context, "ticket", None)
+        ticket = issued if isinstance(issued, Ticket) else Ticket(self._caller(context.context))
         verdict = await self._admission.admit(ticket)
         if not verdict.allowed:
             self._refusal = refusal(verdict, ticket.weight)
-        self._tell(context.context, verdict)
+        if ticket is not issued:
+            self._tell(context.context, verdict)
 
     def _tell(self, context: Any, verdict: Verdict) -> None:
         response = context.get("response") if isinstance(context, dict) else getattr(context, "response", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - anybody's context

@@ -33,6 +33,7 @@ MAX_MESSAGE = 500
 
 STATUS: Mapping[str, int] = {
     "BAD_REQUEST": 400,
+    "BATCH_TOO_LARGE": 400,
     "CSRF_REFUSED": 403,
     "FORBIDDEN": 403,
     "METHOD_NOT_ALLOWED": 405,

@@ -1,0 +1,278 @@
+"""From a request to its answer, whatever carried it: HTTP, a batch, a WebSocket, SSE.
+
+`Engine.ready` finds and checks the operation; `Engine.run` admits and executes a query or mutation; `Engine.open` does
+so for a subscription. Every operation passes the same gate, runs the hooks of the schema's extensions once, and gets a
+fresh context.
+
+Strawberry's own `Schema.execute` would parse and validate again, cannot tell a request error from an execution error,
+and takes neither a deadline nor `hide_suggestions`; this module calls graphql-core in its place, with Strawberry's
+execution context class and extension runner.
+
+Failure: an operation that runs past its deadline is cancelled, with whatever it awaits. Nothing but cancellation is
+raised; every error is in an `Answer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+
+from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql.execution.middleware import MiddlewareManager
+from strawberry.execution import optimized_is_awaitable
+from strawberry.extensions.runner import SchemaExtensionsRunner
+from strawberry.types.execution import ExecutionContext
+from strawberry.types.graphql import OperationType as StrawberryOperationType
+
+from graph.endpoint.admission import Ticket, headers, refusal
+from graph.endpoint.answer import Answer
+from graph.endpoint.cost import cost_of
+from graph.endpoint.errors import Presenter, Refusal, code_of, coded
+from graph.endpoint.persisted import Persisted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from graphql.execution import Executor
+    from starlette.requests import HTTPConnection
+    from starlette.responses import Response
+    from strawberry import Schema
+
+    from graph.endpoint.admission import Admission
+    from graph.endpoint.caller import Caller
+    from graph.endpoint.operations import Operation, Operations, Prepared
+    from graph.endpoint.sink import OperationRequest
+
+Context = TypeVar("Context")
+
+RUNNABLE = frozenset({OperationType.QUERY, OperationType.MUTATION})
+ALL_KINDS = frozenset(OperationType)
+
+_UNCHARGED = frozenset({"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"})
+_FREE_TEXT = 1024  # characters of a document that is looked into although its sender is over the limit
+
+
+class Ready(NamedTuple):
+    """An operation that may be admitted: valid, within bounds, of a kind that the transport carries."""
+
+    request: OperationRequest
+    prepared: Prepared
+    operation: Operation
+    ticket: Ticket
+
+
+@dataclass
+class Ticketed(ExecutionContext):
+    """Strawberry's execution context with the ticket that `RateLimit` charges."""
+
+    ticket: Ticket | None = None
+
+
+class Engine(Generic[Context]):
+    """Runs the operations of one schema."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        operations: Operations,
+        admission: Admission,
+        context: Callable[[Caller, HTTPConnection, Response | None], Context],
+        persisted: Persisted | None = None,
+        presenter: Presenter | None = None,
+        root_value: object = None,
+    ) -> None:
+        """Run what `operations` prepare and `admission` admits, each in a new `context`."""
+        self.schema = schema
+        self.operations = operations
+        self.admission = admission
+        self.persisted = persisted or Persisted()
+        self.presenter = presenter or Presenter()
+        self._context = context
+        self._root_value = root_value
+        core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+        self._core = core
+        query = core.query_type
+        self._free = [name for name, f in query.fields.items() if cost_of(f).free] if query is not None else []
+
+    # --- finding the operation ---
+
+    async def ready(
+        self, request: OperationRequest, caller: Caller, kinds: Collection[OperationType] = ALL_KINDS
+    ) -> Ready | Answer:
+        """Find, check and weigh the operation of `request`; an `Answer` when it is refused (and charged for)."""
+        ticket = Ticket(caller)
+        try:
+            text = await self.persisted.text(request)
+            prepared = self._prepare(text, ticket)
+            if prepared.errors:
+                return await self.reject(prepared.errors, ticket)
+            operation = prepared.select(request.operation_name)
+            if operation.kind not in kinds:
+                raise _wrong_transport(operation.kind, kinds)
+            cost = self.operations.check(operation, request.variables)
+        except Refusal as error:
+            return await self.reject([error], ticket)
+        ticket.weight = 0 if operation.free else self.admission.weight(cost)
+        return Ready(request, prepared, operation, ticket)
+
+    def _prepare(self, text: str, ticket: Ticket) -> Prepared:
+        """Prepare `text`, unless it is new and comes from a caller who is known to be over the limit."""
+        known = self.operations.known(text)
+        if known is not None:
+            return known
+        over = self.admission.refused(ticket.caller)
+        if over is not None and not (len(text) <= _FREE_TEXT and any(name in text for name in self._free)):
+            ticket.verdict = over
+        return self.operations.prepare(text) if ticket.verdict is None else self._over(ticket)
+
+    def _over(self, ticket: Ticket) -> Prepared:
+        assert ticket.verdict is not None
+        raise refusal(ticket.verdict, ticket.weight)
+
+    async def reject(self, errors: Sequence[GraphQLError], ticket: Ticket) -> Answer:
+        """The answer to a request that does not run. It counts all the same."""
+        first = errors[0]
+        told: dict[str, str] = {}
+        if code_of(first) not in _UNCHARGED:
+            verdict = await self.admission.admit(ticket)
+            told = headers(verdict)
+            if not verdict.allowed:
+                errors = [first := refusal(verdict, ticket.weight)]
+        status = first.status if isinstance(first, Refusal) else None
+        if isinstance(first, Refusal):
+            told |= first.headers
+        return Answer(errors=self.presenter.present(errors), executed=False, status=status, headers=told, ticket=ticket)
+
+    # --- running it ---
+
+    async def execute(
+        self,
+        request: OperationRequest,
+        caller: Caller,
+        connection: HTTPConnection,
+        response: Response | None = None,
+        kinds: Collection[OperationType] = RUNNABLE,
+    ) -> Answer:
+        """Do all of it for a query or mutation."""
+        ready = await self.ready(request, caller, kinds)
+        return ready if isinstance(ready, Answer) else await self.run(ready, connection, response)
+
+    async def run(self, ready: Ready, connection: HTTPConnection, response: Response | None = None) -> Answer:
+        """Admit and execute a query or mutation."""
+        context, runner = self._begin(ready, connection, response)
+        deadline = asyncio.timeout(self.operations.bounds.deadline)
+        try:
+            async with deadline, runner.operation():
+                if (refused := await self._admit(ready, context, runner)) is not None:
+                    return refused
+                async with runner.executing():
+                    failed = await self._execute(context, runner)
+                if failed is not None:
+                    return await self.reject(failed, ready.ticket)
+            extensions = await runner.get_extensions_results(context)
+        except TimeoutError as error:
+            if not deadline.expired():
+                return self._broken(error, ready)
+            late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
+            return await self.reject([late], ready.ticket)
+        except Exception as error:  # noqa: BLE001 - a hook of some extension failed: a bug, to be masked like any other
+            return self._broken(error, ready)
+        return self._answer(cast("ExecutionResult", context.result), extensions, ready)
+
+    def _begin(
+        self, ready: Ready, connection: HTTPConnection, response: Response | None
+    ) -> tuple[Ticketed, SchemaExtensionsRunner]:
+        request = ready.request
+        context = Ticketed(
+            query=ready.prepared.text,
+            schema=self.schema,
+            allowed_operations=(StrawberryOperationType.QUERY, StrawberryOperationType.MUTATION,
+                                StrawberryOperationType.SUBSCRIPTION),
+            context=self._context(ready.ticket.caller, connection, response),
+            variables=cast("dict[str, Any] | None", request.variables),
+            root_value=self._root_value,
+            provided_operation_name=ready.operation.name,
+            graphql_document=ready.prepared.document,
+            operation_extensions=cast("dict[str, Any] | None", request.extensions),
+            ticket=ready.ticket,
+        )  # fmt: skip
+        extensions = self.schema.get_extensions()
+        for extension in extensions:
+            extension.execution_context = context
+        return context, SchemaExtensionsRunner(context, extensions)
+
+    async def _admit(self, ready: Ready, context: Ticketed, runner: SchemaExtensionsRunner) -> Answer | None:
+        """Run the hooks that come before execution, `RateLimit` among them; an answer when they refuse."""
+        async with runner.parsing():
+            pass
+        async with runner.validation():
+            pass
+        verdict = await self.admission.admit(ready.ticket)
+        if not verdict.allowed:
+            return await self.reject([refusal(verdict, ready.ticket.weight)], ready.ticket)
+        if context.pre_execution_errors:
+            return await self.reject(context.pre_execution_errors, ready.ticket)
+        await self.persisted.keep(ready.request, ready.prepared.text)
+        return None
+
+    async def _execute(self, context: Ticketed, runner: SchemaExtensionsRunner) -> list[GraphQLError] | None:
+        if context.result is not None:  # an extension has answered
+            return None
+        executor = self._executor(context, runner, is_awaitable=optimized_is_awaitable)
+        if isinstance(executor, list):
+            return coded(executor, "BAD_USER_INPUT")
+        result = executor.execute_operation()
+        context.result = cast("ExecutionResult", await result if isawaitable(result) else result)
+        context.pre_execution_errors = context.result.errors
+        return None
+
+    def _executor(
+        self, context: Ticketed, runner: SchemaExtensionsRunner, **options: Any
+    ) -> Executor[Any] | list[GraphQLError]:
+        wrappers = [one for one in runner.extensions if one._implements_resolve()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as Schema does
+        assert context.graphql_document is not None
+        executor = cast("Any", self.schema).execution_context_class
+        return executor.build(
+            self._core,
+            context.graphql_document,
+            context.root_value,
+            context.context,
+            context.variables,
+            context.operation_name,
+            middleware=MiddlewareManager(*wrappers) if wrappers else None,
+            max_coercion_errors=self.operations.bounds.errors,
+            hide_suggestions=not self.presenter.debug,
+            operation_extensions=context.operation_extensions,
+            **options,
+        )
+
+    def _answer(self, result: ExecutionResult, extensions: dict[str, Any], ready: Ready) -> Answer:
+        errors = result.errors or ()
+        away = result.data is None and any(code_of(error) == "UNAVAILABLE" for error in errors)
+        verdict = ready.ticket.verdict
+        return Answer(
+            data=result.data,
+            errors=self.presenter.present(errors),
+            extensions={**(result.extensions or {}), **extensions},
+            status=503 if away else None,
+            headers=headers(verdict) if verdict is not None else {},
+            ticket=ready.ticket,
+            operation=ready.operation,
+        )
+
+    def _broken(self, error: Exception, ready: Ready) -> Answer:
+        shown = self.presenter.present([GraphQLError(str(error), original_error=error)])
+        return Answer(errors=shown, executed=False, status=500, ticket=ready.ticket, operation=ready.operation)
+
+
+def _wrong_transport(kind: OperationType, kinds: Collection[OperationType]) -> Refusal:
+    if kind is OperationType.SUBSCRIPTION:
+        return Refusal(
+            "NOT_ACCEPTABLE",
+            "A subscription needs a WebSocket, or an Accept header of text/event-stream or multipart/mixed.",
+        )
+    allowed = ", ".join(sorted(one.value for one in kinds))
+    return Refusal("METHOD_NOT_ALLOWED", f"This request may carry only: {allowed}.", headers={"Allow": "POST"})

@@ -1,0 +1,303 @@
+"""GraphQL over HTTP: the endpoint as one ASGI application.
+
+It follows the GraphQL-over-HTTP specification as the audits of npm `graphql-http` read it. Every answer is JSON, every
+refusal has an ``extensions.code``, nothing a client sends makes a 5xx. What a request may take is in `bounds.Bounds`,
+who may ask how often in `admission.Admission`, what a foreign page cannot do in `security`.
+
+A subscription, or any operation from a client that accepts nothing but a stream, is handed to `streams`; a WebSocket
+to `websocket`; a browser that opens the endpoint gets what `page` gives.
+
+Failure: whatever fails unexpectedly is logged under an id and answered 500 with that id. A client that goes away is
+not an error. While Redis is away a request whose session must be checked is answered 503, any other is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from graphql import GraphQLError, OperationType
+from starlette.requests import Request
+from starlette.responses import Response
+from strawberry.asgi import GraphQL
+
+from graph.endpoint.answer import Answer, encode
+from graph.endpoint.bounds import Bounds
+from graph.endpoint.errors import Presenter, Refusal
+from graph.endpoint.executor import RUNNABLE, Engine, Ready
+from graph.endpoint.negotiation import JSON, accepted
+from graph.endpoint.operations import Operations
+from graph.endpoint.reading import Disconnected, parse_body, parse_query_string, read_body
+from graph.endpoint.security import HEADERS, METHODS, Origins, check_get
+from graph.patterns.wire import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from starlette.requests import HTTPConnection
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from strawberry import Schema
+
+    from graph.endpoint.admission import Admission
+    from graph.endpoint.caller import Authenticator, Caller
+    from graph.endpoint.persisted import Persisted
+    from graph.endpoint.security import Raw
+    from graph.endpoint.sink import OperationRequest
+
+Context = TypeVar("Context")
+
+_QUERY = frozenset({OperationType.QUERY})
+_WITH_STREAMS = RUNNABLE | {OperationType.SUBSCRIPTION}
+_NO_STORE = (b"cache-control", b"no-store")
+_VARY = (b"vary", b"Accept, Origin")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One HTTP request under way; `cors` are headers that its answer needs."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    request: Request
+    cors: Raw
+
+
+class Streams(Protocol):
+    """Answers an operation with a stream of results over HTTP (SSE, multipart)."""
+
+    async def stream(self, media: str, request: OperationRequest, caller: Caller, exchange: Exchange) -> None:
+        """Send the whole response of type `media` (``text/event-stream`` or ``multipart/mixed``)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fast:
+    """What the fast lane came to: the caller and the verdict, both settled, and the answer if it had one.
+
+    Without `body` the operation goes on to the schema; `fill` then takes the answer, to keep it for the next time.
+    """
+
+    ready: Ready
+    body: bytes | None
+    headers: Mapping[str, str]
+    fill: Callable[[Answer], None] | None = None
+
+
+class Lane(Protocol):
+    """The fast lane: answers known public operations before the schema."""
+
+    async def enter(self, request: OperationRequest, media: str, connection: HTTPConnection) -> Fast | None:
+        """Admit and, if it can, answer; None for an operation that is none of the lane's business, uncharged."""
+        ...
+
+
+class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
+    """A schema on the web: mount it where Strawberry's `GraphQL` would stand."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        authenticator: Authenticator,
+        admission: Admission,
+        context: Callable[[Caller, HTTPConnection, Response | None], Context],
+        bounds: Bounds | None = None,
+        operations: Operations | None = None,
+        persisted: Persisted | None = None,
+        responses: Lane | None = None,
+        streams: Streams | None = None,
+        websocket: ASGIApp | None = None,
+        page: Callable[[Request], Response | None] = lambda _: None,
+        origins: Collection[str] = (),
+        debug: bool = False,
+    ) -> None:
+        """Serve `schema`; each operation gets its own ``context(caller, connection, response)``.
+
+        Headers and cookies set on that `response` are sent with the answer; it is None where there is none to set
+        them on. `page` may answer a GET from a browser; `origins` may use the endpoint from their own pages (CORS).
+        `debug` shows suggestions and the tracebacks of bugs.
+        """
+        super().__init__(schema, graphql_ide=None)
+        self.bounds = bounds or (operations.bounds if operations is not None else Bounds())
+        self.presenter = Presenter(debug=debug)
+        core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+        self.engine = Engine(
+            schema,
+            operations=operations or Operations(core, self.bounds, hide_suggestions=not debug),
+            admission=admission,
+            context=context,
+            persisted=persisted,
+            presenter=self.presenter,
+        )
+        self.authenticator = authenticator
+        self._lane = responses
+        self._streams = streams
+        self._websocket = websocket
+        self._page = page
+        self._origins = Origins(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request or one WebSocket."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket" and self._websocket is not None:
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        exchange = Exchange(scope, receive, send, request, self._origins.headers(request.headers))
+        try:
+            await self._serve(exchange)
+        except Disconnected:
+            return
+        except Refusal as error:
+            await self._refuse(exchange, error)
+        except Unavailable:
+            away = Refusal("UNAVAILABLE", "The session cannot be checked right now.", headers={"Retry-After": "1"})
+            await self._refuse(exchange, away)
+        except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id
+            shown = self.presenter.present([GraphQLError(str(error), original_error=error)])
+            await self._send(exchange, JSON, 500, encode({"errors": shown}), {})
+
+    async def _serve(self, exchange: Exchange) -> None:
+        request = exchange.request
+        method: str = exchange.scope["method"]
+        if method == "POST":
+            media, stream = accepted(request.headers.get("accept"))
+            _need_some(media, stream)
+            asked = parse_body(await read_body(exchange.receive, request.headers, self.bounds), self.bounds)
+            if isinstance(asked, list):
+                await self._batch(exchange, media, asked)
+            else:
+                await self._one(exchange, media, stream, asked, _WITH_STREAMS)
+        elif method == "GET":
+            page = self._page(request)
+            if page is not None:
+                await page(exchange.scope, exchange.receive, exchange.send)
+                return
+            media, stream = accepted(request.headers.get("accept"))
+            _need_some(media, stream)
+            check_get(request.headers)
+            asked = parse_query_string(exchange.scope["query_string"], self.bounds)
+            await self._one(exchange, media, stream, asked, _QUERY | {OperationType.SUBSCRIPTION})
+        elif method == "OPTIONS":
+            await _start(exchange.send, 204, [*HEADERS, *self._origins.preflight(request.headers)], b"")
+        else:
+            raise Refusal("METHOD_NOT_ALLOWED", "GraphQL is served by GET and POST.", headers={"Allow": METHODS})
+
+    # --- one operation ---
+
+    async def _one(
+        self,
+        exchange: Exchange,
+        media: str | None,
+        stream: str | None,
+        asked: OperationRequest,
+        kinds: Collection[OperationType],
+    ) -> None:
+        if self._streams is None or stream is None:
+            stream, kinds = None, kinds - {OperationType.SUBSCRIPTION} if isinstance(kinds, frozenset) else kinds
+            _need_some(media, None)
+        if self._lane is not None and media is not None:
+            fast = await self._lane.enter(asked, media, exchange.request)
+            if fast is not None:
+                await self._finish_fast(exchange, media, fast)
+                return
+        caller = await self.authenticator.authenticate(exchange.request)
+        ready = await self.engine.ready(asked, caller, kinds)
+        if isinstance(ready, Answer):
+            await self._answer(exchange, media or JSON, ready)
+        elif stream is not None and (media is None or ready.operation.kind is OperationType.SUBSCRIPTION):
+            assert self._streams is not None
+            await self._streams.stream(stream, asked, caller, exchange)
+        else:
+            response = Response()
+            answer = await self.engine.run(ready, exchange.request, response)
+            await self._answer(exchange, media or JSON, answer, response)
+
+    async def _finish_fast(self, exchange: Exchange, media: str, fast: Fast) -> None:
+        if fast.body is not None:
+            await self._send(exchange, media, 200, fast.body, fast.headers)
+            return
+        response = Response()
+        answer = await self.engine.run(fast.ready, exchange.request, response)
+        if fast.fill is not None:
+            fast.fill(answer)
+        answer.headers = {**answer.headers, **fast.headers}
+        await self._answer(exchange, media, answer, response)
+
+    # --- several operations ---
+
+    async def _batch(self, exchange: Exchange, media: str | None, asked: list[OperationRequest]) -> None:
+        _need_some(media, None)
+        caller = await self.authenticator.authenticate(exchange.request)
+        readied = [await self.engine.ready(one, caller, RUNNABLE) for one in asked]
+        responses = [Response() for _ in readied]
+        jobs = [self._run(one, exchange.request, response) for one, response in zip(readied, responses, strict=True)]
+        if any(isinstance(one, Ready) and one.operation.kind is OperationType.MUTATION for one in readied):
+            answers = [await job for job in jobs]  # mutations run in the order in which they were sent
+        else:
+            answers = await asyncio.gather(*jobs)
+        statuses = {answer.status for answer in answers}
+        last = min(answers, key=_remaining)
+        body = b"[" + b",".join(answer.encode() for answer in answers) + b"]"
+        status = statuses.pop() if len(statuses) == 1 else None
+        await self._send(exchange, media or JSON, status or 200, body, last.headers, *responses)
+
+    async def _run(self, one: Ready | Answer, request: Request, response: Response) -> Answer:
+        return one if isinstance(one, Answer) else await self.engine.run(one, request, response)
+
+    # --- sending ---
+
+    async def _refuse(self, exchange: Exchange, error: Refusal) -> None:
+        media = accepted(exchange.request.headers.get("accept")).json or JSON
+        body = encode({"errors": self.presenter.present([error])})
+        await self._send(exchange, media, error.status or 400, body, error.headers)
+
+    async def _answer(self, exchange: Exchange, media: str, answer: Answer, response: Response | None = None) -> None:
+        status = answer.status or (200 if answer.executed or media == JSON else 400)
+        await self._send(exchange, media, status, answer.encode(), answer.headers, *([response] if response else []))
+
+    async def _send(
+        self,
+        exchange: Exchange,
+        media: str,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str],
+        *responses: Response,
+    ) -> None:
+        raw: Raw = [
+            (b"content-type", b"%b; charset=utf-8" % media.encode()),
+            (b"content-length", b"%d" % len(body)),
+            *HEADERS,
+            *exchange.cors,
+            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
+        ]
+        for response in responses:
+            raw += [pair for pair in response.raw_headers if pair[0] not in {b"content-length", b"content-type"}]
+        names = {name for name, _ in raw}
+        if b"vary" not in names:
+            raw.append(_VARY)
+        if b"cache-control" not in names:
+            raw.append(_NO_STORE)
+        await _start(exchange.send, status, raw, body)
+
+
+async def _start(send: Send, status: int, headers: Raw, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _need_some(media: str | None, stream: str | None) -> None:
+    if media is None and stream is None:
+        raise Refusal("NOT_ACCEPTABLE", "Answers are application/graphql-response+json or application/json, in UTF-8.")
+
+
+def _remaining(answer: Answer) -> float:
+    verdict = answer.ticket.verdict if answer.ticket is not None else None
+    return verdict.remaining if verdict is not None else float("inf")

@@ -1,0 +1,87 @@
+"""Media types: what a client accepts, and what it sends (RFC 9110, GraphQL over HTTP).
+
+Where the GraphQL-over-HTTP drafts and the audits that real clients are built against disagree, the audits win: see
+docs/decisions/graphql-over-http.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+MULTIPART = "multipart/mixed"
+
+SIMPLE = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
+"""Types that a page of any origin may send without asking first (Fetch, CORS-safelisted request-header)."""
+
+
+class Media(NamedTuple):
+    """A media type with its parameters, everything in lower case."""
+
+    essence: str
+    parameters: dict[str, str]
+
+
+class Acceptable(NamedTuple):
+    """The best JSON type and the best streaming type that a client takes; None for none."""
+
+    json: str | None
+    stream: str | None
+
+
+def parse_media(text: str) -> Media:
+    """Read one media type."""
+    essence, *rest = text.lower().split(";")
+    parameters: dict[str, str] = {}
+    for one in rest:
+        name, _, value = one.partition("=")
+        parameters[name.strip()] = value.strip().strip('"')
+    return Media(essence.strip(), parameters)
+
+
+def utf8(media: Media) -> bool:
+    """Whether `media` is encoded in UTF-8, said or unsaid."""
+    return media.parameters.get("charset", "utf-8") in {"utf-8", "utf8"}
+
+
+_WANTED: dict[str, Acceptable] = {}
+_REMEMBERED = 256
+
+
+def accepted(accept: str | None) -> Acceptable:
+    """Choose by the q-values of an Accept header; without one, or with wildcards, JSON is plain `application/json`."""
+    if not accept:
+        return Acceptable(JSON, None)
+    known = _WANTED.get(accept)
+    if known is None:
+        known = _choose(accept)
+        if len(_WANTED) < _REMEMBERED and len(accept) < _REMEMBERED:
+            _WANTED[accept] = known
+    return known
+
+
+def _choose(accept: str) -> Acceptable:
+    weights: dict[str, float] = {}
+    for part in accept.split(","):
+        media = parse_media(part)
+        if utf8(media):
+            weights[media.essence] = max(weights.get(media.essence, 0.0), _quality(media.parameters.get("q", "1")))
+    wildcard = weights.get("application/*", weights.get("*/*", 0.0))
+    plain = weights.get(JSON, wildcard)
+    json: str | None = None
+    if (exact := weights.get(RESPONSE, 0.0)) > 0 and exact >= plain:
+        json = RESPONSE
+    elif plain > 0:
+        json = JSON
+    stream = max((EVENT_STREAM, MULTIPART), key=lambda one: weights.get(one, 0.0))
+    return Acceptable(json, stream if weights.get(stream, 0.0) > 0 else None)
+
+
+def _quality(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if 0 <= value <= 1 else 0.0

@@ -1,0 +1,75 @@
+"""SIGKILL right after an acknowledged revocation: the restarted server does not know the sessions any more."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from graph.patterns.client import Unavailable, open_client
+from graph.patterns.sessions import Sessions
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+async def test_no_revoked_session_comes_back_from_the_disk(scaled: Callable[[int, int], int]) -> None:
+    """Killed at the moment of the acknowledgement, the server comes back with the other sessions and without these.
+
+    A fifth of the rounds end one session, the others all but one. The sessions are on disk before they are ended, so
+    a server that had only lost its last second would bring them back.
+    """
+    with ValkeyServer(aof=True) as server:
+        for turn in range(scaled(200, 5)):
+            async with open_client(server.url) as client:
+                sessions = Sessions(client)
+                made = [await sessions.create("7") for _ in range(3)]
+                survivor, _ = await sessions.create("8")
+                await client.execute("WAITAOF", 1, 0, 3000, retry=False)
+                if turn % 5:
+                    assert await sessions.revoke_all("7", keep=made[1][1].id) == 2
+                else:
+                    assert await sessions.revoke("7", made[0][1].id)
+                server.kill()
+            server.start()
+            async with open_client(server.url) as client:
+                sessions = Sessions(client)
+                alive = [await sessions.touch(token) is not None for token, _ in made]
+                assert alive == [False, True, not turn % 5], turn
+                assert await sessions.touch(survivor) is not None
+                assert len(await sessions.list("7")) == sum(alive)
+                await client.execute("FLUSHALL", retry=False)
+
+
+async def test_a_revocation_waits_for_the_disk() -> None:
+    """Each acknowledgement, even of a revocation that finds nothing to end, comes after a confirmed fsync."""
+    with ValkeyServer(aof=True) as server:
+        async with open_client(server.url) as client:
+            sessions = Sessions(client)
+            waited = 0
+            for which in ("all", "one", "none"):
+                _, session = await sessions.create("7")
+                if which == "all":
+                    await sessions.revoke_all("7")
+                else:
+                    await sessions.revoke("7", session.id if which == "one" else "no such session")
+                stats: bytes = await client.execute("INFO", "commandstats")
+                calls = int(stats.partition(b"cmdstat_waitaof:calls=")[2].partition(b",")[0] or 0)
+                assert calls > waited, which
+                waited = calls
+
+
+async def test_sessions_survive_a_restart() -> None:
+    """A session begun a moment ago is there after an orderly restart, with its limits unchanged."""
+    with ValkeyServer(aof=True) as server:
+        async with open_client(server.url) as client:
+            token, session = await Sessions(client).create("7", role="ADMIN", user_agent="a", ip_address="b")
+            key = Sessions(client).session_key(token) or ""
+            expires = await client.execute("PEXPIRETIME", key)
+            with contextlib.suppress(Unavailable):  # it closes the connection instead of answering
+                await client.execute("SHUTDOWN", retry=False)
+        server.kill()
+        server.start()
+        async with open_client(server.url) as client:
+            assert await Sessions(client).touch(token) == session
+            assert await client.execute("PEXPIRETIME", key) == expires

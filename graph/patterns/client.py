@@ -3,8 +3,8 @@
 redis-py reads the URL and finds the server; the traffic itself runs over `wire.Wire`. A command has a deadline of
 5 s. While the server is away commands fail at once with `Unavailable` and the connection is retried in the background
 with full jitter, 2 s at most between attempts. A command whose reply was lost is sent again only when that is
-harmless (`Command.retry`); any other fails with `OutcomeUnknown`. When more than 32 MiB wait for the server, commands
-fail with `Overloaded`.
+harmless (`Command.retry`); any other fails with `OutcomeUnknown`. While 32 MiB wait for the server, batches are refused
+with `Overloaded`, and whoever awaits a single command waits for room first.
 
 Every method takes plain keys: prefixes and hash tags are the pattern's business.
 """
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from typing import TYPE_CHECKING
 
 from graph.patterns.cluster import Cluster, slot_of
 from graph.patterns.dial import Dialer
 from graph.patterns.durable import Lane
-from graph.patterns.link import Link
+from graph.patterns.link import COMMAND_DEADLINE, Link
 from graph.patterns.listen import Hear, Listener
 from graph.patterns.pending import OutcomeUnknown, Overloaded, Unavailable
 from graph.patterns.script import Argument, Command, Script, command
@@ -80,8 +81,26 @@ class Client:
         return self._router.submit(commands)
 
     async def send(self, one: Command) -> Reply:
-        """Send one command and give its reply, raising what the server or the connection reports."""
-        return _value((await self._router.submit((one,)))[0])
+        """Send one command and give its reply, raising what the server or the connection reports.
+
+        While too many bytes wait for the server it waits for room, as long as a command may take, before it raises
+        `Overloaded`.
+        """
+        reply = (await self._router.submit((one,)))[0]
+        if type(reply) is Overloaded:
+            reply = await self._wait_for_room(one)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def _wait_for_room(self, one: Command) -> Reply:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + COMMAND_DEADLINE
+        while True:
+            await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - jitter, not a secret
+            reply = (await self._router.submit((one,)))[0]
+            if type(reply) is not Overloaded or loop.time() > due:
+                return reply
 
     async def execute(self, name: str, *args: Argument, retry: bool | None = None) -> Reply:
         """Send a plain command whose first argument is its key: ``await client.execute("GET", key)``."""

@@ -198,7 +198,7 @@ class Link:
             self._wire.submit(pending)
         elif self._down:
             pending.fail(Unavailable("Redis is away"))
-        elif self._queued and self._queued + pending.pack() > QUEUE_BOUND:
+        elif self._queued >= QUEUE_BOUND:
             TRAFFIC.overloaded += 1
             pending.fail(Overloaded(f"{self._queued} bytes already wait for Redis"))
         else:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["OutcomeUnknown", "Overloaded", "Pending", "Replies", "Reply", "Unavailable", "Wire"]
 
 QUEUE_BOUND = 32 << 20
-"""Bytes of packed commands that may wait for room on a socket before batches are refused with `Overloaded`."""
+"""Bytes of packed commands that may wait for room on a socket; while so many wait, batches are refused."""
 
 _CHUNK = 256 << 10  # bytes handed to the transport at a time, so that what waits behind it is known to be unsent
 _GRACE = 0.05  # seconds in which an overdue reply that already lies in the socket is read before the verdict
@@ -76,14 +76,14 @@ class Wire(asyncio.Protocol):
 
     def submit(self, pending: Pending) -> None:
         """Queue a batch for the one write at the end of this turn of the loop; refuse it when too many bytes wait."""
-        size = pending.pack()
         if self.closed:
             pending.fail(Unavailable("the connection to Redis is closed"))
             return
-        if self.queued + size > self._bound and self.queued:
+        if self.queued >= self._bound:
             TRAFFIC.overloaded += 1
             pending.fail(Overloaded(f"{self.queued} bytes already wait for Redis"))
             return
+        size = pending.pack()
         self.queued += size
         TRAFFIC.queued += size
         self._unsent.append(pending)

@@ -93,7 +93,7 @@ class FaultProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):  # cancelled: the proxy stops
             far_reader, far_writer = await asyncio.open_unix_connection(self.target)
             self._writers |= {writer, far_writer}
             try:

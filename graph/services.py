@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from graph.catalog.service import CatalogService
 from graph.database import Database
 from graph.embedded import embedded_valkey
 from graph.patterns.cache import Cache
@@ -32,6 +33,7 @@ class Services:
     client: Client
     cache: Cache
     database: Database
+    catalog: CatalogService
 
 
 @asynccontextmanager
@@ -48,7 +50,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         )
         stack.push_async_callback(cache.close)
         database = await stack.enter_async_context(Database(settings.database_url))
-        yield Services(client=client, cache=cache, database=database)
+        yield Services(client=client, cache=cache, database=database, catalog=CatalogService(database, cache))
 
 
 async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:

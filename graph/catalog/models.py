@@ -7,10 +7,10 @@ Prices are whole ten-thousandths of the currency's unit, so that they are exact 
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - SQLModel reads the annotations
+from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Table, Text
 from sqlmodel import Field, SQLModel
 
 from graph.database import UtcDateTime
@@ -76,3 +76,9 @@ class ProductEvent(SQLModel, table=True):
     category: str | None = Field(default=None, max_length=64)
     previous_category: str | None = Field(default=None, max_length=64)
     at: datetime = Field(sa_type=UtcDateTime)
+
+
+# The same tables for statements that want columns rather than objects.
+PRODUCTS: Table = SQLModel.metadata.tables["product"]
+CATEGORIES: Table = SQLModel.metadata.tables["category"]
+EVENTS: Table = SQLModel.metadata.tables["product_events"]

@@ -1,0 +1,47 @@
+"""Expected failures that are part of a result: the members of the mutations' unions."""
+
+from __future__ import annotations
+
+import strawberry
+
+
+@strawberry.interface(
+    description="An expected failure that a client can show to a person. `code` is stable, `message` is not."
+)
+class UserError:
+    """The interface; each subclass has its own code."""
+
+    code: str
+    message: str
+
+
+@strawberry.type(description="A value that makes no sense.")
+class InvalidInput(UserError):
+    """Names the field."""
+
+    field: str = strawberry.field(description="The path of the input's field, e.g. `price.amount`.")
+
+    @classmethod
+    def of(cls, field: str, message: str) -> InvalidInput:
+        """Say what is wrong with `field`."""
+        return cls(code="INVALID_INPUT", message=message, field=field)
+
+
+@strawberry.type(description="What the mutation names does not exist.")
+class NotFound(UserError):
+    """Nothing was changed."""
+
+    @classmethod
+    def of(cls, message: str) -> NotFound:
+        """Say what is missing."""
+        return cls(code="NOT_FOUND", message=message)
+
+
+@strawberry.type(description="Another product has this sku.")
+class SkuTaken(UserError):
+    """Nothing was changed."""
+
+    @classmethod
+    def of(cls, sku: str) -> SkuTaken:
+        """Name the sku."""
+        return cls(code="SKU_TAKEN", message=f"Another product has the sku {sku}.")

@@ -1,0 +1,26 @@
+"""What one feature adds to the schema. `graph.api.schema` lists the features and joins them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graph.api.node import NodeLoader
+
+
+def _no_nodes() -> Mapping[str, NodeLoader]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """Parts of the root types, each a Strawberry type; types that no field mentions; loaders of its nodes by type."""
+
+    query: type | None = None
+    mutation: type | None = None
+    subscription: type | None = None
+    types: tuple[type, ...] = ()
+    nodes: Mapping[str, NodeLoader] = field(default_factory=_no_nodes)

@@ -1,0 +1,76 @@
+"""What connections and their resolvers share: page info, optional arguments, what was selected below a field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import strawberry
+from graphql import BooleanValueNode, FieldNode, FragmentSpreadNode, InlineFragmentNode, VariableNode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from graphql import GraphQLResolveInfo, SelectionNode, SelectionSetNode
+
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="Where a page stands in its list (Relay).")
+class PageInfo:
+    """Of a connection."""
+
+    has_next_page: bool = strawberry.field(description="Whether more follows.")
+    has_previous_page: bool = strawberry.field(description="Whether more precedes.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first edge.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last edge.")
+
+
+def given(value: T | None) -> T | None:
+    """An optional argument's value; None when it was left out (which the schema tells apart from a null default)."""
+    return None if value is strawberry.UNSET else value
+
+
+def selects(info: strawberry.Info[Any, Any], *path: str) -> bool:
+    """Whether the operation selects the field at `path` below the one being resolved, through whatever fragments.
+
+    ``@skip`` and ``@include`` are obeyed. Takes time linear in the document: Strawberry's `selected_fields` expands
+    each fragment at each spread, which nested fragments make exponential.
+    """
+    # Strawberry offers no other way to the document, and does not say what its info wraps.
+    raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info")  # noqa: B009 - pyright cannot know its type
+    level = [node.selection_set for node in raw.field_nodes]
+    for name in path:
+        level = [node.selection_set for node in _fields(raw, level) if node.name.value == name]
+    return bool(level)
+
+
+def _fields(info: GraphQLResolveInfo[Any], sets: Iterable[SelectionSetNode | None]) -> Iterator[FieldNode]:
+    """The fields of all of `sets`; each fragment is entered once."""
+    stack = [one for one in sets if one is not None]
+    entered: set[str] = set()
+    while stack:
+        for node in stack.pop().selections:
+            if not _included(info, node):
+                continue
+            if isinstance(node, FieldNode):
+                yield node
+            elif isinstance(node, InlineFragmentNode):
+                stack.append(node.selection_set)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in entered:
+                entered.add(node.name.value)
+                stack.append(info.fragments[node.name.value].selection_set)
+
+
+def _included(info: GraphQLResolveInfo[Any], node: SelectionNode) -> bool:
+    for directive in node.directives or ():
+        wanted = {"include": True, "skip": False}.get(directive.name.value)
+        if wanted is None:
+            continue
+        value = directive.arguments[0].value if directive.arguments else None
+        given: Any = value.value if isinstance(value, BooleanValueNode) else None
+        if isinstance(value, VariableNode):
+            given = cast("dict[str, Any]", info.variable_values).get(value.name.value)
+        if given is not wanted:
+            return False
+    return True

@@ -1,0 +1,77 @@
+"""The schema's own scalars: exact decimals, moments in UTC, positions in event streams.
+
+Input is read strictly: what cannot be understood exactly is refused with the reason, and nothing is rounded.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NewType
+
+import strawberry
+from graphql import GraphQLError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from strawberry.types.scalar import ScalarDefinition
+
+Cursor = NewType("Cursor", str)
+
+_DECIMAL = re.compile(r"-?\d{1,18}(\.\d{1,9})?", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_CURSOR_LENGTH = 200
+
+
+def _parse_decimal(value: Any) -> Decimal:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return Decimal(value)
+    raise GraphQLError('Decimal must be a string of at most 18 digits and 9 decimals, like "19.99".')
+
+
+def _print_decimal(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _parse_moment(value: Any) -> datetime:
+    try:
+        if isinstance(value, str) and _MOMENT.fullmatch(value):
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):  # the 31st of February, or the year 0 in another zone
+        pass
+    raise GraphQLError('DateTime must be an RFC 3339 string with a zone, like "2026-01-31T12:00:00Z".')
+
+
+def _print_moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def _parse_cursor(value: Any) -> Cursor:
+    if isinstance(value, str) and len(value) <= _CURSOR_LENGTH:
+        return Cursor(value)
+    raise GraphQLError("Cursor must be a string that this server gave out.")
+
+
+SCALARS: Mapping[object, ScalarDefinition] = {
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description='Decimal number as a string, e.g. "19.99". Never a float.',
+        serialize=_print_decimal,
+        parse_value=_parse_decimal,
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description='RFC 3339 date and time in UTC, e.g. "2026-01-31T12:00:00Z".',
+        serialize=_print_moment,
+        parse_value=_parse_moment,
+    ),
+    Cursor: strawberry.scalar(
+        name="Cursor",
+        description="Opaque position in an event stream; hand it back as `after` to resume.",
+        serialize=str,
+        parse_value=_parse_cursor,
+    ),
+}
+"""For ``StrawberryConfig(scalar_map=…)``."""

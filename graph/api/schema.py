@@ -1,0 +1,51 @@
+"""The GraphQL schema of this product: the features' parts joined into one.
+
+`build_schema` is a pure function; nothing is built at import. ``schema.graphql`` in the project's root is `sdl`'s
+output, printed by ``make schema`` and held current by a test.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from graph.api import catalog, quota
+from graph.api.node import node_query
+from graph.api.scalars import SCALARS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.api.feature import Feature
+
+FEATURES: tuple[Feature, ...] = (catalog.FEATURE, quota.FEATURE)
+
+
+def build_schema(
+    *, features: Sequence[Feature] = FEATURES, schema_class: type[strawberry.Schema] = strawberry.Schema, **options: Any
+) -> strawberry.Schema:
+    """Join `features`; `options` (extensions, execution_context_class, …) go to the schema's constructor."""
+    loaders = {kind: loader for feature in features for kind, loader in feature.nodes.items()}
+    queries = [node_query(loaders), *(feature.query for feature in features if feature.query)]
+    mutations = [feature.mutation for feature in features if feature.mutation]
+    subscriptions = [feature.subscription for feature in features if feature.subscription]
+    return schema_class(
+        query=_joined("Query", queries),
+        mutation=_joined("Mutation", mutations) if mutations else None,
+        subscription=_joined("Subscription", subscriptions) if subscriptions else None,
+        types=[kind for feature in features for kind in feature.types],
+        config=StrawberryConfig(scalar_map=SCALARS),
+        **options,
+    )
+
+
+def _joined(name: str, parts: Sequence[type]) -> type:
+    """One root type with the fields of all parts, in their order."""
+    return strawberry.type(type(name, tuple(parts), {}), name=name)
+
+
+def sdl() -> str:
+    """The schema in GraphQL's schema language."""
+    return build_schema().as_str() + "\n"

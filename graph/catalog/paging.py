@@ -1,0 +1,202 @@
+"""Keyset pagination: which products a page holds is decided by the values it starts after, never by an offset.
+
+So a page neither repeats nor skips a product while others are inserted and deleted around it, whatever the sort: each
+sort ends in the unique id. A cursor is opaque and versioned; it carries the sort's value and the id of the product it
+was given with, which need not exist any more. A cursor that is damaged, of another sort or of another version
+raises `graph.errors.BadInput`, as do contradicting arguments.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from graph.catalog import rules
+from graph.catalog.records import SCALE
+from graph.errors import BadInput
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+DEFAULT_SIZE = 20
+MAX_SIZE = 100
+MAX_SEARCH = 200
+MAX_TERMS = 10
+
+_VERSION = 1
+_CURSOR_LENGTH = 2000
+_MAX_INT = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Sort(Enum):
+    """The orders of a page: the value is the column, and whether it falls."""
+
+    NAME_ASC = ("name_key", False)
+    NAME_DESC = ("name_key", True)
+    PRICE_ASC = ("price", False)
+    PRICE_DESC = ("price", True)
+    NEWEST = ("created_at", True)
+
+    @property
+    def column(self) -> str:
+        """The column sorted by, before the id."""
+        return self.value[0]
+
+    @property
+    def falling(self) -> bool:
+        """Whether the largest value, and the largest id, come first."""
+        return self.value[1]
+
+
+class Position(NamedTuple):
+    """A place in a sorted list: the sort's value, and the id that tells equals apart."""
+
+    value: Any
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which products; a field left at None does not matter. Prices are compared as numbers in whatever currency."""
+
+    category: str | None = None
+    search: str | None = None
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    in_stock: bool | None = None
+    include_inactive: bool = False
+
+    @property
+    def terms(self) -> tuple[str, ...] | None:
+        """The words that must each begin a word of the product; None without a search, () when it holds no word."""
+        if self.search is None or not self.search.strip():
+            return None
+        return tuple(dict.fromkeys(rules.words(self.search)))
+
+    @property
+    def impossible(self) -> bool:
+        """Whether no product can match, so that nobody need be asked."""
+        return self.terms == () or (self.category is not None and not rules.is_slug(self.category))
+
+    def check(self) -> None:
+        """Refuse a search that would cost too much."""
+        if self.search is not None and (len(self.search) > MAX_SEARCH or len(self.terms or ()) > MAX_TERMS):
+            raise BadInput(f"A search has at most {MAX_SEARCH} characters and {MAX_TERMS} words.", argument="filter")
+
+    def canonical(self) -> list[Any]:
+        """Equal for filters that mean the same."""
+        low, high = (None if price is None else str(price.normalize()) for price in (self.min_price, self.max_price))
+        terms = None if self.terms is None else sorted(self.terms)
+        return [self.category, terms, low, high, self.in_stock, self.include_inactive]
+
+    def stored_prices(self) -> tuple[int | None, int | None]:
+        """The bounds as prices are stored, rounded inwards and kept within 64 bits."""
+        low = None if self.min_price is None else math.ceil(self.min_price.scaleb(SCALE))
+        high = None if self.max_price is None else math.floor(self.max_price.scaleb(SCALE))
+        return _bounded(low), _bounded(high)
+
+
+def _bounded(value: int | None) -> int | None:
+    return None if value is None else max(-_MAX_INT, min(_MAX_INT, value))
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """One page: `size` products from the start, or from the end if `backward`, between two places."""
+
+    size: int
+    backward: bool = False
+    after: Position | None = None
+    before: Position | None = None
+    filter: Filter = field(default_factory=Filter)
+    sort: Sort = Sort.NAME_ASC
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the contract's name
+        sort: Sort = Sort.NAME_ASC,
+    ) -> PageRequest:
+        """Read a connection's arguments; raises `BadInput` naming the argument at fault."""
+        if first is not None and last is not None:
+            raise BadInput("Give first or last, not both.", argument="last")
+        for name, size in (("first", first), ("last", last)):
+            if size is not None and not 0 <= size <= MAX_SIZE:
+                raise BadInput(f"{name} is from 0 to {MAX_SIZE}.", argument=name)
+        chosen = filter or Filter()
+        chosen.check()
+        return cls(
+            size=last if last is not None else first if first is not None else DEFAULT_SIZE,
+            backward=last is not None,
+            after=None if after is None else read_cursor(after, sort, "after"),
+            before=None if before is None else read_cursor(before, sort, "before"),
+            filter=chosen,
+            sort=sort,
+        )
+
+    @property
+    def key(self) -> str:
+        """Names the page in the cache: equal for requests that mean the same page."""
+        ends = [None if end is None else [_plain(end.value), end.id] for end in (self.after, self.before)]
+        return digest([self.sort.name, self.size, self.backward, *ends, self.filter.canonical()])
+
+
+def digest(value: Any) -> str:
+    """A short name for a JSON value."""
+    return blake2b(json.dumps(value, separators=(",", ":")).encode(), digest_size=16).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A sort's value as JSON: a moment in whole microseconds."""
+    if isinstance(value, datetime):
+        elapsed = value - _EPOCH
+        return (elapsed.days * 86400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+    return value
+
+
+def write_cursor(sort: Sort, position: Position) -> str:
+    """The cursor of the product that stands at `position`."""
+    plain = json.dumps([_VERSION, sort.name, _plain(position.value), position.id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, sort: Sort, argument: str) -> Position:
+    """Where `cursor` points; raises `BadInput` when it was not given out for this sort."""
+    problem = BadInput(f"{argument} is not a cursor of this list.", argument=argument)
+    if len(cursor) > _CURSOR_LENGTH:
+        raise problem
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        version, name, value, row = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        raise problem from None
+    if version != _VERSION or name != sort.name or type(row) is not int or not 0 < row <= _MAX_INT:
+        raise problem
+    return Position(_sort_value(value, sort, problem), row)
+
+
+def _sort_value(value: Any, sort: Sort, problem: BadInput) -> Any:
+    if sort.column == "name_key":
+        if type(value) is str and rules.is_storable(value):
+            return value
+    elif type(value) is int and abs(value) <= _MAX_INT:
+        if sort.column == "price":
+            return value
+        try:
+            return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+        except (OverflowError, ValueError, OSError):
+            raise problem from None
+    raise problem

@@ -1,0 +1,162 @@
+"""What a product may be: the checks that the API and the import share, and the derived columns.
+
+A value that breaks a rule raises `Invalid` with the field's name (as the API spells it) and a sentence for people.
+Nothing is silently cut or rounded; text is trimmed and composed (NFC) so that equal names are equal bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+
+from graph.catalog.records import SCALE, decimals_of
+
+MAX_SKU = 64
+MAX_SLUG = 64
+MAX_NAME = 200
+MAX_DESCRIPTION = 10_000
+MAX_STOCK = 2**31 - 1
+MAX_PRICE = Decimal(10) ** 12
+MAX_WORD = 64
+"""Longer words are found by their first characters."""
+
+_SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*", re.ASCII)
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_WORD = re.compile(r"[^\W_]+")
+_ALLOWED_CONTROLS = "\n\t"
+
+
+class CatalogError(Exception):
+    """A write that the catalog refuses; expected in normal use."""
+
+
+class Invalid(CatalogError):
+    """A value that breaks a rule of its field."""
+
+    def __init__(self, field: str, message: str) -> None:
+        """Name the field as the API spells it and say what it must be."""
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+class Taken(CatalogError):
+    """Another product has this sku."""
+
+
+class Missing(CatalogError):
+    """There is no such product."""
+
+
+def is_storable(value: str) -> bool:
+    """Whether both engines can store and compare this text: PostgreSQL knows no NUL, UTF-8 no lone surrogates."""
+    return value.isprintable() or not ("\0" in value or any("\ud800" <= character <= "\udfff" for character in value))
+
+
+def check_sku(value: str) -> str:
+    """A sku: at most 64 ASCII letters, digits and ``._/-``, kept as written (upper and lower case differ)."""
+    value = value.strip()
+    if not value:
+        raise Invalid("sku", "A sku is needed.")
+    if len(value) > MAX_SKU or not _SKU.fullmatch(value):
+        raise Invalid("sku", f"A sku has at most {MAX_SKU} letters, digits, dots, dashes, slashes and underscores.")
+    return value
+
+
+def is_sku(value: str) -> bool:
+    """Whether a product may have this very sku: others need not be looked up."""
+    return len(value) <= MAX_SKU and _SKU.fullmatch(value) is not None
+
+
+def check_slug(value: str, field: str = "category") -> str:
+    """A category's slug: at most 64 lower-case ASCII letters and digits in words joined by dashes."""
+    if len(value) > MAX_SLUG or not _SLUG.fullmatch(value):
+        raise Invalid(field, f"A category's slug has at most {MAX_SLUG} lower-case letters, digits and single dashes.")
+    return value
+
+
+def is_slug(value: str) -> bool:
+    """Whether a category may have this slug."""
+    return len(value) <= MAX_SLUG and _SLUG.fullmatch(value) is not None
+
+
+def check_name(value: str) -> str:
+    """A name: one line of at most 200 characters."""
+    value = unicodedata.normalize("NFC", value).strip()
+    if not value:
+        raise Invalid("name", "A name is needed.")
+    if len(value) > MAX_NAME:
+        raise Invalid("name", f"A name has at most {MAX_NAME} characters.")
+    _check_characters("name", value, "")
+    return value
+
+
+def check_description(value: str) -> str:
+    """A description: text of at most 10,000 characters, perhaps none."""
+    if len(value) > MAX_DESCRIPTION:
+        raise Invalid("description", f"A description has at most {MAX_DESCRIPTION:,} characters.")
+    value = unicodedata.normalize("NFC", value.replace("\r\n", "\n")).strip()
+    _check_characters("description", value, _ALLOWED_CONTROLS)
+    return value
+
+
+def _check_characters(field: str, value: str, allowed: str) -> None:
+    if value.isprintable():  # the usual case, and quick
+        return
+    for character in value:
+        if character not in allowed and unicodedata.category(character) in ("Cc", "Cs"):
+            raise Invalid(field, f"Character U+{ord(character):04X} is not allowed in a {field}.")
+
+
+def check_currency(value: str) -> str:
+    """An ISO 4217 code, by its form."""
+    if not _CURRENCY.fullmatch(value):
+        raise Invalid("price.currency", 'A currency is a code of three capital letters, like "USD".')
+    return value
+
+
+def check_price(amount: Decimal, currency: str) -> int:
+    """The stored form of a price: not negative, below 10**12, and with no more decimals than its currency has."""
+    if not amount.is_finite() or amount < 0:
+        raise Invalid("price.amount", "A price is not negative.")
+    if amount >= MAX_PRICE:
+        raise Invalid("price.amount", f"A price is below {MAX_PRICE:,f}.")
+    decimals = decimals_of(currency)
+    if amount != round(amount, decimals):
+        raise Invalid("price.amount", f"A price in {currency} has at most {decimals} decimals.")
+    return int(amount.scaleb(SCALE))
+
+
+def check_stock(value: int) -> int:
+    """A number of pieces."""
+    if not 0 <= value <= MAX_STOCK:
+        raise Invalid("stock", f"A stock is from 0 to {MAX_STOCK:,}.")
+    return value
+
+
+# --- derived columns ---
+
+
+def fold(value: str) -> str:
+    """Take away what does not matter in comparing words: case, accents, width."""
+    if value.isascii():
+        return value.lower()
+    decomposed = unicodedata.normalize("NFKD", value.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def name_key(name: str) -> str:
+    """What products are sorted by; bounded, because PostgreSQL bounds the length of an index entry."""
+    return fold(name)[:MAX_NAME]
+
+
+def words(value: str) -> list[str]:
+    """The words of a text as they are indexed and searched: letters and digits, folded."""
+    return [word[:MAX_WORD] for word in _WORD.findall(fold(value))]
+
+
+def search_words(sku: str, name: str, description: str) -> str:
+    """The column `search`: each word of a product once, sorted, separated by spaces."""
+    return " ".join(sorted(set(words(f"{sku} {name} {description}"))))

@@ -1,0 +1,190 @@
+"""The catalog: reads through the cache, writes that no later read can miss.
+
+Reads: every value lives `TTL` seconds at most and is gone at once when a product it shows changes. Each carries two
+tags: its own (a product's id or sku, all pages, a category's pages, the list of categories) and one for the whole
+catalog, which a bulk import invalidates in a single step. Without Redis, reads go to the database.
+
+Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
+last the tags get new generations. A write that cannot hold its tags is refused with
+`graph.patterns.wire.Unavailable` and changes nothing. One that the rules refuse raises a
+`graph.catalog.rules.CatalogError`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from graph.catalog import queries, rules, writing
+from graph.catalog.paging import digest
+from graph.catalog.records import (
+    CategoryCount,
+    Page,
+    ProductRecord,
+    counts_json,
+    counts_of,
+    page_json,
+    page_of,
+    product_json,
+    product_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graph.catalog.paging import Filter, PageRequest
+    from graph.catalog.writing import NewProduct, ProductChanges
+    from graph.database import Database
+    from graph.patterns.cache import Cache
+
+TTL = 300.0
+
+# --- keys and tags of the cache ---
+
+EVERYTHING = "catalog"
+PAGES = "catalog:pages"
+CATEGORY_LIST = "catalog:categories"
+_NO_PAGE = Page((), has_next=False, has_previous=False)
+
+
+def product_tag(product_id: int) -> str:
+    """What changes with one product."""
+    return f"catalog:product:{product_id}"
+
+
+def sku_tag(sku: str) -> str:
+    """What changes with the product of a sku, or when there comes to be one."""
+    return f"catalog:sku:{sku}"
+
+
+def page_tag(category: str | None) -> str:
+    """What changes with the pages of a category, or with those that show all."""
+    return PAGES if category is None else f"{PAGES}:{category}"
+
+
+class CatalogService:
+    """Products and categories, in SQL behind the cache."""
+
+    def __init__(self, database: Database, cache: Cache) -> None:
+        """Read `database` through `cache`."""
+        self.database = database
+        self.cache = cache
+
+    # --- reading ---
+
+    async def products(self, ids: Sequence[int]) -> dict[int, ProductRecord]:
+        """Those of the products that exist, active or not; all in one trip to Redis, one statement for the rest."""
+
+        async def load(keys: Sequence[str]) -> Mapping[str, Any]:
+            async with self.database.session() as session:
+                found = await queries.by_id(session, [int(key.removeprefix(prefix)) for key in keys])
+            return {f"{prefix}{product.id}": product_json(product) for product in found}
+
+        prefix = "catalog:product:"
+        keys = [f"{prefix}{one}" for one in dict.fromkeys(ids)]
+        values = await self.cache.get_many(keys, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
+        return {value["id"]: product_of(value) for value in values.values() if value is not None}
+
+    async def products_by_sku(self, skus: Sequence[str]) -> dict[str, ProductRecord]:
+        """The same by sku. What cannot be a sku is not looked up."""
+
+        async def load(keys: Sequence[str]) -> Mapping[str, Any]:
+            async with self.database.session() as session:
+                found = await queries.by_sku(session, [key.removeprefix(prefix) for key in keys])
+            return {f"{prefix}{product.sku}": product_json(product) for product in found}
+
+        prefix = "catalog:sku:"
+        keys = [f"{prefix}{sku}" for sku in dict.fromkeys(skus) if rules.is_sku(sku)]
+        if not keys:
+            return {}
+        values = await self.cache.get_many(keys, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
+        return {value["sku"]: product_of(value) for value in values.values() if value is not None}
+
+    async def page(self, request: PageRequest) -> Page:
+        """The page that `request` asks for."""
+        if request.filter.impossible:
+            return _NO_PAGE
+
+        async def load() -> Any:
+            async with self.database.session() as session:
+                return page_json(await queries.page(session, request, self.database.dialect))
+
+        tags = (page_tag(request.filter.category), EVERYTHING)
+        return page_of(await self.cache.get(f"catalog:page:{request.key}", load, tags=tags, ttl=TTL))
+
+    async def count(self, chosen: Filter) -> int:
+        """How many products match `chosen`."""
+        if chosen.impossible:
+            return 0
+
+        async def load() -> Any:
+            async with self.database.session() as session:
+                return await queries.count(session, chosen, self.database.dialect)
+
+        tags = (page_tag(chosen.category), EVERYTHING)
+        count: int = await self.cache.get(f"catalog:count:{digest(chosen.canonical())}", load, tags=tags, ttl=TTL)
+        return count
+
+    async def categories(self) -> tuple[CategoryCount, ...]:
+        """All categories by name, with the number of their active products."""
+
+        async def load() -> Any:
+            async with self.database.session() as session:
+                return counts_json(await queries.categories(session))
+
+        return counts_of(await self.cache.get(CATEGORY_LIST, load, tags=(CATEGORY_LIST, EVERYTHING), ttl=TTL))
+
+    # --- writing ---
+
+    async def create(self, new: NewProduct) -> ProductRecord:
+        """Add a product. Raises `Invalid`, or `Taken` when its sku is in use."""
+        now = datetime.now(UTC)
+        values = writing.row_of(new) | {"created_at": now, "updated_at": now}
+        async with self.database.transaction() as session:
+            values["category_id"] = await writing.category_id(session, new.category)
+            product = await writing.insert_product(session, values)
+            await writing.tell(session, "CREATED", product, now)
+            await self._commit(session, None, product)
+        return product
+
+    async def update(self, product_id: int, changes: ProductChanges) -> ProductRecord:
+        """Change what `changes` names. Raises `Invalid`, or `Missing` when there is no such product."""
+        values = writing.checked(changes)
+        async with self.database.transaction() as session:
+            before = await writing.locked(session, product_id)
+            if "category" in changes:
+                values["category_id"] = await writing.category_id(session, changes["category"])
+            after = await writing.update_product(session, before, values)
+            if after == before:
+                return before
+            await writing.tell(session, "UPDATED", after, after.updated_at, before)
+            await self._commit(session, before, after)
+        return after
+
+    async def delete(self, product_id: int) -> None:
+        """Remove a product. Raises `Missing` when there is none."""
+        async with self.database.transaction() as session:
+            before = await writing.locked(session, product_id)
+            await writing.delete_product(session, product_id)
+            await writing.tell(session, "DELETED", before, datetime.now(UTC))
+            await self._commit(session, before, None)
+
+    async def _commit(self, session: AsyncSession, before: ProductRecord | None, after: ProductRecord | None) -> None:
+        """Commit, with everything that shows the product as it was or as it is held meanwhile."""
+        async with self.cache.invalidating(*tags_of(before, after)):
+            await session.commit()
+
+
+def tags_of(before: ProductRecord | None, after: ProductRecord | None) -> list[str]:
+    """The tags of everything cached that a change from `before` to `after` makes wrong."""
+    versions = [version for version in (before, after) if version is not None]
+    tags = {PAGES}
+    for version in versions:
+        tags |= {product_tag(version.id), sku_tag(version.sku)}
+        tags |= {page_tag(version.category.slug)} if version.category else set()
+    counted = {(version.category, version.active) for version in versions}
+    if len(versions) == 1 or len(counted) == 2:  # noqa: PLR2004 - the two versions count differently
+        tags.add(CATEGORY_LIST)
+    return sorted(tags)

@@ -1,0 +1,147 @@
+"""What a write does inside its transaction: check, find the category, lock, write the row and its event.
+
+Every change of a product leaves a row in the outbox (`graph.catalog.models.ProductEvent`) in the same transaction, so
+that an event is published if and only if the change was committed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from graph.catalog import queries, rules
+from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graph.catalog.records import ProductRecord
+
+ChangeKind: TypeAlias = Literal["CREATED", "UPDATED", "DELETED"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewProduct:
+    """What is told of a product to be created; `category` is a slug, `amount` is in `currency`."""
+
+    sku: str
+    name: str
+    amount: Decimal
+    currency: str = "USD"
+    description: str = ""
+    category: str | None = None
+    stock: int = 0
+    active: bool = True
+
+
+class ProductChanges(TypedDict, total=False):
+    """What is to change; `category` is a slug or None for no category, `price` an amount and its currency."""
+
+    name: str
+    description: str
+    category: str | None
+    price: tuple[Decimal, str]
+    stock: int
+    active: bool
+
+
+def row_of(new: NewProduct) -> dict[str, Any]:
+    """The columns of a new product but for its category and times; raises `Invalid`."""
+    return {
+        "sku": rules.check_sku(new.sku),
+        **checked({"name": new.name, "description": new.description, "price": (new.amount, new.currency)}),
+        **checked({"stock": new.stock, "active": new.active}),
+    }
+
+
+def checked(changes: ProductChanges) -> dict[str, Any]:
+    """The columns that `changes` gives values, but for the category and the derived ones; raises `Invalid`."""
+    values: dict[str, Any] = {}
+    if "name" in changes:
+        values["name"] = rules.check_name(changes["name"])
+    if "description" in changes:
+        values["description"] = rules.check_description(changes["description"])
+    if "price" in changes:
+        amount, currency = changes["price"]
+        values["currency"] = rules.check_currency(currency)
+        values["price"] = rules.check_price(amount, currency)
+    if "stock" in changes:
+        values["stock"] = rules.check_stock(changes["stock"])
+    if "active" in changes:
+        values["active"] = changes["active"]
+    return values
+
+
+def derived(sku: str, name: str, description: str) -> dict[str, str]:
+    """The columns that make products sort and search alike on both engines."""
+    return {"name_key": rules.name_key(name), "search": rules.search_words(sku, name, description)}
+
+
+async def category_id(session: AsyncSession, slug: str | None) -> int | None:
+    """The category with this slug; raises `Invalid` when there is none."""
+    if slug is None:
+        return None
+    found = None
+    if rules.is_slug(slug):
+        found = await session.scalar(select(CATEGORIES.c.id).where(CATEGORIES.c.slug == slug))
+    if found is None:
+        raise rules.Invalid("category", "There is no such category.")
+    return int(found)
+
+
+async def insert_product(session: AsyncSession, values: dict[str, Any]) -> ProductRecord:
+    """Add a row; raises `Taken` when the sku is in use."""
+    values = values | derived(values["sku"], values["name"], values["description"])
+    try:
+        inserted = await session.scalar(insert(PRODUCTS).returning(PRODUCTS.c.id), values)
+    except IntegrityError as error:
+        raise rules.Taken from error
+    return (await queries.by_id(session, [int(inserted or 0)]))[0]
+
+
+async def locked(session: AsyncSession, product_id: int) -> ProductRecord:
+    """The product as it stands, kept from other writers until the transaction ends; raises `Missing`."""
+    await session.execute(select(PRODUCTS.c.id).where(PRODUCTS.c.id == product_id).with_for_update())
+    found = await queries.by_id(session, [product_id])
+    if not found:
+        raise rules.Missing
+    return found[0]
+
+
+async def update_product(session: AsyncSession, before: ProductRecord, values: dict[str, Any]) -> ProductRecord:
+    """Write `values` over a locked product and give it as it stands then; equal to `before` if nothing differs."""
+    changed = dict(values)
+    if "name" in values or "description" in values:
+        texts = asdict(before) | values
+        changed |= derived(before.sku, texts["name"], texts["description"])
+    if not changed:
+        return before
+    same = PRODUCTS.c.id == before.id
+    await session.execute(update(PRODUCTS).where(same).values(changed))
+    after = (await queries.by_id(session, [before.id]))[0]
+    if after != before:
+        moment = max(datetime.now(UTC), before.updated_at)
+        await session.execute(update(PRODUCTS).where(same).values(updated_at=moment))
+        after = replace(after, updated_at=moment)
+    return after
+
+
+async def delete_product(session: AsyncSession, product_id: int) -> None:
+    """Remove the row."""
+    await session.execute(delete(PRODUCTS).where(PRODUCTS.c.id == product_id))
+
+
+async def tell(
+    session: AsyncSession, kind: ChangeKind, product: ProductRecord, at: datetime, before: ProductRecord | None = None
+) -> None:
+    """Put the change into the outbox."""
+    slug = product.category.slug if product.category else None
+    left = before.category.slug if before and before.category else None
+    values = {"kind": kind, "product_id": product.id, "category": slug, "at": at}
+    await session.execute(insert(EVENTS), values | {"previous_category": left if left != slug else None})

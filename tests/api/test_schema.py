@@ -1,0 +1,154 @@
+"""The schema: printed in schema.graphql, and true to the public contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    build_schema,
+    is_specified_scalar_type,
+    parse,
+    print_ast,
+)
+from graphql.language.ast import TypeDefinitionNode
+
+from graph.api.schema import sdl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphql import GraphQLSchema
+
+CONTRACT = Path(__file__).with_name("contract.graphql").read_text()
+PRINTED = Path(__file__).parents[2] / "schema.graphql"
+
+# What of the contract is still to come. A root field is written Type.field.
+PENDING: frozenset[str] = frozenset(
+    {
+        *("Cursor", "Role", "User", "Session", "Viewer", "AuthPayload", "RegisterInput", "LoginInput"),
+        *("ChangePasswordInput", "EmailTaken", "InvalidCredentials", "TooManyAttempts", "PasswordChanged"),
+        *("RegisterResult", "LoginResult", "ChangePasswordResult", "Query.viewer", "Mutation.register"),
+        *("Mutation.login", "Mutation.logout", "Mutation.revokeSession", "Mutation.logoutEverywhere"),
+        *("Mutation.changePassword", "ScoreOperator", "TiePolicy", "SeasonSchedule", "Player", "Season"),
+        *("LeaderboardEntry", "LeaderboardContext", "LeaderboardEntryEdge", "LeaderboardEntryConnection"),
+        *("Leaderboard", "CreateLeaderboardInput", "SubmitScoreInput", "SlugTaken", "ScoreSubmitted"),
+        *("LeaderboardResult", "SubmitScoreResult", "Query.leaderboard", "Query.leaderboards"),
+        *("Mutation.createLeaderboard", "Mutation.submitScore", "RateLimit", "Query.rateLimit", "JobState", "Job"),
+        *("ImportProductsInput", "ImportProductsResult", "Mutation.importProducts", "Subscription", "ChangeKind"),
+        *("ProductEvent", "LeaderboardSnapshot", "RankSnapshot"),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def contract() -> GraphQLSchema:
+    """The public contract."""
+    return build_schema(CONTRACT)
+
+
+@pytest.fixture(scope="module")
+def built() -> GraphQLSchema:
+    """What the code makes."""
+    return build_schema(sdl())
+
+
+def test_the_printed_schema_is_current() -> None:
+    """schema.graphql is what the code makes now; `make schema` prints it again."""
+    assert PRINTED.read_text() == sdl()
+
+
+def test_the_contract_is_kept(contract: GraphQLSchema, built: GraphQLSchema) -> None:
+    """Every name, type, nullability and default of the contract is in the schema, but for what is pending."""
+    assert list(broken(contract, built)) == []
+
+
+def test_a_broken_contract_is_noticed(contract: GraphQLSchema) -> None:
+    """The comparison itself sees a missing type, field, argument, enum value and union member, and a changed type."""
+    changes = (
+        ("type PageInfo", "type Other"),
+        ("sku: String! name: String! description: String!\n", "sku: String! name: String\n"),
+        ("category: Category price", "category: Category! price"),
+        ("(by: ProductBy!)", "(by: ProductBy)"),
+        ("PRICE_DESC NEWEST", "PRICE_DESC"),
+        ("Product | SkuTaken | NotFound", "Product | SkuTaken"),
+        ("type Category implements Node", "type Category"),
+        ("= NAME_ASC", "= NAME_DESC"),
+        ("@oneOf", ""),
+    )
+    for old, new in changes:
+        assert old in CONTRACT
+        changed = build_schema(CONTRACT.replace(old, new).replace("pageInfo: PageInfo!", "pageInfo: String"))
+        assert len(list(broken(contract, changed))) > len(
+            list(broken(contract, build_schema(CONTRACT.replace("pageInfo: PageInfo!", "pageInfo: String"))))
+        ), old
+
+
+def test_every_type_of_the_contract_is_compared(contract: GraphQLSchema) -> None:
+    """What is pending is named as the contract names it, so nothing is left out by a slip."""
+    names = {node.name.value for node in parse(CONTRACT).definitions if isinstance(node, TypeDefinitionNode)}
+    for pending in PENDING:
+        kind, _, field = pending.partition(".")
+        assert kind in names
+        if field:
+            assert field in fields_of(contract.type_map[kind])
+
+
+def broken(contract: GraphQLSchema, built: GraphQLSchema) -> Iterator[str]:
+    """What the contract promises and `built` does not keep."""
+    for name, promised in contract.type_map.items():
+        if name.startswith("__") or name in PENDING or is_specified_scalar_type(promised):
+            continue
+        kept = built.type_map.get(name)
+        if type(kept) is not type(promised):
+            yield f"{name}: missing or of another kind"
+            continue
+        yield from broken_members(promised, kept)
+        for field, definition in fields_of(promised).items():
+            if f"{name}.{field}" not in PENDING:
+                yield from broken_field(f"{name}.{field}", definition, fields_of(kept).get(field))
+
+
+def broken_members(promised: Any, kept: Any) -> Iterator[str]:
+    """Interfaces, union members, enum values, oneOf."""
+    if isinstance(promised, GraphQLObjectType | GraphQLInterfaceType) and (
+        {i.name for i in promised.interfaces} - {i.name for i in kept.interfaces}
+    ):
+        yield f"{promised.name}: implements too little"
+    if isinstance(promised, GraphQLUnionType) and {t.name for t in promised.types} != {t.name for t in kept.types}:
+        yield f"{promised.name}: other members"
+    if isinstance(promised, GraphQLEnumType) and set(promised.values) - set(kept.values):
+        yield f"{promised.name}: values missing"
+    if isinstance(promised, GraphQLInputObjectType) and promised.is_one_of != kept.is_one_of:
+        yield f"{promised.name}: oneOf differs"
+
+
+def broken_field(path: str, promised: Any, kept: Any) -> Iterator[str]:
+    """Type, default and arguments of a field, or of an input field."""
+    if kept is None:
+        yield f"{path}: missing"
+        return
+    if str(kept.type) != str(promised.type):
+        yield f"{path}: {kept.type} instead of {promised.type}"
+    if default_of(kept) != default_of(promised):
+        yield f"{path}: another default"
+    for name, argument in getattr(promised, "args", {}).items():
+        yield from broken_field(f"{path}({name})", argument, kept.args.get(name))
+
+
+def default_of(argument: Any) -> str | None:
+    """An argument's default as the schema language writes it."""
+    default = getattr(argument.ast_node, "default_value", None)
+    return None if default is None else print_ast(default)
+
+
+def fields_of(kind: GraphQLNamedType | None) -> dict[str, Any]:
+    """The fields of a type that has some."""
+    return getattr(kind, "fields", {})

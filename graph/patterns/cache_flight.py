@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from graph.patterns.cache_local import LocalCopies
     from graph.patterns.client import Client
     from graph.patterns.codec import JsonCodec
+    from graph.patterns.pending import Replies
 
 _LEASE = Script("cache_lease", idempotent=True)
 _RENEW = Script("cache_renew", idempotent=True)
@@ -80,6 +81,11 @@ class Known(NamedTuple):
     """The marks that it was valid under; None when it may not be built upon: it was loaded past the cache."""
     size: int
     """Bytes of its JSON text."""
+
+
+def _count_errors(replies: asyncio.Future[Replies]) -> None:
+    if not replies.cancelled():
+        metrics.REDIS.inc(sum(isinstance(reply, Exception) for reply in replies.result()))
 
 
 class _Flight:
@@ -325,7 +331,7 @@ class Flights:
             self.keep(key, known)
             flight.land(key, known)
         if fills:
-            self._client.batch(*fills)
+            self._client.batch(*fills).add_done_callback(_count_errors)
 
     async def _load_direct(self, flight: _Flight, keys: list[str]) -> None:
         try:

@@ -136,7 +136,46 @@ class RateLimitSettings(Group):
     anonymous: int = Field(
         default=20, ge=1, description="Requests that an address may make in a window without signing in"
     )
-    window: float = Field(default=60.0, gt=0, description="Length of the window in seconds")
+    window_seconds: float = Field(default=60.0, gt=0, description="Length of the window in seconds")
+    mode: Literal["count", "cost"] = Field(
+        default="count", description="`count` charges 1 an operation, `cost` its estimated cost, in hundreds of fields"
+    )
+
+
+class BoundSettings(Group):
+    """What one request may take (docs/operating tells what each refusal means)."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}MAX_")
+
+    body: int = Field(default=100_000, ge=1, description="Bytes of a request body or a WebSocket message")
+    tokens: int = Field(default=1_000, ge=1, description="Lexical tokens of a document")
+    depth: int = Field(default=10, ge=1, description="Fields nested in one another")
+    aliases: int = Field(default=15, ge=0, description="Aliases in a document, fragments spread out")
+    directives: int = Field(default=50, ge=0, description="Directives in a document, fragments spread out")
+    complexity: int = Field(default=5_000, ge=1, description="Cost of an operation: fields times the lists around them")
+    batch: int = Field(default=10, ge=1, description="Operations in one request")
+    page: int = Field(default=100, ge=1, description="What `first` and `last` may ask for")
+    seconds: float = Field(default=10.0, gt=0, description="Time an operation may run before it is cancelled")
+
+
+class EndpointSettings(Group):
+    """The GraphQL endpoint."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    introspection: bool = Field(default=True, description="Let clients ask for the schema")
+    cors_origins: str = Field(
+        default="", description="Comma-separated origins whose pages may use the endpoint, as `https://shop.example`"
+    )
+    trusted_manifest: Path | None = Field(
+        default=None, description="Manifest of persisted documents, in Apollo's or Relay's format"
+    )
+    trusted_documents: Literal["", "only"] = Field(
+        default="", description="`only` runs the documents of the manifest and refuses every other"
+    )
+    prepared_bytes: int = Field(
+        default=32 << 20, ge=1 << 20, description="Bytes of parsed documents that each process keeps"
+    )
 
 
 class Settings(BaseModel):
@@ -149,6 +188,8 @@ class Settings(BaseModel):
     database: DatabaseSettings = DatabaseSettings()
     cache: CacheSettings = CacheSettings()
     rate_limit: RateLimitSettings = RateLimitSettings()
+    bounds: BoundSettings = BoundSettings()
+    endpoint: EndpointSettings = EndpointSettings()
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -1,7 +1,7 @@
 """From a request to its answer, whatever carried it: HTTP, a batch, a WebSocket, SSE.
 
-`Engine.ready` finds and checks the operation; `Engine.run` admits and executes a query or mutation; `Engine.open` does
-so for a subscription. Every operation passes the same gate, runs the hooks of the schema's extensions once, and gets a
+`Engine.ready` finds and checks the operation; `Engine.run` admits and executes a query or mutation; `streams` admits
+and executes a subscription by the same steps (`begin`, `admit`, `build`). Every operation passes the same gate, runs the hooks of the schema's extensions once, and gets a
 fresh context.
 
 Strawberry's own `Schema.execute` would parse and validate again, cannot tell a request error from an execution error,
@@ -90,7 +90,7 @@ class Engine(Generic[Context]):
         self.admission = admission
         self.persisted = persisted or Persisted()
         self.presenter = presenter or Presenter()
-        self._context = context
+        self.context = context
         self._root_value = root_value
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self._core = core
@@ -162,11 +162,11 @@ class Engine(Generic[Context]):
 
     async def run(self, ready: Ready, connection: HTTPConnection, response: Response | None = None) -> Answer:
         """Admit and execute a query or mutation."""
-        context, runner = self._begin(ready, connection, response)
+        context, runner = self.begin(ready, connection, response)
         deadline = asyncio.timeout(self.operations.bounds.deadline)
         try:
             async with deadline, runner.operation():
-                if (refused := await self._admit(ready, context, runner)) is not None:
+                if (refused := await self.admit(ready, context, runner)) is not None:
                     return refused
                 async with runner.executing():
                     failed = await self._execute(context, runner)
@@ -182,16 +182,17 @@ class Engine(Generic[Context]):
             return self._broken(error, ready)
         return self._answer(cast("ExecutionResult", context.result), extensions, ready)
 
-    def _begin(
+    def begin(
         self, ready: Ready, connection: HTTPConnection, response: Response | None
     ) -> tuple[Ticketed, SchemaExtensionsRunner]:
+        """A fresh context for `ready`, and the runner of its extensions' hooks."""
         request = ready.request
         context = Ticketed(
             query=ready.prepared.text,
             schema=self.schema,
             allowed_operations=(StrawberryOperationType.QUERY, StrawberryOperationType.MUTATION,
                                 StrawberryOperationType.SUBSCRIPTION),
-            context=self._context(ready.ticket.caller, connection, response),
+            context=self.context(ready.ticket.caller, connection, response),
             variables=cast("dict[str, Any] | None", request.variables),
             root_value=self._root_value,
             provided_operation_name=ready.operation.name,
@@ -204,7 +205,7 @@ class Engine(Generic[Context]):
             extension.execution_context = context
         return context, SchemaExtensionsRunner(context, extensions)
 
-    async def _admit(self, ready: Ready, context: Ticketed, runner: SchemaExtensionsRunner) -> Answer | None:
+    async def admit(self, ready: Ready, context: Ticketed, runner: SchemaExtensionsRunner) -> Answer | None:
         """Run the hooks that come before execution, `RateLimit` among them; an answer when they refuse."""
         async with runner.parsing():
             pass
@@ -221,7 +222,7 @@ class Engine(Generic[Context]):
     async def _execute(self, context: Ticketed, runner: SchemaExtensionsRunner) -> list[GraphQLError] | None:
         if context.result is not None:  # an extension has answered
             return None
-        executor = self._executor(context, runner, is_awaitable=optimized_is_awaitable)
+        executor = self.build(context, runner, is_awaitable=optimized_is_awaitable)
         if isinstance(executor, list):
             return coded(executor, "BAD_USER_INPUT")
         result = executor.execute_operation()
@@ -229,9 +230,10 @@ class Engine(Generic[Context]):
         context.pre_execution_errors = context.result.errors
         return None
 
-    def _executor(
+    def build(
         self, context: Ticketed, runner: SchemaExtensionsRunner, **options: Any
     ) -> Executor[Any] | list[GraphQLError]:
+        """What executes the operation of `context`; the errors in its variables, if there are any."""
         wrappers = [one for one in runner.extensions if one._implements_resolve()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as Schema does
         assert context.graphql_document is not None
         executor = cast("Any", self.schema).execution_context_class

@@ -47,7 +47,8 @@ class Measure:
             self.introspection_depth = max(self.introspection_depth, at + other.depth, at + other.introspection_depth)
         else:
             self.depth = max(self.depth, at + other.depth)
-            self.introspection_depth = max(self.introspection_depth, at + other.introspection_depth)
+            if other.introspection_depth:
+                self.introspection_depth = max(self.introspection_depth, at + other.introspection_depth)
         self.aliases += other.aliases
         self.directives += other.directives
         self.introspects |= other.introspects

@@ -198,10 +198,10 @@ async def test_a_session_ends_at_its_absolute_limit(client: Client, sessions: Se
     assert await sessions.touch(token) is None
 
 
-@pytest.mark.parametrize("limits", [{"sliding": 0.2, "absolute": 60.0}, {"sliding": 60.0, "absolute": 0.2}])
-async def test_limits_hold_by_the_clock_on_the_wall(client: Client, limits: dict[str, float]) -> None:
+@pytest.mark.parametrize(("sliding", "absolute"), [(0.2, 60.0), (60.0, 0.2)])
+async def test_limits_hold_by_the_clock_on_the_wall(client: Client, sliding: float, absolute: float) -> None:
     """With lifetimes of tenths of a second nothing is moved: the server's own clock ends the session, to the ms."""
-    sessions = Sessions(client, accuracy=0, **limits)
+    sessions = Sessions(client, accuracy=0, sliding=sliding, absolute=absolute)
     token, session = await sessions.create("7")
     assert session.expires_at == pytest.approx(session.created_at + 0.2)
     key = str(sessions.session_key(token))

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Entry, Operator, Ranking, Row, Ties
+from tests.support.ranking_model import RankingModel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from graph.patterns.client import Client
+    from tests.support.servers import ValkeyServer
+
+PLAYERS = st.sampled_from(["1", "2", "10", "12", "300", "Zoë", "zoe", "~"])
+EXTREMES = [
+    0.0,
+    -0.0,
+    5e-324,
+    -5e-324,
+    2.2250738585072014e-308,
+    1.7976931348623157e308,
+    -1.7976931348623157e308,
+    2.0**53,
+]
+SCORES = st.one_of(
+    st.integers(-3, 3).map(float),
+    st.sampled_from(EXTREMES),
+    st.sampled_from([0.1, 0.2, 0.30000000000000004, 0.3, 1.0000000000000002]),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+TIMES = st.integers(1, 6).map(float) | st.integers(1, 2**53 - 2**20).map(lambda micros: micros / 1e6)
+
+
+class Machine(RuleBasedStateMachine):
+    """Drives a ranking and its model side by side."""
+
+    operator: Operator
+    ties: Ties
+    runner: asyncio.Runner
+    client: Client
+    boards = itertools.count()
+    operations = 0
+
+    @initialize()
+    def begin(self) -> None:
+        """Start with an empty ranking."""
+        board = f"machine-{next(self.boards)}"
+        self.ranking = Ranking(self.client, board, operator=self.operator, ties=self.ties)
+        self.model = RankingModel(self.operator, self.ties)
+        self._run(self.ranking.create())
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        type(self).operations += 1
+        return self.runner.run(coroutine)
+
+    def _place(self, player: str) -> Entry | None:
+        return next((entry for entry in self.model.entries() if entry.player == player), None)
+
+    @rule(player=PLAYERS, score=SCORES, at=TIMES)
+    def submit(self, player: str, score: float, at: float) -> None:
+        """Scores are weighed alike, and the places before and after are those of the list."""
+        before = self._place(player)
+        try:
+            changed = self.model.submit(player, score, at)
+        except OverflowError:
+            with pytest.raises(OverflowError):
+                self._run(self.ranking.submit(player, score, at=at))
+            return
+        got = self._run(self.ranking.submit(player, score, at=at))
+        after = self._place(player)
+        assert after is not None
+        assert (got.changed, got.rank, got.score, got.achieved_at) == (
+            changed,
+            after.rank,
+            after.score,
+            after.achieved_at,
+        )
+        assert (got.former_rank, got.former_score) == ((before.rank, before.score) if before else (None, None))
+
+    @rule(player=PLAYERS, score=SCORES, at=TIMES, step=st.integers(-1, 2))
+    def put(self, player: str, score: float, at: float, step: int) -> None:
+        """A row is taken in exactly if it is newer."""
+        version = max(1, self.model.versions.get(player, 0) + step)
+        changed = self.model.put(player, score, at, version)
+        assert self._run(self.ranking.put(Row(player, score, at, version))).changed is changed
+
+    @rule(player=PLAYERS)
+    def remove(self, player: str) -> None:
+        """Removing says whether there was an entry."""
+        assert self._run(self.ranking.remove(player)) is self.model.remove(player)
+
+    @rule(player=PLAYERS, neighbours=st.integers(0, 9))
+    def around(self, player: str, neighbours: int) -> None:
+        """Neighbours are the slice of the list."""
+        everybody = self.model.entries()
+        got = self._run(self.ranking.around(player, neighbours))
+        at = next((i for i, entry in enumerate(everybody) if entry.player == player), None)
+        if at is None:
+            assert got is None
+            return
+        assert got.entry == everybody[at]
+        assert got.above == everybody[max(0, at - neighbours) : at]
+        assert got.below == everybody[at + 1 : at + 1 + neighbours]
+
+    @rule(players=st.lists(PLAYERS, max_size=6))
+    def entries(self, players: list[str]) -> None:
+        """Several players come in the order asked for."""
+        assert self._run(self.ranking.entries(players)) == [self._place(player) for player in players]
+
+    @rule(first=st.integers(1, 9), offset=st.integers(0, 9))
+    def page(self, first: int, offset: int) -> None:
+        """A page is the slice of the list."""
+        everybody = self.model.entries()
+        got = self._run(self.ranking.page(first, offset=offset))
+        assert got.entries == everybody[offset : offset + first]
+        assert (got.size, got.has_next) == (len(everybody), offset + first < len(everybody))
+
+    @rule(first=st.integers(1, 4))
+    def pages(self, first: int) -> None:
+        """Pages join into the list."""
+        page = self._run(self.ranking.page(first))
+        seen = page.entries
+        while page.has_next:
+            page = self._run(self.ranking.page_after(first, page.end))
+            seen = seen + page.entries
+        assert seen == self.model.entries()
+
+    @rule()
+    def size(self) -> None:
+        """The size is that of the list."""
+        assert self._run(self.ranking.size()) == len(self.model.rows)
+
+    @rule(late=st.lists(st.tuples(PLAYERS, SCORES, TIMES), max_size=3), gone=st.lists(PLAYERS, max_size=1))
+    def rebuild(self, late: list[tuple[str, float, float]], gone: list[str]) -> None:
+        """A rebuild from the list keeps what was put, submitted and removed while it ran."""
+
+        async def source() -> AsyncIterator[list[Row]]:
+            old = [Row(p, score, at, self.model.versions[p]) for p, (score, at) in self.model.rows.items()]
+            yield old[:2]
+            for player, score, at in late:
+                with contextlib.suppress(OverflowError):
+                    self.model.submit(player, score, at)
+                    await self.ranking.submit(player, score, at=at)
+            for player in gone:
+                self.model.remove(player)
+                await self.ranking.remove(player)
+            yield old[2:]
+
+        assert self._run(self.ranking.rebuild(source()))
+        touched = {*self.model.rows, *gone, *(player for player, _, _ in late)}
+        self.model.versions = {p: version for p, version in self.model.versions.items() if p in touched}
+        assert self._run(self.ranking.page(100)).entries == self.model.entries()
+
+
+@pytest.mark.parametrize("ties", Ties)
+@pytest.mark.parametrize("operator", Operator)
+def test_every_answer_equals_a_sorted_list(
+    valkey: ValkeyServer, scaled: Callable[[int, int], int], operator: Operator, ties: Ties
+) -> None:
+    """After any operations, under every operator and tie policy, every answer is that of a sorted Python list."""
+    with asyncio.Runner() as runner:
+        opened = open_client(valkey.url)
+        client = runner.run(opened.__aenter__())
+        runner.run(client.execute("FLUSHALL", retry=False))
+        machine = type(
+            "Driven",
+            (Machine,),
+            {"operator": operator, "ties": ties, "runner": runner, "client": client, "operations": 0},
+        )
+        try:
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=scaled(40, 8),
+                    stateful_step_count=60,
+                    deadline=None,
+                    database=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+    assert machine.operations >= scaled(1112, 30), "nine combinations make 10,000 operations"

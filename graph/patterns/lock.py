@@ -112,7 +112,8 @@ class Locks:
 
     async def release(self, name: str, token: str) -> bool:
         """Whether the lock was still held by `token`; it is free now. Wakes the waiters."""
-        return bool(await self._client.run(_RELEASE, [self.keys(name)[0]], [token]))
+        verb = "SPUBLISH" if self._client.clustered else "PUBLISH"
+        return bool(await self._client.run(_RELEASE, [self.keys(name)[0]], [token, verb]))
 
     @contextlib.asynccontextmanager
     async def woken(self, name: str) -> AsyncGenerator[asyncio.Event]:

@@ -2,6 +2,7 @@
 --
 -- KEYS[1]   the lock, which is also the channel its waiters listen to
 -- ARGV[1]   token
+-- ARGV[2]   PUBLISH, or SPUBLISH in a cluster
 --
 -- Result    1, or 0 when the lock had expired or belongs to another
 --
@@ -11,5 +12,5 @@ if not held or string.match(held, '^(.*):%d+$') ~= ARGV[1] then
   return 0
 end
 redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', KEYS[1], '')
+redis.call(ARGV[2], KEYS[1], '')
 return 1

@@ -1,0 +1,152 @@
+"""The job queue as its users see it: put a job in, ask after it, list, retry, discard.
+
+A job is delivered at least once: its work must come to the same end when it is done again. Jobs of one name and one
+unique key do not run side by side: asking for a second joins the first.
+
+Failure: every method raises `Unavailable` while Redis is away. `enqueue` returns once the job is on disk where the
+server can say so, and raises `OutcomeUnknown` when it may or may not have been queued; asking again with the same
+unique key is harmless.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from taskiq.formatters.json_formatter import JSONFormatter
+from taskiq.message import TaskiqMessage
+
+from graph.jobs.records import Job, JobState, Keys
+from graph.patterns.script import Script, command
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from graph.patterns.client import Client
+
+GROUP = "workers"
+RETRIES = 3
+"""Failures after which a job is tried again, unless its definition says otherwise."""
+
+_ENQUEUE = Script("enqueue", package="graph.jobs")
+_RETRY = Script("retry", package="graph.jobs")
+_DISCARD = Script("discard", package="graph.jobs")
+
+
+class UnknownJob(Exception):
+    """There is no such job, or it is not in the state that was asked for."""
+
+
+class AlreadyUnderWay(Exception):
+    """Another job with the same unique key is under way."""
+
+
+class Jobs:
+    """Queue jobs and look after them."""
+
+    def __init__(
+        self, client: Client, *, prefix: str = "graph", announce: Callable[[Job], Awaitable[object]] | None = None
+    ) -> None:
+        """Keep everything below `prefix`; tell `announce` of every change that somebody may watch live."""
+        self.client = client
+        self.keys = Keys(prefix)
+        self.announce = announce
+        self._formatter = JSONFormatter()
+
+    # --- queueing ---
+
+    async def enqueue(
+        self, name: str, arguments: Mapping[str, Any], *, unique: str | None = None, retries: int = RETRIES,
+        durable: bool = True,
+    ) -> str:  # fmt: skip
+        """Queue the job `name` with JSON `arguments` and give its id, or the id of the job it joins.
+
+        While a job of this name with the same `unique` key is under way, no second one is queued. It is tried again
+        after up to `retries` failures. `durable=False` does not wait for the disk.
+        """
+        job, keys, args = self._prepare(name, arguments, unique, retries)
+        one = _ENQUEUE(keys, [job, *args, 0])
+        reply: bytes = await (self.client.durable(one) if durable else self.client.send(one))
+        return reply.decode()
+
+    async def tick(
+        self, schedule: str, every: float, name: str, arguments: Mapping[str, Any], *, now: float
+    ) -> str | None:
+        """Queue the job of `schedule` for the period of `every` seconds that `now` (Unix time) lies in, once a fleet.
+
+        Gives its id, or None when another process has queued it. A period's job still under way is joined.
+        """
+        job, keys, args = self._prepare(name, arguments, schedule, RETRIES)
+        tick = self.keys.tick(schedule, int(now // every))
+        reply: bytes = await self.client.run(_ENQUEUE, [*keys, tick], [job, *args, int(every * 2000)])
+        return reply.decode() or None
+
+    def _prepare(
+        self, name: str, arguments: Mapping[str, Any], unique: str | None, retries: int
+    ) -> tuple[str, list[str], list[str | bytes | int]]:
+        job = secrets.token_hex(12)
+        message = self._formatter.dumps(
+            TaskiqMessage(task_id=job, task_name=name, labels={}, args=[job], kwargs=dict(arguments))
+        ).message
+        keys = [
+            self.keys.record(job), self.keys.unique(name, unique if unique is not None else job),
+            self.keys.queue, self.keys.index,
+        ]  # fmt: skip
+        return job, keys, [name, message, retries]
+
+    # --- asking ---
+
+    async def get(self, job: str) -> Job | None:
+        """The job as it stands; None when there is none, or its record has expired."""
+        fields = await self.client.execute("HGETALL", self.keys.record(job))
+        return Job.read(fields) if fields else None
+
+    async def get_many(self, jobs: Sequence[str]) -> list[Job | None]:
+        """Several jobs in one trip, in the order asked for."""
+        replies = await self.client.batch(*(command("HGETALL", self.keys.record(job)) for job in jobs))
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return [Job.read(fields) if fields else None for fields in replies]
+
+    async def list(self, *, states: frozenset[JobState] = frozenset(JobState), limit: int = 50) -> list[Job]:
+        """The newest `limit` jobs in `states`, newest first; forgets index entries whose record has expired."""
+        found: list[Job] = []
+        start = 0
+        while len(found) < limit:
+            page: list[bytes] = await self.client.execute("ZRANGE", self.keys.index, start, start + 199, "REV")
+            if not page:
+                break
+            records = await self.get_many([job.decode() for job in page])
+            expired = [job for job, record in zip(page, records, strict=True) if record is None]
+            if expired:
+                await self.client.execute("ZREM", self.keys.index, *expired, retry=True)
+                await self.client.execute("ZREM", self.keys.failed, *expired, retry=True)
+            found += [record for record in records if record is not None and record.state in states]
+            start += len(page) - len(expired)
+        return found[:limit]
+
+    # --- looking after ---
+
+    async def retry(self, job: str) -> None:
+        """Queue a failed job again; raises `UnknownJob`, or `AlreadyUnderWay` when a twin has taken its place."""
+        unique = await self._unique(job)
+        keys = [self.keys.record(job), unique, self.keys.queue, self.keys.failed]
+        outcome: int = await self.client.run(_RETRY, keys)
+        if outcome == 0:
+            raise UnknownJob(f"there is no failed job {job}")
+        if outcome < 0:
+            raise AlreadyUnderWay(f"another job does the work of {job} already")
+
+    async def discard(self, job: str) -> None:
+        """Forget a job, whatever its state; one under way stops at its next report. Raises `UnknownJob`."""
+        unique = await self._unique(job)
+        keys = [self.keys.record(job), unique, self.keys.failed, self.keys.index, self.keys.due]
+        if not await self.client.run(_DISCARD, keys, [job]):
+            raise UnknownJob(f"there is no job {job}")
+
+    async def _unique(self, job: str) -> str:
+        unique: bytes | None = await self.client.execute("HGET", self.keys.record(job), "unique")
+        if unique is None:
+            raise UnknownJob(f"there is no job {job}")
+        return unique.decode()

@@ -1,0 +1,118 @@
+"""What is known of a job, and where Redis keeps it.
+
+Everything lies under one hash tag, so that queueing, finishing and discarding are one script each. The queue, the
+jobs to be tried again, the index, and the records and unique keys of unfinished jobs are durable: a job that was
+accepted is never forgotten before it is done. Records of finished jobs live for a week, of failed ones for a month.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEPT_MS = 7 * 86_400_000
+"""How long the record of a succeeded job is kept."""
+FAILED_KEPT_MS = 30 * 86_400_000
+"""How long the record of a failed job waits for somebody to look at it."""
+
+
+class JobState(enum.Enum):
+    """Where a job stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands: `done` of `total` units (None: unknown), the `error` for people and its `trace`."""
+
+    id: str
+    name: str
+    state: JobState
+    done: int
+    total: int | None
+    attempt: int
+    failures: int
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+    trace: str | None = None
+
+    @classmethod
+    def read(cls, fields: Mapping[bytes, bytes]) -> Job:
+        """Read the record that Redis holds."""
+        text = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+        return cls(
+            id=text["id"],
+            name=text["name"],
+            state=JobState(text["state"]),
+            done=int(text["done"]),
+            total=int(text["total"]) if "total" in text else None,
+            attempt=int(text["attempt"]),
+            failures=int(text["failures"]),
+            created_at=_instant(text["created"]),
+            started_at=_instant(text["started"]) if "started" in text else None,
+            finished_at=_instant(text["finished"]) if "finished" in text else None,
+            error=text.get("error"),
+            trace=text.get("trace") or None,
+        )
+
+
+def _instant(microseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(microseconds) / 1_000_000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one job queue, below `prefix`."""
+
+    prefix: str
+
+    def _key(self, rest: str) -> str:
+        return f"{self.prefix}:{{jobs}}:{rest}"
+
+    @property
+    def queue(self) -> str:
+        """Stream of deliveries."""
+        return self._key("queue")
+
+    @property
+    def due(self) -> str:
+        """Sorted set of jobs to be tried again."""
+        return self._key("due")
+
+    @property
+    def index(self) -> str:
+        """Sorted set of all jobs by creation."""
+        return self._key("index")
+
+    @property
+    def failed(self) -> str:
+        """Sorted set of failed jobs by their end."""
+        return self._key("failed")
+
+    def record(self, job: str) -> str:
+        """Hash of one job."""
+        return self._key(f"job:{job}")
+
+    def unique(self, name: str, key: str) -> str:
+        """The id of the job under way for `key`."""
+        return self._key(f"unique:{name}:{key}")
+
+    def tick(self, schedule: str, period: int) -> str:
+        """Exists when the job of this period has been queued."""
+        return self._key(f"tick:{schedule}:{period}")

@@ -1,0 +1,122 @@
+"""Workers and the queue's Redis killed in the middle of the work: nothing is lost, and nothing counts twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.jobs.queue import Jobs
+from graph.jobs.records import JobState
+from graph.jobs.worker import Definition, Progress, Worker
+from graph.patterns.client import open_client
+from graph.patterns.wire import Unavailable
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WORKERS = 4
+TIMEOUT = 20.0
+
+
+async def work_until_killed(url: str, database: str) -> None:
+    """Be a worker whose job adds a row and counts it, both in one transaction, with a pause in the middle."""
+
+    async def effect(progress: Progress, *, number: int) -> None:
+        await asyncio.sleep(random.uniform(0, 0.02))
+        with contextlib.closing(sqlite3.connect(database, timeout=30)) as db, db:
+            added = db.execute("INSERT OR IGNORE INTO effect VALUES (?)", (number,)).rowcount
+            db.execute("UPDATE tally SET count = count + ?", (added,))
+        await asyncio.sleep(random.uniform(0, 0.02))
+        await progress(1, 1)
+
+    async with open_client(url) as client:
+        worker = Worker(Jobs(client, prefix="test"), [Definition("effect", effect, TIMEOUT)], concurrency=8)
+        await worker.run(asyncio.Event())
+
+
+class Fleet:
+    """Worker processes that are killed and replaced."""
+
+    def __init__(self, url: str, database: str) -> None:
+        call = f"asyncio.run(work_until_killed({url!r}, {database!r}))"
+        self._code = f"import asyncio; from {__name__} import work_until_killed; {call}"
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def hire(self) -> None:
+        root = Path(__file__).parents[2]
+        quiet = subprocess.DEVNULL
+        self.workers.append(subprocess.Popen([sys.executable, "-c", self._code], cwd=root, stdout=quiet, stderr=quiet))
+
+    def kill_one(self) -> None:
+        victim = self.workers.pop(random.randrange(len(self.workers)))
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
+
+    def end(self) -> None:
+        while self.workers:
+            self.kill_one()
+
+
+async def _all_ended(jobs: Jobs, ids: list[str], patience: float) -> float:
+    """Wait until every job has succeeded, and give the longest time one of them was open, seconds."""
+    async with asyncio.timeout(patience):
+        while True:
+            with contextlib.suppress(Unavailable):
+                found = await jobs.get_many(ids)
+                assert all(job is not None for job in found), "a job was lost"
+                if all(job is not None and job.state is JobState.SUCCEEDED for job in found):
+                    return max(
+                        (job.finished_at - job.created_at).total_seconds() for job in found if job and job.finished_at
+                    )
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("redis_dies", [False, True], ids=["workers", "workers-and-redis"])
+async def test_killed_workers_lose_nothing_and_do_nothing_twice(
+    tmp_path: Path, scaled: Callable[[int, int], int], *, redis_dies: bool
+) -> None:
+    """Workers SIGKILLed at random: each job's effect is in SQL exactly once and none is stuck beyond its timeout."""
+    count, kills = scaled(1000, 120), scaled(50, 4)
+    database = str(tmp_path / "effects.db")
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("CREATE TABLE effect (number INTEGER PRIMARY KEY)")
+        db.execute("CREATE TABLE tally (count INTEGER)")
+        db.execute("INSERT INTO tally VALUES (0)")
+    with ValkeyServer(aof=True) as server:
+        fleet = Fleet(server.url, database)
+        async with open_client(server.url) as client:
+            jobs = Jobs(client, prefix="test")
+            ids = await asyncio.gather(*[jobs.enqueue("effect", {"number": number}) for number in range(count)])
+            for _ in range(WORKERS):
+                fleet.hire()
+            try:
+                began = time.monotonic()
+                for kill in range(kills):
+                    await asyncio.sleep(random.uniform(0.2, 0.6))
+                    fleet.kill_one()
+                    fleet.hire()
+                    if redis_dies and kill % 5 == 2:
+                        server.kill()
+                        server.start()
+                killing = time.monotonic() - began
+                longest = await _all_ended(jobs, ids, 120)
+            finally:
+                fleet.end()
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        assert db.execute("SELECT count(*) FROM effect").fetchone() == (count,)
+        assert db.execute("SELECT count FROM tally").fetchone() == (count,)
+    # Every kill may cost the jobs of that worker one reclaim, and those in the queue wait for theirs meanwhile.
+    assert longest < killing + TIMEOUT + 10

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graph.jobs import delivery
+from graph.jobs.queue import AlreadyUnderWay, Jobs, UnknownJob
+from graph.jobs.records import Job, JobState
+from graph.jobs.worker import Definition, GiveUp, Progress, Schedule, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from graph.patterns.client import Client
+
+
+@pytest.fixture
+def jobs(client: Client) -> Jobs:
+    """An empty queue."""
+    return Jobs(client, prefix="test")
+
+
+@contextlib.asynccontextmanager
+async def working(
+    jobs: Jobs, *runs: Callable[..., Any], limit: float = 30, **options: Any
+) -> AsyncGenerator[asyncio.Event]:
+    """A worker that knows `runs` by their names, drained at the end of the block."""
+    stop = asyncio.Event()
+    worker = Worker(jobs, [Definition(run.__name__, run, limit) for run in runs], **options)
+    task = asyncio.create_task(worker.run(stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 30)
+
+
+async def ended(jobs: Jobs, job: str, seconds: float = 15) -> Job:
+    """The job, once it has finished."""
+    async with asyncio.timeout(seconds):
+        while (found := await jobs.get(job)) is None or not found.state.finished:
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def test_a_job_runs_and_tells_how_far_it_came(jobs: Jobs) -> None:
+    """A queued job is run once, its record goes from QUEUED to SUCCEEDED and its delivery leaves the queue."""
+    ran: list[int] = []
+
+    async def add(progress: Progress, *, number: int) -> None:
+        ran.append(number)
+        await progress(3, 3)
+
+    job = await jobs.enqueue("add", {"number": 7})
+    queued = await jobs.get(job)
+    assert queued is not None
+    assert (queued.state, queued.name, queued.done, queued.total) == (JobState.QUEUED, "add", 0, None)
+    async with working(jobs, add):
+        done = await ended(jobs, job)
+    assert ran == [7]
+    assert (done.state, done.done, done.total, done.error) == (JobState.SUCCEEDED, 3, 3, None)
+    assert done.created_at <= (done.started_at or done.created_at) <= (done.finished_at or done.created_at)
+    assert await jobs.client.execute("XLEN", jobs.keys.queue) == 0
+
+
+async def test_the_same_work_is_joined_not_queued_twice(jobs: Jobs) -> None:
+    """While a job of one unique key is under way asking again gives its id; afterwards a new one is queued."""
+    first = await asyncio.gather(*[jobs.enqueue("work", {}, unique="file") for _ in range(20)])
+    assert len(set(first)) == 1
+    assert await jobs.enqueue("work", {}, unique="other") != first[0]
+
+    async def work(progress: Progress) -> None:
+        await progress(1, 1)
+
+    async with working(jobs, work):
+        await ended(jobs, first[0])
+        assert await jobs.enqueue("work", {}, unique="file") != first[0]
+
+
+async def test_an_error_is_retried_with_backoff_then_set_aside(jobs: Jobs) -> None:
+    """A failing job is tried again after a delay, and kept with its error and trace when the retries are used up."""
+    attempts: list[float] = []
+
+    async def fail(progress: Progress) -> None:
+        attempts.append(asyncio.get_running_loop().time())
+        raise RuntimeError("the disk is full")
+
+    job = await jobs.enqueue("fail", {}, retries=1)
+    async with working(jobs, fail):
+        failed = await ended(jobs, job)
+    assert len(attempts) == 2
+    assert attempts[1] - attempts[0] >= 0.5
+    assert (failed.state, failed.failures, failed.error) == (JobState.FAILED, 2, "the disk is full")
+    assert "RuntimeError" in (failed.trace or "")
+    assert [found.id for found in await jobs.list(states=frozenset({JobState.FAILED}))] == [job]
+
+
+async def test_a_failed_job_is_replayed_and_a_discarded_one_forgotten(jobs: Jobs) -> None:
+    """Retry runs a failed job again with its retries restored; discard leaves nothing of it."""
+    broken = True
+
+    async def mend(progress: Progress) -> None:
+        if broken:
+            raise GiveUp("no such file")
+
+    job = await jobs.enqueue("mend", {}, unique="x")
+    other = await jobs.enqueue("mend", {}, unique="y")
+    async with working(jobs, mend):
+        assert (await ended(jobs, job)).error == "no such file"
+        await ended(jobs, other)
+        broken = False
+        await jobs.retry(job)
+        again = await ended(jobs, job)
+        assert (again.state, again.error, again.failures) == (JobState.SUCCEEDED, None, 0)
+        with pytest.raises(UnknownJob):
+            await jobs.retry(job)
+    await jobs.discard(other)
+    assert await jobs.get(other) is None
+    assert other not in [found.id for found in await jobs.list()]
+    with pytest.raises(UnknownJob):
+        await jobs.discard(other)
+
+
+async def test_a_failed_job_cannot_run_beside_its_twin(jobs: Jobs) -> None:
+    """Retrying is refused while another job of the same unique key is under way."""
+
+    async def fail(progress: Progress) -> None:
+        raise GiveUp("no")
+
+    job = await jobs.enqueue("fail", {}, unique="x")
+    async with working(jobs, fail):
+        await ended(jobs, job)
+    twin = await jobs.enqueue("fail", {}, unique="x")
+    assert twin != job
+    with pytest.raises(AlreadyUnderWay):
+        await jobs.retry(job)
+
+
+async def test_a_job_has_its_time_and_no_more(jobs: Jobs) -> None:
+    """An attempt that takes too long is cancelled and counts as a failure that says so."""
+
+    async def dawdle(progress: Progress) -> None:
+        await asyncio.sleep(60)
+
+    job = await jobs.enqueue("dawdle", {}, retries=0)
+    async with working(jobs, dawdle, limit=0.2):
+        assert (await ended(jobs, job)).error == "no end after 0.2 s"
+
+
+async def test_a_discarded_job_stops_at_its_next_report(jobs: Jobs) -> None:
+    """A running job that somebody discards is told to stop."""
+    stopped = asyncio.Event()
+    running = asyncio.Event()
+
+    async def run(progress: Progress) -> None:
+        running.set()
+        try:
+            for done in range(1000):
+                await progress(done)
+                await asyncio.sleep(0.05)
+        finally:
+            stopped.set()
+
+    job = await jobs.enqueue("run", {})
+    async with working(jobs, run):
+        await asyncio.wait_for(running.wait(), 10)
+        await jobs.discard(job)
+        await asyncio.wait_for(stopped.wait(), 10)
+    assert await jobs.get(job) is None
+
+
+async def test_draining_finishes_what_runs_and_starts_nothing(jobs: Jobs) -> None:
+    """A worker told to stop ends after its running job, and leaves the others in the queue."""
+    running, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(progress: Progress) -> None:
+        running.set()
+        await release.wait()
+
+    first = await jobs.enqueue("slow", {})
+    async with working(jobs, slow, concurrency=1) as stop:
+        await asyncio.wait_for(running.wait(), 10)
+        second = await jobs.enqueue("slow", {})
+        stop.set()
+        await asyncio.sleep(0.1)
+        release.set()
+        assert (await ended(jobs, first)).state is JobState.SUCCEEDED
+    left = await jobs.get(second)
+    assert left is not None
+    assert left.state is JobState.QUEUED
+
+
+async def test_a_schedule_queues_once_a_period_in_the_whole_fleet(jobs: Jobs) -> None:
+    """However many workers look at a schedule, its job is queued once in each period."""
+    ran = 0
+
+    async def tidy(progress: Progress, *, what: str) -> None:
+        nonlocal ran
+        ran += 1
+        assert what == "all"
+
+    schedule = Schedule("tidy", 3600, {"what": "all"})
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(working(jobs, tidy, schedules=[schedule]))
+        async with asyncio.timeout(15):
+            while not ran:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(1.5)  # every worker has looked again
+    assert ran == 1
+
+
+async def test_changes_are_announced_to_those_who_watch(client: Client) -> None:
+    """Progress and the end of a job reach the announcer, in order and with what the record says."""
+    told: list[Job] = []
+
+    async def announce(job: Job) -> None:
+        told.append(job)
+
+    async def count(progress: Progress) -> None:
+        await asyncio.sleep(0.2)
+        await progress(5, 10)
+        await progress(10, 10)
+
+    jobs = Jobs(client, prefix="test", announce=announce)
+    job = await jobs.enqueue("count", {})
+    async with working(jobs, count):
+        await ended(jobs, job)
+        async with asyncio.timeout(5):
+            while told[-1].state is not JobState.SUCCEEDED:
+                await asyncio.sleep(0.01)
+    assert [(one.state.value, one.done) for one in told] == [
+        ("RUNNING", 0),
+        ("RUNNING", 5),
+        ("RUNNING", 10),
+        ("SUCCEEDED", 10),
+    ]
+
+
+async def test_a_long_job_is_not_taken_for_dead(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heartbeat keeps a job with its worker although it runs longer than a silence may last."""
+    monkeypatch.setattr(delivery, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(delivery, "DEAD_AFTER", 0.6)
+    monkeypatch.setattr(delivery, "BLOCK", 0.1)
+    attempts = 0
+
+    async def long(progress: Progress) -> None:
+        nonlocal attempts
+        attempts += 1
+        await asyncio.sleep(2)
+
+    job = await jobs.enqueue("long", {})
+    async with working(jobs, long), working(jobs, long):
+        assert (await ended(jobs, job)).attempt == 1
+    assert attempts == 1
+
+
+async def test_the_job_queue_survives_the_loss_of_its_consumer_group(jobs: Jobs) -> None:
+    """After FLUSHALL a running worker makes its group again and goes on with new jobs."""
+
+    async def work(progress: Progress) -> None:
+        await progress(1, 1)
+
+    async with working(jobs, work):
+        await ended(jobs, await jobs.enqueue("work", {}))
+        await jobs.client.execute("FLUSHALL", retry=True)
+        assert (await ended(jobs, await jobs.enqueue("work", {}))).state is JobState.SUCCEEDED
+
+
+async def test_a_job_that_nobody_knows_is_set_aside(jobs: Jobs) -> None:
+    """A job of an unknown name does not vanish: it fails, and waits to be replayed."""
+
+    async def known(progress: Progress) -> None:
+        await progress(1, 1)
+
+    job = await jobs.enqueue("who", {}, retries=0)
+    async with working(jobs, known):
+        failed = await ended(jobs, job)
+    assert failed.state is JobState.FAILED
+    assert "does not know" in (failed.error or "")

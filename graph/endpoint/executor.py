@@ -1,8 +1,8 @@
 """From a request to its answer, whatever carried it: HTTP, a batch, a WebSocket, SSE.
 
 `Engine.ready` finds and checks the operation; `Engine.run` admits and executes a query or mutation; `streams` admits
-and executes a subscription by the same steps (`begin`, `admit`, `build`). Every operation passes the same gate, runs the hooks of the schema's extensions once, and gets a
-fresh context.
+and executes a subscription by the same steps (`begin`, `admit`, `build`). Every operation passes the same gate, runs
+the hooks of the schema's extensions once, and gets a fresh context.
 
 Strawberry's own `Schema.execute` would parse and validate again, cannot tell a request error from an execution error,
 and takes neither a deadline nor `hide_suggestions`; this module calls graphql-core in its place, with Strawberry's

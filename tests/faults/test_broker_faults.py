@@ -1,4 +1,4 @@
-"""The broker while Redis is killed, paused and cut off: no event is missed in silence, none comes twice or too early."""
+"""The broker while Redis is killed, paused and cut off: no event is missed in silence, none comes twice or early."""
 
 from __future__ import annotations
 

@@ -75,6 +75,16 @@ async def test_the_first_to_reach_a_score_stays_ahead(client: Client) -> None:
     assert [entry.player for entry in (await ranking.page(3)).entries] == ["b", "a", "c"]
 
 
+async def test_the_order_of_arrival_survives_a_clock_that_goes_back(client: Client) -> None:
+    """Times given by the server strictly increase, even after one from the future."""
+    ranking = Ranking(client, "b")
+    await ranking.create()
+    await ranking.submit("z", 7, at=4e9)
+    await ranking.submit("y", 7)
+    await ranking.submit("x", 7)
+    assert [entry.player for entry in (await ranking.page(3)).entries] == ["z", "y", "x"]
+
+
 async def test_creating_again_changes_nothing(client: Client) -> None:
     """Only the first `create` makes a ranking, also when two run at once."""
     ranking = Ranking(client, "b")
@@ -223,7 +233,7 @@ async def test_one_process_rebuilds_at_a_time(client: Client) -> None:
 async def test_a_rebuild_whose_builder_died_is_taken_over(client: Client) -> None:
     """What a dead builder leaves expires with its lease, rows that were put into it included."""
     dead = Ranking(client, "b", lease=0.2)
-    script = dead._load_command("dead", rows([5, 6]))
+    script = dead._load_command("dead", rows([5, 6]))  # pyright: ignore[reportPrivateUsage] - dies half way
     await client.batch(
         command("HSET", f"{KEYS[3]}".replace("state", "next:state"), "build", "dead", "size", 0, "seq", 0, "latest", 0)
     )
@@ -261,7 +271,7 @@ async def test_no_key_of_a_successor_outlives_its_lease(client: Client) -> None:
 
 
 async def test_a_rebuild_that_redis_forgot_is_not_put_in_place(client: Client) -> None:
-    """FLUSHALL, or one key of the successor lost, in the middle of a rebuild: it fails and half an index never shows."""
+    """FLUSHALL, or a key of the successor lost, amid a rebuild: it fails, and half an index never shows."""
     ranking = Ranking(client, "b")
     for loss in (("FLUSHALL",), ("DEL", "graph:ranking:{b}:next:order")):
 

@@ -1,0 +1,198 @@
+"""What a ranking takes and gives: rows, entries, pages, places, and the two policies.
+
+Plain values; nothing here talks to Redis. `Place.decode` raises ValueError for text that `Place.encode` did not make.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TIME_END = 1 << 53  # microseconds, and versions, that a double holds exactly: until the year 2255
+_TIME = struct.Struct(">Q")
+_PLACE = struct.Struct(">dQQ8s")
+
+
+class Operator(Enum):
+    """How a submitted score meets the one held: keep the better, keep the later, add up."""
+
+    BEST = "best"
+    LATEST = "latest"
+    SUM = "sum"
+
+
+class Ties(Enum):
+    """Ranks of equal scores: 1234 by time of achievement, 1224, or 1223."""
+
+    EARLIEST_FIRST = "earliest"
+    COMPETITION = "competition"
+    DENSE = "dense"
+
+
+class RankingMissing(LookupError):
+    """There is no whole index to answer from: it was never built, or keys of it are gone."""
+
+
+class RankingStale(RankingMissing):
+    """The index may lack the newest rows: the server process that holds it is not the one it was completed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A player's score as its truth has it. `version` grows with every change of the row and is below 2**53."""
+
+    player: str
+    score: float
+    achieved_at: float
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A player's place. `achieved_at` is when the score was reached, seconds since 1970."""
+
+    rank: int
+    player: str
+    score: float
+    achieved_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """An entry and its neighbours at one instant, best first."""
+
+    entry: Entry
+    above: list[Entry]
+    below: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a score: the one held now, its place, and the ones before. None: there is, or was, none.
+
+    A row that came later than the player's removal at a newer version is not taken in and has no rank.
+    """
+
+    changed: bool
+    rank: int | None
+    score: float
+    achieved_at: float
+    version: int
+    former_rank: int | None
+    former_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How large an index is and how far it has come: it was seen to hold all rows up to version `through`."""
+
+    size: int
+    seq: int
+    through: int
+    build: str
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place between two entries, which stays where it is whatever the entries do.
+
+    `build` and `seq` say as of when the paging began.
+    """
+
+    score: float
+    achieved: int
+    player: str
+    build: str
+    seq: int
+
+    @property
+    def member(self) -> bytes:
+        """What orders it among equal scores."""
+        return _TIME.pack(self.achieved)[1:] + self.player.encode()
+
+    def encode(self) -> str:
+        """Opaque text of it."""
+        packed = _PLACE.pack(self.score, self.achieved, self.seq, bytes.fromhex(self.build)) + self.player.encode()
+        return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> Place:
+        """Read what `encode` made; raises ValueError for anything else."""
+        try:
+            packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            score, achieved, seq, build = _PLACE.unpack_from(packed)
+            player = packed[_PLACE.size :].decode()
+        except (binascii.Error, struct.error, ValueError) as error:
+            raise ValueError("not a position in a ranking") from error
+        if not player or max(achieved, seq) >= _TIME_END:
+            raise ValueError("not a position in a ranking")
+        return cls(finite(score), achieved, player, build.hex(), seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries in order, with the size of the whole ranking at the same instant."""
+
+    entries: list[Entry]
+    size: int
+    has_previous: bool
+    has_next: bool
+    build: str
+    seq: int
+    last: Entry | None = None
+
+    @property
+    def end(self) -> Place | None:
+        """The place to go on from; None for a page beyond the last entry. A page may be empty and yet have an end."""
+        return None if self.last is None else self.place(self.last)
+
+    def place(self, entry: Entry) -> Place:
+        """The place just after `entry`, to go on from."""
+        return Place(entry.score, micros(entry.achieved_at), entry.player, self.build, self.seq)
+
+
+def finite(score: float) -> float:
+    """`score` as a float, with one zero; raises ValueError for NaN and infinity."""
+    value = float(score)
+    if not math.isfinite(value):
+        raise ValueError("a score is a finite number")
+    return value + 0.0
+
+
+def micros(moment: float) -> int:
+    """Seconds since 1970 as whole microseconds; raises ValueError outside 1970 to 2255."""
+    value = round(moment * 1e6)
+    if not 0 < value < _TIME_END:
+        raise ValueError("a moment lies after 1970 and before 2255")
+    return value
+
+
+def seconds(value: int) -> float:
+    """Microseconds as seconds; `micros` gives the same microseconds back."""
+    return value / 1e6
+
+
+def ranked(ties: Ties, raw: Sequence[bytes], position: int, first: int) -> list[Entry]:
+    """Entries from consecutive members and inverse scores, given the position and the rank of the first."""
+    entries: list[Entry] = []
+    rank, previous = first, b""
+    for i in range(0, len(raw), 2):
+        member, inverse = raw[i], raw[i + 1]
+        at = position + i // 2 + 1
+        if ties is Ties.EARLIEST_FIRST:
+            rank = at
+        elif i and inverse != previous:
+            rank = rank + 1 if ties is Ties.DENSE else at
+        previous = inverse
+        achieved = int.from_bytes(member[:7], "big")
+        entries.append(Entry(rank, member[7:].decode(), 0.0 - float(inverse), seconds(achieved)))
+    return entries

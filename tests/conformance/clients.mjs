@@ -1,0 +1,105 @@
+// Apollo Client and urql against the URL given: query, variables, mutation, expected error, refused document, APQ.
+// Prints one JSON line a check: {client, check, ok, detail}.
+import { createHash } from 'node:crypto';
+import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from '@apollo/client';
+import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
+import { Client, cacheExchange, fetchExchange, gql as urqlGql } from '@urql/core';
+
+const url = process.argv[2];
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+
+async function check(client, name, run) {
+  try {
+    const detail = await run();
+    console.log(JSON.stringify({ client, check: name, ok: true, detail }));
+  } catch (error) {
+    console.log(JSON.stringify({ client, check: name, ok: false, detail: String(error?.stack ?? error) }));
+  }
+}
+
+function expect(actual, wanted) {
+  if (JSON.stringify(actual) !== JSON.stringify(wanted)) {
+    throw new Error(`${JSON.stringify(actual)} instead of ${JSON.stringify(wanted)}`);
+  }
+  return actual;
+}
+
+async function failing(promise) {
+  try {
+    const result = await promise;
+    return result.error;
+  } catch (error) {
+    return error;
+  }
+}
+
+const codes = (error) => (error?.errors ?? error?.graphQLErrors ?? []).map((one) => one.extensions?.code);
+
+// --- Apollo Client ---
+
+const seen = [];
+const watching = async (input, init) => {
+  const response = await fetch(input, init);
+  seen.push({ method: init?.method ?? 'GET', status: response.status, query: String(init?.body ?? input).includes('query ') });
+  return response;
+};
+
+const apollo = (link) => new ApolloClient({ link, cache: new InMemoryCache() });
+const plain = apollo(new HttpLink({ uri: url, fetch: watching }));
+
+await check('apollo', 'query', async () =>
+  expect((await plain.query({ query: gql`query A($t: String) { echo(text: $t) }`, variables: { t: 'é🏊' } })).data, {
+    echo: 'é🏊',
+  }),
+);
+await check('apollo', 'mutation', async () =>
+  expect((await plain.mutate({ mutation: gql`mutation { note(text: "a") }` })).data, { note: 'a' }),
+);
+await check('apollo', 'expected error', async () =>
+  expect(codes(await failing(plain.query({ query: gql`query B { forbidden }`, errorPolicy: 'none' }))), ['FORBIDDEN']),
+);
+await check('apollo', 'refused document', async () =>
+  expect(codes(await failing(plain.query({ query: gql`query C { nothing }` }))), ['GRAPHQL_VALIDATION_FAILED']),
+);
+
+for (const useGETForHashedQueries of [false, true]) {
+  const name = `apq${useGETForHashedQueries ? ' by GET' : ''}`;
+  await check('apollo', name, async () => {
+    const link = ApolloLink.from([
+      new PersistedQueryLink({ sha256, useGETForHashedQueries }),
+      new HttpLink({ uri: url, fetch: watching }),
+    ]);
+    const document = gql`query Apq${useGETForHashedQueries ? 'Get' : 'Post'}${process.pid} { hello }`;
+    const rounds = [];
+    for (let round = 0; round < 2; round += 1) {
+      seen.length = 0;
+      expect((await apollo(link).query({ query: document })).data, { hello: 'world' });
+      rounds.push(seen.map((one) => one.query));
+    }
+    return expect(rounds, [[false, true], [false]]); // asked by hash, sent in full once, then by hash alone
+  });
+}
+
+// --- urql ---
+
+const urql = (options) => new Client({ url, exchanges: [cacheExchange, fetchExchange], preferGetMethod: false, ...options });
+
+await check('urql', 'query', async () =>
+  expect((await urql().query(urqlGql`query D($t: String) { echo(text: $t) }`, { t: 'x' }).toPromise()).data, {
+    echo: 'x',
+  }),
+);
+await check('urql', 'query by GET', async () => {
+  const headers = { 'graphql-require-preflight': '1' };
+  const client = urql({ preferGetMethod: 'force', fetchOptions: { headers } });
+  return expect((await client.query(urqlGql`query E { hello }`, {}).toPromise()).data, { hello: 'world' });
+});
+await check('urql', 'mutation', async () =>
+  expect((await urql().mutation(urqlGql`mutation { note(text: "b") }`, {}).toPromise()).data, { note: 'b' }),
+);
+await check('urql', 'expected error', async () =>
+  expect(codes((await urql().query(urqlGql`query F { forbidden }`, {}).toPromise()).error), ['FORBIDDEN']),
+);
+await check('urql', 'refused document', async () =>
+  expect(codes((await urql().query(urqlGql`query G { nothing }`, {}).toPromise()).error), ['GRAPHQL_VALIDATION_FAILED']),
+);

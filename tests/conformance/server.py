@@ -1,0 +1,37 @@
+"""The small schema on a real uvicorn, for clients in other languages: ``python -m tests.conformance.server``.
+
+Prints the URL once it listens; ends when its standard input closes, so that no test leaves one behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvicorn
+
+from graph.endpoint.persisted import Persisted
+from graph.patterns.client import open_client
+from tests.support.graphql_app import make_endpoint
+from tests.support.servers import ValkeyServer, free_port
+
+
+async def main() -> None:
+    """Serve until standard input closes."""
+    port = free_port()
+    with ValkeyServer() as valkey:
+        async with open_client(valkey.url) as client:
+            endpoint = make_endpoint(client, persisted=Persisted(client))
+            config = uvicorn.Config(endpoint, port=port, lifespan="off", log_level="warning", ws="none")
+            server = uvicorn.Server(config)
+            serving = asyncio.create_task(server.serve())
+            while not server.started:
+                await asyncio.sleep(0.01)
+            print(f"http://127.0.0.1:{port}/graphql", flush=True)
+            await asyncio.to_thread(sys.stdin.read)
+            server.should_exit = True
+            await serving
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -4,8 +4,9 @@ A command exits with 0 when it did what it was asked, with 1 when it could not, 
 130 when it was interrupted. Imports are kept inside the functions, so that ``graph --help`` stays quick.
 """
 
+import contextlib
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
@@ -13,6 +14,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from graph.jobs.queue import Jobs
+    from graph.jobs.records import Job
     from graph.settings import Settings
 
 T = TypeVar("T")
@@ -68,6 +71,31 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         fail(f"SQL: {error.orig or error}")
     except DomainError as error:
         fail(error.message)
+
+
+@contextlib.asynccontextmanager
+async def jobs(settings: "Settings") -> "AsyncGenerator[Jobs]":
+    """The job queue of the Redis in use, without the rest of the services."""
+    from graph.jobs.queue import Jobs
+    from graph.patterns.client import open_client
+    from graph.services import redis_url
+
+    async with contextlib.AsyncExitStack() as stack:
+        url = await redis_url(settings, stack)
+        client = await stack.enter_async_context(open_client(url))
+        yield Jobs(client, prefix=settings.redis.prefix)
+
+
+async def find_job(queue: "Jobs", beginning: str) -> "Job":
+    """The job whose id begins so; ends the command when there is none, or more than one."""
+    if (exact := await queue.get(beginning)) is not None:
+        return exact
+    found = [job for job in await queue.list(limit=1000) if job.id.startswith(beginning)]
+    if not found:
+        fail(f"there is no job {beginning}; graph jobs list shows those there are")
+    if len(found) > 1:
+        fail(f"{len(found)} jobs begin with {beginning}; give more of the id")
+    return found[0]
 
 
 def _loop_run(main: Coroutine[Any, Any, T]) -> T:

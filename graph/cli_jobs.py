@@ -1,0 +1,163 @@
+"""``graph jobs``: what the background does, live on a terminal; look into a job, replay it, forget it."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graph import cli_support as support
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from graph.jobs.records import Job
+
+app = typer.Typer(no_args_is_help=True, help="Background jobs: list, show, retry, discard.")
+
+
+class State(StrEnum):
+    """What `list --state` takes."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+_Id = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
+
+
+@app.command(name="list")
+def list_jobs(
+    *,
+    state: Annotated[list[State] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep the list live until Ctrl-C.")] = False,
+) -> None:
+    """Show the newest jobs with their progress."""
+    import asyncio
+
+    from graph.jobs.records import JobState
+
+    states = frozenset(JobState[one.name] for one in state or State)
+
+    async def show() -> None:
+        console = support.console()
+        async with support.jobs(support.read_settings()) as jobs:
+            if not (follow and console.is_terminal):
+                console.print(_table(await jobs.list(states=states, limit=limit)))
+                return
+            from rich.live import Live
+
+            with Live(console=console, refresh_per_second=4, screen=False) as live:
+                while True:
+                    live.update(_table(await jobs.list(states=states, limit=limit)))
+                    await asyncio.sleep(0.5)
+
+    support.run(show)
+
+
+@app.command()
+def show(job: _Id) -> None:
+    """Tell all that is known of one job."""
+
+    async def tell() -> None:
+        from rich.markup import escape
+        from rich.table import Table
+
+        console = support.console()
+        async with support.jobs(support.read_settings()) as jobs:
+            found = await support.find_job(jobs, job)
+        facts = Table.grid(padding=(0, 2))
+        for name, value in (
+            ("job", found.id),
+            ("name", escape(found.name)),
+            ("state", _state(found)),
+            ("progress", _progress(found)),
+            ("attempts", f"{found.attempt} ({found.failures} failed)"),
+            ("created", _moment(found.created_at)),
+            ("started", _moment(found.started_at)),
+            ("finished", _moment(found.finished_at)),
+            ("error", escape(found.error or "-")),
+        ):
+            facts.add_row(f"[bold]{name}[/]", value)
+        console.print(facts)
+        if found.trace:
+            console.print(f"\n{found.trace.rstrip()}", markup=False, style="dim")
+
+    support.run(tell)
+
+
+@app.command()
+def retry(job: _Id) -> None:
+    """Queue a failed job again."""
+
+    async def again() -> None:
+        from graph.jobs.queue import AlreadyUnderWay, UnknownJob
+
+        async with support.jobs(support.read_settings()) as jobs:
+            found = await support.find_job(jobs, job)
+            try:
+                await jobs.retry(found.id)
+            except (AlreadyUnderWay, UnknownJob) as error:
+                support.fail(str(error))
+        typer.echo(f"queued {found.name} {found.id} again; follow it with: graph jobs list -f")
+
+    support.run(again)
+
+
+@app.command()
+def discard(job: _Id) -> None:
+    """Forget a job; one that runs stops at its next report."""
+
+    async def forget() -> None:
+        async with support.jobs(support.read_settings()) as jobs:
+            found = await support.find_job(jobs, job)
+            await jobs.discard(found.id)
+        typer.echo(f"discarded {found.name} {found.id}")
+
+    support.run(forget)
+
+
+def _table(jobs: "list[Job]") -> "Table | str":
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not jobs:
+        return "No jobs. They come from importProducts, graph rebuild, and the schedules of a running server."
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("job", no_wrap=True)
+    table.add_column("name", overflow="ellipsis", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("progress", no_wrap=True)
+    table.add_column("created", no_wrap=True)
+    table.add_column("error", overflow="ellipsis", no_wrap=True, ratio=1)
+    for job in jobs:
+        table.add_row(
+            job.id[:8], escape(job.name), _state(job), _progress(job), _moment(job.created_at), escape(job.error or "")
+        )
+    return table
+
+
+def _state(job: "Job") -> str:
+    colour = {"QUEUED": "yellow", "RUNNING": "cyan", "SUCCEEDED": "green", "FAILED": "red"}[job.state.value]
+    return f"[{colour}]{job.state.value.lower()}[/]"
+
+
+def _progress(job: "Job") -> str:
+    if not job.total:
+        return f"{job.done:,}" if job.done else "-"
+    width = 10
+    full = round(width * min(1.0, job.done / job.total))
+    return f"{'━' * full}[dim]{'━' * (width - full)}[/] {job.done / job.total:4.0%}"
+
+
+def _moment(at: "object") -> str:
+    from datetime import UTC, datetime
+
+    if not isinstance(at, datetime):
+        return "-"
+    local = at.astimezone()
+    today = datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S") if local.date() == today else local.strftime("%d %b %H:%M")

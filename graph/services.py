@@ -16,9 +16,11 @@ import orjson
 from graph.catalog.service import CatalogService
 from graph.database import Database
 from graph.embedded import embedded_valkey
+from graph.jobs.queue import Jobs
 from graph.patterns.cache import Cache
 from graph.patterns.client import Client, open_client
 from graph.patterns.codec import JsonCodec
+from graph.patterns.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -32,8 +34,10 @@ class Services:
 
     client: Client
     cache: Cache
+    limiter: Limiter
     database: Database
     catalog: CatalogService
+    jobs: Jobs
 
 
 @asynccontextmanager
@@ -50,7 +54,14 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         )
         stack.push_async_callback(cache.close)
         database = await stack.enter_async_context(Database(settings.database_url))
-        yield Services(client=client, cache=cache, database=database, catalog=CatalogService(database, cache))
+        yield Services(
+            client=client,
+            cache=cache,
+            limiter=Limiter(client),
+            database=database,
+            catalog=CatalogService(database, cache),
+            jobs=Jobs(client, prefix=settings.redis.prefix),
+        )
 
 
 async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:

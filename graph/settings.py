@@ -178,6 +178,16 @@ class EndpointSettings(Group):
     )
 
 
+class JobSettings(Group):
+    """Background jobs."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}JOBS_")
+
+    concurrency: int = Field(default=2, ge=1, le=1000, description="Jobs that one worker process runs at a time")
+    beside: bool = Field(default=True, description="Run a worker process beside `graph serve`")
+    imports: Path = Field(default=Path("imports"), description="Directory that `importProducts` may read files below")
+
+
 class Settings(BaseModel):
     """All groups."""
 
@@ -190,6 +200,7 @@ class Settings(BaseModel):
     rate_limit: RateLimitSettings = RateLimitSettings()
     bounds: BoundSettings = BoundSettings()
     endpoint: EndpointSettings = EndpointSettings()
+    jobs: JobSettings = JobSettings()
 
     @classmethod
     def from_environment(cls) -> Self:

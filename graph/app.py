@@ -14,26 +14,27 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy import text
-from strawberry.asgi import GraphQL
 
 from graph.api.context import Context
 from graph.api.schema import build_schema
 from graph.endpoint import graphiql, observe
-from graph.endpoint.caller import Caller
+from graph.endpoint.admission import Admission, RateLimit
+from graph.endpoint.anonymous import Anonymous
+from graph.endpoint.bounds import Bounds
+from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.persisted import Persisted, read_manifest
 from graph.services import open_services
 from graph.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable
 
-    from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
-    from starlette.websockets import WebSocket
 
     from graph.services import Services
 
@@ -51,14 +52,11 @@ class Application:
         """Serve `web` and, once the lifespan has set it, `endpoint`."""
         self.web = web
         self.endpoint: ASGIApp | None = None
-        self._page = graphiql.page(STATIC / "graphiql")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket connection or the lifespan."""
         if self.endpoint is None or scope["type"] == "lifespan" or scope["path"] != GRAPHQL:
             await self.web(scope, receive, send)
-        elif graphiql.wanted(scope):
-            await self._page(scope, receive, send)
         else:
             await self.endpoint(scope, receive, send)
 
@@ -80,7 +78,7 @@ def create_app(
         async with AsyncExitStack() as stack:
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
-            application.endpoint = build_endpoint(opened)
+            application.endpoint = build_endpoint(opened, settings)
             yield
             application.endpoint = None
 
@@ -90,15 +88,60 @@ def create_app(
     return observe.Observed(application, routes=(GRAPHQL, *HEALTH), quiet=HEALTH, log=log)
 
 
-def build_endpoint(services: Services) -> ASGIApp:
+def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Context]:
     """The GraphQL endpoint on open services."""
+    authenticator = Anonymous()
+    limits = settings.rate_limit
+    admission = Admission(
+        services.limiter,
+        budget=authenticator.budget,
+        authenticated=limits.authenticated,
+        anonymous=limits.anonymous,
+        window=limits.window_seconds,
+        mode=limits.mode,
+        processes=settings.server.workers,
+        prefix=settings.redis.prefix,
+    )
+    page = graphiql.page(STATIC / "graphiql")
+    return GraphQLEndpoint(
+        build_schema(extensions=[lambda: RateLimit(admission)]),
+        authenticator=authenticator,
+        admission=admission,
+        context=lambda caller, connection, response: Context(services, caller, connection, response),
+        bounds=bounds(settings),
+        persisted=persisted(services, settings),
+        page=lambda request: page if graphiql.wanted(request.scope) else None,
+        origins=[origin.strip() for origin in settings.endpoint.cors_origins.split(",") if origin.strip()],
+        debug=settings.server.debug,
+    )
 
-    class Endpoint(GraphQL[Context, None]):
-        async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
-            address = request.client.host if request.client else ""
-            return Context(services, Caller(address=address), request, response)
 
-    return cast("ASGIApp", Endpoint(build_schema()))
+def bounds(settings: Settings) -> Bounds:
+    """What one request may take."""
+    most = settings.bounds
+    return Bounds(
+        body=most.body,
+        tokens=most.tokens,
+        depth=most.depth,
+        aliases=most.aliases,
+        directives=most.directives,
+        complexity=most.complexity,
+        batch=most.batch,
+        page=most.page,
+        deadline=most.seconds,
+        introspection=settings.endpoint.introspection,
+    )
+
+
+def persisted(services: Services, settings: Settings) -> Persisted:
+    """The documents that clients may name by their hash."""
+    manifest = settings.endpoint.trusted_manifest
+    return Persisted(
+        services.client,
+        trusted=read_manifest(manifest) if manifest is not None else None,
+        only=settings.endpoint.trusted_documents == "only",
+        prefix=settings.redis.prefix,
+    )
 
 
 def _add_routes(web: FastAPI) -> None:

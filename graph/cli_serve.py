@@ -28,6 +28,7 @@ from uvicorn.supervisors import Multiprocess
 from graph import cli_support as support
 from graph import log
 from graph.cli_settings import without_password
+from graph.database import migrate
 from graph.embedded import die_with_parent
 from graph.services import Services, open_services
 from graph.settings import Settings
@@ -91,8 +92,9 @@ def options(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def prepare(settings: Settings, services: Services) -> None:
+async def prepare(settings: Settings, services: Services) -> None:  # noqa: ARG001
     """Migrate the database, and fill it when it is empty."""
+    await migrate(settings.database_url)
 
 
 # --- one process ---

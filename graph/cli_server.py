@@ -26,9 +26,9 @@ def serve(
 @app.command()
 def schema() -> None:
     """Print the GraphQL schema."""
-    from graph.api.schema import build_schema
+    from graph.api.schema import sdl
 
-    typer.echo(build_schema().as_str())
+    typer.echo(sdl(), nl=False)
 
 
 @app.command()

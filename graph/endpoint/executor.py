@@ -94,6 +94,7 @@ class Engine(Generic[Context]):
         self._root_value = root_value
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self._core = core
+        self.subscription = core.subscription_type
         query = core.query_type
         self._free = [name for name, f in query.fields.items() if cost_of(f).free] if query is not None else []
 

@@ -1,0 +1,56 @@
+"""What a subscription field promises about its events: metadata that the field carries, as with `cost`.
+
+::
+
+    @strawberry.subscription(metadata=live(cursor="after"))
+    async def product_changed(self, after: Cursor | None = None) -> AsyncIterator[ProductEvent]: ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphql import VariableNode
+
+if TYPE_CHECKING:
+    from graphql import FieldNode, GraphQLField
+
+_KEY = "graph.live"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The promise of one field: see `live`."""
+
+    state_first: bool = False
+    latest: bool = False
+    cursor: str | None = None
+
+
+_DEFAULT = Live()
+
+
+def live(*, state_first: bool = False, latest: bool = False, cursor: str | None = None) -> dict[str, Any]:
+    """Metadata for ``strawberry.subscription(metadata=…)``.
+
+    `state_first`: the first event is the state as it stands; whoever joins later gets one of its own. `latest`: an
+    event replaces those before it, so that a slow client may get the newest alone. `cursor`: the argument that takes
+    the cursor after which to resume; every event then has an attribute ``cursor``.
+    """
+    return {_KEY: Live(state_first, latest, cursor)}
+
+
+def live_of(field: GraphQLField) -> Live:
+    """The declared promise of `field`, or the default."""
+    definition = field.extensions.get("strawberry-definition")
+    declared = getattr(definition, "metadata", field.extensions).get(_KEY)
+    return declared if isinstance(declared, Live) else _DEFAULT
+
+
+def cursor_variable(promise: Live, node: FieldNode) -> str | None:
+    """The variable that carries the cursor in the selection `node`; None where there is none."""
+    for argument in node.arguments or ():
+        if argument.name.value == promise.cursor and isinstance(argument.value, VariableNode):
+            return argument.value.name.value
+    return None

@@ -1,0 +1,372 @@
+"""A group of followers that share one subscription: its source, its executions, and who gets which text when.
+
+One task runs the source. For each event it executes once for everybody, or once a user where the answer depends on who
+asks, encodes once, and hands the same string to every sink of that audience. A follower that joins a group whose field
+gives the state first gets a state of its own, executed between two events, so that no older one follows it; all who
+wait for one at that moment share it.
+
+A follower that resumes after a cursor catches up in a group of those who resume there. As soon as that group has given
+out an event that the main group has given out, too, its followers move over and miss nothing: the main group remembers
+its last events for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from collections import deque
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+
+from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.requests import HTTPConnection
+from strawberry.execution import optimized_is_awaitable
+
+from graph.endpoint.answer import Answer, encode
+from graph.endpoint.caller import PUBLIC
+from graph.endpoint.errors import Refusal, coded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+
+    from graphql.execution import Executor
+
+    from graph.endpoint.caller import Caller
+    from graph.endpoint.executor import Engine, Ready
+    from graph.endpoint.live import Live
+    from graph.endpoint.sink import Sink
+
+GROUPS = Gauge("graph_stream_groups", "Subscriptions executed by this process; identical ones count once.")
+FOLLOWERS = Gauge("graph_stream_followers", "Clients' subscriptions served by this process.")
+EXECUTED = Counter("graph_stream_executions_total", "Executions of subscription events.")
+SENT = Counter("graph_stream_results_total", "Results handed to clients' connections.")
+FANOUT = Histogram(
+    "graph_stream_fanout_seconds",
+    "Time to hand one result to all connections that follow it.",
+    buckets=(0.0001, 0.001, 0.01, 0.1, 1.0),
+)
+
+_REMEMBERED = 128  # events a main group keeps for followers that catch up
+
+Key: TypeAlias = tuple[str, str | None, str, str, str | None]
+"""Document, operation, variables without the cursor, whose answers, the cursor."""
+
+
+class Failed(Exception):
+    """The source could not be opened: `errors` say why."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        """Carry `errors` to the followers."""
+        super().__init__("the source could not be opened")
+        self.errors = errors
+
+
+class Home(Protocol):
+    """What a group needs of `streams.Streams`."""
+
+    engine: Engine[Any]
+
+    def errors(self, error: Exception) -> str:
+        """What a client is told of an error."""
+        ...
+
+    def forget(self, group: Group) -> None:
+        """Strike the group."""
+        ...
+
+    def rehome(self, group: Group, followers: list[Follower]) -> None:
+        """Place the followers in groups of their users."""
+        ...
+
+
+class Follower:
+    """One client's subscription."""
+
+    __slots__ = ("caller", "group", "sink")
+
+    def __init__(self, sink: Sink, caller: Caller) -> None:
+        """Hand `caller`'s answers to `sink`."""
+        self.sink = sink
+        self.caller = caller
+        self.group: Group | None = None
+
+    def leave(self) -> None:
+        """Leave the group; a second call does nothing."""
+        group, self.group = self.group, None
+        if group is not None:
+            group.remove(self)
+
+
+class Rendered(NamedTuple):
+    """One event as text: the same for all under None, else one for each scope."""
+
+    texts: dict[str | None, str]
+    cursor: str | None
+
+    def of(self, caller: Caller) -> str | None:
+        """The text for `caller`; None when the event was not executed for them."""
+        texts = self.texts
+        return texts[None] if None in texts else texts.get(caller.scope)
+
+
+class Group:
+    """One shared subscription; it runs until its last follower has left or its source ends."""
+
+    def __init__(self, home: Home, key: Key, ready: Ready, promise: Live, base: Group | None = None) -> None:
+        """Run `ready`; `base` is the main group that followers of this one move to."""
+        self.key = key
+        self.ready = ready
+        self._home = home
+        self._engine = home.engine
+        self._promise = promise
+        self._base = base
+        self._followers: dict[Follower, None] = {}
+        self._joining: dict[Follower, None] = {}
+        self.approaching: dict[Group, None] = {}
+        self._recent: deque[Rendered] = deque(maxlen=_REMEMBERED if promise.cursor else 1)
+        self._started = False
+        self._public = key[3] == PUBLIC
+        self._by_viewer = not self._public
+        self._turn = asyncio.Lock()
+        # A context of its own: nothing of whoever happened to come first.
+        self._task = asyncio.create_task(self._run(), name="stream-group", context=contextvars.Context())
+        self._welcoming: asyncio.Task[None] | None = None
+        self._task.add_done_callback(lambda _: GROUPS.dec())
+        GROUPS.inc()
+        if base is not None:
+            base.approaching[self] = None
+
+    # --- followers ---
+
+    def join(self, follower: Follower) -> None:
+        """Take `follower` in, with a state of its own where the field gives one first."""
+        self._add(follower, self._joining if self._started and self._promise.state_first else self._followers)
+        if self._joining and self._welcoming is None:
+            self._welcoming = asyncio.create_task(self._welcome(), context=contextvars.Context())
+
+    def resume(self, follower: Follower, after: str) -> bool:
+        """Take `follower` in after the cursor `after`, if that event is remembered."""
+        missed = self._since(after)
+        if missed is None or any(event.of(follower.caller) is None for event in missed):
+            return False
+        self._add(follower, self._followers)
+        for event in missed:
+            self._hand(event, (follower,))
+        return True
+
+    def _add(self, follower: Follower, where: dict[Follower, None]) -> None:
+        follower.group = self
+        where[follower] = None
+        FOLLOWERS.inc()
+
+    def remove(self, follower: Follower) -> None:
+        """Let `follower` go, and end with the last."""
+        if self._take(follower):
+            self.stop_if_idle()
+
+    def _take(self, follower: Follower) -> bool:
+        for where in (self._followers, self._joining):
+            if follower in where:
+                del where[follower]
+                FOLLOWERS.dec()
+                return True
+        return False
+
+    def stop_if_idle(self) -> None:
+        """End when nobody is left: no follower, and nobody on the way here."""
+        if not (self._followers or self._joining or self.approaching):
+            self.stop()
+
+    def stop(self) -> asyncio.Task[None]:
+        """End without a word; give the task that is ending."""
+        self._forget()
+        for follower in [*self._followers, *self._joining]:
+            self._take(follower)
+            follower.group = None
+        if self._welcoming is not None:
+            self._welcoming.cancel()
+        self._task.cancel()
+        return self._task
+
+    def _forget(self) -> None:
+        self._home.forget(self)
+        base, self._base = self._base, None
+        if base is not None:
+            base.approaching.pop(self, None)
+            base.stop_if_idle()
+
+    # --- the source ---
+
+    async def _run(self) -> None:
+        ending = ""
+        try:
+            async with self._source() as (executor, context, source):
+                async for item in source:
+                    self._check(context)
+                    async with self._turn:
+                        self._started = True
+                        event = await self._render(executor, item, self._followers)
+                        self._recent.append(event)
+                        self._hand(event, tuple(self._followers))
+                    self._meet()
+        except Failed as failure:
+            ending = encode(self._engine.presenter.present(failure.errors)).decode()
+        except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the followers
+            ending = self._home.errors(error)
+        self._end(ending)
+
+    @contextlib.asynccontextmanager
+    async def _source(self) -> AsyncGenerator[tuple[Executor[Any], Any, AsyncIterable[Any]]]:
+        """Open the event stream and close it again; the context tells whether it reads who asks."""
+        context, runner = self._engine.begin(self.ready, _nobody(), None)
+        executor = self._engine.build(context, runner, is_awaitable=optimized_is_awaitable)
+        if isinstance(executor, list):
+            raise Failed(coded(executor, "BAD_USER_INPUT"))
+        async with asyncio.timeout(self._engine.operations.bounds.deadline):
+            opened: Any = create_source_event_stream(executor)
+            source = await opened if isawaitable(opened) else opened
+        try:
+            _raise_if_failed(source)
+            yield executor, context.context, source
+        except BaseException:
+            self._check(context.context)
+            raise
+        finally:
+            if (close := getattr(source, "aclose", None)) is not None:
+                await close()
+
+    def _check(self, context: Any) -> None:
+        """Send signed-in followers away when the source of a group for everybody has read who asks."""
+        if self._public and not self._by_viewer and getattr(context, "viewer_touched", False):
+            self._by_viewer = True
+            signed_in = [one for one in (*self._followers, *self._joining) if one.caller.signed_in]
+            for follower in signed_in:
+                self._take(follower)
+            self._home.rehome(self, signed_in)
+            self.stop_if_idle()
+
+    def _end(self, errors: str) -> None:
+        """Tell every follower that the source has ended, or broken."""
+        self._forget()
+        for follower in [*self._followers, *self._joining]:
+            self._take(follower)
+            follower.group = None
+            if errors:
+                follower.sink.error(errors)
+            else:
+                follower.sink.complete()
+
+    # --- events ---
+
+    async def _render(self, executor: Executor[Any], item: Any, followers: Iterable[Follower]) -> Rendered:
+        """Execute one event for all, or for each user among `followers`, and encode the results."""
+        cursor: Any = getattr(item, "cursor", None)
+        texts: dict[str | None, str] = {}
+        if not self._by_viewer:
+            text, touched = await self._execute(executor, item, self.ready.ticket.caller)
+            if not touched:
+                return Rendered({None: text}, cursor)
+            self._by_viewer = True
+            texts[PUBLIC] = text
+        for caller in {one.caller.scope: one.caller for one in followers}.values():
+            if caller.scope not in texts:
+                texts[caller.scope], _ = await self._execute(executor, item, caller)
+        return Rendered(texts, cursor)
+
+    async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:
+        """One execution in a context of its own: the result as text, and whether it read who asks."""
+        context = self._engine.context(caller, _nobody(), None)
+        one: Any = cast("Any", executor).build_per_event_executor(item)
+        one.context_value = context
+        EXECUTED.inc()
+        deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
+        try:
+            async with deadline:
+                executing: Any = one.execute_operation(False)  # noqa: FBT003 - graphql-core's own signature
+                result = cast("ExecutionResult", await executing if isawaitable(executing) else executing)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
+            result = ExecutionResult(None, errors=[late])
+        answer = Answer(data=result.data, errors=self._engine.presenter.present(result.errors or ()))
+        return answer.encode().decode(), bool(getattr(context, "viewer_touched", False))
+
+    def _hand(self, event: Rendered, followers: Iterable[Follower]) -> None:
+        latest, cursor = self._promise.latest, event.cursor
+        shared = event.texts.get(None)
+        sent = 0
+        with FANOUT.time():
+            for follower in followers:
+                text = shared if shared is not None else event.of(follower.caller)
+                if text is not None and follower.group is self:
+                    follower.sink.next(text, latest=latest, cursor=cursor)
+                    sent += 1
+        SENT.inc(sent)
+
+    # --- those who come later ---
+
+    async def _welcome(self) -> None:
+        """Give the state to those who joined since the source started, all who wait in one execution."""
+        try:
+            while self._joining:
+                async with self._turn:
+                    waiting = tuple(self._joining)
+                    event = await self._state(waiting)
+                    for follower in waiting:
+                        if follower in self._joining:
+                            del self._joining[follower]
+                            self._followers[follower] = None
+                    self._hand(event, waiting)
+        except Exception as error:  # noqa: BLE001 - as in _run
+            errors = self._home.errors(error)
+            for follower in tuple(self._joining):
+                self._take(follower)
+                follower.group = None
+                follower.sink.error(errors)
+            self.stop_if_idle()
+        finally:
+            self._welcoming = None
+
+    async def _state(self, followers: Iterable[Follower]) -> Rendered:
+        async with self._source() as (executor, _, source):
+            async for item in source:
+                return await self._render(executor, item, followers)
+        raise Refusal("UNAVAILABLE", "The state cannot be read right now.")
+
+    def _since(self, cursor: str) -> list[Rendered] | None:
+        """The events after `cursor` that are remembered; None when it is not among them."""
+        recent = list(self._recent)
+        for place in range(len(recent) - 1, -1, -1):
+            if recent[place].cursor == cursor:
+                return recent[place + 1 :]
+        return None
+
+    def _meet(self) -> None:
+        """Move followers over that have caught up with the main group."""
+        for group in tuple(self.approaching):
+            group.merge()
+        self.merge()
+
+    def merge(self) -> None:
+        """Move followers to the main group once it remembers the last event they got."""
+        base = self._base
+        if base is None or not self._recent or (last := self._recent[-1].cursor) is None:
+            return
+        for follower in tuple(self._followers):
+            if base.resume(follower, last):
+                del self._followers[follower]
+                FOLLOWERS.dec()
+        self.stop_if_idle()
+
+
+def _nobody() -> HTTPConnection:
+    """The connection of an execution for many: it has none of its own."""
+    return HTTPConnection({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
+
+
+def _raise_if_failed(source: object) -> None:
+    if isinstance(source, ExecutionResult):
+        raise Failed(source.errors or [])

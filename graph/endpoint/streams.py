@@ -1,0 +1,182 @@
+"""Runs operations for transports that keep a connection open, and shares one execution among identical subscriptions.
+
+Followers of the same document with the same variables form a `Group`: one source, one execution and one encoding an
+event, however many they are; a transport only splices its own frame around the ready text. Each follower is admitted
+on its own first.
+
+Sharing shows nobody what is another's. A group for everybody executes as an anonymous caller; as soon as an execution
+reads who asks (`viewer_touched` of the context), the signed-in followers get executions of their own, one a user.
+
+Failure: a source that breaks ends its followers with the error, masked like any other. `Streams.run` raises nothing
+but cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from graphql import FieldNode, FragmentSpreadNode, GraphQLError, InlineFragmentNode, OperationType
+
+from graph.endpoint.admission import Ticket
+from graph.endpoint.answer import Answer, encode
+from graph.endpoint.caller import PUBLIC, Caller
+from graph.endpoint.errors import Refusal
+from graph.endpoint.live import Live, cursor_variable, live_of
+from graph.endpoint.streamgroup import Follower, Group, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphql import SelectionSetNode
+    from starlette.requests import HTTPConnection
+
+    from graph.endpoint.executor import Engine, Ready
+    from graph.endpoint.sink import OperationRequest, Sink
+
+Context = TypeVar("Context")
+
+ANONYMOUS = Caller(address="")
+"""Who asks for what everybody may see."""
+
+_REMEMBERED = 4096  # operations known to read who asks before their first event
+
+
+class Streams(Generic[Context]):
+    """The subscriptions of one process (`sink.Runner`)."""
+
+    def __init__(self, engine: Engine[Context]) -> None:
+        """Run what `engine` admits."""
+        self.engine = engine
+        self._groups: dict[Key, Group] = {}
+        self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+
+    @property
+    def groups(self) -> int:
+        """How many executions there are an event."""
+        return len(self._groups)
+
+    async def close(self) -> None:
+        """End every subscription without a word, and leave nothing running."""
+        tasks = [group.stop() for group in list(self._groups.values())]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # --- Runner ---
+
+    async def run(
+        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink
+    ) -> Callable[[], None] | None:
+        """Admit, prepare and execute `request`; hand every answer to `sink` (see `sink.Runner`)."""
+        try:
+            ready = await self.engine.ready(request, caller)
+            if isinstance(ready, Answer):
+                answer = ready
+            elif ready.operation.kind is OperationType.SUBSCRIPTION:
+                refused = await self.admit(ready, connection)
+                if refused is None:
+                    return self.follow(ready, sink)
+                answer = refused
+            else:
+                answer = await self.engine.run(ready, connection)
+        except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the client
+            sink.error(self.errors(error))
+            return None
+        if answer.executed:
+            sink.next(answer.encode().decode())
+            sink.complete()
+        else:
+            sink.error(encode(answer.errors).decode())
+        return None
+
+    def errors(self, error: Exception) -> str:
+        """What a client is told of `error`: a JSON list."""
+        shown = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+        return encode(self.engine.presenter.present([shown])).decode()
+
+    async def admit(self, ready: Ready, connection: HTTPConnection) -> Answer | None:
+        """Charge one follower and run the hooks of the schema's extensions; an answer when they refuse."""
+        context, runner = self.engine.begin(ready, connection, None)
+        deadline = asyncio.timeout(self.engine.operations.bounds.deadline)
+        try:
+            async with deadline, runner.operation():
+                refused = await self.engine.admit(ready, context, runner)
+                if refused is None:
+                    async with runner.executing():
+                        pass
+                return refused
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
+            return await self.engine.reject([late], ready.ticket)
+
+    # --- sharing ---
+
+    def follow(self, ready: Ready, sink: Sink) -> Callable[[], None]:
+        """Join the group of `ready`, or start it; the callable returned leaves it."""
+        follower = Follower(sink, ready.ticket.caller)
+        self._place(ready, follower)
+        return follower.leave
+
+    def _place(self, ready: Ready, follower: Follower) -> None:
+        promise, variable = self._promise(ready)
+        variables = dict(ready.request.variables or {})
+        after = variables.pop(variable, None) if variable is not None else None
+        here = (ready.prepared.digest, ready.operation.name)
+        scope = follower.caller.scope if here in self._personal else PUBLIC
+        key: Key = (*here, encode(sorted(variables.items())).decode(), scope, None)
+        base_ready = ready._replace(request=ready.request._replace(variables=variables))
+        if after is None:
+            self._group(key, base_ready, promise).join(follower)
+            return
+        if not isinstance(after, str):  # coercion will refuse it
+            self._group((*key[:-1], encode(after).decode()), ready, promise).join(follower)
+            return
+        base = self._group(key, base_ready, promise)
+        if not base.resume(follower, after):
+            self._group((*key[:-1], after), ready, promise, base).join(follower)
+
+    def _group(self, key: Key, ready: Ready, promise: Live, base: Group | None = None) -> Group:
+        group = self._groups.get(key)
+        if group is None:
+            caller = ANONYMOUS if key[3] == PUBLIC else ready.ticket.caller
+            group = self._groups[key] = Group(self, key, ready._replace(ticket=Ticket(caller)), promise, base)
+        return group
+
+    def forget(self, group: Group) -> None:
+        """Strike a group that has ended."""
+        if self._groups.get(group.key) is group:
+            del self._groups[group.key]
+
+    def rehome(self, group: Group, followers: list[Follower]) -> None:
+        """Give each of `followers` a group of its user: the source of `group` reads who asks."""
+        self._personal[group.key[:2]] = None
+        while len(self._personal) > _REMEMBERED:
+            self._personal.popitem(last=False)
+        for follower in followers:
+            self._place(group.ready._replace(ticket=Ticket(follower.caller)), follower)
+
+    def _promise(self, ready: Ready) -> tuple[Live, str | None]:
+        """What the root field promises, and the variable that carries its cursor."""
+        root = self.engine.subscription
+        node = self._root_field(ready, ready.operation.node.selection_set)
+        if root is None or node is None or node.name.value not in root.fields:
+            return Live(), None
+        promise = live_of(root.fields[node.name.value])
+        return promise, cursor_variable(promise, node)
+
+    def _root_field(self, ready: Ready, selections: SelectionSetNode) -> FieldNode | None:
+        """The one root field; a fragment may stand around it."""
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                return node
+            if isinstance(node, InlineFragmentNode):
+                return self._root_field(ready, node.selection_set)
+            name = cast("FragmentSpreadNode", node).name.value
+            document: Any = ready.prepared.document
+            for definition in document.definitions:
+                if definition.kind == "fragment_definition" and definition.name.value == name:
+                    return self._root_field(ready, definition.selection_set)
+        return None

@@ -19,7 +19,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from graph.patterns.dial import Address
@@ -205,7 +205,7 @@ class Cluster:
             return {
                 slot: Address(str(nodes[0].host), int(nodes[0].port)) for slot, nodes in manager.slots_cache.items()
             }
-        except (OSError, RedisError) as error:
+        except (OSError, RedisError, RedisClusterException) as error:  # the last one is no RedisError
             raise Unavailable(f"no node tells the slots of the cluster: {error}") from error
         finally:
             await manager.aclose()

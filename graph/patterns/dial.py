@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from graph.patterns.pending import Pending, Replies, Reply, Unavailable
@@ -76,7 +78,9 @@ class Dialer:
         """Connect to `address`, or to wherever the URL leads now, and teach the server `scripts`."""
         try:
             async with asyncio.timeout(self._timeout):
-                wire = await self._open(address or await self._locate())
+                address = address or await self._locate()
+                wire = await self._open(address)
+                wire.address = address
                 try:
                     await self._greet(wire, scripts)
                 except BaseException:
@@ -88,6 +92,12 @@ class Dialer:
             raise Unavailable(f"cannot connect to Redis: {str(error) or type(error).__name__}") from error
         return wire
 
+    async def moved(self, wire: Wire) -> bool:
+        """Whether the Sentinels name another primary than the server behind `wire`; False if they do not answer."""
+        with contextlib.suppress(OSError, RedisError):
+            return self.kind == "sentinel" and await self._locate() != wire.address
+        return False
+
     async def _locate(self) -> Address:
         if self.local:
             return Address(self.options.get("path", ""), 0)
@@ -96,6 +106,7 @@ class Dialer:
         kwargs = {
             "socket_timeout": _SENTINEL_TIMEOUT,
             "socket_connect_timeout": _SENTINEL_TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),  # the next Sentinel is asked instead
             "username": self.options.get("sentinel_username"),
             "password": self.options.get("sentinel_password"),
             **({"ssl": True, **self._tls_options()} if self.tls else {}),

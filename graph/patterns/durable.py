@@ -97,9 +97,9 @@ class _Group:
     async def _write(self, commands: list[Command]) -> list[Reply]:
         replies = await self._link.submit([*commands, _WAIT])
         last = replies.pop()
-        if not replies.resent:
+        if replies.wires is None:
             doubts = {replies.wire: _doubt(last)}
-        else:  # some commands ran after that WAITAOF: ask again, on the very connections that answered them
+        else:  # some commands may have run after that WAITAOF: ask again, on the very connections that answered them
             wires = {replies.wire_of(place) for place in range(len(commands))}
             doubts = {wire: await self._wait(wire) for wire in wires}
         return [

@@ -37,6 +37,9 @@ BACKOFF_CAP = 2.0
 LOCAL_BACKOFF_CAP = 0.25
 """Seconds, on a unix socket: an attempt there costs next to nothing."""
 
+FOLLOW_INTERVAL = 2.0
+"""Seconds between two questions to the Sentinels whether the primary is still the primary."""
+
 _PAUSE = 0.02  # seconds before a command is sent again that the server refused for now
 _DEPOSED_PAUSE = 0.1  # the same, where another server has to be found
 _HOPS = 3
@@ -112,7 +115,7 @@ class Link:
         self._sweeper: asyncio.TimerHandle | None = None
         self._pauses: dict[Pending, asyncio.TimerHandle] = {}
         self._scripts: set[Script] = scripts if scripts is not None else set()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._lost = asyncio.Event()
         self._retired: set[Wire] = set()
 
@@ -145,25 +148,29 @@ class Link:
         """Keep connected in the background, from now on; batches wait for the first attempt."""
         if self._wire is None:
             self._lost.set()
-        self._task = asyncio.create_task(self._supervise(), name="redis-link")
+        self._tasks = [asyncio.create_task(self._supervise(), name="redis-link")]
+        if self._dialer.kind == "sentinel":
+            self._tasks.append(asyncio.create_task(self._follow(), name="redis-follow"))
 
     async def leave(self) -> list[Pending]:
         """Stop gently: what is under way may still be answered; give what was not sent, for another link."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._stop()
         if self._wire is not None:
             self._replace(self._wire)
         self._down = True
         backlog, self._backlog, self._queued = self._backlog, [], 0
         return backlog
 
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def close(self) -> None:
         """Stop; whatever still waits fails with `Unavailable`, or `OutcomeUnknown` if it may have run."""
         self._closed = self._down = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._stop()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for wire in (self._wire, *self._retired):
@@ -327,6 +334,14 @@ class Link:
                 pending.fail(Unavailable("nobody waits for the reply"))
             else:
                 wire.submit(pending)
+
+    async def _follow(self) -> None:
+        """Notice a failover that leaves the old primary running: it goes on taking writes for some seconds."""
+        while True:
+            await asyncio.sleep(FOLLOW_INTERVAL)
+            wire = self._wire
+            if wire is not None and await self._dialer.moved(wire):
+                self._replace(wire)
 
     async def _supervise(self) -> None:
         cap = LOCAL_BACKOFF_CAP if self._dialer.local else BACKOFF_CAP

@@ -268,7 +268,8 @@ class _Ear:
         while not wire.closed:
             future: asyncio.Future[Replies] = self._loop.create_future()
             wire.submit(Pending((_PING,), self._loop.time() + self._hear.pong_deadline, future))
-            if isinstance((await future)[0], Exception):  # of an SSUBSCRIBE: the slot is elsewhere
+            refused = isinstance((await future)[0], Exception)  # of an SSUBSCRIBE: the slot is elsewhere
+            if refused or await self._dialer.moved(wire):
                 wire.abort()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), self._hear.ping_interval)

@@ -44,15 +44,14 @@ class Replies(list[Reply]):
     empty where the batch was answered partly before and partly after a reconnect to another process.
     """
 
-    __slots__ = ("resent", "run_id", "wire", "wires")
+    __slots__ = ("run_id", "wire", "wires")
 
     def __init__(self, values: Sequence[Reply] = (), run_id: bytes = b"") -> None:
         """Hold `values` as answered by the server process `run_id`."""
         super().__init__(values)
         self.run_id = run_id
         self.wire: Wire | None = None  # the connection that answered all of it
-        self.wires: list[Wire | None] | None = None  # or the one of each reply, where it was several
-        self.resent = False  # whether some of it was sent again, and so ran after what followed it in the batch
+        self.wires: list[Wire | None] | None = None  # or of each reply, where it was not sent as one and once
 
     def wire_of(self, place: int) -> Wire | None:
         """The connection that answered the command at `place`; None where none did."""
@@ -182,7 +181,6 @@ class Pending:
     def merge(self, part: Pending) -> None:
         """Take the replies of `part`."""
         mine, theirs = self.replies, part.replies
-        mine.resent = True
         if mine.wires is None:
             mine.wires = [mine.wire] * self.want
         for i, place in enumerate(part.places):

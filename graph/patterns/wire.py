@@ -55,6 +55,7 @@ class Wire(asyncio.Protocol):
         self._on_push: Callable[[list[Any]], None] | None = None
         self.run_id = b""
         self.mode = b""
+        self.address: tuple[str, int] = ("", 0)
         self.queued = 0
         self.closed = False
 

@@ -87,7 +87,7 @@ async def test_a_storm_of_faults_gives_no_wrong_reply_and_runs_nothing_twice(
             await stormy.execute("SCRIPT", "FLUSH", retry=False)
             storm = Storm(stormy, operations)
             proxy.unleash(Chaos(cut_request=0.01, cut_reply=0.01, truncate=0.01, delay=0.05, fragment=0.05, seed=7))
-            await storm.run(workers=48)
+            await storm.run(workers=16)
             proxy.unleash(Chaos())
     assert asyncio.all_tasks() == tasks
     assert storm.wrong == []

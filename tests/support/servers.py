@@ -237,8 +237,14 @@ class SentinelSet:
 
     def fail_over(self) -> None:
         """Ask the Sentinel to make the replica primary, without a failure."""
-        with redis.Redis(port=self.port) as sentinel:
-            cast("Any", sentinel).execute_command("SENTINEL", "FAILOVER", "main")
+
+        def accepted() -> bool:
+            with contextlib.suppress(redis.ResponseError), redis.Redis(port=self.port) as sentinel:
+                cast("Any", sentinel).execute_command("SENTINEL", "FAILOVER", "main")
+                return True
+            return False  # it does not know the replica well enough yet
+
+        wait_until(accepted)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.patterns.client import Unavailable, command, open_client
+from graph.patterns.cluster import slot_of
+from tests.patterns.test_client import Inline
+from tests.support.servers import ValkeyCluster, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from graph.patterns.client import Client
+    from tests.support.servers import ValkeyServer
+
+_COUNT = Inline("redis.call('INCR', KEYS[2]) return redis.call('INCR', KEYS[1])")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ValkeyCluster]:
+    """One cluster for the tests of this file."""
+    with ValkeyCluster() as running:
+        yield running
+
+
+@pytest.fixture
+async def spread(cluster: ValkeyCluster) -> AsyncIterator[Client]:
+    """A client of the empty cluster."""
+    for node in cluster.nodes:
+        node.command("FLUSHALL")
+        node.command("SCRIPT", "FLUSH")
+    async with open_client(cluster.url) as client:
+        yield client
+
+
+def _elsewhere(cluster: ValkeyCluster, slot: int) -> ValkeyServer:
+    owner = cluster.owner(slot)
+    return next(node for node in cluster.nodes if node is not owner)
+
+
+async def test_a_batch_is_divided_among_the_nodes(spread: Client) -> None:
+    """Commands reach the nodes of their keys, replies come in order, and each knows the process it came from."""
+    assert spread.clustered
+    assert spread.connected
+    assert await spread.batch(*(command("SET", f"k{n}", n) for n in range(30))) == [b"OK"] * 30
+    replies = await spread.batch(*(command("GET", f"k{n}") for n in range(30)))
+    assert replies == [str(n).encode() for n in range(30)]
+    assert len({replies.run_id_of(n) for n in range(30)}) == 3
+    assert replies.run_id == replies.run_id_of(0)
+    assert await spread.mget(["k3", "none", "k1", "k2"]) == [b"3", None, b"1", b"2"]
+    assert await spread.batch(*(_COUNT([f"{{{n}}}:a", f"{{{n}}}:b"]) for n in range(10))) == [1] * 10
+
+
+async def test_a_cluster_is_recognised_behind_the_url_of_a_node(cluster: ValkeyCluster, spread: Client) -> None:
+    """A plain redis:// URL of one node leads to all of them."""
+    await spread.batch(command("SET", "a", 1), command("SET", "b", 2), command("SET", "c", 3))
+    async with open_client(cluster.nodes[2].tcp_url) as client:
+        assert client.clustered
+        assert await client.mget(["a", "b", "c"]) == [b"1", b"2", b"3"]
+
+
+async def test_a_slot_moves_under_load_and_no_command_notices(cluster: ValkeyCluster, spread: Client) -> None:
+    """While keys go to another node (ASK, TRYAGAIN, MOVED) every command succeeds and runs exactly once."""
+    slot, stop = slot_of("{moving}"), asyncio.Event()
+
+    async def worker(name: int) -> int:
+        calls = 0
+        while not stop.is_set():
+            counted, told = await spread.batch(
+                _COUNT([f"{{moving}}:{name}:{calls % 5}", f"{{moving}}:total:{name}"]), command("GET", f"other{name}")
+            )
+            assert (counted, told) == (calls // 5 + 1, None)
+            assert await spread.mget([f"{{moving}}:total:{name}", "other"]) == [str(calls + 1).encode(), None]
+            calls += 1
+        return calls
+
+    workers = [asyncio.create_task(worker(name)) for name in range(8)]
+    for _ in range(3):
+        target = _elsewhere(cluster, slot)
+        for step in (cluster.begin_migration, cluster.move_keys, cluster.end_migration):
+            await asyncio.to_thread(step, slot, target)
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(wait_until, lambda target=target: cluster.owner(slot) is target)
+    stop.set()
+    calls = await asyncio.gather(*workers)
+    assert min(calls) > 3
+    assert await spread.mget([f"{{moving}}:total:{n}" for n in range(8)]) == [str(n).encode() for n in calls]
+
+
+async def test_pubsub_follows_the_slot_of_its_channel(cluster: ValkeyCluster, spread: Client) -> None:
+    """When a channel's slot goes to another node the owner hears down, then up, and messages arrive again."""
+    heard: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
+    listener = spread.listen(
+        lambda channel, data: heard.put_nowait((channel, data)),
+        lambda channels: heard.put_nowait(("up", list(channels))),
+        lambda channels: heard.put_nowait(("down", list(channels))),
+    )
+    await listener.subscribe("news")
+    await spread.execute("SPUBLISH", "news", "one")
+    assert [await heard.get() for _ in range(2)] == [("up", ["news"]), ("news", b"one")]
+    slot = slot_of("news")
+    target = _elsewhere(cluster, slot)
+    for step in (cluster.begin_migration, cluster.move_keys, cluster.end_migration):
+        await asyncio.to_thread(step, slot, target)
+    async with asyncio.timeout(10):
+        assert await heard.get() == ("down", ["news"])
+        assert await heard.get() == ("up", ["news"])
+        await spread.execute("SPUBLISH", "news", "two")
+        assert await heard.get() == ("news", b"two")
+
+
+async def test_durable_writes_go_to_the_node_of_their_key(spread: Client) -> None:
+    """Each node has its own lane; without AOF the replies come at once."""
+    replies = await asyncio.gather(*(spread.durable(command("INCR", f"n{n}")) for n in range(20)))
+    assert replies == [1] * 20
+
+
+async def test_a_dead_node_fails_only_its_own_slots(cluster: ValkeyCluster, spread: Client) -> None:
+    """Commands for a killed node fail, the others of the same batch do not, and it is served again on its return."""
+    dead = cluster.nodes[2]
+    keys = [f"k{n}" for n in range(30)]
+    owned = [cluster.owner(slot_of(key)) is dead for key in keys]
+    dead.kill()
+    while not any(isinstance(r, Unavailable) for r in await spread.batch(*(command("GET", key) for key in keys))):
+        await asyncio.sleep(0.01)
+    replies = await spread.batch(*(command("GET", key) for key in keys))
+    assert [isinstance(reply, Unavailable) for reply in replies] == owned
+    assert not spread.connected
+    dead.start()
+    async with asyncio.timeout(10):
+        while not spread.connected:
+            await asyncio.sleep(0.01)
+        while await spread.batch(*(command("GET", key) for key in keys)) != [None] * 30:
+            await asyncio.sleep(0.01)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.patterns.client import Unavailable, open_client
+from tests.support.proxy import FaultProxy
+from tests.support.servers import SentinelSet, ValkeyServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graph.patterns.client import Client
+
+
+async def test_user_password_and_database_come_from_the_url() -> None:
+    """Authentication and database hold on TCP and unix sockets, and after a reconnect; a bad password does not."""
+    with ValkeyServer() as server:
+        server.command("ACL", "SETUSER", "alice", "on", ">s3cret/?", "~*", "+@all")
+        server.command("ACL", "SETUSER", "default", "off")
+        for base in (
+            f"redis://alice:s3cret%2F%3F@127.0.0.1:{server.port}/3",
+            f"unix://alice:s3cret%2F%3F@{server.socket}?db=3",
+        ):
+            async with open_client(base) as client:
+                await client.execute("SET", "k", "v")
+                mine = await client.execute("CLIENT", "INFO", retry=True)
+                assert b"user=alice" in mine
+                assert b"db=3" in mine
+                await client.execute("CLIENT", "KILL", "USER", "alice", "SKIPME", "no", retry=False)
+                assert await client.execute("GET", "k") == b"v"
+        with pytest.raises(Unavailable, match="WRONGPASS") as failure:
+            async with open_client(f"redis://alice:guess@127.0.0.1:{server.port}"):
+                pass
+        assert "guess" not in str(failure.value)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command makes the certificate")
+async def test_tls_is_verified(valkey: ValkeyServer, client: Client, tmp_path: Path) -> None:
+    """rediss:// works with the right CA, through a TLS terminator as the server binary has no TLS; not without it."""
+    await client.execute("SET", "k", "v")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    await asyncio.to_thread(
+        subprocess.run,
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(cert)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with FaultProxy(valkey.socket, tls=context) as proxy:
+        async with open_client(f"{proxy.url}?ssl_ca_certs={cert}") as secure:
+            assert await secure.execute("GET", "k") == b"v"
+            proxy.cut()
+            while secure.connected:
+                await asyncio.sleep(0)
+            assert await secure.execute("GET", "k") == b"v"
+        with pytest.raises(Unavailable, match=r"(?i)certificate"):
+            async with open_client(proxy.url):
+                pass
+
+
+@pytest.mark.parametrize("how", ["crash", "switch"])
+async def test_the_client_follows_a_sentinel_failover(how: str) -> None:
+    """After the primary died, or was deposed, the client writes to the new one; a Sentinel itself is refused."""
+    with SentinelSet() as servers:
+        with pytest.raises(Unavailable, match=r"use redis\+sentinel"):
+            async with open_client(f"redis://127.0.0.1:{servers.port}"):
+                pass
+        async with open_client(servers.url) as client:
+            await client.execute("SET", "k", "before")
+            first = client.run_id
+            if how == "crash":
+                servers.primary.kill()
+            else:
+                await asyncio.to_thread(servers.fail_over)
+            start = time.monotonic()
+            while client.run_id in (b"", first):
+                assert time.monotonic() - start < 30
+                try:
+                    await client.execute("SET", "k", "after")
+                except Unavailable:
+                    await asyncio.sleep(0.01)
+            await client.execute("SET", "k", "there")
+            assert servers.replica.command("GET", "k") == b"there"
+            assert b"role:master" in servers.replica.command("INFO", "replication")
+
+
+async def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
+    """Opening fails with Unavailable, in every kind of URL, and a URL that makes no sense with ValueError."""
+    for url in (
+        f"unix://{tmp_path}/none",
+        "redis://127.0.0.1:1",
+        "redis+sentinel://127.0.0.1:1/main",
+        "redis+cluster://127.0.0.1:1",
+    ):
+        with pytest.raises(Unavailable):
+            async with open_client(url):
+                pass
+    for url in ("http://127.0.0.1", "redis+sentinel://127.0.0.1:1", "redis+cloud://127.0.0.1"):
+        with pytest.raises(ValueError, match="URL"):
+            async with open_client(url):
+                pass
+    assert len(asyncio.all_tasks()) == 1

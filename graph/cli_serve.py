@@ -28,6 +28,7 @@ from uvicorn.supervisors import Multiprocess
 from graph import cli_support as support
 from graph import log
 from graph.cli_settings import without_password
+from graph.cli_worker import worker_beside
 from graph.database import migrate
 from graph.embedded import die_with_parent
 from graph.services import Services, open_services
@@ -118,8 +119,10 @@ class Server(uvicorn.Server):
 async def _serve_alone(settings: Settings, listener: socket.socket) -> None:
     from graph.app import create_app
 
-    async with open_services(settings) as services:
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_services(settings))
         await prepare(settings, services)
+        await stack.enter_async_context(worker_beside(settings))
         app = create_app(settings, services, log=access_log(settings))
         server = Server(uvicorn.Config(app, **options(settings)), lambda: announce(settings, listener))
         # uvicorn raises the signal that stopped it once more when it is done: by then it has been obeyed.
@@ -198,6 +201,7 @@ def _services_in_a_thread(settings: Settings) -> "Generator[None]":
             try:
                 services = await stack.enter_async_context(open_services(settings))
                 await prepare(settings, services)
+                await stack.enter_async_context(worker_beside(settings))
             except BaseException as error:
                 ready.set_exception(error)
                 raise

@@ -1,0 +1,91 @@
+"""``graph worker``, and the worker process that ``graph serve`` keeps beside itself."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import typer
+
+from graph import cli_support as support
+from graph import log
+from graph.embedded import die_with_parent
+from graph.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+app = typer.Typer()
+
+_RESTART_AFTER = 1.0
+_NICE = 10
+
+
+@app.command()
+def worker() -> None:
+    """Run background jobs until told to stop; start as many as the work needs, on any machine."""
+    from graph.worker import work
+
+    settings = support.read_settings()
+    log.configure(settings.server.log)
+    support.run(lambda: work(settings))
+
+
+@asynccontextmanager
+async def worker_beside(settings: Settings) -> AsyncGenerator[None]:
+    """Keep a worker process running for the length of the block, unless the settings say otherwise.
+
+    A process of its own, at a lower priority, so that long work costs the server's answers as little as may be. It
+    gets SIGTERM at the end of the block, and time to finish what it runs; it does not outlive this process.
+    """
+    if not settings.jobs.beside:
+        yield
+        return
+    keeper = asyncio.create_task(_keep_running(settings), name="worker-beside")
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeper
+
+
+async def _keep_running(settings: Settings) -> None:
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "graph", "worker"),
+            env={**os.environ, **settings.environment()},
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C on the terminal is the server's to hear, and the worker's to hear from it
+            preexec_fn=_modest(os.getpid()),
+        )
+        try:
+            code = await process.wait()
+            logger.warning("The job worker ended with status %d; starting another", code)
+        except asyncio.CancelledError:
+            await _end(process, settings.server.grace)
+            raise
+        await asyncio.sleep(_RESTART_AFTER)
+
+
+def _modest(parent: int) -> Callable[[], None]:
+    die = die_with_parent(parent)
+
+    def run() -> None:
+        os.nice(_NICE)
+        if die is not None:
+            die()
+
+    return run
+
+
+async def _end(process: asyncio.subprocess.Process, grace: float) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), grace)
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from graph.jobs.queue import Jobs
+from graph.jobs.records import JobState
+from graph.jobs.worker import Definition, GiveUp, Progress, Worker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graph.patterns.client import Client
+    from tests.support.servers import ValkeyServer
+
+
+async def _graph(server: ValkeyServer, folder: Path, *words: str) -> tuple[int, str, str]:
+    """Run ``graph jobs …`` as a user would, in 80 columns."""
+    environment = {**os.environ, "GRAPH_REDIS_URL": server.url, "GRAPH_DATA_DIR": str(folder), "COLUMNS": "80"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "graph", "jobs", *words),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def _one_failed_one_done(jobs: Jobs) -> tuple[str, str]:
+    async def fail(progress: Progress) -> None:
+        await progress(3, 4)
+        raise GiveUp("the [bold]file[/] is not there, and this message is far too long for a line of eighty columns")
+
+    async def succeed(progress: Progress) -> None:
+        await progress(4, 4)
+
+    failed, done = await jobs.enqueue("fail", {}), await jobs.enqueue("succeed", {})
+    stop = asyncio.Event()
+    task = asyncio.create_task(Worker(jobs, [Definition("fail", fail), Definition("succeed", succeed)]).run(stop))
+    async with asyncio.timeout(20):
+        while not all(job.state.finished for job in await jobs.list()):
+            await asyncio.sleep(0.01)
+    stop.set()
+    await task
+    return failed, done
+
+
+async def test_jobs_are_shown_replayed_and_discarded(client: Client, valkey: ValkeyServer, tmp_path: Path) -> None:
+    """The commands show what failed and why within 80 columns, replay it, and forget it."""
+    jobs = Jobs(client)
+    failed, done = await _one_failed_one_done(jobs)
+
+    code, listed, _ = await _graph(valkey, tmp_path, "list")
+    assert code == 0
+    assert max(map(len, listed.splitlines())) <= 80
+    assert failed[:8] in listed
+    assert done[:8] in listed
+    assert "75%" in listed
+    assert "the [bold]file" in listed
+
+    code, listed, _ = await _graph(valkey, tmp_path, "list", "--state", "failed")
+    assert (code, done[:8] in listed) == (0, False)
+
+    code, shown, _ = await _graph(valkey, tmp_path, "show", failed[:8])
+    assert code == 0
+    assert "GiveUp" in shown
+
+    code, told, _ = await _graph(valkey, tmp_path, "retry", failed[:8])
+    assert (code, "queued fail" in told) == (0, True)
+    queued = await jobs.get(failed)
+    assert queued is not None
+    assert queued.state is JobState.QUEUED
+
+    code, _, complaint = await _graph(valkey, tmp_path, "retry", done)
+    assert (code, "no failed job" in complaint) == (1, True)
+    code, told, _ = await _graph(valkey, tmp_path, "discard", done)
+    assert (code, "discarded succeed" in told) == (0, True)
+    assert await jobs.get(done) is None
+    code, _, complaint = await _graph(valkey, tmp_path, "show", "nonsense")
+    assert (code, "there is no job nonsense" in complaint) == (1, True)
+
+
+async def test_an_empty_list_says_where_jobs_come_from(client: Client, valkey: ValkeyServer, tmp_path: Path) -> None:
+    """A new user is told what would be there."""
+    code, listed, _ = await _graph(valkey, tmp_path, "list")
+    assert (code, "importProducts" in listed) == (0, True)

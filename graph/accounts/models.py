@@ -1,0 +1,37 @@
+"""The table of users; `graph/migrations/versions/0002_accounts.py` creates it.
+
+`email` is as its owner wrote it, `email_key` what makes two addresses the same (`rules.email_key`) and is unique.
+`role` is one of `graph.accounts.records.Role`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Integer, Table, Text
+from sqlmodel import Field, SQLModel
+
+from graph.database import UtcDateTime
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class User(SQLModel, table=True):
+    """Somebody who can sign in. Numbers are never given twice, so that an old token cannot meet a new user."""
+
+    __tablename__ = "users"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only; `user` is reserved
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Id)
+    email: str = Field(sa_type=Text)
+    email_key: str = Field(sa_type=Text, unique=True)
+    display_name: str = Field(max_length=64)
+    password_hash: str = Field(sa_type=Text)
+    role: str = Field(max_length=16)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    password_changed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+# The same table for statements that want columns rather than objects.
+USERS: Table = SQLModel.metadata.tables["users"]

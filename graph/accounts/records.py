@@ -1,0 +1,94 @@
+"""The values of the accounts: what is known of a user, and the outcomes of what a user can do."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graph.patterns.sessions import Session
+
+
+class Role(enum.StrEnum):
+    """What a user may do: each role all that the ones before it may."""
+
+    PLAYER = "PLAYER"
+    SERVICE = "SERVICE"
+    ADMIN = "ADMIN"
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A user, without what only the login needs."""
+
+    id: int
+    email: str
+    display_name: str
+    role: Role
+    created_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that is cached."""
+        return {
+            "id": self.id,
+            "email": self.email,
+            "display_name": self.display_name,
+            "role": str(self.role),
+            "created_at": self.created_at.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> UserRecord:
+        """Read `to_json`."""
+        created = datetime.fromisoformat(value["created_at"])
+        return cls(value["id"], value["email"], value["display_name"], Role(value["role"]), created)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Where a request comes from: what limits count by, and what the list of sessions shows."""
+
+    address: str
+    user_agent: str | None = None
+
+
+# --- outcomes ---
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session has begun; `token` opens it and is kept nowhere."""
+
+    user: UserRecord
+    session: Session
+    token: str
+
+    def __repr__(self) -> str:
+        """Leave the token out."""
+        return f"SignedIn(user={self.user!r}, session={self.session!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordReplaced:
+    """The password was changed and so many other sessions were ended."""
+
+    revoked_sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmailInUse:
+    """There is an account with this email."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCredentials:
+    """No account has this email and password; which of the two is wrong is not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """Too many attempts; the next may be made after `retry_after` seconds."""
+
+    retry_after: float

@@ -1,0 +1,245 @@
+"""Accounts: who somebody is, and how they prove it.
+
+Users live in SQL, sessions in Redis (`graph.patterns.sessions`). A login reads the user's epoch, then the credentials,
+then begins its session in that epoch: so no session begins on a password or a role that was replaced meanwhile. A
+change of either ends the sessions first, is committed, and ends them again: a crash in between leaves nobody signed in
+who should not be.
+
+Unknown email and wrong password take the same steps: one charge, one look-up, one hash. Nothing here puts a password,
+a hash or a token into a log line or an exception.
+
+Failure: expected outcomes are values (`graph.accounts.records`), a value that breaks a rule raises `rules.Invalid`.
+`Unavailable` is raised while Redis or the database is away (nobody signs in unlimited), or too many hashes wait.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from graph.accounts import rules, store
+from graph.accounts.attempts import AttemptLimits, Attempts
+from graph.accounts.records import (
+    EmailInUse,
+    PasswordReplaced,
+    Role,
+    SignedIn,
+    TooMany,
+    UserRecord,
+    Visitor,
+    WrongCredentials,
+)
+from graph.errors import Unavailable
+from graph.patterns.sessions import Superseded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from graph.accounts.passwords import Hasher
+    from graph.accounts.store import Credentials
+    from graph.database import Database
+    from graph.patterns.cache import Cache
+    from graph.patterns.limiter import Limiter
+    from graph.patterns.sessions import Session, Sessions
+
+TTL = 300.0
+_ATTEMPTS = 5
+_DISTURBED = "This account is being changed at the moment; try again."
+
+
+def user_tag(user_id: int) -> str:
+    """The cache tag of what is shown of a user."""
+    return f"user:{user_id}"
+
+
+class AccountService:
+    """Everything that can be done with an account."""
+
+    def __init__(
+        self,
+        database: Database,
+        cache: Cache,
+        sessions: Sessions,
+        limiter: Limiter,
+        hasher: Hasher,
+        *,
+        prefix: str = "graph",
+        limits: AttemptLimits | None = None,
+    ) -> None:
+        """Keep users in `database`; `prefix` begins the keys of the limits."""
+        self._database = database
+        self._cache = cache
+        self._hasher = hasher
+        self._attempts = Attempts(limiter, limits or AttemptLimits(), prefix=prefix)
+        self.sessions = sessions
+
+    # --- reading ---
+
+    async def users(self, ids: Iterable[int]) -> dict[int, UserRecord]:
+        """Those of `ids` that exist, through the cache."""
+
+        async def load(keys: Sequence[str]) -> Mapping[str, object]:
+            async with self._database.session() as session:
+                found = await store.users(session, [int(key.removeprefix("user:")) for key in keys])
+            return {user_tag(user.id): user.to_json() for user in found}
+
+        found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=TTL)
+        records = (UserRecord.from_json(value) for value in found.values() if value is not None)
+        return {record.id: record for record in records}
+
+    async def user(self, user_id: int) -> UserRecord | None:
+        """One user, through the cache."""
+        return (await self.users([user_id])).get(user_id)
+
+    async def find(self, email: str) -> UserRecord | None:
+        """The user with this email, however it is spelled."""
+        key = rules.email_key(email)
+        async with self._database.session() as session:
+            found = await store.credentials_by_key(session, key) if key is not None else None
+        return found.user if found is not None else None
+
+    # --- beginning ---
+
+    async def register(
+        self, email: str, password: str, display_name: str, visitor: Visitor
+    ) -> SignedIn | EmailInUse | TooMany:
+        """Create a PLAYER and sign them in; raises `rules.Invalid`."""
+        shown, key = rules.check_email(email)
+        name = rules.check_display_name(display_name)
+        secret = rules.check_password(password, shown, name)
+        if (refusal := await self._attempts.register(visitor.address)) is not None:
+            return refusal
+        async with self._database.session() as session:
+            if await store.credentials_by_key(session, key) is not None:
+                return EmailInUse()
+        try:
+            user = await self._add(shown, key, name, secret, Role.PLAYER)
+        except store.Taken:
+            return EmailInUse()
+        return await self._sign_in(user, None, visitor)
+
+    async def add(self, email: str, password: str, display_name: str, role: Role) -> UserRecord | EmailInUse:
+        """Create a user on an operator's word; raises `rules.Invalid`."""
+        shown, key = rules.check_email(email)
+        name = rules.check_display_name(display_name)
+        try:
+            return await self._add(shown, key, name, rules.check_password(password, shown, name), role)
+        except store.Taken:
+            return EmailInUse()
+
+    async def add_first_admin(self, email: str, display_name: str) -> str | None:
+        """While there are no users at all, create an ADMIN and give the random password; it is kept nowhere."""
+        async with self._database.session() as session:
+            if await store.count(session):
+                return None
+        password = secrets.token_urlsafe(12)
+        return password if isinstance(await self.add(email, password, display_name, Role.ADMIN), UserRecord) else None
+
+    async def _add(self, email: str, key: str, name: str, secret: bytes, role: Role) -> UserRecord:
+        hashed = await self._hasher.hash(secret)
+        async with self._database.transaction() as session:
+            user = await store.add(
+                session, email=email, email_key=key, display_name=name, password_hash=hashed, role=role
+            )
+        await self._cache.invalidate(user_tag(user.id))  # somebody may have looked for it in vain a moment ago
+        return user
+
+    async def login(self, email: str, password: str, visitor: Visitor) -> SignedIn | WrongCredentials | TooMany:
+        """Begin a session for whoever knows the password."""
+        key = rules.email_key(email) or email[: rules.MAX_EMAIL]
+        if (refusal := await self._attempts.guess(key, visitor.address)) is not None:
+            return refusal
+        secret = rules.password_bytes(password)
+        found = await self._credentials(key)
+        if not await self._hasher.verify(secret, found.password_hash if found is not None else None):
+            return WrongCredentials()
+        assert found is not None
+        assert secret is not None
+        await self._attempts.forgive(key)
+        for _ in range(_ATTEMPTS):
+            user_id = str(found.user.id)
+            epoch = await self.sessions.epoch(user_id)
+            current = await self._credentials(key)
+            if current is None:
+                return WrongCredentials()
+            if current.password_hash != found.password_hash:
+                if not await self._hasher.verify(secret, current.password_hash):
+                    return WrongCredentials()
+                found = current
+                continue
+            try:
+                signed_in = await self._sign_in(current.user, epoch, visitor)
+            except Superseded:
+                continue
+            await self._hash_anew(current, secret)
+            return signed_in
+        raise Unavailable(_DISTURBED)
+
+    async def _credentials(self, key: str) -> Credentials | None:
+        if not key.isprintable():  # no account has such an email, and not every database takes such a text
+            key = ""
+        async with self._database.session() as session:
+            return await store.credentials_by_key(session, key)
+
+    async def _sign_in(self, user: UserRecord, epoch: str | None, visitor: Visitor) -> SignedIn:
+        token, session = await self.sessions.create(
+            str(user.id), role=user.role, epoch=epoch, user_agent=visitor.user_agent, ip_address=visitor.address
+        )
+        return SignedIn(user, session, token)
+
+    async def _hash_anew(self, found: Credentials, secret: bytes) -> None:
+        """Replace a hash of other parameters than today's."""
+        if self._hasher.is_outdated(found.password_hash):
+            hashed = await self._hasher.hash(secret)
+            async with self._database.transaction() as session:
+                await store.replace_hash(session, found.user.id, found.password_hash, hashed, changed=False)
+
+    # --- changing ---
+
+    async def change_password(
+        self, session: Session, current: str, new: str, visitor: Visitor
+    ) -> PasswordReplaced | WrongCredentials | TooMany:
+        """Change the password of the user of `session` and end all their other sessions; raises `rules.Invalid`."""
+        for _ in range(_ATTEMPTS):
+            async with self._database.session() as reading:
+                found = await store.credentials_by_id(reading, int(session.user_id))
+            if found is None:
+                return WrongCredentials()
+            secret = rules.check_password(new, found.user.email, found.user.display_name, field="newPassword")
+            if (refusal := await self._attempts.guess(found.email_key, visitor.address)) is not None:
+                return refusal
+            if not await self._hasher.verify(rules.password_bytes(current), found.password_hash):
+                return WrongCredentials()
+            await self._attempts.forgive(found.email_key)
+            revoked = await self._replace(found, secret, keep=session.id)
+            if revoked is not None:
+                return PasswordReplaced(revoked)
+        raise Unavailable(_DISTURBED)
+
+    async def reset_password(self, user: UserRecord, new: str) -> int:
+        """Give a user another password on an operator's word and end all sessions; raises `rules.Invalid`."""
+        secret = rules.check_password(new, user.email, user.display_name)
+        for _ in range(_ATTEMPTS):
+            async with self._database.session() as reading:
+                found = await store.credentials_by_id(reading, user.id)
+            revoked = await self._replace(found, secret, keep=None) if found is not None else 0
+            if revoked is not None:
+                return revoked
+        raise Unavailable(_DISTURBED)
+
+    async def _replace(self, found: Credentials, secret: bytes, *, keep: str | None) -> int | None:
+        """Write the new password; None when the old one was replaced meanwhile."""
+        hashed = await self._hasher.hash(secret)
+        user_id = str(found.user.id)
+        revoked = await self.sessions.revoke_all(user_id, keep=keep)
+        async with self._database.transaction() as session:
+            replaced = await store.replace_hash(session, found.user.id, found.password_hash, hashed, changed=True)
+        revoked += await self.sessions.revoke_all(user_id, keep=keep)
+        return revoked if replaced else None
+
+    async def set_role(self, user: UserRecord, role: Role) -> int:
+        """Give a user another role and end all sessions, which carry the old one; say how many."""
+        revoked = await self.sessions.revoke_all(str(user.id))
+        async with self._cache.invalidating(user_tag(user.id)), self._database.transaction() as session:
+            await store.set_role(session, user.id, role)
+        return revoked + await self.sessions.revoke_all(str(user.id))

@@ -127,12 +127,12 @@ def _table(jobs: "list[Job]") -> "Table | str":
     if not jobs:
         return "No jobs. They come from importProducts, graph rebuild, and the schedules of a running server."
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("job", no_wrap=True)
-    table.add_column("name", overflow="ellipsis", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("progress", no_wrap=True)
-    table.add_column("created", no_wrap=True)
-    table.add_column("error", overflow="ellipsis", no_wrap=True, ratio=1)
+    # Fixed widths, so that the error gets what is left of the line and cannot squeeze the rest.
+    for name, width in (("job", 8), ("name", min(18, max(len(job.name) for job in jobs))), ("state", 9)):
+        table.add_column(name, min_width=width, max_width=width, no_wrap=True, overflow="ellipsis")
+    table.add_column("progress", min_width=15, no_wrap=True)
+    table.add_column("created", min_width=12, no_wrap=True)
+    table.add_column("error", overflow="ellipsis", no_wrap=True)
     for job in jobs:
         table.add_row(
             job.id[:8], escape(job.name), _state(job), _progress(job), _moment(job.created_at), escape(job.error or "")

@@ -88,16 +88,13 @@ def decode(body: bytes, bounds: Bounds) -> Any:
 
 def _shallow(value: object, depth: int) -> bool:
     level: list[Any] = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         below: list[Any] = []
         for one in level:
-            if isinstance(one, dict):
-                below += cast("dict[str, Any]", one).values()
-            elif isinstance(one, list):
-                below += cast("list[Any]", one)
-        if not below:
+            below += cast("dict[str, Any]", one).values() if isinstance(one, dict) else one
+        level = [one for one in below if isinstance(one, (dict, list))]
+        if not level:
             return True
-        level = below
     return False
 
 

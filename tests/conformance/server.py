@@ -6,10 +6,12 @@ Prints the URL once it listens; ends when its standard input closes, so that no 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import uvicorn
 
+from graph.endpoint.bounds import Bounds
 from graph.endpoint.persisted import Persisted
 from graph.patterns.client import open_client
 from tests.support.graphql_app import make_endpoint
@@ -21,7 +23,8 @@ async def main() -> None:
     port = free_port()
     with ValkeyServer() as valkey:
         async with open_client(valkey.url) as client:
-            endpoint = make_endpoint(client, persisted=Persisted(client))
+            bounds = Bounds(body_timeout=float(os.environ.get("BODY_TIMEOUT", "10")))
+            endpoint = make_endpoint(client, bounds=bounds, persisted=Persisted(client))
             config = uvicorn.Config(endpoint, port=port, lifespan="off", log_level="warning", ws="none")
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve())

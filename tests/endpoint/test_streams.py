@@ -1,0 +1,336 @@
+"""Streams: what is shared among identical subscriptions, what never is, and that nothing stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from graph.endpoint.caller import Caller
+from graph.endpoint.sink import OperationRequest
+from graph.patterns.broker import Broker
+from tests.support.live_app import NEWS, NOWHERE, LiveApp, Notes, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from graph.patterns.client import Client
+
+FOLLOW = "subscription { news { text author { name } } }"
+RESUME = "subscription($after: String) { news(after: $after) { text gap } }"
+MINE = "subscription { news { mine } }"
+
+
+@pytest.fixture
+async def app(client: Client) -> AsyncIterator[LiveApp]:
+    """Streams over a broker of their own."""
+    async with Broker(client) as broker:
+        opened = LiveApp(client, broker)
+        yield opened
+        await opened.streams.close()
+
+
+async def test_a_query_over_a_stream_is_answered_and_over(app: LiveApp) -> None:
+    """A query gives one result and the end; a refused one only its errors."""
+    answered = await app.follow("{ hello }")
+    assert answered.payloads == ['{"data":{"hello":"world"}}']
+    assert answered.ended == "complete"
+    refused = await app.follow("{ nothing }")
+    assert refused.payloads == []
+    assert refused.code == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_identical_subscriptions_share_source_execution_and_text(app: LiveApp) -> None:
+    """A hundred followers cost one source and one execution an event, and get the same string object."""
+    sinks = [await app.follow(FOLLOW, address=str(n)) for n in range(100)]
+    await until(lambda: app.sources == 1)
+    await app.publish("a", "b")
+    for sink in sinks:
+        await sink.until(2)
+        assert sink.values("news", "author", "name") == ["author of a", "author of b"]
+        assert sink.payloads[0] is sinks[0].payloads[0]
+    assert app.executions == 2
+    assert app.streams.groups == 1
+
+
+async def test_different_subscriptions_share_nothing(app: LiveApp) -> None:
+    """Another text, variable or operation name is another group."""
+    two = "subscription A { news { text } } subscription B { news { text } }"
+    await app.follow(FOLLOW)
+    await app.follow("subscription { news { text } }")
+    for name in ("A", "B"):
+        await app.streams.run(OperationRequest(two, None, name, None), Caller("here"), NOWHERE, Notes())
+    assert app.streams.groups == 4
+
+
+async def test_every_follower_is_admitted_on_its_own(client: Client) -> None:
+    """The one who is over the limit is refused, although the others of the group go on."""
+    async with Broker(client) as broker:
+        app = LiveApp(client, broker, anonymous=2)
+        sinks = [await app.follow(FOLLOW) for _ in range(3)]
+        other = await app.follow(FOLLOW, address="there")
+        assert sinks[2].code == "RATE_LIMITED"
+        assert json.loads(sinks[2].ended or "")[0]["extensions"]["retryAfter"] > 0
+        await until(lambda: app.sources == 1)
+        await app.publish("a")
+        for sink in (*sinks[:2], other):
+            await sink.until(1)
+        assert sinks[2].payloads == []
+        await app.streams.close()
+
+
+async def test_an_answer_that_depends_on_the_viewer_reaches_nobody_else(app: LiveApp) -> None:
+    """As soon as an execution reads who asks, each user gets an execution of their own, over the same source."""
+    ada, bob, nobody = [await app.follow(MINE, user=user) for user in ("ada", "bob", None)]
+    ada_again = await app.follow(MINE, user="ada")
+    await until(lambda: app.sources == 1)
+    await app.publish("x", "y")
+    for sink, name in ((ada, "ada"), (bob, "bob"), (nobody, "None"), (ada_again, "ada")):
+        await sink.until(2)
+        assert sink.values("news", "mine") == [f"{name}: x", f"{name}: y"]
+    assert ada.payloads[1] is ada_again.payloads[1]
+    assert app.sources == 1
+
+
+async def test_a_source_that_depends_on_the_viewer_is_not_shared(app: LiveApp) -> None:
+    """Anonymous followers get the refusal; signed-in ones move to sources of their own, also those who come later."""
+    query = "subscription { private }"
+    ada, bob, nobody = [await app.follow(query, user=user) for user in ("ada", "bob", None)]
+    await nobody.end()
+    assert nobody.code == "UNAUTHENTICATED"
+    await until(lambda: app.sources == 2)
+    later = await app.follow(query, user="ada")
+    await app.publish("x")
+    for sink, name in ((ada, "ada"), (bob, "bob"), (later, "ada")):
+        await sink.until(1)
+        assert sink.values("private") == [f"{name}: x"]
+    assert app.sources == 2
+
+
+async def test_who_comes_late_gets_a_state_of_its_own(app: LiveApp) -> None:
+    """State first, then every change after it; the others are not sent the state again, and joiners share one."""
+    query = "subscription { board { value } }"
+    first = await app.follow(query)
+    await first.until(1)
+    await app.change(1)
+    await first.until(2)
+    late = await asyncio.gather(*(app.follow(query, address=str(n)) for n in range(50)))
+    for sink in late:
+        await sink.until(1)
+    await app.change(2)
+    for sink in (first, *late):
+        await until(lambda sink=sink: sink.values("board", "value")[-1] == 2)
+    assert first.values("board", "value") == [0, 1, 2]
+    assert all(sink.values("board", "value") == [1, 2] for sink in late)
+    assert app.states < 50 // 2
+
+
+async def test_states_never_go_back(app: LiveApp) -> None:
+    """Joining while the state changes all the time, no follower sees an older state after a newer one."""
+    app.lag = 0.01
+    query = "subscription { board { value } }"
+    sinks: list[Notes] = [await app.follow(query)]
+
+    async def change() -> None:
+        for n in range(1, 300):
+            await app.change(n)
+
+    changing = asyncio.create_task(change())
+    while not changing.done():
+        sinks.append(await app.follow(query, address=str(len(sinks))))
+    for sink in sinks:
+        await until(lambda sink=sink: bool(sink.payloads) and sink.values("board", "value")[-1] == 299)
+        values = sink.values("board", "value")
+        assert values == sorted(values)
+
+
+# --- resuming ---
+
+
+async def test_resuming_joins_the_others(app: LiveApp) -> None:
+    """Followers that resume at different places get what they missed once, and then share one group."""
+    cursors = await app.publish(*"abcdef")
+    sinks = [await app.follow(RESUME, after=cursor, address=str(n)) for n, cursor in enumerate(cursors)]
+    for n, sink in enumerate(sinks):
+        await sink.until(5 - n)
+    assert app.streams.groups == 7
+    await app.publish("g", "h", "i")
+    for n, sink in enumerate(sinks):
+        await sink.until(8 - n)
+        assert sink.values("news", "text") == list("abcdefghi"[n + 1 :])
+        assert not any(sink.values("news", "gap"))
+    await until(lambda: app.streams.groups == 1)
+    assert sinks[0].payloads[-1] is sinks[5].payloads[-1]
+
+
+async def test_resuming_at_what_the_group_remembers_costs_nothing(app: LiveApp) -> None:
+    """A cursor that the group has just given out is served from memory, without a source of its own."""
+    first = await app.follow(RESUME)
+    await until(lambda: app.sources == 1)
+    await app.publish("a", "b", "c")
+    await first.until(3)
+    again = await app.follow(RESUME, after=first.cursors[0])
+    assert again.values("news", "text") == ["b", "c"]
+    assert again.payloads[1] is first.payloads[2]
+    assert app.streams.groups == 1
+
+
+async def test_resuming_under_load_misses_nothing(app: LiveApp, scaled: Callable[[int, int], int]) -> None:
+    """Clients that keep leaving and resuming while events are published see each of them once and in order."""
+    start = (await app.publish("0"))[0]
+    total = scaled(3000, 400)
+
+    async def wander(n: int) -> list[int]:
+        seen: list[int] = []
+        cursor: str | None = start
+        while not seen or seen[-1] < total:
+            sink = await app.follow(RESUME, after=cursor, address=str(n))
+            await until(
+                lambda sink=sink: len(sink.payloads) > n + 2 or sink.values("news", "text")[-1:] == [str(total)]
+            )
+            assert sink.close is not None
+            sink.close()
+            assert not any(sink.values("news", "gap"))
+            seen += [int(text) for text in sink.values("news", "text")]
+            cursor = sink.cursors[-1]
+        return seen
+
+    async def publish() -> None:
+        for n in range(1, total + 1):
+            await app.publish(str(n))
+
+    async with asyncio.TaskGroup() as group:
+        wandering = [group.create_task(wander(n)) for n in range(8)]
+        group.create_task(publish())
+    for task in wandering:
+        assert task.result() == list(range(1, total + 1))
+
+
+@pytest.mark.parametrize("after", ["nonsense", 5, ["x"]])
+async def test_a_bad_cursor_is_the_clients_mistake(app: LiveApp, after: Any) -> None:
+    """It ends the subscription with BAD_USER_INPUT, and only the one who sent it."""
+    good = await app.follow(RESUME)
+    bad = await app.follow(RESUME, after=after)
+    await bad.end()
+    assert bad.code == "BAD_USER_INPUT"
+    await until(lambda: app.sources == 1)
+    await app.publish("a")
+    await good.until(1)
+
+
+# --- ends ---
+
+
+async def test_a_source_that_breaks_ends_with_a_masked_error(app: LiveApp, caplog: pytest.LogCaptureFixture) -> None:
+    """What a resolver raises unexpectedly is logged under an id; followers get the id."""
+    sink = await app.follow("subscription { breaks }")
+    await sink.end()
+    assert sink.values("breaks") == [1]
+    assert sink.code == "INTERNAL_SERVER_ERROR"
+    assert "secret" not in (sink.ended or "")
+    assert json.loads(sink.ended or "")[0]["extensions"]["id"] in caplog.text
+    assert app.streams.groups == 0
+
+
+async def test_an_event_whose_execution_fails_is_a_result_with_errors(app: LiveApp) -> None:
+    """The subscription goes on after it."""
+    sink = await app.follow("subscription { news { text bug } }")
+    await until(lambda: app.sources == 1)
+    await app.publish("a", "b")
+    await sink.until(2)
+    first = json.loads(sink.payloads[0])
+    assert first["data"] is None
+    assert first["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert sink.ended is None
+
+
+async def test_the_last_to_leave_ends_the_source(app: LiveApp) -> None:
+    """Leaving twice does nothing; after the last follower no source, group or task is left."""
+    before = len(asyncio.all_tasks())
+    sinks = [await app.follow(FOLLOW) for _ in range(3)]
+    await until(lambda: app.sources == 1)
+    for sink in sinks:
+        assert sink.close is not None
+        sink.close()
+        sink.close()
+    assert app.streams.groups == 0
+    await until(lambda: app.sources == 0 and len(asyncio.all_tasks()) <= before + 2)
+    assert REGISTRY.get_sample_value("graph_stream_followers") == 0
+    assert REGISTRY.get_sample_value("graph_stream_groups") == 0
+
+
+async def test_a_sink_that_leaves_while_it_is_served(app: LiveApp) -> None:
+    """A follower that leaves from within its own `next` disturbs nobody."""
+
+    class Once(Notes):
+        def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+            super().next(payload, latest=latest, cursor=cursor)
+            assert self.close is not None
+            self.close()
+
+    once = await app.follow(FOLLOW, Once())
+    sink = await app.follow(FOLLOW)
+    await until(lambda: app.sources == 1)
+    await app.publish("a", "b")
+    await sink.until(2)
+    assert len(once.payloads) == 1
+
+
+async def test_churn_leaves_nothing(app: LiveApp, scaled: Callable[[int, int], int]) -> None:
+    """Thousands of followers that come and go leave no group, source or task behind."""
+    before = len(asyncio.all_tasks())
+    stay = await app.follow(FOLLOW)
+    for n in range(scaled(10_000, 300)):
+        query = FOLLOW if n % 3 else "subscription { board { value } }"
+        sink = await app.follow(query, address=str(n))
+        if n % 5 == 0:
+            await asyncio.sleep(0)
+        assert sink.close is not None
+        sink.close()
+    assert app.streams.groups == 1
+    await app.publish("a")
+    await stay.until(1)
+    assert stay.close is not None
+    stay.close()
+    await until(lambda: app.sources == 0 and len(asyncio.all_tasks()) <= before + 2)
+    assert REGISTRY.get_sample_value("graph_stream_followers") == 0
+    assert REGISTRY.get_sample_value("graph_stream_groups") == 0
+
+
+def resident() -> int:
+    """Bytes of memory that this process has in use."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+async def test_memory_stays_flat(app: LiveApp, scaled: Callable[[int, int], int]) -> None:
+    """Events with nested selections through one subscription leave nothing behind: less than 100 bytes each."""
+
+    class Counting(Notes):
+        count = 0
+
+        def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+            self.count += 1
+
+    sink = Counting()
+    await app.follow(FOLLOW, sink)
+    await until(lambda: app.sources == 1)
+
+    async def push(count: int) -> None:
+        goal = sink.count + count
+        for start in range(0, count, 100):
+            await asyncio.gather(*(app.broker.publish(NEWS, str(start + n)) for n in range(100)))
+        await until(lambda: sink.count == goal)
+
+    total = scaled(100_000, 3000)
+    await push(2000)
+    gc.collect()
+    before = resident()
+    await push(total)
+    gc.collect()
+    assert resident() - before < max(total * 100, 1 << 20)

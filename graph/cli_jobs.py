@@ -45,13 +45,13 @@ def list_jobs(
         console = support.console()
         async with support.jobs(support.read_settings()) as jobs:
             if not (follow and console.is_terminal):
-                console.print(_table(await jobs.list(states=states, limit=limit)))
+                console.print(_table(await jobs.list(states=states, limit=limit), console.width))
                 return
             from rich.live import Live
 
             with Live(console=console, refresh_per_second=4, screen=False) as live:
                 while True:
-                    live.update(_table(await jobs.list(states=states, limit=limit)))
+                    live.update(_table(await jobs.list(states=states, limit=limit), console.width))
                     await asyncio.sleep(0.5)
 
     support.run(show)
@@ -119,7 +119,9 @@ def discard(job: _Id) -> None:
     support.run(forget)
 
 
-def _table(jobs: "list[Job]") -> "Table | str":
+def _table(jobs: "list[Job]", width: int) -> "Table | str":
+    import textwrap
+
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -127,16 +129,15 @@ def _table(jobs: "list[Job]") -> "Table | str":
     if not jobs:
         return "No jobs. They come from importProducts, graph rebuild, and the schedules of a running server."
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    # Fixed widths, so that the error gets what is left of the line and cannot squeeze the rest.
-    for name, width in (("job", 8), ("name", min(18, max(len(job.name) for job in jobs))), ("state", 9)):
-        table.add_column(name, min_width=width, max_width=width, no_wrap=True, overflow="ellipsis")
-    table.add_column("progress", min_width=15, no_wrap=True)
-    table.add_column("created", min_width=12, no_wrap=True)
-    table.add_column("error", overflow="ellipsis", no_wrap=True)
+    names = min(18, max(len(job.name) for job in jobs))
+    for title, cells in (("job", 8), ("name", names), ("state", 9), ("progress", 15), ("created", 12)):
+        table.add_column(title, width=cells, no_wrap=True, overflow="ellipsis")
+    # rich would squeeze every column alike: the error gets what is left of the line, and no more.
+    room = max(8, width - names - 51)
+    table.add_column("error", width=room, no_wrap=True, overflow="ellipsis")
     for job in jobs:
-        table.add_row(
-            job.id[:8], escape(job.name), _state(job), _progress(job), _moment(job.created_at), escape(job.error or "")
-        )
+        error = escape(textwrap.shorten(job.error or "", room, placeholder="…"))
+        table.add_row(job.id[:8], escape(job.name), _state(job), _progress(job), _moment(job.created_at), error)
     return table
 
 
@@ -148,9 +149,9 @@ def _state(job: "Job") -> str:
 def _progress(job: "Job") -> str:
     if not job.total:
         return f"{job.done:,}" if job.done else "-"
-    width = 10
-    full = round(width * min(1.0, job.done / job.total))
-    return f"{'━' * full}[dim]{'━' * (width - full)}[/] {job.done / job.total:4.0%}"
+    done = min(1.0, job.done / job.total)
+    full = round(10 * done)
+    return f"{'━' * full}[dim]{'╌' * (10 - full)}[/] {done:4.0%}"
 
 
 def _moment(at: "object") -> str:

@@ -128,12 +128,12 @@ def _table(jobs: "list[Job]", width: int) -> "Table | str":
 
     if not jobs:
         return "No jobs. They come from importProducts, graph rebuild, and the schedules of a running server."
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     names = min(18, max(len(job.name) for job in jobs))
     for title, cells in (("job", 8), ("name", names), ("state", 9), ("progress", 15), ("created", 12)):
         table.add_column(title, width=cells, no_wrap=True, overflow="ellipsis")
     # rich would squeeze every column alike: the error gets what is left of the line, and no more.
-    room = max(8, width - names - 51)
+    room = max(8, width - names - 50)
     table.add_column("error", width=room, no_wrap=True, overflow="ellipsis")
     for job in jobs:
         error = escape(textwrap.shorten(job.error or "", room, placeholder="…"))

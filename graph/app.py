@@ -85,7 +85,7 @@ def create_app(
     web = FastAPI(title="graph", openapi_url=None, lifespan=lifespan)
     application = Application(web)
     _add_routes(web)
-    return observe.Observed(application, routes=(GRAPHQL, *HEALTH), quiet=HEALTH, log=log)
+    return observe.Observed(application, routes=(GRAPHQL, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
 
 
 def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Context]:

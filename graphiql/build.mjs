@@ -1,10 +1,10 @@
-// Writes ../graph/static/graphiql: index.html, the bundle, its styles and fonts, and Monaco's workers.
+// Writes ../graph/static/graphiql (or the directory it is given): index.html, the bundle, its styles and fonts, and Monaco's workers.
 // Names carry a hash of the content, so that browsers may keep the files for ever.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
 
-const out = path.resolve(import.meta.dirname, '../graph/static/graphiql');
+const out = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, '../graph/static/graphiql'));
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
 

@@ -143,7 +143,8 @@ class Observed:
     """Count, time and log every request of `app`.
 
     `routes` are the paths worth a label of their own; whatever else is asked for is the route ``other``, so that a
-    stranger cannot make new time series. `quiet` paths are counted but not logged. Without `log` nothing is logged.
+    stranger cannot make new time series. Paths that begin with one of `quiet` are counted but not logged. Without
+    `log` nothing is logged.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class Observed:
         self._app = app
         self._log = log
         self._routes = {path: path for path in routes}
-        self._quiet = frozenset(quiet)
+        self._quiet = tuple(quiet)
         self._seconds = {route: SECONDS.labels(route) for route in (*routes, "other")}
         self._requests: dict[tuple[str, str, int], Counter] = {}
 
@@ -220,7 +221,7 @@ class Observed:
         counter.inc()
         if method != "WS":
             self._seconds[route].observe(seconds)
-        if self._log is not None and path not in self._quiet:
+        if self._log is not None and not path.startswith(self._quiet):
             client = scope.get("client")
             self._log.add(Line(time() - seconds, method, path, status, seconds, client[0] if client else "", facts))
 

@@ -1,10 +1,15 @@
 // What a visitor finds in the editor: operations that work on the seeded data as they stand.
 export const tabs = [
   {
-    query: `# A page of the catalog, served through the cache. Run it with Ctrl-Enter.
-# Left: the documentation, your history, and the explorer that builds queries by clicking.
+    query: `# A page of the catalog, through the cache.
+# Ctrl-Enter runs it. On the left: the docs,
+# your history, and a query builder.
 query Catalog {
-  products(first: 5, filter: { inStock: true }, sort: PRICE_ASC) {
+  products(
+    first: 5
+    sort: PRICE_ASC
+    filter: { inStock: true }
+  ) {
     nodes {
       sku
       name
@@ -20,8 +25,12 @@ query Catalog {
 `,
   },
   {
-    query: `query Search($text: String!) {
-  products(first: 10, filter: { search: $text }) {
+    query: `# Full-text search; see Variables below.
+query Search($text: String!) {
+  products(
+    first: 10
+    filter: { search: $text }
+  ) {
     nodes { sku name price { amount } }
     totalCount
   }
@@ -30,7 +39,7 @@ query Catalog {
     variables: '{\n  "text": "lamp"\n}\n',
   },
   {
-    query: `# Follow changes of the catalog while somebody edits it.
+    query: `# Changes of the catalog, as they happen.
 subscription Changes {
   productChanged {
     kind
@@ -42,10 +51,14 @@ subscription Changes {
 `,
   },
   {
-    query: `# Signs in with a cookie, so that every tab is signed in afterwards.
+    query: `# Sets a cookie: afterwards every tab is
+# signed in. Your password goes into Variables.
 mutation SignIn($input: LoginInput!) {
   login(input: $input) {
-    ... on AuthPayload { expiresAt user { displayName role } }
+    ... on AuthPayload {
+      expiresAt
+      user { displayName role }
+    }
     ... on UserError { code message }
   }
 }

@@ -1,0 +1,85 @@
+// Drives GraphiQL in headless Chromium: node graphiql.mjs URL [SCREENSHOT-FOLDER]. Prints what it saw as one JSON object.
+// Only 127.0.0.1 resolves, and every request is recorded, so that nothing can come from anywhere else unseen.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+
+const [url, shots] = process.argv.slice(2);
+const profile = mkdtempSync(path.join(tmpdir(), 'graphiql-'));
+const seen = { requests: [], failures: [], errors: [] };
+
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  headless: true,
+  viewport: { width: 1400, height: 900 },
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+  ],
+});
+try {
+  const page = await open(url);
+  await shot(page, '1-loaded');
+
+  await run(page);
+  seen.catalog = JSON.parse(await answer(page, '"totalCount"'));
+  await shot(page, '2-answer');
+
+  await page.click('[aria-label="Show Documentation Explorer"]');
+  await page.getByText('All Schema Types').waitFor();
+  seen.docs = await page.locator('.graphiql-doc-explorer-content').innerText();
+  await shot(page, '3-docs');
+
+  await page.click('[aria-label="Show GraphiQL Explorer"]');
+  await page.locator('.docExplorerWrap').waitFor();
+  seen.explorer = await page.locator('.docExplorerWrap').innerText();
+  await shot(page, '4-explorer');
+
+  const linked = await open(`${url}?query=${encodeURIComponent('query Linked { __typename }')}`);
+  await run(linked);
+  seen.linked = JSON.parse(await answer(linked, '"__typename"'));
+
+  const bad = await open(`${url}?query=${encodeURIComponent('{ nothing }')}`);
+  await run(bad);
+  seen.refused = JSON.parse(await answer(bad, '"errors"'));
+} finally {
+  await browser.close();
+  rmSync(profile, { recursive: true, force: true });
+}
+console.log(JSON.stringify(seen));
+
+async function open(address) {
+  const page = await browser.newPage();
+  page.on('request', (request) => seen.requests.push(request.url()));
+  page.on('requestfailed', (request) => seen.failures.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on('response', (response) => response.status() >= 400 && response.request().method() === 'GET'
+    && seen.failures.push(`${response.url()}: ${response.status()}`));
+  page.on('pageerror', (error) => seen.errors.push(String(error)));
+  // What a refused query answers (a status above 399) the browser calls an error of its own; it is looked at above.
+  page.on('console', (message) => message.type() === 'error' && !message.location().url.endsWith('/graphql')
+    && seen.errors.push(message.text()));
+  await page.goto(address);
+  await page.locator('.graphiql-query-editor .monaco-editor').waitFor();
+  await page.locator('button.graphiql-execute-button:enabled').waitFor();
+  return page;
+}
+
+async function run(page) {
+  await page.click('button.graphiql-execute-button');
+}
+
+// The answer as shown, once it is whole; lines that the editor wrapped are joined.
+async function answer(page, until) {
+  const text = () => page.locator('.graphiql-response .view-lines').innerText();
+  for (let tries = 0; tries < 200; tries += 1) {
+    const shown = (await text().catch(() => '')).replaceAll(/[\u00a0\n]/g, ' ');
+    if (shown.includes(until) && shown.trimEnd().endsWith('}')) return shown;
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`no answer with ${until}: ${await text()}`);
+}
+
+async function shot(page, name) {
+  if (shots) await page.screenshot({ path: path.join(shots, `${name}.png`) });
+}

@@ -1,0 +1,91 @@
+"""GraphiQL in headless Chromium, against ``graph serve``.
+
+Needs Node, npm and Chromium (``/usr/bin/chromium``, or where CHROMIUM points); ``.ci/run`` sees to them.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.serving import ROOT, Serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+
+
+def npm_install(folder: Path) -> None:
+    """The locked packages of `folder`, unless they are there."""
+    if not (folder / "node_modules" / ".package-lock.json").exists():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=170)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server on its seeded catalog, with a limit that the browser does not meet."""
+    with Serving(tmp_path_factory.mktemp("data"), GRAPH_RATE_LIMIT_ANONYMOUS="1000") as serving:
+        yield serving.ready()
+
+
+@pytest.fixture(scope="module")
+def seen(server: Serving) -> dict[str, Any]:
+    """What a visit to GraphiQL showed; screenshots go where GRAPHIQL_SHOTS says."""
+    npm_install(HERE)
+    command = ["node", "graphiql.mjs", f"{server.url}/graphql", os.environ.get("GRAPHIQL_SHOTS", "")]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_nothing_is_asked_of_anybody_else(seen: dict[str, Any]) -> None:
+    """Every request of the page goes to the server it came from; none fails, and the page reports no error."""
+    requests: list[str] = seen["requests"]
+    hosts = {urlsplit(url).hostname for url in requests if not url.startswith(("data:", "blob:"))}
+    assert hosts == {"127.0.0.1"}
+    assert seen["failures"] == []
+    assert seen["errors"] == []
+
+
+def test_the_first_query_answers_from_the_catalog(seen: dict[str, Any]) -> None:
+    """The query that stands in the editor runs as it is and shows products."""
+    products = seen["catalog"]["data"]["products"]
+    assert products["totalCount"] > 0
+    assert len(products["nodes"]) == 5
+    assert all(product["stock"] > 0 for product in products["nodes"])
+
+
+def test_the_docs_show_the_schema(seen: dict[str, Any]) -> None:
+    """The documentation panel lists the root types and the product's own types."""
+    shown = set(re.findall(r"\w+", seen["docs"]))
+    assert {"Query", "Mutation", "Product", "ProductConnection", "Category", "RateLimit"} <= shown
+
+
+def test_the_explorer_knows_the_fields(seen: dict[str, Any]) -> None:
+    """The query builder offers the fields of Query."""
+    assert {"products", "product", "categories", "node"} <= set(seen["explorer"].split())
+
+
+def test_a_link_opens_its_query(seen: dict[str, Any]) -> None:
+    """``?query=`` in the address stands in the editor and runs; one the schema refuses shows the reason."""
+    assert seen["linked"]["data"]["__typename"] == "Query"
+    assert seen["refused"]["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+def test_the_committed_files_are_what_the_sources_build(tmp_path: Path) -> None:
+    """Building GraphiQL again from its locked packages gives the committed files, byte for byte."""
+    folder = ROOT / "graphiql"
+    npm_install(folder)
+    subprocess.run(["node", "build.mjs", str(tmp_path)], cwd=folder, check=True, timeout=120)
+    built = filecmp.dircmp(tmp_path, ROOT / "graph" / "static" / "graphiql")
+    assert (built.left_only, built.right_only, built.diff_files) == ([], [], [])
+    assert built.common_files

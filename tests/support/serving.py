@@ -1,0 +1,95 @@
+"""A ``graph serve`` of its own for a test: real process, real port, data in a directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.support.servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """The variables of this process with no setting of the server's but `settings`, and data in `folder`."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GRAPH_")}
+    return {**plain, "PYTHONPATH": str(ROOT), "GRAPH_DATA_DIR": str(folder), **settings}
+
+
+class Serving:
+    """The server as a process. Its standard error goes to ``{folder}/log``."""
+
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
+        """Run ``graph serve ARGUMENTS`` with `settings` (``GRAPH_…``) once entered."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "log"
+        self._command = [sys.executable, "-m", "graph", "serve", *arguments]
+        self._environment = environment(folder, GRAPH_PORT=str(self.port), **settings)
+        self.process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Self:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(PATIENCE)
+            finally:
+                self.process.kill()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send it a signal and wait; its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def get(self, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of one GET."""
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read()
+
+    def query(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The answer to one operation."""
+        body = json.dumps({"query": document, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return json.loads(answer.read())
+
+    def ready(self) -> Self:
+        """Wait until it answers; what it logged is told when it does not."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                if self.get("/readyz")[0] == 200:
+                    return self
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(self.log.read_text(errors="replace"))
+            time.sleep(0.01)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its JSON log so far."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]

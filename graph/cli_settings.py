@@ -1,10 +1,9 @@
 """The settings as tables: for a person at a terminal, and for the README."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from graph.settings import Settings
 
@@ -13,11 +12,9 @@ if TYPE_CHECKING:
 
 
 def without_password(url: str) -> str:
-    """`url` fit to be shown."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return url if "@" not in url else f"…@{url.rpartition('@')[2]}"
+    """`url` fit to be shown: no password, neither before the host nor in the query."""
+    url = re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url)
+    return re.sub(r"(password=)[^&]*", r"\1***", url)
 
 
 def shown(value: Any) -> str:

@@ -107,8 +107,6 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         operations: Operations | None = None,
         persisted: Persisted | None = None,
         responses: Lane | None = None,
-        streams: Streams | None = None,
-        websocket: ASGIApp | None = None,
         page: Callable[[Request], Response | None] = lambda _: None,
         origins: Collection[str] = (),
         debug: bool = False,
@@ -118,6 +116,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         Headers and cookies set on that `response` are sent with the answer; it is None where there is none to set
         them on. `page` may answer a GET from a browser; `origins` may use the endpoint from their own pages (CORS).
         `debug` shows suggestions and the tracebacks of bugs.
+
+        What runs on `engine` is set afterwards: `streams` answers subscriptions over HTTP, `websocket` serves sockets.
         """
         super().__init__(schema, graphql_ide=None)
         self.bounds = bounds or (operations.bounds if operations is not None else Bounds())
@@ -132,9 +132,9 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
             presenter=self.presenter,
         )
         self.authenticator = authenticator
+        self.streams: Streams | None = None
+        self.websocket: ASGIApp | None = None
         self._lane = responses
-        self._streams = streams
-        self._websocket = websocket
         self._page = page
         self._origins = Origins(origins)
 
@@ -142,8 +142,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         """Serve one HTTP request or one WebSocket."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "websocket" and self._websocket is not None:
-            await self._websocket(scope, receive, send)
+        elif scope["type"] == "websocket" and self.websocket is not None:
+            await self.websocket(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 
@@ -199,7 +199,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         asked: OperationRequest,
         kinds: Collection[OperationType],
     ) -> None:
-        if self._streams is None or stream is None:
+        if self.streams is None or stream is None:
             stream, kinds = None, kinds - {OperationType.SUBSCRIPTION} if isinstance(kinds, frozenset) else kinds
             _need_some(media, None)
         if self._lane is not None and media is not None:
@@ -212,8 +212,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         if isinstance(ready, Answer):
             await self._answer(exchange, media or JSON, ready)
         elif stream is not None and (media is None or ready.operation.kind is OperationType.SUBSCRIPTION):
-            assert self._streams is not None
-            await self._streams.stream(stream, asked, caller, exchange)
+            assert self.streams is not None
+            await self.streams.stream(stream, asked, caller, exchange)
         else:
             response = Response()
             answer = await self.engine.run(ready, exchange.request, response)

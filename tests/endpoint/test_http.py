@@ -1,0 +1,291 @@
+"""GraphQL over HTTP: what is negotiated, what is refused, what goes with an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from starlette.responses import HTMLResponse
+
+from graph.endpoint.bounds import Bounds
+from graph.endpoint.negotiation import JSON, RESPONSE, Acceptable, accepted
+from graph.endpoint.security import Origins
+from graph.patterns.wire import Unavailable
+from tests.support.browser import browse
+from tests.support.graphql_app import LOG, Tokens, make_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import HTTPConnection
+    from starlette.types import Message
+
+    from graph.endpoint.caller import Caller
+    from graph.patterns.client import Client
+
+PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
+
+
+# --- negotiation ---
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        (None, Acceptable(JSON, None)),
+        ("", Acceptable(JSON, None)),
+        ("*/*", Acceptable(JSON, None)),
+        ("application/*", Acceptable(JSON, None)),
+        (RESPONSE, Acceptable(RESPONSE, None)),
+        (f"{RESPONSE}, {JSON}", Acceptable(RESPONSE, None)),
+        (f"{JSON}, {RESPONSE}", Acceptable(RESPONSE, None)),
+        (f"{RESPONSE};q=0.5, {JSON}", Acceptable(JSON, None)),
+        (f"{JSON};q=0.8, {RESPONSE};q=0.9", Acceptable(RESPONSE, None)),
+        (f"{RESPONSE};q=0, */*", Acceptable(JSON, None)),
+        (f"{JSON};q=0, */*", Acceptable(None, None)),
+        ("APPLICATION/JSON; CHARSET=UTF-8", Acceptable(JSON, None)),
+        ('application/json; charset="utf-8"', Acceptable(JSON, None)),
+        ("application/json; charset=latin1", Acceptable(None, None)),
+        ("text/html", Acceptable(None, None)),
+        ("text/event-stream", Acceptable(None, "text/event-stream")),
+        (f"{JSON}, multipart/mixed;q=0.5, text/event-stream", Acceptable(JSON, "text/event-stream")),
+        ('multipart/mixed;subscriptionSpec="1.0", application/json', Acceptable(JSON, "multipart/mixed")),
+        ("text/event-stream;q=0", Acceptable(None, None)),
+        ("application/json;q=2", Acceptable(None, None)),
+    ],
+)
+def test_the_media_type_is_chosen_by_q_values(accept: str | None, wanted: Acceptable) -> None:
+    """The best acceptable type wins; wildcards mean plain JSON; what is not UTF-8 is not acceptable."""
+    assert accepted(accept) == wanted
+
+
+@pytest.mark.parametrize(("media", "status"), [(JSON, 200), (RESPONSE, 400)])
+async def test_a_refused_document_has_no_data_and_the_status_of_its_media_type(
+    client: Client, media: str, status: int
+) -> None:
+    """A request error has no `data` entry, and is a 400 for clients that know what that means."""
+    async with browse(make_endpoint(client)) as http:
+        for query, variables in (("{", {}), ("{nothing}", {}), ("query($n:Int!){items(first:$n){totalCount}}", {})):
+            answer = await http.ask(query, variables=variables, headers={"accept": media})
+            assert answer.status_code == status
+            assert answer.headers["content-type"] == f"{media}; charset=utf-8"
+            assert set(answer.json()) == {"errors"}
+
+
+async def test_every_answer_is_guarded(client: Client) -> None:
+    """No answer may be sniffed, framed, embedded by other sites or stored, unless it says so itself."""
+    async with browse(make_endpoint(client)) as http:
+        for answer in (await http.ask("{hello}"), await http.ask("{"), await http.put("/graphql")):
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+            assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+            assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
+    """405 names the methods that work; a mutation by GET is told to POST."""
+    async with browse(make_endpoint(client)) as http:
+        assert (await http.delete("/graphql")).headers["allow"] == "GET, POST, OPTIONS"
+        by_get = await http.get("/graphql", params={"query": 'mutation{note(text:"by get")}'}, headers=PREFLIGHT)
+        assert (by_get.status_code, by_get.headers["allow"]) == (405, "POST")
+        assert "by get" not in LOG
+
+
+# --- foreign pages ---
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 403),
+        ({"content-type": "text/plain"}, 403),
+        ({"content-type": "Application/X-WWW-Form-Urlencoded; a=application/json"}, 403),
+        ({"content-type": "multipart/form-data"}, 403),
+        ({"content-type": "nonsense"}, 403),
+        ({"accept": RESPONSE}, 403),
+        ({"content-type": "application/json"}, 200),
+        ({"graphql-require-preflight": ""}, 200),
+        ({"apollo-require-preflight": "1"}, 200),
+        ({"x-apollo-operation-name": "A"}, 200),
+        ({"x-requested-with": "XMLHttpRequest"}, 200),
+        ({"authorization": "Bearer ann"}, 200),
+    ],
+)
+async def test_a_query_by_get_needs_what_no_foreign_page_can_send(
+    client: Client, headers: dict[str, str], status: int
+) -> None:
+    """A GET that a browser sends to any site without asking is refused."""
+    async with browse(make_endpoint(client)) as http:
+        answer = await http.get("/graphql", params={"query": "{hello}"}, headers=headers)
+        assert answer.status_code == status, answer.text
+
+
+async def test_only_named_origins_pass_cors(client: Client) -> None:
+    """A named origin is let through with cookies, preflight included; any other gets no CORS header."""
+    async with browse(make_endpoint(client, origins=["https://shop.example"])) as http:
+        wanted = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+        passed = await http.options("/graphql", headers={"origin": "https://shop.example", **wanted})
+        assert passed.status_code == 204
+        assert passed.headers["access-control-allow-origin"] == "https://shop.example"
+        assert passed.headers["access-control-allow-credentials"] == "true"
+        assert passed.headers["access-control-allow-headers"] == "content-type"
+        answer = await http.ask("{hello}", headers={"origin": "https://shop.example"})
+        assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+        assert "Origin" in answer.headers["vary"]
+        for origin in ("https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"):
+            refused = await http.options("/graphql", headers={"origin": origin, **wanted})
+            assert not [name for name in refused.headers if name.startswith("access-control")]
+
+
+def test_a_wildcard_origin_never_goes_with_cookies() -> None:
+    """`*` lets everybody read, but nobody as somebody; what is no origin is refused at once."""
+    from starlette.datastructures import Headers
+
+    told = dict(Origins(["*"]).headers(Headers({"origin": "https://any.example"})))
+    assert told[b"access-control-allow-origin"] == b"*"
+    assert b"access-control-allow-credentials" not in told
+    with pytest.raises(ValueError, match="no origin"):
+        Origins(["shop.example"])
+
+
+# --- one operation, several operations ---
+
+
+async def test_headers_and_cookies_of_a_resolver_reach_its_own_answer(client: Client) -> None:
+    """What a resolver sets on its response is sent, in a batch too, and never with another request's answer."""
+    async with browse(make_endpoint(client)) as http:
+        assert (await http.ask("{cookie}")).cookies["seen"] == "yes"
+        http.cookies.clear()
+        batch = await http.post("/graphql", json=[{"query": "{hello}"}, {"query": "{cookie}"}])
+        assert batch.cookies["seen"] == "yes"
+        http.cookies.clear()
+        assert not (await http.ask("{hello}")).cookies
+
+
+async def test_a_batch_answers_each_operation_in_its_place(client: Client) -> None:
+    """Good and bad operations stand side by side, in the order in which they were asked."""
+    async with browse(make_endpoint(client, bounds=Bounds(batch=3))) as http:
+        answer = await http.post("/graphql", json=[{"query": "{hello}"}, {"query": "{"}, {"query": "{whoami}"}])
+        assert answer.status_code == 200
+        first, second, third = answer.json()
+        assert (first, third) == ({"data": {"hello": "world"}}, {"data": {"whoami": None}})
+        assert second["errors"][0]["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"
+        assert (await http.post("/graphql", json=[{"query": "{hello}"}] * 4)).status_code == 400
+
+
+async def test_mutations_of_a_batch_run_in_order(client: Client) -> None:
+    """A later mutation of a batch sees what an earlier one did."""
+    LOG.clear()
+    async with browse(make_endpoint(client)) as http:
+        await http.post("/graphql", json=[{"query": f'mutation{{note(text:"{n}")}}'} for n in range(5)])
+    assert LOG == ["0", "1", "2", "3", "4"]
+
+
+async def test_an_operation_past_its_deadline_is_cancelled(client: Client) -> None:
+    """What the operation awaits is cancelled when its time is up, and the client is told so."""
+    LOG.clear()
+    async with browse(make_endpoint(client, bounds=Bounds(deadline=0.05))) as http:
+        answer = await http.ask("{slow(seconds:30)}")
+    assert answer.status_code == 503
+    assert answer.json()["errors"][0]["extensions"]["code"] == "DEADLINE_EXCEEDED"
+    assert "data" not in answer.json()
+    assert LOG == ["cancelled"]
+
+
+async def test_values_that_json_has_no_room_for_are_still_json(client: Client) -> None:
+    """Any string that a request can carry comes back as it was."""
+    async with browse(make_endpoint(client)) as http:
+        for text in ("é🏊\u2028\x7f", '"\\</script>', "\u0000"):
+            assert await http.data("query($t:String){echo(text:$t)}", variables={"t": text}) == {"echo": text}
+
+
+async def test_a_browser_gets_the_page_and_a_client_does_not(client: Client) -> None:
+    """Whatever `page` returns for a GET is sent in place of GraphQL."""
+
+    def page(request: HTTPConnection) -> HTMLResponse | None:
+        return HTMLResponse("<p>page") if "text/html" in request.headers["accept"] else None
+
+    async with browse(make_endpoint(client, page=page)) as http:
+        assert (await http.get("/graphql", headers={"accept": "text/html,*/*"})).text == "<p>page"
+        answer = await http.get("/graphql", params={"query": "{hello}"}, headers={"accept": "*/*", **PREFLIGHT})
+        assert answer.json() == {"data": {"hello": "world"}}
+
+
+class Away(Tokens):
+    """Cannot ask anybody about a session."""
+
+    async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
+        """Fail as `Sessions` does while Redis is away."""
+        if self.token(connection.headers, payload) is None:
+            return await super().authenticate(connection, payload)
+        raise Unavailable("Redis is away")
+
+
+async def test_a_session_that_cannot_be_checked_is_unavailable(client: Client) -> None:
+    """While Redis is away a signed-in request is told to try again; an anonymous one is served."""
+    endpoint = make_endpoint(client)
+    endpoint.authenticator = Away()
+    async with browse(endpoint) as http:
+        answer = await http.ask("{hello}", headers={"authorization": "Bearer ann"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        assert await http.data("{hello}") == {"hello": "world"}
+
+
+async def test_a_bug_in_the_endpoint_itself_is_masked(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """An exception outside of execution is a 500 in JSON with an id, and is in the log once under that id."""
+
+    class Broken(Tokens):
+        async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
+            raise ZeroDivisionError("secret")
+
+    endpoint = make_endpoint(client)
+    endpoint.authenticator = Broken()
+    async with browse(endpoint) as http:
+        answer = await http.ask("{hello}")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    identity = answer.json()["errors"][0]["extensions"]["id"]
+    assert [identity in record.getMessage() for record in caplog.records] == [True]
+
+
+async def test_a_client_that_leaves_during_its_body_is_forgotten(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disconnect while the body is read sends nothing and logs nothing."""
+    sent: list[Message] = []
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"que', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    await make_endpoint(client)(scope, receive, send)
+    assert sent == []
+    assert caplog.records == []
+
+
+def test_the_json_bounds_are_inclusive() -> None:
+    """Arrays may be nested as deep as the bound says, and no deeper; brackets in strings do not count."""
+    from graph.endpoint.errors import Refusal
+    from graph.endpoint.reading import decode
+
+    bounds = Bounds(json_depth=5)
+    assert decode(b"[[[[[1]]]]]", bounds) == [[[[[1]]]]]
+    assert decode(b'{"a":"%s"}' % (b"[{" * 100), bounds) == {"a": "[{" * 100}
+    assert decode(orjson.dumps([[]] * 100), bounds) == [[]] * 100
+    with pytest.raises(Refusal):
+        decode(b"[[[[[{}]]]]]", bounds)

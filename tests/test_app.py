@@ -1,0 +1,188 @@
+"""The application around the endpoint: health, metrics, GraphiQL's page and files, and its lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Literal
+
+import httpx
+import pytest
+from asgi_lifespan import LifespanManager
+
+from graph.app import STATIC, create_app
+from graph.database import migrate
+from graph.endpoint.observe import AccessLog
+from graph.services import open_services
+from graph.settings import RedisSettings, ServerSettings, Settings
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+FOREIGN = re.compile(rb"""(?:src|href)="(?:https?:)?//[^"]*|url\(\s*["']?(?:https?:)?//[^)]*|@import[^;]*""")
+STYLES: tuple[tuple[Literal["text", "json"], bool], ...] = (("text", False), ("text", True), ("json", False))
+
+
+@pytest.fixture
+async def settings(valkey: ValkeyServer, tmp_path: Path) -> Settings:
+    """Settings for a migrated database and the tests' Valkey."""
+    chosen = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
+    await migrate(chosen.database_url)
+    return chosen
+
+
+@pytest.fixture
+async def web(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of the running application."""
+    async with (
+        LifespanManager(create_app(settings)) as manager,
+        httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as client,
+    ):
+        yield client
+
+
+async def test_it_answers_graphql(web: httpx.AsyncClient) -> None:
+    """A query posted to /graphql is answered by the schema."""
+    answer = await web.post("/graphql", json={"query": "{ __typename }"})
+    assert (answer.status_code, answer.json()) == (200, {"data": {"__typename": "Query"}})
+
+
+async def test_a_browser_gets_graphiql(web: httpx.AsyncClient) -> None:
+    """Opened in a browser, /graphql is a page that may load from this origin only, and its files are all here."""
+    page = await web.get("/graphql", headers=BROWSER)
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert page.headers["Vary"] == "Accept"
+    policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["connect-src"] == policy["script-src"] == "'self'"
+    assert "http" not in page.headers["Content-Security-Policy"]
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(links) >= 3
+    for link in links:
+        assert link.startswith("/static/")
+        assert (await web.get(link)).status_code == 200
+
+
+async def test_graphiql_names_no_other_host() -> None:
+    """Neither the page nor its style sheets refer to an address elsewhere."""
+    for file in STATIC.glob("graphiql/*"):
+        if file.suffix in {".html", ".css"}:
+            found = re.findall(
+                rb"(?:src|href)=\"https?:[^\"]*|url\(\s*[\"']?https?:[^)]*|@import[^;]*", file.read_bytes()
+            )
+            assert found == [], file.name
+
+
+async def test_a_client_gets_no_page(web: httpx.AsyncClient) -> None:
+    """A GET that does not ask for HTML is a GraphQL request."""
+    answer = await web.get("/graphql", params={"query": "{ __typename }"}, headers={"X-Requested-With": "test"})
+    assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_files_named_by_their_content_may_be_kept(web: httpx.AsyncClient) -> None:
+    """A hashed file may be cached for ever, the page must be asked for again."""
+    script = next(STATIC.glob("graphiql/graphiql-*.js")).name
+    assert "immutable" in (await web.get(f"/static/graphiql/{script}")).headers["Cache-Control"]
+    assert (await web.get("/graphql", headers=BROWSER)).headers["Cache-Control"] == "no-cache"
+    assert (await web.get("/static/icon.svg")).headers["Cache-Control"] == "no-cache"
+
+
+async def test_files_outside_are_not_served(web: httpx.AsyncClient) -> None:
+    """The way out of the static folder is closed."""
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd"):
+        assert (await web.get(path)).status_code in {404, 405}
+
+
+async def test_health_and_readiness(web: httpx.AsyncClient) -> None:
+    """Both say ok while Redis and SQL answer."""
+    assert (await web.get("/healthz")).json() == {"status": "ok"}
+    ready = await web.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "sql": "ok", "redis": "ok"})
+
+
+async def test_without_redis_it_is_ready_but_degraded(tmp_path: Path) -> None:
+    """The catalog is served from SQL, so a balancer keeps the process; the body tells what is away."""
+    with ValkeyServer() as valkey:
+        settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
+        await migrate(settings.database_url)
+        async with (
+            LifespanManager(create_app(settings)) as manager,
+            httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
+        ):
+            valkey.kill()
+            ready = await web.get("/readyz")
+            assert (ready.status_code, ready.json()) == (200, {"status": "degraded", "sql": "ok", "redis": "away"})
+            valkey.start()
+            async with asyncio.timeout(10):
+                while (await web.get("/readyz")).json()["status"] != "ok":
+                    await asyncio.sleep(0.02)
+
+
+async def test_without_sql_it_is_not_ready(web: httpx.AsyncClient, settings: Settings) -> None:
+    """A database that is gone takes the process out of the balancer, and nothing of the inside is told."""
+    path = settings.database_path
+    assert path is not None
+    await asyncio.to_thread(path.rename, path.with_suffix(".gone"))
+    await asyncio.to_thread(path.mkdir)
+    for leftover in path.parent.glob("graph.db-*"):
+        await asyncio.to_thread(leftover.unlink)
+    ready = await web.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json() == {"status": "unavailable", "sql": "away", "redis": "ok"}
+    assert (await web.get("/healthz")).status_code == 200
+
+
+async def test_before_its_services_are_open_it_is_not_ready(settings: Settings) -> None:
+    """A process that has not finished starting says so with 503."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(settings)), base_url="http://test") as web:
+        assert (await web.get("/readyz")).status_code == 503
+
+
+async def test_requests_are_counted_and_strangers_make_no_series(web: httpx.AsyncClient) -> None:
+    """/metrics tells requests by route, method and status; unknown paths and methods share one label."""
+    await web.post("/graphql", json={"query": "{ __typename }"})
+    for n in range(3):
+        await web.request(f"BREW{n}", f"/nowhere/{n}")
+    metrics = (await web.get("/metrics")).text
+    assert re.search(r'graph_http_requests_total\{method="POST",route="/graphql",status="200"\} [1-9]', metrics)
+    assert re.search(r'graph_http_requests_total\{method="other",route="other",status="40\d"\} [3-9]', metrics)
+    assert "nowhere" not in metrics
+    assert "BREW" not in metrics
+    assert 'graph_http_request_seconds_bucket{le="0.001",route="/graphql"}' in metrics
+
+
+async def test_given_services_are_left_open(settings: Settings) -> None:
+    """The lifespan closes only what it opened."""
+    async with open_services(settings) as services:
+        async with LifespanManager(create_app(settings, services)):
+            pass
+        assert await services.client.execute("PING") in (b"PONG", "PONG")
+
+
+async def test_nothing_is_left_running(settings: Settings) -> None:
+    """After the lifespan no task of the application lives on."""
+    before = asyncio.all_tasks()
+    async with LifespanManager(create_app(settings)):
+        pass
+    assert asyncio.all_tasks() <= before
+
+
+async def test_the_access_log_takes_no_forged_line(settings: Settings) -> None:
+    """A path with a line break and terminal codes stays one harmless line; the query string is not in it."""
+    for style, color in STYLES:
+        written: list[bytes] = []
+        log = AccessLog(written.append, style=style, color=color)
+        async with (
+            LifespanManager(create_app(settings, log=log)) as manager,
+            httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
+        ):
+            await web.get("/a%0a20:00:00%20%20200%1b[2J%7f?token=secret")
+        text = b"".join(written)
+        assert text.count(b"\n") == 1
+        assert b"\x1b[2J" not in text
+        assert b"secret" not in text
+        assert b"404" in text

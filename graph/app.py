@@ -20,11 +20,12 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy import text
 
+from graph.api.authenticator import SessionAuthenticator
 from graph.api.context import Context
+from graph.api.cookie import SessionCookie
 from graph.api.schema import build_schema
 from graph.endpoint import graphiql, observe
 from graph.endpoint.admission import Admission, RateLimit
-from graph.endpoint.anonymous import Anonymous
 from graph.endpoint.bounds import Bounds
 from graph.endpoint.http import GraphQLEndpoint
 from graph.endpoint.persisted import Persisted, read_manifest
@@ -90,7 +91,9 @@ def create_app(
 
 def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Context]:
     """The GraphQL endpoint on open services."""
-    authenticator = Anonymous()
+    origins = [origin.strip() for origin in settings.endpoint.cors_origins.split(",") if origin.strip()]
+    cookie = SessionCookie(secure=settings.accounts.secure_cookie, origins=origins, max_age=settings.accounts.lifetime)
+    authenticator = SessionAuthenticator(services.client, services.sessions, services.revocations, cookie)
     limits = settings.rate_limit
     admission = Admission(
         services.limiter,
@@ -107,11 +110,11 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         build_schema(extensions=[lambda: RateLimit(admission)]),
         authenticator=authenticator,
         admission=admission,
-        context=lambda caller, connection, response: Context(services, caller, connection, response),
+        context=lambda caller, connection, response: Context(services, caller, connection, response, cookie=cookie),
         bounds=bounds(settings),
         persisted=persisted(services, settings),
         page=lambda request: page if graphiql.wanted(request.scope) else None,
-        origins=[origin.strip() for origin in settings.endpoint.cors_origins.split(",") if origin.strip()],
+        origins=origins,
         debug=settings.server.debug,
     )
 

@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from graph.accounts.attempts import AttemptLimits
+from graph.accounts.passwords import Hasher
+from graph.accounts.service import AccountService
 from graph.catalog.service import CatalogService
 from graph.database import Database
 from graph.embedded import embedded_valkey
 from graph.jobs.queue import Jobs
+from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache
 from graph.patterns.client import Client, open_client
 from graph.patterns.codec import JsonCodec
 from graph.patterns.limiter import Limiter
+from graph.patterns.revocations import Revocations
+from graph.patterns.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -36,6 +42,10 @@ class Services:
     cache: Cache
     limiter: Limiter
     database: Database
+    broker: Broker
+    sessions: Sessions
+    revocations: Revocations
+    accounts: AccountService
     catalog: CatalogService
     jobs: Jobs
 
@@ -54,11 +64,39 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         )
         stack.push_async_callback(cache.close)
         database = await stack.enter_async_context(Database(settings.database_url))
+        limiter = Limiter(client)
+        broker = await stack.enter_async_context(Broker(client, prefix=settings.redis.prefix))
+        revocations = await stack.enter_async_context(Revocations(client, broker))
+        sessions = Sessions(
+            client,
+            prefix=settings.redis.prefix,
+            sliding=settings.accounts.idle,
+            absolute=settings.accounts.lifetime,
+            max_per_user=settings.accounts.sessions,
+            announce=revocations.announce,
+        )
+        accounts = AccountService(
+            database,
+            cache,
+            sessions,
+            limiter,
+            stack.enter_context(Hasher(threads=settings.accounts.hash_threads or None)),
+            prefix=settings.redis.prefix,
+            limits=AttemptLimits(
+                per_account=settings.accounts.attempts,
+                per_address=settings.accounts.attempts_per_address,
+                registrations_per_address=settings.accounts.registrations,
+            ),
+        )
         yield Services(
             client=client,
             cache=cache,
-            limiter=Limiter(client),
+            limiter=limiter,
             database=database,
+            broker=broker,
+            sessions=sessions,
+            revocations=revocations,
+            accounts=accounts,
             catalog=CatalogService(database, cache),
             jobs=Jobs(client, prefix=settings.redis.prefix),
         )

@@ -142,6 +142,27 @@ class RateLimitSettings(Group):
     )
 
 
+class AccountSettings(Group):
+    """Signing in."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}ACCOUNTS_")
+
+    secure_cookie: bool = Field(
+        default=False, description="Set where TLS is on: the session cookie is then Secure and named `__Host-session`"
+    )
+    idle: float = Field(default=86_400.0, ge=300, description="Seconds after its last use at which a session ends")
+    lifetime: float = Field(default=30 * 86_400.0, ge=300, description="Seconds after which it ends in any case")
+    sessions: int = Field(default=20, ge=1, description="Sessions a user may have; one more ends the least used")
+    attempts: int = Field(default=10, ge=1, description="Passwords that may be tried on one account in 15 minutes")
+    attempts_per_address: int = Field(
+        default=100, ge=1, description="Passwords that may be tried from one address in 15 minutes"
+    )
+    registrations: int = Field(default=20, ge=1, description="Accounts that one address may create in an hour")
+    hash_threads: int = Field(
+        default=0, ge=0, description="Threads that hash passwords; 0: one for every two processors"
+    )
+
+
 class BoundSettings(Group):
     """What one request may take (docs/operating tells what each refusal means)."""
 
@@ -198,6 +219,7 @@ class Settings(BaseModel):
     database: DatabaseSettings = DatabaseSettings()
     cache: CacheSettings = CacheSettings()
     rate_limit: RateLimitSettings = RateLimitSettings()
+    accounts: AccountSettings = AccountSettings()
     bounds: BoundSettings = BoundSettings()
     endpoint: EndpointSettings = EndpointSettings()
     jobs: JobSettings = JobSettings()

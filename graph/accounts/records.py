@@ -48,9 +48,10 @@ class UserRecord:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Where a request comes from: what limits count by, and what the list of sessions shows."""
+    """Where a request comes from: `address` is what limits count by, the rest is shown in the list of sessions."""
 
     address: str
+    ip_address: str | None = None
     user_agent: str | None = None
 
 

@@ -183,7 +183,7 @@ class AccountService:
 
     async def _sign_in(self, user: UserRecord, epoch: str | None, visitor: Visitor) -> SignedIn:
         token, session = await self.sessions.create(
-            str(user.id), role=user.role, epoch=epoch, user_agent=visitor.user_agent, ip_address=visitor.address
+            str(user.id), role=user.role, epoch=epoch, user_agent=visitor.user_agent, ip_address=visitor.ip_address
         )
         return SignedIn(user, session, token)
 

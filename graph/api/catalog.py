@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
+from graph.api.access import ADMIN, check, requires
 from graph.api.catalog_types import (
     Category,
     CreateProductInput,
@@ -30,15 +31,6 @@ from graph.catalog import paging, rules
 from graph.catalog.records import ProductRecord
 from graph.catalog.writing import NewProduct
 from graph.endpoint.cost import cost
-from graph.errors import Forbidden, Unauthenticated
-
-
-def _require_admin(context: Context) -> None:
-    caller = context.caller
-    if not caller.signed_in:
-        raise Unauthenticated(caller.problem or "Sign in first.")
-    if caller.role != "ADMIN":
-        raise Forbidden("This needs the role ADMIN.")
 
 
 def _visible(context: Context, record: ProductRecord | None) -> Product | None:
@@ -64,7 +56,7 @@ def _filter(context: Context, conditions: ProductFilter | None) -> paging.Filter
     if conditions is None:
         return paging.Filter()
     if conditions.include_inactive:
-        _require_admin(context)
+        check(context, ADMIN)
     return paging.Filter(
         category=given(conditions.category),
         search=given(conditions.search),
@@ -137,9 +129,8 @@ async def _nothing() -> None:
 class CatalogMutation:
     """Writes."""
 
-    @strawberry.mutation(description="Adds a product. Needs the role ADMIN.")
+    @strawberry.mutation(description="Adds a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
     async def create_product(self, info: Info, input: CreateProductInput) -> ProductResult:
-        _require_admin(info.context)
         new = NewProduct(
             sku=input.sku,
             name=input.name,
@@ -157,9 +148,8 @@ class CatalogMutation:
         except rules.Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
-    @strawberry.mutation(description="Changes a product. Needs the role ADMIN.")
+    @strawberry.mutation(description="Changes a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
     async def update_product(self, info: Info, input: UpdateProductInput) -> ProductResult:
-        _require_admin(info.context)
         try:
             number = key_of(input.id, "Product")
             if number is None:
@@ -170,9 +160,8 @@ class CatalogMutation:
         except rules.Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
-    @strawberry.mutation(description="Deletes a product. Needs the role ADMIN.")
+    @strawberry.mutation(description="Deletes a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
     async def delete_product(self, info: Info, id: strawberry.ID) -> DeleteProductResult:
-        _require_admin(info.context)
         number = key_of(id, "Product")
         try:
             if number is None:

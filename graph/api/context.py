@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from graph.api.loaders import Loaders
 
 if TYPE_CHECKING:
+    from graph.api.cookie import SessionCookie
     from graph.endpoint.caller import Caller
     from graph.services import Services
 
@@ -18,14 +19,26 @@ if TYPE_CHECKING:
 class Context:
     """Made by the endpoint for each operation."""
 
-    __slots__ = ("_caller", "connection", "loaders", "response", "services", "viewer_touched")
+    __slots__ = ("_caller", "connection", "cookie", "loaders", "response", "services", "viewer_touched")
 
-    def __init__(self, services: Services, caller: Caller, connection: Any = None, response: Any = None) -> None:
-        """Serve `caller`; `connection` is Starlette's request or socket, `response` what headers are set on."""
+    def __init__(
+        self,
+        services: Services,
+        caller: Caller,
+        connection: Any = None,
+        response: Any = None,
+        *,
+        cookie: SessionCookie | None = None,
+    ) -> None:
+        """Serve `caller`; `connection` is Starlette's request or socket, `response` what headers are set on.
+
+        `cookie` is how a browser keeps its session; without it none is set.
+        """
         self.services = services
         self._caller = caller
         self.connection = connection
         self.response = response
+        self.cookie = cookie
         self.viewer_touched = False
         self.loaders = Loaders(services)
 

@@ -1,0 +1,84 @@
+"""The session's cookie, for GraphiQL and for web pages; programs send ``Authorization: Bearer``.
+
+Where TLS is on its name begins with ``__Host-`` (RFC 6265bis, 4.1.3.2), so that no other host and no plain connection
+can have planted it. Scripts cannot read it, and other sites send it with nothing but a click on a link. It counts only
+for requests from this server's own pages and from the allowed origins (`counts`): a socket from a foreign page, which
+browsers let through with its cookies, stays anonymous.
+"""
+
+from __future__ import annotations
+
+from http.cookies import CookieError
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from starlette.datastructures import Headers
+    from starlette.responses import Response
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_OWN = ("same-origin", "none")
+
+
+class SessionCookie:
+    """Reads and writes the cookie."""
+
+    def __init__(self, *, secure: bool = False, origins: Collection[str] = (), max_age: float = 30 * 86_400.0) -> None:
+        """Believe `origins` (``https://shop.example``) beside our own pages; browsers keep it `max_age` seconds."""
+        self.name = "__Host-session" if secure else "session"
+        self._secure = secure
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
+        self._max_age = int(max_age)
+
+    def read(self, headers: Headers) -> str | None:
+        """The token in the cookie, if there is one and it counts."""
+        raw = headers.get("cookie")
+        if not raw:
+            return None
+        try:
+            token = cookie_parser(raw).get(self.name)
+        except CookieError:
+            return None
+        return token if token and self.counts(headers) else None
+
+    def counts(self, headers: Headers) -> bool:
+        """Whether the request comes from a page that may act for the user.
+
+        Browsers name the page's origin on every socket, every POST and every request to another origin. A request
+        without that is a plain one to our own origin, as ``Sec-Fetch-Site`` confirms where it is sent; on a socket it
+        is no browser's.
+        """
+        origins = headers.getlist("origin")
+        if not origins:
+            return headers.get("sec-fetch-site", "same-origin") in _OWN and "sec-websocket-key" not in headers
+        if len(origins) > 1:
+            return False
+        origin = origins[0].lower()
+        return origin in self._origins or _is_own(origin, headers.get("host", ""))
+
+    def write(self, response: Response, token: str) -> None:
+        """Have the browser keep the token."""
+        response.set_cookie(
+            self.name, token, max_age=self._max_age, path="/", secure=self._secure, httponly=True, samesite="lax"
+        )
+
+    def clear(self, response: Response) -> None:
+        """Have the browser forget it."""
+        response.delete_cookie(self.name, path="/", secure=self._secure, httponly=True, samesite="lax")
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Whether the origin is the host that was asked; the scheme is the proxy's business where one ends TLS."""
+    try:
+        page, asked = urlsplit(origin), urlsplit(f"//{host.lower()}")
+        ports = page.port, asked.port
+    except ValueError:  # a port that is none, a broken IPv6 address
+        return False
+    default = _DEFAULT_PORTS.get(page.scheme)
+    if default is None or page.hostname is None:
+        return False
+    return (page.hostname, ports[0] or default) == (asked.hostname, ports[1] or default)

@@ -58,7 +58,7 @@ async def _ours(url: str, count: int) -> float:
     async with open_client(url) as client:
         jobs, countdown, stop = Jobs(client, prefix="bench"), _Countdown(count), asyncio.Event()
 
-        async def nothing(progress: Progress) -> None:
+        async def nothing(_progress: Progress) -> None:
             countdown()
 
         worker = Worker(jobs, [Definition("nothing", nothing)], concurrency=CONCURRENCY)
@@ -95,6 +95,7 @@ async def _taskiq(url: str, count: int) -> float:
 
 async def _saq(url: str, count: int) -> float:
     queue = Queue.from_url(url)
+    await queue.connect()
     countdown = _Countdown(count)
 
     async def nothing(_context: Any) -> None:

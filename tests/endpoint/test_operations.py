@@ -1,0 +1,164 @@
+"""Prepared operations: made once, kept within bounds, and not pushed out by garbage."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis_graphql import from_schema
+
+from graph.endpoint.errors import Refusal
+from graph.endpoint.operations import Operations
+from graph.endpoint.retention import Retention
+from tests.support.browser import browse
+from tests.support.graphql_app import make_endpoint, make_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.patterns.client import Client
+
+SCHEMA = make_schema()
+CORE = SCHEMA._schema
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+
+
+def test_a_document_is_prepared_once() -> None:
+    """The same text gives the same object, valid or not, and another text another."""
+    operations = Operations(CORE)
+    for text in ("{hello}", "{nothing}", "{"):
+        assert operations.prepare(text) is operations.prepare(text)
+    assert operations.prepare("{hello}") is not operations.prepare("{hello }")
+
+
+def test_the_operation_is_found_by_its_name() -> None:
+    """A name picks its operation; without one there must be just one; an empty name is a name."""
+    prepared = Operations(CORE).prepare("query A{hello} query B{whoami}")
+    assert prepared.select("B").name == "B"
+    for name in (None, "", "C"):
+        with pytest.raises(Refusal) as refused:
+            prepared.select(name)
+        assert refused.value.code == "OPERATION_RESOLUTION_FAILURE"
+    assert Operations(CORE).prepare("query A{hello}").select(None).name == "A"
+
+
+def test_what_the_product_derives_is_derived_once() -> None:
+    """`derive` runs when a document is prepared and not when it is recalled."""
+    seen: list[str] = []
+    operations = Operations(CORE, derive=lambda _, __, node: seen.append(str(node.operation.value)) or "policy")
+    assert [operations.prepare("{hello}").select(None).policy for _ in range(3)] == ["policy"] * 3
+    assert seen == ["query"]
+
+
+def test_the_memory_of_prepared_documents_is_what_it_is_said_to_be() -> None:
+    """The bytes that are accounted for cover what the documents really take."""
+    operations = Operations(CORE, capacity=20 << 20)
+    operations.prepare("{hello}")
+    tracemalloc.start()
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    for n in range(40):
+        fields = " ".join(
+            f'echo(text:"{n}") pick(by:{{id:{n}}}){{id name related(first:2){{id name}}}}' for _ in range(3)
+        )
+        operations.prepare(f"query Q{n}($n:Int){{{fields} items(first:$n){{nodes{{id name}}totalCount}}}}")
+    gc.collect()
+    used = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert len(operations) == 41
+    assert 0.5 * operations.size < used < operations.size
+
+
+def test_garbage_does_not_push_out_what_is_used() -> None:
+    """Operations in use survive a flood of new documents, each of them sent five times."""
+    operations = Operations(CORE, capacity=1 << 20)
+    good = [f"query Good{n}{{hello}}" for n in range(20)]
+    kept = [operations.prepare(text) for _ in range(10) for text in good][-20:]
+    for n in range(800):
+        for _ in range(5):
+            operations.prepare(f"query Garbage{n}{{hello}}")
+        operations.prepare(good[n % 20])
+    assert [operations.known(text) for text in good] == kept
+
+
+def test_invalid_documents_push_out_nothing() -> None:
+    """A flood of mistakes fills a small store of its own."""
+    operations = Operations(CORE, capacity=1 << 20)
+    kept = operations.prepare("{hello}")
+    for n in range(1500):
+        operations.prepare(f"{{nothing{n}}}")
+    assert operations.known("{hello}") is kept
+    assert operations.size <= (1 << 20) + (1 << 16)
+
+
+def test_what_was_popular_makes_way_in_the_end() -> None:
+    """Entries that nobody uses any more are replaced by ones that are used now."""
+    cache: Retention[str, str] = Retention(10_000)
+    for key in [f"old{n}" for n in range(100)] * 50:
+        if cache.get(key) is None:
+            cache.put(key, key, 80)
+    fresh = [f"new{n}" for n in range(20)]
+    for _ in range(600):
+        for key in fresh:
+            if cache.get(key) is None:
+                cache.put(key, key, 80)
+    assert all(cache.get(key) is not None for key in fresh)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 400), st.booleans()), max_size=300))
+@settings(max_examples=100, deadline=None)
+def test_the_store_stays_within_its_bytes(steps: list[tuple[int, int, bool]]) -> None:
+    """Whatever is put and got, the store holds at most its capacity and gives back what was put last."""
+    cache: Retention[int, int] = Retention(1000)
+    last: dict[int, int] = {}
+    for number, (key, size, reads) in enumerate(steps):
+        found = cache.get(key)
+        assert found is None or found == last[key]
+        if not reads and found is None:
+            cache.put(key, number, size)
+            last[key] = number
+        assert 0 <= cache.size <= 1000
+    assert cache.size == sum(
+        entry.size for segment in (cache._probation, cache._protected) for entry in segment.values()
+    )
+
+
+# What a client library or a fuzzer would send: documents that fit the schema, of every shape.
+DOCUMENTS = from_schema(SCHEMA.as_str(), codec="utf-8")
+
+
+@given(st.text(st.sampled_from('{}()[]:!$@|&=."# \n,0-eaqueryfragmentonItem…é'), max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_no_text_breaks_the_preparation(text: str) -> None:
+    """Any text at all is prepared or refused with a code."""
+    prepared = Operations(CORE).prepare(text)
+    assert prepared.operations or all("code" in (error.extensions or {}) for error in prepared.errors)
+
+
+async def test_every_generated_document_is_answered(client: Client, scaled: Callable[[int, int], int]) -> None:
+    """A document that fits the schema runs, or is refused by a bound; no answer is a 5xx."""
+    texts: list[str] = []
+
+    @given(DOCUMENTS)
+    @settings(max_examples=scaled(400, 20), deadline=None, database=None, suppress_health_check=SLOW)
+    def gather(text: str) -> None:
+        if not any(word in text for word in ("slow", "bug", "note", "cookie")):
+            texts.append(text)
+
+    gather()
+    async with browse(make_endpoint(client)) as http:
+        for text in texts:
+            answer = await http.ask(text)
+            body: Any = answer.json()
+            assert answer.status_code < 500, (text, body)
+            for error in body.get("errors", ()):
+                code, message = error["extensions"]["code"], error["message"]
+                assert code.startswith("TOO_") or "page" in message or "OneOf" in message or "path" in error, (
+                    text,
+                    body,
+                )
+                assert code != "INTERNAL_SERVER_ERROR", (text, body)

@@ -15,21 +15,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from graphql import FieldNode, FragmentSpreadNode, GraphQLError, InlineFragmentNode, OperationType
+from graphql import GraphQLError, OperationType
 
 from graph.endpoint.admission import Ticket
 from graph.endpoint.answer import Answer, encode
 from graph.endpoint.caller import PUBLIC, Caller
 from graph.endpoint.errors import Refusal
-from graph.endpoint.live import Live, cursor_variable, live_of
+from graph.endpoint.live import Live, cursor_variable
+from graph.endpoint.resume import promise_of
 from graph.endpoint.streamgroup import Follower, Group, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graphql import SelectionSetNode
     from starlette.requests import HTTPConnection
 
     from graph.endpoint.executor import Engine, Ready
@@ -121,7 +121,8 @@ class Streams(Generic[Context]):
         return follower.leave
 
     def _place(self, ready: Ready, follower: Follower) -> None:
-        promise, variable = self._promise(ready)
+        promise, field = promise_of(self.engine, ready)
+        variable = cursor_variable(promise, field) if field is not None else None
         variables = dict(ready.request.variables or {})
         after = variables.pop(variable, None) if variable is not None else None
         here = (ready.prepared.digest, ready.operation.name)
@@ -157,26 +158,3 @@ class Streams(Generic[Context]):
             self._personal.popitem(last=False)
         for follower in followers:
             self._place(group.ready._replace(ticket=Ticket(follower.caller)), follower)
-
-    def _promise(self, ready: Ready) -> tuple[Live, str | None]:
-        """What the root field promises, and the variable that carries its cursor."""
-        root = self.engine.subscription
-        node = self._root_field(ready, ready.operation.node.selection_set)
-        if root is None or node is None or node.name.value not in root.fields:
-            return Live(), None
-        promise = live_of(root.fields[node.name.value])
-        return promise, cursor_variable(promise, node)
-
-    def _root_field(self, ready: Ready, selections: SelectionSetNode) -> FieldNode | None:
-        """The one root field; a fragment may stand around it."""
-        for node in selections.selections:
-            if isinstance(node, FieldNode):
-                return node
-            if isinstance(node, InlineFragmentNode):
-                return self._root_field(ready, node.selection_set)
-            name = cast("FragmentSpreadNode", node).name.value
-            document: Any = ready.prepared.document
-            for definition in document.definitions:
-                if definition.kind == "fragment_definition" and definition.name.value == name:
-                    return self._root_field(ready, definition.selection_set)
-        return None

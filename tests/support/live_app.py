@@ -15,14 +15,14 @@ from strawberry.types import Info
 from graph.endpoint.admission import RateLimit
 from graph.endpoint.caller import Caller
 from graph.endpoint.events import EventExecutor
-from graph.endpoint.executor import Engine
+from graph.endpoint.http import GraphQLEndpoint
 from graph.endpoint.live import live
-from graph.endpoint.operations import Operations
 from graph.endpoint.sink import OperationRequest
-from graph.endpoint.streams import Streams
+from graph.endpoint.transports import attach
+from graph.endpoint.websocket import SocketLimits
 from graph.errors import Unauthenticated
 from graph.patterns.broker import Broker, Delivery, Topic
-from tests.support.graphql_app import make_admission
+from tests.support.graphql_app import Tokens, make_admission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,19 @@ if TYPE_CHECKING:
 NEWS = Topic("test:news", Delivery.EVERY)
 BOARD = Topic("test:board", Delivery.LATEST)
 NOWHERE = HTTPConnection({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
+
+
+class WatchedTokens(Tokens):
+    """Sessions that a test can end."""
+
+    def __init__(self) -> None:
+        self.watchers: list[Callable[[], None]] = []
+
+    def watch(self, caller: Caller, on_ended: Callable[[], None]) -> Callable[[], None]:
+        if not caller.signed_in:
+            return lambda: None
+        self.watchers.append(on_ended)
+        return lambda: self.watchers.remove(on_ended)
 
 
 class LiveContext:
@@ -214,13 +227,14 @@ class LiveApp:
             extensions=[lambda: RateLimit(admission)],
             execution_context_class=EventExecutor,
         )
-        engine = Engine(
+        self.authenticator = WatchedTokens()
+        self.endpoint = GraphQLEndpoint(
             self.schema,
-            operations=Operations(self.schema._schema),  # pyright: ignore[reportPrivateUsage] - it has no public name
+            authenticator=self.authenticator,
             admission=admission,
             context=lambda caller, _connection, _response: LiveContext(self, caller),
         )
-        self.streams = Streams(engine)
+        self.streams = attach(self.endpoint, SocketLimits(queue=20), keep_alive=0.05)
 
     async def follow(
         self, query: str, sink: Notes | None = None, user: str | None = None, address: str = "here", **variables: Any

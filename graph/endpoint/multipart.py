@@ -1,0 +1,36 @@
+"""Subscriptions over multipart/mixed as Apollo's clients and router speak them: the frames of one response.
+
+Source: https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol. Each part is
+followed by the next delimiter at once: a client takes a part for whole only when it sees one. An empty object keeps a
+quiet line open.
+"""
+
+from __future__ import annotations
+
+_BOUNDARY = "graphql"
+_HEAD = "\r\nContent-Type: application/json\r\n\r\n"
+_NEXT = f"\r\n--{_BOUNDARY}"
+
+
+def _part(body: str) -> bytes:
+    return f"{_HEAD}{body}{_NEXT}".encode()
+
+
+class Multipart:
+    """A `httpstream.Framing`."""
+
+    content_type = f'multipart/mixed; boundary="{_BOUNDARY}"; subscriptionSpec=1.0'.encode()
+    opening = _NEXT.encode()
+    idle = _part("{}")
+
+    def next(self, payload: str, cursor: str | None) -> bytes:  # noqa: ARG002 - the protocol has no place for it
+        """A part with the result."""
+        return _part(f'{{"payload":{payload}}}')
+
+    def error(self, errors: str) -> bytes:
+        """A part with the errors that ended the operation, and the end."""
+        return _part(f'{{"payload":null,"errors":{errors}}}') + self.complete()
+
+    def complete(self) -> bytes:
+        """What turns the delimiter already sent into the last one."""
+        return b"--\r\n"

@@ -1,0 +1,32 @@
+"""Puts everything that streams onto an endpoint: graphql-transport-ws, SSE and multipart, over one `Streams`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from graph.endpoint.httpstream import HttpStreams
+from graph.endpoint.multipart import Multipart
+from graph.endpoint.negotiation import EVENT_STREAM, MULTIPART
+from graph.endpoint.sse import ServerSentEvents
+from graph.endpoint.streams import Streams
+from graph.endpoint.websocket import WebSockets
+
+if TYPE_CHECKING:
+    from graph.endpoint.http import GraphQLEndpoint
+    from graph.endpoint.websocket import SocketLimits
+
+Context = TypeVar("Context")
+
+
+def attach(
+    endpoint: GraphQLEndpoint[Context], limits: SocketLimits | None = None, *, keep_alive: float = 12.0
+) -> Streams[Context]:
+    """Serve subscriptions on `endpoint`; the `Streams` returned wants to be closed with it.
+
+    `limits` bound each WebSocket; `keep_alive` is the seconds between two signs of life on a quiet HTTP response.
+    """
+    streams = Streams(endpoint.engine)
+    framings = {EVENT_STREAM: ServerSentEvents(), MULTIPART: Multipart()}
+    endpoint.streams = HttpStreams(streams, endpoint.authenticator, framings, keep_alive=keep_alive)
+    endpoint.websocket = WebSockets(streams, endpoint.authenticator, limits)
+    return streams

@@ -1,0 +1,205 @@
+"""Subscriptions over one HTTP response: the frames of SSE and multipart, resuming, refusals, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from graph.patterns.broker import Broker
+from tests.support.asgi import serving
+from tests.support.live_app import LiveApp, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from graph.patterns.client import Client
+
+FOLLOW = "subscription { news { text gap } }"
+SSE = {"accept": "text/event-stream"}
+EVENTS = 250
+"""More of 100 kB than the sockets' buffers and a queue of 100 hold."""
+MIXED = {"accept": 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'}
+
+
+class Site:
+    """A served endpoint and a client of it."""
+
+    def __init__(self, app: LiveApp, http: httpx.AsyncClient) -> None:
+        self.app = app
+        self.http = http
+
+    @asynccontextmanager
+    async def follow(self, query: str, headers: dict[str, str], **variables: Any) -> AsyncGenerator[Body]:
+        """Send a subscription and read its response."""
+        body = {"query": query, "variables": variables}
+        async with self.http.stream("POST", "/graphql", json=body, headers=headers) as response:
+            yield Body(response)
+
+
+class Body:
+    """What arrives of a response."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._chunks = response.aiter_raw()
+        self.raw = b""
+
+    async def until(self, needle: bytes) -> bytes:
+        """Read on until `needle` has come."""
+        async with asyncio.timeout(10):
+            while needle not in self.raw:
+                self.raw += await anext(self._chunks)
+        return self.raw
+
+    async def rest(self) -> bytes:
+        """Read to the end."""
+        async with asyncio.timeout(10):
+            async for chunk in self._chunks:
+                self.raw += chunk
+        return self.raw
+
+
+@pytest.fixture
+async def site(client: Client) -> AsyncIterator[Site]:
+    """The live app behind a real server."""
+    async with Broker(client) as broker:
+        app = LiveApp(client, broker, anonymous=20)
+        async with serving(app.endpoint) as port:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+                yield Site(app, http)
+            await app.streams.close()
+
+
+async def test_sse_frames(site: Site) -> None:
+    """Results are `next` events with the cursor as id, lines end in LF, and a quiet line is kept open by comments."""
+    async with site.follow(FOLLOW, SSE) as body:
+        assert body.response.status_code == 200
+        assert body.response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert body.response.headers["cache-control"] == "no-store"
+        assert body.response.headers["ratelimit"]
+        await until(lambda: site.app.sources == 1)
+        cursors = await site.app.publish("a")
+        text = json.dumps({"data": {"news": {"text": "a", "gap": False}}}, separators=(",", ":"))
+        await body.until(f"event: next\nid: {cursors[0]}\ndata: {text}\n\n".encode())
+        await body.until(b"}\n\n:\n\n")
+        assert b"\r" not in body.raw
+
+
+async def test_sse_resumes_after_the_last_event_id(site: Site) -> None:
+    """The header an EventSource sends resumes the stream, whether or not the document passes a cursor."""
+    cursors = await site.app.publish("a", "b", "c")
+    documents = [
+        "subscription { news { text } }",
+        "subscription Named { news { text } }",
+        "subscription Named($x: Boolean!) { news { text @include(if: $x) } }",
+        'subscription { news(after: "a.b.1-1") { text } }',
+        "subscription($after: String) { news(after: $after) { text } }",
+        "subscription { ...F } fragment F on Subscription { other: news { text } }",
+    ]
+    for document in documents:
+        async with site.follow(document, SSE | {"last-event-id": cursors[0]}, x=True, after="a.b.1-1") as body:
+            await body.until(b'"text":"c"')
+            assert b'"text":"b"' in body.raw
+            assert b'"text":"a"' not in body.raw
+            assert b"errors" not in body.raw
+
+
+async def test_sse_answers_a_query_and_ends(site: Site) -> None:
+    """One result, then `complete`."""
+    async with site.follow("{ hello }", SSE) as body:
+        assert await body.rest() == b':\n\nevent: next\ndata: {"data":{"hello":"world"}}\n\nevent: complete\ndata: \n\n'
+
+
+async def test_a_refusal_is_an_ordinary_answer(site: Site) -> None:
+    """What is refused before it starts has its own status and headers, not a stream of errors."""
+    async with site.follow("subscription { nothing }", SSE) as body:
+        assert body.response.headers["content-type"].startswith("application/json")
+        assert b"GRAPHQL_VALIDATION_FAILED" in await body.rest()
+    for _ in range(20):
+        async with site.follow("{ hello }", SSE) as body:
+            await body.rest()
+    async with site.follow(FOLLOW, SSE) as body:
+        assert body.response.status_code == 429
+        assert int(body.response.headers["retry-after"]) > 0
+        assert json.loads(await body.rest())["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+@pytest.mark.parametrize("headers", [SSE, MIXED])
+async def test_a_broken_source_ends_the_response(site: Site, headers: dict[str, str]) -> None:
+    """The error is in the stream, masked, and the response ends."""
+    async with site.follow("subscription { breaks }", headers) as body:
+        raw = await body.rest()
+    assert b'{"data":{"breaks":1}}' in raw
+    assert raw.count(b"INTERNAL_SERVER_ERROR") == 1
+    assert b"secret" not in raw
+    assert raw.endswith((b"event: complete\ndata: \n\n", b"--graphql--\r\n"))
+
+
+async def test_multipart_frames(site: Site) -> None:
+    """A part is followed by the next delimiter at once, a quiet line by empty objects."""
+    async with site.follow(FOLLOW, MIXED) as body:
+        assert body.response.headers["content-type"] == 'multipart/mixed; boundary="graphql"; subscriptionSpec=1.0'
+        await body.until(b"\r\n--graphql")
+        await until(lambda: site.app.sources == 1)
+        await site.app.publish("a")
+        part = b'\r\nContent-Type: application/json\r\n\r\n{"payload":{"data":{"news":{"text":"a","gap":false}}}}'
+        await body.until(part + b"\r\n--graphql")
+        await body.until(b"--graphql\r\nContent-Type: application/json\r\n\r\n{}\r\n--graphql")
+
+
+async def test_the_end_of_the_session_ends_the_response(site: Site) -> None:
+    """Signing out says so in the stream and ends it; an anonymous stream goes on."""
+    async with site.follow(FOLLOW, SSE) as other, site.follow(FOLLOW, SSE | {"authorization": "Bearer ada"}) as body:
+        await until(lambda: site.app.sources == 1 and len(site.app.authenticator.watchers) == 1)
+        site.app.authenticator.watchers[0]()
+        assert b"UNAUTHENTICATED" in await body.rest()
+        await until(lambda: not site.app.authenticator.watchers)
+        await site.app.publish("a")
+        await other.until(b'"text":"a"')
+
+
+async def test_a_client_that_goes_away_leaves_nothing(site: Site) -> None:
+    """Group and source end with the connection."""
+    async with site.follow(FOLLOW, SSE):
+        await until(lambda: site.app.sources == 1)
+    await until(lambda: site.app.sources == 0 and site.app.streams.groups == 0)
+
+
+async def test_a_client_that_does_not_read_is_cut_off_and_can_resume(client: Client) -> None:
+    """It gets SLOW_CONSUMER with the last cursor it was sent; the others are not kept waiting."""
+    async with Broker(client) as broker:
+        app = LiveApp(client, broker)
+        async with serving(app.endpoint) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 16)
+            payload = json.dumps({"query": FOLLOW}).encode()
+            head = f"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: {len(payload)}\r\n"
+            writer.write(
+                f"{head}Content-Type: application/json\r\nAccept: text/event-stream\r\n\r\n".encode() + payload
+            )
+            await until(lambda: app.sources == 1)
+            quick = await app.follow(FOLLOW)
+            for _ in range(EVENTS):
+                await app.publish("x" * 100_000)
+            await quick.until(EVENTS)
+            raw = await drain(reader)
+            writer.close()
+            error = json.loads(raw[raw.rindex(b"data: {") :].split(b"\n")[0].removeprefix(b"data: "))
+            cursor = error["errors"][0]["extensions"]["cursor"]
+            assert error["errors"][0]["extensions"]["code"] == "SLOW_CONSUMER"
+            last_id = [line for line in raw.split(b"\n") if line.startswith(b"id: ")][-1]
+            assert cursor.encode() == last_id.removeprefix(b"id: ")
+        await app.streams.close()
+
+
+async def drain(reader: asyncio.StreamReader) -> bytes:
+    """Read to the end of the response."""
+    raw = b""
+    async with asyncio.timeout(10):
+        while b"event: complete" not in raw:
+            raw += await reader.read(1 << 20)
+    return raw

@@ -60,9 +60,7 @@ def _heaviest_window(passed: list[tuple[float, int]], window: float) -> int:
     return heaviest
 
 
-@pytest.mark.parametrize(
-    "limit", [Limit("exact", 100, 0.02), Limit("sliced", 300, 0.02)], ids=lambda limit: limit.name
-)
+@pytest.mark.parametrize("limit", [Limit("exact", 100, 0.02), Limit("sliced", 300, 0.02)], ids=lambda limit: limit.name)
 async def test_no_window_ever_holds_more_than_the_limit(
     valkey: ValkeyServer, scaled: Callable[[int, int], int], limit: Limit
 ) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from prometheus_client import REGISTRY
@@ -23,6 +23,23 @@ class Inline(Script):
     def __init__(self, source: str, *, idempotent: bool = False) -> None:
         super().__init__("inline", idempotent=idempotent)
         self.__dict__["source"] = source.encode()
+
+
+def spy_on_writes(client: Client) -> list[int]:
+    """The sizes of all writes from now on to the socket of the current connection."""
+    wire: Any = cast("Any", client)._router._wire
+    real, sizes = wire._transport, list[int]()
+
+    class Spy:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def write(self, data: bytes) -> None:
+            sizes.append(len(data))
+            real.write(data)
+
+    wire._transport = Spy()
+    return sizes
 
 
 async def test_a_batch_gives_each_command_its_own_reply(client: Client) -> None:
@@ -58,7 +75,9 @@ async def test_one_write_and_one_read_a_batch(valkey: ValkeyServer) -> None:
             for _ in range(50):
                 await client.batch(command("SET", "k", "v"), command("GET", "k"), command("TIME"))
             assert (proxy.requests, proxy.replies) == (50, 50)
+            written = spy_on_writes(client)
             await asyncio.gather(*(client.execute("GET", "k") for _ in range(50)))
+            assert len(written) == 1
             assert proxy.requests == 51
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
+_ONE = Inline("return redis.call('INCR', KEYS[1])")
 _COUNT = Inline("redis.call('INCR', KEYS[2]) return redis.call('INCR', KEYS[1])")
 
 
@@ -88,6 +89,26 @@ async def test_a_slot_moves_under_load_and_no_command_notices(cluster: ValkeyClu
     calls = await asyncio.gather(*workers)
     assert min(calls) > 3
     assert await spread.mget([f"{{moving}}:total:{n}" for n in range(8)]) == [str(n).encode() for n in calls]
+
+
+async def test_commands_of_a_slot_on_its_way_are_asked_of_the_other_node(
+    cluster: ValkeyCluster, spread: Client
+) -> None:
+    """While a slot is on its way new keys are served at once (ASK); keys that are divided wait (TRYAGAIN)."""
+    slot = slot_of("{way}")
+    await spread.execute("SET", "{way}:old", 5)
+    target = _elsewhere(cluster, slot)
+    await asyncio.to_thread(cluster.begin_migration, slot, target)
+    async with asyncio.timeout(4):
+        assert await spread.run(_ONE, ["{way}:new"]) == 1
+        assert await spread.execute("INCR", "{way}:old") == 6
+    divided = asyncio.create_task(spread.run(_COUNT, ["{way}:old", "{way}:new"]))
+    await asyncio.sleep(0.1)
+    assert not divided.done()
+    await asyncio.to_thread(cluster.move_keys, slot, target)
+    assert await divided == 7
+    await asyncio.to_thread(cluster.end_migration, slot, target)
+    assert await spread.mget(["{way}:old", "{way}:new", "{way}:new2"]) == [b"7", b"2", None]
 
 
 async def test_pubsub_follows_the_slot_of_its_channel(cluster: ValkeyCluster, spread: Client) -> None:

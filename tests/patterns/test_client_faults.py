@@ -197,6 +197,26 @@ async def test_commands_that_never_left_survive_the_lost_connection(valkey: Valk
     assert await client.execute("GET", "n") == b"1"
 
 
+async def test_what_waits_behind_a_full_socket_is_sent_after_all() -> None:
+    """A connection lost while the socket was full: only what had left is in doubt, the rest runs, each once."""
+    blob = "x" * (1 << 20)
+    with ValkeyServer() as server, FaultProxy(server.socket) as proxy:
+        async with open_client(proxy.url) as client:
+            server.pause()
+            calls = [client.batch(command("RPUSH", "log", f"{n}{blob}")) for n in range(12)]
+            await asyncio.sleep(0.1)
+            proxy.cut()
+            while client.connected:
+                await asyncio.sleep(0.001)
+            server.resume()
+            replies = [(await call)[0] for call in calls]
+            assert type(replies[0]) is OutcomeUnknown
+            assert isinstance(replies[-1], int), replies[-1]
+            entries = [entry[:2].rstrip(b"x") for entry in await client.execute("LRANGE", "log", 0, -1)]
+            assert len(entries) == len(set(entries))
+            assert {str(n).encode() for n, reply in enumerate(replies) if isinstance(reply, int)} <= set(entries)
+
+
 async def test_a_loading_server_is_waited_for() -> None:
     """A server that still loads its data refuses commands; they are sent again until it is ready."""
     with ValkeyServer(

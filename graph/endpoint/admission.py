@@ -19,7 +19,7 @@ import math
 import time
 from collections import OrderedDict, deque
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from prometheus_client import Counter
@@ -107,10 +107,14 @@ class Admission:
         """Charge an operation, once; the verdict stays on its ticket."""
         if ticket.verdict is None:
             charge = self.charge(ticket.caller, ticket.weight)
+            hopeless = charge.weight > charge.limit.count
+            if hopeless:  # nothing to wait for, whatever this process remembers of the caller
+                charge = self.charge(ticket.caller, 0)
             try:
-                ticket.verdict = await self._limiter.charge(charge)
+                verdict = await self._limiter.charge(charge)
             except Unavailable:
-                ticket.verdict = self._local.charge(charge)
+                verdict = self._local.charge(charge)
+            ticket.verdict = replace(verdict, allowed=False, retry_after=math.inf) if hopeless else verdict
         _current.set(ticket)
         return ticket.verdict
 

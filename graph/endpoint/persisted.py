@@ -38,14 +38,14 @@ def read_manifest(path: Path) -> dict[str, str]:
     Understands Apollo's ``apollo-persisted-query-manifest`` (a list of operations with `id` and `body`) and Relay's
     plain object from id to text. Raises ValueError for anything else.
     """
-    manifest: Any = orjson.loads(path.read_bytes())
-    if isinstance(manifest, dict):
-        entries = cast("dict[str, Any]", manifest)
-        if isinstance(entries.get("operations"), list):
-            operations = cast("list[dict[str, Any]]", entries["operations"])
-            entries = {str(one["id"]): one["body"] for one in operations}
-        if all(isinstance(text, str) for text in entries.values()):
+    try:
+        manifest: Any = orjson.loads(path.read_bytes())
+        listed: Any = manifest.get("operations")
+        entries: dict[str, str] = manifest if listed is None else {one["id"]: one["body"] for one in listed}
+        if all(type(one) is str for pair in entries.items() for one in pair):
             return entries
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no manifest of persisted documents: {error!r}") from error
     raise ValueError(f"{path} is no manifest of persisted documents: expected Apollo's or Relay's format")
 
 

@@ -1,0 +1,89 @@
+"""What clients are told of failures, and what the log is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphql import GraphQLError
+
+from graph.endpoint.errors import MAX_MESSAGE, Presenter, coded
+from graph.patterns.wire import Unavailable
+from tests.support.browser import browse
+from tests.support.graphql_app import make_endpoint
+
+if TYPE_CHECKING:
+    import pytest
+
+    from graph.patterns.client import Client
+
+
+async def test_a_bug_is_masked_and_logged_once(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """The client gets an id and nothing of the bug; the log gets the bug, once, under that id."""
+    async with browse(make_endpoint(client)) as http:
+        answer = await http.ask("{bug}")
+    assert "secret" not in answer.text
+    assert "Division" not in answer.text
+    (error,) = answer.json()["errors"]
+    assert error["message"] == "Internal server error"
+    assert error["path"] == ["bug"]
+    assert set(error["extensions"]) == {"code", "id"}
+    (record,) = caplog.records
+    assert error["extensions"]["id"] in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ZeroDivisionError)
+
+
+async def test_one_bug_in_many_places_is_one_log_record(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A list whose every entry fails for the same reason fills neither the log nor the reader's time."""
+    async with browse(make_endpoint(client)) as http:
+        errors = (await http.ask("{bugs{value}}")).json()["errors"]
+    assert len(errors) == 5
+    assert len({error["extensions"]["id"] for error in errors}) == 1
+    assert len(caplog.records) == 1
+
+
+async def test_an_expected_error_is_passed_on(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A domain error reaches the client with its message, code and details, and is no log record."""
+    async with browse(make_endpoint(client)) as http:
+        answer = (await http.ask("{forbidden hello}")).json()
+    (error,) = answer["errors"]
+    assert error["message"] == "not for you"
+    assert error["extensions"] == {"code": "FORBIDDEN", "needs": "ADMIN"}
+    assert answer["data"] == {"forbidden": None, "hello": "world"}
+    assert caplog.records == []
+
+
+async def test_traces_and_suggestions_are_for_debugging(client: Client) -> None:
+    """Stack traces and "did you mean" are shown with `debug` and never without."""
+    async with browse(make_endpoint(client)) as http:
+        assert "Did you mean" not in (await http.ask("{hallo}")).text
+        assert "stacktrace" not in (await http.ask("{bug}")).text
+    async with browse(make_endpoint(client, debug=True)) as http:
+        assert "Did you mean" in (await http.ask("{hallo}")).text
+        (error,) = (await http.ask("{bug}")).json()["errors"]
+        assert "secret 1" in error["extensions"]["exception"]
+        assert "ZeroDivisionError" in "".join(error["extensions"]["stacktrace"])
+
+
+def test_redis_being_away_is_not_a_bug(caplog: pytest.LogCaptureFixture) -> None:
+    """A resolver that loses Redis says so under its own code, without telling where Redis lives."""
+    cause = Unavailable("cannot connect to redis://secret-host")
+    (shown,) = Presenter().present([GraphQLError(str(cause), original_error=cause)])
+    assert shown["extensions"] == {"code": "UNAVAILABLE"}
+    assert "secret-host" not in str(shown)
+    assert caplog.records == []
+
+
+def test_messages_are_not_an_echo_chamber() -> None:
+    """What a client wrote comes back shortened."""
+    (kept,) = coded([GraphQLError("x" * 10_000)], "BAD_REQUEST")
+    (shown,) = Presenter().present([GraphQLError("y" * 10_000)])
+    assert len(kept.message) == len(shown["message"]) == MAX_MESSAGE
+
+
+def test_what_a_scalar_says_about_a_value_is_the_clients_matter() -> None:
+    """An exception of a scalar's parser, met before execution, is bad input and not a bug."""
+    cause = ValueError("not a decimal: x")
+    (kept,) = coded([GraphQLError("Expected Decimal; not a decimal: x", original_error=cause)], "BAD_USER_INPUT")
+    (shown,) = Presenter().present([kept])
+    assert shown == {"message": "Expected Decimal; not a decimal: x", "extensions": {"code": "BAD_USER_INPUT"}}

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 from graph.patterns.cluster import Cluster, slot_of
 from graph.patterns.dial import Dialer
 from graph.patterns.durable import Lane
-from graph.patterns.link import COMMAND_DEADLINE, Link
+from graph.patterns.link import COMMAND_DEADLINE
 from graph.patterns.listen import Hear, Listener
 from graph.patterns.pending import OutcomeUnknown, Overloaded, Unavailable
+from graph.patterns.router import Router, connect
 from graph.patterns.script import Argument, Command, Script, command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from graph.patterns.link import Router
     from graph.patterns.pending import Replies, Reply
 
 __all__ = [
@@ -132,7 +132,7 @@ class Client:
         """
         async with self._opening:
             if self._lane is None:
-                self._lane = Lane(await _connect(self._dialer))
+                self._lane = Lane(await connect(self._dialer))
         return _value(await self._lane.send(one))
 
     def listen(
@@ -174,24 +174,8 @@ def _value(reply: Reply) -> Reply:
 async def open_client(url: str) -> AsyncGenerator[Client]:
     """Connect to `url` (see `dial`) for the length of the block; raises `Unavailable` when that fails."""
     dialer = Dialer(url)
-    client = Client(url, dialer, await _connect(dialer))
+    client = Client(url, dialer, await connect(dialer))
     try:
         yield client
     finally:
         await client.close()
-
-
-async def _connect(dialer: Dialer) -> Router:
-    if dialer.kind != "cluster":
-        link = Link(dialer)
-        await link.open()
-        if link.mode != b"cluster":
-            return link
-        await link.close()
-    cluster = Cluster(dialer)
-    try:
-        await cluster.open()
-    except BaseException:
-        await cluster.close()
-        raise
-    return cluster

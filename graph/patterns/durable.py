@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import ResponseError
 
-from graph.patterns.link import COMMAND_DEADLINE, Link, Router
+from graph.patterns.link import COMMAND_DEADLINE, Link
 from graph.patterns.pending import OutcomeUnknown, Pending, Replies, Reply, Unavailable
 from graph.patterns.script import Command
 
 if TYPE_CHECKING:
+    from graph.patterns.router import Router
     from graph.patterns.wire import Wire
 
 FSYNC_TIMEOUT = 3.0

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from redis.exceptions import ResponseError
 
@@ -56,32 +56,6 @@ def backoff(attempt: int, cap: float = BACKOFF_CAP) -> float:
 def error_word(reply: object) -> str:
     """The first word of an error reply, which is its kind; empty for any other reply."""
     return str(reply).partition(" ")[0] if type(reply) is ResponseError else ""
-
-
-class Router(Protocol):
-    """What a client sends through: one link, or a cluster of them."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the server, or every node, can be reached at the moment."""
-        ...
-
-    @property
-    def run_id(self) -> bytes:
-        """The id of the server process; empty while there is none, or where there are many."""
-        ...
-
-    def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
-        """Send a batch; the future never fails: errors stand in their command's place."""
-        ...
-
-    def link_for(self, key: Argument | None) -> Link:
-        """The link to the server that holds `key`."""
-        ...
-
-    async def close(self) -> None:
-        """Stop and leave nothing running."""
-        ...
 
 
 class Link:

@@ -44,14 +44,10 @@ class Replies(list[Reply]):
     empty where the batch was answered partly before and partly after a reconnect to another process.
     """
 
-    __slots__ = ("run_id", "wire", "wires")
-
-    def __init__(self, values: Sequence[Reply] = (), run_id: bytes = b"") -> None:
-        """Hold `values` as answered by the server process `run_id`."""
-        super().__init__(values)
-        self.run_id = run_id
-        self.wire: Wire | None = None  # the connection that answered all of it
-        self.wires: list[Wire | None] | None = None  # or of each reply, where it was not sent as one and once
+    # Defaults of the class, here and in Pending: to set them for each batch would be felt on the hot path.
+    run_id: bytes = b""
+    wire: Wire | None = None  # the connection that answered all of it
+    wires: list[Wire | None] | None = None  # or of each reply, where it was not sent as one and once
 
     def wire_of(self, place: int) -> Wire | None:
         """The connection that answered the command at `place`; None where none did."""
@@ -71,37 +67,28 @@ _TAKEN = object()  # stands for a reply that another part will bring
 class Pending:
     """A batch under way: its replies so far, and the future, or the larger batch, that gets them all at once."""
 
-    __slots__ = (
-        *("commands", "dirty", "due", "future", "hops", "many", "maybe_ran", "packed", "parent"),
-        *("parts", "places", "replies", "size", "want"),
-    )
+    parent: Pending | None = None
+    places: Sequence[int] = ()
+    dirty = False  # has an error among its replies
+    size = 0
+    packed: Sequence[bytes] = ()
+    parts = 0  # parts under way, and one for whoever is still dividing it
+    maybe_ran = False  # it left once before
+    hops = 0  # times that it was sent on
+    many = False  # divided among a cluster's nodes
 
     def __init__(
         self,
         commands: Sequence[Command],
         due: float,
         future: asyncio.Future[Replies] | None = None,
-        parent: Pending | None = None,
-        places: Sequence[int] = (),
     ) -> None:
-        """Expect a reply for each of `commands` before the loop's clock says `due`.
-
-        They go to `future`, or to their `places` (-1: dropped) in `parent`.
-        """
+        """Expect a reply for each of `commands` before the loop's clock says `due`, for `future`."""
         self.commands = commands
         self.due = due
         self.future = future
-        self.parent = parent
-        self.places = places
         self.want = len(commands)
         self.replies = Replies()
-        self.dirty = False
-        self.packed: list[bytes] = []
-        self.size = 0
-        self.parts = 0  # parts under way, and one for whoever is still dividing it
-        self.maybe_ran = False  # it left once before
-        self.hops = 0  # times that it was sent on
-        self.many = False  # divided among a cluster's nodes
 
     def pack(self) -> int:
         """Encode the commands, once, and give their size in bytes."""
@@ -145,7 +132,8 @@ class Pending:
                 back.append(-1)
             commands.append(self.commands[place])
             back.append(place if self.parent is None else self.places[place])
-        part = Pending(commands, self.due, None, self.parent or self, back)
+        part = Pending(commands, self.due)
+        part.parent, part.places = self.parent or self, back  # places in the whole batch, -1: dropped
         part.hops = self.hops + 1
         if self.parent is not None:
             for place in places:

@@ -6,6 +6,8 @@ with full jitter, 2 s at most between attempts. A command whose reply was lost i
 harmless (`Command.retry`); any other fails with `OutcomeUnknown`. While 32 MiB wait for the server, batches are refused
 with `Overloaded`, and whoever awaits a single command waits for room first.
 
+All callers share the connection, so it must not be changed or blocked: no MULTI, SELECT or BLPOP through it.
+
 Every method takes plain keys: prefixes and hash tags are the pattern's business.
 """
 

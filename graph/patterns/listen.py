@@ -53,6 +53,7 @@ class Listener:
         self._on_trouble = on_trouble
         self._wanted: dict[str, Address | None] = {}
         self._ears: dict[Address | None, _Ear] = {}
+        self._closed = False
 
     @property
     def live(self) -> frozenset[str]:
@@ -63,8 +64,10 @@ class Listener:
         """Listen to `channel`; on return it is live.
 
         Raises `Unavailable` when the server does not confirm within 5 s. The wish stands all the same until
-        `unsubscribe`: `on_up` tells when it has come true.
+        `unsubscribe`: `on_up` tells when it has come true. Also raised if it is unsubscribed or closed meanwhile.
         """
+        if self._closed:
+            raise Unavailable("the listener was closed")
         if channel not in self._wanted:
             self._wanted[channel] = self._locate(channel) if self._locate is not None else None
         try:
@@ -75,6 +78,7 @@ class Listener:
                         return  # else the channel went to another node meanwhile
         except TimeoutError:
             raise Unavailable(f"the subscription to {channel} was not confirmed in time") from None
+        raise Unavailable(f"the subscription to {channel} was given up meanwhile")
 
     async def unsubscribe(self, channel: str) -> None:
         """Stop listening to `channel`; nothing of it is delivered any more."""
@@ -83,6 +87,7 @@ class Listener:
 
     async def close(self) -> None:
         """End the connections and every subscription, without calling `on_down`."""
+        self._closed = True
         self._wanted.clear()
         ears, self._ears = self._ears, {}
         for ear in ears.values():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns.client import OutcomeUnknown, command, open_client
+from graph.patterns.client import OutcomeUnknown, Unavailable, command, open_client
 from tests.patterns.test_client import Inline
 from tests.support.proxy import FaultProxy
 from tests.support.servers import ValkeyServer
@@ -55,6 +55,20 @@ async def test_messages_arrive_from_the_moment_subscribe_returns(client: Client)
     await listener.unsubscribe("b")
     await listener.subscribe("b")
     assert await diary.next() == ("up", "b")
+
+
+async def test_a_subscription_that_is_given_up_is_not_called_live(client: Client) -> None:
+    """Whoever waits for a subscription that is unsubscribed, or closed, meanwhile is told so."""
+    diary = Diary()
+    listener = diary.on(client)
+    asking = asyncio.create_task(listener.subscribe("a"))
+    await asyncio.sleep(0)
+    await listener.unsubscribe("a")
+    with pytest.raises(Unavailable):
+        await asking
+    await listener.close()
+    with pytest.raises(Unavailable):
+        await listener.subscribe("a")
 
 
 async def test_a_broken_callback_is_logged_and_harms_nobody(client: Client, caplog: pytest.LogCaptureFixture) -> None:

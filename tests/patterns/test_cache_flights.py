@@ -64,6 +64,18 @@ async def test_readers_of_all_processes_share_one_load(caches: Callable[..., Cac
     assert len(truth.loads) == 1
 
 
+async def test_readers_of_a_process_ask_for_the_lease_once(caches: Callable[..., Cache], client: Client) -> None:
+    """A hundred readers of one process are one flight: Redis runs as many scripts for them as for a single one."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    cache = caches()
+    await cache.invalidate("a")
+    await client.execute("CONFIG", "RESETSTAT", retry=False)
+    await asyncio.gather(*[read(cache, truth) for _ in range(100)])
+    stats: bytes = await client.execute("INFO", "commandstats")
+    assert b"cmdstat_evalsha:calls=3," in stats  # the lease, the generation, the fill
+
+
 async def test_a_cancelled_reader_leaves_the_load_to_the_others(caches: Callable[..., Cache]) -> None:
     """Cancelling the reader that began a load, or all of its readers, does not stop it, and its value is kept."""
     truth = Truth()

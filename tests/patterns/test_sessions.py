@@ -10,6 +10,7 @@ import pytest
 from graph.patterns.script import command
 from graph.patterns.sessions import Session, Sessions, Superseded
 from tests.support.ageing import age_sessions
+from tests.support.dumps import dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,16 +142,11 @@ async def test_the_session_key_exists_as_long_as_the_session(client: Client, ses
 async def test_the_store_holds_no_token(client: Client, sessions: Sessions) -> None:
     """A dump of every key and value contains neither a token nor its secret, and a session's id is not its key."""
     tokens = [await sessions.create(user, user_agent="a", ip_address="b") for user in ("7", "7", "8")]
-    dump = b""
-    for key in await client.execute("KEYS", "*", retry=True):
-        dump += key + (await client.execute("DUMP", key, retry=True))
-        kind = await client.execute("TYPE", key)
-        read = {b"hash": ("HGETALL",), b"zset": ("ZRANGE", 0, -1), b"string": ("GET",)}[kind]
-        dump += repr(await client.execute(str(read[0]), key, *read[1:])).encode()
+    held = await dump(client)
     for token, session in tokens:
-        assert token.encode() not in dump
-        assert token.partition(".")[2].encode() not in dump
-        assert session.id.encode() not in dump
+        assert token.encode() not in held
+        assert token.partition(".")[2].encode() not in held
+        assert session.id.encode() not in held
         assert session.id not in str(sessions.session_key(token))
 
 

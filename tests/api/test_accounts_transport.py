@@ -1,0 +1,311 @@
+"""How a token travels: header, connection_init, cookie; which of them counts; and where it never shows up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import websockets
+from starlette.datastructures import Headers
+
+from graph.accounts.records import Role
+from graph.api.cookie import SessionCookie
+from graph.app import build_endpoint
+from graph.endpoint.transports import attach
+from graph.settings import AccountSettings, EndpointSettings, RateLimitSettings, ServerSettings, Settings
+from tests.support.accounts_app import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER, Shop, shop
+from tests.support.asgi import serving
+from tests.support.dumps import dump
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    from graph.patterns.client import Client
+
+OWN = {"Origin": "http://test"}
+LOGOUT = "mutation { logout }"
+SOON = 10.0
+
+
+@pytest.fixture
+async def app(client: Client, valkey: ValkeyServer, tmp_path: Path) -> AsyncGenerator[Shop]:
+    """The application on an empty Redis and an empty database."""
+    assert await client.execute("DBSIZE") == 0
+    async with shop(valkey.url, tmp_path) as opened:
+        yield opened
+
+
+# --- the header ---
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_the_header_signs_in(app: Shop, scheme: str) -> None:
+    """``Authorization: Bearer <token>``, the scheme in any case."""
+    token = (await app.register("ann@example.org"))["token"]
+    assert await app.viewer(headers={"Authorization": f"{scheme} {token}"}) is not None
+
+
+async def test_a_bad_token_is_an_anonymous_caller_and_told_so(app: Shop) -> None:
+    """Reused after its end, cut, flipped, of another scheme or twice: public fields answer, the viewer's do not."""
+    token = (await app.register("ann@example.org"))["token"]
+    ended = (await app.login("ann@example.org"))["token"]
+    await app.ask(LOGOUT, token=ended)
+    bad: list[Any] = [
+        {"Authorization": f"Bearer {ended}"},
+        {"Authorization": f"Bearer {token[:-1]}"},
+        {"Authorization": f"Bearer {token[:-1]}{chr(ord(token[-1]) ^ 1)}"},
+        {"Authorization": "Bearer "},
+        {"Authorization": ""},
+        {"Authorization": token},
+        {"Authorization": f"Basic {token}"},
+        {"Authorization": f"Bearer {token} {token}"},
+        {"Authorization": "Bearer " + "x" * 20_000},
+        [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}")],
+        [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer x")],
+    ]
+    for headers in bad:
+        assert (await app.ask("{ categories { id } }", headers=headers))["categories"] == []
+        answer = await app.post(VIEWER, headers=headers)
+        assert answer.status_code < 500
+        assert answer.json()["data"] == {"viewer": None}
+        assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["UNAUTHENTICATED"]
+        assert token not in answer.text
+        assert await app.codes("mutation { logoutEverywhere }", headers=headers) == ["UNAUTHENTICATED"]
+    assert (await app.ask(VIEWER))["viewer"] is None
+    assert await app.viewer(token) is not None
+
+
+# --- the cookie ---
+
+
+async def test_login_sets_a_cookie_that_scripts_cannot_read(app: Shop) -> None:
+    """After a login the browser is signed in by itself, and after a logout no longer."""
+    answer = await app.post(REGISTER, email="ann@example.org", password=PASSWORD, name="Ann")
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("session=")
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    assert "path=/" in cookie.lower()
+    assert "Max-Age=2592000" in cookie
+    assert (await app.ask(VIEWER, headers=OWN))["viewer"]["user"]["email"] == "ann@example.org"
+    gone = await app.post(LOGOUT, headers=OWN)
+    assert gone.json()["data"] == {"logout": True}
+    assert 'session=""' in gone.headers["set-cookie"]
+    assert not app.web.cookies
+    again = await app.post(LOGIN, email="ann@example.org", password=PASSWORD)
+    assert again.headers["set-cookie"].startswith("session=")
+
+
+async def test_where_tls_is_on_the_cookie_is_bound_to_the_host(
+    client: Client, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """It is Secure and called ``__Host-session``, and a cookie of the plain name is not looked at."""
+    assert await client.execute("DBSIZE") == 0
+    async with shop(valkey.url, tmp_path, accounts=AccountSettings(secure_cookie=True)) as app:
+        answer = await app.post(REGISTER, email="ann@example.org", password=PASSWORD, name="Ann")
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith("__Host-session=")
+        assert "Secure" in cookie
+        assert "Domain" not in cookie
+        token = answer.json()["data"]["register"]["token"]
+        assert await app.viewer(headers={"Cookie": f"__Host-session={token}", **OWN}) is not None
+        app.web.cookies.clear()
+        assert await app.viewer(headers={"Cookie": f"session={token}", **OWN}) is None
+
+
+async def test_the_header_wins_over_the_cookie(app: Shop) -> None:
+    """Where both are sent the header alone decides, even a bad one."""
+    ann, bob = (await app.register("ann@example.org"))["token"], (await app.register("bob@example.org"))["token"]
+    cookie = {"Cookie": f"session={ann}", **OWN}
+    assert (await app.viewer(bob, headers=cookie))["user"]["email"] == "bob@example.org"
+    assert (await app.viewer(headers=cookie))["user"]["email"] == "ann@example.org"
+    assert await app.codes(VIEWER, token="nonsense", headers=cookie) == ["UNAUTHENTICATED"]
+
+
+async def test_a_bad_cookie_is_told_like_a_bad_header(app: Shop) -> None:
+    """A cookie whose session has ended makes an anonymous caller."""
+    for value in ("nonsense", "1." + "A" * 43, '"', "%00", "a=b=c"):
+        headers = {"Cookie": f"session={value}", **OWN}
+        assert (await app.ask("{ categories { id } }", headers=headers))["categories"] == []
+        assert await app.codes(VIEWER, headers=headers) == ["UNAUTHENTICATED"]
+
+
+ORIGINS: list[tuple[dict[str, str], bool]] = [
+    ({"origin": "http://test"}, True),
+    ({"origin": "https://test"}, True),  # TLS may end in front of this server; ports are then both the default
+    ({"origin": "http://test:80"}, True),
+    ({"origin": "http://TEST"}, True),
+    ({"origin": "https://shop.example"}, True),
+    ({"origin": "http://test:8080"}, False),
+    ({"origin": "http://evil.example"}, False),
+    ({"origin": "http://test.evil.example"}, False),
+    ({"origin": "http://eviltest"}, False),
+    ({"origin": "null"}, False),
+    ({"origin": ""}, False),
+    ({"origin": "file://test"}, False),
+    ({"origin": "http://[broken"}, False),
+    ({"origin": "http://test:port"}, False),
+    ({}, True),
+    ({"sec-fetch-site": "same-origin"}, True),
+    ({"sec-fetch-site": "none"}, True),
+    ({"sec-fetch-site": "cross-site"}, False),
+    ({"sec-fetch-site": "same-site"}, False),
+    ({"sec-websocket-key": "x"}, False),
+    ({"sec-websocket-key": "x", "origin": "http://test"}, True),
+    ({"sec-websocket-key": "x", "origin": "http://evil.example"}, False),
+]
+
+
+@pytest.mark.parametrize(("headers", "counts"), ORIGINS)
+def test_the_cookie_counts_only_from_our_own_pages(headers: dict[str, str], counts: bool) -> None:  # noqa: FBT001 - a table
+    """The origin decides whether a cookie is looked at; a socket without one is no browser's."""
+    cookie = SessionCookie(origins=["https://Shop.example/"])
+    read = cookie.read(Headers({"cookie": "a=b; session=token", "host": "test", **headers}))
+    assert read == ("token" if counts else None)
+
+
+def test_two_origins_are_none() -> None:
+    """A request that names two origins is nobody's page."""
+    raw = [(b"cookie", b"session=token"), (b"host", b"test"), (b"origin", b"http://test"), (b"origin", b"http://test")]
+    assert SessionCookie().read(Headers(raw=raw)) is None
+
+
+# --- sockets ---
+
+
+class Socket:
+    """One graphql-transport-ws connection."""
+
+    def __init__(self, connection: websockets.ClientConnection) -> None:
+        self.connection = connection
+
+    async def start(self, payload: Any = None) -> None:
+        """Initialise it."""
+        message = {"type": "connection_init", **({} if payload is None else {"payload": payload})}
+        await self.connection.send(json.dumps(message))
+        assert json.loads(await self.connection.recv())["type"] == "connection_ack"
+
+    async def ask(self, query: str) -> Any:
+        """Run one operation and give its result."""
+        await self.connection.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": query}}))
+        message: dict[str, Any] = {}
+        while message.get("type") not in {"next", "error"}:
+            message = json.loads(await self.connection.recv())
+        return message["payload"]
+
+    async def close_code(self) -> int | None:
+        """Wait until the server closes."""
+        await asyncio.wait_for(self.connection.wait_closed(), SOON)
+        return self.connection.close_code
+
+
+@pytest.fixture
+async def port(app: Shop, tmp_path: Path) -> AsyncGenerator[int]:
+    """The port of the same application, served with its sockets."""
+    settings = Settings(
+        server=ServerSettings(data_dir=tmp_path),
+        rate_limit=RateLimitSettings(anonymous=1_000_000, authenticated=1_000_000),
+        endpoint=EndpointSettings(cors_origins="https://shop.example"),
+    )
+    endpoint = build_endpoint(app.services, settings)
+    streams = None if endpoint.websocket is not None else attach(endpoint)
+    async with serving(endpoint) as opened:
+        yield opened
+    if streams is not None:
+        await streams.close()
+
+
+def connect(port: int, **headers: str) -> websockets.connect:
+    """Open a socket as a browser would, with these headers."""
+    return websockets.connect(
+        f"ws://127.0.0.1:{port}/graphql",
+        subprotocols=[websockets.Subprotocol("graphql-transport-ws")],
+        additional_headers=headers,
+    )
+
+
+async def test_sockets_sign_in_by_payload_header_or_cookie(app: Shop, port: int) -> None:
+    """The connection_init payload signs in; so do header and cookie; a foreign page's cookie does not."""
+    token = (await app.register("ann@example.org"))["token"]
+    own = f"http://127.0.0.1:{port}"
+    cases: list[tuple[dict[str, str], Any, str | None]] = [
+        ({}, {"authorization": f"Bearer {token}"}, "ann@example.org"),
+        ({}, {"Authorization": f"Bearer {token}"}, "ann@example.org"),
+        ({"Authorization": f"Bearer {token}"}, None, "ann@example.org"),
+        ({"Cookie": f"session={token}", "Origin": own}, None, "ann@example.org"),
+        ({"Cookie": f"session={token}", "Origin": "https://shop.example"}, {}, "ann@example.org"),
+        ({"Cookie": f"session={token}", "Origin": "http://evil.example"}, None, None),
+        ({"Cookie": f"session={token}"}, None, None),
+        ({}, None, None),
+    ]
+    for headers, payload, expected in cases:
+        async with connect(port, **headers) as connection:
+            socket = Socket(connection)
+            await socket.start(payload)
+            viewer = (await socket.ask("{ viewer { user { email } } }"))["data"]["viewer"]
+            assert (viewer and viewer["user"]["email"]) == expected, (headers, payload)
+
+
+async def test_an_ended_session_closes_its_sockets(app: Shop, port: int) -> None:
+    """Ending a session from anywhere closes its sockets with 4403 within a second, and no other's."""
+    ann, bob = (await app.register("ann@example.org"))["token"], (await app.register("bob@example.org"))["token"]
+    async with connect(port) as one, connect(port) as two, connect(port) as three:
+        sockets = [Socket(one), Socket(two), Socket(three)]
+        for socket, token in zip(sockets, (ann, ann, bob), strict=True):
+            await socket.start({"authorization": f"Bearer {token}"})
+            assert (await socket.ask("{ viewer { user { id } } }"))["data"]["viewer"]
+        loop = asyncio.get_running_loop()
+        assert (await app.ask("mutation { logoutEverywhere }", token=ann))["logoutEverywhere"] == 1
+        acknowledged = loop.time()
+        assert [await sockets[0].close_code(), await sockets[1].close_code()] == [4403, 4403]
+        assert loop.time() - acknowledged < 1.0
+        assert (await sockets[2].ask("{ viewer { user { id } } }"))["data"]["viewer"]
+
+
+# --- secrets stay secret ---
+
+
+def _files(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir() if file.is_file())
+
+
+async def test_no_token_and_no_password_is_stored_or_logged(
+    app: Shop, client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a day's work neither Redis, nor the database's files, nor any log line holds what signs anybody in."""
+    caplog.set_level(logging.DEBUG)
+    new = "another long phrase"
+    await app.services.accounts.add("root@example.org", PASSWORD, "Root", Role.ADMIN)
+    tokens = [(await app.register("ann@example.org"))["token"], (await app.login("ann@example.org"))["token"]]
+    await app.login("ann@example.org", "a wrong guess")
+    await app.viewer(tokens[0])
+    await app.post(CHANGE, token=tokens[1], current=PASSWORD, new=new)
+    await app.post("{ nonsense(", token=tokens[1])
+    await app.codes(VIEWER, token=tokens[0])
+    held = await dump(client) + _files(tmp_path) + caplog.text.encode()
+    assert b"ann@example.org" in held
+    for secret in (*tokens, *(token.partition(".")[2] for token in tokens), PASSWORD, new, "a wrong guess"):
+        assert secret.encode() not in held
+
+
+async def test_without_redis_nobody_is_let_in(tmp_path: Path) -> None:
+    """While Redis is away sign-in and session checks answer UNAVAILABLE, and work again when it is back."""
+    with ValkeyServer(aof=True) as server:
+        async with shop(server.url, tmp_path) as app:
+            token = (await app.register("ann@example.org"))["token"]
+            await app.ask("mutation { logoutEverywhere(keepCurrent: true) }", token=token)
+            server.kill()
+            for query, variables in ((VIEWER, {}), (LOGIN, {"email": "ann@example.org", "password": PASSWORD})):
+                answer = await app.post(query, token=token, **variables)
+                assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["UNAVAILABLE"]
+                assert answer.status_code in {200, 503}
+            server.start()
+            async with asyncio.timeout(30):
+                while await app.codes(VIEWER, token=token):
+                    await asyncio.sleep(0.05)
+            assert await app.viewer(token) is not None

@@ -158,7 +158,7 @@ class Ranking:
 
     async def drop(self) -> None:
         """Remove the ranking."""
-        await self._client.execute("UNLINK", *self._both, self._turn, retry=True)
+        await self._client.execute("UNLINK", *self._both, retry=True)
 
     # --- reading: one script each ---
 
@@ -324,9 +324,13 @@ class Ranking:
             raise replies[0]
         return replies.run_id
 
-    async def turn(self, ttl: float) -> bool:
-        """Whether this process is the one of all that may do the upkeep for the next `ttl` seconds."""
-        reply = await self._client.execute("SET", self._turn, 1, "NX", "PX", _milliseconds(ttl), retry=False)
+    async def turn(self, work: str, ttl: float) -> bool:
+        """Whether this process is the one of all that may do a certain work within the next `ttl` seconds.
+
+        For work that is harmless, merely wasteful, when two do it.
+        """
+        key = f"{self._turn}:{work}"
+        reply = await self._client.execute("SET", key, 1, "NX", "PX", _milliseconds(ttl), retry=False)
         return reply is not None
 
     # --- replies ---

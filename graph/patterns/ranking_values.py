@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _TIME_END = 1 << 53  # microseconds, and versions, that a double holds exactly: until the year 2255
 _TIME = struct.Struct(">Q")
@@ -183,16 +183,21 @@ def seconds(value: int) -> float:
 
 def ranked(ties: Ties, raw: Sequence[bytes], position: int, first: int) -> list[Entry]:
     """Entries from consecutive members and inverse scores, given the position and the rank of the first."""
+    rows = [
+        (raw[i][7:].decode(), 0.0 - float(raw[i + 1]), seconds(int.from_bytes(raw[i][:7], "big")))
+        for i in range(0, len(raw), 2)
+    ]
+    return ranks(ties, rows, position, first)
+
+
+def ranks(ties: Ties, rows: Iterable[tuple[str, float, float]], position: int, first: int) -> list[Entry]:
+    """Entries from consecutive (player, score, time), given the position (from 0) and the rank of the first."""
     entries: list[Entry] = []
-    rank, previous = first, b""
-    for i in range(0, len(raw), 2):
-        member, inverse = raw[i], raw[i + 1]
-        at = position + i // 2 + 1
+    rank = first
+    for at, (player, score, achieved_at) in enumerate(rows, position + 1):
         if ties is Ties.EARLIEST_FIRST:
             rank = at
-        elif i and inverse != previous:
+        elif entries and score != entries[-1].score:
             rank = rank + 1 if ties is Ties.DENSE else at
-        previous = inverse
-        achieved = int.from_bytes(member[:7], "big")
-        entries.append(Entry(rank, member[7:].decode(), 0.0 - float(inverse), seconds(achieved)))
+        entries.append(Entry(rank, player, score, achieved_at))
     return entries

@@ -313,12 +313,18 @@ async def test_rows_put_during_a_rebuild_stand(client: Client) -> None:
     assert page.size == 4
 
 
+async def test_one_process_has_a_turn(client: Client) -> None:
+    """A turn is given once in its time, each work having its own."""
+    ranking = Ranking(client, "b")
+    assert await ranking.turn("one", 10)
+    assert not await ranking.turn("one", 10)
+    assert await ranking.turn("other", 10)
+
+
 async def test_dropping_leaves_nothing(client: Client) -> None:
     """No key is left behind."""
     ranking = Ranking(client, "b", ties=Ties.DENSE)
     await ranking.create()
     await ranking.submit("1", 1)
-    assert await ranking.turn(10)
-    assert not await ranking.turn(10)
     await ranking.drop()
     assert await client.execute("DBSIZE") == 0

@@ -1,0 +1,112 @@
+"""The tables of the leaderboards; `graph/migrations/versions/0003_leaderboard.py` creates them.
+
+Times within a season are whole microseconds since 1970, so that equal scores order alike in SQL and in Redis.
+`Score.version` grows with every change of a row and is a time as well (that of the change, or one more than the version
+before), so that it also says what changed since a moment. `Score.former` is the score that the last change replaced.
+Players are users, known here by number only.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Float, Index, Integer, Table, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from graph.database import UtcDateTime
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+Double = Float(53)
+
+
+class Board(SQLModel, table=True):
+    """A leaderboard. Nothing of it ever changes."""
+
+    __tablename__ = "boards"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Id)
+    slug: str = Field(max_length=64, unique=True)
+    name: str = Field(max_length=200)
+    operator: str = Field(max_length=16)
+    ties: str = Field(max_length=16)
+    schedule: str = Field(max_length=16)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Season(SQLModel, table=True):
+    """A season that somebody played or looked at.
+
+    OPEN takes scores; CLOSING is being archived by the process whose token is `closer`, until `closer_until`; CLOSED
+    is read from the archive; ARCHIVED has no rows in `scores` any more.
+    """
+
+    __tablename__ = "seasons"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
+    __table_args__ = (UniqueConstraint("board_id", "number"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Id)
+    board_id: int = Field(foreign_key="boards.id", sa_type=Id)
+    number: int
+    starts_at: int = Field(sa_type=BigInteger)
+    ends_at: int | None = Field(default=None, sa_type=BigInteger)
+    state: str = Field(max_length=8)
+    size: int | None = Field(default=None, sa_type=BigInteger)
+    closer: str | None = Field(default=None, max_length=32)
+    closer_until: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Score(SQLModel, table=True):
+    """A player's score in a season."""
+
+    __tablename__ = "scores"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
+    __table_args__ = (Index("scores_by_version", "season_id", "version"),)
+
+    season_id: int = Field(primary_key=True, foreign_key="seasons.id", sa_type=Id)
+    player_id: int = Field(primary_key=True, foreign_key="users.id", sa_type=Id)
+    score: float = Field(sa_type=Double)
+    achieved_at: int = Field(sa_type=BigInteger)
+    version: int = Field(sa_type=BigInteger)
+    former: float | None = Field(default=None, sa_type=Double)
+
+
+class Submission(SQLModel, table=True):
+    """A submission that named a key, and the answer it got; `settled` once the answer is complete."""
+
+    __tablename__ = "submissions"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
+    __table_args__ = (Index("submissions_by_time", "created_at"),)
+
+    board_id: int = Field(primary_key=True, foreign_key="boards.id", sa_type=Id)
+    player_id: int = Field(primary_key=True, foreign_key="users.id", sa_type=Id)
+    key: str = Field(primary_key=True, max_length=100)
+    season: int
+    score: float = Field(sa_type=Double)
+    improved: bool
+    settled: bool
+    rank: int | None = Field(default=None, sa_type=BigInteger)
+    previous_rank: int | None = Field(default=None, sa_type=BigInteger)
+    created_at: int = Field(sa_type=BigInteger)
+
+
+class ArchiveEntry(SQLModel, table=True):
+    """An entry of a finished season, as it will stay."""
+
+    __tablename__ = "archive"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
+    __table_args__ = (UniqueConstraint("season_id", "player_id"),)
+
+    season_id: int = Field(primary_key=True, foreign_key="seasons.id", sa_type=Id)
+    position: int = Field(primary_key=True, sa_type=Id)
+    player_id: int = Field(foreign_key="users.id", sa_type=Id)
+    rank: int = Field(sa_type=BigInteger)
+    score: float = Field(sa_type=Double)
+    achieved_at: int = Field(sa_type=BigInteger)
+
+
+# The tables for statements that want columns rather than objects.
+BOARDS: Table = SQLModel.metadata.tables["boards"]
+SEASONS: Table = SQLModel.metadata.tables["seasons"]
+SCORES: Table = SQLModel.metadata.tables["scores"]
+SUBMISSIONS: Table = SQLModel.metadata.tables["submissions"]
+ARCHIVE: Table = SQLModel.metadata.tables["archive"]
+
+Index("scores_by_place", SCORES.c.season_id, SCORES.c.score.desc(), SCORES.c.achieved_at, SCORES.c.player_id)

@@ -1,0 +1,144 @@
+"""The values of the leaderboards: boards, seasons, and the outcomes of what can be done with them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graph.patterns.ranking import Entry, Operator, Ties
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from graph.patterns.ranking import Row
+
+
+class Schedule(enum.Enum):
+    """When a season ends and the next begins, in UTC: never, at midnight, on Mondays, on the first of the month."""
+
+    NEVER = "NEVER"
+    DAILY = "DAILY"
+    WEEKLY = "WEEKLY"
+    MONTHLY = "MONTHLY"
+
+
+class SeasonState(enum.Enum):
+    """How far a season has come: see `graph.leaderboard.models.Season`."""
+
+    OPEN = "OPEN"
+    CLOSING = "CLOSING"
+    CLOSED = "CLOSED"
+    ARCHIVED = "ARCHIVED"
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it is read from the archive."""
+        return self in (SeasonState.CLOSED, SeasonState.ARCHIVED)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRecord:
+    """A leaderboard; nothing of it ever changes."""
+
+    id: int
+    slug: str
+    name: str
+    operator: Operator
+    ties: Ties
+    schedule: Schedule
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewBoard:
+    """A leaderboard that somebody wants."""
+
+    slug: str
+    name: str
+    operator: Operator = Operator.BEST
+    ties: Ties = Ties.EARLIEST_FIRST
+    schedule: Schedule = Schedule.NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which season it is, and from when to when it runs; `ends_at` is the first moment of the next one."""
+
+    number: int
+    starts_at: datetime
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeasonRecord:
+    """A season as stored; times are microseconds since 1970."""
+
+    id: int
+    board_id: int
+    number: int
+    starts_at: int
+    ends_at: int | None
+    state: SeasonState
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a score in SQL: the row as it is now, and whether it is higher than the one before (or new)."""
+
+    season: SeasonRecord
+    row: Row
+    changed: bool
+    improved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to a submission. `rank` is None only while the ranking store cannot say."""
+
+    score: float
+    improved: bool
+    rank: int | None
+    previous_rank: int | None
+    season: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An entry with the cursor to go on after it. `player` is a user's number."""
+
+    entry: Entry
+    cursor: str
+
+    @property
+    def player(self) -> int:
+        """The player's number."""
+        return player_of(self.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class TopPage:
+    """A page of a board. `end` is where to go on, also when the page is empty."""
+
+    entries: list[Placed]
+    total: int
+    has_previous: bool
+    has_next: bool
+    end: str | None
+
+
+def player_key(number: int) -> str:
+    """A user's number as the ranking orders it: shorter first, hence by value."""
+    digits = str(number)
+    return f"{chr(96 + len(digits))}{digits}"
+
+
+def player_number(key: str) -> int:
+    """The number in a `player_key`."""
+    return int(key[1:])
+
+
+def player_of(entry: Entry) -> int:
+    """The number of the player of an entry."""
+    return player_number(entry.player)

@@ -1,0 +1,386 @@
+"""The leaderboards: boards, scores, ranks, seasons.
+
+A score is safe once `submit` returns: it is committed in SQL, whatever becomes of Redis. Ranks come from the index in
+Redis, each answer in one script, as of one instant; while there is none they are counted in SQL, a few at a time, and
+a submission's rank is None. It fails with `graph.errors.Unavailable` when SQL is away, or too many wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from prometheus_client import Counter
+from sqlalchemy import delete
+
+from graph.errors import Unavailable
+from graph.leaderboard import archive, queries, writing
+from graph.leaderboard.index import Indexes, NoIndex
+from graph.leaderboard.models import SUBMISSIONS
+from graph.leaderboard.records import BoardRecord, NewBoard, Outcome, Placed, SeasonRecord, Span, TopPage, player_key
+from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, season_at, season_number
+from graph.patterns.ranking import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graph.database import Database
+    from graph.leaderboard.records import Change
+    from graph.leaderboard.writing import Clock
+    from graph.patterns.client import Client
+    from graph.patterns.ranking import Context, Entry, Page, Ranking, Submitted
+
+T = TypeVar("T")
+
+UPKEEP = 5.0  # seconds between looks at seasons that are over and indexes that fell behind
+KEYS_KEPT = 30 * 86400.0
+FALLBACKS = 4  # places counted in SQL at a time; more wait in line
+FALLBACK_LINE = 200
+_SETTLE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
+
+_log = logging.getLogger(__name__)
+_from_sql = Counter("graph_leaderboard_sql_answers", "Ranks counted in SQL, because the index could not answer.")
+
+
+class LeaderboardService:
+    """Use it as a context manager: it looks after seasons and indexes in the background."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: Client,
+        *,
+        prefix: str = "graph",
+        upkeep: float = UPKEEP,
+        clock: Clock | None = None,
+        on_change: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        """`on_change` is told the number of a board after its ranks changed.
+
+        `upkeep` is the pause between rounds of upkeep in seconds; 0: none by itself. `clock` replaces the database's,
+        for tests.
+        """
+        self.on_change = on_change
+        self.indexes = Indexes(client, database, prefix=prefix, clock=clock)
+        self._database = database
+        self._clock = clock
+        self._upkeep = upkeep
+        self._boards: dict[str, BoardRecord] = {}  # boards never change, and there is no way to delete one
+        self._finished: dict[tuple[int, int], SeasonRecord] = {}
+        self._answering: dict[tuple[int, int, str], asyncio.Task[Outcome]] = {}
+        self._gate = asyncio.Semaphore(FALLBACKS)
+        self._waiting = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._upkeep:
+            self._task = asyncio.create_task(self._keep_up(), name="leaderboard-upkeep")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks: list[asyncio.Task[Any]] = [*self._answering.values()]
+        if self._task is not None:
+            tasks.append(self._task)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.indexes.close()
+
+    # --- boards ---
+
+    async def boards(self) -> list[BoardRecord]:
+        """All boards, by name."""
+        async with self._database.session() as session:
+            return await queries.boards(session)
+
+    async def board(self, slug: str) -> BoardRecord | None:
+        """The board with this slug."""
+        if slug not in self._boards:
+            async with self._database.session() as session:
+                found = await queries.board(session, slug=slug)
+            if found is None:
+                return None
+            self._boards[slug] = found
+        return self._boards[slug]
+
+    async def board_by_id(self, number: int) -> BoardRecord | None:
+        """The board with this number."""
+        known = next((board for board in self._boards.values() if board.id == number), None)
+        if known is None:
+            async with self._database.session() as session:
+                known = await queries.board(session, number=number)
+            if known is not None:
+                self._boards[known.slug] = known
+        return known
+
+    async def create_board(self, new: NewBoard) -> BoardRecord:
+        """Make a board; raises `rules.Invalid`, `rules.Taken`."""
+        checked(new)
+        async with self._database.transaction() as session:
+            return await writing.create_board(session, new, self.now())
+
+    def now(self) -> datetime:
+        """The time by this service's clock."""
+        return datetime.fromtimestamp((self._clock or time.time)(), UTC)
+
+    def season(self, board: BoardRecord) -> Span:
+        """The season that runs."""
+        return season_at(board, self.now())
+
+    # --- reading ---
+
+    async def size(self, board: BoardRecord) -> int:
+        """How many players have a score this season."""
+        return await self._current(board, lambda ranking: ranking.size(), queries.size)
+
+    async def top(
+        self, board: BoardRecord, *, first: int = 10, after: str | None = None, season: int | None = None
+    ) -> TopPage:
+        """A page, best first; raises `rules.Invalid` for a cursor or a season that cannot be."""
+        place = _place(after)
+        finished = await self._past(board, season)
+        if isinstance(finished, SeasonRecord):
+            number = finished.id
+            if finished.state.frozen:
+                page = await self._count(lambda s: queries.archived_page(s, number, first, place))
+            else:
+                page = await self._count(lambda s: queries.page(s, number, board.ties, first, place))
+        elif finished:
+            page = queries.EMPTY
+        else:
+            page = await self._current(
+                board,
+                lambda ranking: ranking.page(first) if place is None else ranking.page_after(first, place),
+                lambda s, number: queries.page(s, number, board.ties, first, place),
+            )
+        return _top(page)
+
+    async def around(
+        self, board: BoardRecord, player: int, *, neighbours: int = 2, season: int | None = None
+    ) -> Context | None:
+        """A player's entry with its neighbours; None when the player has none. Raises `rules.Invalid`."""
+        finished = await self._past(board, season)
+        if isinstance(finished, SeasonRecord):
+            number = finished.id
+            if finished.state.frozen:
+                return await self._count(lambda s: queries.archived_around(s, number, player, neighbours))
+            return await self._count(lambda s: queries.around(s, number, board.ties, player, neighbours))
+        if finished:
+            return None
+        return await self._current(
+            board,
+            lambda ranking: ranking.around(player_key(player), neighbours),
+            lambda s, number: queries.around(s, number, board.ties, player, neighbours),
+        )
+
+    async def entries(self, board: BoardRecord, players: Sequence[int]) -> list[Entry]:
+        """The entries of those of `players` who have one, best first."""
+        wanted = list(dict.fromkeys(players))
+        found = await self._current(
+            board,
+            lambda ranking: ranking.entries([player_key(player) for player in wanted]),
+            lambda s, number: queries.entries(s, number, board.ties, wanted),
+        )
+        present = [entry for entry in found if entry is not None]
+        return sorted(present, key=lambda entry: (-entry.score, entry.achieved_at, entry.player))
+
+    async def _current(
+        self,
+        board: BoardRecord,
+        question: Callable[[Ranking], Awaitable[T]],
+        fallback: Callable[[AsyncSession, int], Awaitable[T]],
+    ) -> T:
+        """Ask the index of the season that runs, or SQL."""
+        number = self.season(board).number
+        with contextlib.suppress(NoIndex):
+            return await self.indexes.ask(board, number, question)
+        _from_sql.inc()
+
+        async def counted(session: AsyncSession) -> T:
+            found = await queries.season(session, board, number)
+            return await fallback(session, -1 if found is None else found.id)
+
+        return await self._count(counted)
+
+    async def _count(self, question: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Ask SQL, a few at a time, as of one instant."""
+        if self._waiting >= FALLBACK_LINE:
+            raise Unavailable("The ranking is being prepared; try again soon.")
+        self._waiting += 1
+        try:
+            async with self._gate, self._database.session() as session:
+                await queries.snapshot(session)
+                return await question(session)
+        finally:
+            self._waiting -= 1
+
+    async def _past(self, board: BoardRecord, number: int | None) -> SeasonRecord | bool:
+        """The season before the one that runs which is asked for; True if nobody played it; False: it runs."""
+        running = self.season(board).number
+        if number is None or number == running:
+            return False
+        if not 0 < number < running:
+            raise Invalid("season", f"Seasons of this board are 1 to {running}.")
+        key = (board.id, number)
+        if key not in self._finished:
+            async with self._database.session() as session:
+                found = await queries.season(session, board, number)
+            if found is None or not found.state.frozen:
+                return found or True
+            self._finished[key] = found
+        return self._finished[key]
+
+    def span(self, board: BoardRecord, number: int) -> Span:
+        """From when to when a season runs."""
+        return season_number(board, number)
+
+    # --- submitting ---
+
+    async def submit(self, board: BoardRecord, player: int, score: float, *, key: str | None = None) -> Outcome:
+        """Take a score in; the same `key` of the same player gives the first answer again for 30 days.
+
+        Raises `rules.Missing` for an unknown player, `rules.Invalid` for a score or a sum that is no finite number.
+        """
+        score = checked_score(score)
+        if checked_key(key) is None or key is None:
+            change = await self._commit(board, player, score)
+            return self._outcome(change, await self._publish(board, change))
+        name = (board.id, player, key)
+        if name not in self._answering:
+            task = asyncio.create_task(self._answer(board, player, score, key))
+            self._answering[name] = task
+            task.add_done_callback(lambda _: self._answering.pop(name, None))
+        return await asyncio.shield(self._answering[name])
+
+    async def _commit(self, board: BoardRecord, player: int, score: float) -> Change:
+        async with self._database.transaction() as session:
+            season, now = await writing.open_season(session, board, self._clock)
+            return await writing.take_in(session, board, season, player=player, score=score, now=now)
+
+    async def _publish(self, board: BoardRecord, change: Change) -> Submitted | None:
+        submitted = await self.indexes.put(board, change.season.number, change.row)
+        if change.changed and self.on_change is not None:
+            try:
+                await self.on_change(board.id)
+            except Exception:  # noqa: BLE001 - the score is safe, whatever a listener makes of it
+                _log.exception("a change of board %s was not announced", board.slug)
+        return submitted
+
+    @staticmethod
+    def _outcome(change: Change, submitted: Submitted | None) -> Outcome:
+        rank = former = None
+        if submitted is not None:
+            rank = submitted.rank
+            if submitted.changed or not change.changed:  # else the row came into the index another way, unobserved
+                former = submitted.former_rank
+        return Outcome(change.row.score, change.improved, rank, former, change.season.number)
+
+    async def _answer(self, board: BoardRecord, player: int, score: float, key: str) -> Outcome:
+        """Submit under a key: the first one to note it takes the score in; all give the answer that was settled."""
+        async with self._database.transaction() as session:
+            season, now = await writing.open_season(session, board, self._clock)
+            found = await writing.remembered(session, board, player, key)
+            change = None
+            if found is None:
+                change = await writing.take_in(session, board, season, player=player, score=score, now=now)
+                if not await writing.remember(session, board, player, key, change=change, now=now):
+                    change = None
+                    await session.rollback()  # another process noted it first: its effect is the one that counts
+        if change is not None:
+            outcome = self._outcome(change, await self._publish(board, change))
+        else:
+            settled, outcome = await self._settled(board, player, key)
+            if settled:
+                return outcome
+        async with self._database.transaction() as session:
+            return await writing.settle(session, board, player, key, outcome)
+
+    async def _settled(self, board: BoardRecord, player: int, key: str) -> tuple[bool, Outcome]:
+        """Wait for whoever gives the first answer; if it died, it is ours to complete, without a rank before."""
+        outcome = None
+        for pause in _SETTLE_PAUSES:
+            async with self._database.session() as session:
+                found = await writing.remembered(session, board, player, key)
+            assert found is not None
+            outcome, settled = found
+            if settled:
+                return True, outcome
+            await asyncio.sleep(pause)
+        assert outcome is not None
+        rank = None
+        with contextlib.suppress(NoIndex):
+            entry = await self.indexes.ask(board, outcome.season, lambda ranking: ranking.entry(player_key(player)))
+            rank = None if entry is None else entry.rank
+        return False, Outcome(outcome.score, outcome.improved, rank, None, outcome.season)
+
+    # --- upkeep ---
+
+    async def rebuild(self, board: BoardRecord, *, on_progress: Callable[[int], None] | None = None) -> bool:
+        """Build the index of the season that runs anew; False while another process does."""
+        return await self.indexes.rebuild(board, self.season(board).number, on_progress=on_progress)
+
+    async def tick(self) -> None:
+        """One round of upkeep: finish seasons that are over, bring indexes up to date, forget old keys."""
+        async with self._database.session() as session:
+            unfinished = await queries.unfinished(session)
+        for season in unfinished:
+            board = await self.board_by_id(season.board_id)
+            assert board is not None
+            try:
+                over = season.ends_at is not None and season.ends_at <= self.now().timestamp() * 1e6
+                if season.state.frozen or over:
+                    await self._finish(board, season)
+                else:
+                    await self.indexes.sweep(board, season.number)
+            except Exception as error:  # noqa: BLE001 - one board's trouble must not keep the others waiting
+                _log.warning("upkeep of %s, season %s, is put off: %r", board.slug, season.number, error)
+
+    async def _finish(self, board: BoardRecord, season: SeasonRecord) -> None:
+        closed = season.state.frozen or await archive.close(
+            self._database, season, board.ties, clock=self._clock or time.time
+        )
+        if not closed:
+            return
+        _log.info("season %s of %s is closed", season.number, board.slug)
+        await archive.purge(self._database, season)
+        await self.indexes.of(board, season.number).drop()
+        if self.on_change is not None:
+            await self.on_change(board.id)
+
+    async def forget_keys(self) -> None:
+        """Forget keys of submissions older than 30 days."""
+        before = round((self.now().timestamp() - KEYS_KEPT) * 1e6)
+        async with self._database.transaction() as session:
+            await session.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.created_at < before))
+
+    async def _keep_up(self) -> None:
+        forgotten = 0.0
+        while True:
+            await asyncio.sleep(self._upkeep * random.uniform(0.75, 1.25))  # noqa: S311 - spreads processes, no secret
+            try:
+                await self.tick()
+                if time.monotonic() - forgotten > 3600:  # noqa: PLR2004 - once an hour
+                    await self.forget_keys()
+                    forgotten = time.monotonic()
+            except Exception as error:  # noqa: BLE001 - SQL is away; the next round comes
+                _log.warning("upkeep of the leaderboards is put off: %r", error)
+
+
+def _place(after: str | None) -> Place | None:
+    try:
+        return None if after is None else Place.decode(after)
+    except ValueError as error:
+        raise Invalid("after", "This is no cursor of this field.") from error
+
+
+def _top(page: Page) -> TopPage:
+    entries = [Placed(entry, page.place(entry).encode()) for entry in page.entries]
+    end = page.end.encode() if page.end is not None else None
+    return TopPage(entries, page.size, page.has_previous, page.has_next, end)

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select, update
+
+from graph.leaderboard import archive, queries
+from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
+from graph.leaderboard.records import BoardRecord, NewBoard, Schedule, SeasonState
+from graph.leaderboard.rules import Invalid, season_at, season_number
+from graph.leaderboard.service import LeaderboardService
+from graph.patterns.ranking import Operator, Ties
+
+if TYPE_CHECKING:
+    from graph.database import Database
+    from graph.patterns.client import Client
+    from graph.patterns.ranking import Entry
+    from tests.leaderboard.conftest import Clock
+
+MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2190, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - has a zone
+
+
+def a_board(schedule: Schedule, created: datetime) -> BoardRecord:
+    """A board that was made at `created`."""
+    return BoardRecord(1, "b", "B", Operator.BEST, Ties.DENSE, schedule, created)
+
+
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=4000)), st.sampled_from(list(Schedule)[1:]))
+def test_seasons_join_without_a_gap(created: datetime, later: timedelta, schedule: Schedule) -> None:
+    """Every moment lies in exactly one season; the first holds the making of the board; they begin at midnight UTC."""
+    board = a_board(schedule, created)
+    span = season_at(board, created + later)
+    assert span.ends_at is not None
+    assert span.starts_at <= created + later < span.ends_at
+    assert season_at(board, span.ends_at) == season_number(board, span.number + 1)
+    assert season_at(board, span.ends_at - timedelta(microseconds=1)) == span
+    assert season_number(board, span.number + 1).starts_at == span.ends_at
+    assert season_at(board, created).number == 1
+    assert span.starts_at.time() == datetime.min.time()
+    assert {Schedule.WEEKLY: span.starts_at.weekday() == 0, Schedule.MONTHLY: span.starts_at.day == 1}.get(
+        schedule, True
+    )
+
+
+def test_a_board_without_seasons_has_one_that_does_not_end() -> None:
+    """NEVER: season 1, from the making of the board on."""
+    created = datetime(2026, 1, 31, 23, 59, tzinfo=UTC)
+    span = season_at(a_board(Schedule.NEVER, created), created + timedelta(days=9999))
+    assert (span.number, span.starts_at, span.ends_at) == (1, created, None)
+
+
+@pytest.mark.parametrize("ties", Ties)
+async def test_a_season_ends_in_an_archive(
+    service: LeaderboardService, database: Database, client: Client, clock: Clock, ties: Ties
+) -> None:
+    """New scores go to the new season; the old one reads as it stood, before, while and after it is archived."""
+    draw = random.Random(1)
+    board = await service.create_board(NewBoard("d", "D", ties=ties, schedule=Schedule.DAILY))
+    for player in range(1, 31):
+        await service.submit(board, player, draw.randint(1, 8))
+    final = [placed.entry for placed in (await service.top(board, first=100)).entries]
+    halfway = (await service.top(board, first=7)).end
+
+    clock.set(2026, 3, 3)
+    outcome = await service.submit(board, 5, 1)
+    assert (outcome.rank, outcome.previous_rank, outcome.season) == (1, None, 2)
+    assert service.season(board).number == 2
+    await reads_as(service, board, final, halfway)
+    async with database.session() as session:
+        season = await queries.season(session, board, 1)
+    assert season is not None
+    assert await archive.close(database, season, ties, clock=clock, chunk=4)
+    async with LeaderboardService(database, client, upkeep=0, clock=clock) as other:
+        await reads_as(other, board, final, halfway)
+        assert not await archive.close(database, season, ties, clock=clock)
+        await other.tick()
+        await reads_as(other, board, final, halfway)
+    await reads_as(service, board, final, halfway)
+    assert await service.size(board) == 1
+    async with database.session() as session:
+        assert await queries.size(session, season.id) == 0, "the archive has them"
+        stored = await queries.season(session, board, 1)
+    assert stored is not None
+    assert (stored.state, stored.size) == (SeasonState.ARCHIVED, 30)
+    assert await client.execute("EXISTS", f"graph:ranking:{{{board.id}.1}}:state") == 0
+
+
+async def reads_as(service: LeaderboardService, board: BoardRecord, final: list[Entry], halfway: str | None) -> None:
+    """Season 1 consists of `final`; `halfway` is a cursor behind its first seven that was given out while it ran."""
+    seen: list[Entry] = []
+    page = await service.top(board, first=9, season=1)
+    while True:
+        assert page.total == len(final)
+        seen += [placed.entry for placed in page.entries]
+        if not page.has_next:
+            break
+        page = await service.top(board, first=9, after=page.end, season=1)
+    assert seen == final
+    rest = await service.top(board, first=100, after=halfway, season=1)
+    assert [placed.entry for placed in rest.entries] == final[7:]
+    for at in (0, 1, 15, 29):
+        context = await service.around(board, int(final[at].player[1:]), neighbours=3, season=1)
+        assert context is not None
+        assert [*context.above, context.entry, *context.below] == final[max(0, at - 3) : at + 4]
+    assert await service.around(board, 31, season=1) is None
+
+
+async def test_seasons_that_nobody_played_are_empty(service: LeaderboardService, clock: Clock) -> None:
+    """A season between two that were played has no entries; one to come is refused."""
+    board = await service.create_board(NewBoard("m", "M", schedule=Schedule.MONTHLY))
+    await service.submit(board, 1, 1)
+    clock.set(2026, 6, 1)
+    assert (await service.submit(board, 1, 2)).season == 4
+    page = await service.top(board, season=3)
+    assert (page.entries, page.total, page.end) == ([], 0, None)
+    assert await service.around(board, 1, season=3) is None
+    with pytest.raises(Invalid):
+        await service.top(board, season=5)
+
+
+async def test_a_slow_clock_gets_into_no_season_that_is_closing(
+    service: LeaderboardService, database: Database, client: Client, clock: Clock
+) -> None:
+    """Once a season is being closed, a process whose clock is behind submits to the next one."""
+    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    await service.submit(board, 1, 1)
+    slow = clock.now
+    clock.set(2026, 3, 3)
+    await service.tick()
+    async with LeaderboardService(database, client, upkeep=0, clock=lambda: slow + 1) as late:
+        outcome = await late.submit(board, 2, 9)
+    assert outcome.season == 2
+    page = await service.top(board, season=1)
+    assert [placed.player for placed in page.entries] == [1]
+    assert [placed.player for placed in (await service.top(board)).entries] == [2]
+
+
+async def test_one_of_many_closes_a_season(service: LeaderboardService, database: Database, clock: Clock) -> None:
+    """Many at once: exactly one closes it, and the archive has every entry once."""
+    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    for player in range(1, 21):
+        await service.submit(board, player, player % 5)
+    clock.set(2026, 3, 3)
+    async with database.session() as session:
+        season = await queries.season(session, board, 1)
+    assert season is not None
+    closed = await asyncio.gather(
+        *(archive.close(database, season, board.ties, clock=clock, chunk=3) for _ in range(8))
+    )
+    assert sum(closed) == 1
+    assert await archived(database, season.id) == 20
+
+
+async def archived(database: Database, season: int) -> int:
+    """How many entries the archive has."""
+    async with database.session() as session:
+        counted = select(func.count()).select_from(ARCHIVE).where(ARCHIVE.c.season_id == season)
+        return (await session.execute(counted)).scalar_one()
+
+
+async def test_a_killed_closer_is_taken_over_and_cannot_write_again(
+    service: LeaderboardService, database: Database, clock: Clock
+) -> None:
+    """After its lease another process goes on where it stopped; if it wakes up then, it is turned away."""
+    board = await service.create_board(NewBoard("d", "D", ties=Ties.COMPETITION, schedule=Schedule.DAILY))
+    for player in range(1, 21):
+        await service.submit(board, player, player % 4)
+    final = [placed.entry for placed in (await service.top(board, first=100)).entries]
+    clock.set(2026, 3, 3)
+    async with database.session() as session:
+        season = await queries.season(session, board, 1)
+    assert season is not None
+    reads = 0
+    frozen = asyncio.Event()
+
+    def dying_clock() -> float:
+        nonlocal reads
+        reads += 1
+        if reads == 4:
+            frozen.set()
+            raise InterruptedError
+        return clock()
+
+    with pytest.raises(InterruptedError):
+        await archive.close(database, season, board.ties, clock=dying_clock, lease=60, chunk=3)
+    assert await archived(database, season.id) == 6
+    assert not await archive.close(database, season, board.ties, clock=clock), "its lease still runs"
+    async with database.session() as session:
+        token = (await session.execute(select(SEASONS.c.closer).where(SEASONS.c.id == season.id))).scalar_one()
+    clock.now += 61
+    assert await archive.close(database, season, board.ties, clock=clock, chunk=3)
+    with pytest.raises(archive.Superseded):
+        async with database.transaction() as session:
+            await archive.hold(session, season.id, token, 0)
+    page = await service.top(board, first=100, season=1)
+    assert [placed.entry for placed in page.entries] == final
+
+
+async def test_no_score_is_lost_between_two_seasons(
+    service: LeaderboardService, database: Database, client: Client, clock: Clock
+) -> None:
+    """While seasons end under fire, every accepted score is in the season that its answer names."""
+    board = await service.create_board(NewBoard("d", "D", Operator.LATEST, schedule=Schedule.DAILY))
+    accepted: dict[tuple[int, int], float] = {}
+    async with LeaderboardService(database, client, upkeep=0, clock=clock) as other:
+
+        async def play(player: int) -> None:
+            for turn in range(12):
+                outcome = await (service, other)[turn % 2].submit(board, player, player * 100 + turn)
+                accepted[outcome.season, player] = outcome.score
+
+        async def days() -> None:
+            for day in range(3, 6):
+                await asyncio.sleep(0.03)
+                clock.set(2026, 3, day)
+                await asyncio.gather(service.tick(), other.tick())
+
+        await asyncio.gather(days(), *(play(player) for player in range(1, 9)))
+    running = service.season(board).number
+    found = {
+        (number, placed.player): placed.entry.score
+        for number in range(1, running + 1)
+        for placed in (await service.top(board, first=100, season=number)).entries
+    }
+    assert found == accepted
+
+
+async def test_the_database_says_when_a_season_ends(
+    database: Database, service: LeaderboardService, client: Client
+) -> None:
+    """Without a clock of its own the service uses the database's, for the season and for the time of a score."""
+    async with LeaderboardService(database, client, upkeep=0) as real:
+        board = await real.create_board(NewBoard("now", "Now", schedule=Schedule.WEEKLY))
+        before = datetime.now(UTC).timestamp() - 1
+        await real.submit(board, 1, 1)
+        entry = (await real.top(board)).entries[0].entry
+        assert before <= entry.achieved_at <= datetime.now(UTC).timestamp() + 1
+        async with database.transaction() as session:
+            await session.execute(update(SEASONS).values(starts_at=0, ends_at=1))
+        assert (await real.submit(board, 1, 1)).season == 2
+        async with database.session() as session:
+            assert (await session.execute(select(func.count()).select_from(SCORES))).scalar_one() == 2

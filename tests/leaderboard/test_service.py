@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.leaderboard.records import BoardRecord, NewBoard, player_key, player_number
+from graph.leaderboard.rules import Invalid, Missing, Taken
+from graph.leaderboard.service import LeaderboardService
+from graph.patterns.ranking import Operator, Ties
+from tests.leaderboard.conftest import PLAYERS
+from tests.support.ranking_model import RankingModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.database import Database
+    from graph.patterns.client import Client
+    from graph.patterns.ranking import Entry
+    from tests.leaderboard.conftest import Clock
+
+
+@pytest.mark.parametrize("ties", Ties)
+@pytest.mark.parametrize("operator", Operator)
+async def test_sql_and_index_agree_with_a_sorted_list(
+    service: LeaderboardService,
+    without_redis: LeaderboardService,
+    clock: Clock,
+    client: Client,
+    *,
+    operator: Operator,
+    ties: Ties,
+) -> None:
+    """Scores sent through the service rank as the sorted list does, from the index, from SQL, and from a new index."""
+    draw = random.Random(3)
+    board = await service.create_board(NewBoard("b", "B", operator, ties))
+    model = RankingModel(operator, ties)
+    for _ in range(50):
+        player, score = draw.randint(1, 10), draw.choice([-1.5, 0.0, 2.0, 2.0, 3.25, 1e300, 5e-324])
+        before = next((e for e in model.entries() if e.player == player_key(player)), None)
+        clock.now = round(clock.now + 0.001, 6)
+        at = round((clock.now + 1e-6) * 1e6) / 1e6
+        model.submit(player_key(player), score, at)
+        outcome = await service.submit(board, player, score)
+        after = next(e for e in model.entries() if e.player == player_key(player))
+        assert (outcome.rank, outcome.score) == (after.rank, after.score)
+        assert outcome.previous_rank == (before.rank if before else None)
+        assert outcome.improved is (before is None or after.score > before.score)
+    for _ in range(2):
+        await check(service, board, model.entries())
+        await client.execute("FLUSHALL", retry=False)
+    await check(without_redis, board, model.entries())
+
+
+async def check(service: LeaderboardService, board: BoardRecord, expected: list[Entry]) -> None:
+    """Every answer about `board` is a slice of `expected`."""
+    assert await service.size(board) == len(expected)
+    seen: list[Entry] = []
+    after = None
+    while True:
+        page = await service.top(board, first=4, after=after)
+        assert page.total == len(expected)
+        seen += [placed.entry for placed in page.entries]
+        if not page.has_next:
+            break
+        after = page.end
+    assert seen == expected
+    for at, entry in enumerate(expected):
+        context = await service.around(board, player_number(entry.player), neighbours=2)
+        assert context is not None
+        assert context.entry == entry
+        assert [*context.above, *context.below] == [*expected[max(0, at - 2) : at], *expected[at + 1 : at + 3]]
+    assert await service.entries(board, [player_number(entry.player) for entry in reversed(expected)]) == expected
+    assert await service.around(board, PLAYERS) is None
+    assert await service.entries(board, [PLAYERS]) == []
+
+
+async def test_what_makes_no_sense_is_refused(service: LeaderboardService, board: BoardRecord) -> None:
+    """Scores that are not finite, unknown players, bad slugs, names, keys, cursors and seasons."""
+    for score in (math.nan, math.inf, -math.inf):
+        with pytest.raises(Invalid):
+            await service.submit(board, 1, score)
+    with pytest.raises(Missing):
+        await service.submit(board, 10_000, 1)
+    with pytest.raises(Invalid):
+        await service.submit(board, 1, 1, key="")
+    with pytest.raises(Invalid):
+        await service.submit(board, 1, 1, key="k" * 101)
+    for new in (
+        NewBoard("-x", "X"),
+        NewBoard("X", "X"),
+        NewBoard("a" * 65, "X"),
+        NewBoard("x", " "),
+        NewBoard("x", "a\n"),
+    ):
+        with pytest.raises(Invalid):
+            await service.create_board(new)
+    with pytest.raises(Taken):
+        await service.create_board(NewBoard("main", "Again"))
+    with pytest.raises(Invalid):
+        await service.top(board, after="nonsense")
+    for season in (0, -1, 2):
+        with pytest.raises(Invalid):
+            await service.top(board, season=season)
+        with pytest.raises(Invalid):
+            await service.around(board, 1, season=season)
+    assert await service.size(board) == 0
+    assert await service.board("nowhere") is None
+
+
+async def test_a_sum_that_overflows_is_refused_and_changes_nothing(service: LeaderboardService) -> None:
+    """Both engines refuse it alike, and go on adding up to the largest double."""
+    board = await service.create_board(NewBoard("sum", "Sum", Operator.SUM))
+    largest = 1.7976931348623157e308
+    for sign, player in ((1, 1), (-1, 2)):
+        await service.submit(board, player, sign * largest)
+        with pytest.raises(Invalid):
+            await service.submit(board, player, sign * 1e300)
+        assert (await service.submit(board, player, sign * 1.0)).score == sign * largest
+        assert (await service.submit(board, player, -sign * largest)).score == 0
+        assert (await service.submit(board, player, sign * 5e-324)).score == sign * 5e-324
+
+
+async def test_scores_come_back_bit_by_bit(service: LeaderboardService) -> None:
+    """The smallest, the largest and the most precise doubles survive SQL and Redis."""
+    board = await service.create_board(NewBoard("exact", "Exact", Operator.LATEST))
+    scores = [5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 0.1 + 0.2, -0.0, 2.0**53 + 2]
+    for player, score in enumerate(scores, 1):
+        assert (await service.submit(board, player, score)).score.hex() == (score + 0.0).hex()
+    page = await service.top(board, first=10)
+    assert [placed.entry.score.hex() for placed in page.entries] == [
+        (score + 0.0).hex() for score in sorted(scores, reverse=True)
+    ]
+
+
+async def test_one_key_has_one_effect_and_one_answer(
+    service: LeaderboardService, database: Database, client: Client, clock: Clock, scaled: Callable[[int, int], int]
+) -> None:
+    """The same key, sent at once through three services, adds up once and answers alike, then and later."""
+    board = await service.create_board(NewBoard("sum", "Sum", Operator.SUM))
+    await service.submit(board, 2, 50)
+    await service.submit(board, 1, 5)
+    async with (
+        LeaderboardService(database, client, upkeep=0, clock=clock) as second,
+        LeaderboardService(database, client, upkeep=0, clock=clock) as third,
+    ):
+        senders = [service, second, third]
+        answers = await asyncio.gather(
+            *(senders[i % 3].submit(board, 1, 60, key="match-7") for i in range(scaled(100, 100)))
+        )
+        assert len(set(answers)) == 1
+        assert answers[0].score == 65
+        assert (answers[0].rank, answers[0].previous_rank, answers[0].improved) == (1, 2, True)
+        await service.submit(board, 2, 100)
+        assert await third.submit(board, 1, 1, key="match-7") == answers[0]
+        assert (await service.submit(board, 2, 1, key="match-7")).score == 151, "another player's key is another key"
+    context = await service.around(board, 1)
+    assert context is not None
+    assert context.entry.score == 65
+
+
+async def test_the_answer_of_a_process_that_died_is_completed(
+    service: LeaderboardService, database: Database, client: Client, clock: Clock, board: BoardRecord
+) -> None:
+    """When the first sender dies after its commit, the key still has one effect and gets one lasting answer."""
+
+    async def die(_: int) -> None:
+        raise asyncio.CancelledError
+
+    died = LeaderboardService(database, client, upkeep=0, clock=clock, on_change=die)
+    with pytest.raises(asyncio.CancelledError):
+        await died.submit(board, 1, 9, key="k")
+    answers = await asyncio.gather(*(service.submit(board, 1, 9, key="k") for _ in range(5)))
+    assert len(set(answers)) == 1
+    assert answers[0].score == 9
+    assert await service.submit(board, 1, 3, key="k") == answers[0]
+
+
+async def test_a_refused_submission_leaves_its_key_free(service: LeaderboardService, board: BoardRecord) -> None:
+    """A key is used up by an effect, not by a mistake."""
+    with pytest.raises(Missing):
+        await service.submit(board, 10_000, 1, key="k")
+    assert (await service.submit(board, 1, 4, key="k")).score == 4
+
+
+async def test_old_keys_are_forgotten(service: LeaderboardService, clock: Clock, board: BoardRecord) -> None:
+    """After 30 days a key may be used again; before that it may not."""
+    await service.submit(board, 1, 1, key="k")
+    clock.now += 29 * 86400
+    await service.forget_keys()
+    assert (await service.submit(board, 1, 2, key="k")).score == 1
+    clock.now += 2 * 86400
+    await service.forget_keys()
+    assert (await service.submit(board, 1, 2, key="k")).score == 2
+
+
+async def test_changes_are_announced_after_the_commit(
+    database: Database, client: Client, service: LeaderboardService, board: BoardRecord
+) -> None:
+    """The listener hears of a change once it can be read, hears nothing of what changed nothing, and may fail."""
+    heard: list[tuple[int, int]] = []
+
+    async def listen(number: int) -> None:
+        heard.append((number, await service.size(board)))
+        raise RuntimeError
+
+    service.on_change = listen
+    await service.submit(board, 1, 5)
+    await service.submit(board, 1, 4)
+    await service.submit(board, 2, 4)
+    assert heard == [(board.id, 1), (board.id, 2)]
+
+
+async def test_players_order_by_number(service: LeaderboardService) -> None:
+    """Keys of players sort as their numbers do, in Redis's byte order too, and read back."""
+    numbers = [1, 9, 10, 99, 100, 2**63 - 1]
+    assert sorted(player_key(number).encode() for number in reversed(numbers)) == [
+        player_key(number).encode() for number in numbers
+    ]
+    assert [player_number(player_key(number)) for number in numbers] == numbers

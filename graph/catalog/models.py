@@ -60,11 +60,11 @@ class Product(SQLModel, table=True):
 
 
 class ProductEvent(SQLModel, table=True):
-    """The outbox: a change of a product, written in its transaction, deleted by whoever has published it.
+    """The outbox: a change of a product, written in its transaction; see `graph.catalog.outbox`.
 
     `kind` is CREATED, UPDATED or DELETED; `category` is the slug after the change (before it, for DELETED) and
     `previous_category` the one it left, if it changed shelves. A row of a transaction that committed late may have a
-    smaller id than one already published, so a publisher takes the rows that are there rather than those above a mark.
+    smaller id than one already published: `position` is the order of publication, given when the row is first seen.
     """
 
     __tablename__ = "product_events"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
@@ -76,9 +76,21 @@ class ProductEvent(SQLModel, table=True):
     category: str | None = Field(default=None, max_length=64)
     previous_category: str | None = Field(default=None, max_length=64)
     at: datetime = Field(sa_type=UtcDateTime)
+    position: int | None = Field(default=None, unique=True, sa_type=BigInteger)
+
+
+class ProductEventLog(SQLModel, table=True):
+    """The one row that names the outbox as a log (`nonce`) and counts the positions it has given."""
+
+    __tablename__ = "product_event_log"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
+
+    id: int = Field(primary_key=True)
+    nonce: str = Field(max_length=16)
+    position: int = Field(default=0, sa_type=BigInteger)
 
 
 # The same tables for statements that want columns rather than objects.
 PRODUCTS: Table = SQLModel.metadata.tables["product"]
 CATEGORIES: Table = SQLModel.metadata.tables["category"]
 EVENTS: Table = SQLModel.metadata.tables["product_events"]
+EVENT_LOG: Table = SQLModel.metadata.tables["product_event_log"]

@@ -30,7 +30,7 @@ from graph.catalog.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -67,10 +67,11 @@ def page_tag(category: str | None) -> str:
 class CatalogService:
     """Products and categories, in SQL behind the cache."""
 
-    def __init__(self, database: Database, cache: Cache) -> None:
-        """Read `database` through `cache`."""
+    def __init__(self, database: Database, cache: Cache, *, committed: Callable[[], None] = lambda: None) -> None:
+        """Read `database` through `cache`; `committed` is called after each transaction that left events."""
         self.database = database
         self.cache = cache
+        self.committed = committed
 
     # --- reading ---
 
@@ -175,6 +176,7 @@ class CatalogService:
         """Commit, with everything that shows the product as it was or as it is held meanwhile."""
         async with self.cache.invalidating(*tags_of(before, after)):
             await session.commit()
+        self.committed()
 
 
 def tags_of(before: ProductRecord | None, after: ProductRecord | None) -> list[str]:

@@ -204,9 +204,12 @@ class Broker:
     # --- subscribing ---
 
     @contextlib.asynccontextmanager
-    async def subscribe(self, topic: Topic, after: str | None = None) -> AsyncGenerator[Subscription]:
+    async def subscribe(
+        self, topic: Topic, after: str | None = None, *, patient: bool = False
+    ) -> AsyncGenerator[Subscription]:
         """Follow `topic`: everything published from now on, and before it everything after the cursor `after`.
 
+        A `patient` subscriber that is slow is not ended: it reads on in the history, as far as that goes back.
         Raises `BadCursor` for a text that is no cursor, `Unavailable` when Redis does not answer in time.
         """
         position = None if after is None else Position.parse(after)
@@ -218,7 +221,7 @@ class Broker:
                     await channel.synced.wait()
             except TimeoutError:
                 raise Unavailable("Redis did not confirm the subscription in time") from None
-            subscription = Subscription(channel, lambda at: self._read(topic, at), position, self._queue)
+            subscription = Subscription(channel, lambda at: self._read(topic, at), position, self._queue, patient)
             channel.sinks[subscription.push] = None
             self._subscriptions.add(subscription)
             yield subscription

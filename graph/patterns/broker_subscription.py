@@ -44,6 +44,7 @@ class Subscription:
         read: Callable[[Position], Awaitable[Page]],
         after: Position | None,
         limit: int,
+        patient: bool,  # noqa: FBT001 - only the broker calls this
     ) -> None:
         """Start after `after`, or with the next event; hold at most `limit` events that were not taken yet."""
         self.position = after or _position(channel)
@@ -51,6 +52,7 @@ class Subscription:
         self._every = channel.topic.kind is Delivery.EVERY
         self._read = read
         self._limit = limit
+        self._patient = patient
         self._queue: deque[Event] = deque()
         self._page: deque[Event] = deque()
         self._behind = after is not None
@@ -79,7 +81,7 @@ class Subscription:
                 if queue.pop().gap and not event.gap:
                     event = Event(event.position, event.raw, gap=True)
         elif len(queue) >= self._limit:
-            if late or self._behind:  # a long history is read at the subscriber's own pace
+            if late or self._behind or self._patient:  # a long history is read at the subscriber's own pace
                 self._open, self._behind = False, True
                 return
             self._error = SlowConsumer(self.cursor)

@@ -268,6 +268,16 @@ async def test_a_slow_subscriber_of_every_event_ends_with_its_cursor(broker: Bro
         assert values(await take(resumed, 20)) == list(range(1, 21))
 
 
+async def test_a_patient_subscriber_reads_on_in_the_history(broker: Broker) -> None:
+    """However far it lags behind its queue of 8, it gets every event once and in order."""
+    async with broker.subscribe(TOPIC, patient=True) as slow:
+        for n in range(700):
+            await broker.publish(TOPIC, n)
+        assert values(await take(slow, 300)) == list(range(300))
+        await broker.publish(TOPIC, 700)
+        assert values(await take(slow, 401)) == list(range(300, 701))
+
+
 async def test_the_latest_state_wins(broker: Broker) -> None:
     """A slow subscriber of a `LATEST` topic gets the newest event only; one that resumes, the newest too."""
     async with broker.subscribe(LATEST) as slow, broker.subscribe(LATEST) as quick:

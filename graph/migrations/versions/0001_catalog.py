@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -55,8 +57,16 @@ def upgrade() -> None:
         sa.Column("category", sa.String(64), nullable=True),
         sa.Column("previous_category", sa.String(64), nullable=True),
         sa.Column("at", MOMENT, nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=True, unique=True),
         sqlite_autoincrement=True,
     )
+    log = op.create_table(
+        "product_event_log",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("nonce", sa.String(16), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+    )
+    op.bulk_insert(log, [{"id": 1, "nonce": secrets.token_hex(8), "position": 0}])
     if op.get_bind().dialect.name == "sqlite":
         _search_on_sqlite()
     else:
@@ -86,5 +96,5 @@ def _search_on_postgresql() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("product_events", "product_search", "product", "category"):
+    for table in ("product_event_log", "product_events", "product_search", "product", "category"):
         op.execute(f"DROP TABLE IF EXISTS {table}")

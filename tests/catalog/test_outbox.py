@@ -1,0 +1,234 @@
+"""The outbox: every committed change is published once and in order, whatever is lost in between."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from graph.catalog import outbox as outbox_module
+from graph.catalog.models import EVENT_LOG, EVENTS
+from graph.catalog.outbox import TOPIC, Outbox, ProductChange
+from graph.catalog.service import CatalogService
+from graph.database import Database
+from graph.patterns.broker import Broker, Event, Unavailable
+from graph.patterns.client import open_client
+from tests.support.servers import ValkeyServer
+from tests.support.shop import START, add_categories, new
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from graph.patterns.broker import Subscription
+    from graph.patterns.cache import Cache
+    from graph.patterns.client import Client
+
+
+@pytest.fixture
+async def broker(client: Client) -> AsyncIterator[Broker]:
+    """A broker of an empty Redis."""
+    async with Broker(client, check_every=0.2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def outbox(database: Database, broker: Broker) -> Outbox:
+    """An outbox that looks when it is told to."""
+    return Outbox(database, broker)
+
+
+async def take(events: Subscription, count: int) -> list[Event]:
+    """The next `count` events."""
+    async with asyncio.timeout(20):
+        return [await anext(events) for _ in range(count)]
+
+
+def products(events: list[Event]) -> list[int]:
+    """Which products they tell of."""
+    return [ProductChange.of(event).product_id for event in events]
+
+
+async def note(database: Database, *numbers: int) -> None:
+    """Leave committed events of these products."""
+    rows = [{"kind": "UPDATED", "product_id": n, "at": START} for n in numbers]
+    async with database.transaction() as session:
+        await session.execute(insert(EVENTS), rows)
+
+
+async def test_changes_are_published_after_their_commit(
+    database: Database, cache: Cache, broker: Broker, outbox: Outbox
+) -> None:
+    """Creating, moving and deleting a product tell kind, categories before and after, and time; nothing else does."""
+    await add_categories(database, "books", "toys")
+    async with outbox, broker.subscribe(TOPIC) as events:
+        catalog = CatalogService(database, cache, committed=outbox.nudge)
+        product = await catalog.create(new("A", category="books"))
+        with pytest.raises(ZeroDivisionError):
+            async with database.transaction() as session:
+                await session.execute(insert(EVENTS).values(kind="UPDATED", product_id=99, at=START))
+                raise ZeroDivisionError
+        await catalog.update(product.id, {"category": "toys"})
+        await catalog.update(product.id, {"category": "toys"})
+        await catalog.delete(product.id)
+        changes = [ProductChange.of(event) for event in await take(events, 3)]
+    assert [(change.kind, change.product_id, change.categories) for change in changes] == [
+        ("CREATED", product.id, {"books"}),
+        ("UPDATED", product.id, {"books", "toys"}),
+        ("DELETED", product.id, {"toys"}),
+    ]
+    assert await outbox.publish() == 0
+
+
+async def test_what_a_dead_process_left_is_published(database: Database, broker: Broker, outbox: Outbox) -> None:
+    """Rows that nobody published yet are published by whoever looks next, and only once."""
+    await note(database, 1, 2, 3)
+    async with broker.subscribe(TOPIC) as events:
+        assert await outbox.publish() == 3
+        assert await Outbox(database, broker).publish() == 0
+        assert products(await take(events, 3)) == [1, 2, 3]
+
+
+async def test_a_smaller_id_that_commits_later_is_not_overlooked(
+    database: Database, broker: Broker, outbox: Outbox
+) -> None:
+    """A transaction that took its id first and committed last is published last."""
+    async with broker.subscribe(TOPIC) as events:
+        async with database.transaction() as session:
+            await session.execute(insert(EVENTS).values(id=10, kind="UPDATED", product_id=10, at=START))
+        await outbox.publish()
+        async with database.transaction() as session:
+            await session.execute(insert(EVENTS).values(id=9, kind="UPDATED", product_id=9, at=START))
+        await outbox.publish()
+        assert products(await take(events, 2)) == [10, 9]
+
+
+async def test_an_emptied_redis_is_filled_again(
+    client: Client, database: Database, broker: Broker, outbox: Outbox
+) -> None:
+    """After a flush a client resumes where it was: without a gap, an event missed, or one seen twice."""
+    await note(database, 1, 2, 3)
+    await outbox.publish()
+    async with broker.subscribe(TOPIC) as events:
+        await note(database, 4)
+        await outbox.publish()
+        cursor = (await take(events, 1))[0].cursor
+        await client.execute("FLUSHALL", retry=False)
+        await note(database, 5, 6)
+        await outbox.publish()
+        got = await take(events, 2)
+        assert products(got) == [5, 6]
+        assert not any(event.gap for event in got)
+    async with broker.subscribe(TOPIC, after=cursor) as events:
+        got = await take(events, 2)
+        assert products(got) == [5, 6]
+        assert not any(event.gap for event in got)
+
+
+async def test_a_redis_that_lost_its_newest_events_gets_them_again(database: Database) -> None:
+    """Killed with events that were not on disk yet, it is brought up to date, and nobody notices."""
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client, Broker(client, check_every=0.2) as broker:
+            outbox = Outbox(database, broker)
+            await note(database, 1, 2)
+            await outbox.publish()
+            await client.execute("SAVE", retry=False)
+            async with broker.subscribe(TOPIC) as events:
+                await note(database, 3, 4)
+                await outbox.publish()
+                assert products(await take(events, 2)) == [3, 4]
+                server.kill()
+                await note(database, 5)
+                await asyncio.to_thread(server.start)
+                while True:
+                    try:
+                        assert await outbox.publish() == 3
+                        break
+                    except Unavailable:
+                        await asyncio.sleep(0.02)
+                got = await take(events, 1)
+                assert (products(got), got[0].gap) == ([5], False)
+
+
+async def test_a_database_that_went_back_is_another_log(database: Database, broker: Broker, outbox: Outbox) -> None:
+    """A restored backup gives positions out again: subscribers are told that they missed something."""
+    await note(database, 1, 2, 3)
+    await outbox.publish()
+    async with broker.subscribe(TOPIC) as events:
+        async with database.transaction() as session:
+            await session.execute(EVENTS.delete())
+            await session.execute(update(EVENT_LOG).values(position=1))
+        await note(database, 20)
+        await outbox.publish()
+        got = await take(events, 1)
+        assert (products(got), got[0].gap) == ([20], True)
+
+
+async def test_only_the_newest_rows_are_kept(
+    database: Database, broker: Broker, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table does not grow beyond what a topic's history holds and some slack."""
+    monkeypatch.setattr(outbox_module, "_PAGE", 10)
+    short = outbox_module.Topic("products", max_length=20, sourced=True)
+    monkeypatch.setattr(outbox_module, "TOPIC", short)
+    for n in range(10):
+        await note(database, *range(n * 10, n * 10 + 10))
+        await outbox.publish()
+    async with database.session() as session:
+        assert (await session.scalar(select(func.count()).select_from(EVENTS)) or 0) <= 40
+    assert (await broker.end(short)).offset == 100
+
+
+# --- many processes, some of which die ---
+
+
+async def write(url: str, redis: str, first: int, count: int) -> None:
+    """Commit events one by one and publish, as one process of many, until killed or done."""
+    async with (
+        open_client(redis) as client,
+        Broker(client) as broker,
+        Database(url) as database,
+        Outbox(database, broker, every=0.05) as outbox,
+    ):
+        print("up", flush=True)
+        for n in range(first, first + count):
+            await note(database, n)
+            outbox.nudge()
+
+
+async def test_publishers_that_die_leave_no_event_behind(
+    database: Database, database_url: str, broker: Broker, valkey: ValkeyServer, scaled: Callable[[int, int], int]
+) -> None:
+    """Processes that write and publish are killed anywhere; each committed event comes once, in one order for all."""
+    rounds, each = scaled(20, 2), 400
+    async with broker.subscribe(TOPIC, patient=True) as events:
+        for turn in range(rounds):
+            processes: list[asyncio.subprocess.Process] = []
+            for n in range(2):
+                call = f"write({database_url!r}, {valkey.url!r}, {(turn * 2 + n) * each}, {each})"
+                code = f"import asyncio; from {__name__} import write; asyncio.run({call})"
+                processes.append(
+                    await asyncio.create_subprocess_exec(
+                        sys.executable, "-c", code, cwd=Path(__file__).parents[2], stdout=asyncio.subprocess.PIPE
+                    )
+                )
+            for process in processes:
+                assert process.stdout is not None
+                assert await process.stdout.readline() == b"up\n"
+            await asyncio.sleep(0.15 + 0.05 * (turn % 5))
+            for process in processes:
+                process.kill()
+                await process.wait()
+        outbox = Outbox(database, broker)
+        await outbox.publish()
+        async with database.session() as session:
+            chosen = select(EVENTS.c.product_id).order_by(EVENTS.c.position)
+            committed = list((await session.scalars(chosen)).all())
+        assert len(committed) == len(set(committed))
+        assert len(committed) > rounds
+        got = await take(events, len(committed))
+        assert products(got) == committed
+        assert not any(event.gap for event in got)

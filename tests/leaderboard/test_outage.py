@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select
+
+from graph.leaderboard.models import SCORES
+from graph.leaderboard.records import BoardRecord, NewBoard, player_key
+from graph.leaderboard.service import LeaderboardService
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Operator, RankingMissing, Row, Ties
+from tests.leaderboard.conftest import add_players
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from graph.database import Database
+    from graph.patterns.client import Client
+    from tests.leaderboard.conftest import Clock
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ValkeyServer]:
+    """A server of the test's own, to break."""
+    with ValkeyServer(aof=True, options={"appendfsync": "always"}) as started:
+        yield started
+
+
+async def in_sql(database: Database) -> dict[str, float]:
+    """Who has which score, as SQL says."""
+    async with database.session() as session:
+        rows = await session.execute(select(SCORES.c.player_id, SCORES.c.score))
+        return {player_key(row.player_id): row.score for row in rows}
+
+
+async def in_index(service: LeaderboardService, board: BoardRecord) -> dict[str, float]:
+    """Who has which score, as the index says; raises `RankingMissing` while there is none."""
+    page = await service.indexes.of(board, service.season(board).number).page(1000)
+    return {entry.player: entry.score for entry in page.entries}
+
+
+async def recovered(service: LeaderboardService, database: Database, board: BoardRecord) -> None:
+    """Wait until the index equals SQL; fails after 20 s."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                if await in_index(service, board) == await in_sql(database):
+                    return
+            except (RankingMissing, ConnectionError):
+                pass
+            except Exception as error:
+                if "Redis" not in str(error):
+                    raise
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("back", ["with its data", "empty"])
+async def test_scores_are_accepted_while_redis_is_away(
+    database: Database, server: ValkeyServer, clock: Clock, back: str
+) -> None:
+    """They are committed with rank null, reads answer from SQL, and the index has them all soon after Redis is back."""
+    await add_players(database, 20)
+    async with (
+        open_client(server.url) as client,
+        LeaderboardService(database, client, upkeep=0, clock=clock) as service,
+    ):
+        board = await service.create_board(NewBoard("b", "B"))
+        for player in range(1, 6):
+            assert (await service.submit(board, player, player)).rank == 1
+        server.kill()
+        for player in range(4, 11):
+            outcome = await service.submit(board, player, 10 + player)
+            assert (outcome.rank, outcome.previous_rank, outcome.improved) == (None, None, True)
+        top = await service.top(board, first=3)
+        assert [(placed.entry.rank, placed.player) for placed in top.entries] == [(1, 10), (2, 9), (3, 8)]
+        assert top.total == 10
+        around = await service.around(board, 4)
+        assert around is not None
+        assert around.entry.rank == 7
+        if back == "empty":
+            for file in server.folder.glob("appendonlydir/*"):
+                file.unlink()
+        server.start()
+        await recovered(service, database, board)
+        assert (await service.submit(board, 11, 15.5)).rank == 6
+
+
+async def test_an_emptied_redis_gives_no_wrong_rank(
+    database: Database, client: Client, clock: Clock, scaled: Callable[[int, int], int]
+) -> None:
+    """FLUSHALL, again and again, under submissions and reads: no rank is ever wrong, and index and SQL end up equal."""
+    await add_players(database, 40)
+    async with (
+        LeaderboardService(database, client, upkeep=0, clock=clock) as service,
+        LeaderboardService(database, client, upkeep=0, clock=clock) as other,
+    ):
+        board = await service.create_board(NewBoard("b", "B"))
+        for player in range(1, 41):
+            await service.submit(board, player, 1000 * player)
+        wrong: list[object] = []
+
+        async def play(one: LeaderboardService, seed: int) -> None:
+            draw = random.Random(seed)
+            for _ in range(scaled(200, 25)):
+                player = draw.randint(1, 40)
+                outcome = await one.submit(board, player, 1000 * player + draw.randint(1, 900))
+                if outcome.rank not in (None, 41 - player):  # nobody ever passes anybody
+                    wrong.append(outcome)
+                context = await one.around(board, player, neighbours=1)
+                assert context is not None
+                if context.entry.rank != 41 - player:
+                    wrong.append(context)
+
+        async def flush() -> None:
+            for _ in range(scaled(40, 6)):
+                await asyncio.sleep(0.02)
+                await client.execute("FLUSHALL", retry=False)
+
+        await asyncio.gather(flush(), *(play((service, other)[seed % 2], seed) for seed in range(4)))
+        assert wrong == []
+        await service.around(board, 1)
+        await recovered(service, database, board)
+
+
+@pytest.mark.parametrize("lost", ["order", "players", "levels", "state"])
+async def test_a_lost_key_is_made_good(database: Database, client: Client, clock: Clock, lost: str) -> None:
+    """Any one key of an index lost: the next read finds the ranks as they were."""
+    await add_players(database, 9)
+    async with LeaderboardService(database, client, upkeep=0, clock=clock) as service:
+        board = await service.create_board(NewBoard("b", "B", ties=Ties.DENSE))
+        for player in range(1, 10):
+            await service.submit(board, player, player // 2)
+        before = [placed.entry for placed in (await service.top(board)).entries]
+        assert await client.execute("DEL", f"graph:ranking:{{{board.id}.1}}:{lost}", retry=False) == 1
+        assert [placed.entry for placed in (await service.top(board)).entries] == before
+        assert await in_index(service, board) == await in_sql(database)
+
+
+async def test_a_whole_fleet_rebuilds_once(database: Database, client: Client, clock: Clock) -> None:
+    """However many processes find an index missing, one builds it, and nobody reads a rank from half of it."""
+    await add_players(database, 30)
+    fleet = [LeaderboardService(database, client, upkeep=0, clock=clock) for _ in range(6)]
+    board = await fleet[0].create_board(NewBoard("b", "B", Operator.LATEST))
+    for player in range(1, 31):
+        await fleet[0].submit(board, player, player)
+    await client.execute("FLUSHALL", retry=False)
+    await client.execute("CONFIG", "RESETSTAT", retry=False)
+    contexts = await asyncio.gather(*(service.around(board, 7) for service in fleet for _ in range(5)))
+    assert {context.entry.rank for context in contexts if context is not None} == {24}
+    stats: bytes = await client.execute("INFO", "commandstats", retry=False)
+    builds = int(stats.decode().partition("cmdstat_rename:calls=")[2].partition(",")[0])
+    assert builds == 3, "order, players and state of one index were renamed in place"
+    for service in fleet:
+        await service.__aexit__()
+
+
+async def test_a_sweep_brings_what_a_dead_process_did_not_put(database: Database, client: Client, clock: Clock) -> None:
+    """A row that was committed by a process which died before its put is in the index after the next sweep."""
+    await add_players(database, 3)
+    async with LeaderboardService(database, client, upkeep=0, clock=clock) as service:
+        board = await service.create_board(NewBoard("b", "B"))
+        await service.submit(board, 1, 5)
+        await service._commit(board, 2, 9)  # pyright: ignore[reportPrivateUsage] - dies before the put
+        assert await in_index(service, board) != await in_sql(database)
+        await service.tick()
+        assert await in_index(service, board) == await in_sql(database)
+
+
+async def test_a_restarted_server_is_caught_up(database: Database, server: ValkeyServer, clock: Clock) -> None:
+    """A server that came back without its last writes gives no rank before they are there again."""
+    await add_players(database, 9)
+    async with (
+        open_client(server.url) as client,
+        LeaderboardService(database, client, upkeep=0, clock=clock) as service,
+    ):
+        board = await service.create_board(NewBoard("b", "B"))
+        for player in range(1, 6):
+            await service.submit(board, player, player)
+        index = service.indexes.of(board, 1)
+        # What a lost tail of the append-only file would leave: the row of player 5 as if it had never been put.
+        await index.remove(player_key(5))
+        await client.execute("HDEL", f"graph:ranking:{{{board.id}.1}}:players", player_key(5), retry=False)
+        server.kill()
+        server.start()
+        contexts = await asyncio.gather(*(service.around(board, 4) for _ in range(10)))
+        assert {context.entry.rank for context in contexts if context is not None} == {2}
+        assert await in_index(service, board) == await in_sql(database)
+
+
+async def test_a_row_that_comes_late_is_not_taken_back(database: Database, client: Client, clock: Clock) -> None:
+    """Two processes' puts that overtake each other leave the newer row in the index."""
+    await add_players(database, 2)
+    async with LeaderboardService(database, client, upkeep=0, clock=clock) as service:
+        board = await service.create_board(NewBoard("b", "B", Operator.LATEST))
+        first = await service._commit(board, 1, 5)  # pyright: ignore[reportPrivateUsage] - its put is late
+        await service.submit(board, 1, 3)
+        assert await service.indexes.put(board, 1, first.row) is not None
+        assert await in_index(service, board) == {player_key(1): 3}
+        assert await service.indexes.put(board, 1, Row(player_key(1), 4, 1.0, first.row.version - 1)) is not None
+        assert await in_index(service, board) == {player_key(1): 3}

@@ -1,0 +1,48 @@
+"""The endpoint lifted into somebody else's app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+from asgi_lifespan import LifespanManager
+
+from examples.endpoint_app import create_app
+
+if TYPE_CHECKING:
+    from graph.patterns.client import Client
+    from tests.support.servers import ValkeyServer
+
+
+async def test_the_example_serves_a_foreign_schema_within_its_limits(client: Client, valkey: ValkeyServer) -> None:
+    """A plain Strawberry schema gets bounds, codes and the rate limit by being mounted."""
+    del client  # it emptied the server
+    app = create_app(valkey.url)
+    async with (
+        LifespanManager(app) as running,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(running.app), base_url="http://t", follow_redirects=True
+        ) as http,
+    ):
+        answers = [
+            await http.post("/graphql", json={"query": query})
+            for query in (
+                "{entries(first:1)}",
+                'mutation{sign(text:"Hi")}',
+                "{entries(first:101)}",
+                "{nothing}",
+                "{entries}",
+                "{entries}",
+            )
+        ]
+    assert [answer.json().get("data") for answer in answers] == [
+        {"entries": ["Welcome!"]},
+        {"sign": "Hi (127.0.0.1)"},
+        None,
+        None,
+        {"entries": ["Welcome!", "Hi (127.0.0.1)"]},
+        None,
+    ]
+    codes = [answer.json()["errors"][0]["extensions"]["code"] for answer in answers if "errors" in answer.json()]
+    assert codes == ["BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED", "RATE_LIMITED"]
+    assert answers[-1].status_code == 429

@@ -43,6 +43,9 @@ FOLLOW_INTERVAL = 2.0
 _PAUSE = 0.02  # seconds before a command is sent again that the server refused for now
 _DEPOSED_PAUSE = 0.1  # the same, where another server has to be found
 _HOPS = 3
+_SHORT = (
+    0.1  # a connection that lasted less long (seconds) is not replaced at once: its server may be hanging up on all
+)
 _MARGIN = 0.25  # a command this close to its deadline is not sent again
 _WAIT = frozenset({"LOADING", "BUSY"})
 _DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
@@ -320,8 +323,11 @@ class Link:
     async def _supervise(self) -> None:
         cap = LOCAL_BACKOFF_CAP if self._dialer.local else BACKOFF_CAP
         while True:
+            since = self._loop.time()
             await self._lost.wait()
             TRAFFIC.reconnects += 1
+            if self._loop.time() - since < _SHORT:
+                await asyncio.sleep(backoff(0))
             attempt = 0
             while self._wire is None:
                 with contextlib.suppress(Unavailable):

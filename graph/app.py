@@ -92,7 +92,11 @@ def create_app(
 def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Context]:
     """The GraphQL endpoint on open services."""
     origins = [origin.strip() for origin in settings.endpoint.cors_origins.split(",") if origin.strip()]
-    cookie = SessionCookie(secure=settings.accounts.secure_cookie, origins=origins, max_age=settings.accounts.lifetime)
+    cookie = SessionCookie(
+        secure=settings.accounts.secure_cookie or settings.server.tls_certificate is not None,
+        origins=origins,
+        max_age=settings.accounts.lifetime,
+    )
     authenticator = SessionAuthenticator(services.client, services.sessions, services.revocations, cookie)
     limits = settings.rate_limit
     admission = Admission(

@@ -27,12 +27,11 @@ from uvicorn.supervisors import Multiprocess
 
 from graph import cli_support as support
 from graph import log
-from graph.cli_settings import without_password
 from graph.cli_worker import worker_beside
 from graph.database import migrate
 from graph.embedded import die_with_parent
 from graph.services import Services, open_services
-from graph.settings import Settings
+from graph.settings import Settings, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -69,7 +68,6 @@ def listen(host: str, port: int) -> socket.socket:
         support.fail(
             f"cannot listen on {host}:{port}: {error.strerror}. Another port: GRAPH_PORT={port + 1} graph serve"
         )
-    listener.set_inheritable(True)
     return listener
 
 
@@ -93,9 +91,13 @@ def options(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def prepare(settings: Settings, services: Services) -> None:  # noqa: ARG001
+async def prepare(settings: Settings, services: Services) -> None:
     """Migrate the database, and fill it when it is empty."""
     await migrate(settings.database_url)
+    email = settings.accounts.first_admin
+    if email and (password := await services.accounts.add_first_admin(email, "Admin")) is not None:
+        # Printed, not logged, and kept nowhere else.
+        sys.stderr.write(f"First start: sign in as {email} with the password {password} (shown this once)\n")
 
 
 # --- one process ---
@@ -165,6 +167,12 @@ class Supervisor(Multiprocess):
         super().init_processes()
         if all(process.wait_until_ready(60, self.should_exit) for process in self.processes):
             self._on_ready()
+
+    def terminate_all(self) -> None:
+        """Stop listening, so that nobody waits for a connection that no worker will take, then stop the workers."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
 
 def worker_app() -> "ASGIApp":

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ PREFIX = "GRAPH_"
 
 class SettingsError(ValueError):
     """A variable whose value makes no sense; the text names it and says why."""
+
+
+def without_password(url: str) -> str:
+    """`url` fit to be shown: no password, neither before the host nor in the query."""
+    url = re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url)
+    return re.sub(r"(password=)[^&]*", r"\1***", url)
 
 
 class Group(BaseSettings):
@@ -61,9 +68,8 @@ class Group(BaseSettings):
             return cls(**EnvSettingsSource(cls)())
         except ValidationError as error:
             first = error.errors()[0]
-            raise SettingsError(
-                f"{cls.variable(str(first['loc'][0]))}={first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-            ) from error
+            variable, value = cls.variable(str(first["loc"][0])), without_password(str(first["input"]))
+            raise SettingsError(f"{variable}={value!r}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
 
 
 class ServerSettings(Group):
@@ -87,8 +93,10 @@ class ServerSettings(Group):
         default="",
         description="Comma-separated addresses or networks of proxies whose `X-Forwarded-*` headers are believed",
     )
-    tls_certificate: Path | None = Field(default=None, description="PEM file with the certificate chain; turns TLS on")
-    tls_key: Path | None = Field(default=None, description="PEM file with the key of the certificate")
+    tls_certificate: FilePath | None = Field(
+        default=None, description="PEM file with the certificate chain; turns TLS on"
+    )
+    tls_key: FilePath | None = Field(default=None, description="PEM file with the key of the certificate")
 
 
 class RedisSettings(Group):
@@ -98,6 +106,7 @@ class RedisSettings(Group):
 
     url: str | None = Field(
         default=None,
+        pattern=r"^(rediss?(\+sentinel|\+cluster)?|unix)://",
         description="`redis://`, `rediss://` or `unix://` URL; unset: the embedded Valkey in the data directory",
     )
     prefix: str = Field(default="graph", pattern=r"^[A-Za-z0-9_.-]+$", description="First part of every Redis key")
@@ -113,6 +122,7 @@ class DatabaseSettings(Group):
 
     url: str | None = Field(
         default=None,
+        pattern=r"^(sqlite|postgres|postgresql)(\+[a-z]+)?://",
         description="`sqlite+aiosqlite://` or `postgresql+asyncpg://` URL; unset: SQLite in the data directory",
     )
 
@@ -148,7 +158,12 @@ class AccountSettings(Group):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}ACCOUNTS_")
 
     secure_cookie: bool = Field(
-        default=False, description="Set where TLS is on: the session cookie is then Secure and named `__Host-session`"
+        default=False,
+        description="Set where TLS ends before this server: the session cookie is then Secure, named `__Host-session`",
+    )
+    first_admin: str = Field(
+        default="admin@example.com",
+        description="Email of the ADMIN made, with a password printed once, when there are no users; empty: none",
     )
     idle: float = Field(default=86_400.0, ge=300, description="Seconds after its last use at which a session ends")
     lifetime: float = Field(default=30 * 86_400.0, ge=300, description="Seconds after which it ends in any case")

@@ -1,0 +1,177 @@
+"""``graph user``: add users, give passwords and roles, see and end sessions. For whoever operates the server.
+
+A password is asked for without being shown, or read as one line from standard input where that is no terminal, so that
+it stands in no shell history and in no process list.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from graph import cli_support as support
+
+if TYPE_CHECKING:
+    from graph.accounts.records import UserRecord
+    from graph.accounts.service import AccountService
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, help="Users: add, list sessions, end them, give passwords and roles.")
+
+
+class Role(StrEnum):
+    """What a user may do."""
+
+    PLAYER = "PLAYER"
+    SERVICE = "SERVICE"
+    ADMIN = "ADMIN"
+
+
+_Email = Annotated[str, typer.Argument(help="The user's email.")]
+_Random = Annotated[bool, typer.Option("--random", help="Make up a password and print it.")]
+_Role = Annotated[Role, typer.Option(case_sensitive=False, help="What the user may do.")]
+
+
+@app.command()
+def add(
+    email: _Email,
+    *,
+    name: Annotated[str | None, typer.Option(help="What others see; by default the email's first part.")] = None,
+    role: _Role = Role.PLAYER,
+    random: _Random = False,
+) -> None:
+    """Create a user."""
+    from graph.accounts.records import EmailInUse
+    from graph.accounts.records import Role as RoleValue
+
+    password = _password(random=random)
+
+    async def create() -> None:
+        async with _accounts() as accounts:
+            shown = name if name is not None else email.strip().partition("@")[0]
+            if isinstance(await accounts.add(email, password, shown, RoleValue(role)), EmailInUse):
+                support.fail(f"there is a user {email} already")
+
+    _run(create)
+    _tell(f"{email} may sign in as {role}.", password if random else None)
+
+
+@app.command()
+def passwd(email: _Email, *, random: _Random = False) -> None:
+    """Give a user another password; all their sessions end."""
+    password = _password(random=random)
+
+    async def change() -> int:
+        async with _accounts() as accounts:
+            return await accounts.reset_password(await _find(accounts, email), password)
+
+    ended = _run(change)
+    _tell(f"{email} has a new password; {ended} sessions ended.", password if random else None)
+
+
+@app.command()
+def role(email: _Email, role: Annotated[Role, typer.Argument(case_sensitive=False)]) -> None:
+    """Give a user another role; all their sessions, which carry the old one, end."""
+    from graph.accounts.records import Role as RoleValue
+
+    async def change() -> int:
+        async with _accounts() as accounts:
+            return await accounts.set_role(await _find(accounts, email), RoleValue(role))
+
+    _tell(f"{email} is now {role}; {_run(change)} sessions ended.")
+
+
+@app.command()
+def sessions(email: _Email) -> None:
+    """List where a user is signed in, the most recently used first."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    async def read() -> Table:
+        async with _accounts() as accounts:
+            listed = await accounts.sessions.list(str((await _find(accounts, email)).id))
+        table = Table("session", "last active", "begun", "ends", "address", "user agent", box=None, pad_edge=False)
+        for one in listed:
+            times = (_moment(seconds) for seconds in (one.last_active_at, one.created_at, one.expires_at))
+            table.add_row(one.id, *times, escape(one.ip_address or ""), escape(one.user_agent or ""))
+        return table
+
+    console = support.console()
+    if not console.is_terminal:
+        console.width = 240  # a pipe has no width: keep each session on a line
+    console.print(_run(read))
+
+
+@app.command()
+def revoke(
+    email: _Email,
+    session: Annotated[
+        str | None, typer.Argument(help="Its id as `sessions` shows it; all of them without it.")
+    ] = None,
+) -> None:
+    """End one session of a user, or all."""
+
+    async def end() -> int:
+        async with _accounts() as accounts:
+            user = str((await _find(accounts, email)).id)
+            if session is None:
+                return await accounts.sessions.revoke_all(user)
+            return int(await accounts.sessions.revoke(user, session))
+
+    ended = _run(end)
+    if session is not None and not ended:
+        support.fail(f"{email} has no such session")
+    _tell(f"{ended} sessions ended.")
+
+
+# --- what the commands share ---
+
+
+@asynccontextmanager
+async def _accounts() -> "AsyncGenerator[AccountService]":
+    from graph.services import open_services
+
+    async with open_services(support.read_settings()) as services:
+        yield services.accounts
+
+
+async def _find(accounts: "AccountService", email: str) -> "UserRecord":
+    found = await accounts.find(email)
+    if found is None:
+        support.fail(f"there is no user {email}")
+    return found
+
+
+def _password(*, random: bool) -> str:
+    import secrets
+    import sys
+
+    if random:
+        return secrets.token_urlsafe(12)
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+
+
+def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `main`; a value that breaks a rule becomes one sentence like any other failure."""
+    from graph.accounts.rules import Invalid
+
+    try:
+        return support.run(main)
+    except Invalid as problem:
+        support.fail(problem.message)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _tell(message: str, password: str | None = None) -> None:
+    typer.echo(message)
+    if password is not None:
+        typer.echo(f"Password: {password}")

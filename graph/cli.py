@@ -5,7 +5,7 @@ Those files import typer and `cli_support` at their top and everything else insi
 
 import typer
 
-from graph import cli_jobs, cli_server, cli_user, cli_worker
+from graph import cli_catalog, cli_jobs, cli_server, cli_user, cli_worker
 
 app = typer.Typer(
     name="graph",

@@ -27,6 +27,7 @@ from uvicorn.supervisors import Multiprocess
 
 from graph import cli_support as support
 from graph import log
+from graph.catalog.seed import seed_if_empty
 from graph.cli_worker import worker_beside
 from graph.database import migrate
 from graph.embedded import die_with_parent
@@ -94,6 +95,8 @@ def options(settings: Settings) -> dict[str, Any]:
 async def prepare(settings: Settings, services: Services) -> None:
     """Migrate the database, and fill it when it is empty."""
     await migrate(settings.database_url)
+    if added := await seed_if_empty(services.catalog):
+        logger.info("filled the empty catalog with %s made-up products", f"{added:,}")
     email = settings.accounts.first_admin
     if email and (password := await services.accounts.add_first_admin(email, "Admin")) is not None:
         # Printed, not logged, and kept nowhere else.

@@ -1,0 +1,155 @@
+"""Makes a believable catalog out of nothing: the same products at every run, as many as are wanted.
+
+The first N products are the same however many are made, so seeding again with a larger number adds the rest and
+seeding again with the same number changes nothing. Products are named, priced and described by their category.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tomllib
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from graph.catalog import writing
+from graph.catalog.models import CATEGORIES, PRODUCTS
+from graph.catalog.records import SCALE
+from graph.catalog.service import EVERYTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from graph.catalog.service import CatalogService
+
+DEFAULT_COUNT = 6000
+MAX_COUNT = 1_000_000
+BATCH = 5000
+"""Products a transaction."""
+
+_SEED = 20260131
+_EPOCH = datetime(2024, 1, 8, 9, tzinfo=UTC)
+_SPAN = 750 * 86400  # seconds
+_SOLD_OUT, _WITHDRAWN, _MEAN_STOCK = 0.08, 0.02, 60
+
+
+class Shelf(NamedTuple):
+    """A category, what its skus begin with, its lowest and highest price, its things from cheap to dear."""
+
+    slug: str
+    name: str
+    sku: str
+    prices: tuple[int, int]
+    coloured: bool
+    things: list[str]
+    traits: list[str]
+
+
+class Words(NamedTuple):
+    """What ``seed.toml`` holds."""
+
+    makers: list[str]
+    colours: list[str]
+    praises: list[str]
+    uses: list[str]
+    shelves: list[Shelf]
+
+
+@cache
+def words() -> Words:
+    """The words that products are made of."""
+    read = tomllib.loads(files("graph.catalog").joinpath("seed.toml").read_text(encoding="utf-8"))
+    shelves = [Shelf(**shelf) for shelf in read.pop("shelves")]
+    return Words(**read, shelves=shelves)
+
+
+def products(count: int) -> Iterator[dict[str, Any]]:
+    """The first `count` products: the columns of `product`, but with the slug of a category as `category`."""
+    dice = random.Random(_SEED)  # noqa: S311 - the same numbers every time, on purpose
+    for number in range(1, count + 1):
+        yield _product(number, dice)
+
+
+def _product(number: int, dice: random.Random) -> dict[str, Any]:
+    pick, stock = dice.choice, words()
+    shelf = pick(stock.shelves)
+    rank = dice.randrange(len(shelf.things))
+    thing, trait, maker = shelf.things[rank], pick(shelf.traits), pick(stock.makers)
+    name = f"{maker} {trait} {thing}"
+    if shelf.coloured:
+        name += f", {pick(stock.colours)}"
+    sku = f"{shelf.sku}-{number:07d}"
+    description = f"{trait} {thing.lower()} by {maker}, {pick(stock.uses)}. {pick(stock.praises)}"
+    created = _EPOCH + timedelta(seconds=dice.randrange(_SPAN))
+    return {
+        "sku": sku,
+        "name": name,
+        "description": description,
+        "category": shelf.slug,
+        "price": _price(shelf, rank, dice) * 10**SCALE // 100,
+        "currency": "USD",
+        "stock": 0 if dice.random() < _SOLD_OUT else int(dice.expovariate(1 / _MEAN_STOCK)) + 1,
+        "active": dice.random() >= _WITHDRAWN,
+        "created_at": created,
+        "updated_at": created,
+        **writing.derived(sku, name, description),
+    }
+
+
+def _price(shelf: Shelf, rank: int, dice: random.Random) -> int:
+    """A price in cents around what the thing usually costs, ending in what prices end in."""
+    lowest, highest = shelf.prices
+    place = (rank + dice.random()) / len(shelf.things)
+    whole = int(lowest * (highest / lowest) ** place)
+    return whole * 100 + dice.choice((0, 50, 90, 95, 95, 99, 99, 99))
+
+
+async def seed(
+    catalog: CatalogService, count: int = DEFAULT_COUNT, *, on_progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """Add those of the first `count` products that are not there, and say how many were added.
+
+    `on_progress` is called after each transaction with the number gone through. No events are published.
+    """
+    if not 0 <= count <= MAX_COUNT:
+        raise ValueError(f"the number of products is from 0 to {MAX_COUNT:,}")
+    rows = products(count)
+    added = done = 0
+    while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
+        added += await _write(catalog, batch)
+        done += len(batch)
+        on_progress(done)
+    return added
+
+
+async def seed_if_empty(catalog: CatalogService, count: int = DEFAULT_COUNT) -> int:
+    """Seed a catalog that holds no product at all; of several processes that try at once each product is made once."""
+    async with catalog.database.session() as session:
+        if await session.scalar(select(PRODUCTS.c.id).limit(1)) is not None:
+            return 0
+    return await seed(catalog, count)
+
+
+async def _write(catalog: CatalogService, batch: list[dict[str, Any]]) -> int:
+    add = insert_sqlite if catalog.database.dialect == "sqlite" else insert_postgresql
+    async with catalog.database.transaction() as session:
+        shelves = [{"slug": shelf.slug, "name": shelf.name} for shelf in words().shelves]
+        await session.execute(add(CATEGORIES).on_conflict_do_nothing(), shelves)
+        numbers = {row.slug: row.id for row in await session.execute(select(CATEGORIES.c.slug, CATEGORIES.c.id))}
+        skus = [row["sku"] for row in batch]
+        there = set(await session.scalars(select(PRODUCTS.c.sku).where(PRODUCTS.c.sku.in_(skus))))
+        fresh = [row | {"category_id": numbers[row["category"]]} for row in batch if row["sku"] not in there]
+        for row in fresh:
+            del row["category"]
+        if fresh:
+            await (await session.connection()).execute(add(PRODUCTS).on_conflict_do_nothing(), fresh)
+        async with catalog.cache.invalidating(EVERYTHING):
+            await session.commit()
+    return len(fresh)

@@ -1,0 +1,138 @@
+"""``graph seed`` and ``graph import``: fill the catalog."""
+
+import contextlib
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graph import cli_support as support
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from graph.catalog.importer import Report
+    from graph.catalog.reading import Problem
+    from graph.settings import Settings
+
+SOME_LEFT_OUT = 3
+"""Exit status of an import that took some rows and left bad ones out."""
+
+_SHOWN_PROBLEMS = 100
+_PLAIN_STEP = 50_000
+
+app = typer.Typer()
+
+
+class FileFormat(Enum):
+    """What ``--format`` takes."""
+
+    csv = "csv"
+    json = "json"
+    ndjson = "ndjson"
+
+
+@app.command()
+def seed(
+    products: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many products there shall be.")] = 6000,
+) -> None:
+    """Fill the catalog with made-up products, the same at every run; what is there already stays."""
+    settings = support.read_settings()
+    added = support.run(lambda: _seed(settings, products))
+    typer.echo(f"{added:,} products added, {products - added:,} were there already.")
+
+
+async def _seed(settings: "Settings", count: int) -> int:
+    from graph.catalog.seed import seed
+    from graph.database import migrate
+    from graph.services import open_services
+
+    await migrate(settings.database_url)
+    async with open_services(settings) as services:
+        with _progress("Seeding", count) as show:
+            return await seed(services.catalog, count, on_progress=lambda done: show(done, done))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV, JSON or NDJSON.")],
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Change nothing if a single row is bad.")] = False,
+    kind: Annotated[FileFormat | None, typer.Option("--format", help="Unless the file's name tells.")] = None,
+) -> None:
+    """Add or change products by sku.
+
+    Exits with 0 when every row is in, with 3 when bad rows were left out, with 1 when nothing (or, in a file that
+    cannot be read to its end, not everything) could be taken.
+    """
+    settings = support.read_settings()
+    size = file.stat().st_size
+    report = support.run(lambda: _import(settings, file, size, kind, strict=strict))
+    if report.refused:
+        support.fail(f"{report.bad:,} of {report.rows:,} rows are bad; nothing was changed")
+    typer.echo(
+        f"{report.rows:,} rows: {report.created:,} created, {report.updated:,} updated, "
+        f"{report.unchanged:,} unchanged, {report.bad:,} bad."
+    )
+    if report.bad:
+        raise typer.Exit(SOME_LEFT_OUT)
+
+
+async def _import(settings: "Settings", file: Path, size: int, kind: FileFormat | None, *, strict: bool) -> "Report":
+    from graph.catalog.importer import import_products
+    from graph.catalog.reading import Unreadable, format_of
+    from graph.database import migrate
+    from graph.services import open_services
+
+    shown = 0
+
+    def complain(problem: "Problem") -> None:
+        nonlocal shown
+        shown += 1
+        if shown <= _SHOWN_PROBLEMS:
+            typer.echo(f"{file}:{problem.line}: {problem.reason}", err=True)
+        elif shown == _SHOWN_PROBLEMS + 1:
+            typer.echo("Further bad rows are only counted.", err=True)
+
+    try:
+        chosen = kind.value if kind else format_of(file)
+        await migrate(settings.database_url)
+        async with open_services(settings) as services:
+            with _progress("Importing", size) as show:
+                return await import_products(
+                    services.catalog,
+                    file,
+                    kind=chosen,
+                    strict=strict,
+                    on_progress=lambda report: show(report.bytes, report.rows),
+                    on_problem=complain,
+                )
+    except Unreadable as error:
+        support.fail(f"{file}: {error}")
+
+
+@contextlib.contextmanager
+def _progress(what: str, total: int) -> "Generator[Callable[[int, int], None]]":
+    """Show how far something is, on standard error: a bar on a terminal, a line now and then elsewhere.
+
+    The function given takes how much of `total` is done and the number of rows that is.
+    """
+    console = support.console(stderr=True)
+    if not console.is_terminal:
+        told = 0
+
+        def tell(done: int, rows: int) -> None:
+            nonlocal told
+            if rows - told >= _PLAIN_STEP:
+                told = rows
+                typer.echo(f"{what}: {rows:,} rows, {100 * done // max(total, 1)} %", err=True)
+
+        yield tell
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.percentage:>3.0f} % {task.fields[rows]:,} rows"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total, rows=0)
+        yield lambda done, rows: bar.update(task, completed=done, rows=rows)

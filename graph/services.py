@@ -16,6 +16,7 @@ import orjson
 from graph.accounts.attempts import AttemptLimits
 from graph.accounts.passwords import Hasher
 from graph.accounts.service import AccountService
+from graph.catalog.outbox import Outbox
 from graph.catalog.service import CatalogService
 from graph.database import Database
 from graph.embedded import embedded_valkey
@@ -66,6 +67,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         database = await stack.enter_async_context(Database(settings.database_url))
         limiter = Limiter(client)
         broker = await stack.enter_async_context(Broker(client, prefix=settings.redis.prefix))
+        outbox = await stack.enter_async_context(Outbox(database, broker))
         revocations = await stack.enter_async_context(Revocations(client, broker))
         sessions = Sessions(
             client,
@@ -97,7 +99,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             sessions=sessions,
             revocations=revocations,
             accounts=accounts,
-            catalog=CatalogService(database, cache),
+            catalog=CatalogService(database, cache, committed=outbox.nudge),
             jobs=Jobs(client, prefix=settings.redis.prefix),
         )
 

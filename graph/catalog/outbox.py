@@ -90,13 +90,17 @@ class Outbox:
         self._wake.set()
 
     async def _look(self) -> None:
+        failing = False
         while True:
             try:
                 await self.publish()
+                failing = False
             except (Unavailable, DatabaseUnavailable) as error:
                 _log.info("the outbox waits: %s", error)
-            except Exception:  # noqa: BLE001 - the task must outlive whatever went wrong
-                _log.exception("the outbox failed; it tries again")
+            except Exception as error:  # noqa: BLE001 - the task must outlive whatever went wrong
+                if not failing:  # once, not every second
+                    _log.warning("the outbox failed and goes on trying: %r", error)
+                failing = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._every)
             self._wake.clear()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 PROCESSES, TASKS = 4, 500
 TTL, LEASE = 0.5, 0.25  # the lease is the default one
 LOADS, KILLS = 0, 1  # what the shared numbers count
-BUSY = 0.15
-"""Seconds for which two cores may keep a task from running beside all the others; not the cache's doing."""
+ALLOWED = 0.1
+"""Seconds that a reader may wait beyond the load itself, on a machine that runs every task when it is due."""
 
 
 class Plan(NamedTuple):
@@ -49,6 +49,7 @@ class _Reader:
         self.shared = SharedTruth(f"{plan.folder}/shared", 2)
         self.slowest = 0.0
         self.reads = 0
+        self.lag = 0.0
 
     async def load(self) -> Any:
         number = self.shared.commit(LOADS)
@@ -74,14 +75,23 @@ class _Reader:
         rng = random.Random(self.plan.number)
         async with open_client(self.plan.url) as client:
             cache = Cache(client, beta=self.plan.beta)
+            watch = asyncio.create_task(self.watch())
             await asyncio.gather(*[self.reader(cache, rng) for _ in range(TASKS)])
+            watch.cancel()
             await cache.close()
+
+    async def watch(self) -> None:
+        """Notice for how long a task that is due does not run: the machine's doing, not the cache's."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            self.lag = max(self.lag, time.monotonic() - began - 0.01)
 
 
 def _process(plan: Plan) -> None:
     reader = _Reader(plan)
     asyncio.run(reader.run())
-    result = {"slowest": reader.slowest, "reads": reader.reads}
+    result = {"slowest": reader.slowest, "reads": reader.reads, "lag": reader.lag}
     Path(plan.folder, f"{plan.number}.json").write_text(json.dumps(result), encoding="utf-8")
 
 
@@ -104,7 +114,10 @@ async def _stampede(
     return {
         "loads": loads,
         "gaps": [after[0] - before[1] for before, after in itertools.pairwise(loads)],
-        "slowest": max(result["slowest"] for result in results),
+        # Late is what waits beyond the longest load, its loader and its reader each having been kept from running.
+        "late": max(result["slowest"] for result in results)
+        - max(end - began for began, end in loads)
+        - 2 * max(result["lag"] for result in results),
         "reads": sum(result["reads"] for result in results),
         "lived": len(results),
         "begun": SharedTruth(folder / "shared", 2).committed(LOADS),
@@ -121,7 +134,7 @@ async def test_each_expiry_costs_one_load(
     assert seen["begun"] == len(seen["loads"]) == expiries
     # A second load of the same expiry would begin while the first runs or right after it.
     assert min(seen["gaps"]) > TTL * 0.85
-    assert seen["slowest"] < load + 0.1 + BUSY
+    assert seen["late"] < ALLOWED
     assert seen["reads"] > expiries * TASKS
 
 
@@ -133,7 +146,7 @@ async def test_each_early_refresh_costs_one_load(
     seen = await _stampede(valkey, tmp_path, expiries, load=load, beta=1.0)
     assert seen["begun"] == len(seen["loads"]) == expiries
     assert min(seen["gaps"]) > TTL * 0.2  # by lot it may come well before the end, but never twice
-    assert seen["slowest"] < load + 0.1 + BUSY
+    assert seen["late"] < ALLOWED
 
 
 async def test_killing_the_loader_costs_one_more_load(
@@ -146,4 +159,4 @@ async def test_killing_the_loader_costs_one_more_load(
     assert seen["begun"] == expiries + 1
     assert len(seen["loads"]) == expiries  # each expiry has its one finished load, one of them a second attempt
     assert min(seen["gaps"]) > TTL * 0.85
-    assert seen["slowest"] < load / 2 + LEASE + load + 0.1 + BUSY
+    assert seen["late"] < load / 2 + LEASE + ALLOWED

@@ -29,6 +29,7 @@ from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.bounds import Bounds
 from graph.endpoint.http import GraphQLEndpoint
 from graph.endpoint.persisted import Persisted, read_manifest
+from graph.endpoint.transports import attach
 from graph.services import open_services
 from graph.settings import Settings
 
@@ -79,7 +80,9 @@ def create_app(
         async with AsyncExitStack() as stack:
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
-            application.endpoint = build_endpoint(opened, settings)
+            endpoint = build_endpoint(opened, settings)
+            stack.push_async_callback(attach(endpoint).close)
+            application.endpoint = endpoint
             yield
             application.endpoint = None
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import strawberry
 
 from graph.api.access import ADMIN, check, requires
+from graph.api.catalog_live import CatalogSubscription
 from graph.api.catalog_types import (
     Category,
     CreateProductInput,
@@ -21,6 +22,7 @@ from graph.api.catalog_types import (
     ProductResult,
     ProductSort,
     UpdateProductInput,
+    visible,
 )
 from graph.api.context import Context
 from graph.api.errors import InvalidInput, NotFound, SkuTaken
@@ -28,22 +30,14 @@ from graph.api.feature import Feature
 from graph.api.node import Node, integer_key, key_of
 from graph.api.pagination import given, selects
 from graph.catalog import paging, rules
-from graph.catalog.records import ProductRecord
 from graph.catalog.writing import NewProduct
 from graph.endpoint.cost import cost
-
-
-def _visible(context: Context, record: ProductRecord | None) -> Product | None:
-    """The product, unless it is inactive and the caller no ADMIN."""
-    if record is None or not (record.active or context.caller.role == "ADMIN"):
-        return None
-    return Product.of(record)
 
 
 async def _load_products(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
     numbers = {key: number for key in keys if (number := integer_key(key)) is not None}
     records = await context.loaders.product.load_many(numbers.values())
-    shown = {key: _visible(context, record) for key, record in zip(numbers, records, strict=True)}
+    shown = {key: visible(context, record) for key, record in zip(numbers, records, strict=True)}
     return {key: product for key, product in shown.items() if product is not None}
 
 
@@ -75,9 +69,9 @@ class CatalogQuery:
     async def product(self, info: Info, by: ProductBy) -> Product | None:
         loaders = info.context.loaders
         if (sku := given(by.sku)) is not None:
-            return _visible(info.context, await loaders.product_by_sku.load(sku))
+            return visible(info.context, await loaders.product_by_sku.load(sku))
         number = key_of(given(by.id) or "", "Product")
-        return None if number is None else _visible(info.context, await loaders.product.load(number))
+        return None if number is None else visible(info.context, await loaders.product.load(number))
 
     @strawberry.field(
         metadata=cost(assumed=paging.DEFAULT_SIZE),
@@ -175,5 +169,6 @@ class CatalogMutation:
 FEATURE = Feature(
     query=CatalogQuery,
     mutation=CatalogMutation,
+    subscription=CatalogSubscription,
     nodes={"Product": _load_products, "Category": _load_categories},
 )

@@ -226,3 +226,10 @@ class Deleted:
 
 ProductResult = Annotated[Product | SkuTaken | NotFound | InvalidInput, strawberry.union("ProductResult")]
 DeleteProductResult = Annotated[Deleted | NotFound, strawberry.union("DeleteProductResult")]
+
+
+def visible(context: Context, record: ProductRecord | None) -> Product | None:
+    """The product, unless it is inactive and the caller no ADMIN."""
+    if record is None or not (record.active or context.caller.role == "ADMIN"):
+        return None
+    return Product.of(record)

@@ -14,6 +14,7 @@ from strawberry.schema.config import StrawberryConfig
 from graph.api import accounts, catalog, quota
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
+from graph.endpoint.events import EventExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ def build_schema(
     *, features: Sequence[Feature] = FEATURES, schema_class: type[strawberry.Schema] = strawberry.Schema, **options: Any
 ) -> strawberry.Schema:
     """Join `features`; `options` (extensions, execution_context_class, …) go to the schema's constructor."""
+    options.setdefault("execution_context_class", EventExecutor)
     loaders = {kind: loader for feature in features for kind, loader in feature.nodes.items()}
     queries = [node_query(loaders), *(feature.query for feature in features if feature.query)]
     mutations = [feature.mutation for feature in features if feature.mutation]

@@ -133,9 +133,12 @@ def revoke(
 
 @asynccontextmanager
 async def _accounts() -> "AsyncGenerator[AccountService]":
+    from graph.database import migrate
     from graph.services import open_services
 
-    async with open_services(support.read_settings()) as services:
+    settings = support.read_settings()
+    await migrate(settings.database_url)
+    async with open_services(settings) as services:
         yield services.accounts
 
 

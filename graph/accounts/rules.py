@@ -23,7 +23,7 @@ MAX_LOCAL_PART = 64
 MAX_NAME = 64
 
 _LOCAL_PART = re.compile(r"[^\s@\"(),:;<>\[\\\]]+")
-_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _INVISIBLE_LETTERS = "\u200c\u200d"  # joiners, which Persian and several Indic scripts are written with
 _ENDINGS = (
     *("", "1", "12", "123", "1234", "12345", "123456", "!", "!!", "1!", "123!", "@123", "#1", "0", "00", "01", "007"),
@@ -64,8 +64,9 @@ def _is_local_part(local: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """No control, no lone surrogate, nothing that reorders or hides what stands beside it."""
-    return (text.isascii() and text.isprintable()) or all(unicodedata.category(one) not in _FORBIDDEN for one in text)
+    """No control, no lone surrogate, nothing that hides, reorders or (unassigned as yet) may fold otherwise one day."""
+    categories = {unicodedata.category(one) for one in text}
+    return not categories & _FORBIDDEN and "Cn" not in categories
 
 
 def check_email(value: str) -> tuple[str, str]:

@@ -1,0 +1,105 @@
+"""The hasher: today's parameters, beside the loop, bounded, and blind to who exists."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from graph.accounts.passwords import LANES, MEMORY_KIB, PASSES, Hasher, Overloaded
+
+
+async def test_hashes_are_argon2id_with_the_recommended_parameters() -> None:
+    """A hash says Argon2id, 19 MiB, two passes, one lane, and two of one password differ."""
+    with Hasher() as hasher:
+        first, second = await hasher.hash(b"secret"), await hasher.hash(b"secret")
+        assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        assert (MEMORY_KIB, PASSES, LANES) == (19456, 2, 1)
+        assert first != second
+        assert await hasher.verify(b"secret", first)
+        assert not await hasher.verify(b"Secret", first)
+        assert not hasher.is_outdated(first)
+
+
+async def test_nothing_verifies_against_nobody() -> None:
+    """No password is right where there is no hash, and no hash is right for what cannot be a password."""
+    with Hasher(memory_kib=8, passes=1) as hasher:
+        for password in (b"", b"secret", None):
+            assert not await hasher.verify(password, None)
+        assert not await hasher.verify(None, await hasher.hash(b""))
+        assert not await hasher.verify(b"secret", "not a hash")
+
+
+async def test_older_hashes_still_verify_and_are_outdated() -> None:
+    """Parameters may change: what was hashed with others verifies and is known to be due."""
+    with Hasher(memory_kib=8, passes=1) as old, Hasher(memory_kib=16, passes=2) as new:
+        hashed = await old.hash(b"secret")
+        assert await new.verify(b"secret", hashed)
+        assert new.is_outdated(hashed)
+        assert not old.is_outdated(hashed)
+
+
+async def test_the_loop_goes_on_while_passwords_are_hashed() -> None:
+    """Hashing happens on other threads, of which there are few, with a lower priority than the loop's."""
+    seen: set[int] = set()
+    with Hasher(threads=2) as hasher:
+        turns = 0
+        work = asyncio.gather(*(hasher.hash(b"secret") for _ in range(8)))
+        while not work.done():
+            turns += 1
+            seen |= {one.native_id or 0 for one in threading.enumerate() if one.name.startswith("argon2")}
+            if sys.platform == "linux":
+                for one in seen:
+                    assert os.getpriority(os.PRIO_PROCESS, one) >= os.getpriority(os.PRIO_PROCESS, 0)
+            await asyncio.sleep(0.001)
+        assert turns > 5
+        assert 1 <= len(seen) <= 2
+        if sys.platform == "linux":
+            assert all(os.getpriority(os.PRIO_PROCESS, one) == 10 for one in seen)
+            assert os.getpriority(os.PRIO_PROCESS, 0) == 0
+
+
+async def test_a_crowd_is_refused_at_once() -> None:
+    """When more wait than may, the next is told so without waiting; those who wait are served."""
+    with Hasher(threads=1, waiting=3) as hasher:
+        waiting = [asyncio.create_task(hasher.hash(b"secret")) for _ in range(3)]
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        with pytest.raises(Overloaded):
+            await hasher.verify(b"secret", None)
+        assert time.monotonic() - began < 5
+        assert len(await asyncio.gather(*waiting)) == 3
+        assert await hasher.hash(b"secret")
+
+
+async def test_a_caller_that_gives_up_leaves_the_queue() -> None:
+    """A cancelled caller that is still waiting costs no hash."""
+    with Hasher(threads=1, waiting=50) as hasher:
+        first = asyncio.create_task(hasher.hash(b"secret"))
+        others = [asyncio.create_task(hasher.hash(b"secret")) for _ in range(40)]
+        await asyncio.sleep(0)
+        for task in others:
+            task.cancel()
+        await first
+        began = time.process_time()
+        await hasher.hash(b"secret")
+        one = time.process_time() - began
+        assert one < 40 * 0.010
+
+
+def test_closing_drops_what_waits() -> None:
+    """Closing does not work off the queue."""
+
+    async def run() -> None:
+        hasher = Hasher(threads=1)
+        waiting = [asyncio.create_task(hasher.hash(b"secret")) for _ in range(50)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(hasher.close)
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) >= 40
+
+    asyncio.run(run())

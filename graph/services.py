@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -21,7 +22,7 @@ from graph.catalog.service import CatalogService
 from graph.database import Database
 from graph.embedded import embedded_valkey
 from graph.jobs.queue import Jobs
-from graph.patterns.broker import Broker
+from graph.patterns.broker import Broker, Delivery, Topic
 from graph.patterns.cache import Cache
 from graph.patterns.client import Client, open_client
 from graph.patterns.codec import JsonCodec
@@ -31,7 +32,10 @@ from graph.patterns.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
+    from graph.jobs.records import Job
+    from graph.patterns.broker import Position
     from graph.settings import Settings
 
 
@@ -49,6 +53,7 @@ class Services:
     accounts: AccountService
     catalog: CatalogService
     jobs: Jobs
+    imports: Path
 
 
 @asynccontextmanager
@@ -100,7 +105,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             revocations=revocations,
             accounts=accounts,
             catalog=CatalogService(database, cache, committed=outbox.nudge),
-            jobs=Jobs(client, prefix=settings.redis.prefix),
+            jobs=Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker)),
+            imports=settings.jobs.imports,
         )
 
 
@@ -110,3 +116,13 @@ async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:
         return settings.redis.url
     embedded = embedded_valkey(settings.server.data_dir, max_memory=settings.redis.max_memory)
     return (await stack.enter_async_context(embedded)).url
+
+
+def job_topic(job: str) -> Topic:
+    """Where the state of `job` is told: the latest counts."""
+    return Topic(f"job:{job}", Delivery.LATEST, max_age=86_400.0)
+
+
+async def announce_job(broker: Broker, job: Job) -> Position:
+    """Tell those who watch `job` that it changed; they read its record."""
+    return await broker.publish(job_topic(job.id), {"state": job.state.value, "done": job.done, "total": job.total})

@@ -1,4 +1,4 @@
-"""The job worker: which jobs there are, when they come by themselves, and the process that runs them.
+"""The job worker: the process that runs what `product_jobs` defines.
 
 ``graph serve`` starts one worker process beside the server, at a lower priority, so that long work does not slow
 answers down; ``graph worker`` starts more, on any machine that reaches the same Redis and SQL. On SIGTERM a worker
@@ -12,26 +12,14 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from graph.jobs.worker import Definition, Schedule, Worker
+from graph.jobs.worker import Worker
+from graph.product_jobs import definitions, schedules
 from graph.services import open_services
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from graph.services import Services
     from graph.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-
-def definitions(services: Services) -> Sequence[Definition]:
-    """Every job of this product. Each may be killed at any point and run again: the end is the same."""
-    return []
-
-
-def schedules() -> Sequence[Schedule]:
-    """The jobs that come by themselves."""
-    return []
 
 
 async def work(settings: Settings) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from graph.api.context import Context
     from graph.endpoint.caller import Caller
 
-PRIVATE_TYPES = frozenset({"User", "Session", "Viewer"})
+PRIVATE_TYPES = frozenset({"User", "Session", "Viewer", "Job"})
 
 
 @dataclass(frozen=True, slots=True)

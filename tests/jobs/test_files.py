@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.jobs.files import NotBelow, file_below
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def imports(tmp_path: Path) -> Path:
+    """An import directory with a file, a folder, links inwards and links outwards, and a secret beside it."""
+    secret = tmp_path / "secret.csv"
+    secret.write_text("secret")
+    directory = tmp_path / "imports"
+    (directory / "spring").mkdir(parents=True)
+    (directory / "spring" / "shoes.csv").write_text("sku")
+    (directory / "inward.csv").symlink_to(directory / "spring" / "shoes.csv")
+    (directory / "outward.csv").symlink_to(secret)
+    (directory / "out").symlink_to(tmp_path)
+    (directory / "loop").symlink_to(directory / "loop")
+    return directory
+
+
+@pytest.mark.parametrize("path", ["spring/shoes.csv", "inward.csv", "./spring/./shoes.csv"])
+def test_a_file_below_the_directory_is_found(imports: Path, path: str) -> None:
+    """Files and links that stay inside are found under their real path."""
+    assert file_below(imports, path) == imports / "spring" / "shoes.csv"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", ".", "..", "../secret.csv", "spring/../../secret.csv", "/etc/passwd", "//etc/passwd", "C:\\secret.csv"),
+        *("outward.csv", "out/secret.csv", "loop", "spring", "missing.csv", "a\0b", "x" * 1001, "\ud800", "~/x"),
+        *("\\\\server\\share\\x.csv", "spring/shoes.csv/x"),
+    ],
+)
+def test_nothing_outside_the_directory_can_be_named(imports: Path, path: str) -> None:
+    """Traversal, absolute paths, links that lead out, folders and nonsense are all refused alike."""
+    with pytest.raises(NotBelow):
+        file_below(imports, path)
+
+
+def test_without_an_import_directory_nothing_is_found(tmp_path: Path) -> None:
+    """A directory that does not exist holds no files."""
+    with pytest.raises(NotBelow):
+        file_below(tmp_path / "none", "x.csv")

@@ -40,11 +40,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from sqlalchemy.engine import URL, Connection
-    from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
+    from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect, ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_TIMEOUT = 5.0
+PAGE_CACHE = 16 << 20
+"""Bytes of SQLite pages that a connection may keep; the default of 2 MiB makes writers read indexes again and again."""
 POOL_SIZE = 8
 POOL_TIMEOUT = 5.0
 MIGRATION_TIMEOUT = 120.0
@@ -97,6 +99,7 @@ def _create_engine(url: URL, *, busy: float, **options: Any) -> AsyncEngine:
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", functools.partial(_prepare, busy=busy))
         event.listen(engine.sync_engine, "begin", _begin)
+        event.listen(engine.sync_engine, "handle_error", _interrupt)
     return engine
 
 
@@ -115,6 +118,7 @@ def _prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry, *, busy:
                 raise
             time.sleep(0.01)
     cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA cache_size = -{PAGE_CACHE >> 10}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 
@@ -122,6 +126,13 @@ def _prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry, *, busy:
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("graph_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _interrupt(failure: ExceptionContext) -> None:
+    """End the statement of a cancelled task now: in its thread, SQLite would run it to its end before anything else."""
+    if isinstance(failure.original_exception, asyncio.CancelledError) and failure.connection is not None:
+        adapted: Any = failure.connection.connection.dbapi_connection
+        adapted.driver_connection._conn.interrupt()  # noqa: SLF001 - aiosqlite's own is a coroutine, and this is not
 
 
 def _is_away(error: DBAPIError) -> bool:

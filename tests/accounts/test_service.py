@@ -1,0 +1,239 @@
+"""The accounts' service on both engines: races between logins and changes, older hashes, the cache, equal times."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select, text
+
+from graph.accounts import store
+from graph.accounts.attempts import AttemptLimits
+from graph.accounts.models import USERS
+from graph.accounts.passwords import Hasher
+from graph.accounts.records import (
+    EmailInUse,
+    PasswordReplaced,
+    Role,
+    SignedIn,
+    TooMany,
+    UserRecord,
+    Visitor,
+    WrongCredentials,
+)
+from graph.accounts.service import AccountService
+from graph.patterns.cache import Cache
+from graph.patterns.limiter import Limiter
+from graph.patterns.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from graph.database import Database
+    from graph.patterns.client import Client
+
+PASSWORD, OTHER = "correct horse battery staple", "another long phrase"
+HERE = Visitor("192.0.2.1", "192.0.2.1", "test")
+GENEROUS = AttemptLimits(1_000_000, 1_000_000, 900, 1_000_000)
+
+
+@pytest.fixture
+async def cache(client: Client) -> AsyncGenerator[Cache]:
+    """A cache on the empty server."""
+    opened = Cache(client)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def make(client: Client, database: Database, cache: Cache) -> Callable[[Hasher], AccountService]:
+    """The service with a hasher of one's choice."""
+
+    def build(hasher: Hasher) -> AccountService:
+        return AccountService(database, cache, Sessions(client), Limiter(client), hasher, limits=GENEROUS)
+
+    return build
+
+
+@pytest.fixture
+async def accounts(make: Callable[[Hasher], AccountService]) -> AsyncGenerator[AccountService]:
+    """The service with cheap hashes."""
+    with Hasher(memory_kib=8, passes=1, threads=2) as hasher:
+        yield make(hasher)
+
+
+async def registered(accounts: AccountService, email: str = "ann@example.org") -> SignedIn:
+    """A new user, signed in."""
+    made = await accounts.register(email, PASSWORD, "Ann", HERE)
+    assert isinstance(made, SignedIn)
+    return made
+
+
+async def test_one_of_many_gets_the_email(accounts: AccountService, database: Database) -> None:
+    """Of twenty who register one address at once, in twenty spellings, one has it."""
+    spellings = [("ann@example.org" if i % 2 else "ANN@EXAMPLE.org").replace("a", "aA"[i % 2]) for i in range(20)]
+    outcomes = await asyncio.gather(
+        *(accounts.register(one, PASSWORD, f"Ann {i}", HERE) for i, one in enumerate(spellings))
+    )
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["EmailInUse"] * 19 + ["SignedIn"]
+    async with database.session() as session:
+        assert await store.count(session) == 1
+
+
+async def test_a_number_is_never_given_twice(accounts: AccountService, database: Database) -> None:
+    """A user who is gone leaves no number behind for which an old token might stand."""
+    first = await registered(accounts)
+    async with database.transaction() as session:
+        await session.execute(text("DELETE FROM users"))
+    assert (await registered(accounts)).user.id > first.user.id
+
+
+async def test_no_login_with_the_old_password_survives_its_change(accounts: AccountService) -> None:
+    """Of logins under way during a change none that knew only the old password has a session afterwards."""
+    for turn in range(10):
+        email = f"u{turn}@example.org"
+        made = await registered(accounts, email)
+
+        async def late(email: str = email, wait: int = 0) -> SignedIn | WrongCredentials | TooMany:
+            for _ in range(wait):
+                await asyncio.sleep(0)
+            return await accounts.login(email, PASSWORD, HERE)
+
+        change = accounts.change_password(made.session, PASSWORD, OTHER, HERE)
+        outcome, *_ = await asyncio.gather(change, *(late(wait=wait) for wait in range(0, 45, 3)))
+        assert isinstance(outcome, PasswordReplaced)
+        assert [session.id for session in await accounts.sessions.list(str(made.user.id))] == [made.session.id]
+        assert isinstance(await accounts.login(email, PASSWORD, HERE), WrongCredentials)
+        assert isinstance(await accounts.login(email, OTHER, HERE), SignedIn)
+
+
+async def test_no_session_keeps_a_role_that_was_taken(accounts: AccountService) -> None:
+    """Of logins under way while a role is taken none has a session with the old role afterwards."""
+    made = await registered(accounts)
+    await accounts.set_role(made.user, Role.ADMIN)
+    logins = [asyncio.create_task(accounts.login("ann@example.org", PASSWORD, HERE)) for _ in range(20)]
+    await asyncio.sleep(0)
+    await accounts.set_role(made.user, Role.PLAYER)
+    await asyncio.gather(*logins)
+    assert {session.role for session in await accounts.sessions.list(str(made.user.id))} <= {"PLAYER"}
+    user = await accounts.user(made.user.id)
+    assert user is not None
+    assert user.role is Role.PLAYER
+
+
+async def test_only_one_of_two_changes_wins(accounts: AccountService) -> None:
+    """Two changes at once from one old password: one is done, the other finds the old password gone."""
+    made = await registered(accounts)
+    outcomes = await asyncio.gather(
+        *(accounts.change_password(made.session, PASSWORD, f"{OTHER} {i}", HERE) for i in range(4))
+    )
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["PasswordReplaced"] + ["WrongCredentials"] * 3
+    signed_in = [isinstance(await accounts.login("ann@example.org", f"{OTHER} {i}", HERE), SignedIn) for i in range(4)]
+    assert signed_in == [isinstance(outcome, PasswordReplaced) for outcome in outcomes]
+
+
+async def test_a_login_renews_an_older_hash(
+    accounts: AccountService, make: Callable[[Hasher], AccountService], database: Database
+) -> None:
+    """The first login after the parameters changed replaces the hash; the next leaves it alone; sessions go on."""
+    made = await registered(accounts)
+
+    async def stored() -> str:
+        async with database.session() as session:
+            return str(await session.scalar(select(USERS.c.password_hash)))
+
+    before = await stored()
+    with Hasher(memory_kib=16, passes=2) as stronger:
+        newer = make(stronger)
+        assert isinstance(await newer.login("ann@example.org", "wrong guess", HERE), WrongCredentials)
+        assert await stored() == before
+        assert isinstance(await newer.login("ann@example.org", PASSWORD, HERE), SignedIn)
+        renewed = await stored()
+        assert "m=16,t=2" in renewed
+        assert isinstance(await newer.login("ann@example.org", PASSWORD, HERE), SignedIn)
+        assert await stored() == renewed
+    assert await accounts.sessions.touch(made.token) is not None
+
+
+async def test_logins_survive_a_renewal_beside_them(
+    accounts: AccountService, make: Callable[[Hasher], AccountService]
+) -> None:
+    """Ten logins at once, each of which would renew the hash, all succeed."""
+    await registered(accounts)
+    with Hasher(memory_kib=16, passes=1) as stronger:
+        newer = make(stronger)
+        outcomes = await asyncio.gather(*(newer.login("ann@example.org", PASSWORD, HERE) for _ in range(10)))
+    assert all(isinstance(outcome, SignedIn) for outcome in outcomes)
+
+
+async def test_an_operator_resets_a_password(accounts: AccountService) -> None:
+    """A reset ends every session and lets the new password in."""
+    made = await registered(accounts)
+    assert await accounts.reset_password(made.user, OTHER) == 1
+    assert await accounts.sessions.touch(made.token) is None
+    assert isinstance(await accounts.login("ann@example.org", PASSWORD, HERE), WrongCredentials)
+    assert isinstance(await accounts.login("ann@example.org", OTHER, HERE), SignedIn)
+
+
+async def test_the_first_admin_is_made_once(accounts: AccountService) -> None:
+    """Only an empty table gets an ADMIN with a random password, whoever else starts at the same moment."""
+    passwords = await asyncio.gather(*(accounts.add_first_admin("admin@example.com", "Admin") for _ in range(3)))
+    (password,) = [one for one in passwords if one is not None]
+    found = await accounts.login("admin@example.com", password, HERE)
+    assert isinstance(found, SignedIn)
+    assert found.user.role is Role.ADMIN
+    assert await accounts.add_first_admin("admin2@example.com", "Admin") is None
+
+
+async def test_users_are_read_through_the_cache(accounts: AccountService, database: Database) -> None:
+    """A user that was read is not asked of SQL again, and one that did not exist is seen as soon as it does."""
+    assert await accounts.users([1, 2]) == {}
+    made = await registered(accounts)
+    assert (await accounts.users([made.user.id, 10_000])) == {made.user.id: made.user}
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE users SET display_name = 'changed behind its back'"))
+    assert await accounts.user(made.user.id) == made.user
+
+
+async def test_adding_twice_is_told(accounts: AccountService) -> None:
+    """An operator who adds a user twice is told; the first stays as it is."""
+    first = await accounts.add("ann@example.org", PASSWORD, "Ann", Role.SERVICE)
+    assert isinstance(first, UserRecord)
+    assert isinstance(await accounts.add("Ann@Example.org", OTHER, "Ann", Role.ADMIN), EmailInUse)
+    assert await accounts.find("ANN@example.org") == first
+
+
+async def test_values_that_hold_secrets_do_not_show_them(accounts: AccountService, database: Database) -> None:
+    """The repr of an outcome or of a row holds neither token nor hash."""
+    made = await registered(accounts)
+    async with database.session() as session:
+        row = await store.credentials_by_id(session, made.user.id)
+    assert row is not None
+    assert made.token not in repr(made)
+    assert row.password_hash not in repr(row)
+
+
+async def test_time_does_not_tell_who_exists(
+    make: Callable[[Hasher], AccountService], scaled: Callable[[int, int], int], record_property: Callable[..., None]
+) -> None:
+    """An unknown email and a wrong password take equally long: the medians lie within each other's quartiles."""
+    tries = scaled(200, 40)
+    unknown: list[float] = []
+    wrong: list[float] = []
+    with Hasher(threads=1) as hasher:
+        accounts = make(hasher)
+        await registered(accounts)
+        for i in range(tries):
+            for email, taken in ((f"nobody{i}@example.org", unknown), ("ann@example.org", wrong)):
+                began = time.perf_counter()
+                assert isinstance(await accounts.login(email, "a wrong guess", HERE), WrongCredentials)
+                taken.append(time.perf_counter() - began)
+    figures = {name: statistics.quantiles(times, n=4) for name, times in (("unknown", unknown), ("wrong", wrong))}
+    for name, (low, median, high) in figures.items():
+        record_property(name, f"{low * 1000:.2f} {median * 1000:.2f} {high * 1000:.2f} ms")
+    # A hash takes most of it: had one of the two none, the quartiles would lie far apart.
+    assert figures["unknown"][0] * 0.8 < figures["wrong"][1] < figures["unknown"][2] * 1.25, figures
+    assert figures["wrong"][0] * 0.8 < figures["unknown"][1] < figures["wrong"][2] * 1.25, figures

@@ -119,9 +119,10 @@ class Outbox:
         if not known:
             published = 0
         while published < position and (rows := await self._rows(published)):
-            newest = await self._append(nonce, rows, published if known else rows[0].position - 1)
+            newest = await self._append(nonce, rows, published, begin=not known)
             if newest <= published:
-                break  # others publish, or Redis was emptied meanwhile: the next look tells
+                self._wake.set()  # Redis has lost something since it was asked: look again
+                break
             known, published, count = True, newest, count + len(rows)
         if waiting:
             await self._prune(position)
@@ -156,8 +157,9 @@ class Outbox:
         async with self._database.session() as session:
             return (await session.execute(chosen.order_by(EVENTS.c.position).limit(_PAGE))).all()
 
-    async def _append(self, nonce: str, rows: Sequence[Any], before: int) -> int:
-        """Append `rows` behind the event `before`; returns the newest position published then."""
+    async def _append(self, nonce: str, rows: Sequence[Any], published: int, *, begin: bool) -> int:
+        """Append `rows` behind what was published, or begin with them; returns the newest position published then."""
+        before = rows[0].position - 1 if begin else published
         appends: list[Coroutine[Any, Any, int]] = []
         for row in rows:
             data = {
@@ -166,7 +168,8 @@ class Outbox:
                 "categories": sorted({one for one in (row.category, row.previous_category) if one is not None}),
                 "at": row.at.isoformat(),
             }
-            appends.append(self._broker.append(TOPIC, data, log=nonce, offset=row.position, previous=before))
+            place = {"offset": row.position, "previous": before}
+            appends.append(self._broker.append(TOPIC, data, log=nonce, **place, begin=begin and row is rows[0]))
             before = row.position
         return (await asyncio.gather(*appends))[-1]  # one write, in order: the connection is first in, first out
 

@@ -181,14 +181,17 @@ class Broker:
         reply: bytes = await self._client.send(self.publish_command(topic, data))
         return Position.parse(reply.decode())
 
-    async def append(self, topic: Topic, data: Any, *, log: str, offset: int, previous: int) -> int:
+    async def append(
+        self, topic: Topic, data: Any, *, log: str, offset: int, previous: int, begin: bool = False
+    ) -> int:
         """Publish event `offset` of the durable log `log`, which follows event `previous` there.
 
         Returns the newest offset published so far: `offset`, unless events before it have to come first (less than
-        `previous`) or others were there before (more). Sending the same event again changes nothing.
+        `previous`) or others were there before (more). Sending the same event again changes nothing. Where nothing of
+        the log has been published yet, or all of it was lost, only an event that may `begin` it is taken; else -1.
         """
         keys, args = Keys.of(self._prefix, topic), (topic.length, topic.max_age_us, topic.state_ms, self._verb)
-        newest: int = await self._client.run(_APPEND, keys, (encode(data), log, *args, offset, previous))
+        newest: int = await self._client.run(_APPEND, keys, (encode(data), log, *args, offset, previous, int(begin)))
         if newest == offset:
             metrics.PUBLISHED.labels(topic.family).inc()
         return newest

@@ -308,13 +308,20 @@ async def test_a_long_heal_is_not_a_slow_consumer(client: Client) -> None:
 # --- a durable log ---
 
 
+async def append(broker: Broker, n: int, log: str = "abc", *, begin: bool = False) -> int:
+    """Publish event `n` of a log without holes."""
+    return await broker.append(SOURCED, n, log=log, offset=n, previous=n - 1, begin=begin)
+
+
 async def test_a_log_is_published_once_and_in_order(broker: Broker) -> None:
-    """Appending is idempotent and refuses to leave events out."""
+    """Appending is idempotent, refuses to leave events out, and begins a history only where that is meant."""
     async with broker.subscribe(SOURCED) as events:
-        assert await broker.append(SOURCED, 7, log="abc", offset=7, previous=6) == 7
-        assert await broker.append(SOURCED, 7, log="abc", offset=7, previous=6) == 7
-        assert await broker.append(SOURCED, 9, log="abc", offset=9, previous=8) == 7
-        assert await broker.append(SOURCED, 8, log="abc", offset=8, previous=7) == 8
+        assert await append(broker, 7) == -1
+        assert await append(broker, 7, begin=True) == 7
+        assert await append(broker, 7, begin=True) == 7
+        assert await append(broker, 9) == 7
+        assert await append(broker, 8) == 8
+        assert await append(broker, 7) == 8
         assert values(await take(events, 2)) == [7, 8]
     assert (await broker.end(SOURCED)).offset == 8
 
@@ -322,13 +329,13 @@ async def test_a_log_is_published_once_and_in_order(broker: Broker) -> None:
 async def test_a_log_survives_the_loss_of_the_server(client: Client, broker: Broker) -> None:
     """After a flush the log is appended again: nobody sees an event twice, and who resumes misses none."""
     for n in range(1, 4):
-        await broker.append(SOURCED, n, log="abc", offset=n, previous=n - 1)
+        await append(broker, n, begin=n == 1)
     async with broker.subscribe(SOURCED) as events:
-        await broker.append(SOURCED, 4, log="abc", offset=4, previous=3)
+        await append(broker, 4)
         cursor = (await take(events, 1))[0].cursor
         await client.execute("FLUSHALL", retry=False)
         for n in range(2, 7):
-            await broker.append(SOURCED, n, log="abc", offset=n, previous=n - 1)
+            await append(broker, n, begin=n == 2)
         got = await take(events, 2)
         assert values(got) == [5, 6]
         assert not any(event.gap for event in got)
@@ -341,10 +348,10 @@ async def test_a_log_survives_the_loss_of_the_server(client: Client, broker: Bro
 async def test_another_log_is_a_gap(broker: Broker) -> None:
     """A log under another name starts another history."""
     async with broker.subscribe(SOURCED) as events:
-        await broker.append(SOURCED, 1, log="abc", offset=1, previous=0)
-        await broker.append(SOURCED, 2, log="xyz", offset=1, previous=0)
+        await append(broker, 1, begin=True)
+        await append(broker, 1, "xyz", begin=True)
         got = await take(events, 2)
-    assert values(got) == [1, 2]
+    assert values(got) == [1, 1]
     assert [event.gap for event in got] == [False, True]
 
 

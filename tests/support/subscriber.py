@@ -1,0 +1,115 @@
+"""A client of graphql-transport-ws for tests of subscriptions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+PROTOCOL = Subprotocol("graphql-transport-ws")
+
+
+class Following:
+    """One operation: what it was sent."""
+
+    def __init__(self) -> None:
+        self.results: list[dict[str, Any]] = []
+        self.errors: list[dict[str, Any]] | None = None
+        self.complete = False
+        self._news = asyncio.Event()
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Note a message."""
+        match message["type"]:
+            case "next":
+                self.results.append(message["payload"])
+            case "error":
+                self.errors = message["payload"]
+            case _:
+                self.complete = True
+        self._news.set()
+
+    def values(self, name: str) -> list[Any]:
+        """The root field of each result."""
+        for result in self.results:
+            assert "errors" not in result, result
+        return [result["data"][name] for result in self.results]
+
+    async def until(self, count: int, seconds: float = 15) -> None:
+        """Wait for `count` results."""
+        async with asyncio.timeout(seconds):
+            while len(self.results) < count and self.errors is None:
+                self._news.clear()
+                await self._news.wait()
+        assert len(self.results) >= count, self.errors
+
+    async def refused(self) -> str:
+        """Wait for the error that ends it; give its code."""
+        async with asyncio.timeout(15):
+            while self.errors is None:
+                self._news.clear()
+                await self._news.wait()
+        return str(self.errors[0]["extensions"]["code"])
+
+
+class Subscriber:
+    """One socket."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.close_code: int | None = None
+        self._operations: dict[str, Following] = {}
+        self._reading = asyncio.create_task(self._read())
+
+    async def follow(self, query: str, **variables: Any) -> Following:
+        """Start an operation."""
+        key = str(len(self._operations) + 1)
+        self._operations[key] = following = Following()
+        payload = {"query": query, "variables": variables}
+        await self.connection.send(json.dumps({"id": key, "type": "subscribe", "payload": payload}))
+        return following
+
+    async def _read(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                message = json.loads(await self.connection.recv())
+                if message["type"] == "ping":
+                    await self.connection.send('{"type":"pong"}')
+                elif "id" in message:
+                    self._operations[message["id"]].take(message)
+        self.close_code = self.connection.close_code
+
+    async def closed(self, seconds: float = 10) -> int | None:
+        """Wait until the server closes the socket; give the code."""
+        await asyncio.wait_for(asyncio.shield(self._reading), seconds)
+        return self.close_code
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        await self.connection.close()
+        await self._reading
+
+
+@contextlib.asynccontextmanager
+async def subscriber(port: int, token: str | None = None) -> AsyncGenerator[Subscriber]:
+    """A socket to 127.0.0.1, signed in with `token`."""
+    url = f"ws://127.0.0.1:{port}/graphql"
+    async with connect(url, subprotocols=[PROTOCOL], compression=None) as connection:
+        init: dict[str, Any] = {"type": "connection_init"}
+        if token is not None:
+            init["payload"] = {"authorization": f"Bearer {token}"}
+        await connection.send(json.dumps(init))
+        assert json.loads(await connection.recv())["type"] == "connection_ack"
+        opened = Subscriber(connection)
+        try:
+            yield opened
+        finally:
+            await opened.aclose()

@@ -14,7 +14,6 @@ from typing import Any, Literal
 from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
-from graph.cli_settings import without_password
 from graph.cli_support import console
 from graph.database import Database, head_revision
 from graph.embedded import EmbeddedError
@@ -22,7 +21,7 @@ from graph.errors import DomainError
 from graph.patterns.client import Client, open_client
 from graph.patterns.script import Command
 from graph.services import redis_url
-from graph.settings import Settings
+from graph.settings import Settings, without_password
 
 Verdict = Literal["ok", "note", "wrong"]
 MARKS: dict[Verdict, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}

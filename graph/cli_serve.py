@@ -93,8 +93,7 @@ def options(settings: Settings) -> dict[str, Any]:
 
 
 async def prepare(settings: Settings, services: Services) -> None:
-    """Migrate the database, and fill it when it is empty."""
-    await migrate(settings.database_url)
+    """Fill an empty database."""
     if added := await seed_if_empty(services.catalog):
         logger.info("filled the empty catalog with %s made-up products", f"{added:,}")
     email = settings.accounts.first_admin
@@ -125,6 +124,7 @@ async def _serve_alone(settings: Settings, listener: socket.socket) -> None:
     from graph.app import create_app
 
     async with AsyncExitStack() as stack:
+        await migrate(settings.database_url)
         services = await stack.enter_async_context(open_services(settings))
         await prepare(settings, services)
         await stack.enter_async_context(worker_beside(settings))
@@ -210,6 +210,7 @@ def _services_in_a_thread(settings: Settings) -> "Generator[None]":
     async def hold() -> None:
         async with AsyncExitStack() as stack:
             try:
+                await migrate(settings.database_url)
                 services = await stack.enter_async_context(open_services(settings))
                 await prepare(settings, services)
                 await stack.enter_async_context(worker_beside(settings))
@@ -247,27 +248,25 @@ def announce(settings: Settings, listener: socket.socket) -> None:
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared
     url = f"{'https' if settings.server.tls_certificate else 'http'}://{shown}:{port}"
     redis = (
-        without_password(settings.redis.url) if settings.redis.url else f"Valkey in {_short(settings.server.data_dir)}"
+        without_password(settings.redis.url)
+        if settings.redis.url
+        else f"Valkey in {_short(settings.server.data_dir / 'valkey')}"
     )
-    sql = without_password(settings.database_url)
+    path = settings.database_path
+    sql = without_password(settings.database_url) if path is None else f"SQLite in {_short(path)}"
     if log.chosen(settings.server.log, sys.stderr) == "json":
         logger.info("Serving %s/graphql", url, extra={"facts": {"url": url, "redis": redis, "sql": sql}})
         return
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 3, 0, 2))
+    console = support.console(stderr=True)
+    console.print()
     for name, value in (
-        ("GraphQL", f"[bold]{url}/graphql[/]"),
-        ("", "[dim]open it in a browser for GraphiQL[/]"),
+        ("GraphQL", f"[bold]{url}/graphql[/]  [dim](in a browser: GraphiQL)[/]"),
         ("Health", f"{url}/readyz"),
         ("Metrics", f"{url}/metrics"),
         ("Redis", redis),
         ("SQL", sql),
     ):
-        table.add_row(f"[dim]{name}[/]", value)
-    console = support.console(stderr=True)
-    console.print()
-    console.print(table)
+        console.print(f"  [dim]{name:<8}[/] {value}", soft_wrap=True)  # an address is copied whole
     console.print("\n  [dim]Ctrl-C stops it.[/]\n")
 
 

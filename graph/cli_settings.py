@@ -1,20 +1,13 @@
 """The settings as tables: for a person at a terminal, and for the README."""
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
-from graph.settings import Settings
+from graph.settings import Settings, without_password
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-
-def without_password(url: str) -> str:
-    """`url` fit to be shown: no password, neither before the host nor in the query."""
-    url = re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url)
-    return re.sub(r"(password=)[^&]*", r"\1***", url)
 
 
 def shown(value: Any) -> str:

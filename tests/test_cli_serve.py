@@ -1,0 +1,333 @@
+"""``graph serve`` as a user meets it: starts at once, stops cleanly, survives what is killed under it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from tests.support.serving import PATIENCE, ROOT, Serving, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HELLO = "{ __typename }"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data directory for the tests that do not need a fresh one, seeded once."""
+    return tmp_path_factory.mktemp("data")
+
+
+class Lean(Serving):
+    """A server without a job worker beside it."""
+
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
+        super().__init__(folder, *arguments, GRAPH_JOBS_BESIDE="false", **settings)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.02)
+
+
+def valkey_of(folder: Path) -> list[int]:
+    """The process ids of the Valkey servers working in `folder`."""
+    found: list[int] = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name().startswith("valkey") and Path(process.cwd()) == folder.resolve() / "valkey":
+                found.append(process.pid)
+    return found
+
+
+def answers(serving: Serving) -> bool:
+    """Whether a query is answered now."""
+    with contextlib.suppress(OSError):
+        return serving.query(HELLO) == {"data": {"__typename": "Query"}}
+    return False
+
+
+def test_it_starts_answers_and_stops(tmp_path: Path) -> None:
+    """From nothing: it migrates, answers, logs JSON off a terminal, ends with 0 on SIGTERM, and leaves nothing."""
+    with Serving(tmp_path) as serving:
+        serving.ready()
+        assert serving.query(HELLO) == {"data": {"__typename": "Query"}}
+        assert len(valkey_of(tmp_path)) == 1
+        assert serving.stop(signal.SIGTERM) == 0
+    assert valkey_of(tmp_path) == []
+    started, *_ = [line for line in serving.lines() if "url" in line]
+    assert started["url"] == serving.url
+    access = [line for line in serving.lines() if line["logger"] == "access"]
+    assert [(line["method"], line["path"], line["status"]) for line in access] == [("POST", "/graphql", 200)]
+    assert {line["level"] for line in serving.lines()} == {"info"}
+
+
+def test_ctrl_c_ends_it_with_0(data: Path) -> None:
+    """SIGINT is a clean stop, with no traceback."""
+    with Lean(data) as serving:
+        serving.ready()
+        assert serving.stop(signal.SIGINT) == 0
+    assert "Traceback" not in serving.log.read_text()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_request_under_way_finishes(data: Path, workers: str) -> None:
+    """A request whose body is still arriving when SIGTERM comes is read to its end and answered."""
+    body = b'{"query":"{ __typename }"}'
+    with Lean(data, GRAPH_WORKERS=workers) as serving:
+        serving.ready()
+        with socket.create_connection(("127.0.0.1", serving.port)) as connection:
+            head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            connection.sendall(head % len(body) + body[:5])
+            eventually(lambda: under_way(serving) == 2)  # this one, and the request for the metrics
+            serving.process.send_signal(signal.SIGTERM)
+            eventually(lambda: not _accepts(serving.port))
+            connection.sendall(body[5:])
+            connection.settimeout(PATIENCE)
+            answer = b""
+            while chunk := connection.recv(4096):
+                answer += chunk
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.endswith(b'{"data":{"__typename":"Query"}}')
+        assert serving.process.wait(PATIENCE) == 0
+
+
+def under_way(serving: Serving) -> float:
+    """How many requests the metrics say are being answered."""
+    return sum(value for _, value in series(serving, "graph_http_requests_in_progress"))
+
+
+def series(serving: Serving, name: str) -> list[tuple[str, float]]:
+    """Labels and value of each time series of a metric."""
+    lines = serving.get("/metrics")[2].decode().splitlines()
+    found = [line.rpartition(" ") for line in lines if line.startswith((f"{name}{{", f"{name} "))]
+    return [(labels.removeprefix(name), float(value)) for labels, _, value in found]
+
+
+def _accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def test_a_stuck_request_does_not_hold_it_for_ever(data: Path) -> None:
+    """After GRAPH_GRACE seconds it goes, whoever still waits."""
+    with Lean(data, GRAPH_GRACE="1") as serving:
+        serving.ready()
+        with socket.create_connection(("127.0.0.1", serving.port)) as connection:
+            connection.sendall(b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+            connection.sendall(b"Content-Length: 100\r\n\r\n{")
+            eventually(lambda: under_way(serving) == 2)
+            started = time.monotonic()
+            assert serving.stop() == 0
+            assert time.monotonic() - started < 8
+    assert valkey_of(data) == []
+
+
+def test_a_killed_valkey_comes_back(data: Path) -> None:
+    """SIGKILL of its Valkey: queries go on being answered, and it is ready again by itself."""
+    with Lean(data) as serving:
+        serving.ready()
+        os.kill(valkey_of(data)[0], signal.SIGKILL)
+        assert answers(serving)
+        eventually(lambda: b'"ok"' in serving.get("/readyz")[2] and b"degraded" not in serving.get("/readyz")[2])
+        assert len(valkey_of(data)) == 1
+        assert serving.stop() == 0
+
+
+def test_a_killed_server_leaves_no_valkey_and_starts_again(data: Path) -> None:
+    """SIGKILL of the server: its Valkey goes with it, and the next start has the data and the port."""
+    with Lean(data) as serving:
+        serving.ready()
+        serving.process.kill()
+        serving.process.wait()
+        eventually(lambda: not valkey_of(data))
+        with Lean(data) as again:
+            assert again.ready().query(HELLO) == {"data": {"__typename": "Query"}}
+
+
+def test_workers_share_one_valkey_and_one_is_replaced(data: Path) -> None:
+    """Two workers share a Valkey that belongs to their parent; a killed worker is replaced; metrics are of all."""
+    with Lean(data, "--workers", "2") as serving:
+        serving.ready()
+        eventually(lambda: len(_workers(serving)) == 2)
+        assert len(valkey_of(data)) == 1
+        for _ in range(20):
+            assert answers(serving)
+        counted = serving.get("/metrics")[2].decode()
+        line = next(
+            line for line in counted.splitlines() if line.startswith("graph_http_requests_total{") and "POST" in line
+        )
+        assert float(line.split()[-1]) == 20
+        victim = _workers(serving)[0]
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: len(_workers(serving)) == 2 and victim not in _workers(serving))
+        eventually(lambda: answers(serving))
+        assert len(valkey_of(data)) == 1
+        assert serving.stop() == 0
+    assert valkey_of(data) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
+def test_workers_do_not_outlive_their_parent(data: Path) -> None:
+    """SIGKILL of the parent ends the workers and the Valkey too, so that the port is free again."""
+    with Lean(data, "--workers", "2") as serving:
+        serving.ready()
+        eventually(lambda: len(_workers(serving)) == 2)
+        workers = _workers(serving)
+        serving.process.kill()
+        serving.process.wait()
+        eventually(lambda: not any(psutil.pid_exists(pid) for pid in workers))
+        eventually(lambda: not valkey_of(data))
+        assert not _accepts(serving.port)
+
+
+def _workers(serving: Serving) -> list[int]:
+    found: list[int] = []
+    for child in psutil.Process(serving.process.pid).children():
+        with contextlib.suppress(psutil.Error):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found
+
+
+def test_a_second_server_shares_the_data_directory(data: Path) -> None:
+    """Two servers on one directory share its Valkey; when the first is killed the second goes on."""
+    with Lean(data) as first, Lean(data) as second:
+        first.ready()
+        second.ready()
+        assert len(valkey_of(data)) == 1
+        first.process.kill()
+        first.process.wait()
+        eventually(lambda: answers(second))
+        eventually(lambda: b"degraded" not in second.get("/readyz")[2] and len(valkey_of(data)) == 1)
+
+
+def refused(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run ``graph serve`` to its refusal."""
+    return subprocess.run(
+        [sys.executable, "-m", "graph", "serve", *arguments],
+        cwd=ROOT,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"GRAPH_PORT": "tcp://10.0.0.1:80"}, "GRAPH_PORT"),
+        ({"GRAPH_REDIS_URL": "redis://127.0.0.1:1"}, "Redis"),
+        ({"GRAPH_REDIS_URL": "gopher://x"}, "GRAPH_REDIS_URL"),
+        ({"GRAPH_DATABASE_URL": "oracle://x"}, "GRAPH_DATABASE_URL"),
+        ({"GRAPH_DATABASE_URL": "postgresql+asyncpg://nobody:hunter2@127.0.0.1:1/x"}, "database"),
+        ({"GRAPH_HOST": "not.a.host.invalid"}, "cannot listen"),
+        ({"GRAPH_TLS_CERTIFICATE": "/nowhere.pem", "GRAPH_TLS_KEY": "/nowhere.key"}, "GRAPH_TLS_CERTIFICATE"),
+    ],
+)
+def test_what_cannot_work_is_told_in_a_sentence(tmp_path: Path, settings: dict[str, str], words: str) -> None:
+    """A wrong setting ends it with 1 and a message that names the matter: no traceback, no password."""
+    done = refused(tmp_path, **settings)
+    assert done.returncode == 1, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_port_in_use_is_told_with_another(tmp_path: Path) -> None:
+    """The message says which port is taken and how to use another."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = refused(tmp_path, "--port", str(port))
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert f"GRAPH_PORT={port + 1}" in done.stderr
+
+
+def test_on_a_terminal_it_shows_a_table(tmp_path: Path) -> None:
+    """On a terminal: a table of addresses, and no JSON."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "graph", "serve", "--port", "0"]
+    variables = environment(tmp_path, TERM="xterm")
+    with subprocess.Popen(command, env=variables, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = _read_terminal(ours, "Ctrl-C")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    os.close(ours)
+    assert "/graphql" in shown
+    assert "Valkey" in shown
+    assert "graph.db" in shown
+    assert '{"time"' not in shown
+
+
+def _read_terminal(descriptor: int, until: str) -> str:
+    seen: list[bytes] = []
+    done = threading.Event()
+
+    def read() -> None:
+        with contextlib.suppress(OSError):
+            while until.encode() not in b"".join(seen):
+                seen.append(os.read(descriptor, 4096))
+        done.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    assert done.wait(PATIENCE), b"".join(seen)
+    return b"".join(seen).decode(errors="replace")
+
+
+def doctor(folder: Path, **settings: str) -> tuple[int, str]:
+    """Exit status and output of ``graph doctor``."""
+    done: Any = subprocess.run(
+        [sys.executable, "-m", "graph", "doctor"],
+        cwd=ROOT,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_doctor_finds_a_fresh_directory_well(tmp_path: Path) -> None:
+    """The embedded Valkey passes every check; a database not made yet is worth a note, not an error."""
+    status, text = doctor(tmp_path)
+    assert status == 0, text
+    assert "volatile-lru" in text
+    assert "not created yet" in text
+
+
+def test_doctor_says_what_is_wrong() -> None:
+    """An unreachable Redis and an unreachable database fail it, each with advice."""
+    status, text = doctor(
+        Path("/nonexistent"),
+        GRAPH_REDIS_URL="redis://:hunter2@127.0.0.1:1",
+        GRAPH_DATABASE_URL="postgresql+asyncpg://u:hunter2@127.0.0.1:1/x",
+    )
+    assert status == 1
+    assert "correct GRAPH_REDIS_URL" in text
+    assert "correct GRAPH_DATABASE_URL" in text
+    assert "hunter2" not in text
+    assert "Traceback" not in text

@@ -20,6 +20,7 @@ class Answer:
     """An execution result whose errors are ready to be shown.
 
     `executed` is False for a request that was refused before any resolver ran: such an answer has no `data` entry.
+    `context` is the one that the resolvers saw.
     `status` is the HTTP status that the refusal has under any media type, None for what the media type decides.
     """
 
@@ -31,6 +32,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     ticket: Ticket | None = None
     operation: Operation | None = None
+    context: Any = None
 
     def payload(self) -> dict[str, Any]:
         """The members of the GraphQL response."""

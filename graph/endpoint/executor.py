@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from graph.endpoint.caller import Caller
     from graph.endpoint.operations import Operation, Operations, Prepared
     from graph.endpoint.sink import OperationRequest
+    from graph.patterns.limiter import Verdict
 
 Context = TypeVar("Context")
 
@@ -105,9 +106,10 @@ class Engine(Generic[Context]):
     ) -> Ready | Answer:
         """Find, check and weigh the operation of `request`; an `Answer` when it is refused (and charged for)."""
         ticket = Ticket(caller)
+        over = self.admission.refused(caller)
         try:
-            text = await self.persisted.text(request)
-            prepared = self._prepare(text, ticket)
+            text = await self.persisted.text(request, remembered=over is not None)
+            prepared = self.operations.known(text) or self._prepare(text, over)
             if prepared.errors:
                 return await self.reject(prepared.errors, ticket)
             operation = prepared.select(request.operation_name)
@@ -115,29 +117,22 @@ class Engine(Generic[Context]):
                 raise _wrong_transport(operation.kind, kinds)
             cost = self.operations.check(operation, request.variables)
         except Refusal as error:
-            return await self.reject([error], ticket)
+            ticket.verdict = over
+            return await self.reject([error], ticket, charged=over is not None or error.code not in _UNCHARGED)
         ticket.weight = 0 if operation.free else self.admission.weight(cost)
         return Ready(request, prepared, operation, ticket)
 
-    def _prepare(self, text: str, ticket: Ticket) -> Prepared:
-        """Prepare `text`, unless it is new and comes from a caller who is known to be over the limit."""
-        known = self.operations.known(text)
-        if known is not None:
-            return known
-        over = self.admission.refused(ticket.caller)
-        if over is not None and not (len(text) <= _FREE_TEXT and any(name in text for name in self._free)):
-            ticket.verdict = over
-        return self.operations.prepare(text) if ticket.verdict is None else self._over(ticket)
+    def _prepare(self, text: str, over: Verdict | None) -> Prepared:
+        """Prepare `text`, unless it comes from a caller who is over the limit: then only what may turn out free."""
+        if over is None or (len(text) <= _FREE_TEXT and any(name in text for name in self._free)):
+            return self.operations.prepare(text)
+        raise refusal(over, 1)
 
-    def _over(self, ticket: Ticket) -> Prepared:
-        assert ticket.verdict is not None
-        raise refusal(ticket.verdict, ticket.weight)
-
-    async def reject(self, errors: Sequence[GraphQLError], ticket: Ticket) -> Answer:
-        """The answer to a request that does not run. It counts all the same."""
+    async def reject(self, errors: Sequence[GraphQLError], ticket: Ticket, *, charged: bool = True) -> Answer:
+        """The answer to a request that does not run. It counts all the same, unless it is not to be `charged`."""
         first = errors[0]
         told: dict[str, str] = {}
-        if code_of(first) not in _UNCHARGED:
+        if charged:
             verdict = await self.admission.admit(ticket)
             told = headers(verdict)
             if not verdict.allowed:
@@ -181,7 +176,7 @@ class Engine(Generic[Context]):
             return await self.reject([late], ready.ticket)
         except Exception as error:  # noqa: BLE001 - a hook of some extension failed: a bug, to be masked like any other
             return self._broken(error, ready)
-        return self._answer(cast("ExecutionResult", context.result), extensions, ready)
+        return self._answer(cast("ExecutionResult", context.result), extensions, ready, context.context)
 
     def begin(
         self, ready: Ready, connection: HTTPConnection, response: Response | None
@@ -208,10 +203,10 @@ class Engine(Generic[Context]):
 
     async def admit(self, ready: Ready, context: Ticketed, runner: SchemaExtensionsRunner) -> Answer | None:
         """Run the hooks that come before execution, `RateLimit` among them; an answer when they refuse."""
-        async with runner.parsing():
-            pass
-        async with runner.validation():
-            pass
+        for hooks in (runner.parsing(), runner.validation()):
+            if hooks.hooks:
+                async with hooks:
+                    pass
         verdict = await self.admission.admit(ready.ticket)
         if not verdict.allowed:
             return await self.reject([refusal(verdict, ready.ticket.weight)], ready.ticket)
@@ -252,7 +247,7 @@ class Engine(Generic[Context]):
             **options,
         )
 
-    def _answer(self, result: ExecutionResult, extensions: dict[str, Any], ready: Ready) -> Answer:
+    def _answer(self, result: ExecutionResult, extensions: dict[str, Any], ready: Ready, context: object) -> Answer:
         errors = result.errors or ()
         away = result.data is None and any(code_of(error) == "UNAVAILABLE" for error in errors)
         verdict = ready.ticket.verdict
@@ -264,6 +259,7 @@ class Engine(Generic[Context]):
             headers=headers(verdict) if verdict is not None else {},
             ticket=ready.ticket,
             operation=ready.operation,
+            context=context,
         )
 
     def _broken(self, error: Exception, ready: Ready) -> Answer:

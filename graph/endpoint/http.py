@@ -197,10 +197,10 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         media: str | None,
         stream: str | None,
         asked: OperationRequest,
-        kinds: Collection[OperationType],
+        kinds: frozenset[OperationType],
     ) -> None:
         if self.streams is None or stream is None:
-            stream, kinds = None, kinds - {OperationType.SUBSCRIPTION} if isinstance(kinds, frozenset) else kinds
+            stream, kinds = None, kinds - {OperationType.SUBSCRIPTION}
             _need_some(media, None)
         if self._lane is not None and media is not None:
             fast = await self._lane.enter(asked, media, exchange.request)

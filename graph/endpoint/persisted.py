@@ -79,8 +79,11 @@ class Persisted:
         self._memory: OrderedDict[str, str] = OrderedDict()
         self._remembered = remembered
 
-    async def text(self, request: OperationRequest) -> str:
-        """The document of `request`. Raises `Refusal` when there is none, or it is not to run here."""
+    async def text(self, request: OperationRequest, *, remembered: bool = False) -> str:
+        """The document of `request`. Raises `Refusal` when there is none, or it is not to run here.
+
+        With `remembered` Redis is not asked: what this process does not know by itself is unknown.
+        """
         digest = _hash_of(request)
         query = request.query
         if query is not None and digest is not None and not request.document_id and _digest(query) != digest:
@@ -96,13 +99,13 @@ class Persisted:
             raise Refusal("BAD_REQUEST", "The request has no query.")
         if digest in self._trusted:
             return self._trusted[digest]
-        return await self._find(digest)
+        return await self._find(digest, remembered=remembered)
 
-    async def _find(self, digest: str) -> str:
+    async def _find(self, digest: str, *, remembered: bool) -> str:
         if self._client is None:
             raise Refusal("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
         text = self._memory.get(digest)
-        if text is None and _SHA256.fullmatch(digest):
+        if text is None and not remembered and _SHA256.fullmatch(digest):
             try:
                 found = await self._client.execute("GETEX", self._key(digest), "EX", self._ttl, retry=True)
             except (Unavailable, ResponseError):

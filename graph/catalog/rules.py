@@ -25,6 +25,7 @@ _SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _WORD = re.compile(r"[^\W_]+")
+_LATIN_MARKS = re.compile("[\u0300-\u036f]+")  # the usual accents, taken away quickly
 _ALLOWED_CONTROLS = "\n\t"
 
 
@@ -143,7 +144,9 @@ def fold(value: str) -> str:
     """Take away what does not matter in comparing words: case, accents, width."""
     if value.isascii():
         return value.lower()
-    decomposed = unicodedata.normalize("NFKD", value.casefold())
+    decomposed = _LATIN_MARKS.sub("", unicodedata.normalize("NFKD", value.casefold()))
+    if decomposed.isascii():
+        return decomposed
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
@@ -158,5 +161,5 @@ def words(value: str) -> list[str]:
 
 
 def search_words(sku: str, name: str, description: str) -> str:
-    """The column `search`: each word of a product once, sorted, separated by spaces."""
-    return " ".join(sorted(set(words(f"{sku} {name} {description}"))))
+    """The column `search`: each word of a product once, separated by spaces."""
+    return " ".join(dict.fromkeys(words(f"{sku} {name} {description}")))

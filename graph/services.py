@@ -22,6 +22,7 @@ from graph.catalog.service import CatalogService
 from graph.database import Database
 from graph.embedded import embedded_valkey
 from graph.jobs.queue import Jobs
+from graph.leaderboard.service import LeaderboardService
 from graph.patterns.broker import Broker, Delivery, Topic
 from graph.patterns.cache import Cache
 from graph.patterns.client import Client, open_client
@@ -52,6 +53,7 @@ class Services:
     revocations: Revocations
     accounts: AccountService
     catalog: CatalogService
+    leaderboards: LeaderboardService
     jobs: Jobs
     imports: Path
 
@@ -95,6 +97,9 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
                 registrations_per_address=settings.accounts.registrations,
             ),
         )
+        leaderboards = await stack.enter_async_context(
+            LeaderboardService(database, client, prefix=settings.redis.prefix)
+        )
         yield Services(
             client=client,
             cache=cache,
@@ -105,6 +110,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             revocations=revocations,
             accounts=accounts,
             catalog=CatalogService(database, cache, committed=outbox.nudge),
+            leaderboards=leaderboards,
             jobs=Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker)),
             imports=settings.jobs.imports,
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from strawberry.dataloader import DataLoader
 
 if TYPE_CHECKING:
+    from graph.accounts.records import UserRecord
     from graph.catalog.records import ProductRecord
     from graph.services import Services
 
@@ -29,6 +30,16 @@ class Loaders:
 
         async def load(ids: list[int]) -> list[ProductRecord | None]:
             found = await self._services.catalog.products(ids)
+            return [found.get(one) for one in ids]
+
+        return DataLoader(load, cache=False)
+
+    @cached_property
+    def player(self) -> DataLoader[int, UserRecord | None]:
+        """Users by number, for what everybody may see of them."""
+
+        async def load(ids: list[int]) -> list[UserRecord | None]:
+            found = await self._services.accounts.users(ids)
             return [found.get(one) for one in ids]
 
         return DataLoader(load, cache=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from graph.api import accounts, catalog, jobs, quota
+from graph.api import accounts, catalog, jobs, leaderboard, quota
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
 from graph.endpoint.events import EventExecutor
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from graph.api.feature import Feature
 
-FEATURES: tuple[Feature, ...] = (catalog.FEATURE, accounts.FEATURE, jobs.FEATURE, quota.FEATURE)
+FEATURES: tuple[Feature, ...] = (catalog.FEATURE, accounts.FEATURE, leaderboard.FEATURE, jobs.FEATURE, quota.FEATURE)
 
 
 def build_schema(

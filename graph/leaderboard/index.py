@@ -40,6 +40,7 @@ T = TypeVar("T")
 MARGIN = 60.0  # seconds: clocks of processes that differ, commits that came late
 SWEEP = 30.0
 PATIENCE = 0.5  # seconds a reader waits for an index that is being mended before SQL answers
+TURN = 1.5  # seconds before another process catches up too: the first may have died, and twice does no harm
 RETRY = 0.1
 RETRY_CAP = 2.0
 
@@ -168,12 +169,12 @@ class Indexes:
             try:
                 state = await ranking.state()
             except RankingMissing:
-                if await self.rebuild(board, number):
+                if await self.rebuild(board, number, if_missing=True):
                     continue
             else:
                 if not state.stale and behind is None:
                     return
-                if state.stale and await ranking.turn("catch-up", MARGIN / 4):
+                if state.stale and await ranking.turn("catch-up", TURN):
                     await self._catch_up(board, number, state, server)
                     continue
                 if not state.stale and behind is not None:
@@ -185,14 +186,21 @@ class Indexes:
             delay = min(2 * delay, 0.5)
 
     async def rebuild(
-        self, board: BoardRecord, number: int, *, on_progress: Callable[[int], None] | None = None
+        self,
+        board: BoardRecord,
+        number: int,
+        *,
+        if_missing: bool = False,
+        on_progress: Callable[[int], None] | None = None,
     ) -> bool:
-        """Build the index anew from SQL; False while another process does."""
+        """Build the index anew from SQL; False while another process does (or, with `if_missing`, if one has)."""
         season = await self._id(board, number)
         through = self._through()
         rows = queries.rows(self._database, season)
         try:
-            built = await self.of(board, number).rebuild(rows, through=through, on_progress=on_progress)
+            built = await self.of(board, number).rebuild(
+                rows, through=through, if_missing=if_missing, on_progress=on_progress
+            )
         except RankingMissing:
             _log.warning("the index of %s was lost while it was built", board.slug)
             return False

@@ -122,8 +122,8 @@ class Ranking:
     async def create(self) -> None:
         """Begin with an empty ranking where there is none; nothing happens where there is one."""
         token = secrets.token_hex(8)
-        if await self._client.run(_begin, self._next, (token, _milliseconds(self._lease))):
-            await self._client.run(_promote, self._both, (token, 1, self._dense, 0))
+        if await self._client.run(_begin, self._both, (token, _milliseconds(self._lease), 1, self._dense)):
+            await self._client.run(_promote, self._both, (token, self._dense, 0))
 
     async def submit(self, player: str, score: float, *, at: float | None = None) -> Submitted:
         """Weigh a score against the one held, by the operator; `at` is when it was achieved (default: now).
@@ -234,18 +234,21 @@ class Ranking:
         source: AsyncIterable[Sequence[Row]],
         *,
         through: int = 0,
+        if_missing: bool = False,
         on_progress: Callable[[int], None] | None = None,
     ) -> bool:
         """Make the index anew from `source`, which must see what was there when this call began to consume it.
 
-        `through` is a version, all rows up to which `source` has for certain; `on_progress` is told rows as they go in.
+        `through` is a version, all rows up to which `source` has for certain; `if_missing` builds nothing where there
+        is a whole index; `on_progress` is told rows as they go in.
 
         Versions of removed players are forgotten: from now on `source` is the truth. Returns False, without touching
-        `source`, while another process rebuilds. Raises `RankingMissing` when the
+        `source`, while another process rebuilds, or if one has been. Raises `RankingMissing` when the
         successor was lost on the way (the lease ran out, Redis was emptied): begin again.
         """
         token = secrets.token_hex(8)
-        if not await self._client.run(_begin, self._next, (token, _milliseconds(self._lease))):
+        mode = (1 if if_missing else 0, self._dense)
+        if not await self._client.run(_begin, self._both, (token, _milliseconds(self._lease), *mode)):
             return False
         beat = asyncio.create_task(self._keep_lease(token))
         try:
@@ -254,7 +257,7 @@ class Ranking:
             beat.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beat
-        if not await self._client.run(_promote, self._both, (token, 0, self._dense, through)):
+        if not await self._client.run(_promote, self._both, (token, self._dense, through)):
             raise RankingMissing(self._next[3])
         return True
 

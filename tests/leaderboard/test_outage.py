@@ -85,8 +85,47 @@ async def test_scores_are_accepted_while_redis_is_away(
             for file in server.folder.glob("appendonlydir/*"):
                 file.unlink()
         server.start()
+        for _ in range(100):
+            around = await service.around(board, 4)
+            assert around is not None
+            assert around.entry.rank == 7, "not even for a moment"
+            await asyncio.sleep(0.002)
         await recovered(service, database, board)
         assert (await service.submit(board, 11, 15.5)).rank == 6
+
+
+async def test_no_score_is_lost_while_redis_comes_and_goes(
+    database: Database, server: ValkeyServer, clock: Clock, scaled: Callable[[int, int], int]
+) -> None:
+    """Scores submitted while the server is killed and started again and again are all in the index in the end."""
+    await add_players(database, 40)
+    async with (
+        open_client(server.url) as client,
+        LeaderboardService(database, client, upkeep=0, clock=clock) as service,
+    ):
+        board = await service.create_board(NewBoard("b", "B", Operator.LATEST))
+        over = False
+
+        async def play(seed: int) -> None:
+            draw = random.Random(seed)
+            while not over:
+                await service.submit(board, draw.randint(1, 40), draw.random())
+                await asyncio.sleep(0.001)
+
+        async def break_it() -> None:
+            nonlocal over
+            for _ in range(scaled(15, 3)):
+                await asyncio.sleep(0.15)
+                server.kill()
+                await asyncio.sleep(0.05)
+                await asyncio.to_thread(server.start)
+            await asyncio.sleep(0.3)
+            over = True
+
+        await asyncio.gather(break_it(), *(play(seed) for seed in range(6)))
+        await recovered(service, database, board)
+        await asyncio.sleep(0)
+        assert await in_index(service, board) == await in_sql(database)
 
 
 async def test_an_emptied_redis_gives_no_wrong_rank(

@@ -1,0 +1,252 @@
+"""Leaderboards through the schema, on real services."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event
+
+from graph.api.node import global_id
+from graph.leaderboard.records import BoardRecord, NewBoard
+from graph.patterns.ranking import Operator, Ties
+from tests.api.conftest import ADMIN, ANYBODY, Api
+from tests.leaderboard.conftest import add_players
+
+if TYPE_CHECKING:
+    from graph.endpoint.caller import Caller
+    from graph.patterns.client import Client
+    from graph.services import Services
+
+SERVICE = replace(ADMIN, user="3", role="SERVICE")
+SUBMIT = """
+mutation ($input: SubmitScoreInput!) { submitScore(input: $input) {
+  __typename
+  ... on ScoreSubmitted { score improved rank previousRank board { slug size } }
+  ... on UserError { code }
+  ... on InvalidInput { field }
+} }"""
+CREATE = """
+mutation ($input: CreateLeaderboardInput!) { createLeaderboard(input: $input) {
+  __typename
+  ... on Leaderboard { id slug name operator ties schedule size season { number startsAt endsAt } }
+  ... on UserError { code }
+  ... on InvalidInput { field }
+} }"""
+TOP = """
+query ($slug: String!, $first: Int!, $after: String, $season: Int) { leaderboard(slug: $slug) {
+  top(first: $first, after: $after, season: $season) {
+    totalCount edges { cursor node { rank score achievedAt player { id displayName } } } nodes { rank }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+} } }"""
+AROUND = """
+query ($player: ID, $range: Int! = 2, $season: Int) { leaderboard(slug: "main") {
+  around(player: $player, range: $range, season: $season) {
+    entry { rank score player { displayName } } above { rank } below { rank }
+} } }"""
+
+
+def player(number: int) -> Caller:
+    """A signed-in player."""
+    return replace(ANYBODY, user=str(number), role="PLAYER")
+
+
+@pytest.fixture
+async def board(services: Services) -> BoardRecord:
+    """A board with competition ties on which player n has 10 * (n // 2)."""
+    await add_players(services.database, 60)
+    found = await services.leaderboards.create_board(NewBoard("main", "Main", ties=Ties.COMPETITION))
+    for number in range(1, 56):
+        await services.leaderboards.submit(found, number, 10 * (number // 2))
+    return found
+
+
+async def test_only_an_admin_makes_a_board(api: Api) -> None:
+    """Everything that can be told of it, the defaults, and each way to be refused."""
+    made = await api(CREATE, ADMIN, input={"slug": "weekly", "name": "Weekly", "schedule": "WEEKLY", "ties": "DENSE"})
+    board = made["createLeaderboard"]
+    assert {key: board[key] for key in ("slug", "name", "operator", "ties", "schedule", "size")} == {
+        "slug": "weekly",
+        "name": "Weekly",
+        "operator": "BEST",
+        "ties": "DENSE",
+        "schedule": "WEEKLY",
+        "size": 0,
+    }
+    assert board["season"]["number"] == 1
+    assert board["season"]["endsAt"].endswith("T00:00:00Z")
+    again = await api(CREATE, ADMIN, input={"slug": "weekly", "name": "Again"})
+    assert again["createLeaderboard"] == {"__typename": "SlugTaken", "code": "SLUG_TAKEN"}
+    bad = await api(CREATE, ADMIN, input={"slug": "Not A Slug", "name": "X"})
+    assert bad["createLeaderboard"] == {"__typename": "InvalidInput", "code": "INVALID_INPUT", "field": "slug"}
+    assert (await api.refused(CREATE, input={"slug": "x", "name": "X"}))["code"] == "UNAUTHENTICATED"
+    assert (await api.refused(CREATE, SERVICE, input={"slug": "x", "name": "X"}))["code"] == "FORBIDDEN"
+    assert (await api('{ leaderboards { slug } leaderboard(slug: "none") { id } }')) == {
+        "leaderboards": [{"slug": "weekly"}],
+        "leaderboard": None,
+    }
+    node = await api("query ($id: ID!) { node(id: $id) { ... on Leaderboard { slug } } }", id=board["id"])
+    assert node == {"node": {"slug": "weekly"}}
+
+
+async def test_who_may_submit_for_whom(api: Api, board: BoardRecord) -> None:
+    """A PLAYER only for themselves, SERVICE and ADMIN for anybody, an anonymous caller for nobody."""
+    own = await api(SUBMIT, player(1), input={"board": "main", "score": 265})
+    assert own["submitScore"] == {
+        "__typename": "ScoreSubmitted",
+        "score": 265,
+        "improved": True,
+        "rank": 3,
+        "previousRank": 55,
+        "board": {"slug": "main", "size": 55},
+    }
+    named = await api(SUBMIT, player(1), input={"board": "main", "score": 1, "player": global_id("Player", 1)})
+    assert (named["submitScore"]["improved"], named["submitScore"]["rank"]) == (False, 3)
+    other = {"board": "main", "score": 999, "player": global_id("Player", 2)}
+    assert (await api.refused(SUBMIT, player(1), input=other))["code"] == "FORBIDDEN"
+    assert (await api.refused(SUBMIT, input=other))["code"] == "UNAUTHENTICATED"
+    for caller in (SERVICE, ADMIN):
+        assert (await api(SUBMIT, caller, input=other))["submitScore"]["rank"] == 1
+    for broken in (global_id("Player", 9999), "x", global_id("Product", 1)):
+        unknown = await api(SUBMIT, SERVICE, input={**other, "player": broken})
+        assert unknown["submitScore"] == {"__typename": "NotFound", "code": "NOT_FOUND"}
+    nowhere = await api(SUBMIT, player(1), input={"board": "none", "score": 1})
+    assert nowhere["submitScore"]["code"] == "NOT_FOUND"
+    assert await api.services.leaderboards.size(board) == 55
+
+
+@pytest.mark.parametrize("score", ["1e999", "-1e999", "NaN", '"7"'])
+async def test_what_is_no_finite_number_never_gets_in(api: Api, board: BoardRecord, score: str) -> None:
+    """Such a literal is refused, as a request error or as invalid input."""
+    document = f'mutation {{ submitScore(input: {{ board: "main", score: {score} }}) {{ __typename }} }}'
+    result = await api.execute(document, player(60))
+    assert result.errors or result.data == {"submitScore": {"__typename": "InvalidInput"}}
+    assert await api.services.leaderboards.size(board) == 55
+
+
+async def test_a_sum_without_end_is_told_as_invalid(api: Api, services: Services, board: BoardRecord) -> None:
+    """Two scores that add up to no finite number."""
+    assert board
+    await services.leaderboards.create_board(NewBoard("sum", "Sum", Operator.SUM))
+    await api(SUBMIT, player(1), input={"board": "sum", "score": 1.7e308})
+    refused = await api(SUBMIT, player(1), input={"board": "sum", "score": 1.7e308})
+    assert refused["submitScore"] == {"__typename": "InvalidInput", "code": "INVALID_INPUT", "field": "score"}
+
+
+async def test_one_key_gives_one_answer(api: Api, services: Services, board: BoardRecord) -> None:
+    """The same key a hundred times at once: one effect, equal answers."""
+    assert board
+    await services.leaderboards.create_board(NewBoard("sum", "Sum", Operator.SUM))
+    document = {"input": {"board": "sum", "score": 2.5, "key": "match-1"}}
+    answers = await asyncio.gather(*(api(SUBMIT, player(1), **document) for _ in range(100)))
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0]["submitScore"]["score"] == 2.5
+    long = await api(SUBMIT, player(1), input={"board": "sum", "score": 1, "key": "k" * 101})
+    assert long["submitScore"]["field"] == "key"
+
+
+async def test_pages_join(api: Api, board: BoardRecord) -> None:
+    """Following endCursor gives everybody once, in order, with names and competition ranks."""
+    assert board
+    seen: list[dict[str, Any]] = []
+    after = None
+    while True:
+        top = (await api(TOP, slug="main", first=20, after=after))["leaderboard"]["top"]
+        assert top["totalCount"] == 55
+        assert top["pageInfo"]["hasPreviousPage"] is (after is not None)
+        assert top["nodes"] == [{"rank": edge["node"]["rank"]} for edge in top["edges"]]
+        seen += [edge["node"] for edge in top["edges"]]
+        after = top["pageInfo"]["endCursor"]
+        assert after == top["edges"][-1]["cursor"]
+        if not top["pageInfo"]["hasNextPage"]:
+            break
+    assert [entry["player"]["displayName"] for entry in seen[:3]] == ["Player 54", "Player 55", "Player 52"]
+    assert [entry["rank"] for entry in seen[:5]] == [1, 1, 3, 3, 5]
+    assert len({entry["player"]["id"] for entry in seen}) == 55
+
+
+async def test_around_is_the_viewers_unless_a_player_is_named(api: Api, board: BoardRecord) -> None:
+    """The default is the signed-in player; no score gives null; nobody signed in is told to name a player."""
+    assert board
+    own = (await api(AROUND, player(54)))["leaderboard"]["around"]
+    assert own == {
+        "entry": {"rank": 1, "score": 270, "player": {"displayName": "Player 54"}},
+        "above": [],
+        "below": [{"rank": 1}, {"rank": 3}],
+    }
+    assert api.context.viewer_touched
+    other = (await api(AROUND, player=global_id("Player", 2), range=1))["leaderboard"]["around"]
+    assert (other["entry"]["rank"], len(other["above"]), len(other["below"])) == (53, 1, 1)
+    assert not api.context.viewer_touched, "an answer that names its player is everybody's"
+    assert (await api(AROUND, player(60)))["leaderboard"]["around"] is None
+    assert (await api(AROUND, player="nonsense"))["leaderboard"]["around"] is None
+    assert (await api.refused(AROUND))["code"] == "UNAUTHENTICATED"
+
+
+async def test_entries_of_friends(api: Api, board: BoardRecord) -> None:
+    """Chosen players with their ranks on the whole board, best first; those without a score are left out."""
+    assert board
+    document = 'query ($ids: [ID!]!) { leaderboard(slug: "main") { entries(players: $ids) { rank player { id } } } }'
+    friends = [global_id("Player", number) for number in (3, 54, 60, 20)]
+    found = (await api(document, ids=[*friends, friends[0], "x"]))["leaderboard"]["entries"]
+    assert [(entry["rank"], entry["player"]["id"]) for entry in found] == [
+        (1, friends[1]),
+        (35, friends[3]),
+        (53, friends[0]),
+    ]
+    assert (await api.refused(document, ids=friends * 30))["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize(
+    ("document", "variables"),
+    [
+        (TOP, {"slug": "main", "first": 0}),
+        (TOP, {"slug": "main", "first": 101}),
+        (TOP, {"slug": "main", "first": 1, "after": "bad"}),
+        (TOP, {"slug": "main", "first": 1, "season": 2}),
+        (TOP, {"slug": "main", "first": 1, "season": 0}),
+        (AROUND, {"player": "x", "range": 51}),
+        (AROUND, {"player": "x", "range": -1}),
+        (AROUND, {"player": global_id("Player", 1), "season": 9}),
+    ],
+)
+async def test_arguments_that_make_no_sense(
+    api: Api, board: BoardRecord, document: str, variables: dict[str, Any]
+) -> None:
+    """They are refused with a stable code."""
+    assert board
+    assert (await api.refused(document, **variables))["code"] == "BAD_USER_INPUT"
+
+
+async def test_fifty_entries_cost_one_script_and_one_statement(
+    api: Api, services: Services, client: Client, board: BoardRecord
+) -> None:
+    """A page of 50 with names: one script, at most one SQL statement, however often it is asked for."""
+    await services.leaderboards.size(board)
+    await services.leaderboards.board("main")
+    statements: list[str] = []
+
+    def count(_c: object, _k: object, statement: str, *_: object) -> None:
+        if not statement.startswith(("BEGIN", "PRAGMA")):
+            statements.append(statement)
+
+    event.listen(services.database.engine.sync_engine, "before_cursor_execute", count)
+    for expected in (1, 0):
+        statements.clear()
+        await client.execute("CONFIG", "RESETSTAT", retry=False)
+        top = (await api(TOP, slug="main", first=50))["leaderboard"]["top"]
+        assert len(top["edges"]) == 50
+        assert len(statements) == expected, statements
+        stats: bytes = await client.execute("INFO", "commandstats", retry=False)
+        assert b"cmdstat_hmget:calls=1," in stats, "the ranking's state, looked at by the one script"
+        assert b"cmdstat_zrange:calls=1," in stats
+
+
+async def test_players_are_nodes(api: Api, board: BoardRecord) -> None:
+    """A player shows the name and nothing else of a user."""
+    assert board
+    ids = [global_id("Player", 5), global_id("Player", 9999)]
+    found = await api("query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Player { displayName } } }", ids=ids)
+    assert found == {"nodes": [{"id": ids[0], "displayName": "Player 5"}, None]}

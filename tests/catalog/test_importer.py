@@ -1,0 +1,398 @@
+"""Importing files: what is read, what is refused, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from graph.catalog import bulk
+from graph.catalog.importer import import_products
+from graph.catalog.models import EVENTS
+from graph.catalog.paging import Filter, PageRequest
+from graph.catalog.reading import Problem, Unreadable
+from graph.catalog.service import CatalogService
+from graph.patterns.cache import Cache
+from graph.patterns.client import open_client
+from graph.patterns.wire import Unavailable
+from tests.support.servers import ValkeyServer
+from tests.support.shop import add_categories, new
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from graph.catalog.importer import Report
+    from graph.catalog.records import ProductRecord
+    from graph.database import Database
+
+HEADER = "sku,name,description,category,price,currency,stock,active\n"
+
+
+class Import:
+    """Imports texts and keeps the complaints."""
+
+    def __init__(self, catalog: CatalogService, folder: Path) -> None:
+        self.catalog = catalog
+        self.folder = folder
+        self.problems: list[Problem] = []
+
+    async def __call__(self, content: str | bytes, kind: str = "csv", **options: Any) -> Report:
+        """Import a file of this content."""
+        path = self.folder / f"products.{kind}"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.problems = []
+        return await import_products(self.catalog, path, on_problem=self.problems.append, **options)
+
+    async def product(self, sku: str) -> ProductRecord:
+        """A product that must be there."""
+        return (await self.catalog.products_by_sku([sku]))[sku]
+
+    @property
+    def reasons(self) -> dict[int, str]:
+        """The complaints by line."""
+        return {problem.line: problem.reason for problem in self.problems}
+
+
+@pytest.fixture
+def imported(catalog: CatalogService, tmp_path: Path) -> Import:
+    """Import into an empty catalog."""
+    return Import(catalog, tmp_path)
+
+
+def numbers(report: Report) -> tuple[int, int, int, int]:
+    """What was created, updated, left alone, refused."""
+    return report.created, report.updated, report.unchanged, report.bad
+
+
+LAMP = {
+    "sku": "A",
+    "name": "Lamp",
+    "description": 'Warm, "soft"\nlight',
+    "category": "home-decor",
+    "price": "19.90",
+    "currency": "EUR",
+    "stock": 7,
+    "active": False,
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "ndjson", "json"])
+async def test_the_formats_say_the_same(imported: Import, kind: str) -> None:
+    """One product means the same in every format, with or without a byte order mark, and categories are made."""
+    cells = [str(value) for value in LAMP.values()]
+    cells[2] = '"Warm, ""soft""\nlight"'
+    comma = "\t" if kind == "tsv" else ","
+    content = {
+        "ndjson": json.dumps(LAMP) + "\n\n",
+        "json": json.dumps([LAMP], indent=2),
+    }.get(kind, comma.join(LAMP) + "\n" + comma.join(cells) + "\n")
+    assert numbers(await imported(content, kind)) == (1, 0, 0, 0)
+    product = await imported.product("A")
+    assert (product.name, product.description, product.stock) == ("Lamp", LAMP["description"], 7)
+    assert (product.price, product.currency, product.active) == (Decimal("19.90"), "EUR", False)
+    assert product.category is not None
+    assert (product.category.slug, product.category.name) == ("home-decor", "Home decor")
+    assert numbers(await imported(b"\xef\xbb\xbf" + content.encode(), kind)) == (0, 0, 1, 0)
+
+
+async def test_an_import_can_be_repeated(imported: Import) -> None:
+    """Importing again changes nothing: no row, no time, no event, and nothing that is cached."""
+    rows = "".join(f"S{i},Product {i},,books,{i}.50,USD,1,true\n" for i in range(30))
+    assert numbers(await imported(HEADER + rows)) == (30, 0, 0, 0)
+    before = await imported.product("S7")
+    assert numbers(await imported(HEADER + rows)) == (0, 0, 30, 0)
+    assert await imported.product("S7") == before
+    assert numbers(await imported(HEADER + rows.replace("S7,Product", "S7,Renamed"))) == (0, 1, 29, 0)
+    after = await imported.product("S7")
+    assert after.name == "Renamed 7"
+    assert after.updated_at > before.updated_at
+    async with imported.catalog.database.session() as session:
+        assert await session.scalar(select(func.count()).select_from(EVENTS)) == 31
+
+
+async def test_what_a_file_does_not_say_stays(imported: Import) -> None:
+    """A column that is absent keeps its value, an empty category ends it, and unknown columns are ignored."""
+    await imported(HEADER + "A,Lamp,Warm,books,5,EUR,3,false\n")
+    assert numbers(await imported("SKU ;Stock;colour\nA;9;red\n")) == (0, 1, 0, 0)
+    product = await imported.product("A")
+    assert (product.stock, product.name, product.currency, product.active) == (9, "Lamp", "EUR", False)
+    assert numbers(
+        await imported('{"sku": "A", "category": null}\n{"sku": "B", "name": "B", "price": 1}', "ndjson")
+    ) == (*(1, 1, 0, 0),)
+    assert (await imported.product("A")).category is None
+    assert (await imported.product("B")).stock == 0
+    assert numbers(await imported('[{"sku": "A", "price": {"amount": "7.5", "currency": "USD"}}]', "json")) == (
+        0,
+        1,
+        0,
+        0,
+    )
+    assert (await imported.product("A")).price == Decimal("7.50")
+
+
+async def test_each_event_of_an_import(imported: Import) -> None:
+    """Every created or changed product leaves an event with its shelves."""
+    await imported("sku,name,price,category\nA,A,1,books\nB,B,1,\n")
+    await imported("sku,category\nA,toys\nB,books\n")
+    columns = (EVENTS.c.kind, EVENTS.c.category, EVENTS.c.previous_category)
+    async with imported.catalog.database.session() as session:
+        found = [tuple(row) for row in await session.execute(select(*columns).order_by(EVENTS.c.id))]
+    assert found == [
+        ("CREATED", "books", None),
+        ("CREATED", None, None),
+        ("UPDATED", "toys", "books"),
+        ("UPDATED", "books", None),
+    ]
+
+
+async def test_bad_rows_are_named(imported: Import) -> None:
+    """Each bad row is reported with its line and its reason; the good rows around it go in."""
+    content = (
+        HEADER.encode()
+        + b"A,Good,,,1,USD,1,true\n"
+        + b"B,,,,1,USD,1,true\n"
+        + b"C,Cheap,,,-1,USD,1,true\n"
+        + b"D,Dear,,,1.999,USD,1,true\n"
+        + b"E,Few,,,1,USD,x,true\n"
+        + b"F,Maybe,,,1,USD,1,maybe\n"
+        + b"G,Short\n"
+        + b"H,\xff\xfe,,,1,USD,1,true\n"
+        + b"A,Again,,,2,USD,1,true\n"
+        + b"I,Shelf,,Not A Slug,1,USD,1,true\n"
+        + b'J,"Two\nlines",,,1,USD,1,true\n'
+        + b'K,"Quo"te,,,1,USD,1,true\n'
+        + b"\n"
+        + b"L M,Space,,,1,USD,1,true\n"
+        + b"N,Nul\0,,,1,USD,1,true\n"
+        + b"Z,Last,,,1,USD,1,true\n"
+        + b'Y,"never closed,,,1,USD,1,true\n'
+    )
+    report = await imported(content)
+    assert numbers(report) == (2, 0, 0, 14)
+    assert report.rows == 16
+    assert (await imported.product("A")).name == "Good"
+    assert (await imported.product("Z")).name == "Last"
+    assert list(imported.reasons) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 17, 19]
+    for line, piece in {
+        3: "name is needed",
+        4: "not negative",
+        5: "at most 2 decimals",
+        6: "whole number",
+        7: "true or false",
+        8: "2 cells under 8 columns",
+        9: "not valid UTF-8",
+        10: "A was on line 2 already",
+        11: "slug",
+        12: "U+000A is not allowed",
+        14: "Not CSV",
+        16: "A sku has at most",
+        17: "U+0000",
+        19: "Not CSV",
+    }.items():
+        assert piece in imported.reasons[line]
+
+
+async def test_bad_json_rows_are_named(imported: Import) -> None:
+    """JSON rows that are no objects, do not parse, nest too deep or hold the wrong types are reported by line."""
+    good = '{"sku": "A", "name": "A", "price": 1}'
+    lines = [
+        good,
+        "[1]",
+        "{",
+        '{"sku": "B", "name": "B", "price": NaN}',
+        '{"sku": "C", "name": 7, "price": 1}',
+        "[" * 100_000,
+    ]
+    lines += ['{"sku": "D", "name": "\\ud800", "price": 1}', '{"sku": "E", "name": "E", "price": 1e999999}']
+    lines += ['{"sku": "F", "name": "F", "price": ' + "9" * 5000 + "}", '{"sku": "G", "name": "G", "price": true}']
+    lines += ['{"sku": 12, "name": "Twelve", "price": 0.1}', "null", '{"sku": "H", "name": "H", "price": "1,50"}']
+    assert numbers(await imported("\n".join(lines), "ndjson")) == (2, 0, 0, 11)
+    assert list(imported.reasons) == [2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13]
+    assert (await imported.product("12")).price == Decimal("0.10")
+
+    array = f'[\n{good.replace("A", "Q")},\n7,\n{{"sku": oops}},\n{{"sku": "R",\n "name": "R", "price": -1}},\n{good}]'
+    assert numbers(await imported(array, "json")) == (1, 0, 1, 3)
+    assert list(imported.reasons) == [3, 4, 5]
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "json"])
+async def test_giant_cells(imported: Import, kind: str) -> None:
+    """A cell of 10 MB, on one line or on many, is one bad row; the rows after it are read, and memory is not filled."""
+    for filler in ("x" * (10 << 20), 'line "" of text\n' * ((10 << 20) // 16), "y" * 200_000):
+        bad = {"sku": "BIG", "name": "Big", "price": "1", "description": filler}
+        good = {"sku": "A", "name": "Good", "price": "1", "description": ""}
+        if kind == "csv":
+            cell = '"' + filler + '"'
+            content = f"sku,name,price,description\nA,Good,1,\nBIG,Big,1,{cell}\nB,Good,1,\n"
+        elif kind == "ndjson":
+            content = "\n".join(json.dumps(row) for row in (good, bad, good | {"sku": "B"}))
+        else:
+            content = json.dumps([good, bad, good | {"sku": "B"}])
+        report = await imported(content, kind)
+        assert (report.bad, report.rows) == (1, 3)
+        assert report.created + report.unchanged == 2
+        assert list(imported.reasons) == [3 if kind == "csv" else 2 if kind == "ndjson" else 1]
+        assert "longer than" in imported.problems[0].reason or "at most 10,000" in imported.problems[0].reason
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "reason"),
+    [
+        ("", "csv", "must name the columns"),
+        ("name,price\nA,1\n", "csv", "must name the columns"),
+        ("sku,name,SKU\n", "csv", "names a column twice"),
+        ("sku,name\n".encode("utf-16"), "csv", "UTF-16"),
+        ("", "json", "must hold one JSON array"),
+        ('{"sku": "A"}', "json", "must hold one JSON array"),
+        ('[{"sku": "A"}', "json", "line 1: Expected a comma"),
+        ('[{"sku": "A"} {"sku": "B"}]', "json", "Expected a comma"),
+        ('[{"sku": "A"},\n', "json", "line 2: Not JSON"),
+        ("[]\n[]", "json", "line 2: Something follows"),
+        ("[nope]", "json", "line 1: Not JSON"),
+        ("sku\n", "txt", "ends in none of"),
+    ],
+)
+async def test_files_that_cannot_be_read(imported: Import, content: str | bytes, kind: str, reason: str) -> None:
+    """What is no product file at all is refused with the reason."""
+    with pytest.raises(Unreadable, match=reason):
+        await imported(content, kind)
+
+
+async def test_what_came_before_the_break_is_in(imported: Import) -> None:
+    """A file that ends in the middle gives what it has; with strict it gives nothing."""
+    broken = '[{"sku": "A", "name": "A", "price": 1},\n{"sku": "B"'
+    with pytest.raises(Unreadable):
+        await imported(broken, "json", strict=True)
+    assert await imported.catalog.products_by_sku(["A"]) == {}
+    with pytest.raises(Unreadable, match="line 2"):
+        await imported(broken, "json")
+    assert (await imported.product("A")).name == "A"
+
+
+async def test_strict_is_all_or_nothing(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With strict one bad row anywhere, be it in the last batch, leaves the catalog as it was."""
+    monkeypatch.setattr(bulk, "BATCH", 10)
+    rows = "".join(f"S{i},Product {i},,new-shelf,1,USD,1,true\n" for i in range(35))
+    for bad in ("S1,Again,,,1,USD,1,true\n", "X,,,,1,USD,1,true\n"):
+        report = await imported(HEADER + rows + bad, strict=True)
+        assert (report.refused, report.bad, report.rows) == (True, 1, 36)
+        assert list(imported.reasons) == [37]
+    assert await imported.catalog.count(Filter(include_inactive=True)) == 0
+    assert await imported.catalog.categories() == ()
+    assert (await imported("sku,price\nS0,1\n", strict=True)).refused  # a new product without a name
+    report = await imported(HEADER + rows, strict=True)
+    assert (report.refused, numbers(report)) == (False, (35, 0, 0, 0))
+
+
+async def test_every_batch_is_seen_at_once(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each batch the cached pages, counts and missing skus are those of the database."""
+    monkeypatch.setattr(bulk, "BATCH", 10)
+    catalog = imported.catalog
+    await add_categories(catalog.database, "books")
+    seen: list[tuple[int, int, int]] = []
+    sku_page = PageRequest.of(first=100)
+
+    async def look() -> tuple[int, int, int]:
+        page, shelves = await catalog.page(sku_page), await catalog.categories()
+        there = await catalog.products_by_sku([f"S{i}" for i in range(35)])
+        assert await catalog.count(Filter()) == len(page.edges) == len(there)
+        return len(page.edges), len(there), shelves[0].products
+
+    assert await look() == (0, 0, 0)
+    write = bulk.write
+
+    async def write_and_look(*arguments: Any, **options: Any) -> bulk.Outcome:
+        outcome = await write(*arguments, **options)
+        seen.append(await look())
+        return outcome
+
+    monkeypatch.setattr(bulk, "write", write_and_look)
+    rows = "".join(f"S{i},Product {i},,books,1,USD,1,true\n" for i in range(35))
+    await imported(HEADER + rows)
+    assert seen == [(10, 10, 10), (20, 20, 20), (30, 30, 30), (35, 35, 35)]
+
+
+async def test_two_imports_at_once(catalog: CatalogService, tmp_path: Path) -> None:
+    """Two imports of the same new products at the same time make each of them once."""
+    paths: list[Path] = []
+    for i in range(2):
+        paths.append(tmp_path / f"{i}.csv")
+        paths[i].write_text(HEADER + "".join(f"S{n},P,,books,1,USD,1,true\n" for n in range(200)))
+    reports = await asyncio.gather(*(import_products(catalog, path) for path in paths))
+    assert sum(report.created for report in reports) == 200
+    assert await catalog.count(Filter()) == 200
+
+
+async def test_progress_is_told(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The callback learns after each batch how far the file is read."""
+    monkeypatch.setattr(bulk, "BATCH", 10)
+    told: list[tuple[int, int]] = []
+    rows = "".join(f"S{i},Product {i},,,1,USD,1,true\n" for i in range(25))
+
+    def note(report: Report) -> None:
+        told.append((report.rows, report.bytes))
+
+    report = await imported(HEADER + rows, on_progress=note)
+    assert [done for done, _ in told] == [10, 20, 25]
+    assert told[-1][1] == report.size == len(HEADER + rows)
+
+
+async def test_without_redis_an_import_changes_nothing(database: Database, tmp_path: Path) -> None:
+    """An import that cannot tell readers about its batch is refused before the batch is committed."""
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client:
+            cache = Cache(client)
+            imported = Import(CatalogService(database, cache), tmp_path)
+            await imported.catalog.create(new("A"))
+            server.kill()
+            with pytest.raises(Unavailable):
+                await imported(HEADER + "B,B,,,1,USD,1,true\n")
+            assert await imported.catalog.products_by_sku(["B"]) == {}
+            await cache.close()
+
+
+MEASURE = """
+import asyncio, resource, sys
+from pathlib import Path
+from graph.catalog.importer import _Batches
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with Path(sys.argv[1]).open("rb") as file:
+    batches = _Batches(file, Path(sys.argv[1]).suffix[1:])
+    while batches.next() is not None:
+        pass
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) // 1024)
+"""
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "json"])
+def test_memory_stays_flat(tmp_path: Path, scaled: Callable[[int, int], int], kind: str) -> None:
+    """Reading and checking a million rows (fewer in a quick run) peaks at most 10 MB above ten thousand."""
+
+    def peak(count: int) -> int:
+        path = tmp_path / f"{count}.{kind}"
+        with path.open("w") as file:
+            file.write("sku,name,price\n" if kind == "csv" else "[" if kind == "json" else "")
+            for i in range(count):
+                row = f"S{i},Product number {i},1.50\n"
+                if kind != "csv":
+                    row = f'{{"sku": "S{i}", "name": "Product number {i}", "price": 1.50}}'
+                    row += "\n" if kind == "ndjson" else ",\n" if i < count - 1 else "]"
+                file.write(row)
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(path)],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": "."},
+        )
+        return int(done.stdout)
+
+    large = scaled(1_000_000, 40_000)
+    assert peak(large) <= peak(10_000) + 10

@@ -21,9 +21,11 @@ from graph.catalog.outbox import Outbox
 from graph.catalog.service import CatalogService
 from graph.database import Database
 from graph.embedded import embedded_valkey
+from graph.jobs.announcing import announce_job
 from graph.jobs.queue import Jobs
+from graph.leaderboard.live import LiveBoards
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.broker import Broker, Delivery, Topic
+from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache
 from graph.patterns.client import Client, open_client
 from graph.patterns.codec import JsonCodec
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from graph.jobs.records import Job
-    from graph.patterns.broker import Position
     from graph.settings import Settings
 
 
@@ -54,6 +54,7 @@ class Services:
     accounts: AccountService
     catalog: CatalogService
     leaderboards: LeaderboardService
+    live_boards: LiveBoards
     jobs: Jobs
     imports: Path
 
@@ -100,6 +101,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         leaderboards = await stack.enter_async_context(
             LeaderboardService(database, client, prefix=settings.redis.prefix)
         )
+        live_boards = await stack.enter_async_context(LiveBoards(leaderboards, broker))
         yield Services(
             client=client,
             cache=cache,
@@ -111,6 +113,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             accounts=accounts,
             catalog=CatalogService(database, cache, committed=outbox.nudge),
             leaderboards=leaderboards,
+            live_boards=live_boards,
             jobs=Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker)),
             imports=settings.jobs.imports,
         )
@@ -122,13 +125,3 @@ async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:
         return settings.redis.url
     embedded = embedded_valkey(settings.server.data_dir, max_memory=settings.redis.max_memory)
     return (await stack.enter_async_context(embedded)).url
-
-
-def job_topic(job: str) -> Topic:
-    """Where the state of `job` is told: the latest counts."""
-    return Topic(f"job:{job}", Delivery.LATEST, max_age=86_400.0)
-
-
-async def announce_job(broker: Broker, job: Job) -> Position:
-    """Tell those who watch `job` that it changed; they read its record."""
-    return await broker.publish(job_topic(job.id), {"state": job.state.value, "done": job.done, "total": job.total})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, TypeAlias
@@ -13,9 +13,11 @@ from graph.api.access import ADMIN, check, requires
 from graph.api.context import Context
 from graph.api.errors import InvalidInput
 from graph.api.feature import Feature
-from graph.api.node import Node, global_id
-from graph.errors import Unavailable
+from graph.api.node import Node, global_id, parse_id
+from graph.endpoint.live import live
+from graph.errors import BadInput, Unavailable
 from graph.jobs import records
+from graph.jobs.announcing import job_topic
 from graph.jobs.files import NotBelow, file_below
 
 Info: TypeAlias = strawberry.Info[Context, None]
@@ -95,10 +97,34 @@ class JobsMutation:
         return Job.of(job)
 
 
+@strawberry.type
+class JobsSubscription:
+    """Follows work."""
+
+    @strawberry.subscription(
+        description="A job: first as it stands, then whenever it gets on, until it ends. Needs the role ADMIN.",
+        extensions=[requires(ADMIN)],
+        metadata=live(state_first=True, latest=True),
+    )
+    async def job_progress(self, info: Info, id: strawberry.ID) -> AsyncGenerator[Job]:
+        services, parsed = info.context.services, parse_id(id)
+        if parsed is None or parsed[0] != "Job":
+            raise BadInput("There is no such job.", argument="id")
+        async with services.broker.subscribe(job_topic(parsed[1])) as events:
+            while True:
+                job = await services.jobs.get(parsed[1])
+                if job is None:
+                    raise BadInput("There is no such job.", argument="id")
+                yield Job.of(job)
+                if job.finished_at is not None:
+                    return
+                await anext(events)
+
+
 async def _load_jobs(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
     check(context, ADMIN)
     found = await context.services.jobs.get_many(keys)
     return {key: Job.of(job) for key, job in zip(keys, found, strict=True) if job is not None}
 
 
-FEATURE = Feature(mutation=JobsMutation, types=(Job,), nodes={"Job": _load_jobs})
+FEATURE = Feature(mutation=JobsMutation, subscription=JobsSubscription, types=(Job,), nodes={"Job": _load_jobs})

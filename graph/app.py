@@ -119,6 +119,7 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         admission=admission,
         context=lambda caller, connection, response: Context(services, caller, connection, response, cookie=cookie),
         bounds=bounds(settings),
+        prepared_bytes=settings.endpoint.prepared_bytes,
         persisted=persisted(services, settings),
         page=lambda request: page if graphiql.wanted(request.scope) else None,
         origins=origins,

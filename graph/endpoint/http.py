@@ -105,6 +105,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         context: Callable[[Caller, HTTPConnection, Response | None], Context],
         bounds: Bounds | None = None,
         operations: Operations | None = None,
+        prepared_bytes: int = 32 << 20,
         persisted: Persisted | None = None,
         responses: Lane | None = None,
         page: Callable[[Request], Response | None] = lambda _: None,
@@ -115,9 +116,10 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
 
         Headers and cookies set on that `response` are sent with the answer; it is None where there is none to set
         them on. `page` may answer a GET from a browser; `origins` may use the endpoint from their own pages (CORS).
-        `debug` shows suggestions and the tracebacks of bugs.
+        `debug` shows suggestions and the tracebacks of bugs. `operations` replaces the store of parsed documents that
+        would be made with `bounds` and `prepared_bytes`.
 
-        What runs on `engine` is set afterwards: `streams` answers subscriptions over HTTP, `websocket` serves sockets.
+        What runs on `engine` may be set afterwards: `lane`, `streams` for subscriptions over HTTP, `websocket`.
         """
         super().__init__(schema, graphql_ide=None)
         self.bounds = bounds or (operations.bounds if operations is not None else Bounds())
@@ -125,7 +127,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self.engine = Engine(
             schema,
-            operations=operations or Operations(core, self.bounds, hide_suggestions=not debug),
+            operations=operations or Operations(core, self.bounds, capacity=prepared_bytes, hide_suggestions=not debug),
             admission=admission,
             context=context,
             persisted=persisted,
@@ -134,7 +136,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         self.authenticator = authenticator
         self.streams: Streams | None = None
         self.websocket: ASGIApp | None = None
-        self._lane = responses
+        self.lane = responses
         self._page = page
         self._origins = Origins(origins)
 
@@ -202,8 +204,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         if self.streams is None or stream is None:
             stream, kinds = None, kinds - {OperationType.SUBSCRIPTION}
             _need_some(media, None)
-        if self._lane is not None and media is not None:
-            fast = await self._lane.enter(asked, media, exchange.request)
+        if self.lane is not None and media is not None:
+            fast = await self.lane.enter(asked, media, exchange.request)
             if fast is not None:
                 await self._finish_fast(exchange, media, fast)
                 return

@@ -1,9 +1,10 @@
 """A cache in memory, bounded in bytes, whose good entries a flood of new ones cannot push out.
 
 Segmented LRU (Karedla, Love, Wherry, Computer 1994) with admission by frequency (TinyLFU: Einziger, Friedman, Manes,
-ACM TOS 2017): a new entry starts on probation, in a fifth of the room, and is protected only once it is used again
-*and* has been used more often than the entries that it would push out. Counts are halved now and then, so that what
-was popular once makes way in the end. Sending garbage twice, or ten times, only costs the garbage its place.
+ACM TOS 2017): a new entry starts on probation, in a fifth of the room and whatever is free, and is protected only once
+it is used again *and* has been used more often than the entries that it would push out. Counts are halved now and then,
+so that what was popular once makes way in the end. Sending garbage twice, or ten times, only costs the garbage its
+place.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Retention(Generic[K, V]):
     """At most `capacity` bytes of entries, as their sizes are told to `put`."""
 
     def __init__(self, capacity: int) -> None:
-        """Keep a fifth of `capacity` (bytes) for newcomers."""
+        """Keep at least a fifth of `capacity` (bytes) for newcomers."""
+        self._capacity = capacity
         self._probation_room = int(capacity * _PROBATION)
         self._protected_room = capacity - self._probation_room
         self._probation: OrderedDict[K, _Entry[V]] = OrderedDict()
@@ -78,7 +80,7 @@ class Retention(Generic[K, V]):
     def _admit(self, key: K, entry: _Entry[V]) -> None:
         self._probation[key] = entry
         self._probation_bytes += entry.size
-        while self._probation_bytes > self._probation_room:
+        while self.size > self._capacity:  # newcomers may use the room that nothing protected needs
             _, dropped = self._probation.popitem(last=False)
             self._probation_bytes -= dropped.size
 

@@ -15,10 +15,11 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from graph.endpoint.admission import LocalBudget, headers
 from graph.endpoint.anonymous import Anonymous
 from graph.endpoint.caller import Caller
+from graph.endpoint.http import GraphQLEndpoint
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Charge, Limit, Verdict
 from tests.support.browser import browse
-from tests.support.graphql_app import LOG, Scene, make_admission, make_endpoint, make_schema
+from tests.support.graphql_app import LOG, Scene, Tokens, make_admission, make_endpoint, make_schema
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
@@ -147,6 +148,22 @@ async def test_forwarded_addresses_count_only_from_trusted_proxies(client: Clien
             addresses = ("2001:db8:1:2::1", "2001:db8:9:9::1", "2001:db8:1:2:ffff::9")
             answers = [await http.ask("{hello}", headers={"x-forwarded-for": one}) for one in addresses]
             assert [answer.status_code for answer in answers] == codes
+
+
+async def test_a_schema_without_the_extension_is_limited_too(client: Client) -> None:
+    """The endpoint charges by itself what no extension has charged."""
+    admission = make_admission(client, anonymous=1)
+    endpoint = GraphQLEndpoint(
+        make_schema(),
+        authenticator=Tokens(),
+        admission=admission,
+        context=lambda caller, _, response: Scene(caller, response),
+    )
+    LOG.clear()
+    async with browse(endpoint) as http:
+        assert await http.data("{hello}") == {"hello": "world"}
+        assert await http.code('mutation{note(text:"a")}') == "RATE_LIMITED"
+    assert LOG == []
 
 
 # --- while Redis is away ---

@@ -9,6 +9,9 @@ import pytest
 from starlette.responses import HTMLResponse
 
 from graph.endpoint.bounds import Bounds
+from graph.endpoint.caller import Caller
+from graph.endpoint.executor import Ready
+from graph.endpoint.http import Fast
 from graph.endpoint.negotiation import JSON, RESPONSE, Acceptable, accepted
 from graph.endpoint.security import Origins
 from graph.patterns.wire import Unavailable
@@ -21,8 +24,11 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import Message
 
-    from graph.endpoint.caller import Caller
+    from graph.endpoint.answer import Answer
+    from graph.endpoint.http import GraphQLEndpoint
+    from graph.endpoint.sink import OperationRequest
     from graph.patterns.client import Client
+    from tests.support.graphql_app import Scene
 
 PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
 
@@ -289,3 +295,45 @@ def test_the_json_bounds_are_inclusive() -> None:
     assert decode(orjson.dumps([[]] * 100), bounds) == [[]] * 100
     with pytest.raises(Refusal):
         decode(b"[[[[[{}]]]]]", bounds)
+
+
+# --- the fast lane's place ---
+
+
+class Memory:
+    """The plainest lane: what was answered once is answered from memory; it admits as the endpoint would."""
+
+    def __init__(self, endpoint: GraphQLEndpoint[Scene]) -> None:
+        self._engine = endpoint.engine
+        self.known: dict[str, bytes] = {}
+
+    async def enter(self, request: OperationRequest, media: str, connection: HTTPConnection) -> Fast | None:
+        """Take queries for `hello` only."""
+        if request.query is None or "hello" not in request.query:
+            return None
+        ready = await self._engine.ready(request, Caller("lane"))
+        assert isinstance(ready, Ready)
+        if not (await self._engine.admission.admit(ready.ticket)).allowed:
+            return Fast(ready, None, {})
+
+        def fill(answer: Answer) -> None:
+            self.known[ready.prepared.digest] = answer.encode()
+
+        return Fast(ready, self.known.get(ready.prepared.digest), {"Age": "0"}, fill)
+
+
+async def test_a_lane_may_answer_before_the_schema(client: Client) -> None:
+    """What the lane has is sent as it is; what it lacks runs, is charged once, and is handed to it."""
+    endpoint = make_endpoint(client, limits={"anonymous": 3})
+    lane = endpoint.lane = Memory(endpoint)
+    async with browse(endpoint) as http:
+        first = await http.ask("{hello}")
+        assert first.headers["x-ratelimit-remaining"] == "2"
+        (stored,) = lane.known.values()
+        lane.known = dict.fromkeys(lane.known, b'{"data":{"hello":"from the lane"}}')
+        second = await http.ask("{hello}")
+        assert (first.content, second.json()) == (stored, {"data": {"hello": "from the lane"}})
+        assert second.headers["age"] == "0"
+        assert await http.data("{whoami}") == {"whoami": None}
+        assert (await http.ask("{hello}")).status_code == 200
+        assert (await http.ask("{hello}")).status_code == 429

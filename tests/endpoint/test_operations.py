@@ -85,6 +85,19 @@ def test_garbage_does_not_push_out_what_is_used() -> None:
     assert [operations.known(text) for text in good] == kept
 
 
+def test_a_flood_of_documents_sent_twice_pushes_out_nothing() -> None:
+    """What was used often stays while twice its room of new documents passes by, each of them sent twice."""
+    cache: Retention[str, str] = Retention(10_000)
+    good = [f"good{n}" for n in range(90)]
+    for key in good * 20:
+        if cache.get(key) is None:
+            cache.put(key, key, 80)
+    for n in range(200):
+        cache.put(f"garbage{n}", "", 80)
+        assert cache.get(f"garbage{n}") is not None
+    assert all(cache.get(key) is not None for key in good)
+
+
 def test_invalid_documents_push_out_nothing() -> None:
     """A flood of mistakes fills a small store of its own."""
     operations = Operations(CORE, capacity=1 << 20)
@@ -98,11 +111,11 @@ def test_invalid_documents_push_out_nothing() -> None:
 def test_what_was_popular_makes_way_in_the_end() -> None:
     """Entries that nobody uses any more are replaced by ones that are used now."""
     cache: Retention[str, str] = Retention(10_000)
-    for key in [f"old{n}" for n in range(100)] * 50:
+    for key in [f"old{n}" for n in range(100)] * 200:
         if cache.get(key) is None:
             cache.put(key, key, 80)
     fresh = [f"new{n}" for n in range(20)]
-    for _ in range(600):
+    for _ in range(150):
         for key in fresh:
             if cache.get(key) is None:
                 cache.put(key, key, 80)

@@ -1,0 +1,46 @@
+"""The caller's budget through the product's own schema."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from graph.api.context import Context
+from graph.api.schema import build_schema
+from graph.endpoint.admission import RateLimit
+from graph.endpoint.anonymous import Anonymous
+from graph.endpoint.http import GraphQLEndpoint
+from tests.support.browser import browse
+from tests.support.graphql_app import make_admission
+
+if TYPE_CHECKING:
+    from graph.patterns.client import Client
+
+ALL = "{ rateLimit { limit remaining cost resetAt windowSeconds } }"
+
+
+def endpoint(client: Client, **limits: Any) -> GraphQLEndpoint[Context]:
+    """The product's schema with no service behind it: the budget needs none."""
+    admission = make_admission(client, **limits)
+    services: Any = SimpleNamespace()
+    return GraphQLEndpoint(
+        build_schema(extensions=[lambda: RateLimit(admission)]),
+        authenticator=Anonymous(),
+        admission=admission,
+        context=lambda caller, connection, response: Context(services, caller, connection, response),
+    )
+
+
+async def test_reading_the_budget_is_free_and_true(client: Client) -> None:
+    """The budget told is the limiter's, before and after something was spent, and reading it spends nothing."""
+    async with browse(endpoint(client, anonymous=20)) as http:
+        for _ in range(3):
+            budget = (await http.data(ALL))["rateLimit"]
+            assert (budget["limit"], budget["remaining"], budget["cost"], budget["windowSeconds"]) == (20, 20, 0, 60)
+        mixed = await http.data("{ __typename rateLimit { remaining cost } }")
+        assert mixed["rateLimit"] == {"remaining": 20, "cost": 0}
+        spent = await http.data("{ rateLimit { remaining cost } __schema { description } }")
+        assert spent["rateLimit"] == {"remaining": 19, "cost": 1}
+        reset = datetime.fromisoformat((await http.data(ALL))["rateLimit"]["resetAt"])
+        assert timedelta(seconds=50) < reset - datetime.now(UTC) <= timedelta(seconds=61)

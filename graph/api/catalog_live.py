@@ -11,6 +11,7 @@ import strawberry
 from graph.api.access import ANYBODY, requires
 from graph.api.catalog_types import Info, Product, visible
 from graph.api.node import global_id, key_of
+from graph.api.pagination import given
 from graph.api.scalars import Cursor
 from graph.catalog.outbox import TOPIC, ProductChange
 from graph.endpoint.live import live
@@ -61,15 +62,15 @@ class CatalogSubscription:
     async def product_changed(
         self,
         info: Info,
-        ids: list[strawberry.ID] | None = None,
-        category: str | None = None,
-        after: Cursor | None = None,
+        ids: list[strawberry.ID] | None = strawberry.UNSET,
+        category: str | None = strawberry.UNSET,
+        after: Cursor | None = strawberry.UNSET,
     ) -> AsyncGenerator[ProductEvent]:
-        if ids is not None and len(ids) > MAX_IDS:
+        chosen, shelf, gap = given(ids), given(category), False
+        if chosen is not None and len(chosen) > MAX_IDS:
             raise BadInput(f"productChanged takes at most {MAX_IDS} ids.", argument="ids")
-        wanted = None if ids is None else {key_of(one, "Product") for one in ids}
-        gap = False
-        async with info.context.services.broker.subscribe(TOPIC, after, patient=True) as events:
+        wanted = None if chosen is None else {key_of(one, "Product") for one in chosen}
+        async with info.context.services.broker.subscribe(TOPIC, given(after), patient=True) as events:
             async for event in events:
                 gap = gap or event.gap
                 if event.data is None:
@@ -77,7 +78,7 @@ class CatalogSubscription:
                 change = ProductChange.of(event)
                 if wanted is not None and change.product_id not in wanted:
                     continue
-                if category is not None and category not in change.categories:
+                if shelf is not None and shelf not in change.categories:
                     continue
                 yield ProductEvent(
                     cursor=Cursor(event.cursor),

@@ -10,6 +10,7 @@ from graph.api.access import ADMIN, SIGNED_IN, requires
 from graph.api.context import Context
 from graph.api.errors import InvalidInput, NotFound
 from graph.api.feature import Feature
+from graph.api.leaderboard_live import LeaderboardSubscription
 from graph.api.leaderboard_types import (
     CreateLeaderboardInput,
     Info,
@@ -113,5 +114,6 @@ class LeaderboardMutation:
 FEATURE = Feature(
     query=LeaderboardQuery,
     mutation=LeaderboardMutation,
+    subscription=LeaderboardSubscription,
     nodes={"Leaderboard": _load_boards, "Player": _load_players},
 )

@@ -68,6 +68,7 @@ class LeaderboardService:
         for tests.
         """
         self.on_change = on_change
+        self.moved: Callable[[BoardRecord, str, Submitted | None], None] | None = None
         self.indexes = Indexes(client, database, prefix=prefix, clock=clock)
         self._database = database
         self._clock = clock
@@ -266,6 +267,8 @@ class LeaderboardService:
 
     async def _publish(self, board: BoardRecord, change: Change) -> Submitted | None:
         submitted = await self.indexes.put(board, change.season.number, change.row)
+        if change.changed and self.moved is not None:
+            self.moved(board, change.row.player, submitted)
         if change.changed and self.on_change is not None:
             try:
                 await self.on_change(board.id)

@@ -35,6 +35,14 @@ format: $(VENV)/.dev
 schema: $(VENV)/.base
 	$(BIN)/graph schema > schema.graphql
 
+## settings: print the table of settings into README.md from the code
+settings: $(VENV)/.base
+	$(BIN)/graph settings --into README.md
+
+## graphiql: build graph/static/graphiql from its locked npm packages
+graphiql:
+	cd graphiql && npm ci --no-audit --no-fund && node build.mjs
+
 ## bench: time this project against its peers, as ratios in one run
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench
@@ -50,6 +58,8 @@ LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --
 # Each stamp is newer than the lock file it was installed from. Packages are installed by hash;
 # the project itself is linked in with the locked build backend, so nothing unpinned is fetched.
 $(VENV)/.base: requirements/base.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed. If it has another name: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked packages into $(VENV) (once; a minute on a slow line) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.txt
@@ -66,4 +76,4 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
-.PHONY: help install serve test check format schema bench lock
+.PHONY: help install serve test check format schema settings graphiql bench lock

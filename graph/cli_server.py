@@ -43,12 +43,12 @@ def doctor() -> None:
 
 @app.command()
 def settings(
-    *, markdown: Annotated[bool, typer.Option("--markdown", help="Print the README's table.")] = False
+    into: Annotated[Path | None, typer.Option(help="Write the table of settings into this Markdown file.")] = None,
 ) -> None:
     """List every setting: its variable, value and meaning."""
-    from graph.cli_settings import as_markdown, show
+    from graph.cli_settings import rewrite, show
 
-    if markdown:
-        typer.echo(as_markdown())
+    if into is not None:
+        into.write_text(rewrite(into.read_text()))
     else:
         show(support.read_settings(), support.console())

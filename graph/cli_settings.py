@@ -9,6 +9,8 @@ from graph.settings import Settings, without_password
 if TYPE_CHECKING:
     from rich.console import Console
 
+START, END = "<!-- settings: made by `make settings` -->", "<!-- end of settings -->"
+
 
 def shown(value: Any) -> str:
     """A value as one writes it into the variable."""
@@ -29,6 +31,15 @@ def as_markdown() -> str:
         default = shown(field.default)
         rows.append(f"| `{variable}` | {f'`{default}`' if default else ''} | {field.description} |")
     return "\n".join(rows)
+
+
+def rewrite(document: str) -> str:
+    """`document` with the table between its two marks made anew."""
+    before, mark, rest = document.partition(START)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise ValueError(f"the document has no {START} and {END}")
+    return f"{before}{mark}\n{as_markdown()}\n{end}{after}"
 
 
 def show(settings: Settings, console: "Console") -> None:

@@ -83,7 +83,9 @@ class ServerSettings(Group):
     data_dir: Path = Field(
         default=Path(".graph"), description="Directory of the SQLite file and of the embedded Valkey"
     )
-    debug: bool = Field(default=False, description="Tell clients how an answer was made (`extensions.cache`, timings)")
+    debug: bool = Field(
+        default=False, description="Show clients suggestions and tracebacks of bugs; not for production"
+    )
     log: Literal["auto", "text", "json"] = Field(
         default="auto", description="Log format: `text`, `json`, or `auto` (text on a terminal, else JSON lines)"
     )
@@ -163,7 +165,7 @@ class AccountSettings(Group):
     )
     first_admin: str = Field(
         default="admin@example.com",
-        description="Email of the ADMIN made, with a password printed once, when there are no users; empty: none",
+        description="Email of the ADMIN made, with a password printed once, while there are no users; or `none`",
     )
     idle: float = Field(default=86_400.0, ge=300, description="Seconds after its last use at which a session ends")
     lifetime: float = Field(default=30 * 86_400.0, ge=300, description="Seconds after which it ends in any case")

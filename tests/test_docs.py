@@ -1,0 +1,57 @@
+"""The documents say what is: tables made from the code, queries that are valid, links that lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from graphql import build_schema, parse, validate
+
+from graph.cli_settings import rewrite
+from graph.settings import Settings
+from tests.support.serving import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+README = ROOT / "README.md"
+DOCUMENTS = sorted([README, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def test_the_settings_table_is_current() -> None:
+    """README.md has the table that ``make settings`` would write."""
+    text = README.read_text()
+    assert rewrite(text) == text
+
+
+def test_every_query_in_the_readme_is_valid() -> None:
+    """Whatever a reader may paste is valid on the schema, in GraphQL blocks and in curl commands."""
+    text = README.read_text()
+    schema = build_schema((ROOT / "schema.graphql").read_text(), assume_valid=True)
+    queries = re.findall(r"```graphql\n(.*?)```", text, re.DOTALL) + re.findall(r'"query": "(.*?)"\}', text)
+    assert len(queries) >= 4
+    for query in queries:
+        assert validate(schema, parse(query)) == [], query
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_name_only_what_exists(document: Path) -> None:
+    """Links lead to files, variables are settings, ``make`` targets are in the Makefile."""
+    text = document.read_text()
+    for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text):
+        assert (document.parent / link).exists(), link
+    known = {variable for variable, *_ in Settings.fields()}
+    assert set(re.findall(r"GRAPH_[A-Z_]*[A-Z]", text)) <= known
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
+
+
+def test_make_help_tells_every_target() -> None:
+    """Each target that is meant for people is described."""
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony is not None
+    for target in phony[1].split():
+        assert re.search(rf"^{target}: \w", shown, re.MULTILINE), target

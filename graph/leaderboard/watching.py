@@ -99,13 +99,14 @@ class Watch:
         """Wake up if `moves` change what is seen; while it is not known where that is, decide when it is."""
         if self.place is None:
             self._since.append(moves)
-        elif (
-            moves.everything
-            or self.player in moves.players
-            or any(a <= self.high and self.low <= b for a, b in moves.spans)
-        ) and not self._wake.is_set():
+        elif not self._wake.is_set() and self._sees(moves):
             _WOKEN.inc()
             self._wake.set()
+
+    def _sees(self, moves: Moves) -> bool:
+        if moves.everything or self.player in moves.players:
+            return True
+        return self.low <= self.high and any(a <= self.high and self.low <= b for a, b in moves.spans)
 
     async def changed(self) -> None:
         """Wait until what is seen may have changed, `MERGE` seconds after the last time at the earliest."""

@@ -47,6 +47,10 @@ graphiql:
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
+## bench-peers: time HTTP beside Mercurius, Yoga, Apollo and stock Python servers (needs Node 20 and wrk)
+bench-peers: $(VENV)/.bench bench/peers/node_modules/.package-lock.json
+	$(BIN)/python -m bench http
+
 ## lock: resolve the version pins again
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements/base.txt pyproject.toml
@@ -76,4 +80,11 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
-.PHONY: help install serve test check format schema settings graphiql bench lock
+bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed: install Node 20 or newer"; exit 1; }
+	@command -v wrk >/dev/null || { echo "wrk is needed: https://github.com/wg/wrk"; exit 1; }
+	@echo "Installing the Node peers ..."
+	@npm ci --prefix bench/peers --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: help install serve test check format schema settings graphiql bench bench-peers lock

@@ -1,0 +1,254 @@
+"""GraphQL over HTTP beside the fastest servers there are: same schema, same data, same Redis, one core each.
+
+``make bench-peers`` installs the peers and runs this; ``python -m bench http`` runs it again, and
+``python -m bench.http --help`` shows how to run a part. It needs Node 20 or newer and wrk.
+
+All servers run at once, pinned to one core; wrk and Valkey have the other. Before anything is timed each server must
+give each scenario's right answer, as computed from the SQL data. Then wrk loads one server after the other, in
+rounds, so that what else the machine does falls on all alike; medians count, and a ratio is the median of the rounds'
+ratios. A single answer that is not a 200 ends the run.
+
+Ours runs as ``graph serve`` with a limit that nobody reaches, without its access log (no peer keeps one) and without a
+job worker. It checks session and limit at every request, exactly, as `Contender.checked` peers do in their own way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.peers import contenders as peers
+from bench.peers.load import burst
+from bench.peers.measured import Measured
+from bench.peers.scenarios import OTHERS, PAGE, PRODUCT, Scenario
+from bench.peers.shopdata import PLAYERS, VIEWER, Shop, prepare
+from bench.report import Report
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.peers.contenders import Contender, Running
+
+SCENARIOS = (PAGE, PRODUCT, *OTHERS)
+SCALE = (1, 16, 64, 256)
+USUAL = 64
+RESULTS = Path(__file__).parent / "results"
+
+AIMS = {"mercurius": 1.5, "yoga": 4.0, "apollo": 4.0, "strawberry": 40.0, "bare": 0.55}
+"""How many times a peer's rate ours shall be, on the warm page at `USUAL` connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure, and how long."""
+
+    contenders: tuple[Contender, ...] = peers.CONTENDERS
+    scenarios: tuple[Scenario, ...] = SCENARIOS
+    connections: tuple[int, ...] = SCALE
+    rounds: int = 3
+    seconds: int = 3
+    access_log: bool = False
+
+    def cells(self) -> Iterable[tuple[Scenario, int, list[Contender]]]:
+        """Each scenario with a number of connections, and who takes part."""
+        for scenario in self.scenarios:
+            for connections in self.connections if scenario is PAGE else (USUAL,):
+                # The stock Python servers are two orders slower: how they scale is of no interest.
+                slow = {peers.STRAWBERRY.name, peers.ARIADNE.name} if connections != USUAL else set[str]()
+                takes_part = [
+                    contender
+                    for contender in self.contenders
+                    if scenario.name in contender.scenarios and contender.name not in slow
+                ]
+                yield scenario, connections, takes_part
+
+
+def measure(plan: Plan) -> Measured:
+    """Start everything, check the answers, then load."""
+    measured = Measured()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
+        valkey = stack.enter_context(ValkeyServer())
+        if peers.PINNED:
+            os.sched_setaffinity(valkey.pid, {peers.LOAD_CORE})
+        _say("filling the database")
+        shop = prepare(folder, valkey.url)
+        environment = _environment(plan, folder, valkey, shop)
+        running: dict[str, Running] = {}
+        for contender in plan.contenders:
+            _seed_redis(valkey, contender.name, shop)
+            one = peers.Running(contender, environment, folder / f"{contender.name}.log")
+            running[contender.name] = stack.enter_context(one)
+        check(plan, running, shop)
+        _load(plan, running, shop, valkey.pid, measured)
+        for one in running.values():
+            _check(one, PAGE, shop)
+    return measured
+
+
+def _environment(plan: Plan, folder: Path, valkey: ValkeyServer, shop: Shop) -> dict[str, str]:
+    data, answer = folder / "data.json", folder / "answer.json"
+    data.write_text(shop.as_json())
+    answer.write_text(json.dumps({"data": PAGE.expected(shop)}, ensure_ascii=False, separators=(",", ":")))
+    return {
+        "REDIS": str(valkey.socket),
+        "DATA": str(data),
+        "ANSWER": str(answer),
+        "GRAPH_REDIS_URL": valkey.url,
+        "GRAPH_DATA_DIR": str(folder),
+        "GRAPH_RATE_LIMIT_AUTHENTICATED": "1000000000",
+        "GRAPH_RATE_LIMIT_ANONYMOUS": "1000000000",
+        "GRAPH_ACCESS_LOG": str(plan.access_log).lower(),
+        "GRAPH_JOBS_BESIDE": "false",
+    }
+
+
+def _seed_redis(valkey: ValkeyServer, name: str, shop: Shop) -> None:
+    """What a peer finds in Redis: the session, the board, the players' names."""
+    session = {"player": str(VIEWER), "user": shop.viewer}
+    valkey.command("SET", f"session:{shop.token}", json.dumps(session), "EX", 86_400)
+    for player, score in shop.scores.items():
+        valkey.command("ZADD", f"{name}:board", score, player)
+        valkey.command("HSET", f"{name}:players", player, shop.players[player])
+    assert valkey.command("ZCARD", f"{name}:board") == PLAYERS
+
+
+# --- right answers ---
+
+
+def check(plan: Plan, running: dict[str, Running], shop: Shop) -> None:
+    """Let every server answer every scenario it takes part in, twice: a cached answer must be right, too."""
+    for scenario in plan.scenarios:
+        for one in running.values():
+            if scenario.name in one.contender.scenarios:
+                _check(one, scenario, shop)
+                if scenario.name != "submit":  # the same score again improves nothing
+                    _check(one, scenario, shop)
+
+
+def _check(one: Running, scenario: Scenario, shop: Shop) -> None:
+    answer = one.ask(scenario.body(shop).replace("@n@", "000000000"), shop.token)
+    expected = scenario.expected(shop)
+    if answer.get("data") != expected or "errors" in answer:
+        raise AssertionError(f"{one.contender.title} answers {scenario.name} with {answer}, not {expected}")
+
+
+# --- load ---
+
+
+def _load(plan: Plan, running: dict[str, Running], shop: Shop, redis: int, measured: Measured) -> None:
+    number = 1
+    for scenario, connections, takes_part in plan.cells():
+        for round_ in range(-1, plan.rounds):
+            for contender in takes_part:
+                one = burst(
+                    running[contender.name],
+                    body=scenario.body(shop),
+                    token=shop.token,
+                    start=number * 1_000_000,
+                    connections=connections,
+                    seconds=1 if round_ < 0 else plan.seconds,  # the first one warms up
+                    redis=redis,
+                )
+                if round_ >= 0:
+                    measured.add(scenario.name, connections, contender.name, one)
+            number += 1
+        rates = [
+            f"{contender.name} {measured.median(scenario.name, connections, contender.name, 'rate'):,.0f}"
+            for contender in takes_part
+        ]
+        _say(f"{scenario.name}, {connections} connections: {', '.join(rates)}")
+
+
+def _say(what: str) -> None:
+    print(f"  {what}", file=sys.stderr, flush=True)
+
+
+# --- telling ---
+
+
+def report(plan: Plan, measured: Measured) -> Report:
+    """The table."""
+    told = Report("GraphQL over HTTP, one core each")
+    for scenario, connections, takes_part in plan.cells():
+        for contender in takes_part:
+            cell = scenario.name, connections, contender.name
+            p50, p99, cpu = (measured.median(*cell, what) for what in ("p50", "p99", "server"))
+            name = f"{contender.title} (p50 {p50:.2f} ms, p99 {p99:.2f} ms, {cpu:.0f} µs of CPU)"
+            if contender is takes_part[0]:
+                name = f"**{scenario.title}**, {connections} connections: {name}"
+            rate = measured.median(*cell, "rate")
+            if contender is peers.OURS or peers.OURS not in takes_part:
+                told.add(name, rate, "requests/s")
+                continue
+            aimed = scenario is PAGE and connections == USUAL and contender.name in AIMS
+            aim = f"≥ {AIMS[contender.name]:g}×" if aimed else ""
+            told.add(name, rate, "requests/s", peer="ours : it", ratio=measured.ratio(*cell), aim=aim)
+    told.notes.append(
+        f"The medians of {plan.rounds} rounds of {plan.seconds} s, servers taking turns; every answer checked first. "
+        + (
+            "Servers on one core, wrk and Valkey on another."
+            if peers.PINNED
+            else "Nothing is pinned to a core: this machine cannot."
+        )
+    )
+    told.notes.append(
+        "Ours, Mercurius, Yoga and Apollo ask Redis for session, limit and answer. The stock Python servers and the "
+        "bare one ask nobody; the peers' catalog is in memory, and their scores are in Redis only."
+    )
+    return told
+
+
+def save(measured: Measured) -> None:
+    """Keep everything measured, and draw it."""
+    from bench.peers.plot import draw  # noqa: PLC0415 - matplotlib is slow to import, and only wanted at the end
+
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "http.json").write_text(json.dumps(measured.as_json(), indent=1))
+    if (PAGE.name, USUAL, peers.OURS.name) in measured.bursts:
+        draw(measured, RESULTS / "http.png")
+
+
+def run(plan: Plan | None = None) -> Report:
+    """Measure, and give the table."""
+    plan = plan or Plan()
+    measured = measure(plan)
+    save(measured)
+    return report(plan, measured)
+
+
+def _chosen(names: list[str] | None, available: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(one for one in available if not names or one.name in names)
+
+
+def main() -> None:
+    """Run a part."""
+    parser = argparse.ArgumentParser(prog="python -m bench.http", description="GraphQL over HTTP beside its peers.")
+    parser.add_argument("--servers", nargs="+", choices=[one.name for one in peers.CONTENDERS])
+    parser.add_argument("--scenarios", nargs="+", choices=[one.name for one in SCENARIOS])
+    parser.add_argument("--connections", nargs="+", type=int, default=list(SCALE), help="for the catalog page")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3, help="of each burst")
+    parser.add_argument("--access-log", action="store_true", help="let ours keep its access log, written to a file")
+    asked = parser.parse_args()
+    plan = Plan(
+        contenders=_chosen(asked.servers, peers.CONTENDERS),
+        scenarios=_chosen(asked.scenarios, SCENARIOS),
+        connections=tuple(asked.connections),
+        rounds=asked.rounds,
+        seconds=asked.seconds,
+        access_log=asked.access_log,
+    )
+    print(run(plan).as_markdown())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The data all servers answer from: our own seeded catalog and a board with players, and the answers they must give.
+
+`prepare` fills the SQL database and the Redis of ours through its own services, then reads what the peers need back
+from SQL by plain statements, so that the expected answers come from the data and from no server.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+from sqlalchemy import insert
+
+from graph.accounts.models import USERS
+from graph.catalog.seed import seed
+from graph.database import migrate
+from graph.leaderboard.records import NewBoard
+from graph.services import open_services
+from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRODUCTS, PLAYERS = 6_000, 300
+BOARD = "bench"
+VIEWER = 150  # the number of the signed-in user, who stands in the middle of the board
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The data as JSON for the peers, and a token that signs `VIEWER` in."""
+
+    token: str
+    products: list[dict[str, Any]]
+    viewer: dict[str, Any]
+    players: dict[int, str]
+    scores: dict[int, int]
+
+    def as_json(self) -> str:
+        """What the peers read."""
+        return json.dumps({"board": BOARD, "products": self.products})
+
+
+def prepare(folder: Path, redis_url: str) -> Shop:
+    """Fill a new database in `folder` and the Redis."""
+    settings = Settings(
+        server=ServerSettings(data_dir=folder), redis=RedisSettings(url=redis_url), database=DatabaseSettings()
+    )
+    scores = {player: player * 10 for player in range(1, PLAYERS + 1)}
+    token = uvloop.run(_fill(settings, scores))
+    assert settings.database_path is not None
+    with sqlite3.connect(settings.database_path) as database:
+        database.row_factory = sqlite3.Row
+        names = {row["id"]: row["display_name"] for row in database.execute("SELECT id, display_name FROM users")}
+        viewer = database.execute("SELECT * FROM users WHERE id = ?", (VIEWER,)).fetchone()
+        products = [_product(row) for row in database.execute(_SHOWN)]
+    return Shop(
+        token=token,
+        products=products,
+        viewer={
+            "id": _global_id("User", VIEWER),
+            "email": viewer["email"],
+            "displayName": viewer["display_name"],
+            "role": viewer["role"],
+        },
+        players=names,
+        scores=scores,
+    )
+
+
+_SHOWN = """
+    SELECT product.*, category.slug AS shelf, category.name AS shelf_name
+    FROM product LEFT JOIN category ON category.id = product.category_id
+    WHERE active ORDER BY name_key, product.id
+"""
+
+
+def _product(row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "id": _global_id("Product", row["id"]),
+        "sku": row["sku"],
+        "name": row["name"],
+        "description": row["description"],
+        "category": {"id": _global_id("Category", row["category_id"]), "slug": row["shelf"], "name": row["shelf_name"]},
+        "price": {"amount": f"{row['price'] / 10_000:.2f}", "currency": row["currency"]},  # USD, all of them
+        "stock": row["stock"],
+        "active": bool(row["active"]),
+    }
+
+
+def _global_id(kind: str, number: int) -> str:
+    return base64.b64encode(f"{kind}:{number}".encode()).decode()
+
+
+async def _fill(settings: Settings, scores: dict[int, int]) -> str:
+    await migrate(settings.database_url)
+    async with open_services(settings) as services:
+        await seed(services.catalog, PRODUCTS)
+        now = datetime.now(UTC)
+        users = [
+            {
+                "id": number,
+                "email": f"player{number}@example.com",
+                "email_key": f"player{number}@example.com",
+                "display_name": f"Player {number}",
+                "password_hash": "!",  # nobody signs in with a password here
+                "role": "PLAYER",
+                "created_at": now,
+                "password_changed_at": now,
+            }
+            for number in scores
+        ]
+        async with services.database.transaction() as session:
+            await session.execute(insert(USERS), users)
+            await session.commit()
+        board = await services.leaderboards.create_board(NewBoard(slug=BOARD, name="Bench"))
+        for player, score in scores.items():
+            await services.leaderboards.submit(board, player, float(score))
+        token, _ = await services.sessions.create(str(VIEWER), role="PLAYER")
+    return token

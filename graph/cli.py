@@ -5,7 +5,7 @@ Those files import typer and `cli_support` at their top and everything else insi
 
 import typer
 
-from graph import cli_catalog, cli_jobs, cli_server, cli_user, cli_worker
+from graph import cli_catalog, cli_jobs, cli_leaderboard, cli_server, cli_user, cli_worker
 
 app = typer.Typer(
     name="graph",
@@ -19,6 +19,7 @@ app.add_typer(cli_server.app)
 app.add_typer(cli_catalog.app)
 app.add_typer(cli_worker.app)
 app.add_typer(cli_jobs.app, name="jobs")
+app.add_typer(cli_leaderboard.app, name="rebuild")
 app.add_typer(cli_user.app, name="user")
 
 

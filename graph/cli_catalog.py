@@ -1,6 +1,5 @@
 """``graph seed`` and ``graph import``: fill the catalog."""
 
-import contextlib
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +9,6 @@ import typer
 from graph import cli_support as support
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from graph.catalog.importer import Report
     from graph.catalog.reading import Problem
     from graph.settings import Settings
@@ -20,7 +17,6 @@ SOME_LEFT_OUT = 3
 """Exit status of an import that took some rows and left bad ones out."""
 
 _SHOWN_PROBLEMS = 100
-_PLAIN_STEP = 50_000
 
 app = typer.Typer()
 
@@ -35,12 +31,26 @@ class FileFormat(Enum):
 
 @app.command()
 def seed(
-    products: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many products there shall be.")] = 6000,
+    products: Annotated[
+        int | None, typer.Option(min=0, max=1_000_000, help="How many products there shall be.", show_default="6000")
+    ] = None,
+    players: Annotated[
+        int | None,
+        typer.Option(min=0, max=10_000_000, help="How many players shall have a score on --board (no products then)."),
+    ] = None,
+    board: Annotated[str, typer.Option(help="The leaderboard's slug.")] = "all-time",
 ) -> None:
-    """Fill the catalog with made-up products, the same at every run; what is there already stays."""
+    """Fill the catalog, or a leaderboard, with made-up data, the same at every run; what is there already stays."""
+    if players is not None:
+        from graph.cli_leaderboard import seed_players
+
+        seed_players(players, board)
+    if products is None and players is not None:
+        return
+    count = 6000 if products is None else products
     settings = support.read_settings()
-    added = support.run(lambda: _seed(settings, products))
-    typer.echo(f"{added:,} products added, {products - added:,} were there already.")
+    added = support.run(lambda: _seed(settings, count))
+    typer.echo(f"{added:,} products added, {count - added:,} were there already.")
 
 
 async def _seed(settings: "Settings", count: int) -> int:
@@ -50,7 +60,7 @@ async def _seed(settings: "Settings", count: int) -> int:
 
     await migrate(settings.database_url)
     async with open_services(settings) as services:
-        with _progress("Seeding", count) as show:
+        with support.progress("Seeding", count) as show:
             return await seed(services.catalog, count, on_progress=lambda done: show(done, done))
 
 
@@ -99,7 +109,7 @@ async def _import(settings: "Settings", file: Path, size: int, kind: FileFormat 
         chosen = kind.value if kind else format_of(file)
         await migrate(settings.database_url)
         async with open_services(settings) as services:
-            with _progress("Importing", size) as show:
+            with support.progress("Importing", size) as show:
                 return await import_products(
                     services.catalog,
                     file,
@@ -110,29 +120,3 @@ async def _import(settings: "Settings", file: Path, size: int, kind: FileFormat 
                 )
     except Unreadable as error:
         support.fail(f"{file}: {error}")
-
-
-@contextlib.contextmanager
-def _progress(what: str, total: int) -> "Generator[Callable[[int, int], None]]":
-    """Show how far something is, on standard error: a bar on a terminal, a line now and then elsewhere.
-
-    The function given takes how much of `total` is done and the number of rows that is.
-    """
-    console = support.console(stderr=True)
-    if not console.is_terminal:
-        told = 0
-
-        def tell(done: int, rows: int) -> None:
-            nonlocal told
-            if rows - told >= _PLAIN_STEP:
-                told = rows
-                typer.echo(f"{what}: {rows:,} rows, {100 * done // max(total, 1)} %", err=True)
-
-        yield tell
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), TextColumn("{task.percentage:>3.0f} % {task.fields[rows]:,} rows"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total, rows=0)
-        yield lambda done, rows: bar.update(task, completed=done, rows=rows)

@@ -31,6 +31,7 @@ from graph.catalog.seed import seed_if_empty
 from graph.cli_worker import worker_beside
 from graph.database import migrate
 from graph.embedded import die_with_parent
+from graph.leaderboard.seed import seed_demo
 from graph.services import Services, open_services
 from graph.settings import Settings, without_password
 
@@ -96,10 +97,13 @@ async def prepare(settings: Settings, services: Services) -> None:
     """Fill an empty database."""
     if added := await seed_if_empty(services.catalog):
         logger.info("filled the empty catalog with %s made-up products", f"{added:,}")
+    # The admin is made while there are no users, so before the made-up players.
     email = settings.accounts.first_admin
-    if email and (password := await services.accounts.add_first_admin(email, "Admin")) is not None:
+    if email != "none" and (password := await services.accounts.add_first_admin(email, "Admin")) is not None:
         # Printed, not logged, and kept nowhere else.
         sys.stderr.write(f"First start: sign in as {email} with the password {password} (shown this once)\n")
+    if boards := await seed_demo(services.database, services.leaderboards):
+        logger.info("made %s leaderboards with made-up players", boards)
 
 
 # --- one process ---

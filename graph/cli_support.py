@@ -6,7 +6,7 @@ A command exits with 0 when it did what it was asked, with 1 when it could not, 
 
 import contextlib
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from graph.settings import Settings
 
 T = TypeVar("T")
+
+_PLAIN_STEP = 50_000
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -106,3 +108,29 @@ def _loop_run(main: Coroutine[Any, Any, T]) -> T:
     import uvloop
 
     return uvloop.run(main)
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> "Generator[Callable[[int, int], None]]":
+    """Show how far something is, on standard error: a bar on a terminal, a line now and then elsewhere.
+
+    The function given takes how much of `total` is done and the number of rows that is.
+    """
+    shown_on = console(stderr=True)
+    if not shown_on.is_terminal:
+        told = 0
+
+        def tell(done: int, rows: int) -> None:
+            nonlocal told
+            if rows - told >= _PLAIN_STEP:
+                told = rows
+                typer.echo(f"{what}: {rows:,} rows, {100 * done // max(total, 1)} %", err=True)
+
+        yield tell
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.percentage:>3.0f} % {task.fields[rows]:,} rows"))
+    with Progress(*columns, TimeRemainingColumn(), console=shown_on, transient=True) as bar:
+        task = bar.add_task(what, total=total, rows=0)
+        yield lambda done, rows: bar.update(task, completed=done, rows=rows)

@@ -12,8 +12,8 @@ from sqlalchemy import and_, func, or_, select, text
 
 from graph.leaderboard.models import ARCHIVE, BOARDS, SCORES, SEASONS
 from graph.leaderboard.records import player_key, player_number
-from graph.leaderboard.writing import board_of, row_of, season_of
-from graph.patterns.ranking import Context, Entry, Page, Place, Ties
+from graph.leaderboard.writing import board_of, season_of
+from graph.patterns.ranking import Context, Entry, Page, Place, Row, Ties
 from graph.patterns.ranking_values import ranks
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from graph.database import Database
     from graph.leaderboard.records import BoardRecord, SeasonRecord
-    from graph.patterns.ranking import Row
 
 CHUNK = 10_000
 NO_BUILD = "0" * 16
@@ -71,20 +70,20 @@ async def unfinished(session: AsyncSession) -> list[SeasonRecord]:
 
 async def rows(database: Database, season_id: int, *, since: int = 0) -> AsyncIterator[Sequence[Row]]:
     """All rows of a season, or those whose version is at least `since`, in chunks, each read in its own session."""
+    columns = select(S.player_id, S.score, S.achieved_at, S.version).where(S.season_id == season_id)
     walk = [S.version, S.player_id] if since else [S.player_id]
+    if since:
+        columns = columns.where(S.version >= since)
     after: tuple[int, ...] | None = None
     while True:
-        statement = select(*SCORES.c).where(S.season_id == season_id, S.version >= since).order_by(*walk).limit(CHUNK)
-        if not since:
-            statement = select(*SCORES.c).where(S.season_id == season_id).order_by(*walk).limit(CHUNK)
-        if after is not None:
-            statement = statement.where(_beyond(walk, after))
+        statement = columns if after is None else columns.where(_beyond(walk, after))
         async with database.session() as session:
-            found = (await session.execute(statement)).all()
+            found = (await session.execute(statement.order_by(*walk).limit(CHUNK))).all()
         if not found:
             return
-        yield [row_of(row) for row in found]
-        after = (found[-1].version, found[-1].player_id) if since else (found[-1].player_id,)
+        yield [Row(player_key(player), score, at / 1e6, version) for player, score, at, version in found]
+        player, _, _, version = found[-1]
+        after = (version, player) if since else (player,)
 
 
 def _beyond(columns: Sequence[Any], values: Sequence[Any]) -> ColumnElement[bool]:

@@ -71,7 +71,7 @@ __all__ = [
 
 LEASE = 15.0  # seconds a rebuild may be silent before another process takes over
 CHUNK = 500  # rows a load script takes: it holds the server for about a millisecond
-WINDOW = 4  # load scripts under way, so that the source and the server work at the same time
+WINDOW = 20  # load scripts under way, so that the server works while the source reads
 
 _submit = Script("ranking_submit")
 _put = Script("ranking_submit", idempotent=True)  # a version is taken in once, however often it is sent

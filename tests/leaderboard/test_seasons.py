@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from graph.leaderboard import archive, queries
+from graph.leaderboard import archive, queries, writing
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
 from graph.leaderboard.records import BoardRecord, NewBoard, Schedule, SeasonState
 from graph.leaderboard.rules import Invalid, season_at, season_number
@@ -229,6 +229,26 @@ async def test_no_score_is_lost_between_two_seasons(
         for placed in (await service.top(board, first=100, season=number)).entries
     }
     assert found == accepted
+
+
+async def test_closing_waits_for_scores_under_way(
+    service: LeaderboardService, database: Database, clock: Clock
+) -> None:
+    """A score whose transaction began in time is in the archive, however late it commits."""
+    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    await service.submit(board, 1, 1)
+    async with database.session() as session:
+        season = await queries.season(session, board, 1)
+    assert season is not None
+    async with database.transaction() as session:
+        taking, now = await writing.open_season(session, board, clock)
+        clock.set(2026, 3, 3)
+        closing = asyncio.create_task(archive.close(database, season, board.ties, clock=clock))
+        done, _ = await asyncio.wait([closing], timeout=0.3)
+        assert not done
+        await writing.take_in(session, board, taking, player=2, score=7, now=now)
+    assert await closing
+    assert [placed.player for placed in (await service.top(board, season=1)).entries] == [2, 1]
 
 
 async def test_the_database_says_when_a_season_ends(

@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from graph.leaderboard import writing
 from graph.leaderboard.records import BoardRecord, NewBoard, player_key, player_number
 from graph.leaderboard.rules import Invalid, Missing, Taken
 from graph.leaderboard.service import LeaderboardService
@@ -177,6 +179,15 @@ async def test_the_answer_of_a_process_that_died_is_completed(
     assert len(set(answers)) == 1
     assert answers[0].score == 9
     assert await service.submit(board, 1, 3, key="k") == answers[0]
+
+
+async def test_an_answer_is_settled_once(service: LeaderboardService, database: Database, board: BoardRecord) -> None:
+    """Of two processes that complete the same answer the first one counts, and both give it."""
+    first = await service.submit(board, 1, 9, key="k")
+    async with database.transaction() as session:
+        late = await writing.settle(session, board, 1, "k", replace(first, rank=77, previous_rank=78))
+    assert late == first
+    assert await service.submit(board, 1, 9, key="k") == first
 
 
 async def test_a_refused_submission_leaves_its_key_free(service: LeaderboardService, board: BoardRecord) -> None:

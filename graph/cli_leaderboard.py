@@ -1,0 +1,81 @@
+"""``graph rebuild leaderboard`` and the players of ``graph seed``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graph import cli_support as support
+
+if TYPE_CHECKING:
+    from graph.leaderboard.records import BoardRecord
+    from graph.services import Services
+    from graph.settings import Settings
+
+app = typer.Typer(help="Build what is derived from the database anew.", no_args_is_help=True)
+
+
+@app.callback()
+def rebuild() -> None:
+    """Build what is derived from the database anew."""
+
+
+@app.command()
+def leaderboard(slug: Annotated[str, typer.Argument(help="The board's slug.")]) -> None:
+    """Build a board's index in Redis anew from SQL, while it goes on answering and taking scores."""
+    settings = support.read_settings()
+    size = support.run(lambda: _rebuild(settings, slug))
+    typer.echo(f"{size:,} players are ranked on {slug}.")
+
+
+async def _rebuild(settings: "Settings", slug: str) -> int:
+    from graph.leaderboard import queries
+    from graph.services import open_services
+
+    async with open_services(settings) as services:
+        board = await _board(services, slug)
+        async with services.database.session() as session:
+            season = await queries.season(session, board, services.leaderboards.season(board).number)
+            total = 0 if season is None else await queries.size(session, season.id)
+        done = 0
+        with support.progress("Rebuilding", total) as show:
+
+            def tell(rows: int) -> None:
+                nonlocal done
+                done += rows
+                show(done, done)
+
+            if not await services.leaderboards.rebuild(board, on_progress=tell):
+                support.fail(f"the index of {slug} is being rebuilt by another process")
+        return await services.leaderboards.size(board)
+
+
+async def _board(services: "Services", slug: str) -> "BoardRecord":
+    board = await services.leaderboards.board(slug)
+    if board is None:
+        known = ", ".join(board.slug for board in await services.leaderboards.boards())
+        support.fail(f"there is no board {slug}" + (f"; there are {known}" if known else ""))
+    return board
+
+
+def seed_players(count: int, slug: str) -> None:
+    """Give players 1 to `count` a score on a board, which is made if it is one of the demo's."""
+    settings = support.read_settings()
+    added = support.run(lambda: _seed(settings, count, slug))
+    typer.echo(f"{added:,} scores added to {slug}, {count - added:,} were there already.")
+
+
+async def _seed(settings: "Settings", count: int, slug: str) -> int:
+    from graph.database import migrate
+    from graph.leaderboard.seed import DEMO, seed_players
+    from graph.services import open_services
+
+    await migrate(settings.database_url)
+    async with open_services(settings) as services:
+        demo = next((new for new in DEMO if new.slug == slug), None)
+        if demo is not None and await services.leaderboards.board(slug) is None:
+            await services.leaderboards.create_board(demo)
+        board = await _board(services, slug)
+        with support.progress("Seeding", count) as show:
+            return await seed_players(
+                services.database, services.leaderboards, board, count, on_progress=lambda done: show(done, done)
+            )

@@ -27,7 +27,9 @@ from graph.endpoint.bounds import Bounds
 from graph.endpoint.errors import Presenter, Refusal
 from graph.endpoint.executor import RUNNABLE, Engine, Ready
 from graph.endpoint.negotiation import JSON, accepted
+from graph.endpoint.observe import annotate
 from graph.endpoint.operations import Operations
+from graph.endpoint.policy import derive
 from graph.endpoint.reading import Disconnected, parse_body, parse_query_string, read_body
 from graph.endpoint.security import HEADERS, METHODS, Origins, check_get
 from graph.patterns.wire import Unavailable
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from graph.endpoint.admission import Admission
     from graph.endpoint.caller import Authenticator, Caller
     from graph.endpoint.persisted import Persisted
+    from graph.endpoint.responses import Fast
     from graph.endpoint.security import Raw
     from graph.endpoint.sink import OperationRequest
 
@@ -51,6 +54,7 @@ _QUERY = frozenset({OperationType.QUERY})
 _WITH_STREAMS = RUNNABLE | {OperationType.SUBSCRIPTION}
 _NO_STORE = (b"cache-control", b"no-store")
 _VARY = (b"vary", b"Accept, Origin")
+_NOT_MODIFIED = 304
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +76,11 @@ class Streams(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Fast:
-    """What the fast lane came to: the caller and the verdict, both settled, and the answer if it had one.
-
-    Without `body` the operation goes on to the schema; `fill` then takes the answer, to keep it for the next time.
-    """
-
-    ready: Ready
-    body: bytes | None
-    headers: Mapping[str, str]
-    fill: Callable[[Answer], None] | None = None
-
-
 class Lane(Protocol):
-    """The fast lane: answers known public operations before the schema."""
+    """The fast lane: answers known operations that may be kept before the schema does; see `responses`."""
 
-    async def enter(self, request: OperationRequest, media: str, connection: HTTPConnection) -> Fast | None:
-        """Admit and, if it can, answer; None for an operation that is none of the lane's business, uncharged."""
+    async def enter(self, request: OperationRequest, connection: HTTPConnection) -> Fast | None:
+        """Admit and answer; None, uncharged, for an operation that is none of the lane's business."""
         ...
 
 
@@ -107,7 +98,6 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         operations: Operations | None = None,
         prepared_bytes: int = 32 << 20,
         persisted: Persisted | None = None,
-        responses: Lane | None = None,
         page: Callable[[Request], Response | None] = lambda _: None,
         origins: Collection[str] = (),
         debug: bool = False,
@@ -127,7 +117,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self.engine = Engine(
             schema,
-            operations=operations or Operations(core, self.bounds, capacity=prepared_bytes, hide_suggestions=not debug),
+            operations=operations
+            or Operations(core, self.bounds, capacity=prepared_bytes, hide_suggestions=not debug, derive=derive),
             admission=admission,
             context=context,
             persisted=persisted,
@@ -136,7 +127,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         self.authenticator = authenticator
         self.streams: Streams | None = None
         self.websocket: ASGIApp | None = None
-        self.lane = responses
+        self.lane: Lane | None = None
         self._page = page
         self._origins = Origins(origins)
 
@@ -205,7 +196,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
             stream, kinds = None, kinds - {OperationType.SUBSCRIPTION}
             _need_some(media, None)
         if self.lane is not None and media is not None:
-            fast = await self.lane.enter(asked, media, exchange.request)
+            fast = await self.lane.enter(asked, exchange.request)
             if fast is not None:
                 await self._finish_fast(exchange, media, fast)
                 return
@@ -213,7 +204,9 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         ready = await self.engine.ready(asked, caller, kinds)
         if isinstance(ready, Answer):
             await self._answer(exchange, media or JSON, ready)
-        elif stream is not None and (media is None or ready.operation.kind is OperationType.SUBSCRIPTION):
+            return
+        annotate(exchange.scope, operation=ready.operation.name)
+        if stream is not None and (media is None or ready.operation.kind is OperationType.SUBSCRIPTION):
             assert self.streams is not None
             await self.streams.stream(stream, asked, caller, exchange)
         else:
@@ -223,14 +216,10 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
 
     async def _finish_fast(self, exchange: Exchange, media: str, fast: Fast) -> None:
         if fast.body is not None:
-            await self._send(exchange, media, 200, fast.body, fast.headers)
-            return
-        response = Response()
-        answer = await self.engine.run(fast.ready, exchange.request, response)
-        if fast.fill is not None:
-            fast.fill(answer)
-        answer.headers = {**answer.headers, **fast.headers}
-        await self._answer(exchange, media, answer, response)
+            await self._send(exchange, media, fast.status, fast.body, fast.headers)
+        else:
+            assert fast.answer is not None
+            await self._answer(exchange, media, fast.answer, fast.response)
 
     # --- several operations ---
 
@@ -273,9 +262,10 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         headers: Mapping[str, str],
         *responses: Response,
     ) -> None:
+        length = [(b"content-length", b"%d" % len(body))] if status != _NOT_MODIFIED else []
         raw: Raw = [
             (b"content-type", b"%b; charset=utf-8" % media.encode()),
-            (b"content-length", b"%d" % len(body)),
+            *length,
             *HEADERS,
             *exchange.cors,
             *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),

@@ -31,6 +31,7 @@ from graph.patterns.cache_direct import DirectLoads
 from graph.patterns.cache_flight import Flights, Known, Request, Timing
 from graph.patterns.cache_generations import Generations, held, mark_of, stamp_of
 from graph.patterns.cache_local import LocalCopies
+from graph.patterns.cache_observed import current
 from graph.patterns.client import Unavailable
 from graph.patterns.codec import JsonCodec
 from graph.patterns.codec import stamp_of as stamp_in
@@ -156,6 +157,7 @@ class Cache:
             if isinstance(error, TimeoutError):  # it answers nobody: let the next readers not wait as well
                 self._away_until = time.monotonic() + _AWAY
             metrics.DIRECT.inc(len(keys))
+            _note((), None)
             loaded = await self._flights.direct(request, keys, "direct")
             return {key: known.value for key, known in loaded.items()}
         found: dict[str, Any] = {}
@@ -173,6 +175,7 @@ class Cache:
                 missed[key] = marks
             elif known.expires > now:
                 found[key] = known.value
+                _note(request.tags[key], known)
                 if self._due(known, now):
                     self._flights.refresh(request, key, marks, known.expires)
             else:
@@ -194,16 +197,19 @@ class Cache:
         metrics.MISS.inc(len(missed))
         futures = self._flights.join(request, missed)
         if past:
+            _note((), None)
             loaded = await self._flights.direct(request, past, "held")
             found.update((key, known.value) for key, known in loaded.items())
         for key, future in futures.items():
             try:
-                found[key] = (await asyncio.shield(future)).value
+                known = await asyncio.shield(future)
             except Exception:
                 if key not in stale or not request.stale:
                     raise
                 metrics.STALE.inc()
-                found[key] = stale[key].value
+                known = stale[key]._replace(marks=None)
+            found[key] = known.value
+            _note(request.tags[key], known)
 
     def _current(self, key: str, marks: Marks, sight: _Sight) -> Known | None:
         """What is known of `key`, if it was loaded under `marks`; its time to live may have ended."""
@@ -288,6 +294,15 @@ class Cache:
         for key, blob in zip(outdated, replies[len(missing) :], strict=True):
             del sight.copies[key]
             sight.blobs[key] = blob
+
+
+def _note(tags: Sequence[str], known: Known | None) -> None:
+    """Tell whoever observes this task what was read."""
+    if (observed := current()) is not None:
+        if known is None:
+            observed.note(tags, None)
+        else:
+            observed.note(tags, known.marks, known.expires)
 
 
 class _Sight(NamedTuple):

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from graph.patterns.codec import JsonCodec
     from graph.patterns.pending import Replies
 
-_LEASE = Script("cache_lease", idempotent=True)
-_RENEW = Script("cache_renew", idempotent=True)
-_FILL = Script("cache_fill", idempotent=True)
+LEASE = Script("cache_lease", idempotent=True)
+RENEW = Script("cache_renew", idempotent=True)
+FILL = Script("cache_fill", idempotent=True)
 
 NEGATIVE = 5.0
 """Seconds that the absence of a value is remembered at most."""
@@ -235,7 +235,7 @@ class Flights:
         request, lease = flight.request, int(self._timing.lease * 1000)
         tags = list(dict.fromkeys(tag for key in keys for tag in request.tags[key]))
         replies = await self._client.batch(
-            *[_LEASE(self._keys(key), (flight.leases[key], lease)) for key in keys],
+            *[LEASE(self._keys(key), (flight.leases[key], lease)) for key in keys],
             *self._generations.ensure_commands(tags, request.ttl * 1.1 + request.stale),
         )
         marks = self._generations.ensured(tags, replies, len(keys))
@@ -278,7 +278,7 @@ class Flights:
 
     def _give_up(self, flight: _Flight, keys: list[str]) -> None:
         if keys:
-            self._client.batch(*[_RENEW(self._keys(key)[1:], (flight.leases[key], 0)) for key in keys])
+            self._client.batch(*[RENEW(self._keys(key)[1:], (flight.leases[key], 0)) for key in keys])
 
     # --- loading ---
 
@@ -307,7 +307,7 @@ class Flights:
         while True:
             await asyncio.sleep(lease / 5)
             await self._client.batch(
-                *[_RENEW(self._keys(key)[1:], (flight.leases[key], int(lease * 1000))) for key in keys]
+                *[RENEW(self._keys(key)[1:], (flight.leases[key], int(lease * 1000))) for key in keys]
             )
 
     def _fill(self, flight: _Flight, keys: list[str], values: Mapping[str, Any], delta: float) -> None:
@@ -327,7 +327,7 @@ class Flights:
             # Readers get what a later hit will give: JSON's types, not the loader's.
             known = Known(self._codec.loads(body), now + life, delta, flight.marks[key], len(body))
             blob = pack(Frame(stamp_of(flight.marks[key]), known.expires, delta, body))
-            fills.append(_FILL(self._keys(key), (blob, max(1, int((life + stale) * 1000)), flight.leases[key])))
+            fills.append(FILL(self._keys(key), (blob, max(1, int((life + stale) * 1000)), flight.leases[key])))
             self.keep(key, known)
             flight.land(key, known)
         if fills:

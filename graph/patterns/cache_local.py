@@ -9,34 +9,32 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
-_DECODED = 4
+DECODED = 4
 """Bytes that a decoded JSON value takes for each byte of its text: an estimate on the safe side."""
 _OVERHEAD = 600
 """Bytes of a copy apart from its value: key, tuple, dictionary slot."""
 
 
 class Copy(NamedTuple):
-    """A decoded value and what its entry said about it; treat the value as immutable."""
+    """A value and what its entry said about it; treat the value as immutable."""
 
     stamp: bytes
     expires: float
     delta: float
     value: Any
     size: int
-    """Bytes of its JSON text."""
-
-    @property
-    def weight(self) -> int:
-        """Bytes of memory that it is taken to cost."""
-        return self.size * _DECODED + _OVERHEAD
+    """Bytes of its encoding."""
+    tags: tuple[str, ...] = ()
+    """The tags behind the stamp, where the reader cannot know them beforehand."""
 
 
 class LocalCopies:
     """A least-recently-used store of at most `limit` bytes, as estimated from the encoded size."""
 
-    def __init__(self, limit: int) -> None:
-        """A `limit` of 0 keeps nothing."""
+    def __init__(self, limit: int, *, factor: int = DECODED) -> None:
+        """A `limit` of 0 keeps nothing; a value takes `factor` bytes for each byte of its encoding."""
         self._limit = limit
+        self._factor = factor
         self._copies: OrderedDict[str, Copy] = OrderedDict()
         self.size = 0
 
@@ -58,15 +56,18 @@ class LocalCopies:
     def put(self, key: str, copy: Copy) -> None:
         """Keep `copy`, unless it is larger than all there is room for."""
         self.drop(key)
-        weight = copy.weight
+        weight = self._weight(copy)
         if weight > self._limit:
             return
         self._copies[key] = copy
         self.size += weight
         while self.size > self._limit:
-            self.size -= self._copies.popitem(last=False)[1].weight
+            self.size -= self._weight(self._copies.popitem(last=False)[1])
 
     def drop(self, key: str) -> None:
         """Forget the copy of `key`."""
         if (old := self._copies.pop(key, None)) is not None:
-            self.size -= old.weight
+            self.size -= self._weight(old)
+
+    def _weight(self, copy: Copy) -> int:
+        return copy.size * self._factor + _OVERHEAD

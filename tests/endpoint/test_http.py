@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse
 from graph.endpoint.bounds import Bounds
 from graph.endpoint.caller import Caller
 from graph.endpoint.executor import Ready
-from graph.endpoint.http import Fast
 from graph.endpoint.negotiation import JSON, RESPONSE, Acceptable, accepted
+from graph.endpoint.responses import Fast
 from graph.endpoint.security import Origins
 from graph.patterns.wire import Unavailable
 from tests.support.browser import browse
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import Message
 
-    from graph.endpoint.answer import Answer
     from graph.endpoint.http import GraphQLEndpoint
     from graph.endpoint.sink import OperationRequest
     from graph.patterns.client import Client
@@ -307,19 +306,18 @@ class Memory:
         self._engine = endpoint.engine
         self.known: dict[str, bytes] = {}
 
-    async def enter(self, request: OperationRequest, media: str, connection: HTTPConnection) -> Fast | None:
+    async def enter(self, request: OperationRequest, connection: HTTPConnection) -> Fast | None:
         """Take queries for `hello` only."""
         if request.query is None or "hello" not in request.query:
             return None
         ready = await self._engine.ready(request, Caller("lane"))
         assert isinstance(ready, Ready)
-        if not (await self._engine.admission.admit(ready.ticket)).allowed:
-            return Fast(ready, None, {})
-
-        def fill(answer: Answer) -> None:
-            self.known[ready.prepared.digest] = answer.encode()
-
-        return Fast(ready, self.known.get(ready.prepared.digest), {"Age": "0"}, fill)
+        digest = ready.prepared.digest
+        if (await self._engine.admission.admit(ready.ticket)).allowed and digest in self.known:
+            return Fast(self.known[digest], headers={"Age": "0"})
+        answer = await self._engine.run(ready, connection)
+        self.known.setdefault(digest, answer.encode())
+        return Fast(answer=answer)
 
 
 async def test_a_lane_may_answer_before_the_schema(client: Client) -> None:

@@ -1,0 +1,241 @@
+"""Whole answers, kept as bytes: an operation that is known and may be kept is answered before the schema.
+
+`Responses.enter` is the fast lane. For a prepared query whose policy (`policy`) allows it, one batch goes to Redis: the
+check of the session, the charge to the limit, the generations of the tags that the kept answer was made of, and the
+answer itself unless this process has a copy. What the lane enforces is what the schema's way enforces, by the same
+objects: `Admission`, `Authenticator`, `Operations`. What it does not know it leaves to the schema, uncharged.
+
+An answer is kept under the digest of its document, its operation, the variables that the operation declares and, where
+it is private, its session; and under the tags of whatever was read through the cache while it was made. So an
+acknowledged write is never followed by an older answer (`graph.patterns.cache_bytes`). Never kept are errors,
+mutations, answers that set headers, and public ones whose resolvers asked who the caller is.
+
+Caches between here and the client know nothing of writes. They are told to ask each time; asking is cheap (ETag, 304).
+
+Failure: without Redis every operation goes to the schema. A session that cannot be checked is `UNAVAILABLE`, as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import orjson
+from prometheus_client import Counter
+from starlette.responses import Response
+
+from graph.endpoint.admission import Ticket, headers
+from graph.endpoint.caller import PUBLIC, Caller
+from graph.endpoint.errors import Refusal
+from graph.endpoint.executor import Ready
+from graph.endpoint.observe import annotate
+from graph.endpoint.policy import Policy, Scope
+from graph.patterns.cache_bytes import Made, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import HTTPConnection
+
+    from graph.endpoint.answer import Answer
+    from graph.endpoint.caller import Authenticator
+    from graph.endpoint.executor import Engine
+    from graph.endpoint.operations import Operation, Prepared
+    from graph.endpoint.sink import OperationRequest
+    from graph.patterns.cache_bytes import ByteCache
+    from graph.patterns.client import Client
+
+Context = TypeVar("Context")
+
+_ANSWERS = Counter("graph_responses_total", "Answers that may be kept, by outcome: hit, made, unkept.", ["outcome"])
+_HIT, _MADE, _UNKEPT = (_ANSWERS.labels(outcome) for outcome in ("hit", "made", "unkept"))
+
+_CONTROL = {
+    Scope.PUBLIC: {"cache-control": "public, max-age=0, must-revalidate", "vary": "Accept, Origin"},
+    Scope.VIEWER: {
+        "cache-control": "private, max-age=0, must-revalidate",
+        "vary": "Accept, Origin, Authorization, Cookie",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fast:
+    """What the fast lane came to: bytes to send, or the `answer` of the schema with what its resolvers set."""
+
+    body: bytes | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    answer: Answer | None = None
+    response: Response | None = None
+
+
+class _Asked(NamedTuple):
+    """An operation that the lane can take."""
+
+    prepared: Prepared
+    operation: Operation
+    policy: Policy
+    weight: int
+
+
+class Responses(Generic[Context]):
+    """The fast lane of one endpoint."""
+
+    def __init__(
+        self,
+        engine: Engine[Context],
+        authenticator: Authenticator,
+        client: Client,
+        cache: ByteCache,
+        *,
+        enabled: bool = True,
+        debug: bool = False,
+    ) -> None:
+        """Answer from `cache` what `engine` would answer.
+
+        Unless `enabled`, every operation is executed, and answered with the same headers. With `debug` an answer
+        tells in ``extensions.cache`` how it was made.
+        """
+        self._engine = engine
+        self._authenticator = authenticator
+        self._client = client
+        self._cache = cache
+        self._enabled = enabled
+        self._debug = debug
+
+    async def enter(self, request: OperationRequest, connection: HTTPConnection) -> Fast | None:
+        """Admit and answer `request`; None, uncharged, for what is none of the lane's business.
+
+        Raises `graph.patterns.pending.Unavailable` when the caller's session cannot be checked.
+        """
+        asked = await self._find(request)
+        if asked is None:
+            return None
+        authenticator, admission = self._authenticator, self._engine.admission
+        token = authenticator.token(connection.headers)
+        address = authenticator.address(connection)
+        session = authenticator.commands(token)
+        guard = authenticator.guard(token) if session else None
+        if asked.policy.scope is Scope.VIEWER and guard is None:
+            return None
+        # Until the reply is there, a session that may be alive is taken for one that is: its user's budget is charged,
+        # provided that the session exists.
+        caller = (
+            Caller(address, user="", token=token) if session else authenticator.caller((), token=token, address=address)
+        )
+        charge = admission.charge(caller, asked.weight)
+        key = self._key(asked, request, guard)
+        if key is None or charge.weight > charge.limit.count or admission.refused(caller) is not None:
+            return None
+        look = self._cache.look(key)
+        replies = await self._client.batch(*session, admission.command(charge, guard=guard), *look.commands)
+        if session:
+            caller = authenticator.caller(replies[: len(session)], token=token, address=address)
+        ticket = Ticket(caller, asked.weight)
+        if not admission.settle(ticket, charge, replies[len(session)]).exists:
+            ticket.verdict = None
+            await admission.admit(ticket)
+        ready = Ready(request, asked.prepared, asked.operation, ticket)
+        turn = _Turn(self._engine, ready, asked.policy, connection)
+        assert ticket.verdict is not None
+        if not ticket.verdict.allowed or not self._enabled:
+            return self._finish(turn, await turn.make())
+        hit = await self._cache.settle(look, replies, len(session) + 1)
+        tags = asked.policy.tags(request.variables)
+        if hit is None:
+            hit = await self._cache.bring(key, turn.make, tags)
+            if hit is None:
+                return self._finish(turn, turn.made)
+        elif self._cache.due(hit):
+            self._cache.refresh(key, hit, _Turn(self._engine, ready, asked.policy, connection).make, tags)
+        _HIT.inc()
+        return self._send(turn, hit.body, hit.digest, max(0, int(time.time() - hit.made)), "hit")
+
+    async def _find(self, request: OperationRequest) -> _Asked | None:
+        engine = self._engine
+        try:
+            text = await engine.persisted.text(request)
+            prepared = engine.operations.known(text)
+            if prepared is None or prepared.errors:
+                return None
+            operation = prepared.select(request.operation_name)
+            if not isinstance(operation.policy, Policy):
+                return None
+            cost = engine.operations.check(operation, request.variables)
+        except Refusal:
+            return None
+        return _Asked(prepared, operation, operation.policy, 0 if operation.free else engine.admission.weight(cost))
+
+    @staticmethod
+    def _key(asked: _Asked, request: OperationRequest, guard: str | None) -> str | None:
+        given = request.variables or {}
+        used = {name: given[name] for name in asked.policy.variables if name in given}
+        try:
+            variables = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # an integer that no variable may be
+            return None
+        scope = PUBLIC if asked.policy.scope is Scope.PUBLIC else f"session {guard}"
+        name = f"{asked.prepared.digest}\0{asked.operation.name or ''}\0{scope}\0".encode()
+        return hashlib.blake2b(name + variables, digest_size=16).hexdigest()
+
+    # --- answering ---
+
+    def _finish(self, turn: _Turn[Context], made: Made | None) -> Fast:
+        """What the schema came to."""
+        if made is None:
+            _UNKEPT.inc()
+            return Fast(answer=turn.answer, response=turn.response)
+        _MADE.inc()
+        return self._send(turn, made.body, digest_of(made.body), 0, "miss")
+
+    def _send(self, turn: _Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
+        connection, verdict = turn.connection, turn.ready.ticket.verdict
+        annotate(connection.scope, operation=turn.ready.operation.name, cache=how)
+        etag = f'W/"{digest}"'
+        told = {**(headers(verdict) if verdict is not None else {}), **_CONTROL[turn.policy.scope]}
+        told["age"] = str(age)
+        told["etag"] = etag
+        if connection.scope["method"] == "GET" and _matches(connection.headers.get("if-none-match"), etag):
+            return Fast(b"", 304, told)
+        if self._debug:
+            body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
+        return Fast(body, 200, told)
+
+
+class _Turn(Generic[Context]):
+    """One execution of an operation for one request."""
+
+    def __init__(self, engine: Engine[Context], ready: Ready, policy: Policy, connection: HTTPConnection) -> None:
+        self._engine = engine
+        self.ready = ready
+        self.policy = policy
+        self.connection = connection
+        self.response = Response()
+        self.answer: Answer | None = None
+        self.made: Made | None = None
+
+    async def make(self) -> Made | None:
+        """Execute it; what may be kept of the answer."""
+        self.answer = answer = await self._engine.run(self.ready, self.connection, self.response)
+        if self._keepable(answer):
+            self.made = Made(answer.encode(), self.policy.max_age)
+        return self.made
+
+    def _keepable(self, answer: Answer) -> bool:
+        if not answer.executed or answer.data is None or answer.errors or answer.extensions or answer.status:
+            return False
+        if any(name != b"content-length" for name, _ in self.response.raw_headers):
+            return False
+        touched: Any = getattr(answer.context, "viewer_touched", False)
+        return self.policy.scope is Scope.VIEWER or not touched
+
+
+def _matches(sent: str | None, etag: str) -> bool:
+    """Whether ``If-None-Match`` names `etag` (RFC 9110, 13.1.2: weak comparison)."""
+    if sent is None:
+        return False
+    opaque = etag.removeprefix("W/")
+    return sent.strip() == "*" or any(one.strip().removeprefix("W/") == opaque for one in sent.split(","))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -187,3 +188,19 @@ async def test_the_access_log_takes_no_forged_line(settings: Settings) -> None:
         assert b"\x1b[2J" not in text
         assert b"secret" not in text
         assert b"404" in text
+
+
+async def test_the_access_log_names_the_operation(settings: Settings) -> None:
+    """A line carries the operation's name, and neither its variables nor what it selects."""
+    written: list[bytes] = []
+    log = AccessLog(written.append, style="json")
+    async with (
+        LifespanManager(create_app(settings, log=log)) as manager,
+        httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
+    ):
+        document = "query Shelf($sku: String!) { product(by: {sku: $sku}) { name } }"
+        await web.post("/graphql", json={"query": document, "variables": {"sku": "hunter2"}})
+    (line,) = b"".join(written).splitlines()
+    assert json.loads(line)["operation"] == "Shelf"
+    assert b"hunter2" not in line
+    assert b"product" not in line

@@ -29,6 +29,8 @@ from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.bounds import Bounds
 from graph.endpoint.http import GraphQLEndpoint
 from graph.endpoint.persisted import Persisted, read_manifest
+from graph.endpoint.policy import check as check_policies
+from graph.endpoint.responses import Responses
 from graph.endpoint.transports import attach
 from graph.services import open_services
 from graph.settings import Settings
@@ -113,7 +115,7 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         prefix=settings.redis.prefix,
     )
     page = graphiql.page(STATIC / "graphiql")
-    return GraphQLEndpoint(
+    endpoint = GraphQLEndpoint(
         build_schema(extensions=[lambda: RateLimit(admission)]),
         authenticator=authenticator,
         admission=admission,
@@ -125,6 +127,16 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         origins=origins,
         debug=settings.server.debug,
     )
+    check_policies(endpoint.engine.core)
+    endpoint.lane = Responses(
+        endpoint.engine,
+        authenticator,
+        services.client,
+        services.answers,
+        enabled=settings.cache.responses,
+        debug=settings.server.debug,
+    )
+    return endpoint
 
 
 def bounds(settings: Settings) -> Bounds:

@@ -27,6 +27,7 @@ from graph.leaderboard.live import LiveBoards
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache
+from graph.patterns.cache_bytes import ByteCache
 from graph.patterns.client import Client, open_client
 from graph.patterns.codec import JsonCodec
 from graph.patterns.limiter import Limiter
@@ -46,6 +47,7 @@ class Services:
 
     client: Client
     cache: Cache
+    answers: ByteCache
     limiter: Limiter
     database: Database
     broker: Broker
@@ -72,6 +74,10 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             codec=JsonCodec(orjson.dumps, orjson.loads),
         )
         stack.push_async_callback(cache.close)
+        answers = ByteCache(
+            client, cache.generations, prefix=settings.redis.prefix, local_bytes=settings.cache.local_bytes
+        )
+        stack.push_async_callback(answers.close)
         database = await stack.enter_async_context(Database(settings.database_url))
         limiter = Limiter(client)
         broker = await stack.enter_async_context(Broker(client, prefix=settings.redis.prefix))
@@ -105,6 +111,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         yield Services(
             client=client,
             cache=cache,
+            answers=answers,
             limiter=limiter,
             database=database,
             broker=broker,

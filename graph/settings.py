@@ -137,6 +137,9 @@ class CacheSettings(Group):
     local_bytes: int = Field(
         default=16 << 20, ge=0, description="Bytes of cached values that each process keeps a copy of; 0 keeps none"
     )
+    responses: bool = Field(
+        default=True, description="Keep whole answers of queries that may be kept; off, each one is resolved"
+    )
 
 
 class RateLimitSettings(Group):

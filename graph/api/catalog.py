@@ -30,8 +30,10 @@ from graph.api.feature import Feature
 from graph.api.node import Node, integer_key, key_of
 from graph.api.pagination import given, selects
 from graph.catalog import paging, rules
+from graph.catalog.service import TTL
 from graph.catalog.writing import NewProduct
 from graph.endpoint.cost import cost
+from graph.endpoint.policy import cached
 
 
 async def _load_products(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
@@ -65,7 +67,7 @@ def _filter(context: Context, conditions: ProductFilter | None) -> paging.Filter
 class CatalogQuery:
     """Reads."""
 
-    @strawberry.field(description="One product; null when there is none.")
+    @strawberry.field(metadata=cached(TTL), description="One product; null when there is none.")
     async def product(self, info: Info, by: ProductBy) -> Product | None:
         loaders = info.context.loaders
         if (sku := given(by.sku)) is not None:
@@ -74,7 +76,7 @@ class CatalogQuery:
         return None if number is None else visible(info.context, await loaders.product.load(number))
 
     @strawberry.field(
-        metadata=cost(assumed=paging.DEFAULT_SIZE),
+        metadata=cost(assumed=paging.DEFAULT_SIZE) | cached(TTL),
         description=f"Products page by page: the first {paging.DEFAULT_SIZE} unless `first` or `last` says otherwise, "
         f"at most {paging.MAX_SIZE}. A page neither repeats nor skips a product while others come and go.",
     )
@@ -108,7 +110,7 @@ class CatalogQuery:
         known = None if counts is None else {count.category.id: count.products for count in counts}
         return ProductConnection.of(page, total or 0, known)
 
-    @strawberry.field(metadata=cost(assumed=20), description="All categories, by name.")
+    @strawberry.field(metadata=cost(assumed=20) | cached(TTL), description="All categories, by name.")
     async def categories(self, info: Info) -> list[Category]:
         return [
             Category.of(count.category, count.products) for count in await info.context.services.catalog.categories()

@@ -94,7 +94,7 @@ class Engine(Generic[Context]):
         self.context = context
         self._root_value = root_value
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
-        self._core = core
+        self.core = core
         self.subscription = core.subscription_type
         query = core.query_type
         self._free = [name for name, f in query.fields.items() if cost_of(f).free] if query is not None else []
@@ -234,7 +234,7 @@ class Engine(Generic[Context]):
         assert context.graphql_document is not None
         executor = cast("Any", self.schema).execution_context_class
         return executor.build(
-            self._core,
+            self.core,
             context.graphql_document,
             context.root_value,
             context.context,

@@ -1,6 +1,6 @@
 """The limits within which the endpoint does work, as one value.
 
-Every limit has a code of its own, so that a client knows what to change. `docs/operating` lists them with their
+Every limit has a code of its own, so that a client knows what to change. `docs/endpoint.md` lists them with their
 settings; the defaults suit a public API.
 """
 

@@ -109,14 +109,15 @@ class AccountService:
         secret = rules.check_password(password, shown, name)
         if (refusal := await self._attempts.register(visitor.address)) is not None:
             return refusal
-        async with self._database.session() as session:
-            if await store.credentials_by_key(session, key) is not None:
+        async with self._hasher.turn():
+            async with self._database.session() as session:
+                if await store.credentials_by_key(session, key) is not None:
+                    return EmailInUse()
+            try:
+                user = await self._add(shown, key, name, secret, Role.PLAYER)
+            except store.Taken:
                 return EmailInUse()
-        try:
-            user = await self._add(shown, key, name, secret, Role.PLAYER)
-        except store.Taken:
-            return EmailInUse()
-        return await self._sign_in(user, None, visitor)
+            return await self._sign_in(user, None, visitor)
 
     async def add(self, email: str, password: str, display_name: str, role: Role) -> UserRecord | EmailInUse:
         """Create a user on an operator's word; raises `rules.Invalid`."""
@@ -149,7 +150,10 @@ class AccountService:
         key = rules.email_key(email) or email[: rules.MAX_EMAIL]
         if (refusal := await self._attempts.guess(key, visitor.address)) is not None:
             return refusal
-        secret = rules.password_bytes(password)
+        async with self._hasher.turn():
+            return await self._login(key, rules.password_bytes(password), visitor)
+
+    async def _login(self, key: str, secret: bytes | None, visitor: Visitor) -> SignedIn | WrongCredentials:
         found = await self._credentials(key)
         if not await self._hasher.verify(secret, found.password_hash if found is not None else None):
             return WrongCredentials()
@@ -208,10 +212,11 @@ class AccountService:
             secret = rules.check_password(new, found.user.email, found.user.display_name, field="newPassword")
             if (refusal := await self._attempts.guess(found.email_key, visitor.address)) is not None:
                 return refusal
-            if not await self._hasher.verify(rules.password_bytes(current), found.password_hash):
-                return WrongCredentials()
-            await self._attempts.forgive(found.email_key)
-            revoked = await self._replace(found, secret, keep=session.id)
+            async with self._hasher.turn():
+                if not await self._hasher.verify(rules.password_bytes(current), found.password_hash):
+                    return WrongCredentials()
+                await self._attempts.forgive(found.email_key)
+                revoked = await self._replace(found, secret, keep=session.id)
             if revoked is not None:
                 return PasswordReplaced(revoked)
         raise Unavailable(_DISTURBED)

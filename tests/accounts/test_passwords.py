@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import threading
-import time
 
 import pytest
 
@@ -64,31 +63,62 @@ async def test_the_loop_goes_on_while_passwords_are_hashed() -> None:
 
 
 async def test_a_crowd_is_refused_at_once() -> None:
-    """When more wait than may, the next is told so without waiting; those who wait are served."""
-    with Hasher(threads=1, waiting=3) as hasher:
-        waiting = [asyncio.create_task(hasher.hash(b"secret")) for _ in range(3)]
+    """When more wait than may, the next is told so without waiting; those who wait have their turns, in order."""
+    with Hasher(memory_kib=8, passes=1, threads=1, waiting=5) as hasher:
+        served: list[int] = []
+        begin = asyncio.Event()
+
+        async def work(number: int) -> None:
+            async with hasher.turn():
+                await begin.wait()
+                served.append(number)
+
+        waiting = [asyncio.create_task(work(i)) for i in range(5)]
         await asyncio.sleep(0)
-        began = time.monotonic()
         with pytest.raises(Overloaded):
-            await hasher.verify(b"secret", None)
-        assert time.monotonic() - began < 5
-        assert len(await asyncio.gather(*waiting)) == 3
-        assert await hasher.hash(b"secret")
+            async with hasher.turn():
+                pass
+        begin.set()
+        await asyncio.gather(*waiting)
+        assert served == [0, 1, 2, 3, 4]
+        await work(5)
+
+
+async def test_few_have_a_turn_at_a_time() -> None:
+    """One more than there are threads is at work, whatever the number of callers; the others have begun nothing."""
+    with Hasher(memory_kib=8, passes=1, threads=2) as hasher:
+        at_once = most = 0
+
+        async def work() -> None:
+            nonlocal at_once, most
+            async with hasher.turn():
+                at_once += 1
+                most = max(most, at_once)
+                await hasher.hash(b"secret")
+                at_once -= 1
+
+        await asyncio.gather(*(work() for _ in range(30)))
+        assert most == 3
 
 
 async def test_a_caller_that_gives_up_leaves_the_queue() -> None:
-    """A cancelled caller that is still waiting costs no hash."""
+    """Cancelled callers, waiting or at work, make room for others and cost no hash."""
     with Hasher(threads=1, waiting=50) as hasher:
-        first = asyncio.create_task(hasher.hash(b"secret"))
-        others = [asyncio.create_task(hasher.hash(b"secret")) for _ in range(40)]
+        hashed = 0
+
+        async def work() -> None:
+            nonlocal hashed
+            async with hasher.turn():
+                await hasher.hash(b"secret")
+                hashed += 1
+
+        tasks = [asyncio.create_task(work()) for _ in range(50)]
         await asyncio.sleep(0)
-        for task in others:
+        for task in tasks[1:]:
             task.cancel()
-        await first
-        began = time.process_time()
-        await hasher.hash(b"secret")
-        one = time.process_time() - began
-        assert one < 40 * 0.010
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(work() for _ in range(3)))
+        assert hashed == 4
 
 
 def test_closing_drops_what_waits() -> None:

@@ -78,6 +78,16 @@ def test_it_starts_answers_and_stops(tmp_path: Path) -> None:
     assert {line["level"] for line in serving.lines()} == {"info"}
 
 
+def test_an_admin_is_made_at_the_first_start_unless_told_not_to(tmp_path: Path, data: Path) -> None:
+    """The password is told once; with GRAPH_ACCOUNTS_FIRST_ADMIN=none there is no admin and no password."""
+    with Lean(data) as serving:
+        serving.ready()
+        assert serving.log.read_text().count("First start: sign in as admin@example.com") == 1
+    with Lean(tmp_path, GRAPH_ACCOUNTS_FIRST_ADMIN="none") as serving:
+        serving.ready()
+        assert "First start" not in serving.log.read_text()
+
+
 def test_ctrl_c_ends_it_with_0(data: Path) -> None:
     """SIGINT is a clean stop, with no traceback."""
     with Lean(data) as serving:

@@ -212,7 +212,7 @@ class Engine(Generic[Context]):
             return await self.reject([refusal(verdict, ready.ticket.weight)], ready.ticket)
         if context.pre_execution_errors:
             return await self.reject(context.pre_execution_errors, ready.ticket)
-        await self.persisted.keep(ready.request, ready.prepared.text)
+        self.persisted.keep(ready.request, ready.prepared.text)
         return None
 
     async def _execute(self, context: Ticketed, runner: SchemaExtensionsRunner) -> list[GraphQLError] | None:
@@ -264,7 +264,15 @@ class Engine(Generic[Context]):
 
     def _broken(self, error: Exception, ready: Ready) -> Answer:
         shown = self.presenter.present([GraphQLError(str(error), original_error=error)])
-        return Answer(errors=shown, executed=False, status=500, ticket=ready.ticket, operation=ready.operation)
+        verdict = ready.ticket.verdict
+        return Answer(
+            errors=shown,
+            executed=False,
+            status=500,
+            headers=headers(verdict) if verdict is not None else {},
+            ticket=ready.ticket,
+            operation=ready.operation,
+        )
 
 
 def _wrong_transport(kind: OperationType, kinds: Collection[OperationType]) -> Refusal:

@@ -75,6 +75,10 @@ class Streams(Protocol):
         """Send the whole response of type `media` (``text/event-stream`` or ``multipart/mixed``)."""
         ...
 
+    async def refuse(self, answer: Answer, media: str, exchange: Exchange) -> None:
+        """Tell what was refused before anything ran; raises `Refusal` for one with a status of its own."""
+        ...
+
 
 class Lane(Protocol):
     """The fast lane: answers known operations that may be kept before the schema does; see `responses`."""
@@ -203,7 +207,10 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         caller = await self.authenticator.authenticate(exchange.request)
         ready = await self.engine.ready(asked, caller, kinds)
         if isinstance(ready, Answer):
-            await self._answer(exchange, media or JSON, ready)
+            if media is None and stream is not None and self.streams is not None:
+                await self.streams.refuse(ready, stream, exchange)
+            else:
+                await self._answer(exchange, media or JSON, ready)
             return
         annotate(exchange.scope, operation=ready.operation.name)
         if stream is not None and (media is None or ready.operation.kind is OperationType.SUBSCRIPTION):
@@ -226,7 +233,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
     async def _batch(self, exchange: Exchange, media: str | None, asked: list[OperationRequest]) -> None:
         _need_some(media, None)
         caller = await self.authenticator.authenticate(exchange.request)
-        readied = [await self.engine.ready(one, caller, RUNNABLE) for one in asked]
+        readied = await asyncio.gather(*(self.engine.ready(one, caller, RUNNABLE) for one in asked))
         responses = [Response() for _ in readied]
         jobs = [self._run(one, exchange.request, response) for one, response in zip(readied, responses, strict=True)]
         if any(isinstance(one, Ready) and one.operation.kind is OperationType.MUTATION for one in readied):

@@ -116,7 +116,7 @@ class Persisted:
         self._remember(digest, text)
         return text
 
-    async def keep(self, request: OperationRequest, text: str) -> None:
+    def keep(self, request: OperationRequest, text: str) -> None:
         """Store the valid document `text` that `request` sent with its hash; nothing when it sent none."""
         if request.query is None or self._client is None or request.document_id:
             return

@@ -213,7 +213,7 @@ def save(measured: Measured) -> None:
 
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "http.json").write_text(json.dumps(measured.as_json(), indent=1))
-    if (PAGE.name, USUAL, peers.OURS.name) in measured.bursts:
+    if all((PAGE.name, connections, peers.OURS.name) in measured.bursts for connections in SCALE):
         draw(measured, RESULTS / "http.png")
 
 

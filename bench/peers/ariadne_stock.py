@@ -18,16 +18,23 @@ if TYPE_CHECKING:
 
 def app() -> ASGIApp:
     """The application; the products are in the file that ``DATA`` names."""
-    products: list[dict[str, Any]] = json.loads(Path(os.environ["DATA"]).read_text())["products"]
-    by_sku = {product["sku"]: product for product in products}
+    data = json.loads(Path(os.environ["DATA"]).read_text())
+    shelves: dict[str, list[dict[str, Any]]] = {"NAME_ASC": data["products"], "PRICE_ASC": data["cheapest"]}
+    by_sku = {product["sku"]: product for product in data["products"]}
     query: Any = QueryType()  # its decorators are untyped
 
     async def one(_root: Any, _info: Any, by: dict[str, str]) -> dict[str, Any] | None:
         return by_sku.get(by["sku"])
 
-    async def page(_root: Any, _info: Any, first: int, filter: dict[str, str] | None = None) -> dict[str, Any]:  # noqa: A002 - the contract's name
+    async def page(
+        _root: Any,
+        _info: Any,
+        first: int,
+        sort: str,
+        filter: dict[str, str] | None = None,  # noqa: A002 - the contract's name
+    ) -> dict[str, Any]:
         least = Decimal(filter["minPrice"] if filter is not None else 0)
-        found = (product for product in products if Decimal(product["price"]["amount"]) >= least)
+        found = (product for product in shelves[sort] if Decimal(product["price"]["amount"]) >= least)
         return {"nodes": list(islice(found, first))}
 
     query.set_field("product", one)

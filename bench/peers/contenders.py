@@ -31,7 +31,7 @@ class Contender:
 
     name: str
     title: str
-    command: Sequence[str]
+    command: tuple[str, ...]
     scenarios: frozenset[str]
     checked: bool = True
     """Whether it asks Redis for the session and the limit, as ours does."""
@@ -41,18 +41,18 @@ _ALL = frozenset({"page", "product", "viewer", "around", "uncached", "submit"})
 _CATALOG = frozenset({"page", "product", "uncached"})
 
 
-def _node(script: str) -> list[str]:
-    return ["node", str(FOLDER / script)]
+def _node(script: str) -> tuple[str, ...]:
+    return ("node", str(FOLDER / script))
 
 
-def _uvicorn(module: str) -> list[str]:
-    return [
+def _uvicorn(module: str) -> tuple[str, ...]:
+    return (
         *(sys.executable, "-m", "uvicorn", "--factory", f"bench.peers.{module}:app", "--port", "$PORT"),
         *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
-    ]
+    )
 
 
-OURS = Contender("graph", "graph serve", [sys.executable, "-m", "graph", "serve"], _ALL)
+OURS = Contender("graph", "graph serve", (sys.executable, "-m", "graph", "serve"), _ALL)
 MERCURIUS = Contender("mercurius", "Mercurius", _node("mercurius.mjs"), _ALL)
 YOGA = Contender("yoga", "GraphQL Yoga", _node("yoga.mjs"), _ALL)
 APOLLO = Contender("apollo", "Apollo Server", _node("apollo.mjs"), _ALL)

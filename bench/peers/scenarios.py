@@ -91,9 +91,9 @@ OTHERS = (
     Scenario(
         "uncached",
         "A page that nobody asked for before",
-        "query Fresh($least: Decimal) { products(first: 20, filter: { minPrice: $least }) "
+        "query Fresh($least: Decimal) { products(first: 20, sort: PRICE_ASC, filter: { minPrice: $least }) "
         f"{{ nodes {{ {FIELDS} }} }} }}",
-        _page,
+        lambda shop: {"products": {"nodes": [_shown(product) for product in shop.cheapest[:20]]}},
         '{"least": "0.@n@"}',
     ),
     Scenario(

@@ -72,10 +72,10 @@ async function around (_, { range }, { session }) {
 export const resolvers = {
   Query: {
     product: (_, { by }) => (by.sku !== undefined ? bySku.get(by.sku) : byId.get(by.id)) ?? null,
-    products: (_, { first, filter }) => {
-      const least = filter?.minPrice === undefined ? 0 : Number(filter.minPrice)
+    products: (_, { first, sort, filter }) => {
+      const least = Number(filter?.minPrice ?? 0)
       const nodes = []
-      for (const product of data.products) {
+      for (const product of sort === 'PRICE_ASC' ? data.cheapest : data.products) {
         if (product.price.amount >= least && nodes.push(product) === first) break
       }
       return { nodes }

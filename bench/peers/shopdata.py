@@ -37,13 +37,14 @@ class Shop:
 
     token: str
     products: list[dict[str, Any]]
+    cheapest: list[dict[str, Any]]
     viewer: dict[str, Any]
     players: dict[int, str]
     scores: dict[int, int]
 
     def as_json(self) -> str:
         """What the peers read."""
-        return json.dumps({"board": BOARD, "products": self.products})
+        return json.dumps({"board": BOARD, "products": self.products, "cheapest": self.cheapest})
 
 
 def prepare(folder: Path, redis_url: str) -> Shop:
@@ -58,10 +59,12 @@ def prepare(folder: Path, redis_url: str) -> Shop:
         database.row_factory = sqlite3.Row
         names = {row["id"]: row["display_name"] for row in database.execute("SELECT id, display_name FROM users")}
         viewer = database.execute("SELECT * FROM users WHERE id = ?", (VIEWER,)).fetchone()
-        products = [_product(row) for row in database.execute(_SHOWN)]
+        products = [_product(row) for row in database.execute(f"{_SHOWN} ORDER BY name_key, product.id")]
+        cheapest = [_product(row) for row in database.execute(f"{_SHOWN} ORDER BY price, product.id LIMIT 100")]
     return Shop(
         token=token,
         products=products,
+        cheapest=cheapest,
         viewer={
             "id": _global_id("User", VIEWER),
             "email": viewer["email"],
@@ -76,7 +79,7 @@ def prepare(folder: Path, redis_url: str) -> Shop:
 _SHOWN = """
     SELECT product.*, category.slug AS shelf, category.name AS shelf_name
     FROM product LEFT JOIN category ON category.id = product.category_id
-    WHERE active ORDER BY name_key, product.id
+    WHERE active
 """
 
 

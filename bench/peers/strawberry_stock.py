@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from decimal import Decimal
+from enum import Enum
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,15 @@ def product_of(value: dict[str, Any]) -> Product:
     )
 
 
-PRODUCTS: list[Product] = []
+@strawberry.enum
+class ProductSort(Enum):
+    """In which order."""
+
+    NAME_ASC = "NAME_ASC"
+    PRICE_ASC = "PRICE_ASC"
+
+
+SORTED: dict[ProductSort, list[Product]] = {}
 BY_SKU: dict[str, Product] = {}
 
 
@@ -97,17 +106,24 @@ class Query:
         return BY_SKU.get(by.sku or "")
 
     @strawberry.field
-    async def products(self, first: int, filter: ProductFilter | None = None) -> ProductConnection:  # noqa: A002 - the contract's name
-        """The first products by name."""
+    async def products(
+        self,
+        first: int,
+        filter: ProductFilter | None = None,  # noqa: A002 - the contract's name
+        sort: ProductSort = ProductSort.NAME_ASC,
+    ) -> ProductConnection:
+        """The first products."""
         least = filter.min_price if filter is not None else None
-        found = (product for product in PRODUCTS if least is None or product.price.amount >= least)
+        found = (product for product in SORTED[sort] if least is None or product.price.amount >= least)
         return ProductConnection(nodes=list(islice(found, first)))
 
 
 def app() -> ASGIApp:
     """The application; the products are in the file that ``DATA`` names."""
-    PRODUCTS.extend(map(product_of, json.loads(Path(os.environ["DATA"]).read_text())["products"]))
-    BY_SKU.update((product.sku, product) for product in PRODUCTS)
+    data = json.loads(Path(os.environ["DATA"]).read_text())
+    SORTED[ProductSort.NAME_ASC] = list(map(product_of, data["products"]))
+    SORTED[ProductSort.PRICE_ASC] = list(map(product_of, data["cheapest"]))
+    BY_SKU.update((product.sku, product) for product in SORTED[ProductSort.NAME_ASC])
     router: GraphQLRouter[Any, Any] = GraphQLRouter(strawberry.Schema(Query))
     application = FastAPI()
     application.include_router(router, prefix="/graphql")

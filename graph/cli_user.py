@@ -70,7 +70,7 @@ def passwd(email: _Email, *, random: _Random = False) -> None:
             return await accounts.reset_password(await _find(accounts, email), password)
 
     ended = _run(change)
-    _tell(f"{email} has a new password; {ended} sessions ended.", password if random else None)
+    _tell(f"{email} has a new password; {_ended(ended)}", password if random else None)
 
 
 @app.command()
@@ -82,7 +82,7 @@ def role(email: _Email, role: Annotated[Role, typer.Argument(case_sensitive=Fals
         async with _accounts() as accounts:
             return await accounts.set_role(await _find(accounts, email), RoleValue(role))
 
-    _tell(f"{email} is now {role}; {_run(change)} sessions ended.")
+    _tell(f"{email} is now {role}; {_ended(_run(change))}")
 
 
 @app.command()
@@ -125,7 +125,7 @@ def revoke(
     ended = _run(end)
     if session is not None and not ended:
         support.fail(f"{email} has no such session")
-    _tell(f"{ended} sessions ended.")
+    _tell(_ended(ended))
 
 
 # --- what the commands share ---
@@ -168,6 +168,10 @@ def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return support.run(main)
     except Invalid as problem:
         support.fail(problem.message)
+
+
+def _ended(count: int) -> str:
+    return f"{count} session{'' if count == 1 else 's'} ended."
 
 
 def _moment(seconds: float) -> str:

@@ -11,7 +11,7 @@ from graph.patterns.client import open_client
 from graph.patterns.revocations import Revocations
 from graph.patterns.sessions import Sessions
 from tests.support.ageing import age_sessions
-from tests.support.servers import ValkeyServer
+from tests.support.servers import ValkeyCluster, ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -160,3 +160,21 @@ async def test_an_end_is_an_end_even_if_nobody_can_be_told(
     assert await sessions.revoke_all("7") == 1
     assert await sessions.touch(token) is None
     assert "could not be announced" in caplog.text
+
+
+async def test_sessions_work_on_a_cluster() -> None:
+    """On three nodes every user's sessions are begun, checked, listed, displaced, ended and heard of."""
+    with ValkeyCluster() as cluster:
+        async with process(cluster.url) as one:
+            made = {str(user): [await one.sessions.create(str(user)) for _ in range(22)] for user in range(6)}
+            for user, sessions in made.items():
+                assert len(await one.sessions.list(user)) == 20
+                token, session = sessions[-1]
+                assert await one.sessions.touch(token) == session
+                await one.open(token, user)
+                assert await one.sessions.revoke(user, sessions[-2][1].id)
+            await one.sessions.revoke_all("0")
+            await one.sessions.revoke_all("1", keep=made["1"][-1][1].id)
+            await one.until_closed("0")
+            counts = [len(await one.sessions.list(user)) for user in made]
+            assert counts == [0, 1, 19, 19, 19, 19]

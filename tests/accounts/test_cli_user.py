@@ -1,0 +1,119 @@
+"""``graph user``: what an operator does with users and their sessions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import uvloop
+from typer.testing import CliRunner, Result
+
+from graph.accounts.records import Visitor
+from graph.cli import app
+from graph.patterns.client import open_client
+from graph.services import open_services
+from graph.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import ValkeyServer
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def environment(valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty Redis and an empty data directory."""
+
+    async def empty() -> None:
+        async with open_client(valkey.url) as client:
+            await client.execute("FLUSHALL", retry=False)
+
+    uvloop.run(empty())
+    monkeypatch.setenv("GRAPH_REDIS_URL", valkey.url)
+    monkeypatch.setenv("GRAPH_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def user(*arguments: str, stdin: str | None = None) -> Result:
+    """Run ``graph user ARGUMENTS``."""
+    return CliRunner().invoke(app, ["user", *arguments], input=stdin)
+
+
+def sign_in(email: str, password: str) -> str:
+    """How a login ends."""
+
+    async def login() -> str:
+        async with open_services(Settings.from_environment()) as services:
+            outcome = await services.accounts.login(email, password, Visitor("192.0.2.1", "192.0.2.1", "Lynx"))
+            return type(outcome).__name__
+
+    return uvloop.run(login())
+
+
+def test_a_user_is_added_and_signs_in() -> None:
+    """The password comes from standard input and is shown nowhere."""
+    added = user("add", "Ann@example.org", "--role", "admin", "--name", "Ann", stdin=f"{PASSWORD}\n")
+    assert added.exit_code == 0, added.output
+    assert PASSWORD not in added.output
+    assert sign_in("ann@example.org", PASSWORD) == "SignedIn"
+    again = user("add", "ann@EXAMPLE.org", stdin=f"{PASSWORD}\n")
+    assert (again.exit_code, "already" in again.output) == (1, True)
+
+
+def test_a_random_password_is_told_once() -> None:
+    """With --random the password is printed, and it works."""
+    for command in ("add", "passwd"):
+        told = re.search(r"Password: (\S+)", user(command, "ann@example.org", "--random").output)
+        assert told is not None
+        assert len(told[1]) >= 16
+        assert sign_in("ann@example.org", told[1]) == "SignedIn"
+
+
+def test_sessions_are_listed_and_ended() -> None:
+    """Each session stands on a line; one is ended by its id, the rest together."""
+    user("add", "ann@example.org", stdin=f"{PASSWORD}\n")
+    for _ in range(3):
+        sign_in("ann@example.org", PASSWORD)
+    listed = user("sessions", "ann@example.org").output.splitlines()
+    assert len(listed) == 4
+    assert all("192.0.2.1" in line and "Lynx" in line for line in listed[1:])
+    first = listed[1].split()[0]
+    assert user("revoke", "ann@example.org", first).output == "1 session ended.\n"
+    assert user("revoke", "ann@example.org", first).exit_code == 1
+    assert user("revoke", "ann@example.org").output == "2 sessions ended.\n"
+    assert len(user("sessions", "ann@example.org").output.splitlines()) == 1
+
+
+def test_a_new_password_or_role_ends_the_sessions() -> None:
+    """What a session stood for is gone: the user signs in again."""
+    user("add", "ann@example.org", stdin=f"{PASSWORD}\n")
+    sign_in("ann@example.org", PASSWORD)
+    assert "1 session ended" in user("role", "ann@example.org", "service").output
+    sign_in("ann@example.org", PASSWORD)
+    assert "1 session ended" in user("passwd", "ann@example.org", stdin="another long phrase\n").output
+    assert sign_in("ann@example.org", PASSWORD) == "WrongCredentials"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "complaint"),
+    [
+        (("add", "nonsense"), PASSWORD, "not an email"),
+        (("add", "ann@example.org"), "short", "at least 8"),
+        (("add", "ann@example.org"), "password1", "attacker"),
+        (("passwd", "nobody@example.org"), PASSWORD, "no user"),
+        (("role", "nobody@example.org", "ADMIN"), None, "no user"),
+        (("sessions", "nobody@example.org"), None, "no user"),
+        (("revoke", "nobody@example.org"), None, "no user"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_sentence(
+    arguments: tuple[str, ...], stdin: str | None, complaint: str
+) -> None:
+    """Exit status 1 and one line, never a traceback."""
+    result = user(*arguments, stdin=stdin)
+    assert result.exit_code == 1
+    assert complaint in result.output
+    assert len(result.output.splitlines()) == 1

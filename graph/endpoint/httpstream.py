@@ -1,8 +1,8 @@
 """Answers over a long HTTP response: GraphQL over SSE (distinct connections) and multipart subscriptions.
 
 One response carries one operation. What differs between the two is in a `Framing` (`sse`, `multipart`); what is the
-same is here: the operation is admitted before the first byte, so that a refusal is an ordinary answer with its own
-status (429 with Retry-After); a slow client has a bounded queue; a quiet line is kept alive; the end of the session
+same is here: the operation is admitted before the first byte, so that a refusal by status is an ordinary answer (429
+with Retry-After); a slow client has a bounded queue; a quiet line is kept alive; the end of the session
 ends the response; a client that goes away is no error.
 """
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from graph.endpoint.http import Exchange
     from graph.endpoint.sink import OperationRequest
     from graph.endpoint.streams import Streams
+    from graph.patterns.limiter import Verdict
 
 
 class Framing(Protocol):
@@ -85,28 +86,39 @@ class HttpStreams:
         engine = self._streams.engine
         ready = await engine.ready(request, caller)
         if isinstance(ready, Answer):
-            raise _refusal(ready)
+            await self.refuse(ready, media, exchange)
+            return
         last = exchange.request.headers.get("last-event-id") if media == EVENT_STREAM else None
         if last:
             ready = resumed(engine, ready, last)
         framing = self._framings[media]
         if ready.operation.kind is not OperationType.SUBSCRIPTION:
             answer = await engine.run(ready, exchange.request)
-            if not answer.executed:
-                raise _refusal(answer)
-            body = framing.opening + framing.next(answer.encode().decode(), None) + framing.complete()
-            await exchange.send(_start(framing, ready, exchange))
-            await exchange.send({"type": "http.response.body", "body": body})
+            if answer.executed:
+                await _send_whole(answer, framing, exchange)
+            else:
+                await self.refuse(answer, media, exchange)
             return
         refused = await self._streams.admit(ready, exchange.request)
         if refused is not None:
-            raise _refusal(refused)
+            await self.refuse(refused, media, exchange)
+            return
         await self._follow(ready, framing, exchange)
+
+    async def refuse(self, answer: Answer, media: str, exchange: Exchange) -> None:
+        """Refuse before anything ran (`http.Streams`).
+
+        An EventSource sees nothing of a response that is not 200, so the protocol wants what a document is refused
+        for in a ``next`` event. A refusal with a status of its own (429 and its Retry-After) is an ordinary answer.
+        """
+        if media != EVENT_STREAM or answer.status is not None:
+            raise _refusal(answer)
+        await _send_whole(answer, self._framings[media], exchange)
 
     async def _follow(self, ready: Ready, framing: Framing, exchange: Exchange) -> None:
         outlet = Outlet(exchange.send)
         sink = _Response(outlet, framing, self._queue, self._keep_alive)
-        await exchange.send(_start(framing, ready, exchange))
+        await exchange.send(_start(framing, ready.ticket.verdict, exchange))
         sink.open()
         unwatch = self._authenticator.watch(ready.ticket.caller, sink.session_ended)
         leave = self._streams.follow(ready, sink)
@@ -219,8 +231,14 @@ def _body(frame: bytes) -> Message:
     return {"type": "http.response.body", "body": frame, "more_body": True}
 
 
-def _start(framing: Framing, ready: Ready, exchange: Exchange) -> Message:
-    verdict = ready.ticket.verdict
+async def _send_whole(answer: Answer, framing: Framing, exchange: Exchange) -> None:
+    """Send one result and the end."""
+    body = framing.opening + framing.next(answer.encode().decode(), None) + framing.complete()
+    await exchange.send(_start(framing, answer.ticket.verdict if answer.ticket is not None else None, exchange))
+    await exchange.send({"type": "http.response.body", "body": body})
+
+
+def _start(framing: Framing, verdict: Verdict | None, exchange: Exchange) -> Message:
     told = headers(verdict) if verdict is not None else {}
     raw = [
         (b"content-type", framing.content_type),

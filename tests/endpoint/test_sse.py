@@ -115,11 +115,19 @@ async def test_sse_answers_a_query_and_ends(site: Site) -> None:
         assert await body.rest() == b':\n\nevent: next\ndata: {"data":{"hello":"world"}}\n\nevent: complete\ndata: \n\n'
 
 
-async def test_a_refusal_is_an_ordinary_answer(site: Site) -> None:
-    """What is refused before it starts has its own status and headers, not a stream of errors."""
-    async with site.follow("subscription { nothing }", SSE) as body:
-        assert body.response.headers["content-type"].startswith("application/json")
-        assert b"GRAPHQL_VALIDATION_FAILED" in await body.rest()
+@pytest.mark.parametrize("document", ["subscription { nothing }", "{ nothing }", "{"])
+async def test_a_refused_document_is_told_in_the_stream(site: Site, document: str) -> None:
+    """An EventSource sees nothing of a response that is not 200, so the errors come as an event."""
+    async with site.follow(document, SSE) as body:
+        assert body.response.status_code == 200
+        assert body.response.headers["content-type"].startswith("text/event-stream")
+        raw = await body.rest()
+    assert raw.startswith(b':\n\nevent: next\ndata: {"errors":[')
+    assert raw.endswith(b"event: complete\ndata: \n\n")
+
+
+async def test_a_refusal_by_status_is_an_ordinary_answer(site: Site) -> None:
+    """A caller above the limit gets 429 with Retry-After, not a stream."""
     for _ in range(20):
         async with site.follow("{ hello }", SSE) as body:
             await body.rest()

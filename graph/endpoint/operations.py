@@ -27,7 +27,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.endpoint.bounds import Bounds
 from graph.endpoint.errors import Refusal, coded
-from graph.endpoint.plan import Plan, Planner
+from graph.endpoint.planner import Planner
 from graph.endpoint.retention import Retention
 from graph.endpoint.rules import INTROSPECTION_DEPTH, Measure, measure
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from graphql import ASTValidationRule, DocumentNode, GraphQLNamedType, GraphQLSchema, ObjectValueNode
+
+    from graph.endpoint.plan import Plan
 
 _LOOKUPS = Counter("graph_operations_total", "Documents looked up, by outcome: known, prepared, invalid.", ["outcome"])
 _KNOWN, _PREPARED, _INVALID = (_LOOKUPS.labels(outcome) for outcome in ("known", "prepared", "invalid"))

@@ -141,8 +141,10 @@ class Responses(Generic[Context]):
         ready = Ready(request, asked.prepared, asked.operation, ticket)
         turn = _Turn(self._engine, ready, asked.policy, connection)
         assert ticket.verdict is not None
-        if not ticket.verdict.allowed or not self._enabled:
-            return self._finish(turn, await turn.make())
+        ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
+        if ended or not self._enabled or not ticket.verdict.allowed:
+            made = await turn.make()
+            return self._finish(turn, None if ended else made)
         hit = await self._cache.settle(look, replies, len(session) + 1)
         tags = asked.policy.tags(request.variables)
         if hit is None:

@@ -1,0 +1,177 @@
+"""A small schema whose answers may be kept, over a cache and a truth that tests change."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+from starlette.requests import HTTPConnection  # noqa: TC002
+from starlette.responses import Response  # noqa: TC002
+from strawberry.types import Info
+
+from graph.endpoint.admission import Admission, RateLimit
+from graph.endpoint.caller import Caller
+from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.policy import Scope, cached, uncached
+from graph.endpoint.responses import Responses
+from graph.patterns.cache import Cache
+from graph.patterns.cache_bytes import ByteCache
+from graph.patterns.limiter import Limiter
+from graph.patterns.script import command
+from tests.support.graphql_app import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.patterns.client import Client
+    from graph.patterns.script import Command
+    from graph.patterns.wire import Reply
+    from tests.support.truth import Truth
+
+
+class KeyTokens(Tokens):
+    """A token signs in whoever it names as long as the key of his session exists."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def commands(self, token: str | None) -> list[Command]:
+        return [] if token is None else [command("GET", self.key(token))]
+
+    def caller(self, replies: Sequence[Reply], *, token: str | None, address: str) -> Caller:
+        if replies and isinstance(replies[0], Exception):
+            raise replies[0]
+        user = token if replies and replies[0] is not None else None
+        problem = "ended" if token is not None and user is None else None
+        return Caller(address, user=user, token=token, problem=problem)
+
+    async def authenticate(self, connection: HTTPConnection, payload: Any = None) -> Caller:
+        token = self.token(connection.headers, payload)
+        replies = await self.client.batch(*self.commands(token))
+        return self.caller(replies, token=token, address=self.address(connection))
+
+    def guard(self, token: str | None) -> str | None:
+        return None if token is None else self.key(token)
+
+    @staticmethod
+    def key(token: str) -> str:
+        return f"test:session:{{{token}}}"
+
+
+@dataclass
+class Sight:
+    """What a resolver sees."""
+
+    app: AnswersApp
+    _caller: Caller
+    response: Response | None
+    viewer_touched: bool = False
+
+    @property
+    def caller(self) -> Caller:
+        self.viewer_touched = True
+        return self._caller
+
+
+@strawberry.type
+class Thing:
+    """A versioned thing."""
+
+    key: str
+    version: int
+
+    @strawberry.field
+    def owner(self, info: Info[Sight, None]) -> str | None:
+        return info.context.caller.user
+
+    @strawberry.field(metadata=uncached())
+    def now(self, info: Info[Sight, None]) -> int:
+        return len(info.context.app.truth.loads)
+
+    @strawberry.field(metadata=cached(30, scope=Scope.VIEWER))
+    def note(self, info: Info[Sight, None]) -> str:
+        return f"{info.context.caller.user}'s note on {self.key}"
+
+    @strawberry.field
+    def odd(self) -> int | None:
+        if self.version % 2 == 0:
+            raise ValueError("secret")
+        return self.version
+
+
+@strawberry.type
+class Query:
+    """What may be asked."""
+
+    @strawberry.field(metadata=cached(300))
+    async def thing(self, info: Info[Sight, None], key: str, delay: float = 0.0) -> Thing | None:
+        app = info.context.app
+        app.resolved += 1
+        found = await app.cache.get(key, app.truth.load(key), tags=[key, "all"])
+        await asyncio.sleep(delay)
+        return Thing(key=key, version=found["version"]) if found else None
+
+    @strawberry.field(metadata=cached(300, tags=lambda arguments: [f"direct:{arguments['key']}"]))
+    async def direct(self, info: Info[Sight, None], key: str) -> int:
+        info.context.app.resolved += 1
+        return info.context.app.truth.versions[key]
+
+    @strawberry.field
+    async def plain(self, info: Info[Sight, None]) -> int:
+        info.context.app.resolved += 1
+        return info.context.app.resolved
+
+    @strawberry.field(metadata=cached(300))
+    async def cookie(self, info: Info[Sight, None]) -> int:
+        info.context.app.resolved += 1
+        assert info.context.response is not None
+        info.context.response.set_cookie("seen", "yes")
+        return info.context.app.resolved
+
+    @strawberry.field(metadata=cached(0.2))
+    async def brief(self, info: Info[Sight, None]) -> int:
+        info.context.app.resolved += 1
+        return info.context.app.resolved
+
+
+@strawberry.type
+class Mutation:
+    """What may be changed."""
+
+    @strawberry.mutation
+    async def write(self, info: Info[Sight, None], key: str) -> int:
+        app = info.context.app
+        async with app.cache.invalidating(key):
+            app.truth.versions[key] = app.truth.versions.get(key, 0) + 1
+        return app.truth.versions[key]
+
+
+SCHEMA = (Query, Mutation)
+
+
+class AnswersApp:
+    """One process: an endpoint with its lane, over Redis and a truth that it shares with others."""
+
+    def __init__(
+        self, client: Client, truth: Truth, *, limits: dict[str, Any] | None = None, beta: float = 0, **options: Any
+    ) -> None:
+        settings: dict[str, Any] = {"authenticated": 100_000, "anonymous": 100_000, "prefix": "test", **(limits or {})}
+        authenticator = KeyTokens(client)
+        admission = Admission(Limiter(client), budget=authenticator.budget, **settings)
+        self.truth = truth
+        self.resolved = 0
+        self.cache = Cache(client, beta=0)
+        self.answers = ByteCache(client, self.cache.generations, beta=beta, **options.pop("kept", {}))
+        self.endpoint = GraphQLEndpoint(
+            strawberry.Schema(Query, Mutation, extensions=[lambda: RateLimit(admission)]),
+            authenticator=authenticator,
+            admission=admission,
+            context=lambda caller, _, response: Sight(self, caller, response),
+        )
+        self.endpoint.lane = Responses(self.endpoint.engine, authenticator, client, self.answers, **options)
+
+    async def close(self) -> None:
+        await self.answers.close()
+        await self.cache.close()

@@ -39,6 +39,19 @@ query Search($text: String!) {
     variables: '{\n  "text": "lamp"\n}\n',
   },
   {
+    query: `# Ranks, read at one instant.
+query Leaderboard {
+  leaderboard(slug: "all-time") {
+    name
+    size
+    top(first: 5) {
+      nodes { rank score player { displayName } }
+    }
+  }
+}
+`,
+  },
+  {
     query: `# Changes of the catalog, as they happen.
 subscription Changes {
   productChanged {

@@ -40,6 +40,22 @@ try {
 
   const bad = await open(`${url}?query=${encodeURIComponent('{ nothing }')}`);
   seen.refused = await run(bad);
+
+  const login = await open(`${url}?${new URLSearchParams({
+    query: 'mutation In($input: LoginInput!) { login(input: $input) { __typename } }',
+    variables: JSON.stringify({ input: { email: 'admin@example.com', password: process.env.ADMIN_PASSWORD } }),
+  })}`);
+  seen.login = await run(login);
+  const viewer = await open(`${url}?query=${encodeURIComponent('query Me { viewer { user { email role } } }')}`);
+  seen.viewer = await run(viewer);
+
+  const live = await open(`${url}?query=${encodeURIComponent('subscription Live { productChanged { kind product { stock } } }')}`);
+  const socket = live.waitForEvent('websocket');
+  await live.click('button.graphiql-execute-button');
+  seen.socket = (await socket).url();
+  const product = seen.catalog.data.products.nodes[0];
+  seen.changed = await changeUntilShown(live, product.sku);
+  await shot(live, '5-live');
 } finally {
   await browser.close();
   rmSync(profile, { recursive: true, force: true });
@@ -70,6 +86,26 @@ async function run(page) {
   const answer = await (await answered).json();
   await page.locator('.graphiql-response .view-lines').getByText(`"${Object.keys(answer)[0]}"`).waitFor();
   return answer;
+}
+
+// Changes the stock until the subscription shows one of the changes: it may begin a moment after the click.
+async function changeUntilShown(page, sku) {
+  for (let stock = 7000; stock < 7050; stock += 1) {
+    await page.evaluate(async ([code, left]) => {
+      const send = async (query, variables) => (await (await fetch('/graphql', {
+        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }),
+      })).json()).data;
+      const { product } = await send('query ($sku: String!) { product(by: { sku: $sku }) { id } }', { sku: code });
+      await send(
+        'mutation ($id: ID!, $stock: Int!) { updateProduct(input: { id: $id, stock: $stock }) { __typename } }',
+        { id: product.id, stock: left },
+      );
+    }, [sku, stock]);
+    await page.waitForTimeout(200);
+    const shown = await page.locator('.graphiql-response').innerText();
+    if (/70\d\d/.test(shown)) return shown.replaceAll('\u00a0', ' ');
+  }
+  throw new Error('the subscription shows no change');
 }
 
 async function shot(page, name) {

@@ -32,8 +32,9 @@ def npm_install(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """A server on its seeded catalog, with a limit that the browser does not meet."""
-    with Serving(tmp_path_factory.mktemp("data"), GRAPH_RATE_LIMIT_ANONYMOUS="1000") as serving:
+    """A server on its seeded catalog, with limits that the browser does not meet."""
+    limits = {"GRAPH_RATE_LIMIT_ANONYMOUS": "1000", "GRAPH_RATE_LIMIT_AUTHENTICATED": "1000"}
+    with Serving(tmp_path_factory.mktemp("data"), **limits) as serving:
         yield serving.ready()
 
 
@@ -42,7 +43,10 @@ def seen(server: Serving) -> dict[str, Any]:
     """What a visit to GraphiQL showed; screenshots go where GRAPHIQL_SHOTS says."""
     npm_install(HERE)
     command = ["node", "graphiql.mjs", f"{server.url}/graphql", os.environ.get("GRAPHIQL_SHOTS", "")]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=120, check=False)
+    password = re.search(r"with the password (\S+)", server.log.read_text())
+    assert password is not None
+    variables = {**os.environ, "ADMIN_PASSWORD": password[1]}
+    done = subprocess.run(command, env=variables, cwd=HERE, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -79,6 +83,19 @@ def test_a_link_opens_its_query(seen: dict[str, Any]) -> None:
     """``?query=`` in the address stands in the editor and runs; one the schema refuses shows the reason."""
     assert seen["linked"]["data"]["__typename"] == "Query"
     assert seen["refused"]["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+def test_signing_in_holds_for_the_next_page(seen: dict[str, Any]) -> None:
+    """A login in one page sets the cookie by which another page is signed in."""
+    assert seen["login"]["data"]["login"]["__typename"] == "AuthPayload"
+    assert seen["viewer"]["data"]["viewer"]["user"] == {"email": "admin@example.com", "role": "ADMIN"}
+
+
+def test_a_subscription_shows_what_changes(seen: dict[str, Any]) -> None:
+    """A subscription runs over a WebSocket to this server and shows a change that the cookie's admin made."""
+    socket = urlsplit(str(seen["socket"]))
+    assert (socket.scheme, socket.hostname, socket.path) == ("ws", "127.0.0.1", "/graphql")
+    assert '"kind": "UPDATED"' in seen["changed"]
 
 
 def test_the_committed_files_are_what_the_sources_build(tmp_path: Path) -> None:

@@ -178,6 +178,16 @@ query Search($text: String!) {
 `,variables:`{
   "text": "lamp"
 }
+`},{query:`# Ranks, read at one instant.
+query Leaderboard {
+  leaderboard(slug: "all-time") {
+    name
+    size
+    top(first: 5) {
+      nodes { rank score player { displayName } }
+    }
+  }
+}
 `},{query:`# Changes of the catalog, as they happen.
 subscription Changes {
   productChanged {

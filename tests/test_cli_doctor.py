@@ -1,0 +1,95 @@
+"""``graph doctor`` on real servers, well and badly set up."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.cli_doctor import check_redis, check_sql, redis_version, round_trip
+from graph.settings import DatabaseSettings, RedisSettings, Settings
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from graph.cli_doctor import Finding
+    from graph.database import Database
+
+
+async def examine(**options: str) -> dict[str, Finding]:
+    """What the doctor finds on a Valkey with these options."""
+    with ValkeyServer(aof=options.pop("aof", "") == "yes", options=options) as server:
+        settings = Settings(redis=RedisSettings(url=server.url))
+        async with AsyncExitStack() as stack:
+            return {finding.about: finding async for finding in check_redis(settings, stack)}
+
+
+async def test_a_server_as_advised_is_well() -> None:
+    """The configuration of docs/operating.md passes every check."""
+    found = await examine(aof="yes", maxmemory="64mb", **{"maxmemory-policy": "volatile-lru"})
+    assert {about for about, finding in found.items() if finding.verdict == "wrong"} == set()
+    assert {about: found[about].verdict for about in ("version", "role", "persistence", "eviction", "memory")} == {
+        "version": "ok",
+        "role": "ok",
+        "persistence": "ok",
+        "eviction": "ok",
+        "memory": "ok",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "about", "verdict", "advice"),
+    [
+        ({"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru"}, "eviction", "wrong", "volatile-lru"),
+        ({"maxmemory": "64mb", "maxmemory-policy": "noeviction"}, "eviction", "note", "volatile-lru"),
+        ({"maxmemory-policy": "volatile-lru"}, "eviction", "note", "set maxmemory"),
+        ({"aof": "no"}, "persistence", "note", "appendonly yes"),
+        ({"aof": "yes", "appendfsync": "no"}, "persistence", "note", "everysec"),
+        ({"maxmemory": "1mb", "maxmemory-policy": "volatile-lru"}, "memory", "note", "raise"),
+    ],
+)
+async def test_what_is_badly_set_up_gets_advice(options: dict[str, str], about: str, verdict: str, advice: str) -> None:
+    """Each setting that loses data or stops writes is told with what to do."""
+    finding = (await examine(**options))[about]
+    assert finding.verdict == verdict, finding
+    assert advice in finding.advice
+
+
+async def test_a_replica_is_refused() -> None:
+    """A server that takes no writes is the wrong one."""
+    with ValkeyServer() as primary:
+        found = await examine(replicaof=f"127.0.0.1 {primary.port}")
+    assert found["role"].verdict == "wrong"
+
+
+def test_versions_and_distances() -> None:
+    """Redis before 7 is too old, any Valkey is new enough, and a slow network is worth a note."""
+    assert redis_version({"redis_version": "6.2.14"}).verdict == "wrong"
+    assert redis_version({"redis_version": "7.0.0"}).verdict == "ok"
+    assert redis_version({"redis_version": "7.2.4", "valkey_version": "9.1.2"}).fact == "Valkey 9.1.2"
+    assert round_trip("latency", 0.0004, "").verdict == "ok"
+    assert round_trip("latency", 0.02, "move").advice == "move"
+
+
+async def test_a_migrated_database_is_well(database: Database) -> None:
+    """On both engines: version, distance and the newest migration."""
+    settings = Settings(database=DatabaseSettings(url=database.url))
+    found = {finding.about: finding async for finding in check_sql(settings)}
+    assert [finding.verdict for finding in found.values() if finding.about != "latency"] == ["ok", "ok"]
+    assert "newest" in found["migrations"].fact
+
+
+async def test_a_database_that_was_not_migrated_is_told(empty_sql: str) -> None:
+    """Tables that are not there are a matter for ``graph serve``."""
+    settings = Settings(database=DatabaseSettings(url=empty_sql))
+    found = {finding.about: finding async for finding in check_sql(settings)}
+    assert found["migrations"].verdict == "note"
+    assert "graph serve" in found["migrations"].advice
+
+
+@pytest.fixture
+def empty_sql(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An SQLite file without a table."""
+    path = tmp_path_factory.mktemp("empty") / "empty.db"
+    path.touch()
+    return f"sqlite:///{path}"

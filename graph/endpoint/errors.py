@@ -9,6 +9,8 @@ Three kinds of failure reach a client, always as JSON with a stable ``extensions
   answer that come from the same line share one id and one log record.
 
 Redis being away is neither: it is `UNAVAILABLE`.
+
+Metric: ``graph_refusals_total{code}``, requests and operations that did not run, by the code they were answered.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
+from prometheus_client import Counter
 
 from graph.patterns.wire import Unavailable
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 logger = logging.getLogger("graph.endpoint")
+
+REFUSALS = Counter("graph_refusals_total", "Requests and operations that did not run, by code.", ["code"])
 
 MAX_MESSAGE = 500
 """Characters of a message that are sent: what a client wrote is never echoed at length."""

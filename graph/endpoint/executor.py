@@ -29,7 +29,7 @@ from strawberry.types.graphql import OperationType as StrawberryOperationType
 from graph.endpoint.admission import Ticket, headers, refusal
 from graph.endpoint.answer import Answer
 from graph.endpoint.cost import cost_of
-from graph.endpoint.errors import Presenter, Refusal, code_of, coded
+from graph.endpoint.errors import REFUSALS, Presenter, Refusal, code_of, coded
 from graph.endpoint.persisted import Persisted
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ class Engine(Generic[Context]):
             told = headers(verdict)
             if not verdict.allowed:
                 errors = [first := refusal(verdict, ticket.weight)]
+        REFUSALS.labels(code_of(first)).inc()
         status = first.status if isinstance(first, Refusal) else None
         if isinstance(first, Refusal):
             told |= first.headers

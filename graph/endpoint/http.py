@@ -24,7 +24,7 @@ from strawberry.asgi import GraphQL
 
 from graph.endpoint.answer import Answer, encode
 from graph.endpoint.bounds import Bounds
-from graph.endpoint.errors import Presenter, Refusal
+from graph.endpoint.errors import REFUSALS, Presenter, Refusal
 from graph.endpoint.executor import RUNNABLE, Engine, Ready
 from graph.endpoint.negotiation import JSON, accepted
 from graph.endpoint.observe import annotate
@@ -252,6 +252,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
     # --- sending ---
 
     async def _refuse(self, exchange: Exchange, error: Refusal) -> None:
+        REFUSALS.labels(error.code).inc()
         media = accepted(exchange.request.headers.get("accept")).json or JSON
         body = encode({"errors": self.presenter.present([error])})
         await self._send(exchange, media, error.status or 400, body, error.headers)

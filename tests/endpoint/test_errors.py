@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphql import GraphQLError
+from prometheus_client import REGISTRY
 
 from graph.endpoint.errors import MAX_MESSAGE, Presenter, coded
 from graph.patterns.wire import Unavailable
@@ -63,6 +64,21 @@ async def test_traces_and_suggestions_are_for_debugging(client: Client) -> None:
         (error,) = (await http.ask("{bug}")).json()["errors"]
         assert "secret 1" in error["extensions"]["exception"]
         assert "ZeroDivisionError" in "".join(error["extensions"]["stacktrace"])
+
+
+async def test_refusals_are_counted_by_their_code(client: Client) -> None:
+    """What did not run is counted, whether it fell to HTTP, to the document or to the limit."""
+
+    def counted(code: str) -> float:
+        return REGISTRY.get_sample_value("graph_refusals_total", {"code": code}) or 0.0
+
+    codes = ("UNSUPPORTED_MEDIA_TYPE", "GRAPHQL_PARSE_FAILED", "RATE_LIMITED")
+    before = [counted(code) for code in codes]
+    async with browse(make_endpoint(client, limits={"anonymous": 1})) as http:
+        await http.post("/graphql", content="{}", headers={"content-type": "text/plain"})
+        await http.ask("{")
+        await http.ask("{hello}")
+    assert [counted(code) for code in codes] == [number + 1 for number in before]
 
 
 def test_redis_being_away_is_not_a_bug(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ from graph.leaderboard.service import LeaderboardService
 from graph.patterns.client import open_client
 from graph.patterns.ranking import Operator, RankingMissing, Row, Ties
 from tests.leaderboard.conftest import add_players
+from tests.support.proxy import Chaos, FaultProxy
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
@@ -126,6 +127,37 @@ async def test_no_score_is_lost_while_redis_comes_and_goes(
         await recovered(service, database, board)
         await asyncio.sleep(0)
         assert await in_index(service, board) == await in_sql(database)
+
+
+async def test_a_process_cut_off_from_redis_catches_up(
+    database: Database, valkey: ValkeyServer, client: Client, clock: Clock
+) -> None:
+    """When only this process could not reach Redis, what it committed meanwhile is put before it asks again."""
+    await add_players(database, 20)
+    async with LeaderboardService(database, client, upkeep=0, clock=clock) as others:
+        board = await others.create_board(NewBoard("b", "B"))
+        for player in range(1, 6):
+            await others.submit(board, player, player)
+        with FaultProxy(valkey.socket) as proxy:
+            async with (
+                open_client(proxy.url) as own,
+                LeaderboardService(database, own, upkeep=0, clock=clock) as service,
+            ):
+                assert (await service.submit(board, 6, 6)).rank == 1
+                proxy.unleash(Chaos(cut_request=1.0))
+                proxy.cut()
+                for player in range(7, 12):
+                    assert (await service.submit(board, player, player)).rank is None
+                around = await service.around(board, 5)
+                assert around is not None
+                assert around.entry.rank == 7, "counted in SQL"
+                proxy.unleash(Chaos())
+                for _ in range(50):
+                    around = await service.around(board, 5)
+                    assert around is not None
+                    assert around.entry.rank == 7, "not even for a moment"
+                    await asyncio.sleep(0.01)
+                await recovered(service, database, board)
 
 
 async def test_an_emptied_redis_gives_no_wrong_rank(

@@ -1,0 +1,229 @@
+"""Leaderboards of 10,000 to a million players (ten with ``GRAPH_BENCH_FULL=1``): server time, memory, and a peer.
+
+Server time is what Valkey itself says a script took (``INFO commandstats``), as the least of several rounds, so that it
+does not depend on what else the machine does. The peer is the PyPI package ``leaderboard`` with competition ranks, on
+the same server, with the same players and scores, asked for the same neighbours in turn with ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import redis
+import uvloop
+from leaderboard.competition_ranking_leaderboard import CompetitionRankingLeaderboard
+
+from bench.report import Report, median
+from graph.api.context import Context
+from graph.api.node import global_id
+from graph.api.schema import build_schema
+from graph.database import migrate
+from graph.endpoint.caller import Caller
+from graph.leaderboard.records import NewBoard, player_key
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Operator, Ranking, Row, Ties
+from graph.services import open_services
+from graph.settings import DatabaseSettings, RedisSettings, Settings
+from tests.support.servers import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from graph.patterns.client import Client
+
+FULL = os.environ.get("GRAPH_BENCH_FULL") == "1"
+SIZES = [10_000, 100_000, 1_000_000, *([10_000_000] if FULL else [])]
+ROUNDS, CALLS = 7, 400
+NEIGHBOURS = 2
+PEER_SECONDS = 2.0
+PEER_ROUNDS = 3
+AROUND = """query ($slug: String!, $player: ID!) { leaderboard(slug: $slug) { around(player: $player) {
+entry { rank score player { id } } above { rank score player { id } } below { rank score player { id } } } } }"""
+ASKED = 3000
+
+
+def score_of(draw: random.Random) -> float:
+    """Log-normal, in steps of ten: many ties."""
+    return 10.0 * int(draw.lognormvariate(5.0, 0.8))
+
+
+async def rows(count: int) -> AsyncIterator[Sequence[Row]]:
+    """Players 1 to `count`."""
+    draw = random.Random(7)
+    for first in range(1, count + 1, 10_000):
+        last = min(first + 9_999, count)
+        yield [Row(player_key(n), score_of(draw), 1e9 + n / 1e3, n) for n in range(first, last + 1)]
+
+
+async def script_time(client: Client, call: Callable[[], Awaitable[Any]]) -> float:
+    """Microseconds that the server needs for one `call`."""
+    least = float("inf")
+    for _ in range(ROUNDS):
+        await client.execute("CONFIG", "RESETSTAT", retry=False)
+        for _ in range(CALLS):
+            await call()
+        stats: bytes = await client.execute("INFO", "commandstats", retry=False)
+        found = re.search(rb"cmdstat_evalsha:calls=(\d+),usec=(\d+)", stats)
+        assert found is not None
+        least = min(least, int(found[2]) / int(found[1]))
+    return least
+
+
+async def memory(client: Client) -> int:
+    """Bytes in use."""
+    info: bytes = await client.execute("INFO", "memory", retry=False)
+    return int(info.partition(b"used_memory:")[2].partition(b"\r")[0])
+
+
+async def scale(client: Client, report: Report) -> None:
+    """Server time and memory by size."""
+    draw = random.Random(1)
+    smallest: dict[str, float] = {}
+    for size in SIZES:
+        ranking = Ranking(client, f"scale-{size}", operator=Operator.LATEST, ties=Ties.COMPETITION)
+        before, began = await memory(client), time.perf_counter()
+        await ranking.rebuild(rows(size))
+        took, used = time.perf_counter() - began, await memory(client) - before
+
+        def around(ranking: Ranking = ranking, size: int = size) -> Awaitable[Any]:
+            return ranking.around(player_key(draw.randint(1, size)), NEIGHBOURS)
+
+        def submit(ranking: Ranking = ranking, size: int = size) -> Awaitable[Any]:
+            return ranking.submit(player_key(draw.randint(1, size)), score_of(draw))
+
+        for name, call in (("around", around), ("submit", submit)):
+            figure = await script_time(client, call)
+            first = smallest.setdefault(name, figure)
+            aim = "≤ 2× from 10 thousand to 10 million" if size > SIZES[0] else ""
+            peer = f"{SIZES[0]:,} players" if size > SIZES[0] else ""
+            ratio = figure / first if size > SIZES[0] else None
+            report.add(f"server time of {name}, {size:,} players", figure, "µs", peer=peer, ratio=ratio, aim=aim)
+        report.add(f"memory, {size:,} players", used / size, "bytes a player")
+        report.add(f"loading {size:,} players into the index", size / took, "players/s")
+        if size != SIZES[2]:
+            await ranking.drop()
+
+
+async def dense(client: Client, report: Report) -> None:
+    """What dense ties cost on top."""
+    size = SIZES[1]
+    before = await memory(client)
+    ranking = Ranking(client, "dense", ties=Ties.DENSE)
+    await ranking.rebuild(rows(size))
+    report.add(f"memory, {size:,} players, dense ties", (await memory(client) - before) / size, "bytes a player")
+    await ranking.drop()
+
+
+async def peer(server: ValkeyServer, client: Client, report: Report) -> None:
+    """Around a player among a million, from one process."""
+    size = SIZES[2]
+    ranking = Ranking(client, f"scale-{size}", operator=Operator.LATEST, ties=Ties.COMPETITION)
+    connection = redis.Redis(unix_socket_path=str(server.socket))
+    draw = random.Random(7)
+    for first in range(1, size + 1, 10_000):
+        scores = {player_key(n): score_of(draw) for n in range(first, min(first + 9_999, size) + 1)}
+        cast("Any", connection).zadd("peer", scores)
+    theirs = cast("Any", CompetitionRankingLeaderboard)("peer", redis_connection=connection)
+    page = 2 * NEIGHBOURS + 1
+    names = [player_key(random.Random(3).randint(1, size)) for _ in range(1000)]
+
+    def sync() -> float:
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < PEER_SECONDS:
+            found = theirs.around_me(names[count % 1000], page_size=page)
+            assert len(found) == page
+            count += 1
+        return count / (time.perf_counter() - began)
+
+    async def ours(lanes: int) -> float:
+        began, count = time.perf_counter(), 0
+
+        async def lane() -> None:
+            nonlocal count
+            while time.perf_counter() - began < PEER_SECONDS:
+                assert await ranking.around(names[count % 1000], NEIGHBOURS) is not None
+                count += 1
+
+        await asyncio.gather(*(lane() for _ in range(lanes)))
+        return count / (time.perf_counter() - began)
+
+    figures: dict[str, list[float]] = {"theirs": [], "one": [], "many": []}
+    for _ in range(PEER_ROUNDS):
+        figures["theirs"].append(sync())
+        figures["one"].append(await ours(1))
+        figures["many"].append(await ours(16))
+    base = median(figures["theirs"])
+    report.add(f"leaderboard 3.7 (PyPI): around, {size:,} players, one process", base, "requests/s")
+    for name, lanes in (("one", "one at a time"), ("many", "16 at a time")):
+        ratio = median([own / other for own, other in zip(figures[name], figures["theirs"], strict=True)])
+        report.add(
+            f"ours: around, {size:,} players, one process, {lanes}",
+            median(figures[name]),
+            "requests/s",
+            peer="leaderboard 3.7",
+            ratio=ratio,
+            aim="≥ 3×",
+        )
+    cast("Any", connection).close()
+
+
+async def graphql(server: ValkeyServer, report: Report) -> None:
+    """The 99th percentile of `around` through the schema, among 10,000 and among a million, in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'graph.db'}"
+        await migrate(url)
+        settings = Settings(redis=RedisSettings(url=server.url), database=DatabaseSettings(url=url))
+        async with open_services(settings) as services:
+            sizes = (SIZES[0], SIZES[2])
+            for size in sizes:
+                board = await services.leaderboards.create_board(NewBoard(f"b{size}", "B", ties=Ties.COMPETITION))
+                await services.leaderboards.size(board)
+                await services.leaderboards.indexes.of(board, 1).rebuild(rows(size))
+            schema, caller, draw = build_schema(), Caller(address="127.0.0.1"), random.Random(2)
+            taken: dict[int, list[float]] = {size: [] for size in sizes}
+            for turn in range(2 * ASKED):
+                size = sizes[turn % 2]
+                given = {"slug": f"b{size}", "player": global_id("Player", draw.randint(1, size))}
+                began = time.perf_counter()
+                result = await schema.execute(AROUND, given, Context(services, caller))
+                taken[size].append(time.perf_counter() - began)
+                assert result.data is not None, result.errors
+                assert result.data["leaderboard"]["around"]["entry"]
+    p99 = {size: 1000 * sorted(times)[int(0.99 * len(times))] for size, times in taken.items()}
+    for size in sizes:
+        last = size == sizes[1]
+        report.add(
+            f"p99 of around through GraphQL, {size:,} players",
+            p99[size],
+            "ms",
+            peer=f"{sizes[0]:,} players" if last else "",
+            ratio=p99[size] / p99[sizes[0]] if last else None,
+            aim="≤ 1.5×" if last else "",
+        )
+
+
+async def _run(report: Report) -> None:
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client:
+            await scale(client, report)
+            await dense(client, report)
+            await peer(server, client, report)
+            await client.execute("FLUSHALL", retry=False)
+        await graphql(server, report)
+
+
+def run() -> Report:
+    """Measure everything."""
+    report = Report("Leaderboards")
+    uvloop.run(_run(report))
+    report.notes.append("Scores are log-normal in steps of ten, so most players share theirs; ranks are 1224.")
+    if not FULL:
+        report.notes.append("GRAPH_BENCH_FULL=1 adds ten million players (1.5 GB, some minutes).")
+    return report

@@ -17,7 +17,8 @@ Guarantees:
 - Every key has a TTL. A store short of memory that evicts them ends sessions early, never late.
 
 Failure: every method raises `Unavailable` while Redis is away, `OutcomeUnknown` when a change may have been made.
-Repeating a revocation is harmless, and its second acknowledgement is as good as the first.
+Repeating a revocation is harmless, and its second acknowledgement is as good as the first. A failover to a replica that
+had not received a revocation yet brings the session back: the acknowledgement covers the server's disk, not replicas.
 """
 
 from __future__ import annotations

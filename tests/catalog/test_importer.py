@@ -11,19 +11,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
-from graph.catalog import bulk
+from graph.catalog import bulk, reading, writing
 from graph.catalog.importer import import_products
 from graph.catalog.models import EVENTS
 from graph.catalog.paging import Filter, PageRequest
-from graph.catalog.reading import Problem, Unreadable
+from graph.catalog.reading import Problem, Row, Unreadable
 from graph.catalog.service import CatalogService
 from graph.patterns.cache import Cache
 from graph.patterns.client import open_client
 from graph.patterns.wire import Unavailable
 from tests.support.servers import ValkeyServer
-from tests.support.shop import add_categories, new
+from tests.support.shop import START, add_categories, new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -329,6 +329,53 @@ async def test_two_imports_at_once(catalog: CatalogService, tmp_path: Path) -> N
     reports = await asyncio.gather(*(import_products(catalog, path) for path in paths))
     assert sum(report.created for report in reports) == 200
     assert await catalog.count(Filter()) == 200
+
+
+async def test_a_product_created_meanwhile(imported: Import) -> None:
+    """A product that somebody else creates between the import's look and its insert is updated after all."""
+    database = imported.catalog.database
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite lets one writer in at a time")
+    async with database.transaction() as session:
+        await writing.insert_product(
+            session,
+            writing.row_of(new("A", name="Theirs")) | {"category_id": None, "created_at": START, "updated_at": START},
+        )
+        importing = asyncio.create_task(imported(HEADER + "A,Ours,,,1,USD,1,true\nB,B,,,1,USD,1,true\n"))
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT%'")
+        seen = 0
+        while not seen:  # what a session sees of the others stands still
+            async with database.session() as watching:
+                seen = await watching.scalar(waiting)
+    assert numbers(await importing) == (1, 1, 0, 0)
+    assert (await imported.product("A")).name == "Ours"
+
+
+async def test_a_refused_row_makes_no_category(imported: Import) -> None:
+    """A category that only a refused row names is not made."""
+    assert numbers(await imported("sku,category\nA,nowhere\n")) == (0, 0, 0, 1)
+    assert imported.reasons == {2: "A new product needs a name."}
+    assert await imported.catalog.categories() == ()
+
+
+def test_json_is_read_the_same_in_any_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the file falls into pieces, through escapes and characters, the rows and their lines are the same."""
+    path = tmp_path / "products.json"
+    rows = [
+        '{"sku": "A\\u00e9\\\\", "name": "\\"[{"}',
+        '{"sku": oops, "x": "\\\\\\"}]"}',
+        '{"sku": "日本",\n "n": [1, {"a": -1.5e3}]}',
+    ]
+    path.write_text("\n[ " + " ,\n".join(rows) + "\n]\n", encoding="utf-8")
+    want = [
+        Row(2, {"sku": "Aé\\", "name": '"[{'}),
+        Problem(3, "Not JSON: Expecting value."),
+        Row(4, {"sku": "日本", "n": [1, {"a": Decimal("-1.5e3")}]}),
+    ]
+    for size in (*range(1, 40), 1 << 18):
+        monkeypatch.setattr(reading, "_CHUNK", size)
+        with path.open("rb") as file:
+            assert list(reading.read(file, "json")) == want, size
 
 
 async def test_progress_is_told(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:

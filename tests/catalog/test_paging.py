@@ -178,6 +178,7 @@ def forged(*values: Any) -> str:
         forged(),
         forged(2, "PRICE_ASC", 1, 1),
         forged(1, "NAME_ASC", "a", 1),
+        forged(1, "PRICE_DESC", 1, 1),
         forged(1, "PRICE_ASC", "a", 1),
         forged(1, "PRICE_ASC", 1.5, 1),
         forged(1, "PRICE_ASC", True, 1),  # noqa: FBT003 - the forger's

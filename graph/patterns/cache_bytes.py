@@ -199,8 +199,9 @@ class ByteCache:
             await asyncio.wait((flight,), timeout=self._patience)
             if (hit := await self.again(key)) is not None:
                 return hit
-        task = self._spawn(self._lead(key, make, tags))
-        return await asyncio.shield(task)
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flights.setdefault(key, mine)
+        return await asyncio.shield(self._spawn(self._lead(key, make, tags, mine)))
 
     def refresh(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> None:
         """Make the entry of `key` again in the background, unless somebody already does, or has done."""
@@ -210,7 +211,11 @@ class ByteCache:
             task.add_done_callback(lambda _: self._refreshing.discard(key))
 
     async def _again(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> None:
-        lease, newer = await self._ask(key)
+        try:
+            lease, newer = await self._ask(key)
+        except RedisError:
+            metrics.REDIS.inc()
+            return
         if lease is None:
             return
         if newer is not None and newer.expires > hit.expires:
@@ -220,13 +225,13 @@ class ByteCache:
         metrics.EARLY.inc()
         await self._make(key, lease, make, tags)
 
-    async def _lead(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> Hit | None:
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        flight = self._flights.setdefault(key, mine)
+    async def _lead(
+        self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str], mine: asyncio.Future[None]
+    ) -> Hit | None:
         try:
             return await self._share(key, make, tags)
         finally:
-            if flight is mine:
+            if self._flights.get(key) is mine:
                 del self._flights[key]
             mine.set_result(None)
 

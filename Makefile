@@ -47,9 +47,9 @@ graphiql:
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
-## bench-peers: time HTTP beside Mercurius, Yoga, Apollo and stock Python servers (needs Node 20 and wrk)
-bench-peers: $(VENV)/.bench bench/peers/node_modules/.package-lock.json
-	$(BIN)/python -m bench http
+## bench-peers: time HTTP and subscriptions beside Mercurius, Yoga, Apollo and others (needs Node 20 and wrk)
+bench-peers: $(VENV)/.bench bench/peers/node_modules/.package-lock.json bench/peers/fanout/node_modules/.package-lock.json
+	$(BIN)/python -m bench http fanout
 
 ## lock: resolve the version pins again
 lock: $(VENV)/.dev
@@ -85,6 +85,11 @@ bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
 	@command -v wrk >/dev/null || { echo "wrk is needed: https://github.com/wg/wrk"; exit 1; }
 	@echo "Installing the Node peers ..."
 	@npm ci --prefix bench/peers --no-audit --no-fund --loglevel=error
+	@touch $@
+
+bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed: install Node 20 or newer"; exit 1; }
+	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .PHONY: help install serve test check format schema settings graphiql bench bench-peers lock

@@ -2,9 +2,9 @@
 
 Server and clients are processes of their own, each on its own core. A round publishes a burst of events through the
 server, each its own way over the same Redis, and takes the time until the last client has the last one. Rounds go
-round the servers, medians count, and a ratio is the median of the rounds' ratios. The latency is that of single events
-at ten a second, from the publication to the last of all clients. The work is the server's own processor time, which other
-work on the machine hardly changes. ``make bench-peers`` installs the Node servers.
+round the servers, medians count, and a ratio is the median of the rounds' ratios. The work is the server's own
+processor time, which other work on the machine hardly changes. The latency is that of single events at ten a second,
+from the publication to the last of all clients. ``make bench-peers`` installs the Node servers.
 """
 
 from __future__ import annotations

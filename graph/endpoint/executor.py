@@ -6,7 +6,7 @@ the hooks of the schema's extensions once, and gets a fresh context.
 
 Strawberry's own `Schema.execute` would parse and validate again, cannot tell a request error from an execution error,
 and takes neither a deadline nor `hide_suggestions`; this module calls graphql-core in its place, with Strawberry's
-execution context class and extension runner.
+execution context class and the hooks of its extensions.
 
 Failure: an operation that runs past its deadline is cancelled, with whatever it awaits. Nothing but cancellation is
 raised; every error is in an `Answer`.
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from graphql import ExecutionResult, GraphQLError, OperationType
 from graphql.execution.middleware import MiddlewareManager
 from strawberry.execution import optimized_is_awaitable
-from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.types.execution import ExecutionContext
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
@@ -30,6 +29,7 @@ from graph.endpoint.admission import Ticket, headers, refusal
 from graph.endpoint.answer import Answer
 from graph.endpoint.cost import cost_of
 from graph.endpoint.errors import REFUSALS, Presenter, Refusal, code_of, coded
+from graph.endpoint.hooks import HooksRunner
 from graph.endpoint.persisted import Persisted
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Engine(Generic[Context]):
 
     def begin(
         self, ready: Ready, connection: HTTPConnection, response: Response | None
-    ) -> tuple[Ticketed, SchemaExtensionsRunner]:
+    ) -> tuple[Ticketed, HooksRunner]:
         """A fresh context for `ready`, and the runner of its extensions' hooks."""
         request = ready.request
         context = Ticketed(
@@ -200,13 +200,13 @@ class Engine(Generic[Context]):
         extensions = self.schema.get_extensions()
         for extension in extensions:
             extension.execution_context = context
-        return context, SchemaExtensionsRunner(context, extensions)
+        return context, HooksRunner(context, extensions)
 
-    async def admit(self, ready: Ready, context: Ticketed, runner: SchemaExtensionsRunner) -> Answer | None:
+    async def admit(self, ready: Ready, context: Ticketed, runner: HooksRunner) -> Answer | None:
         """Run the hooks that come before execution, `RateLimit` among them; an answer when they refuse."""
-        for hooks in (runner.parsing(), runner.validation()):
-            if hooks.hooks:
-                async with hooks:
+        for phase in (runner.parsing(), runner.validation()):
+            if not phase.empty:
+                async with phase:
                     pass
         verdict = await self.admission.admit(ready.ticket)
         if not verdict.allowed:
@@ -216,7 +216,7 @@ class Engine(Generic[Context]):
         self.persisted.keep(ready.request, ready.prepared.text)
         return None
 
-    async def _execute(self, context: Ticketed, runner: SchemaExtensionsRunner) -> list[GraphQLError] | None:
+    async def _execute(self, context: Ticketed, runner: HooksRunner) -> list[GraphQLError] | None:
         if context.result is not None:  # an extension has answered
             return None
         executor = self.build(context, runner, is_awaitable=optimized_is_awaitable)
@@ -227,9 +227,7 @@ class Engine(Generic[Context]):
         context.pre_execution_errors = context.result.errors
         return None
 
-    def build(
-        self, context: Ticketed, runner: SchemaExtensionsRunner, **options: Any
-    ) -> Executor[Any] | list[GraphQLError]:
+    def build(self, context: Ticketed, runner: HooksRunner, **options: Any) -> Executor[Any] | list[GraphQLError]:
         """What executes the operation of `context`; the errors in its variables, if there are any."""
         wrappers = [one for one in runner.extensions if one._implements_resolve()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as Schema does
         assert context.graphql_document is not None

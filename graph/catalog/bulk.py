@@ -83,6 +83,7 @@ async def _write(catalog: CatalogService, changes: Sequence[Change], moment: dat
         await _apply(session, inserts, updates, before, moment)
         async with catalog.cache.invalidating(EVERYTHING):
             await session.commit()
+    catalog.committed()
     return outcome
 
 

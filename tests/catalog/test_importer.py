@@ -139,9 +139,13 @@ async def test_what_a_file_does_not_say_stays(imported: Import) -> None:
 
 
 async def test_each_event_of_an_import(imported: Import) -> None:
-    """Every created or changed product leaves an event with its shelves."""
+    """Every created or changed product leaves an event with its shelves, and the publisher is told of each batch."""
+    told: list[int] = []
+    imported.catalog.committed = lambda: told.append(1)
     await imported("sku,name,price,category\nA,A,1,books\nB,B,1,\n")
     await imported("sku,category\nA,toys\nB,books\n")
+    await imported("sku,category\nA,toys\nB,books\n")
+    assert len(told) == 2
     columns = (EVENTS.c.kind, EVENTS.c.category, EVENTS.c.previous_category)
     async with imported.catalog.database.session() as session:
         found = [tuple(row) for row in await session.execute(select(*columns).order_by(EVENTS.c.id))]

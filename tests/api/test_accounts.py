@@ -242,6 +242,7 @@ async def test_only_an_admin_changes_the_catalog(app: Shop) -> None:
 # --- bad input ---
 
 LONG = "x" * 90_000
+REFUSED = {"BAD_REQUEST", "BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"}
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("empty email", {"email": ""}, "email"),
     ("no at", {"email": "ann.example.org"}, "email"),
@@ -274,29 +275,29 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "field"), [pytest.param(g, f, id=name) for name, g, f in BAD])
-async def test_register_names_the_field_that_is_wrong(app: Shop, given: dict[str, str], field: str) -> None:
+async def test_register_names_the_field_that_is_wrong(app: Shop) -> None:
     """Whatever is given, the answer is InvalidInput for that field or a request that is refused; never a failure."""
-    fields = {"email": "ann@example.org", "password": PASSWORD, "name": "Ann", **given}
-    answer = await app.post(REGISTER, **fields)
-    assert answer.status_code < 500
-    body = answer.json()
-    if body.get("data") is None:  # text that JSON or GraphQL cannot carry
-        assert body["errors"][0]["extensions"]["code"] in {"BAD_REQUEST", "BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"}
-    else:
-        assert body["data"]["register"]["__typename"] == "InvalidInput"
-        assert body["data"]["register"]["field"] == field
-    for value in given.values():
-        assert not value.strip() or len(value) < 8 or value not in answer.text
+    for case, given, field in BAD:
+        answer = await app.post(REGISTER, **{"email": "ann@example.org", "password": PASSWORD, "name": "Ann", **given})
+        assert answer.status_code < 500, case
+        body = answer.json()
+        if body.get("data") is None:  # text that JSON or GraphQL cannot carry
+            assert body["errors"][0]["extensions"]["code"] in REFUSED, case
+        else:
+            refusal = body["data"]["register"]
+            assert (refusal["__typename"], refusal["field"]) == ("InvalidInput", field), case
+        assert all(len(value) < 8 or value not in answer.text for value in given.values()), case
 
 
-@pytest.mark.parametrize(("given", "field"), [pytest.param(g, f, id=name) for name, g, f in BAD if "name" not in g])
-async def test_login_takes_anything(app: Shop, given: dict[str, str], field: str) -> None:
+async def test_login_takes_anything(app: Shop) -> None:
     """What no account can have is a wrong credential like any other."""
-    answer = await app.post(LOGIN, **{"email": "ann@example.org", "password": PASSWORD, **given})
-    assert answer.status_code < 500, field
-    body = answer.json()
-    assert body.get("data") is None or body["data"]["login"]["__typename"] == "InvalidCredentials"
+    for case, given, _ in BAD:
+        if "name" in given:
+            continue
+        answer = await app.post(LOGIN, **{"email": "ann@example.org", "password": PASSWORD, **given})
+        assert answer.status_code < 500, case
+        body = answer.json()
+        assert body.get("data") is None or body["data"]["login"]["__typename"] == "InvalidCredentials", case
 
 
 async def test_names_in_every_script_are_welcome(app: Shop) -> None:

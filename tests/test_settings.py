@@ -48,7 +48,7 @@ def test_every_setting_has_its_own_variable_and_a_meaning() -> None:
 def test_a_plain_construction_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """``Settings()`` is the defaults whatever the environment says."""
     monkeypatch.setenv("GRAPH_PORT", "9000")
-    assert Settings().server.port == 8000
+    assert Settings().server.port == ServerSettings().port == 8000
     assert Settings.from_environment().server.port == 9000
 
 
@@ -85,7 +85,7 @@ def test_a_mistyped_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_settings_survive_the_way_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `environment` gives, `from_environment` reads back, so that worker processes have the same settings."""
     settings = Settings(
-        server=ServerSettings(port=0, data_dir=Path("/a b"), debug=True, workers=3, grace=2.5),
+        server=ServerSettings(port=0, data_dir=Path("/A b"), debug=True, workers=3, grace=2.5),
         redis=RedisSettings(url="rediss://:p%40ss@host:6380/1"),
     )
     for name, value in settings.environment().items():

@@ -69,6 +69,11 @@ class Subscriber:
         self._operations: dict[str, Following] = {}
         self._reading = asyncio.create_task(self._read())
 
+    @property
+    def gone(self) -> bool:
+        """Whether the socket is closed."""
+        return self._reading.done()
+
     async def follow(self, query: str, **variables: Any) -> Following:
         """Start an operation."""
         key = str(len(self._operations) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from graph.patterns.wire import Reply
 
 
+@lru_cache(maxsize=4096)
 def limit_address(host: str) -> str:
     """What limits count `host` by: an IPv4 address, or the /64 network of an IPv6 one, which one subscriber has.
 

@@ -83,7 +83,13 @@ class Streams(Protocol):
 class Lane(Protocol):
     """The fast lane: answers known operations that may be kept before the schema does; see `responses`."""
 
-    async def enter(self, request: OperationRequest, connection: HTTPConnection) -> Fast | None:
+    async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
+        """Answer a request by the bytes of its body, without reading it; None for bytes that are new. As `enter`."""
+        ...
+
+    async def enter(
+        self, request: OperationRequest, connection: HTTPConnection, body: bytes | None = None
+    ) -> Fast | None:
         """Admit and answer; None, uncharged, for an operation that is none of the lane's business."""
         ...
 
@@ -166,11 +172,17 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         if method == "POST":
             media, stream = accepted(request.headers.get("accept"))
             _need_some(media, stream)
-            asked = parse_body(await read_body(exchange.receive, request.headers, self.bounds), self.bounds)
+            body = await read_body(exchange.receive, request.headers, self.bounds)
+            if self.lane is not None and media is not None:
+                fast = await self.lane.recall(body, request)
+                if fast is not None:
+                    await self._finish_fast(exchange, media, fast)
+                    return
+            asked = parse_body(body, self.bounds)
             if isinstance(asked, list):
                 await self._batch(exchange, media, asked)
             else:
-                await self._one(exchange, media, stream, asked, _WITH_STREAMS)
+                await self._one(exchange, media, stream, asked, _WITH_STREAMS, body=body)
         elif method == "GET":
             page = self._page(request)
             if page is not None:
@@ -195,12 +207,14 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         stream: str | None,
         asked: OperationRequest,
         kinds: frozenset[OperationType],
+        *,
+        body: bytes | None = None,
     ) -> None:
         if self.streams is None or stream is None:
             stream, kinds = None, kinds - {OperationType.SUBSCRIPTION}
             _need_some(media, None)
         if self.lane is not None and media is not None:
-            fast = await self.lane.enter(asked, exchange.request)
+            fast = await self.lane.enter(asked, exchange.request, body)
             if fast is not None:
                 await self._finish_fast(exchange, media, fast)
                 return

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
 from prometheus_client import Counter
@@ -61,7 +63,13 @@ _CONTROL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+_RECALLED = 4096
+"""Requests that are recognised by their bytes."""
+_LONGEST = 8192
+"""Bytes of the longest of them."""
+
+
+@dataclass(slots=True)
 class Fast:
     """What the fast lane came to: bytes to send, or the `answer` of the schema with what its resolvers set."""
 
@@ -72,13 +80,25 @@ class Fast:
     response: Response | None = None
 
 
-class _Asked(NamedTuple):
+@dataclass(frozen=True)
+class _Asked:
     """An operation that the lane can take."""
 
     prepared: Prepared
     operation: Operation
     policy: Policy
     weight: int
+    name: bytes | None
+    """What tells its answers from those of any other, but for who asks; None if they are not to be kept."""
+
+    @cached_property
+    def key(self) -> str | None:
+        """The key of its public answer."""
+        return None if self.name is None else _digest(self.name + PUBLIC.encode())
+
+    def private_key(self, guard: str | None) -> str | None:
+        """The key of its answer for the session behind `guard`."""
+        return None if self.name is None or guard is None else _digest(self.name + f"session {guard}".encode())
 
 
 class Responses(Generic[Context]):
@@ -105,29 +125,47 @@ class Responses(Generic[Context]):
         self._cache = cache
         self._enabled = enabled
         self._debug = debug
+        self._recalled: OrderedDict[bytes, tuple[OperationRequest, _Asked]] = OrderedDict()
 
-    async def enter(self, request: OperationRequest, connection: HTTPConnection) -> Fast | None:
-        """Admit and answer `request`; None, uncharged, for what is none of the lane's business.
+    async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
+        """Answer a request whose very bytes were answered here before: it need not be read again. Else as `enter`."""
+        known = self._recalled.get(body)
+        if known is None:
+            return None
+        self._recalled.move_to_end(body)
+        return await self._answer(*known, connection)
+
+    async def enter(
+        self, request: OperationRequest, connection: HTTPConnection, body: bytes | None = None
+    ) -> Fast | None:
+        """Admit and answer `request`, which came as `body`; None, uncharged, for what is none of the lane's business.
 
         Raises `graph.patterns.pending.Unavailable` when the caller's session cannot be checked.
         """
         asked = await self._find(request)
         if asked is None:
             return None
+        fast = await self._answer(request, asked, connection)
+        if fast is not None and fast.body is not None and body is not None and len(body) <= _LONGEST:
+            self._recalled[body] = request, asked
+            if len(self._recalled) > _RECALLED:
+                self._recalled.popitem(last=False)
+        return fast
+
+    async def _answer(self, request: OperationRequest, asked: _Asked, connection: HTTPConnection) -> Fast | None:
         authenticator, admission = self._authenticator, self._engine.admission
         token = authenticator.token(connection.headers)
         address = authenticator.address(connection)
         session = authenticator.commands(token)
         guard = authenticator.guard(token) if session else None
-        if asked.policy.scope is Scope.VIEWER and guard is None:
-            return None
-        # Until the reply is there, a session that may be alive is taken for one that is: its user's budget is charged,
-        # provided that the session exists.
-        caller = (
-            Caller(address, user="", token=token) if session else authenticator.caller((), token=token, address=address)
-        )
+        if session:
+            # Until the reply is there, a session that may be alive is taken for one that is: its user's budget is
+            # charged, provided that the session exists.
+            caller = Caller(address, user="", token=token)
+        else:
+            caller = authenticator.caller((), token=token, address=address)
         charge = admission.charge(caller, asked.weight)
-        key = self._key(asked, request, guard)
+        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(guard)
         if key is None or charge.weight > charge.limit.count or admission.refused(caller) is not None:
             return None
         look = self._cache.look(key)
@@ -138,21 +176,19 @@ class Responses(Generic[Context]):
         if not admission.settle(ticket, charge, replies[len(session)]).exists:
             ticket.verdict = None
             await admission.admit(ticket)
-        ready = Ready(request, asked.prepared, asked.operation, ticket)
-        turn = _Turn(self._engine, ready, asked.policy, connection)
+        turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), asked.policy, connection)
         assert ticket.verdict is not None
         ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
         if ended or not self._enabled or not ticket.verdict.allowed:
             made = await turn.make()
             return self._finish(turn, None if ended else made)
         hit = await self._cache.settle(look, replies, len(session) + 1)
-        tags = asked.policy.tags(request.variables)
         if hit is None:
-            hit = await self._cache.bring(key, turn.make, tags)
+            hit = await self._cache.bring(key, turn.make, asked.policy.tags(request.variables))
             if hit is None:
                 return self._finish(turn, turn.made)
         elif self._cache.due(hit):
-            self._cache.refresh(key, hit, _Turn(self._engine, ready, asked.policy, connection).make, tags)
+            self._cache.refresh(key, hit, turn.make, asked.policy.tags(request.variables))
         _HIT.inc()
         return self._send(turn, hit.body, hit.digest, max(0, int(time.time() - hit.made)), "hit")
 
@@ -169,19 +205,8 @@ class Responses(Generic[Context]):
             cost = engine.operations.check(operation, request.variables)
         except Refusal:
             return None
-        return _Asked(prepared, operation, operation.policy, 0 if operation.free else engine.admission.weight(cost))
-
-    @staticmethod
-    def _key(asked: _Asked, request: OperationRequest, guard: str | None) -> str | None:
-        given = request.variables or {}
-        used = {name: given[name] for name in asked.policy.variables if name in given}
-        try:
-            variables = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
-        except TypeError:  # an integer that no variable may be
-            return None
-        scope = PUBLIC if asked.policy.scope is Scope.PUBLIC else f"session {guard}"
-        name = f"{asked.prepared.digest}\0{asked.operation.name or ''}\0{scope}\0".encode()
-        return hashlib.blake2b(name + variables, digest_size=16).hexdigest()
+        weight = 0 if operation.free else engine.admission.weight(cost)
+        return _Asked(prepared, operation, operation.policy, weight, _name(prepared, operation, request))
 
     # --- answering ---
 
@@ -215,24 +240,40 @@ class _Turn(Generic[Context]):
         self.ready = ready
         self.policy = policy
         self.connection = connection
-        self.response = Response()
+        self.response: Response | None = None
         self.answer: Answer | None = None
         self.made: Made | None = None
 
     async def make(self) -> Made | None:
         """Execute it; what may be kept of the answer."""
-        self.answer = answer = await self._engine.run(self.ready, self.connection, self.response)
-        if self._keepable(answer):
+        self.response = response = Response()
+        self.answer = answer = await self._engine.run(self.ready, self.connection, response)
+        if self._keepable(answer, response):
             self.made = Made(answer.encode(), self.policy.max_age)
         return self.made
 
-    def _keepable(self, answer: Answer) -> bool:
+    def _keepable(self, answer: Answer, response: Response) -> bool:
         if not answer.executed or answer.data is None or answer.errors or answer.extensions or answer.status:
             return False
-        if any(name != b"content-length" for name, _ in self.response.raw_headers):
+        if any(name != b"content-length" for name, _ in response.raw_headers):
             return False
         touched: Any = getattr(answer.context, "viewer_touched", False)
         return self.policy.scope is Scope.VIEWER or not touched
+
+
+def _name(prepared: Prepared, operation: Operation, request: OperationRequest) -> bytes | None:
+    assert isinstance(operation.policy, Policy)
+    given = request.variables or {}
+    used = {name: given[name] for name in operation.policy.variables if name in given}
+    try:
+        variables = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer that no variable may be
+        return None
+    return b"\0".join((prepared.digest.encode(), (operation.name or "").encode(), variables, b""))
+
+
+def _digest(name: bytes) -> str:
+    return hashlib.blake2b(name, digest_size=16).hexdigest()
 
 
 def _matches(sent: str | None, etag: str) -> bool:

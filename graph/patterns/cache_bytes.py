@@ -103,6 +103,7 @@ class ByteCache:
         self._patience = patience
         self._beta = beta
         self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._looks: dict[str, Look] = {}  # at copies: as long as a copy stays, so does what it takes to check it
         self._flights: dict[str, asyncio.Future[None]] = {}
         self._unkept: dict[str, None] = {}  # keys whose last making could not be kept: nobody waits for the next
         self._refreshing: set[str] = set()
@@ -116,6 +117,9 @@ class ByteCache:
     def look(self, key: str) -> Look:
         """The commands whose replies tell whether there is a current entry of `key`."""
         copy = self._local.get(key, time.time())
+        known = self._looks.get(key)
+        if known is not None and copy is not None and known.copy is copy:
+            return known
         tags = copy.tags if copy is not None else self._tags.get(key, ())
         names = [*([] if copy is not None else [self._keys(key)[0]]), *map(self._generations.key, tags)]
         if not names:
@@ -124,7 +128,12 @@ class ByteCache:
             commands = tuple(command("GET", name) for name in names)
         else:
             commands = (command("MGET", *names),)
-        return Look(key, copy, tags, commands)
+        look = Look(key, copy, tags, commands)
+        if copy is not None:
+            if len(self._looks) >= _KNOWN:
+                self._looks.clear()
+            self._looks[key] = look
+        return look
 
     def judge(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
         """Read the replies to a look, which begin at `place`; None when it takes more to know, see `again`."""

@@ -306,7 +306,13 @@ class Memory:
         self._engine = endpoint.engine
         self.known: dict[str, bytes] = {}
 
-    async def enter(self, request: OperationRequest, connection: HTTPConnection) -> Fast | None:
+    async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
+        """Read everything."""
+        return None
+
+    async def enter(
+        self, request: OperationRequest, connection: HTTPConnection, body: bytes | None = None
+    ) -> Fast | None:
         """Take queries for `hello` only."""
         if request.query is None or "hello" not in request.query:
             return None

@@ -362,3 +362,26 @@ async def test_without_redis_answers_are_made(apps: Callable[..., AnswersApp]) -
             assert refused.status_code == 503
             assert app.resolved == 4
             await app.close()
+
+
+async def test_a_request_known_by_its_bytes_is_held_to_the_same_rules(
+    apps: Callable[..., AnswersApp], client: Client
+) -> None:
+    """Bytes that were answered before are not read again, but session, limit, writes and privacy count as ever."""
+    app = apps(limits={"authenticated": 4, "anonymous": 3})
+    await client.execute("SET", KeyTokens.key("ann"), 1)
+    note = '{ thing(key: "a") { note } }'
+    assert (await ask(app, note, token="ann")).json()["data"]["thing"]["note"] == "ann's note on a"
+    assert app.endpoint.lane is not None
+    assert len(app.endpoint.lane._recalled) == 1  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType] - the lane's own memory
+    assert (await ask(app, note)).json()["data"]["thing"]["note"] == "None's note on a"
+    assert (await ask(app, note, token="ann")).json()["data"]["thing"]["note"] == "ann's note on a"
+    async with app.cache.invalidating("a"):
+        pass
+    resolved = app.resolved
+    await ask(app, note, token="ann")
+    assert app.resolved == resolved + 1
+    await ask(app, note, token="ann")
+    async with browse(app.endpoint, headers={"Authorization": "Bearer ann"}) as http:
+        assert (await http.post("/graphql", json={"query": note, "variables": None})).status_code == 429
+        assert (await http.post("/graphql", json=[{"query": note, "variables": None}])).status_code == 429

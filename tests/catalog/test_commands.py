@@ -1,0 +1,66 @@
+"""``graph seed`` and ``graph import`` as a person runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.servers import ValkeyServer
+
+
+@pytest.fixture
+def graph(tmp_path: Path, valkey: ValkeyServer) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command on a new database."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRAPH_")}
+    environment |= {"GRAPH_DATA_DIR": str(tmp_path / "data"), "GRAPH_REDIS_URL": valkey.url}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "graph", *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_import_says_how_it_went(graph: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    """The exit status is 0 when all is in, 3 when bad rows were left out, 1 when nothing is."""
+    path = tmp_path / "products.csv"
+    path.write_text("sku,name,price\nA,Lamp,5\nB,,5\nC,Chair,-1\n")
+    strict = graph("import", "--strict", str(path))
+    assert strict.returncode == 1
+    assert "2 of 3 rows are bad; nothing was changed" in strict.stderr
+    lenient = graph("import", str(path))
+    assert lenient.returncode == 3
+    assert lenient.stderr.splitlines() == [
+        f"{path}:3: A name is needed.",
+        f"{path}:4: A price is not negative.",
+    ]
+    assert lenient.stdout == "3 rows: 1 created, 0 updated, 0 unchanged, 2 bad.\n"
+    path.write_text('{"sku": "A", "name": "Lamp", "price": 6}\n')
+    good = graph("import", "--format", "ndjson", str(path))
+    assert (good.returncode, good.stdout, good.stderr) == (0, "1 rows: 0 created, 1 updated, 0 unchanged, 0 bad.\n", "")
+    path.write_text("[1")
+    broken = graph("import", "--format", "json", str(path))
+    assert broken.returncode == 1
+    assert f"{path}: line 1: Expected a comma" in broken.stderr
+
+
+def test_seed_fills_a_new_database(graph: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """`graph seed` migrates, adds what is missing and says how much that was, in plain lines off a terminal."""
+    first = graph("seed", "--products", "60")
+    assert (first.returncode, first.stdout) == (0, "60 products added, 0 were there already.\n")
+    again = graph("seed", "--products", "61")
+    assert (again.returncode, again.stdout) == (0, "1 products added, 60 were there already.\n")

@@ -104,6 +104,8 @@ def _extensions(error: GraphQLError) -> dict[str, Any] | None:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if cause is None or isinstance(cause, GraphQLError):
+        if _of_a_result(cause if cause is not None else error):
+            return None
         return {"code": "BAD_USER_INPUT", **(error.extensions or {})}
     if isinstance(cause, Unavailable):
         return {"code": "UNAVAILABLE"}
@@ -112,6 +114,16 @@ def _extensions(error: GraphQLError) -> dict[str, Any] | None:
         return None
     extensions = getattr(cause, "extensions", None)
     return {**extensions, "code": code} if isinstance(extensions, dict) else {"code": code}
+
+
+def _of_a_result(error: GraphQLError) -> bool:
+    """Whether graphql-core raised `error` itself because a resolver returned what its field's type cannot be."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "complete_leaf_value":
+            return True
+        trace = trace.tb_next
+    return False
 
 
 class Presenter:
@@ -131,8 +143,7 @@ class Presenter:
         if extensions is not None:
             message = "A service this needs is away; try again." if _redis_away(error) else error.message
         else:
-            cause = error.original_error
-            assert cause is not None
+            cause = error.original_error or error
             message, extensions = "Internal server error", self._bug(cause, error.path, seen)
         shown: dict[str, Any] = {"message": _short(message)}
         if error.locations:

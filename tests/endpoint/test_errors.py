@@ -43,6 +43,15 @@ async def test_one_bug_in_many_places_is_one_log_record(client: Client, caplog: 
     assert len(caplog.records) == 1
 
 
+async def test_a_result_of_the_wrong_type_is_a_bug(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """What a resolver returns by mistake is neither shown nor blamed on the client."""
+    async with browse(make_endpoint(client)) as http:
+        answer = await http.ask("{wrong}")
+    assert "secret" not in answer.text
+    assert answer.json()["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert len(caplog.records) == 1
+
+
 async def test_an_expected_error_is_passed_on(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """A domain error reaches the client with its message, code and details, and is no log record."""
     async with browse(make_endpoint(client)) as http:

@@ -152,6 +152,10 @@ class Query:
         return [Faulty() for _ in range(5)]
 
     @strawberry.field
+    def wrong(self) -> int | None:
+        return "secret"  # pyright: ignore[reportReturnType] - the bug is the point
+
+    @strawberry.field
     def forbidden(self) -> str | None:
         raise Forbidden("not for you", needs="ADMIN")
 

@@ -14,6 +14,7 @@ from graph.patterns.client import open_client
 from graph.patterns.ranking import Operator, RankingMissing, Row, Ties
 from tests.leaderboard.conftest import add_players
 from tests.support.proxy import Chaos, FaultProxy
+from tests.support.ranking_load import check
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
@@ -273,3 +274,32 @@ async def test_a_row_that_comes_late_is_not_taken_back(database: Database, clien
         assert await in_index(service, board) == {player_key(1): 3}
         assert await service.indexes.put(board, 1, Row(player_key(1), 4, 1.0, first.row.version - 1)) is not None
         assert await in_index(service, board) == {player_key(1): 3}
+
+
+async def test_answers_from_sql_are_of_one_instant(
+    service: LeaderboardService, without_redis: LeaderboardService, scaled: Callable[[int, int], int]
+) -> None:
+    """While scores change under them, neighbours counted in SQL are ordered, consecutive, and around their player."""
+    board = await service.create_board(NewBoard("busy", "Busy", Operator.LATEST, Ties.COMPETITION))
+    over = asyncio.Event()
+
+    async def write(seed: int) -> None:
+        draw = random.Random(seed)
+        while not over.is_set():
+            await service.submit(board, draw.randint(1, 12), draw.randint(0, 9))
+
+    async def read(seed: int) -> None:
+        draw = random.Random(seed)
+        for _ in range(scaled(400, 25)):
+            player = draw.randint(1, 12)
+            context = await without_redis.around(board, player, neighbours=2)
+            if context is not None:
+                assert context.entry.player == player_key(player)
+                check(context, board.ties, 2)
+
+    writing = [asyncio.create_task(write(seed)) for seed in range(3)]
+    try:
+        await asyncio.gather(*(read(seed) for seed in range(10, 14)))
+    finally:
+        over.set()
+        await asyncio.gather(*writing)

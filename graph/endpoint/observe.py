@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -93,9 +94,22 @@ class AccessLog:
             self._write(b"".join(map(self._format, lines)))
 
 
+@lru_cache(maxsize=8)
+def _utc(second: int) -> str:
+    """A second of Unix time in RFC 3339, without its end; lines of one second share it."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+@lru_cache(maxsize=8)
+def _clock(second: int) -> str:
+    """A second of Unix time on the clock here."""
+    return f"{datetime.fromtimestamp(second).astimezone():%H:%M:%S}"
+
+
 def json_line(line: Line) -> bytes:
     """One JSON object and a newline."""
-    at = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second = int(line.at)
+    at = f"{_utc(second)}.{int((line.at - second) * 1000):03}Z"
     return orjson.dumps(
         {
             "time": at,
@@ -125,12 +139,18 @@ def color_line(line: Line) -> bytes:
 
 
 def _text(line: Line, dim: Callable[[str], str], tint: Callable[[str], str]) -> bytes:
-    clock = f"{datetime.fromtimestamp(line.at).astimezone():%H:%M:%S}"
     took = f"{line.seconds * 1000:8.1f} ms" if line.seconds < 10 else f"{line.seconds:8.1f} s "  # noqa: PLR2004 - 10 s
     facts = dict(line.facts)
     name = _printable(str(facts.pop("operation", None) or ""))
     rest = _printable(" ".join(f"{key}={value}" for key, value in facts.items() if value is not None))
-    words = [dim(clock), tint(str(line.status)), took, f"{line.method} {_printable(line.path)}", name, dim(rest)]
+    words = [
+        dim(_clock(int(line.at))),
+        tint(str(line.status)),
+        took,
+        f"{line.method} {_printable(line.path)}",
+        name,
+        dim(rest),
+    ]
     return ("  ".join(words if rest else words[:-1]).rstrip() + "\n").encode(errors="backslashreplace")
 
 

@@ -3,8 +3,8 @@
 Three kinds of failure reach a client, always as JSON with a stable ``extensions.code``:
 
 - a `Refusal`, made by the endpoint before anything ran (a body that is no JSON, a document too deep);
-- an expected error: a `GraphQLError` that a resolver raised on purpose, or any exception with a string `code`
-  (`graph.errors.DomainError`), passed on as it is;
+- an expected error: a `GraphQLError` that a resolver raised on purpose, or any exception with a `code` in capitals and
+  `extensions` (`graph.errors.DomainError`), passed on as it is;
 - anything else is a bug: it is logged once under an id, and the client gets the id and nothing more. Errors of one
   answer that come from the same line share one id and one log record.
 
@@ -16,6 +16,7 @@ Metric: ``graph_refusals_total{code}``, requests and operations that did not run
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("graph.endpoint")
 
 REFUSALS = Counter("graph_refusals_total", "Requests and operations that did not run, by code.", ["code"])
+
+_CODE = re.compile("[A-Z][A-Z0-9_]+")
 
 MAX_MESSAGE = 500
 """Characters of a message that are sent: what a client wrote is never echoed at length."""
@@ -109,11 +112,11 @@ def _extensions(error: GraphQLError) -> dict[str, Any] | None:
         return {"code": "BAD_USER_INPUT", **(error.extensions or {})}
     if isinstance(cause, Unavailable):
         return {"code": "UNAVAILABLE"}
-    code = getattr(cause, "code", None)
-    if not isinstance(code, str):
-        return None
-    extensions = getattr(cause, "extensions", None)
-    return {**extensions, "code": code} if isinstance(extensions, dict) else {"code": code}
+    # Both, because other libraries' exceptions have a code, too: SQLAlchemy's, whose message is the statement.
+    code, extensions = getattr(cause, "code", None), getattr(cause, "extensions", None)
+    if isinstance(code, str) and _CODE.fullmatch(code) and isinstance(extensions, dict):
+        return {**extensions, "code": code}
+    return None
 
 
 def _of_a_result(error: GraphQLError) -> bool:

@@ -9,7 +9,7 @@ import enum
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from graph.patterns.script import Script
 
@@ -97,6 +97,7 @@ class BadCursor(ValueError):
     """The text is not a cursor that this broker gave out."""
 
     code = "BAD_USER_INPUT"
+    extensions: ClassVar[dict[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from graphql import GraphQLError
 from prometheus_client import REGISTRY
+from sqlalchemy.exc import OperationalError
 
 from graph.endpoint.errors import MAX_MESSAGE, Presenter, coded
 from graph.patterns.wire import Unavailable
@@ -88,6 +89,16 @@ async def test_refusals_are_counted_by_their_code(client: Client) -> None:
         await http.ask("{")
         await http.ask("{hello}")
     assert [counted(code) for code in codes] == [number + 1 for number in before]
+
+
+def test_a_code_of_another_library_is_not_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """SQLAlchemy's exceptions have a `code`, and their message is the statement: they are masked like any bug."""
+    cause = OperationalError("SELECT secret", {"password": "secret"}, Exception("secret"))
+    assert cause.code
+    (shown,) = Presenter().present([GraphQLError(str(cause), original_error=cause)])
+    assert shown["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert "secret" not in str(shown)
+    assert len(caplog.records) == 1
 
 
 def test_redis_being_away_is_not_a_bug(caplog: pytest.LogCaptureFixture) -> None:

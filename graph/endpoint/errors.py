@@ -6,7 +6,7 @@ Three kinds of failure reach a client, always as JSON with a stable ``extensions
 - an expected error: a `GraphQLError` that a resolver raised on purpose, or any exception with a `code` in capitals and
   `extensions` (`graph.errors.DomainError`), passed on as it is;
 - anything else is a bug: it is logged once under an id, and the client gets the id and nothing more. Errors of one
-  answer that come from the same line share one id and one log record.
+  answer that come from the same line and field, as in a list, share one id and one log record.
 
 Redis being away is neither: it is `UNAVAILABLE`.
 
@@ -159,7 +159,8 @@ class Presenter:
     def _bug(
         self, cause: Exception, path: Sequence[str | int] | None, seen: dict[tuple[object, ...], dict[str, Any]]
     ) -> dict[str, Any]:
-        origin = (type(cause), *_where(cause.__traceback__))
+        field = tuple(name for name in path or () if isinstance(name, str))
+        origin = (type(cause), field, *_where(cause.__traceback__))
         if origin not in seen:
             extensions: dict[str, Any] = {"code": "INTERNAL_SERVER_ERROR", "id": secrets.token_hex(8)}
             seen[origin] = extensions

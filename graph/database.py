@@ -37,7 +37,7 @@ from sqlalchemy.types import TypeDecorator
 from graph.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
 
     from sqlalchemy.engine import URL, Connection
     from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect, ExceptionContext
@@ -135,6 +135,16 @@ def _interrupt(failure: ExceptionContext) -> None:
         adapted.driver_connection._conn.interrupt()  # noqa: SLF001 - aiosqlite's own is a coroutine, and this is not
 
 
+async def _uninterrupted(opening: Coroutine[Any, Any, Any]) -> None:
+    """Finish opening a connection before a cancellation is obeyed: half open, nobody would close it and its thread."""
+    task = asyncio.ensure_future(opening)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+
+
 def _is_away(error: DBAPIError) -> bool:
     """Whether the database, not the statement, is at fault."""
     if error.connection_invalidated:
@@ -185,7 +195,7 @@ class Database:
     async def _opened(self, maker: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
         async with maker() as session:
             try:
-                await session.connection()
+                await _uninterrupted(session.connection())
             except (OSError, PoolTimeoutError) as error:
                 raise Unavailable("the database is away") from error
             except DBAPIError as error:

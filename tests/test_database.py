@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
@@ -230,3 +231,30 @@ async def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
     async with Database(url) as database, database.session() as session:
         names = await session.scalars(text("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
         assert names.all() == ["product_events"]
+
+
+def test_a_connection_that_nobody_waits_for_is_closed(sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However early a session is cancelled, its connection's thread ends with the database and not after the loop."""
+    failures: list[BaseException | None] = []
+
+    def note(failure: threading.ExceptHookArgs) -> None:
+        failures.append(failure.exc_value)
+
+    monkeypatch.setattr(threading, "excepthook", note)
+
+    async def cancel_after(turns: int) -> None:
+        async with Database(f"sqlite:///{sqlite_template}") as database:
+
+            async def read() -> None:
+                async with database.session() as session:
+                    await session.execute(text("SELECT 1"))
+
+            task = asyncio.create_task(read())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+
+    for turns in range(60):
+        asyncio.run(cancel_after(turns % 20))
+    assert failures == []

@@ -31,6 +31,7 @@ from graph.patterns.cache_bytes import ByteCache
 from graph.patterns.client import Client, open_client
 from graph.patterns.codec import JsonCodec
 from graph.patterns.limiter import Limiter
+from graph.patterns.lock import Locks
 from graph.patterns.revocations import Revocations
 from graph.patterns.sessions import Sessions
 
@@ -58,6 +59,7 @@ class Services:
     leaderboards: LeaderboardService
     live_boards: LiveBoards
     jobs: Jobs
+    locks: Locks
     imports: Path
 
 
@@ -122,6 +124,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             leaderboards=leaderboards,
             live_boards=live_boards,
             jobs=Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker)),
+            locks=await stack.enter_async_context(Locks(client, prefix=settings.redis.prefix)),
             imports=settings.jobs.imports,
         )
 

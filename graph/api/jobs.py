@@ -111,14 +111,14 @@ class JobsSubscription:
         if parsed is None or parsed[0] != "Job":
             raise BadInput("There is no such job.", argument="id")
         async with services.broker.subscribe(job_topic(parsed[1])) as events:
-            while True:
+            # Subscribed first, read then: what changes in between is told by an event.
+            ended = False
+            while not ended:
                 job = await services.jobs.get(parsed[1])
                 if job is None:
                     raise BadInput("There is no such job.", argument="id")
                 yield Job.of(job)
-                if job.finished_at is not None:
-                    return
-                await anext(events)
+                ended = job.state.finished or await anext(events, None) is None
 
 
 async def _load_jobs(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:

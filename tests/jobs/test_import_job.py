@@ -8,36 +8,15 @@ import pytest
 from graph.api.context import Context
 from graph.api.jobs import IMPORT
 from graph.api.schema import build_schema
-from graph.database import migrate
 from graph.endpoint.caller import Caller
 from graph.jobs.records import JobState
 from graph.jobs.worker import Worker
 from graph.product_jobs import definitions
-from graph.services import Services, open_services
-from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from pathlib import Path
-
     from graph.catalog.records import ProductRecord
     from graph.jobs.records import Job
-    from tests.support.servers import ValkeyServer
-
-
-@pytest.fixture
-async def services(valkey: ValkeyServer, client: object, tmp_path: Path) -> AsyncGenerator[Services]:
-    """Services on an empty server and an empty SQLite file, with an import directory."""
-    (tmp_path / "imports").mkdir()
-    settings = Settings(
-        server=ServerSettings(data_dir=tmp_path),
-        redis=RedisSettings(url=valkey.url),
-        database=DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path / 'graph.db'}"),
-        jobs=JobSettings(imports=tmp_path / "imports"),
-    )
-    await migrate(settings.database_url)
-    async with open_services(settings) as opened:
-        yield opened
+    from graph.services import Services
 
 
 async def _product(services: Services, sku: str) -> ProductRecord | None:

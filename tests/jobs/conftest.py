@@ -1,0 +1,32 @@
+"""Services for the tests of this product's jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.database import migrate
+from graph.services import Services, open_services
+from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    from tests.support.servers import ValkeyServer
+
+
+@pytest.fixture
+async def services(valkey: ValkeyServer, client: object, tmp_path: Path) -> AsyncGenerator[Services]:
+    """Services on an empty server and an empty SQLite file, with an import directory."""
+    (tmp_path / "imports").mkdir()
+    settings = Settings(
+        server=ServerSettings(data_dir=tmp_path),
+        redis=RedisSettings(url=valkey.url),
+        database=DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path / 'graph.db'}"),
+        jobs=JobSettings(imports=tmp_path / "imports"),
+    )
+    await migrate(settings.database_url)
+    async with open_services(settings) as opened:
+        yield opened

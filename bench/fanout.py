@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,11 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from bench.peers.fanclient import QUERY, frame
 from bench.report import Report, median
 from tests.support.servers import ValkeyServer, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
 ROOT = Path(__file__).parent.parent
 NODE = ROOT / "bench" / "peers" / "fanout"
@@ -207,14 +209,53 @@ def run() -> Report:
             report.add(f"graph, {MANY:,} clients", MANY * 4 / server.burst(4), "messages/s")
         with Server(OURS, redis, CLIENTS) as server:
             report.add("memory of one idle subscriber", (server.held - server.idle) / CLIENTS / 1024, "kB")
-            latencies: list[float] = []
-            for _ in range(60):
-                began = time.monotonic()
-                latencies.append(server.burst(1) * 1000)
-                time.sleep(max(0.0, began + 0.1 - time.monotonic()))
-            report.add("publication to the last client, median", median(latencies), "ms")
-            report.add("publication to the last client, p99", statistics.quantiles(latencies, n=100)[98], "ms")
+            alone = _latencies(server)
+            report.add("publication to the last client, median", median(alone), "ms")
+            report.add("publication to the last client, p99", _p99(alone), "ms")
+            with _stalled(server):
+                beside = _latencies(server)
+            title = "publication to the last client, p99, beside a stalled client"
+            report.add(
+                title, _p99(beside), "ms", peer="to that without", ratio=_p99(beside) / _p99(alone), aim="< 1.1×"
+            )
     return report
+
+
+def _latencies(server: Server) -> list[float]:
+    """Milliseconds from the publication of an event to the last of all clients, at ten events a second."""
+    latencies: list[float] = []
+    for _ in range(60):
+        began = time.monotonic()
+        latencies.append(server.burst(1) * 1000)
+        time.sleep(max(0.0, began + 0.1 - time.monotonic()))
+    return latencies
+
+
+def _p99(latencies: list[float]) -> float:
+    return statistics.quantiles(latencies, n=100)[98]
+
+
+@contextlib.contextmanager
+def _stalled(server: Server) -> Generator[None]:
+    """A client with as many subscriptions as it may have that reads nothing, once all buffers on its way are full."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.connect(("127.0.0.1", server.port))
+        one.sendall(
+            b"GET /graphql HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+        )
+        one.recv(4096)
+        one.sendall(frame(b'{"type":"connection_init"}'))
+        one.recv(4096)
+        for n in range(100):
+            payload = {"query": QUERY, "variables": {"key": ""}}
+            one.sendall(frame(json.dumps({"id": str(n), "type": "subscribe", "payload": payload}).encode()))
+        time.sleep(1)
+        for _ in range(8):
+            server.burst(BURST)
+        yield
 
 
 def _add(report: Report, name: str, contenders: Sequence[Contender], measured: dict[str, Measured]) -> None:

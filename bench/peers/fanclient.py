@@ -22,6 +22,13 @@ import uvloop
 QUERY = 'subscription($key: String! = "") { news(key: $key) { number title author { name } } }'
 
 
+def frame(data: bytes, opcode: int = 1) -> bytes:
+    """A masked frame; a mask of zeros leaves the text as it is."""
+    head = bytes([0x80 | opcode])
+    head += bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + struct.pack(">H", len(data))
+    return head + b"\0\0\0\0" + data
+
+
 class Fan(asyncio.Protocol):
     """One socket."""
 
@@ -42,11 +49,8 @@ class Fan(asyncio.Protocol):
         )
 
     def say(self, message: object, opcode: int = 1) -> None:
-        """Send a masked frame; a mask of zeros leaves the text as it is."""
-        data = message if isinstance(message, bytes) else json.dumps(message).encode()
-        head = bytes([0x80 | opcode])
-        head += bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + struct.pack(">H", len(data))
-        self._transport.write(head + b"\0\0\0\0" + data)
+        """Send a message."""
+        self._transport.write(frame(message if isinstance(message, bytes) else json.dumps(message).encode(), opcode))
 
     def data_received(self, data: bytes) -> None:
         """Take whole frames."""
@@ -74,7 +78,7 @@ class Fan(asyncio.Protocol):
         self._buffer = data[at:]
 
     def _take(self, opcode: int, data: bytes, start: int, size: int) -> None:
-        if data.find(b'"next"', start, start + 60) >= 0:
+        if data.find(b'"next"', start, start + min(size, 60)) >= 0:
             self._crowd.count += 1
             if self._crowd.count == self._crowd.goal:
                 self._crowd.reached()

@@ -16,6 +16,7 @@ from graph.endpoint.admission import LocalBudget, headers
 from graph.endpoint.anonymous import Anonymous
 from graph.endpoint.caller import Caller
 from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.persisted import Persisted
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Charge, Limit, Verdict
 from tests.support.browser import browse
@@ -98,6 +99,19 @@ async def test_a_caller_over_the_limit_costs_neither_redis_nor_the_parser(client
             assert (await http.ask(f"query New{n}{{hello}}")).status_code == 429
         assert len(endpoint.engine.operations) == before[1]
         assert commands(await client.execute("INFO", "stats")) - commands(calls) < 10
+
+
+async def test_a_refused_callers_hashes_are_not_looked_up(client: Client) -> None:
+    """Unknown persisted hashes from a caller over the limit get its refusal, and Redis hears nothing of them."""
+    endpoint = make_endpoint(client, limits={"anonymous": 1}, persisted=Persisted(client))
+    async with browse(endpoint) as http:
+        await http.ask("{hello}")
+        await http.ask("{hello}")
+        await client.execute("CONFIG", "RESETSTAT", retry=True)
+        for n in range(5):
+            extensions = {"persistedQuery": {"version": 1, "sha256Hash": f"{n:064x}"}}
+            assert await http.code(None, extensions=extensions) == "RATE_LIMITED"
+        assert b"cmdstat_getex" not in await client.execute("INFO", "commandstats")
 
 
 def commands(info: bytes) -> int:

@@ -47,7 +47,7 @@ PEER_SECONDS = 1.5
 PEER_ROUNDS = 3
 AROUND = """query ($slug: String!, $player: ID!) { leaderboard(slug: $slug) { around(player: $player) {
 entry { rank score player { id } } above { rank score player { id } } below { rank score player { id } } } } }"""
-ASKED = 1000
+ASKED, BLOCK = 2000, 200
 
 
 def score_of(draw: random.Random) -> float:
@@ -196,7 +196,7 @@ async def graphql(services: Services, report: Report) -> None:
         taken[size].append(time.perf_counter() - began)
         assert result.data is not None, result.errors
         assert result.data["leaderboard"]["around"]["entry"]
-    p99 = {size: 1000 * sorted(times)[int(0.99 * len(times))] for size, times in taken.items()}
+    p99 = {size: 1000 * median(_p99s(times)) for size, times in taken.items()}
     for size in sizes:
         last = size == sizes[1]
         report.add(
@@ -207,6 +207,12 @@ async def graphql(services: Services, report: Report) -> None:
             ratio=p99[size] / p99[sizes[0]] if last else None,
             aim="≤ 1.5×" if last else "",
         )
+
+
+def _p99s(times: list[float]) -> list[float]:
+    """The 99th percentile of each block, so that one stall of the machine spoils one block."""
+    blocks = [sorted(times[start : start + BLOCK]) for start in range(0, len(times), BLOCK)]
+    return [block[int(0.99 * len(block))] for block in blocks]
 
 
 async def _run(report: Report) -> None:

@@ -1,0 +1,162 @@
+"""Readers, writers and losses in every order that Hypothesis can think of, against a model of one line a rule."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from graph.patterns.cache import Cache
+from graph.patterns.cache_flight import Timing
+from graph.patterns.client import open_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from graph.patterns.client import Client
+    from tests.support.servers import ValkeyServer
+
+KEYS = st.sampled_from("ab")
+READERS = st.integers(0, 2)
+
+
+class Machine(RuleBasedStateMachine):
+    """The model: a read gives a version between the last acknowledged when it began and the last committed."""
+
+    runner: asyncio.Runner
+    clients: tuple[Client, Client]
+
+    @initialize()
+    def begin(self) -> None:
+        """Start with an empty server, two versions and nobody at work."""
+        self.committed = {"a": 0, "b": 0}
+        self.acknowledged = {"a": 0, "b": 0}
+        self.writers: list[tuple[str, AbstractAsyncContextManager[None]]] = []
+        self.slow: list[tuple[asyncio.Event, asyncio.Task[Any], int, str]] = []
+        first, second = self.clients
+        self.caches = [Cache(one, l1_bytes=size, beta=0) for one, size in ((first, 9999), (second, 9999), (second, 0))]
+        for cache in self.caches:  # a load that waits at its gate is not waited for
+            cache._flights._timing = Timing(lease=0.25, patience=0.0)
+        self.lose(("FLUSHALL",))
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(work)
+
+    async def _load(self, keys: Sequence[str]) -> dict[str, int]:
+        return {key: self.committed[key] for key in keys}
+
+    @rule(reader=READERS, keys=st.lists(KEYS, min_size=1, max_size=2))
+    def read(self, reader: int, keys: list[str]) -> None:
+        """Nothing older than acknowledged, nothing that was never written, whoever is at work."""
+        cache = self.caches[reader]
+        found = self._run(cache.get_many(keys, self._load, tags=lambda key: [key, "both"]))
+        for key in keys:
+            assert self.acknowledged[key] <= found[key] <= self.committed[key]
+
+    @precondition(lambda self: len(self.slow) < 3)
+    @rule(reader=READERS, key=KEYS)
+    def begin_slow_read(self, reader: int, key: str) -> None:
+        """A read whose loader has seen the truth and takes its time."""
+        gate = asyncio.Event()
+
+        async def load() -> int:
+            version = self.committed[key]
+            await gate.wait()
+            return version
+
+        async def start() -> asyncio.Task[Any]:
+            # A cache of its own: a reader that joins a slow load would stop the machine.
+            cache = Cache(self.clients[reader % 2], l1_bytes=0, beta=0)
+            cache._flights._timing = Timing(lease=0.25, patience=0.0)
+            task = asyncio.create_task(cache.get(key, load, tags=[key, "both"]))
+            await asyncio.wait((task,), timeout=0.003)
+            return task
+
+        self.slow.append((gate, self._run(start()), self.acknowledged[key], key))
+
+    @precondition(lambda self: self.slow)
+    @rule(which=st.integers(0, 2))
+    def end_slow_read(self, which: int) -> None:
+        """It gives what was current at some time since it began, and stores it where nobody may find it."""
+        gate, task, oldest, key = self.slow.pop(which % len(self.slow))
+
+        async def finish() -> int:
+            gate.set()
+            return await task
+
+        assert oldest <= self._run(finish()) <= self.committed[key]
+
+    @precondition(lambda self: len(self.writers) < 3)
+    @rule(writer=READERS, key=KEYS, broad=st.booleans())
+    def begin_write(self, writer: int, key: str, *, broad: bool) -> None:
+        """A writer places its hold, on the key's tag or on the one of all keys."""
+        bracket = self.caches[writer].invalidating("both" if broad else key)
+        self._run(bracket.__aenter__())
+        self.writers.append((key, bracket))
+
+    @precondition(lambda self: self.writers)
+    @rule(which=st.integers(0, 2))
+    def commit(self, which: int) -> None:
+        """A writer commits; it may do so several times."""
+        self.committed[self.writers[which % len(self.writers)][0]] += 1
+
+    @precondition(lambda self: self.writers)
+    @rule(which=st.integers(0, 2), fails=st.booleans())
+    def end_write(self, which: int, *, fails: bool) -> None:
+        """A writer ends: what it had committed is acknowledged, unless it fails."""
+        key, bracket = self.writers.pop(which % len(self.writers))
+        if fails:
+            assert not self._run(bracket.__aexit__(ValueError, ValueError(), None))
+            return
+        others = any(name == key for name, _ in self.writers)
+        self._run(bracket.__aexit__(None, None, None))
+        if not others:  # else it is not known whose commit it was
+            self.acknowledged[key] = self.committed[key]
+
+    @rule(command=st.sampled_from([("FLUSHALL",), ("SCRIPT", "FLUSH"), ("DEL", "graph:tag:{a}", "graph:tag:{both}")]))
+    def lose(self, command: tuple[str, ...]) -> None:
+        """Redis forgets."""
+        self._run(self.clients[0].execute(*command, retry=False))
+
+    def teardown(self) -> None:
+        """Let everybody finish."""
+
+        async def finish() -> None:
+            for gate, task, *_ in self.slow:
+                gate.set()
+                await task
+            for _, bracket in self.writers:
+                await bracket.__aexit__(None, None, None)
+            for cache in self.caches:
+                await cache.close()
+
+        self._run(finish())
+
+
+def test_no_order_of_events_serves_an_old_value(valkey: ValkeyServer, scaled: Callable[[int, int], int]) -> None:
+    """However reads, slow loads, overlapping writes and losses interleave, the model's one line holds."""
+    with asyncio.Runner() as runner:
+        contexts = [open_client(valkey.url), open_client(valkey.url)]
+        Machine.runner = runner
+
+        async def enter() -> list[Client]:
+            return [await context.__aenter__() for context in contexts]
+
+        first, second = runner.run(enter())
+        Machine.clients = first, second
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(
+                max_examples=scaled(1_500, 60),
+                stateful_step_count=30,
+                deadline=None,
+                database=None,
+                suppress_health_check=[HealthCheck.too_slow],
+            ),
+        )
+        for context in contexts:
+            runner.run(context.__aexit__(None, None, None))

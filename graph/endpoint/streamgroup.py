@@ -48,6 +48,7 @@ FANOUT = Histogram(
     buckets=(0.0001, 0.001, 0.01, 0.1, 1.0),
 )
 
+_LOOKS = (0.01, 0.05, 0.2, 1.0)  # seconds
 _REMEMBERED = 128  # events a main group keeps for followers that catch up
 
 Key: TypeAlias = tuple[str, str | None, str, str, str | None]
@@ -202,7 +203,7 @@ class Group:
     async def _run(self) -> None:
         ending = ""
         try:
-            async with self._source() as (executor, context, source):
+            async with self._source() as (executor, context, source), self._noticing(context):
                 async for item in source:
                     self._check(context)
                     async with self._turn:
@@ -236,6 +237,22 @@ class Group:
         finally:
             if (close := getattr(source, "aclose", None)) is not None:
                 await close()
+
+    @contextlib.asynccontextmanager
+    async def _noticing(self, context: Any) -> AsyncGenerator[None]:
+        """Look a few times whether the source has read who asks, for one that does so and then waits for its event."""
+
+        async def look() -> None:
+            for pause in _LOOKS:
+                await asyncio.sleep(pause)
+                self._check(context)
+
+        looking = asyncio.create_task(look()) if self._public else None
+        try:
+            yield
+        finally:
+            if looking is not None:
+                looking.cancel()
 
     def _check(self, context: Any) -> None:
         """Send signed-in followers away when the source of a group for everybody has read who asks."""

@@ -113,6 +113,16 @@ async def test_a_source_that_depends_on_the_viewer_is_not_shared(app: LiveApp) -
     assert app.sources == 2
 
 
+async def test_a_source_that_reads_who_asks_and_waits_is_noticed(app: LiveApp) -> None:
+    """Before its first event signed-in followers have sources of their own, and miss nothing of them."""
+    ada, bob, nobody = [await app.follow("subscription { quiet }", user=user) for user in ("ada", "bob", None)]
+    await until(lambda: app.sources == 3)
+    await app.publish("x")
+    for sink, name in ((ada, "ada"), (bob, "bob"), (nobody, "None")):
+        await sink.until(1)
+        assert sink.values("quiet") == [f"{name}: x"]
+
+
 async def test_who_comes_late_gets_a_state_of_its_own(app: LiveApp) -> None:
     """State first, then every change after it; the others are not sent the state again, and joiners share one."""
     query = "subscription { board { value } }"

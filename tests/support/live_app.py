@@ -149,6 +149,17 @@ class Subscription:
                 yield f"{user}: {event.data}"
 
     @strawberry.subscription
+    async def quiet(self, info: LiveInfo) -> AsyncGenerator[str]:
+        user = info.context.caller.user
+        async with info.context.app.broker.subscribe(NEWS) as events:
+            info.context.app.sources += 1
+            try:
+                async for event in events:
+                    yield f"{user}: {event.data}"
+            finally:
+                info.context.app.sources -= 1
+
+    @strawberry.subscription
     async def breaks(self) -> AsyncGenerator[int]:
         yield 1
         raise LookupError("secret")

@@ -41,6 +41,7 @@ class Machine(RuleBasedStateMachine):
         self.caches = [Cache(one, l1_bytes=size, beta=0) for one, size in ((first, 9999), (second, 9999), (second, 0))]
         for cache in self.caches:  # a load that waits at its gate is not waited for
             cache._flights._timing = Timing(lease=0.25, patience=0.0)
+        self.reads = 0
         self.lose(("FLUSHALL",))
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -52,6 +53,7 @@ class Machine(RuleBasedStateMachine):
     @rule(reader=READERS, keys=st.lists(KEYS, min_size=1, max_size=2))
     def read(self, reader: int, keys: list[str]) -> None:
         """Nothing older than acknowledged, nothing that was never written, whoever is at work."""
+        self.reads += 1
         cache = self.caches[reader]
         found = self._run(cache.get_many(keys, self._load, tags=lambda key: [key, "both"]))
         for key in keys:
@@ -117,6 +119,18 @@ class Machine(RuleBasedStateMachine):
         if not others:  # else it is not known whose commit it was
             self.acknowledged[key] = self.committed[key]
 
+    @rule(writer=READERS, key=KEYS, broad=st.booleans())
+    def write(self, writer: int, key: str, *, broad: bool) -> None:
+        """A whole write at once."""
+
+        async def write() -> None:
+            async with self.caches[writer].invalidating("both" if broad else key):
+                self.committed[key] += 1
+
+        self._run(write())
+        self.acknowledged[key] = self.committed[key]
+
+    @precondition(lambda self: self.reads % 5 == 4)
     @rule(command=st.sampled_from([("FLUSHALL",), ("SCRIPT", "FLUSH"), ("DEL", "graph:tag:{a}", "graph:tag:{both}")]))
     def lose(self, command: tuple[str, ...]) -> None:
         """Redis forgets."""
@@ -151,8 +165,8 @@ def test_no_order_of_events_serves_an_old_value(valkey: ValkeyServer, scaled: Ca
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=scaled(1_500, 60),
-                stateful_step_count=30,
+                max_examples=scaled(2_000, 100),
+                stateful_step_count=40,
                 deadline=None,
                 database=None,
                 suppress_health_check=[HealthCheck.too_slow],

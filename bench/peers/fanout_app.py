@@ -119,9 +119,8 @@ class Server:
             await send({"type": "lifespan.shutdown.complete"})
         elif scope["path"] == "/publish":
             count = int(parse_qs(scope["query_string"].decode())["events"][0])
-            for _ in range(count):
-                self._number += 1
-                await self._publish(self._number)
+            first, self._number = self._number + 1, self._number + count
+            await asyncio.gather(*(self._publish(number) for number in range(first, first + count)))
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body", "body": b""})
         else:

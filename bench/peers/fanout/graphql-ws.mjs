@@ -20,9 +20,7 @@ const resolvers = {
 
 const server = createServer(async (request, response) => {
   const count = Number(new URL(request.url, 'http://localhost').searchParams.get('events') ?? 0)
-  for (let left = count; left > 0; left--) {
-    await pubsub.publish('graphql-ws:news', { news: event() })
-  }
+  await Promise.all(Array.from({ length: count }, () => pubsub.publish('graphql-ws:news', { news: event() })))
   response.end()
 })
 

@@ -16,11 +16,11 @@ const resolvers = {
 await app.register(mercurius, { schema: typeDefs, resolvers, jit: 1, subscription: { emitter } })
 
 app.post('/publish', async (request, reply) => {
-  for (let left = Number(request.query.events); left > 0; left--) {
-    await new Promise((resolve, reject) =>
+  const emit = () =>
+    new Promise((resolve, reject) =>
       emitter.emit({ topic: 'mercurius:news', payload: { news: event() } }, error => (error ? reject(error) : resolve()))
     )
-  }
+  await Promise.all(Array.from({ length: Number(request.query.events) }, emit))
   reply.send('')
 })
 

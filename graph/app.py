@@ -27,6 +27,7 @@ from graph.api.schema import build_schema
 from graph.endpoint import graphiql, observe
 from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.bounds import Bounds
+from graph.endpoint.express import Express
 from graph.endpoint.http import GraphQLEndpoint
 from graph.endpoint.persisted import Persisted, read_manifest
 from graph.endpoint.policy import check as check_policies
@@ -128,7 +129,7 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         debug=settings.server.debug,
     )
     check_policies(endpoint.engine.core)
-    endpoint.lane = Responses(
+    endpoint.lane = lane = Responses(
         endpoint.engine,
         authenticator,
         services.client,
@@ -136,6 +137,8 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         enabled=settings.cache.responses,
         debug=settings.server.debug,
     )
+    if lane.enabled and not lane.debug:
+        endpoint.express = Express(lane, services.client, endpoint.bounds, endpoint.origins)
     return endpoint
 
 

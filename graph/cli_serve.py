@@ -31,6 +31,7 @@ from graph.catalog.seed import seed_if_empty
 from graph.cli_worker import worker_beside
 from graph.database import migrate
 from graph.embedded import die_with_parent
+from graph.http_protocol import HttpProtocol
 from graph.leaderboard.seed import seed_demo
 from graph.services import Services, open_services
 from graph.settings import Settings, without_password
@@ -78,7 +79,7 @@ def options(settings: Settings) -> dict[str, Any]:
     server = settings.server
     return {
         "loop": "uvloop" if sys.platform != "win32" else "asyncio",
-        "http": "httptools",
+        "http": HttpProtocol,
         "ws": "websockets-sansio",
         "ws_per_message_deflate": False,  # compressing each small event costs more than it saves
         "log_config": None,

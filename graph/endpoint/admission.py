@@ -103,6 +103,11 @@ class Admission:
         """A refusal of `caller` that this process remembers and that still holds."""
         return self._limiter.refused(self.charge(caller))
 
+    @property
+    def remembers(self) -> bool:
+        """Whether any caller might be `refused` at the moment."""
+        return self._limiter.remembers
+
     async def admit(self, ticket: Ticket) -> Verdict:
         """Charge an operation, once; the verdict stays on its ticket."""
         if ticket.verdict is None:
@@ -194,6 +199,17 @@ def headers(verdict: Verdict) -> dict[str, str]:
     if not verdict.allowed and verdict.retry_after != math.inf:
         told["retry-after"] = str(math.ceil(verdict.retry_after))
     return told
+
+
+def template(limit: Limit) -> dict[str, str]:
+    """`headers` of a charge that passed, with `%d` for: remaining, seconds to the reset, remaining, Unix time of it."""
+    return {
+        "ratelimit-policy": f'"{limit.name}";q={limit.count};w={math.ceil(limit.window)}',
+        "ratelimit": f'"{limit.name}";r=%d;t=%d',
+        "x-ratelimit-limit": str(limit.count),
+        "x-ratelimit-remaining": "%d",
+        "x-ratelimit-reset": "%d",
+    }
 
 
 def refusal(verdict: Verdict, weight: int) -> Refusal:

@@ -26,6 +26,7 @@ from graph.endpoint.answer import Answer, encode
 from graph.endpoint.bounds import Bounds
 from graph.endpoint.errors import REFUSALS, Presenter, Refusal
 from graph.endpoint.executor import RUNNABLE, Engine, Ready
+from graph.endpoint.express import EXCHANGE
 from graph.endpoint.negotiation import JSON, accepted
 from graph.endpoint.observe import annotate
 from graph.endpoint.operations import Operations
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.admission import Admission
     from graph.endpoint.caller import Authenticator, Caller
+    from graph.endpoint.express import Express
     from graph.endpoint.persisted import Persisted
     from graph.endpoint.responses import Fast
     from graph.endpoint.security import Raw
@@ -138,8 +140,9 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         self.streams: Streams | None = None
         self.websocket: ASGIApp | None = None
         self.lane: Lane | None = None
+        self.express: Express | None = None
         self._page = page
-        self._origins = Origins(origins)
+        self.origins = Origins(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request or one WebSocket."""
@@ -151,20 +154,33 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
             await send({"type": "websocket.close", "code": 1000})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        exchange = Exchange(scope, receive, send, request, self._origins.headers(request.headers))
+        exchange = None
         try:
-            await self._serve(exchange)
+            left = None
+            if self.express is not None and EXCHANGE in scope and scope["method"] == "POST":
+                left = await self.express.serve(scope, scope[EXCHANGE])
+                if left is True:
+                    return
+            exchange = self._exchange(scope, receive, send)
+            if left:
+                await self._finish_fast(exchange, left.media, left.fast)
+            else:
+                await self._serve(exchange)
         except Disconnected:
             return
         except Refusal as error:
-            await self._refuse(exchange, error)
+            await self._refuse(exchange or self._exchange(scope, receive, send), error)
         except Unavailable:
             away = Refusal("UNAVAILABLE", "The session cannot be checked right now.", headers={"Retry-After": "1"})
-            await self._refuse(exchange, away)
+            await self._refuse(exchange or self._exchange(scope, receive, send), away)
         except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id
             shown = self.presenter.present([GraphQLError(str(error), original_error=error)])
+            exchange = exchange or self._exchange(scope, receive, send)
             await self._send(exchange, JSON, 500, encode({"errors": shown}), {})
+
+    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
+        request = Request(scope, receive, send)
+        return Exchange(scope, receive, send, request, self.origins.headers(request.headers))
 
     async def _serve(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -194,7 +210,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
             asked = parse_query_string(exchange.scope["query_string"], self.bounds)
             await self._one(exchange, media, stream, asked, _QUERY | {OperationType.SUBSCRIPTION})
         elif method == "OPTIONS":
-            await _start(exchange.send, 204, [*HEADERS, *self._origins.preflight(request.headers)], b"")
+            await _start(exchange.send, 204, [*HEADERS, *self.origins.preflight(request.headers)], b"")
         else:
             raise Refusal("METHOD_NOT_ALLOWED", "GraphQL is served by GET and POST.", headers={"Allow": METHODS})
 

@@ -208,6 +208,7 @@ class Observed:
             raise
         finally:
             IN_PROGRESS.dec()
+            status = facts.pop("status", status)
             self._done(scope, scope["method"], status, perf_counter() - started, facts)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -156,6 +156,11 @@ class Operations:
             _KNOWN.inc()
         return prepared
 
+    @staticmethod
+    def recalled(count: int) -> None:
+        """Count look-ups that somebody answered from what `known` gave before."""
+        _KNOWN.inc(count)
+
     def prepare(self, text: str) -> Prepared:
         """Parse, measure, validate and cost `text`, or recall it."""
         known = self.known(text)

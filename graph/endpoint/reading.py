@@ -36,8 +36,8 @@ class Disconnected(Exception):
     """The client went away before its request was whole."""
 
 
-async def read_body(receive: Receive, headers: Headers, bounds: Bounds) -> bytes:
-    """The body of a POST, at most `bounds.body` bytes, sent within `bounds.body_timeout` seconds."""
+def check_head(headers: Headers, bounds: Bounds) -> None:
+    """Refuse a POST whose headers tell that its body cannot be read."""
     media = parse_media(headers.get("content-type", ""))
     if media.essence != JSON or not utf8(media):
         raise Refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json in UTF-8.", headers={"Accept": JSON})
@@ -48,6 +48,11 @@ async def read_body(receive: Receive, headers: Headers, bounds: Bounds) -> bytes
     declared = headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > bounds.body):
         raise _too_large(bounds)
+
+
+async def read_body(receive: Receive, headers: Headers, bounds: Bounds) -> bytes:
+    """The body of a POST, at most `bounds.body` bytes, sent within `bounds.body_timeout` seconds."""
+    check_head(headers, bounds)
     try:
         async with asyncio.timeout(bounds.body_timeout):
             return await _gather(receive, bounds)

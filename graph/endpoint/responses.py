@@ -22,7 +22,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import orjson
 from prometheus_client import Counter
@@ -46,8 +46,11 @@ if TYPE_CHECKING:
     from graph.endpoint.executor import Engine
     from graph.endpoint.operations import Operation, Prepared
     from graph.endpoint.sink import OperationRequest
-    from graph.patterns.cache_bytes import ByteCache
+    from graph.patterns.cache_bytes import ByteCache, Look
     from graph.patterns.client import Client
+    from graph.patterns.limiter import Charge
+    from graph.patterns.pending import Replies
+    from graph.patterns.script import Command
 
 Context = TypeVar("Context")
 
@@ -81,7 +84,7 @@ class Fast:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """An operation that the lane can take."""
 
     prepared: Prepared
@@ -99,6 +102,17 @@ class _Asked:
     def private_key(self, guard: str | None) -> str | None:
         """The key of its answer for the session behind `guard`."""
         return None if self.name is None or guard is None else _digest(self.name + f"session {guard}".encode())
+
+
+class Approach(NamedTuple):
+    """What the lane asks for a request: `commands` check the session, if it names one, and make the `charge`."""
+
+    request: OperationRequest
+    asked: Asked
+    caller: Caller
+    charge: Charge
+    key: str
+    commands: tuple[Command, ...]
 
 
 class Responses(Generic[Context]):
@@ -122,10 +136,10 @@ class Responses(Generic[Context]):
         self._engine = engine
         self._authenticator = authenticator
         self._client = client
-        self._cache = cache
-        self._enabled = enabled
-        self._debug = debug
-        self._recalled: OrderedDict[bytes, tuple[OperationRequest, _Asked]] = OrderedDict()
+        self.cache = cache
+        self.enabled = enabled
+        self.debug = debug
+        self._recalled: OrderedDict[bytes, tuple[OperationRequest, Asked]] = OrderedDict()
 
     async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
         """Answer a request whose very bytes were answered here before: it need not be read again. Else as `enter`."""
@@ -142,7 +156,7 @@ class Responses(Generic[Context]):
 
         Raises `graph.patterns.pending.Unavailable` when the caller's session cannot be checked.
         """
-        asked = await self._find(request)
+        asked = await self.find(request)
         if asked is None:
             return None
         fast = await self._answer(request, asked, connection)
@@ -152,7 +166,19 @@ class Responses(Generic[Context]):
                 self._recalled.popitem(last=False)
         return fast
 
-    async def _answer(self, request: OperationRequest, asked: _Asked, connection: HTTPConnection) -> Fast | None:
+    async def _answer(self, request: OperationRequest, asked: Asked, connection: HTTPConnection) -> Fast | None:
+        approach = self.approach(asked, request, connection)
+        if approach is None or self._engine.admission.refused(approach.caller) is not None:
+            return None
+        look = self.cache.look(approach.key)
+        replies = await self._client.batch(*approach.commands, *look.commands)
+        return await self.conclude(approach, look, replies, connection)
+
+    def approach(self, asked: Asked, request: OperationRequest, connection: HTTPConnection) -> Approach | None:
+        """How the lane goes about `request`: what it asks Redis beside the answer. Nothing is asked or charged yet.
+
+        It depends on nothing but the request and what `asked` is, so that it may be kept for the next of its kind.
+        """
         authenticator, admission = self._authenticator, self._engine.admission
         token = authenticator.token(connection.headers)
         address = authenticator.address(connection)
@@ -166,33 +192,39 @@ class Responses(Generic[Context]):
             caller = authenticator.caller((), token=token, address=address)
         charge = admission.charge(caller, asked.weight)
         key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(guard)
-        if key is None or charge.weight > charge.limit.count or admission.refused(caller) is not None:
+        if key is None or charge.weight > charge.limit.count:
             return None
-        look = self._cache.look(key)
-        replies = await self._client.batch(*session, admission.command(charge, guard=guard), *look.commands)
-        if session:
-            caller = authenticator.caller(replies[: len(session)], token=token, address=address)
+        commands = (*session, admission.command(charge, guard=guard))
+        return Approach(request, asked, caller, charge, key, commands)
+
+    async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
+        """Read the replies to the commands of `approach` and of `look`, and make what is not there."""
+        admission, (request, asked, caller, charge, key, commands) = self._engine.admission, approach
+        checks = len(commands) - 1
+        if checks:
+            caller = self._authenticator.caller(replies[:checks], token=caller.token, address=caller.address)
         ticket = Ticket(caller, asked.weight)
-        if not admission.settle(ticket, charge, replies[len(session)]).exists:
+        if not admission.settle(ticket, charge, replies[checks]).exists:
             ticket.verdict = None
             await admission.admit(ticket)
         turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), asked.policy, connection)
         assert ticket.verdict is not None
         ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
-        if ended or not self._enabled or not ticket.verdict.allowed:
+        if ended or not self.enabled or not ticket.verdict.allowed:
             made = await turn.make()
             return self._finish(turn, None if ended else made)
-        hit = await self._cache.settle(look, replies, len(session) + 1)
+        hit = await self.cache.settle(look, replies, len(commands))
         if hit is None:
-            hit = await self._cache.bring(key, turn.make, asked.policy.tags(request.variables))
+            hit = await self.cache.bring(key, turn.make, asked.policy.tags(request.variables))
             if hit is None:
                 return self._finish(turn, turn.made)
-        elif self._cache.due(hit):
-            self._cache.refresh(key, hit, turn.make, asked.policy.tags(request.variables))
+        elif self.cache.due(hit):
+            self.cache.refresh(key, hit, turn.make, asked.policy.tags(request.variables))
         _HIT.inc()
         return self._send(turn, hit.body, hit.digest, max(0, int(time.time() - hit.made)), "hit")
 
-    async def _find(self, request: OperationRequest) -> _Asked | None:
+    async def find(self, request: OperationRequest) -> Asked | None:
+        """The operation of `request`, if the lane can take it."""
         engine = self._engine
         try:
             text = await engine.persisted.text(request)
@@ -206,7 +238,17 @@ class Responses(Generic[Context]):
         except Refusal:
             return None
         weight = 0 if operation.free else engine.admission.weight(cost)
-        return _Asked(prepared, operation, operation.policy, weight, _name(prepared, operation, request))
+        return Asked(prepared, operation, operation.policy, weight, _name(prepared, operation, request))
+
+    def refused(self, approach: Approach) -> bool:
+        """Whether this process remembers a refusal of the caller that still holds."""
+        admission = self._engine.admission
+        return admission.remembers and admission.refused(approach.caller) is not None
+
+    def served(self, count: int) -> None:
+        """Count answers that `express` served from entries of `cache`."""
+        self._engine.operations.recalled(count)
+        _HIT.inc(count)
 
     # --- answering ---
 
@@ -221,15 +263,18 @@ class Responses(Generic[Context]):
     def _send(self, turn: _Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
         connection, verdict = turn.connection, turn.ready.ticket.verdict
         annotate(connection.scope, operation=turn.ready.operation.name, cache=how)
-        etag = f'W/"{digest}"'
-        told = {**(headers(verdict) if verdict is not None else {}), **_CONTROL[turn.policy.scope]}
-        told["age"] = str(age)
-        told["etag"] = etag
+        told = {**(headers(verdict) if verdict is not None else {}), **control(turn.policy.scope, digest, age)}
+        etag = told["etag"]
         if connection.scope["method"] == "GET" and _matches(connection.headers.get("if-none-match"), etag):
             return Fast(b"", 304, told)
-        if self._debug:
+        if self.debug:
             body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
         return Fast(body, 200, told)
+
+
+def control(scope: Scope, digest: str, age: int) -> dict[str, str]:
+    """What caches between here and the client are told."""
+    return {**_CONTROL[scope], "age": str(age), "etag": f'W/"{digest}"'}
 
 
 class _Turn(Generic[Context]):

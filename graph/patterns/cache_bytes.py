@@ -135,6 +135,10 @@ class ByteCache:
             self._looks[key] = look
         return look
 
+    def copy(self, key: str, now: float) -> Copy | None:
+        """This process's copy of an entry: to be served only under current generations, as `judge` does."""
+        return self._local.get(key, now)
+
     def judge(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
         """Read the replies to a look, which begin at `place`; None when it takes more to know, see `again`."""
         values: list[tuple[bytes | None, bytes]] = []

@@ -40,6 +40,11 @@ _CHARGE = Script("limiter_charge")
 _REFUND = Script("limiter_refund")
 
 
+def passed(count: int) -> None:
+    """Count charges that passed, whose replies somebody read without `Limiter.verdict`."""
+    _PASSED.inc(count)
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """`count` units in any `window` seconds; `name` is what headers and errors call it."""
@@ -163,6 +168,11 @@ class Limiter:
         return given
 
     # --- the local memory of refusals ---
+
+    @property
+    def remembers(self) -> bool:
+        """Whether anybody's refusal is in memory."""
+        return bool(self._refusals)
 
     def refused(self, *charges: Charge) -> Verdict | None:
         """Give the refusal that still holds for one of `charges`, from memory; None when Redis must be asked.

@@ -93,7 +93,7 @@ class Pending:
     def pack(self) -> int:
         """Encode the commands, once, and give their size in bytes."""
         if not self.size:
-            self.packed = [pack(command.args) for command in self.commands]
+            self.packed = [command.packed or pack(command.args) for command in self.commands]
             self.size = sum(map(len, self.packed))
         return self.size
 

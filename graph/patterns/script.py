@@ -41,6 +41,8 @@ class Command(NamedTuple):
     key: Argument | None
     retry: bool
     script: Script | None = None
+    packed: bytes | None = None
+    """The command as it is sent, for one that is sent again and again."""
 
 
 def command(name: str, *args: Argument, retry: bool | None = None) -> Command:

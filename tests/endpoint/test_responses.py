@@ -23,15 +23,18 @@ THING = "query Thing($key: String!, $delay: Float) { thing(key: $key, delay: $de
 PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
 
 
-@pytest.fixture
-async def apps(valkey: ValkeyServer, client: Client) -> AsyncIterator[Callable[..., AnswersApp]]:
-    """Make apps that share nothing but Redis and the truth, as processes of one server do."""
+@pytest.fixture(params=["lane", "express"])
+async def apps(
+    request: pytest.FixtureRequest, valkey: ValkeyServer, client: Client
+) -> AsyncIterator[Callable[..., AnswersApp]]:
+    """Make apps that share nothing but Redis and the truth, as processes of one server do; with routes and without."""
     made: list[AnswersApp] = []
     truth = Truth()
     truth.versions["a"] = 1
     async with open_client(valkey.url) as second:
 
         def make(**options: Any) -> AnswersApp:
+            options.setdefault("express", request.param == "express")
             made.append(AnswersApp((client, second)[len(made) % 2], truth, **options))
             return made[-1]
 

@@ -13,13 +13,14 @@ from strawberry.types import Info
 
 from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.caller import Caller
-from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.express import Express
 from graph.endpoint.policy import Scope, cached, uncached
 from graph.endpoint.responses import Responses
 from graph.patterns.cache import Cache
 from graph.patterns.cache_bytes import ByteCache
 from graph.patterns.limiter import Limiter
 from graph.patterns.script import command
+from tests.support.express_app import ExchangingEndpoint
 from tests.support.graphql_app import Tokens
 
 if TYPE_CHECKING:
@@ -155,8 +156,16 @@ class AnswersApp:
     """One process: an endpoint with its lane, over Redis and a truth that it shares with others."""
 
     def __init__(
-        self, client: Client, truth: Truth, *, limits: dict[str, Any] | None = None, beta: float = 0, **options: Any
+        self,
+        client: Client,
+        truth: Truth,
+        *,
+        limits: dict[str, Any] | None = None,
+        beta: float = 0,
+        express: bool = False,
+        **options: Any,
     ) -> None:
+        """With `express` requests take their routes from the second sighting on; see `ExchangingEndpoint`."""
         settings: dict[str, Any] = {"authenticated": 100_000, "anonymous": 100_000, "prefix": "test", **(limits or {})}
         authenticator = KeyTokens(client)
         admission = Admission(Limiter(client), budget=authenticator.budget, **settings)
@@ -164,13 +173,15 @@ class AnswersApp:
         self.resolved = 0
         self.cache = Cache(client, beta=0)
         self.answers = ByteCache(client, self.cache.generations, beta=beta, **options.pop("kept", {}))
-        self.endpoint = GraphQLEndpoint(
+        self.endpoint = ExchangingEndpoint(
             strawberry.Schema(Query, Mutation, extensions=[lambda: RateLimit(admission)]),
             authenticator=authenticator,
             admission=admission,
             context=lambda caller, _, response: Sight(self, caller, response),
         )
-        self.endpoint.lane = Responses(self.endpoint.engine, authenticator, client, self.answers, **options)
+        self.endpoint.lane = lane = Responses(self.endpoint.engine, authenticator, client, self.answers, **options)
+        if express and lane.enabled and not lane.debug:
+            self.endpoint.express = Express(lane, client, self.endpoint.bounds, self.endpoint.origins, eager=True)
 
     async def close(self) -> None:
         await self.answers.close()

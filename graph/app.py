@@ -37,7 +37,7 @@ from graph.services import open_services
 from graph.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -67,7 +67,11 @@ class Application:
 
 
 def create_app(
-    settings: Settings | None = None, services: Services | None = None, *, log: observe.AccessLog | None = None
+    settings: Settings | None = None,
+    services: Services | None = None,
+    *,
+    log: observe.AccessLog | None = None,
+    on_started: Callable[[], None] = lambda: None,
 ) -> ASGIApp:
     """Build the application.
 
@@ -75,6 +79,7 @@ def create_app(
         settings: Read from the environment when they are left out, so that a process manager can call this alone.
         services: Open ones to use; without them the lifespan opens and closes its own.
         log: Where the access log goes; None keeps none.
+        on_started: Called once everything is open, before the first request.
     """
     settings = settings or Settings.from_environment()
 
@@ -86,6 +91,7 @@ def create_app(
             endpoint = build_endpoint(opened, settings)
             stack.push_async_callback(attach(endpoint).close)
             application.endpoint = endpoint
+            on_started()
             yield
             application.endpoint = None
 

@@ -7,6 +7,7 @@ close, the Valkey last; the exit status is 0.
 """
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import os
@@ -107,6 +108,17 @@ async def prepare(settings: Settings, services: Services) -> None:
         logger.info("made %s leaderboards with made-up players", boards)
 
 
+def spare_the_collector() -> None:
+    """Take what lives as long as the process out of the garbage collector's rounds, and have it come round less often.
+
+    A full round over the schema and the modules takes 75 ms, in which nobody is answered, and is due every half second
+    of full load; without them it takes 5 ms, and is rarer.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
 # --- one process ---
 
 
@@ -133,7 +145,7 @@ async def _serve_alone(settings: Settings, listener: socket.socket) -> None:
         services = await stack.enter_async_context(open_services(settings))
         await prepare(settings, services)
         await stack.enter_async_context(worker_beside(settings))
-        app = create_app(settings, services, log=access_log(settings))
+        app = create_app(settings, services, log=access_log(settings), on_started=spare_the_collector)
         server = Server(uvicorn.Config(app, **options(settings)), lambda: announce(settings, listener))
         # uvicorn raises the signal that stopped it once more when it is done: by then it has been obeyed.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -192,7 +204,7 @@ def worker_app() -> "ASGIApp":
         die()
     settings = Settings.from_environment()
     log.configure(settings.server.log)
-    return create_app(settings, log=access_log(settings))
+    return create_app(settings, log=access_log(settings), on_started=spare_the_collector)
 
 
 def _serve_with_workers(settings: Settings, listener: socket.socket) -> None:

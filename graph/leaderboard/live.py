@@ -14,16 +14,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from prometheus_client import Counter, Gauge
 
 from graph.leaderboard.index import NoIndex
 from graph.leaderboard.watching import MERGE, Moves, Watch, Watchers
 from graph.patterns.broker import Broker, Delivery, Event, Topic, Unavailable
+from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
+    from collections.abc import AsyncGenerator
     from types import TracebackType
 
     from graph.leaderboard.records import BoardRecord
@@ -54,7 +55,7 @@ class LiveBoards:
         self._check_every = check_every
         self._boards: dict[int, _Followed] = {}
         self._pending: dict[int, Moves] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
         """Hear of every submission."""
@@ -66,17 +67,7 @@ class LiveBoards:
     ) -> None:
         """Stop; what was not announced yet, the others' check finds."""
         self._service.moved = None
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        await self._tasks.close()
 
     # --- announcing ---
 
@@ -85,7 +76,7 @@ class LiveBoards:
         pending = self._pending.get(board.id)
         if pending is None:
             pending = self._pending[board.id] = Moves()
-            self._spawn(self._publish(board.id))
+            self._tasks.spawn(self._publish(board.id))
         pending.add(board.ties, player, submitted)
 
     async def _publish(self, board: int) -> None:
@@ -111,7 +102,7 @@ class LiveBoards:
         followed = self._boards.get(board.id)
         if followed is None:
             followed = self._boards[board.id] = _Followed(self._broker, board)
-            followed.checking = self._spawn(self._check(followed))
+            followed.checking = self._tasks.spawn(self._check(followed))
         watch = followed.watchers.join(player)
         _WATCHERS.inc()
         try:

@@ -45,9 +45,10 @@ from graph.patterns.broker_topic import (
 )
 from graph.patterns.pending import Unavailable
 from graph.patterns.script import Script
+from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from types import TracebackType
 
     from graph.patterns.client import Client
@@ -130,7 +131,7 @@ class Broker:
         self._subscriptions: set[Subscription] = set()
         self._dirty: dict[Channel, None] = {}
         self._work = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._listener: Listener | None = None
 
     # --- life ---
@@ -138,8 +139,8 @@ class Broker:
     async def __aenter__(self) -> Self:
         """Start healing and checking; the connection itself opens with the first topic."""
         self._listener = self._client.listen(self._on_message, self._on_up, self._on_down)
-        self._spawn(self._heal_forever())
-        self._spawn(self._check_forever())
+        self._tasks.spawn(self._heal_forever())
+        self._tasks.spawn(self._check_forever())
         return self
 
     async def __aexit__(
@@ -150,18 +151,9 @@ class Broker:
             subscription.close()
         for channel in list(self._channels.values()):
             self._forget(channel)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._tasks.close()
         if self._listener is not None:
             await self._listener.close()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # --- publishing ---
 
@@ -250,7 +242,7 @@ class Broker:
         if channel is None:
             channel = self._channels[keys.channel] = Channel(topic, keys, self._request_heal)
             metrics.TOPICS.inc()
-            self._spawn(self._listen(keys.channel))
+            self._tasks.spawn(self._listen(keys.channel))
         channel.users += 1
         metrics.SUBSCRIBERS.labels(topic.family).inc()
         return channel
@@ -268,7 +260,7 @@ class Broker:
             del self._channels[channel.keys.channel]
             self._dirty.pop(channel, None)
             metrics.TOPICS.dec()
-            self._spawn(self._unlisten(channel.keys.channel))
+            self._tasks.spawn(self._unlisten(channel.keys.channel))
 
     async def _listen(self, name: str) -> None:
         assert self._listener is not None, "the broker is not open"

@@ -11,6 +11,8 @@ import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from graph.patterns.tasks import Tasks
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -28,7 +30,7 @@ class DirectLoads:
         self._slots = asyncio.Semaphore(limit)
         self._queued: dict[str, asyncio.Future[Any]] = {}
         self._running: dict[str, asyncio.Future[Any]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def load(self, keys: Sequence[str], load: Load) -> dict[str, Any]:
         """The values of `keys`, loaded after this call; raises what `load` raises. Cancelling it stops no load."""
@@ -40,9 +42,7 @@ class DirectLoads:
                 mine.append(key)
             futures[key] = self._queued[key]
         if mine:
-            task = asyncio.create_task(self._run(mine, load))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.spawn(self._run(mine, load))
         return {key: await asyncio.shield(future) for key, future in futures.items()}
 
     async def _run(self, keys: list[str], load: Load) -> None:
@@ -80,7 +80,4 @@ class DirectLoads:
 
     async def close(self) -> None:
         """Stop what is under way."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()

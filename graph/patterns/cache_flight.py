@@ -28,9 +28,10 @@ from graph.patterns.cache_local import Copy
 from graph.patterns.codec import Frame, pack, unpack
 from graph.patterns.codec import stamp_of as stamp_in
 from graph.patterns.script import Script
+from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from graph.patterns.cache_direct import DirectLoads, Load
     from graph.patterns.cache_generations import Generations
@@ -141,7 +142,7 @@ class Flights:
         self._timing = timing
         self._flying: dict[tuple[str, bytes], asyncio.Future[Known]] = {}
         self._refreshing: set[tuple[str, bytes]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def entry_key(self, key: str) -> str:
         """The Redis key of an entry."""
@@ -168,7 +169,7 @@ class Flights:
                 name = key, stamps[key]
                 self._flying[name] = futures[key] = flight.futures[key]
                 futures[key].add_done_callback(lambda _, name=name: self._flying.pop(name))
-            self._spawn(self._lead(flight))
+            self._tasks.spawn(self._lead(flight))
         return futures
 
     def refresh(self, request: Request, key: str, marks: Marks, expires: float) -> None:
@@ -176,7 +177,7 @@ class Flights:
         name = key, stamp_of(marks)
         if name not in self._refreshing and name not in self._flying:
             self._refreshing.add(name)
-            task = self._spawn(self._again(_Flight(request, {key: marks}, newer_than=expires + 0.001), key))
+            task = self._tasks.spawn(self._again(_Flight(request, {key: marks}, newer_than=expires + 0.001), key))
             task.add_done_callback(lambda _: self._refreshing.discard(name))
 
     async def _again(self, flight: _Flight, key: str) -> None:
@@ -212,9 +213,9 @@ class Flights:
                     granted, refused = granted + refused, []
                 past = [key for key in left if not (key in granted or key in refused or flight.futures[key].done())]
                 if granted:
-                    loads.append(self._spawn(self._load(flight, granted, "miss")))
+                    loads.append(self._tasks.spawn(self._load(flight, granted, "miss")))
                 if past:
-                    loads.append(self._spawn(self._load_direct(flight, past)))
+                    loads.append(self._tasks.spawn(self._load_direct(flight, past)))
                 if left := refused:
                     if not waited:
                         metrics.WAITS.inc(waited := len(left))
@@ -366,15 +367,6 @@ class Flights:
 
     # --- life ---
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     async def close(self) -> None:
         """Stop what is under way."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()

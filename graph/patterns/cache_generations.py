@@ -22,15 +22,16 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from graph.patterns import cache_metrics as metrics
 from graph.patterns.client import Unavailable
 from graph.patterns.codec import STAMP_SIZE
 from graph.patterns.script import Script
+from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Sequence
 
     from graph.patterns.client import Client
     from graph.patterns.pending import Replies
@@ -89,7 +90,7 @@ class Generations:
         self._hold = hold
         self._keep = keep
         self._patience = patience
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def key(self, tag: str) -> str:
         """The Redis key of `tag`."""
@@ -128,7 +129,7 @@ class Generations:
         names = sorted(set(tags))
         hold = fresh()
         await self._place(names, hold)
-        keeper = self._spawn(self._renew(names, hold))
+        keeper = self._tasks.spawn(self._renew(names, hold))
         try:
             yield
         except Exception:
@@ -151,7 +152,7 @@ class Generations:
         errors = [reply for reply in replies if isinstance(reply, Exception)]
         if errors:
             metrics.REFUSED.inc()
-            self._spawn(self._settle(tags, hold))
+            self._tasks.spawn(self._settle(tags, hold))
             raise CacheWriteRefused(f"the write was not started: {errors[0]}") from errors[0]
 
     def _hold_commands(self, tags: list[str], hold: str, *, retry: bool) -> list[Command]:
@@ -166,7 +167,7 @@ class Generations:
 
     async def _release(self, tags: list[str], hold: str) -> None:
         """End the hold; what is cancelled or overdue here goes on in the background."""
-        task = self._spawn(self._settle(tags, hold))
+        task = self._tasks.spawn(self._settle(tags, hold))
         done, _ = await asyncio.wait((task,), timeout=self._patience)
         if not done:
             raise CacheWriteUnconfirmed("the write was made, but Redis did not confirm its invalidation")
@@ -187,15 +188,6 @@ class Generations:
 
     # --- life ---
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     async def close(self) -> None:
         """Stop what goes on in the background."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()

@@ -1,0 +1,41 @@
+"""Tasks that nobody awaits: kept from the garbage collector while they run, and ended with their owner.
+
+The event loop itself holds tasks only weakly (https://docs.python.org/3/library/asyncio-task.html#creating-tasks). What
+a task raises that nobody retrieves, the loop's exception handler logs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+
+class Tasks:
+    """The background tasks of one owner."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        """How many still run."""
+        return len(self._running)
+
+    def spawn(self, work: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
+        """Start `work`."""
+        task = asyncio.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait until it has ended."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

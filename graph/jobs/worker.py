@@ -146,7 +146,6 @@ class Worker:
     ) -> None:
         """Run up to `concurrency` jobs at a time; at the end wait `drain` seconds for those that run."""
         self._jobs = jobs
-        self._definitions = {definition.name: definition for definition in definitions}
         self._schedules = schedules
         self._concurrency = concurrency
         self._drain = drain

@@ -3,10 +3,10 @@
 The parameters are those of the OWASP Password Storage Cheat Sheet (19 MiB, two passes, one lane); a hash carries its
 own, so that older ones go on being verified and are replaced at the next sign-in (`Hasher.is_outdated`).
 
-Hashing runs on few threads of low priority. Whoever signs in takes a turn first (`Hasher.turn`) and does the rest of
-the work within it, look-ups included: so a storm of logins queues up here, and the event loop meets them one by one
-between everybody else's requests. The queue is bounded: past it `Overloaded` is raised at once. A caller that gives up
-leaves the queue.
+Hashing runs in a process of low priority (`graph.accounts.hashing`), started with the first password and started again
+when it dies. Whoever signs in takes a turn first (`Hasher.turn`) and does the rest of the work within it, look-ups
+included: so a storm of logins queues up here, and the event loop meets them one by one between everybody else's
+requests. The queue is bounded: past it `Overloaded` is raised at once. A caller that gives up leaves the queue.
 
 Verifying against no hash at all takes as long as against a real one, so that time does not tell who has an account.
 """
@@ -15,31 +15,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
+import socket
+import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self, TypeVar
+from itertools import count
+from typing import TYPE_CHECKING, Self, cast
 
-from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
 from prometheus_client import Gauge, Histogram
 
+from graph.accounts import hashing
 from graph.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
-
-T = TypeVar("T")
+    from collections.abc import AsyncGenerator
 
 MEMORY_KIB = 19 * 1024
 PASSES = 2
 LANES = 1
 
-_LOW_PRIORITY = 10
+_ATTEMPTS = 3
+_AWAY = "Passwords cannot be checked at the moment."
 _WAITING = Gauge("graph_password_hashes_waiting", "Callers who are at their passwords or wait for their turn.")
-_SECONDS = Histogram("graph_password_hash_seconds", "Seconds that one password took on its thread.")
+_SECONDS = Histogram("graph_password_hash_seconds", "Seconds that one password took in the process that hashes.")
 
 
 class Overloaded(Unavailable):
@@ -47,7 +47,7 @@ class Overloaded(Unavailable):
 
 
 class Hasher:
-    """Threads that hash. Use it as a context manager, or `close` it."""
+    """The process that hashes. Use it as a context manager, or `close` it; both in the event loop that uses it."""
 
     def __init__(
         self,
@@ -58,16 +58,18 @@ class Hasher:
         threads: int | None = None,
         waiting: int = 256,
     ) -> None:
-        """Hash on `threads` threads (default: half the processors); at most `waiting` callers have or await a turn."""
+        """Hash `threads` at a time (default: half the processors); at most `waiting` callers have or await a turn."""
         threads = threads or max(1, (os.cpu_count() or 1) // 2)
-        self._argon2 = PasswordHasher(
-            time_cost=passes, memory_cost=memory_kib, parallelism=lanes, hash_len=32, salt_len=16, type=Type.ID
-        )
+        self._parameters = (memory_kib, passes, lanes)
+        self._argon2 = hashing.hasher(*self._parameters)
         self._nobody = self._argon2.hash(secrets.token_bytes(32))
         self._most = waiting
         self._in_hand = 0
         self._turns = asyncio.Semaphore(threads + 1)  # one looks things up while the others hash
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2", initializer=_step_back)
+        self._threads = threads
+        self._process: _Process | None = None
+        self._closed = False
+        self._starting = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -85,30 +87,41 @@ class Hasher:
 
     async def hash(self, password: bytes) -> str:
         """Hash a new password with a new salt."""
-        return await self._run(lambda: self._argon2.hash(password))
+        return str(await self._ask(password, None))
 
     async def verify(self, password: bytes | None, hashed: str | None) -> bool:
         """Say whether `password` belongs to `hashed`, taking as long when either is None."""
-
-        def verify() -> bool:
-            try:
-                self._argon2.verify(hashed or self._nobody, password or b"")
-            except (VerificationError, InvalidHashError):
-                return False
-            return password is not None and hashed is not None
-
-        return await self._run(verify)
+        right = await self._ask(password or b"", hashed or self._nobody)
+        return right is True and password is not None and hashed is not None
 
     def is_outdated(self, hashed: str) -> bool:
         """Whether `hashed` was made with other parameters than today's."""
         return self._argon2.check_needs_rehash(hashed)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _timed, work)
+    async def _ask(self, password: bytes, hashed: str | None) -> str | bool:
+        for _ in range(_ATTEMPTS):
+            process = await self._running()
+            try:
+                return await process.ask(self._parameters, password, hashed)
+            except _Died:
+                continue
+        raise Unavailable(_AWAY)
+
+    async def _running(self) -> _Process:
+        """The process, started if there is none."""
+        async with self._starting:
+            if not self._closed and (self._process is None or self._process.dead):
+                self._process = await _Process.start(self._threads)
+            if self._closed or self._process is None:
+                self.close()
+                raise Unavailable(_AWAY)
+            return self._process
 
     def close(self) -> None:
-        """Drop what waits and stop the threads, after the password each of them is at."""
-        self._pool.shutdown(cancel_futures=True)
+        """Drop what waits and end the process."""
+        self._closed = True
+        if self._process is not None:
+            self._process.close()
 
     def __enter__(self) -> Self:
         return self
@@ -117,13 +130,79 @@ class Hasher:
         self.close()
 
 
-def _timed(work: Callable[[], T]) -> T:
-    with _SECONDS.time():
-        return work()
+class _Died(Exception):
+    """The process is gone, and the answer with it."""
 
 
-def _step_back() -> None:
-    """Give this thread a low priority; only Linux can for a thread alone."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
+class _Process(asyncio.Protocol):
+    """One process that hashes, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.dead = False
+        self._popen: subprocess.Popen[bytes]
+        self._transport: asyncio.Transport
+        self._numbers = count()
+        self._asked: dict[int, asyncio.Future[str | bool]] = {}
+        self._read = b""
+
+    @classmethod
+    async def start(cls, threads: int) -> _Process:
+        """Start one; in a thread, because that takes some milliseconds. It ends when our end of its socket does."""
+        ours, theirs = socket.socketpair()
+        self = cls()
+        await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+        with theirs:
+            command = (sys.executable, "-P", hashing.__file__, str(threads))
+            starting = asyncio.ensure_future(asyncio.to_thread(subprocess.Popen[bytes], command, stdin=theirs.fileno()))
+            try:
+                self._popen = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                await asyncio.wait((starting,))
+                self._popen = starting.result()
+                self.close()
+                raise
+        return self
+
+    async def ask(self, parameters: tuple[int, ...], password: bytes, hashed: str | None) -> str | bool:
+        """The new hash, or whether the password is right; raises `_Died`."""
+        if self.dead:
+            raise _Died
+        number = next(self._numbers)
+        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        request = json.dumps((number, parameters, password.decode("latin-1"), hashed))
+        self._transport.write(request.encode() + b"\n")
+        try:
+            return await answer
+        finally:
+            del self._asked[number]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to ask."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out answers."""
+        *lines, self._read = (self._read + data).split(b"\n")
+        for line in lines:
+            number, answer, seconds = json.loads(line)
+            _SECONDS.observe(seconds)
+            waiting = self._asked.get(number)
+            if waiting is not None and not waiting.done():  # else the caller has given up
+                waiting.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - signature
+        """Tell those who wait."""
+        self.close(_Died())
+
+    def close(self, error: _Died | None = None) -> None:
+        """End it; whoever waits gets the error, or else is cancelled."""
+        if self.dead:
+            return
+        self.dead = True
+        self._transport.abort()
+        self._popen.kill()
+        self._popen.wait()
+        for waiting in self._asked.values():
+            if error is not None and not waiting.done():
+                waiting.set_exception(error)
+            waiting.cancel()

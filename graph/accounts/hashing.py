@@ -1,0 +1,70 @@
+"""The process that hashes passwords, for `graph.accounts.passwords`.
+
+It reads one request a line from its standard input, a socket: a JSON array of a number, the parameters, a password
+(its bytes as Latin-1) and the hash to verify it against, or null for a new one. It answers with a line: the number, the
+hash or whether the password is right, and the seconds that took. Answers come as they are ready.
+
+A process, not a thread: what holds Python's lock at a low priority can be put off by any process of the machine while
+the event loop waits for the lock. It has a low priority itself, is deaf to Ctrl-C, and ends when the socket does, so
+with the server however that ends. A request that cannot be read ends it, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+
+_LOW_PRIORITY = 10
+
+
+@cache
+def hasher(memory_kib: int, passes: int, lanes: int) -> PasswordHasher:
+    """Argon2id with these parameters."""
+    return PasswordHasher(
+        time_cost=passes, memory_cost=memory_kib, parallelism=lanes, hash_len=32, salt_len=16, type=Type.ID
+    )
+
+
+def main(threads: int) -> None:
+    """Hash until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(_LOW_PRIORITY)
+    answers = threading.Lock()
+
+    def work(line: bytes) -> None:
+        number, parameters, password, hashed = json.loads(line)
+        began = time.perf_counter()
+        answer = _answer(hasher(*parameters), password.encode("latin-1"), hashed)
+        told = json.dumps((number, answer, time.perf_counter() - began)).encode() + b"\n"
+        with answers, contextlib.suppress(OSError):  # whoever asked may be gone
+            server.sendall(told)
+
+    with socket.socket(fileno=0) as server, server.makefile("rb") as requests, ThreadPoolExecutor(threads) as pool:
+        for line in requests:
+            pool.submit(work, line)
+        pool.shutdown(cancel_futures=True)
+
+
+def _answer(argon2: PasswordHasher, password: bytes, hashed: str | None) -> str | bool:
+    if hashed is None:
+        return argon2.hash(password)
+    try:
+        return argon2.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

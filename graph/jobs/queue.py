@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GROUP = "workers"
 RETRIES = 3
-"""Failures after which a job is tried again, unless its definition says otherwise."""
+"""Failures after which a job is tried again, unless whoever queues it says otherwise."""
 
 _ENQUEUE = Script("enqueue", package="graph.jobs")
 _RETRY = Script("retry", package="graph.jobs")

@@ -106,7 +106,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A kind of job: its function, the seconds an attempt may take, and how often it is retried."""
+    """A kind of job: its function, and the seconds an attempt may take."""
 
     name: str
     run: Callable[..., Awaitable[object]]

@@ -3,8 +3,8 @@
 -- KEYS[1]   record
 -- ARGV[1]   attempts after which a job is given up whatever ended them (its workers died)
 --
--- Result    {attempt, failures, retries, unique key}; the attempt is 0 when there is nothing to do: finished or discarded meanwhile;
---           or {-1, attempt, 0, unique key} when the job has been attempted too often
+-- Result    {attempt, failures, retries, unique key}; the attempt is 0 when there is nothing to do: finished or
+--           discarded meanwhile; or {-1, attempt, 0, unique key} when the job has been attempted too often
 --
 -- Rule      An attempt supersedes every earlier one: only the newest may report progress or finish.
 local state = redis.call('HGET', KEYS[1], 'state')

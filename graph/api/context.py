@@ -47,8 +47,3 @@ class Context:
         """Who asks. Reading it makes the answer private."""
         self.viewer_touched = True
         return self._caller
-
-    @property
-    def public_caller(self) -> Caller:
-        """Who asks, for uses that do not show in the answer (a log line, a limit): the answer stays public."""
-        return self._caller

@@ -57,8 +57,6 @@ class Subscription:
         self._page: deque[Event] = deque()
         self._behind = after is not None
         self._open = not self._behind
-        if self._behind:
-            self._queue.clear()
         self._wake = asyncio.Event()
         self._error: SlowConsumer | None = None
         self._closed = False

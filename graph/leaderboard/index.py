@@ -45,9 +45,9 @@ RETRY = 0.1
 RETRY_CAP = 2.0
 
 _log = logging.getLogger(__name__)
-_rebuilt = Counter("graph_leaderboard_rebuilds", "Indexes built anew from SQL.")
-_caught_up = Counter("graph_leaderboard_late_rows", "Rows that reached an index late.")
-_unanswered = Counter("graph_leaderboard_index_unavailable", "Questions that no index could answer.")
+_rebuilt = Counter("graph_leaderboard_rebuilds_total", "Indexes built anew from SQL.")
+_caught_up = Counter("graph_leaderboard_late_rows_total", "Rows that reached an index late.")
+_unanswered = Counter("graph_leaderboard_index_unavailable_total", "Questions that no index could answer.")
 
 
 class NoIndex(Exception):

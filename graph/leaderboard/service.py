@@ -46,7 +46,7 @@ FALLBACK_LINE = 200
 _SETTLE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 
 _log = logging.getLogger(__name__)
-_from_sql = Counter("graph_leaderboard_sql_answers", "Ranks counted in SQL, because the index could not answer.")
+_from_sql = Counter("graph_leaderboard_sql_answers_total", "Ranks counted in SQL, because the index could not answer.")
 
 
 class LeaderboardService:
@@ -250,7 +250,8 @@ class LeaderboardService:
         Raises `rules.Missing` for an unknown player, `rules.Invalid` for a score or a sum that is no finite number.
         """
         score = checked_score(score)
-        if checked_key(key) is None or key is None:
+        key = checked_key(key)
+        if key is None:
             change = await self._commit(board, player, score)
             return self._outcome(change, await self._publish(board, change))
         name = (board.id, player, key)

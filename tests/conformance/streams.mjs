@@ -13,7 +13,7 @@ const url = process.argv[2];
 const { TOKEN: token, PRODUCT: product } = process.env;
 const wsUrl = url.replace(/^http/, 'ws');
 const headers = { authorization: `Bearer ${token}` };
-const PATIENCE = 15_000;
+const PATIENCE = 40_000;
 
 const QUERY = 'query Q($id: ID!) { node(id: $id) { __typename id } }';
 const WANTED = { node: { __typename: 'Product', id: product } };

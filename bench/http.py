@@ -19,10 +19,10 @@ import json
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.peers import contenders as peers
 from bench.peers.load import burst
@@ -33,7 +33,7 @@ from bench.report import Report
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
     from bench.peers.contenders import Contender, Running
 
@@ -71,9 +71,17 @@ class Plan:
                 yield scenario, connections, takes_part
 
 
-def measure(plan: Plan) -> Measured:
-    """Start everything, check the answers, then load."""
-    measured = Measured()
+class Stage(NamedTuple):
+    """Servers that run, the data behind them, and the process of the Redis that they share."""
+
+    running: dict[str, Running]
+    shop: Shop
+    redis: int
+
+
+@contextmanager
+def stage(plan: Plan) -> Generator[Stage]:
+    """Start everything, and check that all give the right answers."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
         valkey = stack.enter_context(ValkeyServer())
@@ -88,9 +96,16 @@ def measure(plan: Plan) -> Measured:
             one = peers.Running(contender, environment, folder / f"{contender.name}.log")
             running[contender.name] = stack.enter_context(one)
         check(plan, running, shop)
-        _load(plan, running, shop, valkey.pid, measured)
-        for one in running.values():
-            _check(one, PAGE, shop)
+        yield Stage(running, shop, valkey.pid)
+
+
+def measure(plan: Plan) -> Measured:
+    """Load the servers in turn."""
+    measured = Measured()
+    with stage(plan) as staged:
+        _load(plan, staged, measured)
+        for one in staged.running.values():
+            _check(one, PAGE, staged.shop)
     return measured
 
 
@@ -144,7 +159,8 @@ def _check(one: Running, scenario: Scenario, shop: Shop) -> None:
 # --- load ---
 
 
-def _load(plan: Plan, running: dict[str, Running], shop: Shop, redis: int, measured: Measured) -> None:
+def _load(plan: Plan, staged: Stage, measured: Measured) -> None:
+    running, shop, redis = staged
     number = 1
     for scenario, connections, takes_part in plan.cells():
         for round_ in range(-1, plan.rounds):

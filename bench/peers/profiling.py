@@ -1,0 +1,111 @@
+"""Where the time of a warm catalog page goes: py-spy's samples of ``graph serve`` under load, by what the server does.
+
+``python -m bench.peers.profiling`` prints the table of docs/performance.md. The microseconds are the CPU time that the
+process took for a request while nobody watched, shared out by the samples of a second burst; py-spy sees Python's
+frames, so that what C code does (hiredis, httptools, the kernel's part of a write) counts for the line that called it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.http import SCENARIOS, USUAL, Plan, stage
+from bench.peers.contenders import OURS
+from bench.peers.load import burst
+from bench.peers.scenarios import PAGE
+
+# The first row one of whose words stands in the innermost frames decides; frames are looked at from the inside.
+ROWS = (
+    ("Answering: one write to the socket, next request or keep-alive timer", ("UvicornExchange.answer",)),
+    ("Redis: commands into one write", ("Link.submit", "Wire._flush", "Client.batch")),
+    ("Redis: replies parsed, requests woken", ("Wire.data_received",)),
+    ("Metrics and access log", ("observe.py", "prometheus_client")),
+    ("Finding the route, judging the replies, the answer's head", ("express.py",)),
+    ("The rest of the application", ("graph/endpoint", "graph/app.py", "graph/api")),
+    ("Parsing HTTP: httptools, scope, headers, task", ("HttpToolsProtocol", "on_headers_complete", "http_protocol.py")),
+    ("ASGI: the request's task", ("RequestResponseCycle",)),
+    ("Event loop: epoll, reading from and writing to sockets", ("Runner.run",)),
+)
+OTHER = "Other threads and all else"
+
+
+def _row(stack: list[str]) -> str:
+    for frame in reversed(stack):
+        for name, words in ROWS:
+            if any(word in frame for word in words):
+                return name
+    return OTHER
+
+
+def profile(scenario: str, seconds: int) -> tuple[float, float, Counter[str]]:
+    """Requests a second, CPU microseconds a request, and the samples by row."""
+    plan = Plan(contenders=(OURS,), scenarios=tuple(one for one in SCENARIOS if one.name == scenario))
+    with ExitStack() as stack:
+        staged = stack.enter_context(stage(plan))
+        ours = staged.running[OURS.name]
+        (wanted,) = plan.scenarios
+        body = wanted.body(staged.shop)
+
+        def load(start: int, duration: int) -> tuple[float, float]:
+            one = burst(
+                ours,
+                body=body,
+                token=staged.shop.token,
+                start=start * 1_000_000,
+                connections=USUAL,
+                seconds=duration,
+                redis=staged.redis,
+            )
+            return one.rate, one.server
+
+        load(1, 2)
+        rate, cpu = load(2, seconds)
+        raw = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "raw"
+        spy = Path(sys.executable).with_name("py-spy")
+        command = [
+            str(spy),
+            "record",
+            "-p",
+            str(ours.pid),
+            "-d",
+            str(seconds),
+            "-r",
+            "500",
+            "-f",
+            "raw",
+            "-o",
+            str(raw),
+        ]
+        watcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        load(3, seconds + 1)
+        watcher.wait()
+        samples: Counter[str] = Counter()
+        for line in raw.read_text().splitlines():
+            frames, _, count = line.rpartition(" ")
+            samples[_row(frames.split(";"))] += int(count)
+    return rate, cpu, samples
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.peers.profiling")
+    parser.add_argument("--scenario", default=PAGE.name, choices=[one.name for one in SCENARIOS])
+    parser.add_argument("--seconds", type=int, default=5)
+    asked = parser.parse_args()
+    rate, cpu, samples = profile(asked.scenario, asked.seconds)
+    total = samples.total()
+    print(
+        f"{rate:,.0f} requests/s, {cpu:.1f} µs of CPU a request, {USUAL} connections\n\n| | µs | share |\n|---|---:|---:|"
+    )
+    for name in (*(name for name, _ in ROWS), OTHER):
+        print(f"| {name} | {cpu * samples[name] / total:.1f} | {100 * samples[name] / total:.0f} % |")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.api.access import ADMIN, SIGNED_IN, requires
+from graph.api.access import ADMIN, SERVICE, SIGNED_IN, check, requires
 from graph.api.context import Context
 from graph.api.errors import InvalidInput, NotFound
 from graph.api.feature import Feature
@@ -27,7 +27,6 @@ from graph.api.leaderboard_types import (
 from graph.api.node import Node, integer_key
 from graph.api.pagination import given
 from graph.endpoint.cost import cost
-from graph.errors import Forbidden
 from graph.leaderboard import rules
 from graph.leaderboard.records import NewBoard, Schedule
 from graph.patterns.ranking import Operator, Ties
@@ -50,8 +49,8 @@ def _player(context: Context, named: str | None) -> int | None:
     if named is None:
         return own
     key = player_key_of(named)
-    if key != own and context.caller.role == "PLAYER":
-        raise Forbidden("A PLAYER submits only their own score.")
+    if key != own:
+        check(context, SERVICE)
     return key
 
 

@@ -49,9 +49,3 @@ class BadInput(DomainError):
     """An argument that the schema lets through makes no sense."""
 
     code = "BAD_USER_INPUT"
-
-
-class NotFound(DomainError):
-    """What the operation names does not exist."""
-
-    code = "NOT_FOUND"

@@ -23,7 +23,7 @@ from graph.leaderboard import archive, queries, writing
 from graph.leaderboard.index import Indexes, NoIndex
 from graph.leaderboard.models import SUBMISSIONS
 from graph.leaderboard.records import BoardRecord, NewBoard, Outcome, Placed, SeasonRecord, Span, TopPage, player_key
-from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, season_at, season_number
+from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, season_at
 from graph.patterns.ranking import Place
 
 if TYPE_CHECKING:
@@ -237,10 +237,6 @@ class LeaderboardService:
                 return found or True
             self._finished[key] = found
         return self._finished[key]
-
-    def span(self, board: BoardRecord, number: int) -> Span:
-        """From when to when a season runs."""
-        return season_number(board, number)
 
     # --- submitting ---
 

@@ -16,8 +16,8 @@ from graph.patterns.script import Script
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from graph.patterns.pending import Reply
     from graph.patterns.script import Command
-    from graph.patterns.wire import Reply
 
 _READ = Script("broker_read", idempotent=True)
 _MICROSECONDS = 1_000_000
@@ -132,10 +132,6 @@ class Position:
         if not numbers or not text.isascii() or len(text) > _MAX_CURSOR or not (nonce + run).isalnum():
             raise BadCursor("not a cursor")
         return cls(nonce, run, int(time), int(offset))
-
-    def follows(self, before: Position) -> bool:
-        """Whether this is the very next event after `before`."""
-        return self.offset == before.offset + 1 and self.same_epoch(before)
 
     def same_epoch(self, before: Position) -> bool:
         """Whether the offsets of both can be compared. A history that was still empty had no nonce yet."""

@@ -6,7 +6,7 @@ catalog, which a bulk import invalidates in a single step. Without Redis, reads 
 
 Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
 last the tags get new generations. A write that cannot hold its tags is refused with
-`graph.patterns.wire.Unavailable` and changes nothing. One that the rules refuse raises a
+`graph.patterns.pending.Unavailable` and changes nothing. One that the rules refuse raises a
 `graph.catalog.rules.CatalogError`.
 """
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
+    from graph.patterns.pending import Reply
     from graph.patterns.script import Command
-    from graph.patterns.wire import Reply
 
 
 @lru_cache(maxsize=4096)

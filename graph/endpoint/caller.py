@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
+    from graph.patterns.pending import Reply
     from graph.patterns.script import Command
-    from graph.patterns.wire import Reply
 
 PUBLIC = "public"
 """The scope of what everybody may see."""
@@ -82,11 +82,11 @@ class Authenticator(Protocol):
         ...
 
     def caller(self, replies: Sequence[Reply], *, token: str | None, address: str) -> Caller:
-        """Read the replies of `commands`; raises `graph.patterns.wire.Unavailable` when Redis did not answer."""
+        """Read the replies of `commands`; raises `graph.patterns.pending.Unavailable` when Redis did not answer."""
         ...
 
     async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
-        """All of the above in one go; raises `graph.patterns.wire.Unavailable` when a token cannot be checked."""
+        """All of the above in one go; raises `graph.patterns.pending.Unavailable` when a token cannot be checked."""
         ...
 
     def guard(self, token: str | None) -> str | None:

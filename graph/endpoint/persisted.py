@@ -19,8 +19,8 @@ import orjson
 from redis.exceptions import ResponseError
 
 from graph.endpoint.errors import Refusal
+from graph.patterns.pending import Unavailable
 from graph.patterns.script import command
-from graph.patterns.wire import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

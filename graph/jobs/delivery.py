@@ -20,8 +20,8 @@ from taskiq import AckableMessage
 from taskiq_redis import RedisStreamBroker
 
 from graph.jobs.queue import GROUP
+from graph.patterns.pending import Unavailable
 from graph.patterns.script import Script
-from graph.patterns.wire import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -33,8 +33,8 @@ from taskiq.receiver import Receiver
 from graph.jobs.delivery import UNKNOWN, JobBroker
 from graph.jobs.queue import GROUP
 from graph.jobs.records import FAILED_KEPT_MS, KEPT_MS, JobState
+from graph.patterns.pending import Unavailable
 from graph.patterns.script import Script
-from graph.patterns.wire import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from graph.patterns import broker_metrics as metrics
 from graph.patterns.broker_channel import PAGE
 from graph.patterns.broker_topic import Delivery, Event, Page, Position, judge
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -28,8 +28,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from graph.patterns.pending import Unavailable
 from graph.patterns.script import Script
-from graph.patterns.wire import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Sequence
 
     from graph.patterns.client import Client
+    from graph.patterns.pending import Replies
     from graph.patterns.script import Argument, Command
-    from graph.patterns.wire import Replies
 
 __all__ = [
     "Context",

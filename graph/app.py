@@ -33,6 +33,7 @@ from graph.endpoint.persisted import Persisted, read_manifest
 from graph.endpoint.policy import check as check_policies
 from graph.endpoint.responses import Responses
 from graph.endpoint.transports import attach
+from graph.endpoint.websocket import SocketLimits
 from graph.services import open_services
 from graph.settings import Settings
 
@@ -89,7 +90,7 @@ def create_app(
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
             endpoint = build_endpoint(opened, settings)
-            stack.push_async_callback(attach(endpoint).close)
+            stack.push_async_callback(attach(endpoint, SocketLimits(message_size=settings.bounds.body)).close)
             application.endpoint = endpoint
             on_started()
             yield

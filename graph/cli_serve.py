@@ -30,6 +30,7 @@ from graph import cli_support as support
 from graph import log
 from graph.catalog.seed import seed_if_empty
 from graph.cli_worker import worker_beside
+from graph.connections import WebSocketConnection
 from graph.database import migrate
 from graph.embedded import die_with_parent
 from graph.http_protocol import HttpProtocol
@@ -81,7 +82,8 @@ def options(settings: Settings) -> dict[str, Any]:
     return {
         "loop": "uvloop" if sys.platform != "win32" else "asyncio",
         "http": HttpProtocol,
-        "ws": "websockets-sansio",
+        "ws": WebSocketConnection,
+        "ws_max_size": settings.bounds.body,
         "ws_per_message_deflate": False,  # compressing each small event costs more than it saves
         "log_config": None,
         "access_log": False,

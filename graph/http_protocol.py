@@ -1,15 +1,17 @@
 """uvicorn's HTTP protocol, with a way for the endpoint to answer at once (`graph.endpoint.express.Exchange`).
 
-Everything is uvicorn's own: parsing, keep-alive, pipelining, flow control, shutdown. Only an answer that is ready as
-bytes goes to the transport in one piece, instead of as two ASGI messages whose headers are checked one by one.
+Everything is uvicorn's own, with the bounds of `graph.connections`: parsing, keep-alive, pipelining, flow control,
+shutdown. Only an answer that is ready as bytes goes to the transport in one piece, instead of as two ASGI messages
+whose headers are checked one by one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from graph.connections import HttpConnection
 from graph.endpoint.express import EXCHANGE
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class UvicornExchange:
         return True
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(HttpConnection):
     """Gives each request's scope its exchange."""
 
     def on_headers_complete(self) -> None:

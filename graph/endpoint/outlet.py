@@ -5,6 +5,8 @@ the send itself, so `Outlet.offer` runs the server's ``send`` coroutine by hand 
 takes the message without suspending while its socket is writable; only when the client is slow does a task carry the
 rest, and whoever has more to say waits as a `Source` with a queue of its own. A stalled client delays nobody else.
 
+Whoever lets a client start more should first await `Outlet.room`: it is set while fewer than `most` sources wait.
+
 A client that is gone is not an error: from then on messages are dropped, and the socket's own loop ends it.
 """
 
@@ -32,8 +34,11 @@ class Source(Protocol):
 class Outlet:
     """Send messages to one socket, in the order given by each source, sources in turn."""
 
-    def __init__(self, send: Send) -> None:
-        """Send through the server's `send`."""
+    def __init__(self, send: Send, *, most: int = 200) -> None:
+        """Send through the server's `send`; with `most` sources waiting there is no room for more."""
+        self.room = asyncio.Event()
+        self.room.set()
+        self._most = most
         self._send = send
         self._waiting: deque[Source] = deque()
         self._busy: asyncio.Task[None] | None = None
@@ -59,6 +64,8 @@ class Outlet:
     def wait(self, source: Source) -> None:
         """Have `source` pulled from as soon as the line is free; once per source until it has run dry."""
         self._waiting.append(source)
+        if len(self._waiting) >= self._most:
+            self.room.clear()
 
     async def send(self, message: Message) -> None:
         """Send `message` after everything that waits, and return when the server has taken it."""
@@ -84,11 +91,14 @@ class Outlet:
                 if message is not None:
                     self._waiting.append(source)
                     await self._send(message)
+                elif len(self._waiting) < self._most:
+                    self.room.set()
         except Exception:  # noqa: BLE001 - as in offer
             self.gone = True
             self._waiting.clear()
         finally:
             self._busy = None
+            self.room.set()
 
 
 @types.coroutine

@@ -91,7 +91,7 @@ class _Socket:
         self.runner = server.runner
         self.connection = connection
         self.limits = server.limits
-        self.outlet = Outlet(send)
+        self.outlet = Outlet(send, most=2 * self.limits.operations)
         self.operations: dict[str, Operation] = {}
         self._authenticator = server.authenticator
         self._receive = receive
@@ -117,6 +117,7 @@ class _Socket:
         try:
             while (message := await self._receive())["type"] == "websocket.receive":
                 await self._handle(message)
+                await self.outlet.room.wait()  # a client that does not read what it asked for is not read either
         except BrokenProtocol as error:
             self._closing = error
         except asyncio.CancelledError:

@@ -88,9 +88,8 @@ def main() -> None:
     asked = parser.parse_args()
     rate, cpu, samples = profile(asked.scenario, asked.seconds)
     total = samples.total()
-    print(
-        f"{rate:,.0f} requests/s, {cpu:.1f} µs of CPU a request, {USUAL} connections\n\n| | µs | share |\n|---|---:|---:|"
-    )
+    print(f"{rate:,.0f} requests/s, {cpu:.1f} µs of CPU a request, {USUAL} connections\n")
+    print("| | µs | share |\n|---|---:|---:|")
     for name, _ in ROWS:
         print(f"| {name} | {cpu * samples[name] / total:.1f} | {100 * samples[name] / total:.0f} % |")
 

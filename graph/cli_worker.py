@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import typer
 
@@ -61,6 +62,7 @@ async def _keep_running(settings: Settings) -> None:
             start_new_session=True,  # Ctrl-C on the terminal is the server's to hear, and the worker's to hear from it
             preexec_fn=_modest(os.getpid()),
         )
+        _step_back(process.pid)
         try:
             code = await process.wait()
             logger.warning("The job worker ended with status %d; starting another", code)
@@ -79,6 +81,16 @@ def _modest(parent: int) -> Callable[[], None]:
             die()
 
     return run
+
+
+def _step_back(pid: int) -> None:
+    """Give the session of `pid` the low priority as well.
+
+    Where Linux shares a processor between sessions first (sched(7), "The autogroup feature"), the nice value counts
+    only within the worker's own session, which has nobody else in it.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(_NICE))
 
 
 async def _end(process: asyncio.subprocess.Process, grace: float) -> None:

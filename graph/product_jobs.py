@@ -144,10 +144,11 @@ async def warm_catalog(services: Services, progress: Progress) -> None:
 
 
 async def tidy(services: Services, progress: Progress) -> None:
-    """Forget what is past its time: keys of old submissions, jobs whose records have expired.
+    """Forget what is past its time: keys of old submissions, jobs whose records have expired, workers long gone.
 
     Event streams and sessions need none of this: they are trimmed as they are written, and expire by themselves.
     """
     await services.leaderboards.forget_keys()
     await services.jobs.list(limit=10_000)
+    await services.jobs.forget_workers()
     await progress(1, 1)

@@ -31,6 +31,7 @@ RETRIES = 3
 _ENQUEUE = Script("enqueue", package="graph.jobs")
 _RETRY = Script("retry", package="graph.jobs")
 _DISCARD = Script("discard", package="graph.jobs")
+_FORGET = Script("forget", package="graph.jobs", idempotent=True)
 
 
 class UnknownJob(Exception):
@@ -144,6 +145,14 @@ class Jobs:
         keys = [self.keys.record(job), unique, self.keys.failed, self.keys.index, self.keys.due]
         if not await self.client.run(_DISCARD, keys, [job]):
             raise UnknownJob(f"there is no job {job}")
+
+    async def forget_workers(self, *, silent: float = 3600.0) -> int:
+        """Strike workers that hold no job and were `silent` for so many seconds; say how many those were.
+
+        Every worker enters the queue's group under a name of its own, and the queue has no TTL.
+        """
+        struck: int = await self.client.run(_FORGET, [self.keys.queue], [GROUP, int(silent * 1000)])
+        return struck
 
     async def _unique(self, job: str) -> str:
         unique: bytes | None = await self.client.execute("HGET", self.keys.record(job), "unique")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.jobs import delivery
-from graph.jobs.queue import AlreadyUnderWay, Jobs, UnknownJob
+from graph.jobs.queue import GROUP, AlreadyUnderWay, Jobs, UnknownJob
 from graph.jobs.records import Job, JobState
 from graph.jobs.worker import Definition, GiveUp, Progress, Schedule, Worker
 
@@ -191,6 +191,26 @@ async def test_draining_finishes_what_runs_and_starts_nothing(jobs: Jobs) -> Non
     left = await jobs.get(second)
     assert left is not None
     assert left.state is JobState.QUEUED
+
+
+async def test_workers_that_are_gone_are_forgotten(jobs: Jobs) -> None:
+    """A worker that ended leaves no trace for ever; one that holds a delivery keeps it, for others to take over."""
+
+    async def add(progress: Progress) -> None:
+        await progress(1, 1)
+
+    assert await jobs.forget_workers(silent=0) == 0  # no queue yet
+    for _ in range(3):
+        job = await jobs.enqueue("add", {}, durable=False)
+        async with working(jobs, add):
+            await ended(jobs, job)
+    await jobs.enqueue("add", {}, durable=False)
+    queue = jobs.keys.queue
+    await jobs.client.execute("XREADGROUP", "GROUP", GROUP, "crashed", "STREAMS", queue, ">", retry=False)
+    assert await jobs.forget_workers() == 0
+    assert await jobs.forget_workers(silent=0) == 3
+    left = await jobs.client.execute("XINFO", "CONSUMERS", queue, GROUP)
+    assert [consumer[b"name"] for consumer in left] == [b"crashed"]
 
 
 async def test_a_schedule_queues_once_a_period_in_the_whole_fleet(jobs: Jobs) -> None:

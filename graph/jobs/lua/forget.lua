@@ -1,0 +1,26 @@
+-- Strike consumers from the group whose workers are long gone.
+--
+-- KEYS[1]   queue (stream)
+-- ARGV[1]   consumer group
+-- ARGV[2]   how long a consumer has been silent, milliseconds
+--
+-- Result    consumers struck
+--
+-- Rule      Only one that holds no delivery: those of a dead worker are for others to take over first. A worker that
+--           is alive after all is entered again by its next read.
+local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+if consumers.err then -- no queue, or no group: nobody has ever worked here
+  return 0
+end
+local struck = 0
+for _, consumer in ipairs(consumers) do
+  local facts = {}
+  for i = 1, #consumer, 2 do
+    facts[consumer[i]] = consumer[i + 1]
+  end
+  if facts.pending == 0 and facts.idle >= tonumber(ARGV[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], facts.name)
+    struck = struck + 1
+  end
+end
+return struck

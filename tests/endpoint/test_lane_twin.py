@@ -1,0 +1,131 @@
+"""The same requests to two servers, the fast lane on in one and off in the other: not a byte may differ."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import urllib.parse
+from typing import TYPE_CHECKING, Any
+
+from tests.endpoint.test_abuse_http import CASES, ask, exchange, get, post, request
+from tests.support.serving import Serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = "{ products(first: 5) { nodes { id sku name price { amount } } pageInfo { endCursor hasNextPage } totalCount } }"
+KEYED = "query One($sku: String!) { product(by: {sku: $sku}) { sku name stock category { name productCount } } }"
+TYPES = [
+    "Accept: application/json",
+    "Accept: application/graphql-response+json",
+    "Accept: */*",
+    "Accept: application/json;q=0.5, application/graphql-response+json",
+    "Accept: text/html",
+    "Accept: image/png",
+    "Origin: https://elsewhere.example",
+    "Authorization: Bearer nonsense",
+    "Authorization: Basic eDp5",
+    "Cookie: session=nonsense",
+    "If-None-Match: *",
+    "Last-Event-ID: 1",
+]
+DOCUMENTS: list[dict[str, Any]] = [
+    {"query": PAGE},
+    {"query": PAGE, "variables": {}},
+    {"query": PAGE, "variables": None, "operationName": None, "extensions": None},
+    {"query": PAGE, "variables": {"unknown": 1}},
+    {"query": PAGE, "operationName": "Nobody"},
+    {"query": f" {PAGE}\n"},
+    {"query": KEYED, "variables": {"sku": "BOK-0002861"}},
+    {"query": KEYED, "variables": {"sku": "no such sku"}},
+    {"query": KEYED, "variables": {"sku": 5}},
+    {"query": KEYED, "variables": {"sku": None}},
+    {"query": KEYED},
+    {"query": KEYED, "variables": []},
+    {"query": KEYED, "operationName": "One", "variables": {"sku": "BOK-0002861", "more": [1, {"a": None}]}},
+    {"query": f"{KEYED} query Two {{ categories {{ slug }} }}", "operationName": "Two"},
+    {"query": f"{KEYED} query Two {{ categories {{ slug }} }}"},
+    {"query": "{ categories { id slug name productCount } }"},
+    {"query": "{ a: categories { slug } b: categories { slug } }"},
+    {"query": "query ($yes: Boolean!) { categories { slug name @include(if: $yes) } }", "variables": {"yes": True}},
+    {"query": "query ($yes: Boolean!) { categories { slug name @include(if: $yes) } }", "variables": {"yes": False}},
+    {"query": "{ viewer { user { email } } }"},
+    {"query": "{ categories { slug } viewer { user { email } } }"},
+    {"query": "{ categories { slug } rateLimit { limit windowSeconds } }"},
+    {"query": '{ node(id: "UHJvZHVjdDox") { id __typename ... on Product { sku } } }'},
+    {"query": "{ products(first: 3, filter: {includeInactive: true}) { nodes { sku } } }"},
+    {"query": "{ products(first: 101) { nodes { sku } } }"},
+    {"query": '{ products(first: 1, after: "garbage") { nodes { sku } } }'},
+    {"query": '{ products(first: 2, filter: {search: "lamp"}) { nodes { name } } }'},
+    {"query": "{ products(first: 2, sort: NEWEST) { edges { cursor node { sku } } } }"},
+    {"query": '{ leaderboard(slug: "all-time") { name size top(first: 2) { nodes { rank score } } } }'},
+    {"query": "{ __schema { queryType { name } } categories { slug } }"},
+    {"query": "mutation { logout }"},
+    {"query": "subscription { productChanged { kind } }"},
+    {"query": "{ nothing }"},
+    {"query": "{"},
+]
+
+
+def _requests() -> list[bytes]:
+    """Every request of the suite of abuse, and those that the lane may take, in every guise."""
+    shown = [case.raw for case in CASES]
+    shown += [post(json.dumps(members)) for members in DOCUMENTS]
+    shown += [post(json.dumps({"query": PAGE}), kind) for kind in TYPES]
+    shown += [get(urllib.parse.urlencode({"query": PAGE}), kind) for kind in TYPES]
+    shown += [get(urllib.parse.urlencode({"query": KEYED, "variables": '{"sku":"BOK-0002861"}'}))]
+    shown += [request(b"", method="GET", target=f"/graphql?{urllib.parse.urlencode({'query': PAGE})}")]
+    shown += [post(json.dumps([members, members])) for members in DOCUMENTS[:8]]
+    shown += [ask(PAGE, variables={"first": number}) for number in range(3)]
+    return shown
+
+
+def _lasting(headers: dict[str, str]) -> dict[str, str]:
+    """The headers that depend on neither the time nor how much was asked before."""
+    return {name: value for name, value in headers.items() if name not in ("date", "x-ratelimit-reset", "age")}
+
+
+async def _answers(server: Serving, raw: bytes) -> list[tuple[int, dict[str, str], bytes] | str]:
+    """What one server answers to the same request four times: the first times it may have to be resolved."""
+    answers: list[tuple[int, dict[str, str], bytes] | str] = []
+    for _ in range(4):
+        try:
+            status, headers, body = await exchange(server.port, raw, patience=20)
+            answers.append((status, _lasting(headers), body))
+        except asyncio.IncompleteReadError:
+            answers.append("hung up")
+    return answers
+
+
+def _comparable(answer: tuple[int, dict[str, str], bytes] | str) -> Any:
+    """An answer without what each server counts or invents for itself."""
+    if isinstance(answer, str):
+        return answer
+    status, headers, body = answer
+    counted = {name: value for name, value in headers.items() if not name.endswith(("ratelimit", "remaining"))}
+    return status, counted, body
+
+
+async def test_the_lane_changes_no_byte(tmp_path: Path) -> None:
+    """Each request gets the same status, headers and body, however often it is sent, with the lane and without it."""
+    settings = {
+        "GRAPH_RATE_LIMIT_ANONYMOUS": "1000000",
+        "GRAPH_RATE_LIMIT_AUTHENTICATED": "1000000",
+        "GRAPH_JOBS_BESIDE": "false",
+        "GRAPH_ACCESS_LOG": "false",
+    }
+    first, second = tmp_path / "on", tmp_path / "off"
+    with Serving(first, **settings) as filled:
+        filled.ready()
+    second.mkdir()
+    shutil.copy(first / "graph.db", second / "graph.db")  # both sell the same goods
+    with contextlib.ExitStack() as stack:
+        on = stack.enter_context(Serving(first, **settings)).ready()
+        off = stack.enter_context(Serving(second, **settings, GRAPH_CACHE_RESPONSES="false")).ready()
+        for raw in _requests():
+            with_lane, without = await asyncio.gather(_answers(on, raw), _answers(off, raw))
+            assert [_comparable(one) for one in with_lane] == [_comparable(one) for one in without], raw[:400]
+        kept = on.get("/metrics")[2]
+    assert b'graph_responses_total{outcome="hit"}' in kept

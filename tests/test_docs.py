@@ -49,6 +49,20 @@ def test_documents_name_only_what_exists(document: Path) -> None:
     assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
 
 
+def test_every_code_is_documented() -> None:
+    """Whatever ``extensions.code`` a client may meet stands in the table of refusals."""
+    sources = [
+        ROOT / "graph/errors.py",
+        *(ROOT / "graph/endpoint").glob("*.py"),
+        *(ROOT / "graph/patterns").glob("*.py"),
+    ]
+    text = "".join(path.read_text() for path in sources)
+    codes = {*re.findall(r'(?i)refusal\(\s*"([A-Z_]+)"', text), *re.findall(r'\bcode\b.* = "([A-Z_]+)"', text)}
+    assert len(codes) >= 20
+    told = (ROOT / "docs/endpoint.md").read_text()
+    assert {code for code in codes if f"`{code}`" not in told} == set()
+
+
 def test_make_help_tells_every_target() -> None:
     """Each target that is meant for people is described."""
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -20,7 +20,7 @@ import random
 import struct
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -31,9 +31,10 @@ from graph.patterns.cache_local import Copy, LocalCopies
 from graph.patterns.cache_observed import observing
 from graph.patterns.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
 from graph.patterns.script import command
+from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from graph.patterns.cache_generations import Generations
     from graph.patterns.cache_observed import Observed
@@ -107,7 +108,7 @@ class ByteCache:
         self._flights: dict[str, asyncio.Future[None]] = {}
         self._unkept: dict[str, None] = {}  # keys whose last making could not be kept: nobody waits for the next
         self._refreshing: set[str] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
 
     def _keys(self, key: str) -> tuple[str, str]:
         return f"{self._prefix}:{{{key}}}", f"{self._prefix}-lease:{{{key}}}"
@@ -214,13 +215,13 @@ class ByteCache:
                 return hit
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._flights.setdefault(key, mine)
-        return await asyncio.shield(self._spawn(self._lead(key, make, tags, mine)))
+        return await asyncio.shield(self._tasks.spawn(self._lead(key, make, tags, mine)))
 
     def refresh(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> None:
         """Make the entry of `key` again in the background, unless somebody already does, or has done."""
         if key not in self._refreshing and key not in self._flights:
             self._refreshing.add(key)
-            task = self._spawn(self._again(key, hit, make, tags))
+            task = self._tasks.spawn(self._again(key, hit, make, tags))
             task.add_done_callback(lambda _: self._refreshing.discard(key))
 
     async def _again(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> None:
@@ -279,7 +280,7 @@ class ByteCache:
     async def _make(
         self, key: str, lease: bytes | None, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]
     ) -> None:
-        renewing = self._spawn(self._renew(key, lease)) if lease is not None else None
+        renewing = self._tasks.spawn(self._renew(key, lease)) if lease is not None else None
         began = time.perf_counter()
         kept = False
         try:
@@ -331,18 +332,9 @@ class ByteCache:
 
     # --- life ---
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     async def close(self) -> None:
         """Stop what is under way."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
 
 def digest_of(body: bytes) -> str:

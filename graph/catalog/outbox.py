@@ -5,7 +5,8 @@ position yet the next ones (the order of publication, 1, 2, 3), and appends to t
 does not have. So the table is the truth and Redis a copy: a process that died between commit and publication, a Redis
 that lost its last second or everything, a publisher that lags are all the same case, healed by the next look. Every
 process looks: at once after a commit of its own, every `every` seconds for the others' sake; an event appended twice
-counts once (`Broker.append`).
+counts once (`Broker.append`). Who looks for others acts only on what has stood still since the last look, so that an
+import costs the processes that serve readers nothing.
 
 The newest `TOPIC.max_length` rows are kept. While the database or Redis is away nothing is lost; it tries again.
 """
@@ -91,9 +92,13 @@ class Outbox:
 
     async def _look(self) -> None:
         failing = False
+        owed, seen = True, None
         while True:
             try:
-                await self.publish()
+                state = (await self._broker.end(TOPIC), *await self._state())
+                if owed or state == seen:
+                    await self.publish()
+                owed, seen = False, state
                 failing = False
             except (Unavailable, DatabaseUnavailable) as error:
                 _log.info("the outbox waits: %s", error)
@@ -103,6 +108,7 @@ class Outbox:
                 failing = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._every)
+            owed = owed or self._wake.is_set()  # also what could not be published when it was asked for
             self._wake.clear()
 
     async def publish(self) -> int:

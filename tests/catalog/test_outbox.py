@@ -92,6 +92,31 @@ async def test_what_a_dead_process_left_is_published(database: Database, broker:
         assert products(await take(events, 3)) == [1, 2, 3]
 
 
+async def test_who_looks_for_others_leaves_the_living_alone(database: Database, broker: Broker) -> None:
+    """What another process is publishing is its own affair; what stands still is published for it."""
+    idle = Outbox(database, broker, every=0.5)
+    published: list[int] = []
+    plain = idle.publish
+
+    async def publish() -> int:
+        published.append(await plain())
+        return published[-1]
+
+    idle.publish = publish  # its own task calls it
+    busy = Outbox(database, broker)
+    async with broker.subscribe(TOPIC) as events, idle:
+        while not published:  # the look at the start
+            await asyncio.sleep(0.01)
+        for number in range(20):
+            await note(database, number)
+            await asyncio.sleep(0.06)
+            await busy.publish()
+        assert products(await take(events, 20)) == list(range(20))
+        assert sum(published) == 0
+        await note(database, 99)
+        assert products(await take(events, 1)) == [99]
+
+
 async def test_a_smaller_id_that_commits_later_is_not_overlooked(
     database: Database, broker: Broker, outbox: Outbox
 ) -> None:

@@ -195,7 +195,7 @@ class BoundSettings(Group):
     directives: int = Field(default=50, ge=0, description="Directives in a document, fragments spread out")
     complexity: int = Field(default=5_000, ge=1, description="Cost of an operation: fields times the lists around them")
     batch: int = Field(default=10, ge=1, description="Operations in one request")
-    page: int = Field(default=100, ge=1, description="What `first` and `last` may ask for")
+    page: int = Field(default=100, ge=1, le=100, description="What `first` and `last` may ask for, 100 at most")
     seconds: float = Field(default=10.0, gt=0, description="Time an operation may run before it is cancelled")
 
 

@@ -35,7 +35,7 @@ def burst(running: Running, *, body: str, token: str, start: int, connections: i
     wrk = shutil.which("wrk")
     if wrk is None:
         raise RuntimeError("wrk is not installed: https://github.com/wg/wrk, `apt install wrk`, `brew install wrk`")
-    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), running.url]
+    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(SCRIPT), running.url]
     before = cpu_seconds(running.pid), cpu_seconds(redis)
     environment = {**os.environ, "BODY": body, "TOKEN": token, "START": str(start)}
     output = subprocess.run(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from graph.connections import WebSocketConnection
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def serving(app: ASGIApp, *, ws_max_size: int = 1 << 24, http: Any = "auto
         log_level="critical",
         http=http,
         access_log=False,
-        ws="websockets-sansio",
+        ws=WebSocketConnection,
         ws_max_size=ws_max_size,
         ws_per_message_deflate=False,
         lifespan="off",

@@ -35,6 +35,7 @@ from graph.jobs.queue import GROUP
 from graph.jobs.records import FAILED_KEPT_MS, KEPT_MS, JobState
 from graph.patterns.pending import Unavailable
 from graph.patterns.script import Script
+from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -150,7 +151,7 @@ class Worker:
         self._concurrency = concurrency
         self._drain = drain
         self._ticked: dict[str, int] = {}
-        self._announcing: set[asyncio.Task[None]] = set()
+        self._announcing = Tasks()
         consumer = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._broker = JobBroker(jobs, consumer, page=min(50, 2 * concurrency))
         for definition in definitions:
@@ -178,6 +179,7 @@ class Worker:
             for helper in helpers:
                 helper.cancel()
             await asyncio.wait(helpers)
+            await self._announcing.close()
             await self._broker.shutdown()
 
     async def _started(self) -> None:
@@ -251,9 +253,7 @@ class Worker:
             await announce(self._jobs, job)
 
     def _announce_soon(self, job: str) -> None:
-        task = asyncio.create_task(announce(self._jobs, job))
-        self._announcing.add(task)
-        task.add_done_callback(self._announcing.discard)
+        self._announcing.spawn(announce(self._jobs, job))
 
     # --- what goes on beside the jobs ---
 

@@ -51,6 +51,10 @@ logger = logging.getLogger(__name__)
 def serve(settings: Settings) -> None:
     """Serve until a signal says stop."""
     log.configure(settings.server.log)
+    try:
+        settings.server.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        support.fail(f"cannot keep data in {settings.server.data_dir}: {error.strerror}. Choose another GRAPH_DATA_DIR")
     with listen(settings.server.host, settings.server.port) as listener:
         if settings.server.workers == 1:
             support.run(lambda: _serve_alone(settings, listener))

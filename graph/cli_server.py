@@ -43,12 +43,18 @@ def doctor() -> None:
 
 @app.command()
 def settings(
-    into: Annotated[Path | None, typer.Option(help="Write the table of settings into this Markdown file.")] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Write the table of settings into this Markdown file.", exists=True, dir_okay=False),
+    ] = None,
 ) -> None:
     """List every setting: its variable, value and meaning."""
     from graph.cli_settings import rewrite, show
 
     if into is not None:
-        into.write_text(rewrite(into.read_text()))
+        try:
+            into.write_text(rewrite(into.read_text()))
+        except (OSError, ValueError) as error:
+            support.fail(f"{into}: {error}")
     else:
         show(support.read_settings(), support.console())

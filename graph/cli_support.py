@@ -38,6 +38,8 @@ def fail(message: str) -> NoReturn:
 
 def read_settings(**given: Any) -> "Settings":
     """The settings of the environment; a field of `ServerSettings` that was `given` and is not None wins."""
+    from pydantic import ValidationError
+
     from graph.settings import ServerSettings, Settings, SettingsError, unknown_variables
 
     try:
@@ -49,7 +51,13 @@ def read_settings(**given: Any) -> "Settings":
     chosen = {name: value for name, value in given.items() if value is not None}
     if not chosen:
         return settings
-    server = ServerSettings(**{**settings.server.model_dump(exclude_unset=True), **chosen})
+    try:
+        server = ServerSettings(**{**settings.server.model_dump(exclude_unset=True), **chosen})
+    except ValidationError as error:
+        first = error.errors()[0]
+        fail(
+            f"--{str(first['loc'][0]).replace('_', '-')}={first['input']}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+        )
     return settings.model_copy(update={"server": server})
 
 

@@ -16,8 +16,9 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 if TYPE_CHECKING:
@@ -115,6 +116,13 @@ class RedisSettings(Group):
     max_memory: int = Field(
         default=512 << 20, ge=16 << 20, description="Bytes the embedded Valkey may hold before it evicts cached values"
     )
+
+    @field_validator("url")
+    @classmethod
+    def _port_is_one(cls, url: str | None) -> str | None:
+        if url is not None and url.startswith(("redis://", "rediss://")):
+            _ = urlsplit(url).port  # raises ValueError, which says what is wrong with it
+        return url
 
 
 class DatabaseSettings(Group):

@@ -127,17 +127,25 @@ class _Lines:
             pass
 
 
-def _csv(file: BinaryIO) -> Iterator[Row | Problem]:
-    csv.field_size_limit(MAX_ROW)  # of the whole process; the longest line does not exceed it
-    lines = _Lines(file)
+def _columns(lines: _Lines) -> tuple[str, list[str]]:
+    """The delimiter and the names in the first line."""
     first = next((line for line in lines if line.strip()), "")
-    no_names: list[str] = []
     delimiter = max(_DELIMITERS, key=first.count)
-    names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), no_names)]
+    try:
+        names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), list[str]())]
+    except csv.Error as error:
+        raise Unreadable(f"Not CSV: {error}.", lines.number) from None
     if "sku" not in names:
         raise Unreadable("The first line must name the columns, sku among them.", lines.number)
     if len(set(names)) < len(names):
         raise Unreadable("The first line names a column twice.", lines.number)
+    return delimiter, names
+
+
+def _csv(file: BinaryIO) -> Iterator[Row | Problem]:
+    csv.field_size_limit(MAX_ROW)  # of the whole process; the longest line does not exceed it
+    lines = _Lines(file)
+    delimiter, names = _columns(lines)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = lines.number + 1

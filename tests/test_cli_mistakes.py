@@ -1,0 +1,48 @@
+"""The command called wrongly: one sentence on standard error, a status that says so, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.serving import ROOT, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MISTAKES: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "port": (["serve", "--port", "99999"], {}, "--port=99999: input should be less than or equal to 65535"),
+    "workers": (["serve", "--workers", "0"], {}, "--workers=0: input should be greater than or equal to 1"),
+    "host": (["serve", "--host", "999.1.1.1"], {}, "cannot listen on 999.1.1.1"),
+    "data": (["serve"], {"GRAPH_DATA_DIR": "/dev/null/data"}, "cannot keep data in /dev/null/data: "),
+    "redis port": (["doctor"], {"GRAPH_REDIS_URL": "redis://u:secret@h:99999"}, "GRAPH_REDIS_URL='redis://u:***@h"),
+    "redis port name": (["doctor"], {"GRAPH_REDIS_URL": "redis://h:port"}, "GRAPH_REDIS_URL='redis://h:port': "),
+    "no table": (["settings", "--into", "other.md"], {}, "other.md: the document has no "),
+    "noise": (["import", "noise.csv"], {}, "noise.csv: line 1: Not CSV: "),
+    "no name": (["import", "none.csv"], {}, "none.csv: The first line must name the columns"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+    """Each mistake ends the command with status 1 and names what is wrong, without passwords."""
+    arguments, variables, told = MISTAKES[name]
+    (tmp_path / "noise.csv").write_bytes(b"sku,na\rme\xff\x00\n\x01")
+    (tmp_path / "none.csv").write_bytes(b"")
+    (tmp_path / "other.md").write_text("# A document\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "graph", *arguments],
+        env={**environment(tmp_path / "data", **variables), "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.startswith(f"graph: {told}"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+    assert done.returncode == 1

@@ -5,7 +5,7 @@ Those files import typer and `cli_support` at their top and everything else insi
 
 import typer
 
-from graph import cli_catalog, cli_jobs, cli_leaderboard, cli_server, cli_user, cli_worker
+from graph import cli_catalog, cli_jobs, cli_leaderboard, cli_server, cli_user
 
 app = typer.Typer(
     name="graph",
@@ -17,7 +17,6 @@ app = typer.Typer(
 # A file's commands join the top level; one that is a group gets a name: app.add_typer(cli_user.app, name="user")
 app.add_typer(cli_server.app)
 app.add_typer(cli_catalog.app)
-app.add_typer(cli_worker.app)
 app.add_typer(cli_jobs.app, name="jobs")
 app.add_typer(cli_leaderboard.app, name="rebuild")
 app.add_typer(cli_user.app, name="user")

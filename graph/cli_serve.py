@@ -29,7 +29,6 @@ from uvicorn.supervisors import Multiprocess
 from graph import cli_support as support
 from graph import log
 from graph.catalog.seed import seed_if_empty
-from graph.cli_worker import worker_beside
 from graph.connections import WebSocketConnection
 from graph.database import migrate
 from graph.embedded import die_with_parent
@@ -37,6 +36,7 @@ from graph.http_protocol import HttpProtocol
 from graph.leaderboard.seed import seed_demo
 from graph.services import Services, open_services
 from graph.settings import Settings, without_password
+from graph.worker_beside import worker_beside
 
 if TYPE_CHECKING:
     from collections.abc import Generator

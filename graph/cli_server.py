@@ -24,6 +24,17 @@ def serve(
 
 
 @app.command()
+def worker() -> None:
+    """Run background jobs until told to stop; start as many as the work needs, on any machine."""
+    from graph import log
+    from graph.worker import work
+
+    settings = support.read_settings()
+    log.configure(settings.server.log)
+    support.run(lambda: work(settings))
+
+
+@app.command()
 def schema() -> None:
     """Print the GraphQL schema."""
     from graph.api.schema import sdl

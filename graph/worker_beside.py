@@ -1,37 +1,27 @@
-"""``graph worker``, and the worker process that ``graph serve`` keeps beside itself."""
+"""The worker process that ``graph serve`` keeps beside itself: started, started again when it ends, taken down."""
+
+from __future__ import annotations
 
 import asyncio
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
-
-from graph import cli_support as support
-from graph import log
 from graph.embedded import die_with_parent
-from graph.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from graph.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-app = typer.Typer()
-
 _RESTART_AFTER = 1.0
 _NICE = 10
-
-
-@app.command()
-def worker() -> None:
-    """Run background jobs until told to stop; start as many as the work needs, on any machine."""
-    from graph.worker import work
-
-    settings = support.read_settings()
-    log.configure(settings.server.log)
-    support.run(lambda: work(settings))
 
 
 @asynccontextmanager

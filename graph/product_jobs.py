@@ -62,9 +62,7 @@ async def import_file(services: Services, progress: Progress, *, path: str) -> N
     seen = _Seen()
     try:
         file = file_below(services.imports, path)
-        work = asyncio.create_task(
-            import_products(services.catalog, file, on_progress=seen.report_is, on_problem=seen.problem)
-        )
+        work = asyncio.create_task(import_products(services.catalog, file, report=seen.report, on_problem=seen.problem))
         report = await _watched(work, progress, lambda: (seen.report.bytes, seen.report.size or None))
     except (NotBelow, Unreadable, OSError) as error:
         raise GiveUp(f"{path}: {error}") from error
@@ -80,9 +78,6 @@ class _Seen:
     def __init__(self) -> None:
         self.report = Report()
         self.problems: list[Problem] = []
-
-    def report_is(self, report: Report) -> None:
-        self.report = report
 
     def problem(self, problem: Problem) -> None:
         if len(self.problems) < PROBLEMS_TOLD:

@@ -21,7 +21,7 @@ from graph.catalog.rules import Invalid
 from graph.catalog.service import EVERYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BATCH = 5000
 """Rows a transaction: other writers on SQLite wait for it, some tenths of a second."""
+_STEP = 1000
+"""Rows between two reports of a batch on its way."""
 _ATTEMPTS = 3
 
 _DEFAULTS: dict[str, Any] = {"description": "", "currency": "USD", "stock": 0, "active": True, "category_id": None}
@@ -55,23 +57,36 @@ class Outcome:
 
 
 async def write(
-    catalog: CatalogService, changes: Sequence[Change], *, dry_run: bool = False, now: datetime | None = None
+    catalog: CatalogService,
+    changes: Sequence[Change],
+    *,
+    dry_run: bool = False,
+    now: datetime | None = None,
+    on_way: Callable[[float], None] = lambda _: None,
 ) -> Outcome:
     """Bring the catalog to what `changes` say; no sku stands in them twice. A dry run only tells what would happen.
 
-    Categories that do not exist yet are created, named after their slug.
+    Categories that do not exist yet are created, named after their slug. `on_way` is told what part of the rows is
+    written, of a transaction that may still fail.
     """
     moment = now or datetime.now(UTC)
     for attempt in range(_ATTEMPTS):
         try:
-            return await _write(catalog, changes, moment, dry_run=dry_run)
+            return await _write(catalog, changes, moment, on_way, dry_run=dry_run)
         except IntegrityError:  # somebody else has just created one of them
             if attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError
 
 
-async def _write(catalog: CatalogService, changes: Sequence[Change], moment: datetime, *, dry_run: bool) -> Outcome:
+async def _write(
+    catalog: CatalogService,
+    changes: Sequence[Change],
+    moment: datetime,
+    on_way: Callable[[float], None],
+    *,
+    dry_run: bool,
+) -> Outcome:
     async with catalog.database.session() if dry_run else catalog.database.transaction() as session:
         slugs = {change.category for change in changes if change.category is not None}
         categories = await _categories(session, slugs, catalog.database.dialect, dry_run=dry_run)
@@ -80,7 +95,7 @@ async def _write(catalog: CatalogService, changes: Sequence[Change], moment: dat
         if dry_run or not (inserts or updates):
             await session.rollback()  # also a category that only a refused row wanted
             return outcome
-        await _apply(session, inserts, updates, before, moment)
+        await _apply(session, inserts, updates, before, moment, on_way=on_way)
         async with catalog.cache.invalidating(EVERYTHING):
             await session.commit()
     catalog.committed()
@@ -144,13 +159,20 @@ async def _apply(
     updates: list[dict[str, Any]],
     before: dict[str, dict[str, Any]],
     moment: datetime,
+    *,
+    on_way: Callable[[float], None],
 ) -> None:
     connection = await session.connection()
+    count = len(inserts) + len(updates)
+    for first in range(0, len(inserts), _STEP):
+        await connection.execute(insert(PRODUCTS), inserts[first : first + _STEP])
+        on_way(min(first + _STEP, len(inserts)) / count)
     if inserts:
-        await connection.execute(insert(PRODUCTS), inserts)
         await _tell_created(session, [row["sku"] for row in inserts], moment)
+    for first in range(0, len(updates), _STEP):
+        await connection.execute(_UPDATE, updates[first : first + _STEP])
+        on_way((len(inserts) + min(first + _STEP, len(updates))) / count)
     if updates:
-        await connection.execute(_UPDATE, updates)
         left = {row["id"]: row["category_id"] for row in before.values()}
         await _tell_updated(
             session, [(row["the_id"], row["category_id"], left[row["the_id"]]) for row in updates], moment

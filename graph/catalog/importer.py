@@ -18,6 +18,7 @@ import re
 import sqlite3
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,7 +40,10 @@ _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 @dataclass(slots=True)
 class Report:
-    """What an import has done so far; `bytes` of `size` are read. `refused` says that strict changed nothing."""
+    """What an import has done so far; `refused` says that strict changed nothing.
+
+    The rows of `bytes` of `size` are in, or, between batches, on their way in.
+    """
 
     size: int = 0
     bytes: int = 0
@@ -62,12 +66,14 @@ async def import_products(
     *,
     kind: Format | None = None,
     strict: bool = False,
+    report: Report | None = None,
     on_progress: OnProgress = lambda _: None,
     on_problem: OnProblem = lambda _: None,
 ) -> Report:
     """Import the file at `path`, whose name tells its format unless `kind` does.
 
-    `on_progress` is called after each batch, `on_problem` with each bad row. Raises `Unreadable` when the file cannot
+    A `report` that is handed in tells at any moment how far the import is. `on_progress` is called with it after each
+    batch, `on_problem` with each bad row. Raises `Unreadable` when the file cannot
     be read (any further: what came before it is in, unless strict), OSError when it cannot be opened.
     """
     chosen = kind or format_of(path)
@@ -76,7 +82,7 @@ async def import_products(
         if checked.bad:
             checked.refused = True
             return checked
-    return await _pass(catalog, path, chosen, Report(), (on_progress, on_problem))
+    return await _pass(catalog, path, chosen, report or Report(), (on_progress, on_problem))
 
 
 async def _pass(
@@ -94,7 +100,8 @@ async def _pass(
         try:
             while (batch := await following) is not None:
                 following = asyncio.create_task(asyncio.to_thread(batches.next))
-                outcome = await bulk.write(catalog, batch.changes, dry_run=report.checking)
+                on_way = partial(_advance, report, report.bytes, batch.bytes)
+                outcome = await bulk.write(catalog, batch.changes, dry_run=report.checking, on_way=on_way)
                 problems = batch.problems + [
                     Problem(batch.lines[position], refused.message) for position, refused in outcome.refused.items()
                 ]
@@ -111,6 +118,10 @@ async def _pass(
             with contextlib.suppress(Exception):
                 await following  # a thread cannot be stopped, and must not outlive the file
     return report
+
+
+def _advance(report: Report, before: int, after: int, part: float) -> None:
+    report.bytes = before + int((after - before) * part)
 
 
 @dataclass(slots=True)

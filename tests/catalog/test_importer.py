@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select, text
 
-from graph.catalog import bulk, reading, writing
-from graph.catalog.importer import import_products
+from graph.catalog import bulk, importer, reading, writing
+from graph.catalog.importer import Report, import_products
 from graph.catalog.models import EVENTS
 from graph.catalog.paging import Filter, PageRequest
 from graph.catalog.reading import Problem, Row, Unreadable
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from graph.catalog.importer import Report
     from graph.catalog.records import ProductRecord
     from graph.database import Database
 
@@ -394,6 +393,23 @@ async def test_progress_is_told(imported: Import, monkeypatch: pytest.MonkeyPatc
     report = await imported(HEADER + rows, on_progress=note)
     assert [done for done, _ in told] == [10, 20, 25]
     assert told[-1][1] == report.size == len(HEADER + rows)
+
+
+async def test_a_batch_tells_how_far_it_is(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report handed in moves on within a batch, too."""
+    monkeypatch.setattr(bulk, "_STEP", 10)
+    told: list[int] = []
+    advance = importer._advance  # pyright: ignore[reportPrivateUsage] - called within the transaction
+
+    def tell(report: Report, *arguments: Any) -> None:
+        assert report.rows == 0
+        advance(report, *arguments)
+        told.append(report.bytes)
+
+    monkeypatch.setattr(importer, "_advance", tell)
+    text = HEADER + "".join(f"S{i},Product {i},,,1,USD,1,true\n" for i in range(25))
+    await imported(text, report=Report())
+    assert told == [len(text) * 10 // 25, len(text) * 20 // 25, len(text)]
 
 
 async def test_without_redis_an_import_changes_nothing(database: Database, tmp_path: Path) -> None:

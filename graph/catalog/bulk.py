@@ -6,6 +6,8 @@ of thousands of rows would cost more than loading again what is read.
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +23,7 @@ from graph.catalog.rules import Invalid
 from graph.catalog.service import EVERYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,6 +33,8 @@ BATCH = 5000
 """Rows a transaction: other writers on SQLite wait for it, some tenths of a second."""
 _STEP = 1000
 """Rows between two reports of a batch on its way."""
+_CHECKPOINT = 1000
+"""Pages after which SQLite moves its log into the database: its own default."""
 _ATTEMPTS = 3
 
 _DEFAULTS: dict[str, Any] = {"description": "", "currency": "USD", "stock": 0, "active": True, "category_id": None}
@@ -96,10 +100,26 @@ async def _write(
             await session.rollback()  # also a category that only a refused row wanted
             return outcome
         await _apply(session, inserts, updates, before, moment, on_way=on_way)
-        async with catalog.cache.invalidating(EVERYTHING):
+        async with _short_commit(session, catalog.database.dialect), catalog.cache.invalidating(EVERYTHING):
             await session.commit()
     catalog.committed()
     return outcome
+
+
+@contextlib.asynccontextmanager
+async def _short_commit(session: AsyncSession, dialect: str) -> AsyncGenerator[None]:
+    """Put SQLite's checkpoint off until the block has ended: as long as it lasts, all readers ask the database."""
+    if dialect != "sqlite":
+        yield
+        return
+    raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+    await raw.execute_fetchall("PRAGMA wal_autocheckpoint = 0")
+    try:
+        yield
+    finally:
+        await raw.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
+        with contextlib.suppress(sqlite3.OperationalError):  # others are at it
+            await raw.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 async def _categories(session: AsyncSession, slugs: set[str], dialect: str, *, dry_run: bool) -> dict[str, int]:

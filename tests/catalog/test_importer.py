@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.engine import make_url
 
 from graph.catalog import bulk, importer, reading, writing
 from graph.catalog.importer import Report, import_products
@@ -27,7 +29,6 @@ from tests.support.shop import START, add_categories, new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from graph.catalog.records import ProductRecord
     from graph.database import Database
@@ -410,6 +411,21 @@ async def test_a_batch_tells_how_far_it_is(imported: Import, monkeypatch: pytest
     text = HEADER + "".join(f"S{i},Product {i},,,1,USD,1,true\n" for i in range(25))
     await imported(text, report=Report())
     assert told == [len(text) * 10 // 25, len(text) * 20 // 25, len(text)]
+
+
+async def test_the_log_of_sqlite_does_not_grow(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch ends with a checkpoint: the write-ahead log is as long as a batch, not as the file."""
+    if imported.catalog.database.dialect != "sqlite":
+        pytest.skip("about SQLite's log")
+    monkeypatch.setattr(bulk, "BATCH", 300)
+    lengths: list[int] = []
+    log = Path(f"{make_url(imported.catalog.database.url).database}-wal")
+
+    def note(_: Report) -> None:
+        lengths.append(log.stat().st_size)
+
+    await imported(HEADER + "".join(f"S{i},Product {i},,,1,USD,1,true\n" for i in range(3000)), on_progress=note)
+    assert lengths[-1] < 4 * lengths[1]
 
 
 async def test_without_redis_an_import_changes_nothing(database: Database, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _lines(axes: Any, measured: Measured, what: Quantity, label: str) -> None:
     axes.set_xticks([1, 16, 64, 256], ["1", "16", "64", "256"])
     axes.set_xlabel("connections")
     axes.set_title(label)
-    axes.set_ylim(bottom=0 if what == "rate" else None)
     axes.grid(alpha=0.25)
     if what == "rate":
+        axes.set_ylim(bottom=0)
         axes.legend(frameon=False, fontsize=7)

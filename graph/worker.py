@@ -2,7 +2,7 @@
 
 ``graph serve`` starts one worker process beside the server, at a lower priority, so that long work does not slow
 answers down; ``graph worker`` starts more, on any machine that reaches the same Redis and SQL. On SIGTERM a worker
-takes no more jobs, finishes what runs for up to 25 s, and leaves the rest to others.
+takes no more jobs, finishes what runs within ``GRAPH_GRACE`` seconds, and leaves the rest to others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ async def work(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with open_services(settings) as services:
         worker = Worker(
-            services.jobs, definitions(services), schedules=schedules(), concurrency=settings.jobs.concurrency
+            services.jobs,
+            definitions(services),
+            schedules=schedules(),
+            concurrency=settings.jobs.concurrency,
+            drain=settings.server.grace,
         )
         _log.info("Working on jobs, %d at a time", settings.jobs.concurrency)
         await worker.run(stop)

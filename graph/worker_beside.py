@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RESTART_AFTER = 1.0
+_CLOSING = 3.0
+"""Seconds that a worker gets beyond the grace of its jobs, to close what it has open."""
 _NICE = 10
 
 
@@ -87,7 +89,7 @@ async def _end(process: asyncio.subprocess.Process, grace: float) -> None:
     with suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), grace)
+            await asyncio.wait_for(process.wait(), grace + _CLOSING)
         except TimeoutError:
             process.kill()
             await process.wait()

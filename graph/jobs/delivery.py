@@ -9,6 +9,7 @@ having lost its consumer group, ends nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,6 +42,7 @@ UNKNOWN = "unknown"
 """The task that answers for jobs of a name that nobody registered; taskiq alone would drop them."""
 
 _KEEP = Script("keep", package="graph.jobs", idempotent=True)
+_HAND_OVER = Script("hand_over", package="graph.jobs", idempotent=True)
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +112,15 @@ class JobBroker(RedisStreamBroker):
             ),
         )
         return [(fields, delivery.decode()) for _, entries in streams or () for delivery, fields in entries]
+
+    async def hand_over(self) -> None:
+        """Give what is left unfinished to the other workers without making them wait for this one's silence.
+
+        That is what was fetched and not begun, and what the server sent while the last read was being given up.
+        """
+        args = [GROUP, self.consumer_name, int(DEAD_AFTER * 2000)]
+        with contextlib.suppress(Unavailable, ResponseError):  # then they wait
+            await self._jobs.client.run(_HAND_OVER, [self.queue_name], args)
 
     async def keep_alive(self) -> None:
         """Give a sign of life for every delivery in hand, for ever."""

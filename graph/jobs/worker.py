@@ -180,6 +180,7 @@ class Worker:
                 helper.cancel()
             await asyncio.wait(helpers)
             await self._announcing.close()
+            await self._broker.hand_over()
             await self._broker.shutdown()
 
     async def _started(self) -> None:

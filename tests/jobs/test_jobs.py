@@ -214,6 +214,29 @@ async def test_workers_that_are_gone_are_forgotten(jobs: Jobs) -> None:
     assert [consumer[b"name"] for consumer in left] == [b"crashed"]
 
 
+async def test_a_worker_that_stops_keeps_nobody_waiting(jobs: Jobs) -> None:
+    """Whatever a stopping worker was given and did not begin is taken over at once, not after its silence."""
+    ran: list[int] = []
+
+    async def quick(progress: Progress, *, number: int) -> None:
+        ran.append(number)
+        await asyncio.sleep(0.01)
+
+    began = asyncio.get_running_loop().time()
+    total = 0
+    for _ in range(4):
+        async with working(jobs, quick, concurrency=1):
+            for _ in range(8):
+                await jobs.enqueue("quick", {"number": total}, durable=False)
+                total += 1
+            await asyncio.sleep(0.02)  # some are fetched, some run, some are on their way
+    async with working(jobs, quick):
+        async with asyncio.timeout(20):
+            while len(set(ran)) < total:
+                await asyncio.sleep(0.01)
+    assert asyncio.get_running_loop().time() - began < delivery.DEAD_AFTER
+
+
 async def test_a_schedule_queues_once_a_period_in_the_whole_fleet(jobs: Jobs) -> None:
     """However many workers look at a schedule, its job is queued once in each period."""
     ran = 0

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from graph.catalog.service import CatalogService
 
-BATCH = 5000
-"""Rows a transaction: other writers on SQLite wait for it, some tenths of a second."""
+BATCH = 2000
+"""Rows a transaction: other writers on SQLite wait for it, about a tenth of a second."""
 _STEP = 1000
 """Rows between two reports of a batch on its way."""
 _CHECKPOINT = 1000

@@ -272,6 +272,8 @@ class Link:
         if wire is self._wire:
             self._wire = None
             self._lost.set()
+            # A server that answers nothing may well accept the next connection: nobody waits for it to find its voice.
+            self._down = self._down or isinstance(error, TimeoutError)
         why = f"the connection to Redis was lost: {error or 'closed by the server'}"
         for pending in sent:
             pending.hold()

@@ -205,7 +205,7 @@ async def test_only_one_process_refreshes_early(caches: Callable[..., Cache]) ->
     """A value due for refresh in every process is loaded by one; the others take what it brought."""
     truth = Truth()
     truth.versions["a"] = 1
-    all_due = [caches(beta=1e9) for _ in range(4)]
+    all_due = [caches(beta=1e15) for _ in range(4)]
     first = caches(beta=0)
     await read(first, truth)
     await first._client.execute("PING")
@@ -223,7 +223,7 @@ async def test_a_refresh_that_fails_harms_nobody(caches: Callable[..., Cache]) -
     """An early refresh whose loader raises is counted; readers go on with the value that they have."""
     truth = Truth()
     truth.versions["a"] = 1
-    cache = caches(beta=1e9)
+    cache = caches(beta=1e15)
     await read(caches(), truth)
     truth.error = RuntimeError("broken")
     failed = count(metrics.REFRESH_FAILED)

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from gql import Client, GraphQLRequest, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 
-from tests.support.servers import free_port
+from tests.support.serving import Serving, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 PASSWORD = "correct horse battery staple"
 CLIENTS = {
     "graphql-ws",
@@ -36,63 +32,38 @@ CLIENTS = {
 }
 
 
-class Shop:
+class Shop(NamedTuple):
     """A running server, an ADMIN's token, and a product."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.token = ""
-        self.product = ""
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        headers = {"content-type": "application/json"}
-        if self.token:
-            headers["authorization"] = f"Bearer {self.token}"
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self.url, body, headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)["data"]
+    url: str
+    token: str
+    product: str
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """`graph serve` on data of its own, with wide limits."""
-    port, folder = free_port(), tmp_path_factory.mktemp("shop")
-    environment = {
-        **os.environ,
-        "GRAPH_PORT": str(port),
-        "GRAPH_DATA_DIR": str(folder),
-        "GRAPH_RATE_LIMIT_ANONYMOUS": "10000",
-        "GRAPH_RATE_LIMIT_AUTHENTICATED": "10000",
-    }
-    graph = [sys.executable, "-m", "graph"]
-    with subprocess.Popen([*graph, "serve"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
-                    break
-                time.sleep(0.1)
-            added = [*graph, "user", "add", "ops@example.com", "--role", "ADMIN"]
-            subprocess.run(added, cwd=ROOT, env=environment, input=f"{PASSWORD}\n", text=True, check=True, timeout=60)
-            shop = Shop(f"http://127.0.0.1:{port}/graphql")
-            login = "mutation ($input: LoginInput!) { login(input: $input) { ... on AuthPayload { token } } }"
-            shop.token = shop.ask(login, input={"email": "ops@example.com", "password": PASSWORD})["login"]["token"]
-            shop.product = shop.ask("{ products(first: 1) { nodes { id } } }")["products"]["nodes"][0]["id"]
-            yield shop
-        finally:
-            process.terminate()
-            process.wait(30)
+    folder = tmp_path_factory.mktemp("shop")
+    limits = {"GRAPH_RATE_LIMIT_ANONYMOUS": "10000", "GRAPH_RATE_LIMIT_AUTHENTICATED": "10000"}
+    with Serving(folder, **limits) as server:
+        server.ready()
+        add = [sys.executable, "-m", "graph", "user", "add", "ops@example.com", "--role", "ADMIN"]
+        subprocess.run(add, env=environment(folder), input=f"{PASSWORD}\n", text=True, check=True, timeout=60)
+        login = "mutation ($input: LoginInput!) { login(input: $input) { ... on AuthPayload { token } } }"
+        signed_in = server.query(login, input={"email": "ops@example.com", "password": PASSWORD})
+        page = server.query("{ products(first: 1) { nodes { id } } }")
+        yield Shop(
+            f"{server.url}/graphql", signed_in["data"]["login"]["token"], page["data"]["products"]["nodes"][0]["id"]
+        )
 
 
 @pytest.mark.usefixtures("node_modules")
 def test_clients_that_stream_work(shop: Shop) -> None:
     """graphql-ws, graphql-sse, Apollo and urql query, mutate, see errors and follow events over each transport."""
-    environment = {**os.environ, "TOKEN": shop.token, "PRODUCT": shop.product}
     done = subprocess.run(
         ["node", "streams.mjs", shop.url],
         cwd=HERE,
-        env=environment,
+        env={**os.environ, "TOKEN": shop.token, "PRODUCT": shop.product},
         check=False,
         capture_output=True,
         text=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from graphql import build_schema, parse, validate
 
-from graph.cli_settings import rewrite
+from graph.cli.settings import rewrite
 from graph.settings import Settings
 from tests.support.serving import ROOT
 

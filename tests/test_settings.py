@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from graph.cli_settings import shown
+from graph.cli.settings import shown
 from graph.settings import RedisSettings, ServerSettings, Settings, SettingsError, unknown_variables
 from tests.support.serving import ROOT, environment
 

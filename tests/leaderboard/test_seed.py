@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from typer.testing import CliRunner
 
-from graph.cli import app
+from graph.cli.commands import app
 from graph.leaderboard.records import NewBoard
 from graph.leaderboard.seed import DEMO, seed_demo, seed_players
 from graph.leaderboard.service import LeaderboardService

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graph import cli_support as support
+from graph.cli import support
 
 if TYPE_CHECKING:
     from graph.leaderboard.records import BoardRecord

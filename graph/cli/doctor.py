@@ -14,7 +14,7 @@ from typing import Any, Literal
 from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
-from graph.cli_support import console
+from graph.cli.support import console
 from graph.database import Database, head_revision
 from graph.embedded import EmbeddedError
 from graph.errors import DomainError

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.cli_doctor import check_redis, check_sql, redis_version, round_trip
+from graph.cli.doctor import check_redis, check_sql, redis_version, round_trip
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
-    from graph.cli_doctor import Finding
+    from graph.cli.doctor import Finding
     from graph.database import Database
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graph import cli_support as support
+from graph.cli import support
 
 if TYPE_CHECKING:
     from graph.catalog.importer import Report
@@ -42,7 +42,7 @@ def seed(
 ) -> None:
     """Fill the catalog, or a leaderboard, with made-up data, the same at every run; what is there already stays."""
     if players is not None:
-        from graph.cli_leaderboard import seed_players
+        from graph.cli.leaderboard import seed_players
 
         seed_players(players, board)
     if products is None and players is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from graph import cli_support as support
+from graph.cli import support
 
 if TYPE_CHECKING:
     from graph.accounts.records import UserRecord

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from graph import cli_support as support
+from graph.cli import support
 
 app = typer.Typer()
 
@@ -18,7 +18,7 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Where data is kept [GRAPH_DATA_DIR].")] = None,
 ) -> None:
     """Migrate, seed an empty database, start everything."""
-    from graph.cli_serve import serve as run
+    from graph.cli.serve import serve as run
 
     run(support.read_settings(host=host, port=port, workers=workers, data_dir=data_dir))
 
@@ -45,7 +45,7 @@ def schema() -> None:
 @app.command()
 def doctor() -> None:
     """Check the Redis and the SQL database this server is pointed at, and say what to do."""
-    from graph.cli_doctor import report
+    from graph.cli.doctor import report
 
     settings = support.read_settings()
     if not support.run(lambda: report(settings)):
@@ -60,7 +60,7 @@ def settings(
     ] = None,
 ) -> None:
     """List every setting: its variable, value and meaning."""
-    from graph.cli_settings import rewrite, show
+    from graph.cli.settings import rewrite, show
 
     if into is not None:
         try:

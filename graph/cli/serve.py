@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from graph import cli_support as support
 from graph import log
 from graph.catalog.seed import seed_if_empty
+from graph.cli import support
 from graph.connections import WebSocketConnection
 from graph.database import migrate
 from graph.embedded import die_with_parent
@@ -219,7 +219,7 @@ def _serve_with_workers(settings: Settings, listener: socket.socket) -> None:
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
-    config = uvicorn.Config("graph.cli_serve:worker_app", factory=True, **options(settings))
+    config = uvicorn.Config("graph.cli.serve:worker_app", factory=True, **options(settings))
     with _services_in_a_thread(settings):
         Supervisor(config, [listener], lambda: announce(settings, listener)).run()
 

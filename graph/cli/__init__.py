@@ -1,0 +1,12 @@
+"""The ``graph`` command: `commands` joins the commands of each feature, which lie in a file each.
+
+Those files import typer and `support` at their top and everything else inside their functions, so that ``graph --help``
+is quick. What a command needs more room for has a file of its own: `serve`, `doctor`, `settings`.
+"""
+
+
+def main() -> None:
+    """Run the command line."""
+    from graph.cli.commands import app
+
+    app()

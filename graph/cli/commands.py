@@ -1,0 +1,19 @@
+"""Every command of ``graph``, joined into one application."""
+
+import typer
+
+from graph.cli import catalog, jobs, leaderboard, server, user
+
+app = typer.Typer(
+    name="graph",
+    help="A GraphQL API server whose resolvers live in Redis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+# A file's commands join the top level; one that is a group gets a name.
+app.add_typer(server.app)
+app.add_typer(catalog.app)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(leaderboard.app, name="rebuild")
+app.add_typer(user.app, name="user")

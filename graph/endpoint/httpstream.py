@@ -9,13 +9,13 @@ ends the response; a client that goes away is no error.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from graphql import OperationType
 
 from graph.endpoint.admission import headers
 from graph.endpoint.answer import Answer
+from graph.endpoint.backlog import Backlog
 from graph.endpoint.errors import Refusal
 from graph.endpoint.negotiation import EVENT_STREAM
 from graph.endpoint.outlet import Outlet
@@ -137,16 +137,13 @@ class HttpStreams:
 
 
 class _Response:
-    """The `Sink` of one response, and the `Source` of what waits for a slow client."""
+    """The `Sink` of one response."""
 
     def __init__(self, outlet: Outlet, framing: Framing, limit: int, keep_alive: float) -> None:
         self._outlet = outlet
+        self._backlog = Backlog(outlet, limit)
         self._framing = framing
-        self._limit = limit
         self._keep_alive = keep_alive
-        self._queue: deque[tuple[bytes, str | None]] = deque()
-        self._queued = False
-        self._cursor: str | None = None
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -157,14 +154,9 @@ class _Response:
         """Send a result now, or queue it while the client is slow."""
         if self._ended.is_set():
             return
-        if latest:
-            self._queue.clear()
-        elif len(self._queue) >= self._limit:
-            self._queue.clear()
-            facts = {"cursor": self._cursor} if self._cursor is not None else {}
-            self.error(refusal("SLOW_CONSUMER", "The client reads too slowly; resume after the cursor", **facts))
-            return
-        self._push(self._framing.next(payload, cursor), cursor)
+        errors = self._backlog.result(_body(self._framing.next(payload, cursor)), cursor, latest=latest)
+        if errors is not None:
+            self.error(errors)
 
     def error(self, errors: str) -> None:
         """Send the errors and end."""
@@ -182,7 +174,7 @@ class _Response:
 
     def open(self) -> None:
         """Begin the body."""
-        self._push(self._framing.opening, None)
+        self._backlog.say(_body(self._framing.opening))
         self._stay_alive()
 
     def stop(self) -> None:
@@ -198,32 +190,12 @@ class _Response:
 
     def _last(self, frame: bytes) -> None:
         if not self._ended.is_set():
-            self._push(frame, None)
+            self._backlog.say(_body(frame))
             self.stop()
 
-    def _push(self, frame: bytes, cursor: str | None) -> None:
-        if not frame:
-            return
-        if not self._queue and self._outlet.offer(_body(frame)):
-            self._cursor = cursor or self._cursor
-            return
-        self._queue.append((frame, cursor))
-        if not self._queued:
-            self._queued = True
-            self._outlet.wait(self)
-
-    def pull(self) -> Message | None:
-        """Give the oldest frame that waits (`outlet.Source`)."""
-        if not self._queue:
-            self._queued = False
-            return None
-        frame, cursor = self._queue.popleft()
-        self._cursor = cursor or self._cursor
-        return _body(frame)
-
     def _stay_alive(self) -> None:
-        if self._timer is not None and not self._queue:
-            self._outlet.offer(_body(self._framing.idle))
+        if self._timer is not None:
+            self._outlet.offer(_body(self._framing.idle))  # a line that is busy is no quiet one
         self._timer = self._loop.call_later(self._keep_alive, self._stay_alive)
 
 

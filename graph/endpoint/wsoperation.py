@@ -1,19 +1,16 @@
-"""One operation on a WebSocket: splices its id around ready results, and queues while the socket is busy."""
+"""One operation on a WebSocket: splices its id around ready results."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from graph.endpoint.sink import refusal
+from graph.endpoint.backlog import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-
-    from starlette.types import Message
 
     from graph.endpoint.outlet import Outlet
 
@@ -21,9 +18,7 @@ if TYPE_CHECKING:
 class Operation:
     """A `Sink` whose results are ``next`` messages of the graphql-transport-ws protocol."""
 
-    __slots__ = (
-        "_close", "_cursor", "_ended", "_head", "_id", "_limit", "_operations", "_outlet", "_queue", "_queued", "_task",
-    )  # fmt: skip
+    __slots__ = ("_backlog", "_close", "_ended", "_head", "_id", "_operations", "_task")
 
     def __init__(self, key: str, outlet: Outlet, operations: dict[str, Operation], limit: int) -> None:
         """Answer as operation `key` of the socket behind `outlet`; leave `operations` at the end.
@@ -32,12 +27,8 @@ class Operation:
         """
         self._id = orjson.dumps(key).decode()
         self._head = f'{{"id":{self._id},"type":"next","payload":'
-        self._outlet = outlet
+        self._backlog = Backlog(outlet, limit)
         self._operations = operations
-        self._limit = limit
-        self._queue: deque[tuple[str, str | None]] | None = None
-        self._queued = False
-        self._cursor: str | None = None
         self._close: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = False
@@ -59,7 +50,7 @@ class Operation:
     def stop(self) -> asyncio.Task[None] | None:
         """End without a word to the client; give the task that may have to be waited for."""
         self._ended = True
-        self._queue = None
+        self._backlog.drop()
         close, self._close = self._close, None
         if close is not None:
             close()
@@ -75,7 +66,7 @@ class Operation:
         key = orjson.loads(self._id)
         if self._operations.get(key) is self:
             del self._operations[key]
-        self._push(message, None)
+        self._backlog.say({"type": "websocket.send", "text": message})
         close, self._close = self._close, None
         if close is not None:
             close()
@@ -86,19 +77,10 @@ class Operation:
         """Send a result now, or queue it while the socket is busy."""
         if self._ended:
             return
-        text = f"{self._head}{payload}}}"
-        if not self._queue and self._outlet.offer({"type": "websocket.send", "text": text}):
-            self._cursor = cursor
-            return
-        queue = self._queue
-        if queue and latest:
-            queue.clear()
-        elif queue and len(queue) >= self._limit:
-            queue.clear()
-            facts = {"cursor": self._cursor} if self._cursor is not None else {}
-            self.error(refusal("SLOW_CONSUMER", "The client reads too slowly; resume after the cursor", **facts))
-            return
-        self._push(text, cursor)
+        message = {"type": "websocket.send", "text": f"{self._head}{payload}}}"}
+        errors = self._backlog.result(message, cursor, latest=latest)
+        if errors is not None:
+            self.error(errors)
 
     def error(self, errors: str) -> None:
         """End with an ``error`` message."""
@@ -107,25 +89,3 @@ class Operation:
     def complete(self) -> None:
         """End with a ``complete`` message."""
         self._finish(f'{{"id":{self._id},"type":"complete"}}')
-
-    # --- Source ---
-
-    def _push(self, text: str, cursor: str | None) -> None:
-        if not self._queue and self._outlet.offer({"type": "websocket.send", "text": text}):
-            return
-        if self._queue is None:
-            self._queue = deque()
-        self._queue.append((text, cursor))
-        if not self._queued:
-            self._queued = True
-            self._outlet.wait(self)
-
-    def pull(self) -> Message | None:
-        """Give the oldest message that waits."""
-        if not self._queue:
-            self._queued = False
-            return None
-        text, cursor = self._queue.popleft()
-        if cursor is not None:
-            self._cursor = cursor
-        return {"type": "websocket.send", "text": text}

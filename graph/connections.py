@@ -1,36 +1,40 @@
-"""uvicorn's connections, held to bounds that uvicorn leaves open to whoever connects.
+"""uvicorn's HTTP connections, held to bounds that uvicorn leaves open to whoever connects.
 
-HTTP: a head (request line and headers) must be there in `HEAD_SECONDS` and fit into `HEAD_BYTES`.
+A head (request line and headers) must be there in `HEAD_SECONDS` and fit into `HEAD_BYTES`. What is no HTTP is
+refused as `malformed` has it, after the answers to all good requests before it; then the connection is closed in a way
+that lets the peer read them. An offer to speak something else than WebSocket (``Upgrade: h2c``, which Java's own client
+makes with each first request) is not taken up, and the request that bore it is served with its body.
 
-WebSocket: a peer that sends and does not read is not read either, so pings cannot pile up pongs in memory; what one
-read brings is handled `SLICE` bytes at a time, so thousands of tiny frames do not hold up the other connections; a
-message has at most `FRAGMENTS` parts; text that is no UTF-8 closes the socket with 1007 and is no error of ours.
-
-Both: a peer that takes nothing for `STALL_SECONDS`, or that does not let its connection be closed, is cut off. Nothing
-here answers anybody: whoever is cut off broke HTTP or WebSocket, or is gone.
+A peer that takes nothing for `STALL_SECONDS`, or that does not let its connection be closed, is cut off without an
+answer. `graph.websocket_protocol` does the same for WebSockets.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from graph.malformed import Malformed
 
 if TYPE_CHECKING:
     import asyncio
     from asyncio import TimerHandle
 
-    from uvicorn._types import ASGIReceiveEvent
-    from websockets.frames import Frame
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 65_536
 STALL_SECONDS = 60.0
 CLOSE_SECONDS = 15.0
 """Seconds a closing connection gets to take what was sent to it: more than uvicorn waits for the peer's close."""
-SLICE = 4096
-FRAGMENTS = 1000
+LINGER_SECONDS = 2.0
+"""Seconds that a peer whose request was no HTTP gets to read the answers: a reset would take them away from it."""
+
+
+_OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -41,6 +45,9 @@ class HttpConnection(HttpToolsProtocol):
     _in_head = False
     _in_body = False
     _size: int | None = None
+    _declined: int | None = None
+    _malformed: Malformed | None = None
+    _told = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Await a head."""
@@ -49,19 +56,27 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; give up on a head that is too long."""
+        if self._malformed is not None:
+            return  # what follows is nothing that could be read
         super().data_received(data)
-        if self._in_head:
+        if self._declined is not None:
+            offset, self._declined = self._declined, None
+            self._read_plainly(data[offset:])
+            return
+        if self._in_head and self._malformed is None:
             # What came before the head in its first piece is not the head's.
             self._size = 0 if self._size is None else self._size + len(data)
             if self._size > HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response("The head of the request is too long.")
+                self._refuse(Malformed.HEAD)
         if self._head is None and self._is_waiting():
             self._await_head()
 
     def _is_waiting(self) -> bool:
         """Whether nothing but the peer's next head can be what happens next, and uvicorn does not time it."""
-        if self.transport.is_closing() or cast("Any", self.transport).get_protocol() is not self:
-            return False  # refused, or a WebSocket by now
+        if self._malformed is not None or self.transport.is_closing():
+            return False
+        if cast("Any", self.transport).get_protocol() is not self:
+            return False  # a WebSocket by now
         cycle: Any = self.cycle
         answered = cycle is None or cycle.response_complete
         return self._in_head or (not self._in_body and answered and self.timeout_keep_alive_task is None)
@@ -76,14 +91,97 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there."""
-        self._in_head, self._in_body = False, True
-        self._head = _cancelled(self._head)
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            return  # the parser would skip the body: see `_read_plainly`
+        self._in_head = False
+        self._head = cancelled(self._head)
         super().on_headers_complete()
+        self._in_body = True
 
     def on_message_complete(self) -> None:
         """The body is there, too."""
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            return
         self._in_body = False
         super().on_message_complete()
+
+    # --- offers that are not taken up ---
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The parser stopped after a head that asks for another protocol: remember where."""
+        self._declined = cast("httptools.HttpParserUpgrade", sys.exception()).args[0]
+
+    def _read_plainly(self, rest: bytes) -> None:
+        """Read the head once more, without the offer; `rest` came after it."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":  # it is nothing but such an offer
+            self._refuse(Malformed.HTTP)
+            return
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = [one for one in value.split(b",") if one.strip().lower() not in _OFFERS]
+                lines += [b"connection:" + b",".join(options)] if options else []
+            elif name not in _OFFERS:
+                lines.append(b"%b:%b" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.data_received(b"\r\n".join([*lines, b"", b""]) + rest)
+
+    # --- what is no HTTP ---
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - as uvicorn calls it
+        """The parser does not understand what came."""
+        self._refuse(Malformed.HTTP)
+
+    def _refuse(self, why: Malformed) -> None:
+        """Answer `why` once every request before the bad one has its answer, and end the connection."""
+        self._malformed = why
+        self._head = cancelled(self._head)
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._tell(answer=not self._in_body)  # the answer to this one is out
+        elif not self._in_body:
+            cycle.on_response = self._tell_next
+        elif self.pipeline:  # the body of a request that waits for its turn
+            cycle.disconnected = True
+            self.pipeline[0] = (cycle, self._tell_in_turn)
+        else:  # the body of the request under way: its application hears that the client is gone
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._tell(answer=not cycle.response_started)
+
+    def _tell_next(self) -> None:
+        self.on_response_complete()
+        self._tell()
+
+    async def _tell_in_turn(self, _scope: Scope, _receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
+        self._tell()
+
+    def _tell(self, *, answer: bool = True) -> None:
+        """Refuse, say that nothing more will come, and wait a moment for the peer to say the same."""
+        if self.transport.is_closing():
+            return
+        assert self._malformed is not None
+        self._told = True
+        self._unset_keepalive_if_required()
+        if answer:
+            self.transport.write(self._malformed.response(self.server_state.default_headers))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self._head = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        else:  # TLS
+            self.transport.close()
+
+    # --- ending ---
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        if self._told:
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         """The peer takes nothing."""
@@ -92,7 +190,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """The peer takes something again."""
-        self._stall = _cancelled(self._stall)
+        self._stall = cancelled(self._stall)
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -103,123 +201,12 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave nothing behind."""
-        self._head = _cancelled(self._head)
-        self._stall = _cancelled(self._stall)
+        self._head = cancelled(self._head)
+        self._stall = cancelled(self._stall)
         super().connection_lost(exc)
 
 
-class WebSocketConnection(WebSocketsSansIOProtocol):
-    """A WebSocket connection with a bounded appetite."""
-
-    _held = b""
-    _writing = True
-    _stall: TimerHandle | None = None
-    _doom: TimerHandle | None = None
-    _turn: asyncio.Handle | None = None
-
-    # --- reading ---
-
-    def data_received(self, data: bytes) -> None:
-        """Handle a slice, and the others one a turn of the loop."""
-        self._held += data
-        if self._turn is None:
-            self._next()
-        if self._held:
-            self.transport.pause_reading()
-
-    def _next(self) -> None:
-        self._turn = None
-        if self.disconnected or self.transport.is_closing():
-            self._held = b""
-        elif self._writing:
-            data, self._held = self._held[:SLICE], self._held[SLICE:]
-            super().data_received(data)
-            if self._held:
-                self._turn = self.loop.call_soon(self._next)
-            else:
-                self._read_on()
-
-    def _read_on(self) -> None:
-        if self._writing and not self._held and not self.read_paused and not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    async def receive(self) -> ASGIReceiveEvent:
-        """The next message; more is read once all have been taken."""
-        message = await self.queue.get()
-        if self.read_paused and self.queue.empty():
-            self.read_paused = False
-            self._read_on()
-        return message
-
-    def handle_cont(self, event: Frame) -> None:
-        """Take a part of a message."""
-        if len(self.frames) >= FRAGMENTS:
-            self._refuse(1009, "Too many fragments")
-        else:
-            super().handle_cont(event)
-
-    def send_receive_event_to_app(self) -> None:
-        """Hand on a whole message; text is UTF-8 (RFC 6455, 8.1)."""
-        if self.curr_msg_data_type == "text":
-            text = b"".join(self.frames)
-            try:
-                text.decode()
-            except UnicodeDecodeError:
-                self._refuse(1007, "Text is UTF-8")
-                return
-            self.frames = [text]
-        super().send_receive_event_to_app()
-
-    def _refuse(self, code: int, reason: str) -> None:
-        self.frames = []
-        if not self.close_sent:
-            self.conn.send_close(code, reason)
-            self.handle_parser_exception()
-            self._end_soon()
-
-    # --- writing ---
-
-    def pause_writing(self) -> None:
-        """The peer takes nothing: it is not read either."""
-        super().pause_writing()
-        self._writing = False
-        self.transport.pause_reading()
-        self._stall = self._stall or self.loop.call_later(STALL_SECONDS, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """The peer takes something again."""
-        super().resume_writing()
-        self._writing = True
-        self._stall = _cancelled(self._stall)
-        if self._held and self._turn is None:
-            self._turn = self.loop.call_soon(self._next)
-        self._read_on()
-
-    # --- ending ---
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """The application is done with the socket."""
-        super().on_task_complete(task)
-        self._end_soon()
-
-    def keepalive_timeout(self) -> None:
-        """The peer is gone."""
-        super().keepalive_timeout()
-        self._end_soon()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Leave nothing behind."""
-        super().connection_lost(exc)
-        self._held = b""
-        self._stall = _cancelled(self._stall)
-        self._doom = _cancelled(self._doom)
-
-    def _end_soon(self) -> None:
-        if self._doom is None and not self.disconnected:
-            self._doom = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
-
-
-def _cancelled(timer: TimerHandle | None) -> None:
+def cancelled(timer: TimerHandle | None) -> None:
     """Cancel `timer`; what takes its place."""
     if timer is not None:
         timer.cancel()

@@ -91,7 +91,7 @@ async def test_a_head_without_end_is_refused(port: int, piece: bytes) -> None:
                 await writer.drain()
         except ConnectionError:
             return
-        assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 431")
     writer.close()
 
 

@@ -29,13 +29,13 @@ from uvicorn.supervisors import Multiprocess
 from graph import log
 from graph.catalog.seed import seed_if_empty
 from graph.cli import support
-from graph.connections import WebSocketConnection
 from graph.database import migrate
 from graph.embedded import die_with_parent
 from graph.http_protocol import HttpProtocol
 from graph.leaderboard.seed import seed_demo
 from graph.services import Services, open_services
 from graph.settings import Settings, without_password
+from graph.websocket_protocol import WebSocketConnection
 from graph.worker_beside import worker_beside
 
 if TYPE_CHECKING:

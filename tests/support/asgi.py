@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from graph.connections import WebSocketConnection
+from graph.websocket_protocol import WebSocketConnection
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:

@@ -90,7 +90,7 @@ def create_app(
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
             endpoint = build_endpoint(opened, settings)
-            stack.push_async_callback(attach(endpoint, SocketLimits(message_size=settings.bounds.body)).close)
+            stack.push_async_callback(attach(endpoint, socket_limits(settings)).close)
             application.endpoint = endpoint
             on_started()
             yield
@@ -164,6 +164,12 @@ def bounds(settings: Settings) -> Bounds:
         deadline=most.seconds,
         introspection=settings.endpoint.introspection,
     )
+
+
+def socket_limits(settings: Settings) -> SocketLimits:
+    """What one connection with subscriptions may take."""
+    most = settings.bounds
+    return SocketLimits(message_size=most.body, operations=most.operations, queue=most.backlog)
 
 
 def persisted(services: Services, settings: Settings) -> Persisted:

@@ -192,7 +192,7 @@ class AccountSettings(Group):
 
 
 class BoundSettings(Group):
-    """What one request may take (docs/operating tells what each refusal means)."""
+    """What one request or connection may take (docs/operating tells what each refusal means)."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}MAX_")
 
@@ -203,6 +203,8 @@ class BoundSettings(Group):
     directives: int = Field(default=50, ge=0, description="Directives in a document, fragments spread out")
     complexity: int = Field(default=5_000, ge=1, description="Cost of an operation: fields times the lists around them")
     batch: int = Field(default=10, ge=1, description="Operations in one request")
+    operations: int = Field(default=100, ge=1, description="Operations that one WebSocket runs at a time")
+    backlog: int = Field(default=100, ge=1, description="Results of one operation that wait for a slow client")
     page: int = Field(default=100, ge=1, le=100, description="What `first` and `last` may ask for, 100 at most")
     seconds: float = Field(default=10.0, gt=0, description="Time an operation may run before it is cancelled")
 

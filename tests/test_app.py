@@ -15,8 +15,10 @@ from graph.app import STATIC, create_app
 from graph.database import migrate
 from graph.endpoint.observe import AccessLog
 from graph.services import open_services
-from graph.settings import RedisSettings, ServerSettings, Settings
+from graph.settings import BoundSettings, RedisSettings, ServerSettings, Settings
+from tests.support.asgi import serving
 from tests.support.servers import ValkeyServer
+from tests.support.subscriber import subscriber
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -173,6 +175,19 @@ async def test_given_services_are_used_and_left_open(settings: Settings) -> None
         async with LifespanManager(observed):
             assert observed._app.web.state.services is services
         assert await services.client.execute("PING") in (b"PONG", "PONG")
+
+
+async def test_the_settings_bound_a_connection(settings: Settings) -> None:
+    """GRAPH_MAX_OPERATIONS and GRAPH_MAX_BODY hold on a WebSocket of the whole application."""
+    bounds = BoundSettings(operations=2, body=1000)
+    app = create_app(settings.model_copy(update={"bounds": bounds}))
+    async with LifespanManager(app) as manager, serving(manager.app) as port, subscriber(port) as socket:
+        for _ in range(2):
+            await socket.follow("subscription { productChanged { kind } }")
+        refused = await socket.follow("{ __typename }")
+        assert await refused.refused() == "TOO_MANY_OPERATIONS"
+        await socket.follow("{ __typename }" + " " * 1000)
+        assert await socket.closed() == 1009
 
 
 async def test_nothing_is_left_running(settings: Settings) -> None:

@@ -9,11 +9,10 @@ from graph.endpoint.multipart import Multipart
 from graph.endpoint.negotiation import EVENT_STREAM, MULTIPART
 from graph.endpoint.sse import ServerSentEvents
 from graph.endpoint.streams import Streams
-from graph.endpoint.websocket import WebSockets
+from graph.endpoint.websocket import SocketLimits, WebSockets
 
 if TYPE_CHECKING:
     from graph.endpoint.http import GraphQLEndpoint
-    from graph.endpoint.websocket import SocketLimits
 
 Context = TypeVar("Context")
 
@@ -23,10 +22,12 @@ def attach(
 ) -> Streams[Context]:
     """Serve subscriptions on `endpoint`; the `Streams` returned wants to be closed with it.
 
-    `limits` bound each WebSocket; `keep_alive` is the seconds between two signs of life on a quiet HTTP response.
+    `limits` bound each WebSocket, and with their `queue` what waits for a slow client of a long HTTP response, too;
+    `keep_alive` is the seconds between two signs of life on a quiet one.
     """
+    limits = limits or SocketLimits()
     streams = Streams(endpoint.engine)
     framings = {EVENT_STREAM: ServerSentEvents(), MULTIPART: Multipart()}
-    endpoint.streams = HttpStreams(streams, endpoint.authenticator, framings, keep_alive=keep_alive)
+    endpoint.streams = HttpStreams(streams, endpoint.authenticator, framings, keep_alive=keep_alive, queue=limits.queue)
     endpoint.websocket = WebSockets(streams, endpoint.authenticator, limits)
     return streams

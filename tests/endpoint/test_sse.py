@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from graph.endpoint.httpstream import HttpStreams
 from graph.patterns.broker import Broker
 from tests.support.asgi import serving
 from tests.support.live_app import LiveApp, until
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 FOLLOW = "subscription { news { text gap } }"
 SSE = {"accept": "text/event-stream"}
 EVENTS = 250
-"""More of 100 kB than the sockets' buffers and a queue of 100 hold."""
+"""More of 100 kB than the sockets' buffers and the queue hold."""
 MIXED = {"accept": 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'}
 
 
@@ -202,6 +203,14 @@ async def test_a_client_that_does_not_read_is_cut_off_and_can_resume(client: Cli
             last_id = [line for line in raw.split(b"\n") if line.startswith(b"id: ")][-1]
             assert cursor.encode() == last_id.removeprefix(b"id: ")
         await app.streams.close()
+
+
+async def test_as_many_results_wait_as_for_a_socket(client: Client) -> None:
+    """The `queue` of the limits given to `attach` is that of a long response, too."""
+    async with Broker(client) as broker:
+        app = LiveApp(client, broker)
+        assert isinstance(app.endpoint.streams, HttpStreams)
+        assert app.endpoint.streams._queue == 20
 
 
 async def drain(reader: asyncio.StreamReader) -> bytes:

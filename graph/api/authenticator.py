@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.anonymous import limit_address
 from graph.endpoint.caller import Caller
+from graph.patterns.turnstile import turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from graph.api.cookie import SessionCookie
     from graph.patterns.client import Client, Command
+    from graph.patterns.limiter import Charge
     from graph.patterns.revocations import Revocations
     from graph.patterns.sessions import Sessions
 
@@ -79,6 +81,10 @@ class SessionAuthenticator:
     def guard(self, token: str | None) -> str | None:
         """The session's key."""
         return None if token is None else self._sessions.session_key(token)
+
+    def turnstile(self, token: str | None, charge: Charge) -> Command | None:
+        """Session and charge in one."""
+        return turnstile(charge) if token is None else self._sessions.turnstile(token, charge)
 
     def budget(self, token: str | None) -> str | None:
         """The key of the user's rate budget."""

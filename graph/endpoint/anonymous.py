@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.caller import Caller
+from graph.patterns.turnstile import turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
+    from graph.patterns.limiter import Charge
     from graph.patterns.pending import Reply
     from graph.patterns.script import Command
 
@@ -62,6 +64,10 @@ class Anonymous:
     def guard(self, token: str | None) -> str | None:  # noqa: ARG002 - protocol
         """None: no session."""
         return None
+
+    def turnstile(self, token: str | None, charge: Charge) -> Command | None:  # noqa: ARG002 - protocol
+        """The charge alone."""
+        return turnstile(charge)
 
     def budget(self, token: str | None) -> str | None:  # noqa: ARG002 - protocol
         """None: no user."""

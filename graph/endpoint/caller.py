@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
+    from graph.patterns.limiter import Charge
     from graph.patterns.pending import Reply
     from graph.patterns.script import Command
 
@@ -91,6 +92,14 @@ class Authenticator(Protocol):
 
     def guard(self, token: str | None) -> str | None:
         """The Redis key that exists as long as the session of `token` lives; None where `commands` is empty."""
+        ...
+
+    def turnstile(self, token: str | None, charge: Charge) -> Command | None:
+        """The one command that does what `commands` and a `charge` do, where the session is in use and the limit has room.
+
+        Its reply is that of `graph.patterns.turnstile.turnstile`: None when there is more to do, and nothing was done.
+        Without a token it makes the charge alone. None: there is no such command.
+        """
         ...
 
     def budget(self, token: str | None) -> str | None:

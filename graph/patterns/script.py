@@ -7,6 +7,7 @@ Building a `Command` sends nothing; `Client.execute`, `Client.run` and `Client.b
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -28,6 +29,8 @@ READS = frozenset(
         *("PING", "TIME", "INFO", "DBSIZE", "CONFIG GET", "SCAN", "SSCAN", "HSCAN", "ZSCAN"),
     }
 )
+
+_INCLUDE = re.compile(rb"^--@include (\w+)$", re.MULTILINE)
 
 
 class Command(NamedTuple):
@@ -65,8 +68,11 @@ class Script:
 
     @cached_property
     def source(self) -> bytes:
-        """The text of the script."""
-        return files(self._package).joinpath("lua", f"{self.name}.lua").read_bytes()
+        """The text of the script; a line ``--@include name`` stands for what ``lua/{name}.lua`` says."""
+        return _INCLUDE.sub(lambda found: self._text(found[1].decode()), self._text(self.name))
+
+    def _text(self, name: str) -> bytes:
+        return files(self._package).joinpath("lua", f"{name}.lua").read_bytes()
 
     @cached_property
     def sha(self) -> bytes:

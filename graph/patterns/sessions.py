@@ -34,11 +34,13 @@ from prometheus_client import Counter
 
 from graph.patterns.pending import Unavailable
 from graph.patterns.script import Script, command
+from graph.patterns.turnstile import turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from graph.patterns.client import Client
+    from graph.patterns.limiter import Charge
     from graph.patterns.pending import Reply
     from graph.patterns.script import Command
 
@@ -146,6 +148,18 @@ class Sessions:
             return None
         digest = _digest(token)
         return _TOUCH([self._session(user, digest), self._index(user)], [user, digest, self._sliding, self._accuracy])
+
+    def turnstile(self, token: str, charge: Charge) -> Command | None:
+        """The command that makes `charge` for a session in use, and nothing else: see `turnstile`.
+
+        None for a malformed token. The charge's key shares the hash tag of `budget_key`.
+        """
+        user = _user_of(token)
+        if user is None:
+            return None
+        digest = _digest(token)
+        guards = [self._session(user, digest), self._index(user)]
+        return turnstile(charge, guards=guards, args=[digest, self._accuracy])
 
     @staticmethod
     def session_of(reply: Reply) -> Session | None:

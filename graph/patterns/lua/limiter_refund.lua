@@ -1,12 +1,13 @@
 -- Give units back to a sliding window, newest charges first.
 --
--- KEYS[1]   the log of one limit (layout: limiter_charge.lua)
+-- KEYS[1]   the log of one limit (layout: limiter_log.lua)
 -- ARGV[1]   units to give back
 --
 -- Result    units that were given back: fewer when fewer are held
 --
 -- Rule      What is given back was charged before; the log never holds less than nothing.
-local HEAD, ENTRY = 8, 12
+--
+local HEAD, ENTRY = 20, 12
 
 local back = tonumber(ARGV[1])
 local raw = redis.call('GET', KEYS[1])
@@ -14,22 +15,22 @@ if not raw or back <= 0 then
   return 0
 end
 
-local used, size, given = struct.unpack('<d', raw), #raw, 0
-local tail = ''
-while given < back and size > HEAD do
-  local at, held = struct.unpack('<dI4', raw, size - ENTRY + 1)
+local used, at, held = struct.unpack('<ddI4', raw)
+local size, given = #raw, 0
+while true do
   local part = math.min(held, back - given)
-  given = given + part
-  size = size - ENTRY
-  if part < held then
-    tail = struct.pack('<dI4', at, held - part)
+  given, held = given + part, held - part
+  if held > 0 or size == HEAD then
+    break
   end
+  at, held = struct.unpack('<dI4', raw, size - ENTRY + 1)
+  size = size - ENTRY
 end
 
-if size == HEAD and tail == '' then
+if held == 0 then
   redis.call('DEL', KEYS[1])
 else
-  local body = struct.pack('<d', used - given) .. string.sub(raw, HEAD + 1, size) .. tail
-  redis.call('SET', KEYS[1], body, 'KEEPTTL')
+  local left = struct.pack('<ddI4', used - given, at, held) .. string.sub(raw, HEAD + 1, size)
+  redis.call('SET', KEYS[1], left, 'KEEPTTL')
 end
 return given

@@ -122,6 +122,21 @@ def test_it_counts_as_the_limiter_does(valkey: ValkeyServer, limit: int, steps: 
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("units", [60, 600])
+async def test_a_charge_counts_from_its_own_time_on(client: Client, units: int) -> None:
+    """What is charged late in the window of an earlier charge does not leave with it."""
+    charge = Charge(Limit("late", units, 0.6), "{u}:b")
+    assert passage(await client.send(turnstile(charge))) is not None
+    await asyncio.sleep(0.45)
+    rest = Charge(charge.limit, charge.key, units - 1)
+    passed = passage(await client.send(turnstile(rest)))
+    assert passed is not None
+    assert passed.reset_after >= 0.6
+    await asyncio.sleep(0.3)
+    assert passage(await client.send(turnstile(Charge(charge.limit, charge.key, 2)))) is None
+    assert passage(await client.send(turnstile(charge))) is not None
+
+
 @pytest.mark.parametrize("limit", [Limit("exact", 60, 0.5), Limit("sliced", 600, 0.5)])
 async def test_no_window_holds_more_than_the_limit(client: Client, limit: Limit) -> None:
     """Passages and charges from many hands over several windows: none of them holds more than the limit."""

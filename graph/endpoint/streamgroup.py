@@ -1,9 +1,8 @@
-"""A group of followers that share one subscription: its source, its executions, and who gets which text when.
+"""A group of followers that share one subscription: who gets which text when.
 
-One task runs the source. For each event it executes once for everybody, or once a user where the answer depends on who
-asks, encodes once, and hands the same string to every sink of that audience. A follower that joins a group whose field
-gives the state first gets a state of its own, executed between two events, so that no older one follows it; all who
-wait for one at that moment share it.
+One task runs the source (`streamevents`) and hands each event, the same string, to every sink of its audience. A
+follower that joins a group whose field gives the state first gets a state of its own, executed between two events, so
+that no older one follows it; all who wait for one at that moment share it.
 
 A follower that resumes after a cursor catches up in a group of those who resume there. As soon as that group has given
 out an event that the main group has given out, too, its followers move over and miss nothing: the main group remembers
@@ -16,22 +15,16 @@ import asyncio
 import contextlib
 import contextvars
 from collections import deque
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
 from prometheus_client import Counter, Gauge, Histogram
-from starlette.requests import HTTPConnection
-from strawberry.execution import optimized_is_awaitable
 
-from graph.endpoint.answer import Answer, encode
+from graph.endpoint.answer import encode
 from graph.endpoint.caller import PUBLIC
-from graph.endpoint.errors import Refusal, coded
+from graph.endpoint.streamevents import Events, Failed, Rendered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-
-    from graphql.execution import Executor
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
     from graph.endpoint.caller import Caller
     from graph.endpoint.executor import Engine, Ready
@@ -40,7 +33,6 @@ if TYPE_CHECKING:
 
 GROUPS = Gauge("graph_stream_groups", "Subscriptions executed by this process; identical ones count once.")
 FOLLOWERS = Gauge("graph_stream_followers", "Clients' subscriptions served by this process.")
-EXECUTED = Counter("graph_stream_executions_total", "Executions of subscription events.")
 SENT = Counter("graph_stream_results_total", "Results handed to clients' connections.")
 FANOUT = Histogram(
     "graph_stream_fanout_seconds",
@@ -53,15 +45,6 @@ _REMEMBERED = 128  # events a main group keeps for followers that catch up
 
 Key: TypeAlias = tuple[str, str | None, str, str, str | None]
 """Document, operation, variables without the cursor, whose answers, the cursor."""
-
-
-class Failed(Exception):
-    """The source could not be opened: `errors` say why."""
-
-    def __init__(self, errors: list[GraphQLError]) -> None:
-        """Carry `errors` to the followers."""
-        super().__init__("the source could not be opened")
-        self.errors = errors
 
 
 class Home(Protocol):
@@ -100,18 +83,6 @@ class Follower:
             group.remove(self)
 
 
-class Rendered(NamedTuple):
-    """One event as text: the same for all under None, else one for each scope."""
-
-    texts: dict[str | None, str]
-    cursor: str | None
-
-    def of(self, caller: Caller) -> str | None:
-        """The text for `caller`; None when the event was not executed for them."""
-        texts = self.texts
-        return texts[None] if None in texts else texts.get(caller.scope)
-
-
 class Group:
     """One shared subscription; it runs until its last follower has left or its source ends."""
 
@@ -129,7 +100,7 @@ class Group:
         self._recent: deque[Rendered] = deque(maxlen=_REMEMBERED if promise.cursor else 1)
         self._started = False
         self._public = key[3] == PUBLIC
-        self._by_viewer = not self._public
+        self._events = Events(home.engine, ready, public=self._public)
         self._turn = asyncio.Lock()
         # A context of its own: nothing of whoever happened to come first.
         self._task = asyncio.create_task(self._run(), name="stream-group", context=contextvars.Context())
@@ -203,12 +174,12 @@ class Group:
     async def _run(self) -> None:
         ending = ""
         try:
-            async with self._source() as (executor, context, source), self._noticing(context):
-                async for item in source:
-                    self._check(context)
+            async with self._events.open(self._check) as source, self._noticing(source.context):
+                async for item in source.items:
+                    self._check(source.context)
                     async with self._turn:
                         self._started = True
-                        event = await self._render(executor, item, self._followers)
+                        event = await self._events.render(source.executor, item, _callers(self._followers))
                         self._recent.append(event)
                         self._hand(event, tuple(self._followers))
                     self._meet()
@@ -217,26 +188,6 @@ class Group:
         except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the followers
             ending = self._home.errors(error)
         self._end(ending)
-
-    @contextlib.asynccontextmanager
-    async def _source(self) -> AsyncGenerator[tuple[Executor[Any], Any, AsyncIterable[Any]]]:
-        """Open the event stream and close it again; the context tells whether it reads who asks."""
-        context, runner = self._engine.begin(self.ready, _nobody(), None)
-        executor = self._engine.build(context, runner, is_awaitable=optimized_is_awaitable)
-        if isinstance(executor, list):
-            raise Failed(coded(executor, "BAD_USER_INPUT"))
-        async with asyncio.timeout(self._engine.operations.bounds.deadline):
-            opened: Any = create_source_event_stream(executor)
-            source = await opened if isawaitable(opened) else opened
-        try:
-            _raise_if_failed(source)
-            yield executor, context.context, source
-        except BaseException:
-            self._check(context.context)
-            raise
-        finally:
-            if (close := getattr(source, "aclose", None)) is not None:
-                await close()
 
     @contextlib.asynccontextmanager
     async def _noticing(self, context: Any) -> AsyncGenerator[None]:
@@ -256,8 +207,8 @@ class Group:
 
     def _check(self, context: Any) -> None:
         """Send signed-in followers away when the source of a group for everybody has read who asks."""
-        if self._public and not self._by_viewer and getattr(context, "viewer_touched", False):
-            self._by_viewer = True
+        if self._public and not self._events.by_viewer and getattr(context, "viewer_touched", False):
+            self._events.by_viewer = True
             signed_in = [one for one in (*self._followers, *self._joining) if one.caller.signed_in]
             for follower in signed_in:
                 self._take(follower)
@@ -276,40 +227,6 @@ class Group:
                 follower.sink.complete()
 
     # --- events ---
-
-    async def _render(self, executor: Executor[Any], item: Any, followers: Iterable[Follower]) -> Rendered:
-        """Execute one event for all, or for each user among `followers`, and encode the results."""
-        cursor: Any = getattr(item, "cursor", None)
-        texts: dict[str | None, str] = {}
-        if not self._by_viewer:
-            text, touched = await self._execute(executor, item, self.ready.ticket.caller)
-            if not touched:
-                return Rendered({None: text}, cursor)
-            self._by_viewer = True
-            texts[PUBLIC] = text
-        for caller in {one.caller.scope: one.caller for one in followers}.values():
-            if caller.scope not in texts:
-                texts[caller.scope], _ = await self._execute(executor, item, caller)
-        return Rendered(texts, cursor)
-
-    async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:
-        """One execution in a context of its own: the result as text, and whether it read who asks."""
-        context = self._engine.context(caller, _nobody(), None)
-        one: Any = cast("Any", executor).build_per_event_executor(item)
-        one.context_value = context
-        EXECUTED.inc()
-        deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
-        try:
-            async with deadline:
-                executing: Any = one.execute_operation(False)  # noqa: FBT003 - graphql-core's own signature
-                result = cast("ExecutionResult", await executing if isawaitable(executing) else executing)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
-            result = ExecutionResult(None, errors=[late])
-        answer = Answer(data=result.data, errors=self._engine.presenter.present(result.errors or ()))
-        return answer.encode().decode(), bool(getattr(context, "viewer_touched", False))
 
     def _hand(self, event: Rendered, followers: Iterable[Follower]) -> None:
         latest, cursor = self._promise.latest, event.cursor
@@ -331,7 +248,7 @@ class Group:
             while self._joining:
                 async with self._turn:
                     waiting = tuple(self._joining)
-                    event = await self._state(waiting)
+                    event = await self._events.first(self._check, _callers(waiting))
                     for follower in waiting:
                         if follower in self._joining:
                             del self._joining[follower]
@@ -346,12 +263,6 @@ class Group:
             self.stop_if_idle()
         finally:
             self._welcoming = None
-
-    async def _state(self, followers: Iterable[Follower]) -> Rendered:
-        async with self._source() as (executor, _, source):
-            async for item in source:
-                return await self._render(executor, item, followers)
-        raise Refusal("UNAVAILABLE", "The state cannot be read right now.")
 
     def _since(self, cursor: str) -> list[Rendered] | None:
         """The events after `cursor` that are remembered; None when it is not among them."""
@@ -379,11 +290,7 @@ class Group:
         self.stop_if_idle()
 
 
-def _nobody() -> HTTPConnection:
-    """The connection of an execution for many: it has none of its own."""
-    return HTTPConnection({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
-
-
-def _raise_if_failed(source: object) -> None:
-    if isinstance(source, ExecutionResult):
-        raise Failed(source.errors or [])
+def _callers(followers: Iterable[Follower]) -> Iterator[Caller]:
+    """Who follows once this is read: followers come and go while an event is executed."""
+    for follower in followers:
+        yield follower.caller

@@ -27,7 +27,7 @@ from graph.leaderboard.writing import open_season
 from graph.patterns.ranking import Ranking, RankingMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from graph.database import Database
     from graph.leaderboard.records import BoardRecord
@@ -110,14 +110,34 @@ class Indexes:
         _unanswered.inc()
         raise NoIndex
 
-    async def put(self, board: BoardRecord, number: int, row: Row) -> Submitted | None:
-        """Hand over a committed row; None when there is no rank to give. The row arrives in any case, if later."""
+    async def put(self, board: BoardRecord, number: int, rows: Sequence[Row]) -> list[Submitted | None]:
+        """Hand over committed rows, in one batch; None where there is no rank to give.
+
+        They arrive in any case, if later.
+        """
+        found: list[Submitted | None] = [None] * len(rows)
+        left = list(range(len(rows)))
+
+        async def put_rest(ranking: Ranking) -> None:
+            replies = await ranking.put_all([rows[at] for at in left])
+            refused: list[Exception] = []
+            missing: list[int] = []
+            for at, reply in zip(left, replies, strict=True):
+                if isinstance(reply, Exception):
+                    refused.append(reply)
+                    missing.append(at)
+                else:
+                    found[at] = reply
+            left[:] = missing
+            if refused:
+                raise refused[0]
+
         try:
-            return await self.ask(board, number, lambda ranking: ranking.put(row))
+            await self.ask(board, number, put_rest)
         except NoIndex as error:
             if isinstance(error.__cause__, RedisError) or (board.id, number) in self._behind:
-                self._note_behind(board, number, row.version)
-            return None
+                self._note_behind(board, number, min(rows[at].version for at in left))
+        return found
 
     def _note_behind(self, board: BoardRecord, number: int, version: int) -> None:
         key = (board.id, number)

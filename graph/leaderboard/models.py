@@ -2,7 +2,7 @@
 
 Times within a season are whole microseconds since 1970, so that equal scores order alike in SQL and in Redis.
 `Score.version` grows with every change of a row and is a time as well (that of the change, or one more than the version
-before), so that it also says what changed since a moment. `Score.former` is the score that the last change replaced.
+before), so that it also says what changed since a moment. `Score.former` is the score that the last write replaced.
 Players are users, known here by number only.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Float, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Float, Index, Integer, Table, TableClause, UniqueConstraint, column, table
 from sqlmodel import Field, SQLModel
 
 from graph.database import UtcDateTime
@@ -108,5 +108,6 @@ SEASONS: Table = SQLModel.metadata.tables["seasons"]
 SCORES: Table = SQLModel.metadata.tables["scores"]
 SUBMISSIONS: Table = SQLModel.metadata.tables["submissions"]
 ARCHIVE: Table = SQLModel.metadata.tables["archive"]
+PLAYERS: TableClause = table("users", column("id", BigInteger))
 
 Index("scores_by_place", SCORES.c.season_id, SCORES.c.score.desc(), SCORES.c.achieved_at, SCORES.c.player_id)

@@ -84,9 +84,20 @@ class SeasonRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Submission:
+    """A score that somebody sends; `player` is a user's number. A `key` makes that sending it again changes nothing."""
+
+    board: BoardRecord
+    player: int
+    score: float
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What became of a score in SQL: the row as it is now, and whether it is higher than the one before (or new)."""
 
+    submission: Submission
     season: SeasonRecord
     row: Row
     changed: bool
@@ -102,6 +113,24 @@ class Outcome:
     rank: int | None
     previous_rank: int | None
     season: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The first answer to a key; without its ranks until it is `settled`."""
+
+    outcome: Outcome
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The complete answer to a key, to be kept."""
+
+    board: int
+    player: int
+    key: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)

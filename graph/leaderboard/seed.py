@@ -147,7 +147,7 @@ async def _add_people(session: AsyncSession, people: list[dict[str, Any]]) -> li
     found = select(_USERS.c.id).where(bounds).order_by(_USERS.c.email_key)
     numbers = list(await session.scalars(found))
     if len(numbers) < len(people):
-        await connection.execute(writing.upsert(session)(_USERS).on_conflict_do_nothing(), people)
+        await connection.execute(writing.upsert(connection.dialect.name)(_USERS).on_conflict_do_nothing(), people)
         numbers = list(await session.scalars(found))
     assert len(numbers) == len(people)
     return numbers
@@ -178,5 +178,5 @@ async def _add_scores(session: AsyncSession, season: int, scores: list[dict[str,
     )
     before = (await session.execute(counted)).scalar_one()
     connection = await session.connection()
-    await connection.execute(writing.upsert(session)(SCORES).on_conflict_do_nothing(), scores)
+    await connection.execute(writing.upsert(connection.dialect.name)(SCORES).on_conflict_do_nothing(), scores)
     return (await session.execute(counted)).scalar_one() - before

@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from prometheus_client import Counter
 from sqlalchemy import delete
@@ -22,8 +22,19 @@ from graph.errors import Unavailable
 from graph.leaderboard import archive, queries, writing
 from graph.leaderboard.index import Indexes, NoIndex
 from graph.leaderboard.models import SUBMISSIONS
-from graph.leaderboard.records import BoardRecord, NewBoard, Outcome, Placed, SeasonRecord, Span, TopPage, player_key
+from graph.leaderboard.records import (
+    BoardRecord,
+    NewBoard,
+    Outcome,
+    Placed,
+    SeasonRecord,
+    Span,
+    Submission,
+    TopPage,
+    player_key,
+)
 from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, season_at
+from graph.leaderboard.submitting import Submissions
 from graph.patterns.ranking import Place
 
 if TYPE_CHECKING:
@@ -32,7 +43,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.database import Database
-    from graph.leaderboard.records import Change
     from graph.leaderboard.writing import Clock
     from graph.patterns.client import Client
     from graph.patterns.ranking import Context, Entry, Page, Ranking, Submitted
@@ -43,7 +53,6 @@ UPKEEP = 5.0  # seconds between looks at seasons that are over and indexes that 
 KEYS_KEPT = 30 * 86400.0
 FALLBACKS = 4  # places counted in SQL at a time; more wait in line
 FALLBACK_LINE = 200
-_SETTLE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 
 _log = logging.getLogger(__name__)
 _from_sql = Counter("graph_leaderboard_sql_answers_total", "Ranks counted in SQL, because the index could not answer.")
@@ -60,14 +69,12 @@ class LeaderboardService:
         prefix: str = "graph",
         upkeep: float = UPKEEP,
         clock: Clock | None = None,
-        on_change: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
-        """`on_change` is told the number of a board after its ranks changed.
+        """Begin with no board known.
 
         `upkeep` is the pause between rounds of upkeep in seconds; 0: none by itself. `clock` replaces the database's,
         for tests.
         """
-        self.on_change = on_change
         self.moved: Callable[[BoardRecord, str, Submitted | None], None] | None = None
         self.indexes = Indexes(client, database, prefix=prefix, clock=clock)
         self._database = database
@@ -75,7 +82,7 @@ class LeaderboardService:
         self._upkeep = upkeep
         self._boards: dict[str, BoardRecord] = {}  # boards never change, and there is no way to delete one
         self._finished: dict[tuple[int, int], SeasonRecord] = {}
-        self._answering: dict[tuple[int, int, str], asyncio.Task[Outcome]] = {}
+        self._submissions = Submissions(database, self.indexes, clock=clock, moved=self._tell)
         self._gate = asyncio.Semaphore(FALLBACKS)
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
@@ -86,12 +93,10 @@ class LeaderboardService:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks: list[asyncio.Task[Any]] = [*self._answering.values()]
         if self._task is not None:
-            tasks.append(self._task)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        await self._submissions.close()
         await self.indexes.close()
 
     # --- boards ---
@@ -245,80 +250,11 @@ class LeaderboardService:
 
         Raises `rules.Missing` for an unknown player, `rules.Invalid` for a score or a sum that is no finite number.
         """
-        score = checked_score(score)
-        key = checked_key(key)
-        if key is None:
-            change = await self._commit(board, player, score)
-            return self._outcome(change, await self._publish(board, change))
-        name = (board.id, player, key)
-        if name not in self._answering:
-            task = asyncio.create_task(self._answer(board, player, score, key))
-            self._answering[name] = task
-            task.add_done_callback(lambda _: self._answering.pop(name, None))
-        return await asyncio.shield(self._answering[name])
+        return await self._submissions.submit(Submission(board, player, checked_score(score), checked_key(key)))
 
-    async def _commit(self, board: BoardRecord, player: int, score: float) -> Change:
-        async with self._database.transaction() as session:
-            season, now = await writing.open_season(session, board, self._clock)
-            return await writing.take_in(session, board, season, player=player, score=score, now=now)
-
-    async def _publish(self, board: BoardRecord, change: Change) -> Submitted | None:
-        submitted = await self.indexes.put(board, change.season.number, change.row)
-        if change.changed and self.moved is not None:
-            self.moved(board, change.row.player, submitted)
-        if change.changed and self.on_change is not None:
-            try:
-                await self.on_change(board.id)
-            except Exception:  # noqa: BLE001 - the score is safe, whatever a listener makes of it
-                _log.exception("a change of board %s was not announced", board.slug)
-        return submitted
-
-    @staticmethod
-    def _outcome(change: Change, submitted: Submitted | None) -> Outcome:
-        rank = former = None
-        if submitted is not None:
-            rank = submitted.rank
-            if submitted.changed or not change.changed:  # else the row came into the index another way, unobserved
-                former = submitted.former_rank
-        return Outcome(change.row.score, change.improved, rank, former, change.season.number)
-
-    async def _answer(self, board: BoardRecord, player: int, score: float, key: str) -> Outcome:
-        """Submit under a key: the first one to note it takes the score in; all give the answer that was settled."""
-        async with self._database.transaction() as session:
-            season, now = await writing.open_season(session, board, self._clock)
-            found = await writing.remembered(session, board, player, key)
-            change = None
-            if found is None:
-                change = await writing.take_in(session, board, season, player=player, score=score, now=now)
-                if not await writing.remember(session, board, player, key, change=change, now=now):
-                    change = None
-                    await session.rollback()  # another process noted it first: its effect is the one that counts
-        if change is not None:
-            outcome = self._outcome(change, await self._publish(board, change))
-        else:
-            settled, outcome = await self._settled(board, player, key)
-            if settled:
-                return outcome
-        async with self._database.transaction() as session:
-            return await writing.settle(session, board, player, key, outcome)
-
-    async def _settled(self, board: BoardRecord, player: int, key: str) -> tuple[bool, Outcome]:
-        """Wait for whoever gives the first answer; if it died, it is ours to complete, without a rank before."""
-        outcome = None
-        for pause in _SETTLE_PAUSES:
-            async with self._database.session() as session:
-                found = await writing.remembered(session, board, player, key)
-            assert found is not None
-            outcome, settled = found
-            if settled:
-                return True, outcome
-            await asyncio.sleep(pause)
-        assert outcome is not None
-        rank = None
-        with contextlib.suppress(NoIndex):
-            entry = await self.indexes.ask(board, outcome.season, lambda ranking: ranking.entry(player_key(player)))
-            rank = None if entry is None else entry.rank
-        return False, Outcome(outcome.score, outcome.improved, rank, None, outcome.season)
+    def _tell(self, board: BoardRecord, player: str, submitted: Submitted | None) -> None:
+        if self.moved is not None:
+            self.moved(board, player, submitted)
 
     # --- upkeep ---
 
@@ -351,8 +287,6 @@ class LeaderboardService:
         _log.info("season %s of %s is closed", season.number, board.slug)
         await archive.purge(self._database, season)
         await self.indexes.of(board, season.number).drop()
-        if self.on_change is not None:
-            await self.on_change(board.id)
 
     async def forget_keys(self) -> None:
         """Forget keys of submissions older than 30 days."""

@@ -28,6 +28,8 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import RedisError
+
 from graph.patterns.ranking_values import (
     Context,
     Entry,
@@ -146,6 +148,17 @@ class Ranking:
         Raises `RankingMissing` or `RankingStale` when there is no rank to give; a successor has the row all the same.
         """
         return self._submitted(await self._client.batch(self.put_command(row)), 0)
+
+    async def put_all(self, rows: Sequence[Row]) -> list[Submitted | Exception]:
+        """Put several rows in one batch, in their order; what `put` would raise stands in the result."""
+        replies = await self._client.batch(*map(self.put_command, rows))
+        found: list[Submitted | Exception] = []
+        for at in range(len(rows)):
+            try:
+                found.append(self._submitted(replies, at))
+            except (RankingMissing, RedisError) as error:
+                found.append(error)
+        return found
 
     async def remove(self, player: str, *, version: int | None = None) -> bool:
         """Take a player out; True when there was an entry (no newer than `version`)."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
+from graph.leaderboard import taking
 from graph.leaderboard.models import SCORES
-from graph.leaderboard.records import BoardRecord, NewBoard, player_key
+from graph.leaderboard.records import BoardRecord, Change, NewBoard, Submission, player_key
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.client import open_client
 from graph.patterns.ranking import Operator, RankingMissing, Row, Ties
@@ -43,6 +44,14 @@ async def in_index(service: LeaderboardService, board: BoardRecord) -> dict[str,
     """Who has which score, as the index says; raises `RankingMissing` while there is none."""
     page = await service.indexes.of(board, service.season(board).number).page(1000)
     return {entry.player: entry.score for entry in page.entries}
+
+
+async def commit(database: Database, board: BoardRecord, player: int, score: float) -> Row:
+    """Take a score in and put it nowhere, as a process does that dies then."""
+    async with database.transaction() as session:
+        (change,) = await taking.take_in(session, board, [Submission(board, player, score)], None)
+    assert isinstance(change, Change)
+    return change.row
 
 
 async def recovered(service: LeaderboardService, database: Database, board: BoardRecord) -> None:
@@ -236,7 +245,7 @@ async def test_a_sweep_brings_what_a_dead_process_did_not_put(database: Database
     async with LeaderboardService(database, client, upkeep=0, clock=clock) as service:
         board = await service.create_board(NewBoard("b", "B"))
         await service.submit(board, 1, 5)
-        await service._commit(board, 2, 9)  # pyright: ignore[reportPrivateUsage] - dies before the put
+        await commit(database, board, 2, 9)  # dies before the put
         assert await in_index(service, board) != await in_sql(database)
         await service.tick()
         assert await in_index(service, board) == await in_sql(database)
@@ -268,11 +277,11 @@ async def test_a_row_that_comes_late_is_not_taken_back(database: Database, clien
     await add_players(database, 2)
     async with LeaderboardService(database, client, upkeep=0, clock=clock) as service:
         board = await service.create_board(NewBoard("b", "B", Operator.LATEST))
-        first = await service._commit(board, 1, 5)  # pyright: ignore[reportPrivateUsage] - its put is late
+        late = await commit(database, board, 1, 5)
         await service.submit(board, 1, 3)
-        assert await service.indexes.put(board, 1, first.row) is not None
+        assert await service.indexes.put(board, 1, [late]) != [None]
         assert await in_index(service, board) == {player_key(1): 3}
-        assert await service.indexes.put(board, 1, Row(player_key(1), 4, 1.0, first.row.version - 1)) is not None
+        assert await service.indexes.put(board, 1, [Row(player_key(1), 4, 1.0, late.version - 1)]) != [None]
         assert await in_index(service, board) == {player_key(1): 3}
 
 

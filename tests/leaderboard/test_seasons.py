@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from graph.leaderboard import archive, queries, writing
+from graph.leaderboard import archive, queries, taking
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
-from graph.leaderboard.records import BoardRecord, NewBoard, Schedule, SeasonState
+from graph.leaderboard.records import BoardRecord, Change, NewBoard, Schedule, SeasonState, Submission
 from graph.leaderboard.rules import Invalid, season_at, season_number
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.ranking import Operator, Ties
@@ -241,12 +241,13 @@ async def test_closing_waits_for_scores_under_way(
         season = await queries.season(session, board, 1)
     assert season is not None
     async with database.transaction() as session:
-        taking, now = await writing.open_season(session, board, clock)
+        begun = Submission(board, 2, 7)
+        (taken,) = await taking.take_in(session, board, [begun], clock)
+        assert isinstance(taken, Change)
         clock.set(2026, 3, 3)
         closing = asyncio.create_task(archive.close(database, season, board.ties, clock=clock))
         done, _ = await asyncio.wait([closing], timeout=0.3)
         assert not done
-        await writing.take_in(session, board, taking, player=2, score=7, now=now)
     assert await closing
     assert [placed.player for placed in (await service.top(board, season=1)).entries] == [2, 1]
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import func, select
 
-from graph.leaderboard import writing
-from graph.leaderboard.records import BoardRecord, NewBoard, player_key, player_number
+from graph.leaderboard import taking
+from graph.leaderboard.models import SCORES
+from graph.leaderboard.records import BoardRecord, NewBoard, Settlement, player_key, player_number
 from graph.leaderboard.rules import Invalid, Missing, Taken
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.ranking import Operator, Ties
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from graph.database import Database
     from graph.patterns.client import Client
-    from graph.patterns.ranking import Entry
+    from graph.patterns.ranking import Entry, Submitted
     from tests.leaderboard.conftest import Clock
 
 
@@ -169,10 +171,11 @@ async def test_the_answer_of_a_process_that_died_is_completed(
 ) -> None:
     """When the first sender dies after its commit, the key still has one effect and gets one lasting answer."""
 
-    async def die(_: int) -> None:
+    def die(*_: object) -> None:
         raise asyncio.CancelledError
 
-    died = LeaderboardService(database, client, upkeep=0, clock=clock, on_change=die)
+    died = LeaderboardService(database, client, upkeep=0, clock=clock)
+    died.moved = die
     with pytest.raises(asyncio.CancelledError):
         await died.submit(board, 1, 9, key="k")
     answers = await asyncio.gather(*(service.submit(board, 1, 9, key="k") for _ in range(5)))
@@ -185,8 +188,8 @@ async def test_an_answer_is_settled_once(service: LeaderboardService, database: 
     """Of two processes that complete the same answer the first one counts, and both give it."""
     first = await service.submit(board, 1, 9, key="k")
     async with database.transaction() as session:
-        late = await writing.settle(session, board, 1, "k", replace(first, rank=77, previous_rank=78))
-    assert late == first
+        late = Settlement(board.id, 1, "k", replace(first, rank=77, previous_rank=78))
+        assert await taking.settle(session, [late]) == [first]
     assert await service.submit(board, 1, 9, key="k") == first
 
 
@@ -209,20 +212,28 @@ async def test_old_keys_are_forgotten(service: LeaderboardService, clock: Clock,
 
 
 async def test_changes_are_announced_after_the_commit(
-    database: Database, client: Client, service: LeaderboardService, board: BoardRecord
+    database: Database, service: LeaderboardService, board: BoardRecord
 ) -> None:
     """The listener hears of a change once it can be read, hears nothing of what changed nothing, and may fail."""
-    heard: list[tuple[int, int]] = []
+    heard: list[tuple[str, int | None]] = []
+    reading: list[asyncio.Task[int]] = []
 
-    async def listen(number: int) -> None:
-        heard.append((number, await service.size(board)))
+    async def in_sql() -> int:
+        async with database.session() as session:
+            return (await session.execute(select(func.count()).select_from(SCORES))).scalar_one()
+
+    def listen(_: BoardRecord, player: str, submitted: Submitted | None) -> None:
+        heard.append((player, None if submitted is None else submitted.rank))
+        reading.append(asyncio.create_task(in_sql()))
         raise RuntimeError
 
-    service.on_change = listen
+    service.moved = listen
     await service.submit(board, 1, 5)
+    assert await reading[0] == 1
     await service.submit(board, 1, 4)
     await service.submit(board, 2, 4)
-    assert heard == [(board.id, 1), (board.id, 2)]
+    assert await reading[1] == 2
+    assert heard == [(player_key(1), 1), (player_key(2), 2)]
 
 
 async def test_players_order_by_number(service: LeaderboardService) -> None:

@@ -24,13 +24,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any, Self
 
 from graph.patterns import broker_metrics as metrics
 from graph.patterns.broker_channel import PAGE, Channel
+from graph.patterns.broker_healer import Healer
 from graph.patterns.broker_subscription import SlowConsumer, Subscription
 from graph.patterns.broker_topic import (
     BadCursor,
@@ -70,9 +70,6 @@ __all__ = [
 
 _PUBLISH = Script("broker_publish")
 _APPEND = Script("broker_append", idempotent=True)
-_BATCH = 128
-_GRACE = 0.25  # how long a message may be on its way before it counts as lost
-_RETRY_FIRST, _RETRY_CAP = 0.02, 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -125,12 +122,10 @@ class Broker:
         self._client = client
         self._prefix = prefix
         self._queue = queue
-        self._check_every = check_every
         self._patience = patience
         self._channels: dict[str, Channel] = {}
         self._subscriptions: set[Subscription] = set()
-        self._dirty: dict[Channel, None] = {}
-        self._work = asyncio.Event()
+        self._healer = Healer(client, self._channels, check_every)
         self._tasks = Tasks()
         self._listener: Listener | None = None
 
@@ -139,8 +134,8 @@ class Broker:
     async def __aenter__(self) -> Self:
         """Start healing and checking; the connection itself opens with the first topic."""
         self._listener = self._client.listen(self._on_message, self._on_up, self._on_down)
-        self._tasks.spawn(self._heal_forever())
-        self._tasks.spawn(self._check_forever())
+        self._tasks.spawn(self._healer.heal_forever())
+        self._tasks.spawn(self._healer.check_forever())
         return self
 
     async def __aexit__(
@@ -192,6 +187,10 @@ class Broker:
         """Where the history of `topic` ends at the moment."""
         return (await self._read(topic, None)).end
 
+    async def _read(self, topic: Topic, after: Position | None) -> Page:
+        command = read_command(topic, Keys.of(self._prefix, topic), after, PAGE)
+        return Page.of(topic, await self._client.send(command))
+
     @property
     def _verb(self) -> str:
         return "SPUBLISH" if self._client.clustered else "PUBLISH"
@@ -240,7 +239,7 @@ class Broker:
         keys = Keys.of(self._prefix, topic)
         channel = self._channels.get(keys.channel)
         if channel is None:
-            channel = self._channels[keys.channel] = Channel(topic, keys, self._request_heal)
+            channel = self._channels[keys.channel] = Channel(topic, keys, self._healer.request)
             metrics.TOPICS.inc()
             self._tasks.spawn(self._listen(keys.channel))
         channel.users += 1
@@ -258,7 +257,7 @@ class Broker:
     def _forget(self, channel: Channel) -> None:
         if self._channels.get(channel.keys.channel) is channel:
             del self._channels[channel.keys.channel]
-            self._dirty.pop(channel, None)
+            self._healer.forget(channel)
             metrics.TOPICS.dec()
             self._tasks.spawn(self._unlisten(channel.keys.channel))
 
@@ -290,68 +289,3 @@ class Broker:
     def _on_down(self, names: Sequence[str]) -> None:
         metrics.RECONNECTS.inc()
         _log.info("the pub/sub connection was lost; %d topics will be healed", len(names))
-
-    # --- healing ---
-
-    def _request_heal(self, channel: Channel) -> None:
-        self._dirty[channel] = None
-        self._work.set()
-
-    async def _read(self, topic: Topic, after: Position | None) -> Page:
-        command = read_command(topic, Keys.of(self._prefix, topic), after, PAGE)
-        return Page.of(topic, await self._client.send(command))
-
-    async def _heal_forever(self) -> None:
-        """Read the histories of the topics that missed something, many in one trip, until each is in step again."""
-        delay = _RETRY_FIRST
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            batch = list(itertools.islice(self._dirty, _BATCH))
-            for channel in batch:
-                del self._dirty[channel]
-                channel.reading()
-            commands = [read_command(c.topic, c.keys, c.position, PAGE) for c in batch]
-            failed = False
-            for channel, reply in zip(batch, await self._client.batch(*commands), strict=True):
-                if isinstance(reply, Exception):
-                    failed = True
-                    if not isinstance(reply, Unavailable):
-                        _log.error("the history of %s cannot be read: %s", channel.topic.name, reply)
-                elif channel.heal(Page.of(channel.topic, reply)):
-                    continue
-                if self._channels.get(channel.keys.channel) is channel:
-                    self._dirty[channel] = None
-            if self._dirty:
-                self._work.set()
-            delay = min(delay * 2, _RETRY_CAP) if failed else _RETRY_FIRST
-            # Always a turn for the subscribers between two pages of a long history.
-            await asyncio.sleep(delay if failed else 0)
-
-    # --- checking ---
-
-    async def _check_forever(self) -> None:
-        """Find what went missing without a trace: a message lost with none after it."""
-        while True:
-            await asyncio.sleep(self._check_every)
-            channels = list(self._channels.values())
-            for start in range(0, len(channels), _BATCH):
-                await self._check(channels[start : start + _BATCH])
-
-    async def _check(self, channels: Sequence[Channel]) -> None:
-        channels = [channel for channel in channels if channel.position is not None]
-        commands = [read_command(c.topic, c.keys, None, 0) for c in channels]
-        if not commands:
-            return
-        ends: list[tuple[Channel, Position]] = []
-        for channel, reply in zip(channels, await self._client.batch(*commands), strict=True):
-            if not isinstance(reply, Exception):
-                end = Page.of(channel.topic, reply).end
-                if channel.behind(end):
-                    ends.append((channel, end))
-        if not ends:
-            return
-        await asyncio.sleep(_GRACE)
-        for channel, end in ends:
-            if channel.behind(end):
-                channel.lose()

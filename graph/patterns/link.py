@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import ResponseError
 
-from graph.patterns.pending import OutcomeUnknown, Overloaded, Pending, Replies, Unavailable
+from graph.patterns.pending import OutcomeUnknown, Pending, Replies, Unavailable
 from graph.patterns.script import command
 from graph.patterns.traffic import TRAFFIC
-from graph.patterns.wire import QUEUE_BOUND
+from graph.patterns.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,10 +86,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
         self._down = False
-        self._closed = False
-        self._backlog: list[Pending] = []
-        self._queued = 0
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._waiting = Waiting()
         self._pauses: dict[Pending, asyncio.TimerHandle] = {}
         self._scripts: set[Script] = scripts if scripts is not None else set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -135,8 +132,7 @@ class Link:
         if self._wire is not None:
             self._replace(self._wire)
         self._down = True
-        backlog, self._backlog, self._queued = self._backlog, [], 0
-        return backlog
+        return self._waiting.take()
 
     async def _stop(self) -> None:
         for task in self._tasks:
@@ -146,10 +142,9 @@ class Link:
 
     async def close(self) -> None:
         """Stop; whatever still waits fails with `Unavailable`, or `OutcomeUnknown` if it may have run."""
-        self._closed = self._down = True
+        self._down = True
         await self._stop()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self._waiting.close()
         for wire in (self._wire, *self._retired):
             if wire is not None:
                 wire.abort()
@@ -157,7 +152,7 @@ class Link:
             handle.cancel()
             pending.fail(Unavailable("the client was closed"))
         self._pauses.clear()
-        self._fail_backlog(Unavailable("the client was closed"))
+        self._waiting.fail(Unavailable("the client was closed"))
 
     # --- sending ---
 
@@ -182,30 +177,8 @@ class Link:
             self._wire.submit(pending)
         elif self._down:
             pending.fail(Unavailable("Redis is away"))
-        elif self._queued >= QUEUE_BOUND:
-            TRAFFIC.overloaded += 1
-            pending.fail(Overloaded(f"{self._queued} bytes already wait for Redis"))
         else:
-            self._queued += pending.pack()
-            self._backlog.append(pending)
-            if self._sweeper is None:
-                self._sweeper = self._loop.call_at(pending.due, self._sweep)
-
-    def _sweep(self) -> None:
-        """Fail what has waited for a connection until its deadline."""
-        now = self._loop.time()
-        overdue = [pending for pending in self._backlog if pending.due <= now]
-        self._backlog = [pending for pending in self._backlog if pending.due > now]
-        self._queued = sum(pending.size for pending in self._backlog)
-        due = min((pending.due for pending in self._backlog), default=None)
-        self._sweeper = self._loop.call_at(due, self._sweep) if due is not None else None
-        for pending in overdue:
-            pending.fail(Unavailable("no connection to Redis in time"))
-
-    def _fail_backlog(self, error: Exception) -> None:
-        backlog, self._backlog, self._queued = self._backlog, [], 0
-        for pending in backlog:
-            pending.fail(error)
+            self._waiting.put(pending)
 
     # --- replies that need a second look ---
 
@@ -300,15 +273,14 @@ class Link:
             wire = await self._dialer.dial(self._scripts, address=self.address)
         except Unavailable as error:
             self._down = True
-            self._fail_backlog(error)
+            self._waiting.fail(error)
             if self._on_trouble is not None:
                 self._on_trouble()
             raise
         wire.adopt(on_done=self._settle, on_lost=self._on_lost)
         self._wire, self._down = wire, False
         self._lost.clear()
-        backlog, self._backlog, self._queued = self._backlog, [], 0
-        for pending in backlog:
+        for pending in self._waiting.take():
             if pending.abandoned:
                 pending.fail(Unavailable("nobody waits for the reply"))
             else:

@@ -22,8 +22,10 @@ from graph.malformed import Malformed
 if TYPE_CHECKING:
     import asyncio
     from asyncio import TimerHandle
+    from collections.abc import Callable
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 65_536
@@ -48,6 +50,8 @@ class HttpConnection(HttpToolsProtocol):
     _declined: int | None = None
     _malformed: Malformed | None = None
     _told = False
+    attended: tuple[RequestResponseCycle, Callable[[], None]] | None = None
+    """The request under way, and what to call when its client goes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Await a head."""
@@ -204,6 +208,10 @@ class HttpConnection(HttpToolsProtocol):
         self._head = cancelled(self._head)
         self._stall = cancelled(self._stall)
         super().connection_lost(exc)
+        if self.attended is not None:
+            cycle, left = self.attended
+            cycle.disconnected = not cycle.response_complete  # uvicorn tells it only to the last one in the pipeline
+            left()
 
 
 def cancelled(timer: TimerHandle | None) -> None:

@@ -15,6 +15,8 @@ from graph.connections import HttpConnection
 from graph.endpoint.express import EXCHANGE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 _OK = STATUS_LINE[200]
@@ -23,11 +25,12 @@ _OK = STATUS_LINE[200]
 class UvicornExchange:
     """An exchange under way in uvicorn."""
 
-    __slots__ = ("_cycle",)
+    __slots__ = ("_connection", "_cycle")
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        """Speak for `cycle`."""
+    def __init__(self, cycle: RequestResponseCycle, connection: HttpConnection) -> None:
+        """Speak for `cycle` of `connection`."""
         self._cycle = cycle
+        self._connection = connection
 
     def whole_body(self) -> bytes | None:
         """The body, if it has come completely; it is not taken away."""
@@ -52,6 +55,11 @@ class UvicornExchange:
         cycle.on_response()
         return True
 
+    def attend(self, left: Callable[[], None] | None) -> bool:
+        """Call `left` when the connection is lost; False if it is."""
+        self._connection.attended = None if left is None else (self._cycle, left)
+        return not self._connection.transport.is_closing()
+
 
 class HttpProtocol(HttpConnection):
     """Gives each request's scope its exchange."""
@@ -59,4 +67,4 @@ class HttpProtocol(HttpConnection):
     def on_headers_complete(self) -> None:
         """Begin a request: uvicorn has made its cycle, and its task has not run yet."""
         super().on_headers_complete()
-        self.scope[EXCHANGE] = UvicornExchange(self.cycle)  # pyright: ignore[reportGeneralTypeIssues] - an ASGI extension
+        self.scope[EXCHANGE] = UvicornExchange(self.cycle, self)  # pyright: ignore[reportGeneralTypeIssues] - an ASGI extension

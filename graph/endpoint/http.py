@@ -8,7 +8,8 @@ A subscription, or any operation from a client that accepts nothing but a stream
 to `websocket`; a browser that opens the endpoint gets what `page` gives.
 
 Failure: whatever fails unexpectedly is logged under an id and answered 500 with that id. A client that goes away is
-not an error. While Redis is away a request whose session must be checked is answered 503, any other is served.
+not an error; its queries end with it (`presence`). While Redis is away a request whose session must be checked is
+answered 503, any other is served.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from graph.endpoint.negotiation import JSON, accepted
 from graph.endpoint.observe import annotate
 from graph.endpoint.operations import Operations
 from graph.endpoint.policy import derive
+from graph.endpoint.presence import presence
 from graph.endpoint.reading import Disconnected, parse_body, parse_query_string, read_body
 from graph.endpoint.security import HEADERS, METHODS, Origins, check_get
 from graph.patterns.wire import Unavailable
@@ -245,10 +247,12 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         annotate(exchange.scope, operation=ready.operation.name)
         if stream is not None and (media is None or ready.operation.kind is OperationType.SUBSCRIPTION):
             assert self.streams is not None
-            await self.streams.stream(stream, asked, caller, exchange)
+            with presence(exchange.scope, ready.operation.kind):
+                await self.streams.stream(stream, asked, caller, exchange)
         else:
             response = Response()
-            answer = await self.engine.run(ready, exchange.request, response)
+            with presence(exchange.scope, ready.operation.kind):
+                answer = await self.engine.run(ready, exchange.request, response)
             await self._answer(exchange, media or JSON, answer, response)
 
     async def _finish_fast(self, exchange: Exchange, media: str, fast: Fast) -> None:
@@ -269,7 +273,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         if any(isinstance(one, Ready) and one.operation.kind is OperationType.MUTATION for one in readied):
             answers = [await job for job in jobs]  # mutations run in the order in which they were sent
         else:
-            answers = await asyncio.gather(*jobs)
+            with presence(exchange.scope):
+                answers = await asyncio.gather(*jobs)
         statuses = {answer.status for answer in answers}
         last = min(answers, key=_remaining)
         body = b"[" + b",".join(answer.encode() for answer in answers) + b"]"

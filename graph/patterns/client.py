@@ -30,7 +30,7 @@ from graph.patterns.script import Argument, Command, Script, command
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from graph.patterns.pending import Replies, Reply
+    from graph.patterns.pending import Receiver, Replies, Reply
 
 __all__ = [
     "Argument",
@@ -81,6 +81,10 @@ class Client:
         not at the await. They are not a transaction: put what belongs together into one script.
         """
         return self._router.submit(commands)
+
+    def deliver(self, receiver: Receiver, *commands: Command) -> None:
+        """`batch`, for a `receiver` that takes the replies right when they are there, without a future or a task."""
+        self._router.deliver(receiver, commands)
 
     async def send(self, one: Command) -> Reply:
         """Send one command and give its reply, raising what the server or the connection reports.

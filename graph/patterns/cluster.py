@@ -24,13 +24,14 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from graph.patterns.dial import Address
 from graph.patterns.link import COMMAND_DEADLINE, Link
-from graph.patterns.pending import Pending, Replies, Unavailable
+from graph.patterns.pending import Pending, Unavailable
 from graph.patterns.script import Argument, Command, Script, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from graph.patterns.dial import Dialer
+    from graph.patterns.pending import Receiver, Replies
 
 _ASKING = Command(("ASKING",), None, retry=True)
 _NODE_TIMEOUT = 1.0  # seconds for one node to tell the slot map before the next is asked
@@ -99,7 +100,12 @@ class Cluster:
     def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
         """Send a batch; the future never fails: errors stand in their command's place."""
         future: asyncio.Future[Replies] = self._loop.create_future()
-        pending = Pending(commands, self._loop.time() + seconds, future)
+        self.deliver(future, commands, seconds)
+        return future
+
+    def deliver(self, receiver: Receiver, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> None:
+        """Send a batch for `receiver`."""
+        pending = Pending(commands, self._loop.time() + seconds, receiver)
         groups: dict[Link, list[int]] = {}
         for place, one in enumerate(commands):
             if one.script is not None:
@@ -112,7 +118,6 @@ class Cluster:
             pending.release()
         else:
             next(iter(groups), self.link_for(None)).put(pending)
-        return future
 
     # --- redirections ---
 

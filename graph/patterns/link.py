@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from graph.patterns.dial import Address, Dialer
+    from graph.patterns.pending import Receiver
     from graph.patterns.script import Argument, Command, Script
     from graph.patterns.wire import Wire
 
@@ -159,11 +160,15 @@ class Link:
     def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
         """Send a batch; the future never fails: errors stand in their command's place."""
         future: asyncio.Future[Replies] = self._loop.create_future()
+        self.deliver(future, commands, seconds)
+        return future
+
+    def deliver(self, receiver: Receiver, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> None:
+        """Send a batch for `receiver`."""
         for one in commands:
             if one.script is not None:
                 self._scripts.add(one.script)
-        self.put(Pending(commands, self._loop.time() + seconds, future))
-        return future
+        self.put(Pending(commands, self._loop.time() + seconds, receiver))
 
     def link_for(self, key: Argument | None) -> Link:  # noqa: ARG002 - a cluster asks for it
         """Give itself: it holds every key."""

@@ -6,13 +6,12 @@ again as a whole: exactly the commands concerned travel on as a part, whose repl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterable, Sequence
 
     from graph.patterns.script import Argument, Command
@@ -61,6 +60,18 @@ class Replies(list[Reply]):
         return wire.run_id if wire is not None else b""
 
 
+class Receiver(Protocol):
+    """Who gets the replies of a batch: a future, or something that needs none."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        ...
+
+    def set_result(self, result: Replies, /) -> None:
+        """Take the replies, right when they are there. It must not raise: it is called amid other replies."""
+        ...
+
+
 _TAKEN = object()  # stands for a reply that another part will bring
 
 
@@ -81,7 +92,7 @@ class Pending:
         self,
         commands: Sequence[Command],
         due: float,
-        future: asyncio.Future[Replies] | None = None,
+        future: Receiver | None = None,
     ) -> None:
         """Expect a reply for each of `commands` before the loop's clock says `due`, for `future`."""
         self.commands = commands

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graph.patterns.dial import Dialer
-    from graph.patterns.pending import Replies
+    from graph.patterns.pending import Receiver, Replies
     from graph.patterns.script import Argument, Command
 
 
@@ -31,6 +31,10 @@ class Router(Protocol):
 
     def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
         """Send a batch; the future never fails: errors stand in their command's place."""
+        ...
+
+    def deliver(self, receiver: Receiver, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> None:
+        """Send a batch for `receiver`."""
         ...
 
     def link_for(self, key: Argument | None) -> Link:

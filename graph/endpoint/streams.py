@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from graphql import GraphQLError, OperationType
 
@@ -28,7 +28,7 @@ from graph.endpoint.resume import promise_of
 from graph.endpoint.streamgroup import Follower, Group, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from starlette.requests import HTTPConnection
 
@@ -51,6 +51,7 @@ class Streams(Generic[Context]):
         self.engine = engine
         self._groups: dict[Key, Group] = {}
         self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        self._mutations: set[asyncio.Task[Answer]] = set()
 
     @property
     def groups(self) -> int:
@@ -58,8 +59,9 @@ class Streams(Generic[Context]):
         return len(self._groups)
 
     async def close(self) -> None:
-        """End every subscription without a word, and leave nothing running."""
-        tasks = [group.stop() for group in list(self._groups.values())]
+        """End every subscription without a word, let mutations finish, and leave nothing running."""
+        tasks: list[asyncio.Task[Any]] = [group.stop() for group in list(self._groups.values())]
+        tasks += self._mutations
         if tasks:
             await asyncio.wait(tasks)
 
@@ -78,6 +80,8 @@ class Streams(Generic[Context]):
                 if refused is None:
                     return self.follow(ready, sink)
                 answer = refused
+            elif ready.operation.kind is OperationType.MUTATION:
+                answer = await self._to_its_end(self.engine.run(ready, connection))
             else:
                 answer = await self.engine.run(ready, connection)
         except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the client
@@ -89,6 +93,13 @@ class Streams(Generic[Context]):
         else:
             sink.error(encode(answer.errors).decode())
         return None
+
+    async def _to_its_end(self, mutation: Coroutine[Any, Any, Answer]) -> Answer:
+        """What `mutation` comes to; it goes on when its client leaves."""
+        task = asyncio.create_task(mutation)
+        self._mutations.add(task)
+        task.add_done_callback(self._mutations.discard)
+        return await asyncio.shield(task)
 
     def errors(self, error: Exception) -> str:
         """What a client is told of `error`: a JSON list."""

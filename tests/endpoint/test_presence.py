@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import strawberry
+from websockets import Subprotocol
+from websockets.asyncio.client import connect
 
 from graph.endpoint.http import GraphQLEndpoint
 from graph.endpoint.transports import attach
@@ -133,6 +135,23 @@ async def test_a_mutation_runs_to_its_end(port: int, stage: Stage, sent: bytes) 
         stage.go_on.set()
         await stage.done.acquire()
     assert stage.cancelled.locked()
+
+
+async def test_a_socket_takes_its_queries_along_and_leaves_its_mutations(port: int, stage: Stage) -> None:
+    """Over a WebSocket it is the same: the query is cancelled, the mutation finished."""
+    async with asyncio.timeout(PATIENCE):
+        socket = await connect(f"ws://127.0.0.1:{port}/", subprotocols=[Subprotocol("graphql-transport-ws")])
+        await socket.send('{"type": "connection_init"}')
+        await socket.recv()
+        for key, asked in (("a", HANG), ("b", MUTATE)):
+            await socket.send(json.dumps({"id": key, "type": "subscribe", "payload": asked}))
+            await stage.began.acquire()
+        await socket.close()
+        await stage.cancelled.acquire()
+        await _unharmed(port)
+        assert stage.cancelled.locked()
+        stage.go_on.set()
+        await stage.done.acquire()
 
 
 async def test_others_on_the_connection_are_answered(port: int, stage: Stage) -> None:

@@ -18,8 +18,8 @@ import pytest
 
 from graph.embedded import EmbeddedError, embedded_valkey, private_folder, socket_path
 from graph.patterns.client import open_client
+from graph.patterns.pending import Unavailable
 from graph.patterns.script import Command
-from graph.patterns.wire import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -27,7 +27,7 @@ from strawberry.extensions import SchemaExtension
 
 from graph.endpoint.errors import Refusal
 from graph.patterns.limiter import Charge, Limit, Verdict
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -35,7 +35,7 @@ from graph.endpoint.policy import derive
 from graph.endpoint.presence import presence
 from graph.endpoint.reading import Disconnected, parse_body, parse_query_string, read_body
 from graph.endpoint.security import HEADERS, METHODS, Origins, check_get
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -23,7 +23,7 @@ from starlette.requests import HTTPConnection
 from graph.endpoint.outlet import Outlet
 from graph.endpoint.sink import OperationRequest, refusal
 from graph.endpoint.wsoperation import Operation
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

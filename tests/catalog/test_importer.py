@@ -23,7 +23,7 @@ from graph.catalog.reading import Problem, Row, Unreadable
 from graph.catalog.service import CatalogService
 from graph.patterns.cache import Cache
 from graph.patterns.client import open_client
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 from tests.support.servers import ValkeyServer
 from tests.support.shop import START, add_categories, new
 

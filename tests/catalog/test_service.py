@@ -15,7 +15,7 @@ from graph.catalog.rules import Invalid, Missing, Taken
 from graph.catalog.service import TTL, CatalogService
 from graph.patterns.cache import Cache
 from graph.patterns.client import open_client
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 from tests.support.servers import ValkeyServer
 from tests.support.shop import add_categories, add_products, new, remove
 from tests.support.sql import statements

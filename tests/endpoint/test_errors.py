@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy.exc import OperationalError
 
 from graph.endpoint.errors import MAX_MESSAGE, Presenter, coded
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 from tests.support.browser import browse
 from tests.support.graphql_app import make_endpoint
 

@@ -14,7 +14,7 @@ from graph.endpoint.executor import Ready
 from graph.endpoint.negotiation import JSON, RESPONSE, Acceptable, accepted
 from graph.endpoint.responses import Fast
 from graph.endpoint.security import Origins
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 from tests.support.browser import browse
 from tests.support.graphql_app import LOG, Tokens, make_endpoint
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.patterns.client import Client, open_client
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.browser import browse
 from tests.support.servers import ValkeyServer

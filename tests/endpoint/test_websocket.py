@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 from graph.endpoint.caller import Caller
 from graph.endpoint.sink import OperationRequest, Sink, refusal
 from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits, WebSockets
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 from tests.support.asgi import serving
 
 if TYPE_CHECKING:

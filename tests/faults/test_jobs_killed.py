@@ -20,7 +20,7 @@ from graph.jobs.queue import Jobs
 from graph.jobs.records import JobState
 from graph.jobs.worker import Definition, Progress, Worker
 from graph.patterns.client import open_client
-from graph.patterns.wire import Unavailable
+from graph.patterns.pending import Unavailable
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Charge, Limit, Limiter
+from graph.patterns.pending import Unavailable
 from graph.patterns.script import command
-from graph.patterns.wire import Unavailable
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:

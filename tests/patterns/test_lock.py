@@ -8,8 +8,8 @@ import pytest
 
 from graph.patterns.client import open_client
 from graph.patterns.lock import LockLost, Locks, LockTimeout
+from graph.patterns.pending import Unavailable
 from graph.patterns.script import command
-from graph.patterns.wire import Unavailable
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:

@@ -60,14 +60,14 @@ class Groups(Generic[Item, Written, Result]):
         self._writing: asyncio.Task[None] | None = None
         self._tasks = Tasks()
 
-    async def add(self, item: Item) -> Result:
-        """Have `item` written with the next group; raises what is wrong with it."""
+    def add(self, item: Item) -> asyncio.Future[Result]:
+        """Have `item` written with the next group; the future raises what is wrong with it."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._writing is None:
             # In a context of its own: the group is nobody's request.
             self._writing = asyncio.create_task(self._work(), name="group-commit", context=contextvars.Context())
-        return await future
+        return future
 
     async def close(self) -> None:
         """Stop; whoever still waits is cancelled, and knows as little of the outcome as after a crash."""

@@ -18,7 +18,7 @@ from graph.leaderboard.index import NoIndex
 from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, Submission, player_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeAlias
 
     from graph.database import Database
@@ -71,7 +71,7 @@ class Submissions:
             return answer
         name = (submission.board.id, submission.player, submission.key)
         if name not in self._answering:
-            task = asyncio.create_task(self._answer(submission, submission.key))
+            task = asyncio.create_task(self._answer(submission, submission.key, self._groups.add(submission)))
             self._answering[name] = task
             task.add_done_callback(lambda _: self._answering.pop(name, None))
         return await asyncio.shield(self._answering[name])
@@ -132,10 +132,10 @@ class Submissions:
 
     # --- a key ---
 
-    async def _answer(self, submission: Submission, key: str) -> Outcome:
+    async def _answer(self, submission: Submission, key: str, first: Awaitable[Answer]) -> Outcome:
         """Submit under a key: the first one to note it takes the score in; all give the answer that was settled."""
         board, player = submission.board, submission.player
-        answer = await self._groups.add(submission)
+        answer = await first
         if isinstance(answer, Remembered):
             if not answer.settled:
                 answer = await self._settled(board, player, key)

@@ -1,0 +1,246 @@
+"""Submissions in groups: few transactions, and to each submitter as if it were alone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event, func, select
+
+from graph.leaderboard.models import SCORES, SUBMISSIONS
+from graph.leaderboard.records import BoardRecord, NewBoard, Outcome
+from graph.leaderboard.rules import Invalid, Missing
+from graph.leaderboard.service import LeaderboardService
+from graph.patterns.ranking import Operator, Ties
+from tests.leaderboard.conftest import PLAYERS, Clock, add_players
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from graph.database import Database
+    from graph.patterns.client import Client
+    from tests.support.servers import ValkeyServer
+
+SENDER = Path(__file__).parent.parent / "support" / "score_sender.py"
+UNKNOWN = 10_000
+POISON = 2**70  # a number that no engine takes
+
+
+@contextmanager
+def commits(database: Database) -> Generator[list[None]]:
+    """A list that grows with every commit."""
+    seen: list[None] = []
+
+    def note(_: Any) -> None:
+        seen.append(None)
+
+    event.listen(database.engine.sync_engine, "commit", note)
+    try:
+        yield seen
+    finally:
+        event.remove(database.engine.sync_engine, "commit", note)
+
+
+async def test_sixty_four_at_once_are_few_transactions(
+    service: LeaderboardService, database: Database, board: BoardRecord
+) -> None:
+    """64 of new players, or of one player, are two commits at most; with keys, whose answers are kept too, four."""
+    await service.submit(board, 1, 0.5)
+    with commits(database) as seen:
+        outcomes = await asyncio.gather(*(service.submit(board, 1 + n % PLAYERS, n + 1.0) for n in range(64)))
+        assert len(seen) <= 2
+        assert [outcome.score for outcome in outcomes] == [n + 1.0 for n in range(64)]
+        del seen[:]
+        await asyncio.gather(*(service.submit(board, 7, 100.0 + n) for n in range(64)))
+        assert len(seen) <= 2
+        del seen[:]
+        await asyncio.gather(*(service.submit(board, 1, 900.0 + n, key=f"k{n}") for n in range(64)))
+        assert len(seen) <= 4
+
+
+class Steps(Clock):
+    """A clock that goes on by a millisecond at every look."""
+
+    def __call__(self) -> float:
+        self.now += 1e-3
+        return self.now
+
+
+SCORE = st.sampled_from([0.0, 1.0, 1.0, 2.5, -3.0, 1.7e308, -1.7e308])
+SENT = st.tuples(st.sampled_from([1, 1, 2, 3, 4, UNKNOWN]), SCORE, st.sampled_from([None, None, None, "a", "b", "c"]))
+BATCHES = st.lists(st.lists(SENT, min_size=1, max_size=9), min_size=1, max_size=3)
+Sent = tuple[int, float, "str | None"]
+
+
+async def test_each_gets_what_it_would_get_alone(
+    database: Database, client: Client, scaled: Callable[[int, int], int]
+) -> None:
+    """Scores, improvements, ranks before and after, refusals, replays: in groups as one after the other."""
+    await add_players(database, 4)
+    loop = asyncio.get_running_loop()
+    async with LeaderboardService(database, client, upkeep=0, clock=Steps()) as service:
+
+        async def one(board: BoardRecord, sent: Sent) -> Outcome | type[Exception]:
+            player, score, key = sent
+            try:
+                return await service.submit(board, player, score, key=key)
+            except (Missing, Invalid) as refusal:
+                return type(refusal)
+
+        async def compare(batches: Sequence[Sequence[Sent]], operator: Operator, ties: Ties) -> None:
+            number = next(numbers)
+            grouped = await service.create_board(NewBoard(f"grouped-{number}", "G", operator, ties))
+            alone = await service.create_board(NewBoard(f"alone-{number}", "A", operator, ties))
+            for board in (grouped, alone):
+                await service.size(board)  # a rank before is not known while there is no index
+            for batch in batches:
+                together = await asyncio.gather(*(one(grouped, sent) for sent in batch))
+                assert together == [await one(alone, sent) for sent in batch]
+            boards = [[(p.entry.rank, p.player, p.entry.score) for p in await top(board)] for board in (grouped, alone)]
+            assert boards[0] == boards[1]
+
+        async def top(board: BoardRecord) -> Sequence[Any]:
+            return (await service.top(board)).entries
+
+        numbers = iter(range(1_000_000))
+
+        @settings(
+            max_examples=scaled(300, 25),
+            deadline=None,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
+        @given(BATCHES, st.sampled_from(Operator), st.sampled_from(Ties))
+        def check(batches: Sequence[Sequence[Sent]], operator: Operator, ties: Ties) -> None:
+            asyncio.run_coroutine_threadsafe(compare(batches, operator, ties), loop).result(30)
+
+        await asyncio.to_thread(check)
+
+
+async def test_a_poisoned_submission_fails_alone(
+    service: LeaderboardService, database: Database, board: BoardRecord
+) -> None:
+    """What SQL cannot take, and who does not exist, is refused; neighbours with and without keys are taken in, once."""
+    other = await service.create_board(NewBoard("sum", "Sum", Operator.SUM))
+    with commits(database) as seen:
+        results = await asyncio.gather(
+            *(service.submit(board, player, float(player)) for player in range(1, 20)),
+            service.submit(board, POISON, 1),
+            *(service.submit(other, player, 3.0, key="k") for player in range(1, 20)),
+            service.submit(other, UNKNOWN, 1, key="k"),
+            return_exceptions=True,
+        )
+        assert len(seen) <= 14, "by halves, not one by one"
+    refused = [result for result in results if not isinstance(result, Outcome)]
+    assert [type(refusal) for refusal in refused[1:]] == [Missing]
+    assert isinstance(refused[0], Exception)
+    assert [result.score for result in results if isinstance(result, Outcome)] == [
+        *(float(player) for player in range(1, 20)),
+        *[3.0] * 19,
+    ]
+    assert await service.size(board) == await service.size(other) == 19
+
+
+async def test_who_is_cancelled_leaves_the_others_alone(service: LeaderboardService, board: BoardRecord) -> None:
+    """Half of the submitters give up while they wait: the other half are answered as ever."""
+    tasks = [asyncio.create_task(service.submit(board, player, float(player))) for player in range(1, 41)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results[::2]] == [asyncio.CancelledError] * 20
+    assert [result.score for result in results[1::2] if isinstance(result, Outcome)] == [
+        float(player) for player in range(2, 41, 2)
+    ]
+
+
+async def test_a_group_that_was_abandoned_is_in_the_index(
+    service: LeaderboardService, database: Database, board: BoardRecord
+) -> None:
+    """All who sent a group are cancelled while it is committed: its rows are put all the same."""
+    tasks: list[asyncio.Task[Outcome]] = []
+
+    def abandon(_: Any) -> None:
+        for task in tasks:
+            task.cancel()
+
+    event.listen(database.engine.sync_engine, "commit", abandon)
+    tasks += [asyncio.create_task(service.submit(board, player, 1.0)) for player in (1, 2, 3)]
+    await asyncio.wait(tasks)
+    event.remove(database.engine.sync_engine, "commit", abandon)
+    assert all(task.cancelled() for task in tasks)
+    async with asyncio.timeout(10):
+        while len((await service.top(board)).entries) < 3:
+            await asyncio.sleep(0.01)
+
+
+async def test_two_processes_add_up(
+    database: Database, client: Client, clock: Clock, scaled: Callable[[int, int], int]
+) -> None:
+    """Two that write the same players' sums, and the same keys, at the same time lose nothing and add nothing twice."""
+    await add_players(database, 6)
+    turns = scaled(150, 15)
+    async with (
+        LeaderboardService(database, client, upkeep=0, clock=clock) as one,
+        LeaderboardService(database, client, upkeep=0, clock=clock) as two,
+    ):
+        board = await one.create_board(NewBoard("sum", "Sum", Operator.SUM))
+
+        async def play(service: LeaderboardService, player: int) -> None:
+            for turn in range(turns):
+                await service.submit(board, player, 1.0)
+                await service.submit(board, player, 100.0, key=f"turn-{turn}")
+
+        await asyncio.gather(*(play(service, player) for service in (one, two) for player in (1, 2, 3, 4, 5, 6)))
+        entries = (await one.top(board)).entries
+        assert {placed.player: placed.entry.score for placed in entries} == dict.fromkeys(range(1, 7), 102.0 * turns)
+
+
+async def test_what_was_acknowledged_survives_a_kill(
+    database: Database, database_url: str, client: Client, valkey: ValkeyServer, scaled: Callable[[int, int], int]
+) -> None:
+    """SIGKILL amid groups: every acknowledged score is in SQL, with its key; sent again, none counts twice."""
+    players = 5
+    await add_players(database, players)
+    async with LeaderboardService(database, client, upkeep=0) as service:
+        board = await service.create_board(NewBoard("sum", "Sum", Operator.SUM))
+        first = 0
+        for _ in range(scaled(15, 3)):
+            sent, acknowledged = await killed(database_url, valkey.url, first)
+            async with database.session() as session:
+                keys = set(await session.scalars(select(SUBMISSIONS.c.key)))
+                total = (await session.execute(select(func.sum(SCORES.c.score)))).scalar_one()
+            assert acknowledged <= keys
+            assert total == len(keys), "a score and its key are one transaction"
+            await asyncio.gather(
+                *(service.submit(board, 1 + number % players, 1.0, key=str(number)) for number in range(sent))
+            )
+            first = sent
+        async with database.session() as session:
+            rows = (await session.execute(select(SCORES.c.player_id, SCORES.c.score))).all()
+    assert {row.player_id: row.score for row in rows} == Counter(1 + number % players for number in range(first))
+
+
+async def killed(database_url: str, redis_url: str, first: int) -> tuple[int, set[str]]:
+    """Let a process send scores with keys from `first` on and kill it; how far it may have come, and what it told."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(SENDER), database_url, redis_url, str(first)), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    lines: list[bytes] = []
+    async with asyncio.timeout(60):
+        while len(lines) < 200:
+            lines.append(await process.stdout.readline())
+    await asyncio.sleep(random.uniform(0, 0.03))  # any moment of a group's life
+    process.kill()
+    lines += (await process.stdout.read()).splitlines(keepends=True)
+    await process.wait()
+    acknowledged = {line.decode().strip() for line in lines if line.endswith(b"\n")}
+    return max(map(int, acknowledged)) + 100, acknowledged

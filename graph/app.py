@@ -27,7 +27,7 @@ from graph.api.schema import build_schema
 from graph.endpoint import graphiql, observe
 from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.bounds import Bounds
-from graph.endpoint.express import Express
+from graph.endpoint.express import EXPRESS, Express
 from graph.endpoint.http import GraphQLEndpoint
 from graph.endpoint.persisted import Persisted, read_manifest
 from graph.endpoint.policy import check as check_policies
@@ -85,21 +85,24 @@ def create_app(
     settings = settings or Settings.from_environment()
 
     @asynccontextmanager
-    async def lifespan(web: FastAPI) -> AsyncGenerator[None]:
+    async def lifespan(web: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
             endpoint = build_endpoint(opened, settings)
             stack.push_async_callback(attach(endpoint, socket_limits(settings)).close)
+            if endpoint.express is not None:
+                endpoint.express.tally = observed.tally("POST", GRAPHQL)
             application.endpoint = endpoint
             on_started()
-            yield
+            yield {EXPRESS: endpoint.express}
             application.endpoint = None
 
     web = FastAPI(title="graph", openapi_url=None, lifespan=lifespan)
     application = Application(web)
     _add_routes(web)
-    return observe.Observed(application, routes=(GRAPHQL, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
+    observed = observe.Observed(application, routes=(GRAPHQL, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
+    return observed
 
 
 def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Context]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 import pytest
 
+from graph.endpoint.express import EXPRESS
 from graph.endpoint.observe import AccessLog, Observed
-from graph.http_protocol import HttpProtocol, UvicornExchange
+from graph.http_protocol import HttpProtocol
+from graph.patterns.client import open_client
 from tests.support.answers_app import AnswersApp
 from tests.support.asgi import serving
+from tests.support.servers import ValkeyServer
 from tests.support.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from graph.patterns.client import Client
 
@@ -65,14 +71,19 @@ class Connection:
 def expressed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each ready answer was sent."""
     seen: list[bool] = []
-    send = UvicornExchange.answer
+    send = HttpProtocol.answer
 
-    def answer(self: UvicornExchange, head: bytes, body: bytes) -> bool:
+    def answer(self: HttpProtocol, head: bytes, body: bytes) -> bool:
         seen.append(send(self, head, body))
         return seen[-1]
 
-    monkeypatch.setattr(UvicornExchange, "answer", answer)
+    monkeypatch.setattr(HttpProtocol, "answer", answer)
     return seen
+
+
+def shared(app: AnswersApp) -> AbstractAsyncContextManager[int]:
+    """Serve `app`, its express known to the protocol."""
+    return serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express})
 
 
 @pytest.fixture
@@ -88,7 +99,7 @@ async def app(client: Client) -> AsyncIterator[AnswersApp]:
 
 async def test_ready_answers_go_out_like_all_others(app: AnswersApp, expressed: list[bool]) -> None:
     """On one kept connection, the answers sent whole have the headers and the body of those that uvicorn sent."""
-    async with serving(app.endpoint, http=HttpProtocol) as port, Connection(port) as connection:
+    async with shared(app) as port, Connection(port) as connection:
         answers = await connection.ask(10)
         assert expressed == [True] * len(expressed)
         assert len(expressed) >= 7
@@ -99,17 +110,21 @@ async def test_ready_answers_go_out_like_all_others(app: AnswersApp, expressed: 
 
 async def test_requests_sent_ahead_are_answered_in_order(app: AnswersApp, expressed: list[bool]) -> None:
     """Ten pipelined requests get ten whole answers, the budget falling from one to the next."""
-    async with serving(app.endpoint, http=HttpProtocol) as port, Connection(port) as connection:
+    async with shared(app) as port, Connection(port) as connection:
         await connection.ask(4)
-        connection.writer.write(request() * 10)
-        left = [int((await connection.answer())[0][b"x-ratelimit-remaining"]) for _ in range(10)]
-        assert left == list(range(left[0], left[0] - 10, -1))
-        assert len(expressed) >= 10
+        before = len(expressed)
+        for pieces in ([request() * 10], [request()] * 10, [request(), request()[:40], request()[40:] + request() * 8]):
+            for piece in pieces:
+                connection.writer.write(piece)
+                await asyncio.sleep(0.001)
+            left = [int((await connection.answer())[0][b"x-ratelimit-remaining"]) for _ in range(10)]
+            assert left == list(range(left[0], left[0] - 10, -1))
+        assert len(expressed) > before
 
 
 async def test_a_body_in_pieces_takes_the_usual_way(app: AnswersApp, expressed: list[bool]) -> None:
     """A body that has not come whole when its request begins is waited for by the endpoint, not by the shortcut."""
-    async with serving(app.endpoint, http=HttpProtocol) as port, Connection(port) as connection:
+    async with shared(app) as port, Connection(port) as connection:
         await connection.ask(4)
         before = len(expressed)
         whole = request()
@@ -123,7 +138,7 @@ async def test_a_body_in_pieces_takes_the_usual_way(app: AnswersApp, expressed: 
 @pytest.mark.parametrize("closing", [{"extra": b"Connection: close\r\n"}, {"version": b"1.0"}], ids=["close", "1.0"])
 async def test_a_connection_that_is_to_end_ends(app: AnswersApp, closing: dict[str, Any]) -> None:
     """Who asks for the connection to be closed gets the answer, and then the end."""
-    async with serving(app.endpoint, http=HttpProtocol) as port:
+    async with shared(app) as port:
         for _ in range(5):
             async with Connection(port) as connection:
                 connection.writer.write(request(**closing))
@@ -135,7 +150,7 @@ async def test_a_connection_that_is_to_end_ends(app: AnswersApp, closing: dict[s
 async def test_a_client_that_does_not_read_is_waited_for(app: AnswersApp) -> None:
     """While a client takes nothing in, answers wait like any other's, and none is lost."""
     app.truth.versions["a"] = 1
-    async with serving(app.endpoint, http=HttpProtocol) as port, Connection(port) as connection:
+    async with shared(app) as port, Connection(port) as connection:
         await connection.ask(4)
         connection.writer.write(request() * 3000)
         await asyncio.sleep(0.3)
@@ -147,7 +162,12 @@ async def test_ready_answers_are_counted_and_logged(app: AnswersApp, expressed: 
     """The access log tells the status of an answer that passed the application by, and how it was made."""
     lines: list[bytes] = []
     observed = Observed(app.endpoint, routes=("/graphql",), log=AccessLog(lines.append, style="json"))
-    async with serving(observed, http=HttpProtocol) as port, Connection(port) as connection:
+    assert app.endpoint.express is not None
+    app.endpoint.express.tally = observed.tally("POST", "/graphql")
+    async with (
+        serving(observed, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port,
+        Connection(port) as connection,
+    ):
         await connection.ask(6)
         async with asyncio.timeout(5):
             while sum(map(bytes.count, lines, [b"\n"] * len(lines))) < 6:
@@ -156,3 +176,84 @@ async def test_ready_answers_are_counted_and_logged(app: AnswersApp, expressed: 
     assert [(one["status"], one["operation"]) for one in told] == [(200, "Thing")] * 6
     assert [one["cache"] for one in told][-3:] == ["hit"] * 3
     assert expressed
+
+
+async def test_what_takes_another_way_after_all_is_answered_there(client: Client) -> None:
+    """A request that is known, but over the limit, gets the refusal; those behind it get theirs, in order."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    app = AnswersApp(client, truth, express=True, limits={"anonymous": 20})
+    app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
+    async with shared(app) as port, Connection(port) as connection:
+        await connection.ask(18)
+        for _ in range(5):
+            connection.writer.write(request())
+            await asyncio.sleep(0.001)
+        for left in (1, 0):
+            assert (await connection.answer())[0][b"x-ratelimit-remaining"] == b"%d" % left
+        for _ in range(3):
+            assert (await connection.reader.readline()) == b"HTTP/1.1 429 Too Many Requests\r\n"
+            head = await connection.reader.readuntil(b"\r\n\r\n")
+            length = int(head.partition(b"content-length: ")[2].partition(b"\r")[0])
+            assert b"RATE_LIMITED" in await connection.reader.readexactly(length)
+    await app.close()
+
+
+async def test_a_server_that_stops_answers_what_is_under_way(expressed: list[bool]) -> None:
+    """A request that waits for Redis when the server is told to stop is answered, and then its connection ends."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    async with AsyncExitStack() as stack:
+        valkey = stack.enter_context(ValkeyServer())
+        app = AnswersApp(await stack.enter_async_context(open_client(valkey.url)), truth, express=True)
+        stack.push_async_callback(app.close)
+        app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
+        server = await stack.enter_async_context(AsyncExitStack())
+        connection = Connection(await server.enter_async_context(shared(app)))
+        async with connection:
+            await connection.ask(5)
+            before = len(expressed)
+            valkey.pause()
+            connection.writer.write(request())
+            await asyncio.sleep(0.1)
+            stopping = asyncio.create_task(server.aclose())
+            await asyncio.sleep(0.2)
+            valkey.resume()
+            assert (await connection.answer())[1] == DATA
+            assert len(expressed) == before + 1
+            assert await connection.reader.read() == b""
+            await stopping
+
+
+async def test_a_client_that_goes_leaves_nothing_behind(app: AnswersApp, client: Client) -> None:
+    """Clients that hang up amid their requests cost those of others nothing."""
+    async with shared(app) as port:
+        for _ in range(50):
+            async with Connection(port) as connection:
+                await connection.ask(1)
+                connection.writer.write(request())
+        async with Connection(port) as connection:
+            assert [body for _, body in await connection.ask(5)] == [DATA] * 5
+
+
+class Impatient(HttpProtocol):
+    """Ends idle connections soon."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.timeout_keep_alive = 1
+
+
+async def test_an_idle_connection_is_ended(app: AnswersApp, expressed: list[bool]) -> None:
+    """A connection ends when nothing was asked on it for so long, and not before, however its answers were made."""
+    state = {EXPRESS: app.endpoint.express}
+    async with serving(app.endpoint, http=Impatient, state=state) as port, Connection(port) as connection:
+        await connection.ask(2)
+        began = monotonic()
+        for _ in range(10):
+            await connection.ask(1)
+            await asyncio.sleep(0.15)
+        async with asyncio.timeout(15):
+            assert await connection.reader.read() == b""
+        assert monotonic() - began >= 2.3
+    assert len(expressed) >= 10

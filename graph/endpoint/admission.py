@@ -26,7 +26,7 @@ from prometheus_client import Counter
 from strawberry.extensions import SchemaExtension
 
 from graph.endpoint.errors import Refusal
-from graph.patterns.limiter import Charge, Limit, Verdict
+from graph.patterns.limiter import Charge, Limit, Verdict, passed
 from graph.patterns.pending import Unavailable
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from graph.endpoint.caller import Caller
     from graph.patterns.limiter import Limiter
     from graph.patterns.script import Command
+    from graph.patterns.turnstile import Passage
     from graph.patterns.wire import Reply
 
 _LOCAL = Counter("graph_admission_local_total", "Operations decided without Redis, by outcome.", ["outcome"])
@@ -128,6 +129,13 @@ class Admission:
     def command(self, charge: Charge, *, guard: str | None = None) -> Command:
         """The command that makes `charge`, to be sent in a batch; nothing is charged unless the key `guard` exists."""
         return self._limiter.command(charge, guard=guard)
+
+    def passed(self, ticket: Ticket, charge: Charge, passage: Passage) -> Verdict:
+        """Note on `ticket` that `charge` was made by the turnstile."""
+        passed(1)
+        ticket.verdict = Verdict(True, charge.limit, passage.remaining, passage.reset_after, 0.0, at=passage.at)  # noqa: FBT003 - allowed
+        _current.set(ticket)
+        return ticket.verdict
 
     def settle(self, ticket: Ticket, charge: Charge, reply: Reply) -> Verdict:
         """Read the reply of `command` into `ticket`, falling back to the local budget while Redis is away."""

@@ -1,13 +1,14 @@
-"""The fast lane for a request that was seen before, byte for byte, from the same address.
+"""The fast lane for a request that was seen before, byte for byte, from the same peer.
 
 What the lane derives from a request alone (the operation, who asks, what to ask Redis, most of the answer's head) is
-kept as a `_Route` from its second sighting on; the third costs a look-up. Everything that can change is asked anew each
-time, in the lane's own batch: the session, the limit, the generations of the answer's tags. Only the plain outcome is
-served here (session alive, limit not reached, this process's copy current and not near its end); any other goes back
-to `Responses.conclude` with the replies, so that nothing is charged twice and no rule stands twice.
+kept as a `_Route` from its second sighting on. The third is recognised by its bytes, before it is parsed. Everything
+that can change is asked anew each time, in one batch: session and limit (`graph.patterns.turnstile`), the generations
+of the answer's tags. Only the plain outcome is served here: session in use, limit not reached, this process's copy
+current and not near its end. Any other is handed on, with the replies if the charge was made, so that nothing is
+charged twice and no rule stands twice.
 
-It needs the server's help: a whole body without waiting, and a head written as it is (`Exchange`, which
-`graph.http_protocol` offers in the scope). Under any other server requests take the way of `GraphQLEndpoint`.
+It needs the server's help: the bytes of a request that came in one piece, and an answer written as it is
+(`graph.http_protocol` gives both). Under any other server requests take the way of `GraphQLEndpoint`.
 
 Routes hold copies of requests, credentials among them, in memory: at most `ROUTES` of at most `LARGEST` bytes each.
 """
@@ -15,27 +16,31 @@ Routes hold copies of requests, credentials among them, in memory: at most `ROUT
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from starlette.requests import Request
 
 from graph.endpoint.admission import template
 from graph.endpoint.errors import Refusal
 from graph.endpoint.negotiation import accepted
-from graph.endpoint.observe import annotate
 from graph.endpoint.reading import check_head, parse_body
 from graph.endpoint.responses import control
 from graph.endpoint.security import HEADERS
 from graph.endpoint.sink import OperationRequest
 from graph.patterns.limiter import passed
 from graph.patterns.pending import pack
+from graph.patterns.turnstile import Passage, passage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Scope
 
     from graph.endpoint.bounds import Bounds
+    from graph.endpoint.observe import Tally
     from graph.endpoint.responses import Approach, Fast, Responses
     from graph.endpoint.security import Origins, Raw
     from graph.patterns.cache_bytes import Look
@@ -46,84 +51,123 @@ if TYPE_CHECKING:
 
 EXCHANGE = "graph.exchange"
 """Where the scope holds the `Exchange`."""
+EXPRESS = "graph.express"
+"""Where the lifespan's state holds the `Express` for the server to ask."""
 ROUTES = 1024
 LARGEST = 8192
-"""Bytes of a body, and of all headers together."""
+"""Bytes of a request, head and body."""
 _SIGHTINGS = 8192
 _COUNTED_EVERY = 0.05
 _EARLY = 40.0
 """Early refresh by lot is none of this module's business: the chance at this many `delta` before the end is e^-40."""
 
+_log = logging.getLogger(__name__)
+
+Sight: TypeAlias = "tuple[str, bytes]"
+"""A request as it is recognised: the peer's address and all of its bytes."""
+
 
 class Exchange(Protocol):
-    """One HTTP exchange of the server underneath."""
+    """One HTTP exchange of the server underneath, as the application sees it."""
 
-    def whole_body(self) -> bytes | None:
-        """The body, if it has come completely; it is not taken away."""
+    sight: Sight | None
+    """The request, if it came in one piece over a connection that stays."""
+    left: Leftover | None
+    """What has been done about it already."""
+
+    def attend(self, left: Callable[[], None] | None) -> bool:
+        """Call `left` (in place of what was to be called before) when the client goes; False if it has gone."""
         ...
+
+
+class Connection(Protocol):
+    """The connection that a recognised request came over."""
 
     def answer(self, head: bytes, body: bytes) -> bool:
         """Send an answer with status 200, whose header lines are `head`; False: not this way, nothing was sent."""
         ...
 
+    def hand_on(self, left: Leftover | None) -> bool:
+        """Let the application have the request, with what was done about it; False: the client has gone."""
+        ...
+
 
 class Leftover(NamedTuple):
-    """A request whose batch came back with another outcome than the plain one; the media type and the lane's answer."""
+    """A request that was charged, but is not answered yet: its replies had another outcome than the plain one."""
 
     media: str
-    fast: Fast
-    request: Request
+    approach: Approach
+    passage: Passage
+    look: Look
+    replies: Replies
 
 
 class _Route:
     """What is known of a request beforehand."""
 
-    __slots__ = ("approach", "commands", "copy", "cors", "head", "look", "media", "run_id", "values")
+    __slots__ = ("address", "approach", "commands", "copy", "cors", "head", "look", "media", "run_id", "values")
 
-    def __init__(self, media: str, approach: Approach, cors: Raw) -> None:
+    def __init__(self, media: str, approach: Approach, turnstile: Command, cors: Raw, address: str) -> None:
         self.media = media
         self.approach = approach
+        self.commands: tuple[Command, ...] = (turnstile,)
         self.cors = cors
+        self.address = address
         self.copy: Copy | None = None
         self.look: Look | None = None
-        self.commands: tuple[Command, ...] = ()
         self.head = b""
         self.values: list[bytes | None] | None = None  # the generations under which `copy` was found current
         self.run_id = b""
+
+
+class _Ride:
+    """A request under way: takes the replies to its batch."""
+
+    __slots__ = ("_began", "_connection", "_express", "_route")
+
+    def __init__(self, express: Express, route: _Route, connection: Connection) -> None:
+        self._express = express
+        self._route = route
+        self._connection = connection
+        self._began = time.perf_counter()
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, replies: Replies) -> None:
+        self._express.arrive(self._route, self._connection, replies, self._began)
 
 
 class Express:
     """The routes of one endpoint."""
 
     def __init__(
-        self, lane: Responses[Any], client: Client, bounds: Bounds, origins: Origins, *, eager: bool = False
+        self,
+        lane: Responses[Any],
+        client: Client,
+        bounds: Bounds,
+        origins: Origins,
+        *,
+        eager: bool = False,
     ) -> None:
         """Serve what `lane` would, to requests within `bounds`; `origins` are told what CORS wants.
 
-        With `eager` a request has its route from the first sighting on.
+        With `eager` a request has its route from the first sighting on. `tally`, once it is set, hears of each answer.
         """
         self._lane = lane
         self._client = client
         self._bounds = bounds
         self._origins = origins
-        self._routes: dict[Any, _Route] = {}
+        self.tally: Tally | None = None
+        self._routes: dict[Sight, _Route] = {}
         self._seen: set[int] = set()
         self._eager = eager
         self._served = 0
 
-    async def serve(self, scope: Scope, exchange: Exchange) -> Leftover | bool:
-        """Answer the POST of `scope` and say True; False: nothing was done; or what the lane made of it.
-
-        Raises what `Responses.conclude` raises.
-        """
-        body = exchange.whole_body()
-        if body is None:
-            return False
-        client = scope["client"]
-        key = (client[0] if client else "", body, tuple(scope["headers"]))
-        route = self._routes.get(key)
+    def take(self, sight: Sight, connection: Connection) -> bool:
+        """Take over the request `sight`: it will be answered, or handed on, over `connection`. False: not known."""
+        route = self._routes.get(sight)
         if route is None:
-            await self._notice(key, scope, body)
             return False
         lane, approach = self._lane, route.approach
         now = time.time()
@@ -132,30 +176,60 @@ class Express:
             return False
         if copy is not route.copy and not self._renew(route, copy):
             return False
-        replies = await self._client.batch(*route.commands)
-        verdict = replies[-2]
-        if (
-            replies[-1] == route.values
-            and replies.run_id == route.run_id
-            and replies.wires is None
-            and verdict.__class__ is list
-            and verdict[0]  # the session that guards the charge exists
-            and verdict[2]
-            and not isinstance(replies[0], Exception)
-        ):
-            _, at, _, remaining, reset, _ = verdict
-            reset /= 1_000_000
-            age = max(0, int(time.time() - copy.value[2]))
-            head = route.head % (remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age)
-            if exchange.answer(head, copy.value[0]):
+        if self.tally is not None:
+            self.tally.begin()
+        self._client.deliver(_Ride(self, route, connection), *route.commands)
+        return True
+
+    def arrive(self, route: _Route, connection: Connection, replies: Replies, began: float) -> None:
+        """Answer, or hand on, the request of `route` whose batch has come back."""
+        status = 0
+        try:
+            passed = replies[0]
+            if passed.__class__ is not list:  # nothing was charged; or it may have been, and the connection broke
+                connection.hand_on(None)
+            elif self._current(route, replies) and self._answer(route, connection, passed):
                 self._count()
-                annotate(scope, status=200, operation=approach.asked.operation.name, cache="hit")
-                return True
-        request = Request(scope)
+                status = 200
+            elif not connection.hand_on(self._leftover(route, replies)):
+                status = 499
+        except Exception:  # noqa: BLE001 - whatever it is, the other replies are none of its business
+            _log.exception("an answer that was ready could not be sent")
+            connection.hand_on(None)
+        if self.tally is not None:
+            self.tally.end(status, began, route.address, route.approach.asked.operation.name)
+
+    def _current(self, route: _Route, replies: Replies) -> bool:
+        """Whether the route's copy is current; remember the generations under which it is."""
+        if replies.wires is not None:
+            return False
+        values = replies[1]
+        if values == route.values and replies.run_id == route.run_id:
+            return True
         assert route.look is not None
-        fast = await lane.conclude(approach, route.look, replies, request)
-        self._learn(route, replies)
-        return Leftover(route.media, fast, request)
+        if not isinstance(values, list) or self._lane.cache.judge(route.look, replies, 1) is None:
+            return False
+        route.values, route.run_id = values, replies.run_id
+        return True
+
+    def _answer(self, route: _Route, connection: Connection, passed: list[int]) -> bool:
+        copy = route.copy
+        assert copy is not None
+        at, remaining, reset = passed
+        reset /= 1_000_000
+        age = max(0, int(time.time() - copy.value[2]))
+        head = route.head % (remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age)
+        return connection.answer(head, copy.value[0])
+
+    def _leftover(self, route: _Route, replies: Replies) -> Leftover:
+        charge = passage(replies[0])
+        assert charge is not None
+        assert route.look is not None
+        return Leftover(route.media, route.approach, charge, route.look, replies)
+
+    async def finish(self, left: Leftover, request: Request) -> Fast:
+        """Answer what was handed on after its charge; raises what `Responses.proceed` raises."""
+        return await self._lane.proceed(left.approach, left.passage, left.look, left.replies, request)
 
     def _count(self) -> None:
         """Count an answer; the metrics hear of it a moment later, of many at once."""
@@ -170,21 +244,21 @@ class Express:
 
     # --- routes ---
 
-    async def _notice(self, key: Any, scope: Scope, body: bytes) -> None:
+    async def notice(self, sight: Sight, scope: Scope, body: bytes) -> None:
         """Make a route of what is sent for the second time."""
-        sighting = hash(key)
+        sighting = hash(sight)
         if sighting not in self._seen and not self._eager:
             if len(self._seen) >= _SIGHTINGS:
                 self._seen.clear()
             self._seen.add(sighting)
             return
-        if len(body) + sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST:
+        if sight in self._routes or len(sight[1]) > LARGEST:
             return
         route = await self._route(scope, body)
         if route is not None:
             if len(self._routes) >= ROUTES:
                 del self._routes[next(iter(self._routes))]
-            self._routes[key] = route
+            self._routes[sight] = route
 
     async def _route(self, scope: Scope, body: bytes) -> _Route | None:
         request = Request(scope)
@@ -200,10 +274,12 @@ class Express:
             return None
         found = await self._lane.find(asked)
         approach = self._lane.approach(found, asked, request) if found is not None else None
-        if approach is None:
+        turnstile = self._lane.turnstile(approach) if approach is not None else None
+        if approach is None or turnstile is None:
             return None
-        approach = approach._replace(commands=tuple(map(_packed, approach.commands)))
-        return _Route(media, approach, self._origins.headers(request.headers))
+        client = scope.get("client")
+        cors = self._origins.headers(request.headers)
+        return _Route(media, approach, _packed(turnstile), cors, client[0] if client else "")
 
     def _renew(self, route: _Route, copy: Copy) -> bool:
         """Prepare to serve `copy`."""
@@ -222,16 +298,9 @@ class Express:
         told = control(approach.asked.policy.scope, digest, 0) | {"age": "%d"}
         rest = "".join(f"{name}: {value}\r\n" for name, value in (template(approach.charge.limit) | told).items())
         route.head = head + rest.encode("latin-1")
-        route.commands = (*approach.commands, _packed(look.commands[0]))
+        route.commands = (route.commands[0], _packed(look.commands[0]))
         route.look, route.copy, route.values = look, copy, None
         return True
-
-    def _learn(self, route: _Route, replies: Replies) -> None:
-        """Remember the generations under which the route's copy is current, if it is."""
-        assert route.look is not None
-        sure = replies.wires is None and isinstance(replies[-1], list)
-        if sure and self._lane.cache.judge(route.look, replies, len(replies) - 1) is not None:
-            route.values, route.run_id = replies[-1], replies.run_id
 
 
 def _packed(one: Command) -> Command:

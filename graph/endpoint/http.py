@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.admission import Admission
     from graph.endpoint.caller import Authenticator, Caller
-    from graph.endpoint.express import Express
+    from graph.endpoint.express import Express, Leftover
     from graph.endpoint.persisted import Persisted
     from graph.endpoint.responses import Fast
     from graph.endpoint.security import Raw
@@ -156,33 +156,25 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
             await send({"type": "websocket.close", "code": 1000})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = None
+        request = Request(scope, receive, send)
+        exchange = Exchange(scope, receive, send, request, self.origins.headers(request.headers))
         try:
-            left = None
-            if self.express is not None and EXCHANGE in scope and scope["method"] == "POST":
-                left = await self.express.serve(scope, scope[EXCHANGE])
-                if left is True:
-                    return
-            exchange = self._exchange(scope, receive, send)
-            if left:
-                await self._finish_fast(exchange, left.media, left.fast)
+            left: Leftover | None = getattr(scope.get(EXCHANGE), "left", None)
+            if left is not None and self.express is not None:
+                fast = await self.express.finish(left, request)
+                await self._finish_fast(exchange, left.media, fast)
             else:
                 await self._serve(exchange)
         except Disconnected:
             return
         except Refusal as error:
-            await self._refuse(exchange or self._exchange(scope, receive, send), error)
+            await self._refuse(exchange, error)
         except Unavailable:
             away = Refusal("UNAVAILABLE", "The session cannot be checked right now.", headers={"Retry-After": "1"})
-            await self._refuse(exchange or self._exchange(scope, receive, send), away)
+            await self._refuse(exchange, away)
         except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id
             shown = self.presenter.present([GraphQLError(str(error), original_error=error)])
-            exchange = exchange or self._exchange(scope, receive, send)
             await self._send(exchange, JSON, 500, encode({"errors": shown}), {})
-
-    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
-        request = Request(scope, receive, send)
-        return Exchange(scope, receive, send, request, self.origins.headers(request.headers))
 
     async def _serve(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -191,6 +183,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
             media, stream = accepted(request.headers.get("accept"))
             _need_some(media, stream)
             body = await read_body(exchange.receive, request.headers, self.bounds)
+            if self.express is not None and (sight := getattr(exchange.scope.get(EXCHANGE), "sight", None)) is not None:
+                await self.express.notice(sight, exchange.scope, body)
             if self.lane is not None and media is not None:
                 fast = await self.lane.recall(body, request)
                 if fast is not None:

@@ -159,6 +159,59 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
+class Tally:
+    """Counts what is answered below the application, many at once and a moment later: `Observed.tally` makes it."""
+
+    def __init__(self, method: str, path: str, route: str, log: AccessLog | None) -> None:
+        self._log = log
+        self._method = method
+        self._path = path
+        self._route = route
+        self._seconds = SECONDS.labels(route)
+        self._took: list[float] = []
+        self._aborted = 0
+        self._under_way = self._told = 0
+        self._due = False
+
+    def begin(self) -> None:
+        """A request is under way."""
+        self._under_way += 1
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_later(FLUSH_INTERVAL, self._flush)
+
+    def end(self, status: int, began: float, address: str, operation: str | None) -> None:
+        """It was answered 200, given up by its client (499), or handed on to the application (0), which counts it.
+
+        `began` is of `time.perf_counter`.
+        """
+        self._under_way -= 1
+        if not status:
+            return
+        took = perf_counter() - began
+        if status == ABORTED:
+            self._aborted += 1
+        else:
+            self._took.append(took)
+        if self._log is not None:
+            facts = {"operation": operation, "cache": "hit"}
+            self._log.add(Line(time() - took, self._method, self._path, status, took, address, facts))
+
+    def _flush(self) -> None:
+        took, self._took = self._took, []
+        REQUESTS.labels(self._route, self._method, "200").inc(len(took))
+        for seconds in took:
+            self._seconds.observe(seconds)
+        if self._aborted:
+            REQUESTS.labels(self._route, self._method, str(ABORTED)).inc(self._aborted)
+            self._aborted = 0
+        IN_PROGRESS.inc(self._under_way - self._told)
+        self._told = self._under_way
+        self._due = self._under_way > 0
+        if self._due:
+            asyncio.get_running_loop().call_later(FLUSH_INTERVAL, self._flush)
+
+
 class Observed:
     """Count, time and log every request of `app`.
 
@@ -176,6 +229,11 @@ class Observed:
         self._quiet = tuple(quiet)
         self._seconds = {route: SECONDS.labels(route) for route in (*routes, "other")}
         self._requests: dict[tuple[str, str, int], Counter] = {}
+
+    def tally(self, method: str, path: str) -> Tally:
+        """What counts and logs the answers to `method` and `path` that never come through here."""
+        log = None if path.startswith(self._quiet) else self._log
+        return Tally(method, path, self._routes.get(path, "other"), log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket connection or the lifespan."""

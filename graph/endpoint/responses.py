@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Charge
     from graph.patterns.pending import Replies
     from graph.patterns.script import Command
+    from graph.patterns.turnstile import Passage
 
 Context = TypeVar("Context")
 
@@ -113,6 +114,14 @@ class Approach(NamedTuple):
     charge: Charge
     key: str
     commands: tuple[Command, ...]
+
+
+class _Seen(NamedTuple):
+    """A look at an entry: the replies to its commands are those from `place` on."""
+
+    look: Look
+    replies: Replies
+    place: int
 
 
 class Responses(Generic[Context]):
@@ -199,7 +208,7 @@ class Responses(Generic[Context]):
 
     async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
         """Read the replies to the commands of `approach` and of `look`, and make what is not there."""
-        admission, (request, asked, caller, charge, key, commands) = self._engine.admission, approach
+        admission, (_, asked, caller, charge, _, commands) = self._engine.admission, approach
         checks = len(commands) - 1
         if checks:
             caller = self._authenticator.caller(replies[:checks], token=caller.token, address=caller.address)
@@ -207,13 +216,30 @@ class Responses(Generic[Context]):
         if not admission.settle(ticket, charge, replies[checks]).exists:
             ticket.verdict = None
             await admission.admit(ticket)
+        return await self._conclude(approach, ticket, _Seen(look, replies, len(commands)), connection)
+
+    def turnstile(self, approach: Approach) -> Command | None:
+        """The command that does what those of `approach` do, where that is the plain thing to do."""
+        return self._authenticator.turnstile(approach.caller.token, approach.charge)
+
+    async def proceed(
+        self, approach: Approach, passage: Passage, look: Look, replies: Replies, connection: HTTPConnection
+    ) -> Fast:
+        """`conclude` for who has passed the turnstile: the replies to `look` are those from the second on."""
+        ticket = Ticket(await self._authenticator.authenticate(connection), approach.asked.weight)
+        self._engine.admission.passed(ticket, approach.charge, passage)
+        return await self._conclude(approach, ticket, _Seen(look, replies, 1), connection)
+
+    async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Seen, connection: HTTPConnection) -> Fast:
+        """Answer from the entry that was `seen`; make it if there is none."""
+        request, asked, caller, key = approach.request, approach.asked, ticket.caller, approach.key
         turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), asked.policy, connection)
         assert ticket.verdict is not None
         ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
         if ended or not self.enabled or not ticket.verdict.allowed:
             made = await turn.make()
             return self._finish(turn, None if ended else made)
-        hit = await self.cache.settle(look, replies, len(commands))
+        hit = await self.cache.settle(*seen)
         if hit is None:
             hit = await self.cache.bring(key, turn.make, asked.policy.tags(request.variables))
             if hit is None:

@@ -20,6 +20,7 @@ from graph.patterns.cache import Cache
 from graph.patterns.cache_bytes import ByteCache
 from graph.patterns.limiter import Limiter
 from graph.patterns.script import command
+from graph.patterns.turnstile import turnstile
 from tests.support.express_app import ExchangingEndpoint
 from tests.support.graphql_app import Tokens
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graph.patterns.client import Client
+    from graph.patterns.limiter import Charge
     from graph.patterns.script import Command
     from graph.patterns.wire import Reply
     from tests.support.truth import Truth
@@ -55,6 +57,9 @@ class KeyTokens(Tokens):
 
     def guard(self, token: str | None) -> str | None:
         return None if token is None else self.key(token)
+
+    def turnstile(self, token: str | None, charge: Charge) -> Command | None:
+        return turnstile(charge, guards=[] if token is None else [self.key(token)])
 
     @staticmethod
     def key(token: str) -> str:

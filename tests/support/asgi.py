@@ -14,15 +14,17 @@ from tests.support.servers import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, *, ws_max_size: int = 1 << 24, http: Any = "auto") -> AsyncGenerator[int]:
-    """Serve `app` for the length of the block and give its port."""
+async def serving(
+    app: ASGIApp, *, ws_max_size: int = 1 << 24, http: Any = "auto", state: dict[str, Any] | None = None
+) -> AsyncGenerator[int]:
+    """Serve `app` for the length of the block and give its port; `state` is what its lifespan would leave."""
     port = free_port()
     config = uvicorn.Config(
-        app,
+        app if state is None else _with_state(app, state),
         port=port,
         log_level="critical",
         http=http,
@@ -30,7 +32,7 @@ async def serving(app: ASGIApp, *, ws_max_size: int = 1 << 24, http: Any = "auto
         ws=WebSocketConnection,
         ws_max_size=ws_max_size,
         ws_per_message_deflate=False,
-        lifespan="off",
+        lifespan="off" if state is None else "on",
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
@@ -43,3 +45,17 @@ async def serving(app: ASGIApp, *, ws_max_size: int = 1 << 24, http: Any = "auto
     finally:
         server.should_exit = True
         await task
+
+
+def _with_state(app: ASGIApp, state: dict[str, Any]) -> ASGIApp:
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        await receive()
+        scope["state"].update(state)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return served

@@ -1,34 +1,44 @@
-"""An endpoint whose requests come with an exchange, as `graph.http_protocol` gives one, but over plain ASGI."""
+"""An endpoint that knows requests by their bytes, as under `graph.http_protocol`, but over plain ASGI."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.express import EXCHANGE
 from graph.endpoint.http import GraphQLEndpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Message, Receive, Scope, Send
 
+    from graph.endpoint.express import Leftover, Sight
 
-class Exchanged:
-    """An exchange that remembers its answer."""
 
-    def __init__(self, body: bytes | None) -> None:
-        self.body = body
-        self.answered: tuple[bytes, bytes] | None = None
+class Wired:
+    """A request on its way: first the connection that it came over, then its exchange."""
 
-    def whole_body(self) -> bytes | None:
-        return self.body
+    def __init__(self, sight: Sight) -> None:
+        self.sight: Sight | None = sight
+        self.left: Leftover | None = None
+        self.outcome: asyncio.Future[tuple[bytes, bytes] | None] = asyncio.get_running_loop().create_future()
 
     def answer(self, head: bytes, body: bytes) -> bool:
-        assert self.answered is None
-        self.answered = head, body
+        self.outcome.set_result((head, body))
+        return True
+
+    def hand_on(self, left: Leftover | None) -> bool:
+        self.left = left
+        self.outcome.set_result(None)
+        return True
+
+    def attend(self, left: Callable[[], None] | None) -> bool:
         return True
 
 
 class ExchangingEndpoint(GraphQLEndpoint[Any]):
-    """Gives a request an exchange unless the server did; counts the answers that came that way."""
+    """Gives a request an exchange unless the server did; counts the answers that came by express."""
 
     expressed = 0
 
@@ -39,16 +49,26 @@ class ExchangingEndpoint(GraphQLEndpoint[Any]):
         messages: list[Message] = []
         while not messages or messages[-1].get("more_body"):
             messages.append(await receive())
-        exchange = scope[EXCHANGE] = Exchanged(b"".join(message.get("body", b"") for message in messages))
+        body = b"".join(message.get("body", b"") for message in messages)
+        lines = b"".join(b"%b: %b\r\n" % line for line in scope["headers"])
+        line = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"]
+        wired = Wired((scope["client"][0], b"%b\r\n%b\r\n%b" % (line, lines, body)))
+        assert wired.sight is not None
+        if self.express is not None and self.express.take(wired.sight, wired):
+            ready = await wired.outcome
+            if ready is not None:
+                self.expressed += 1
+                await self._send_ready(send, *ready)
+                return
+        scope[EXCHANGE] = wired
 
         async def again() -> Message:
             return messages.pop(0) if messages else await receive()
 
         await super().__call__(scope, again, send)
-        if exchange.answered is not None:
-            self.expressed += 1
-            head, body = exchange.answered
-            lines = [line.split(b": ", 1) for line in head.split(b"\r\n")[:-1]]
-            headers = [(name, value) for name, value in lines]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+
+    @staticmethod
+    async def _send_ready(send: Send, head: bytes, body: bytes) -> None:
+        headers = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[:-1]]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

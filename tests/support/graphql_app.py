@@ -18,6 +18,7 @@ from graph.endpoint.cost import cost
 from graph.endpoint.http import GraphQLEndpoint
 from graph.errors import Forbidden
 from graph.patterns.limiter import Limiter
+from graph.patterns.turnstile import turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.bounds import Bounds
     from graph.patterns.client import Client
+    from graph.patterns.limiter import Charge
     from graph.patterns.script import Command
     from graph.patterns.wire import Reply
 
@@ -51,6 +53,9 @@ class Tokens:
 
     def guard(self, token: str | None) -> str | None:
         return None
+
+    def turnstile(self, token: str | None, charge: Charge) -> Command | None:
+        return turnstile(charge)
 
     def budget(self, token: str | None) -> str | None:
         return None if token is None else f"test:budget:{{{token}}}"

@@ -20,6 +20,8 @@ from graph.embedded import EmbeddedError, embedded_valkey, private_folder, socke
 from graph.patterns.client import open_client
 from graph.patterns.pending import Unavailable
 from graph.patterns.script import Command
+from tests.support.serving import valkey_of
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,27 +70,9 @@ class Sharer:
                 pipe.close()
 
 
-def servers(folder: Path) -> list[int]:
-    """The process ids of the Valkey servers whose data lies in `folder`: it is their working directory."""
-    found: list[int] = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.name().startswith("valkey") and Path(process.cwd()) == folder.resolve() / "valkey":
-                found.append(process.pid)
-    return found
-
-
-def eventually(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
-    """Wait until `condition` holds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.01)
-
-
 def only(folder: Path, pid: int) -> None:
     """Assert that `pid` is the one server of `folder`; one that has closed its files may take a moment to vanish."""
-    eventually(lambda: servers(folder) == [pid], 2)
+    eventually(lambda: valkey_of(folder) == [pid], 2)
 
 
 async def call(url: str, *words: str | int) -> Any:
@@ -109,8 +93,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """A data directory; whatever server still runs in it afterwards is a failure, and is ended."""
     yield tmp_path
     with contextlib.suppress(AssertionError):
-        eventually(lambda: not servers(tmp_path), 5)
-    left = servers(tmp_path)
+        eventually(lambda: not valkey_of(tmp_path), 5)
+    left = valkey_of(tmp_path)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert not left
@@ -120,7 +104,7 @@ async def test_data_is_kept_over_a_clean_restart(folder: Path) -> None:
     """A value written before the server is closed is there when it is opened again, and nothing runs in between."""
     async with embedded_valkey(folder) as server:
         assert await call(server.url, "SET", "a", "1") in (b"OK", "OK")
-    assert servers(folder) == []
+    assert valkey_of(folder) == []
     async with embedded_valkey(folder) as server:
         assert await call(server.url, "GET", "a") == b"1"
 
@@ -131,7 +115,7 @@ async def test_only_the_user_can_connect(folder: Path) -> None:
         socket = server.url.removeprefix("unix://")
         for path in (socket, os.path.dirname(socket)):  # noqa: PTH120 - a path of one call, in a coroutine
             assert os.stat(path).st_mode & 0o777 == 0o700  # noqa: PTH116
-        assert servers(folder) == [server.pid]
+        assert valkey_of(folder) == [server.pid]
         assert psutil.Process(server.pid).net_connections(kind="inet") == []
 
 
@@ -178,7 +162,7 @@ async def test_the_server_dies_with_its_owner(folder: Path) -> None:
         url = owner.read()["url"]
         await call(url, "SET", "a", "1")
         owner.kill()
-        eventually(lambda: not servers(folder))
+        eventually(lambda: not valkey_of(folder))
     async with embedded_valkey(folder) as server:
         assert await call(server.url, "GET", "a") == b"1"
 
@@ -230,7 +214,7 @@ def test_racing_processes_elect_one_owner(folder: Path, scaled: Callable[[int, i
                 if racers:
                     heir = _next_owner(racers)
                     only(folder, heir.seen["pid"])
-        eventually(lambda: not servers(folder))
+        eventually(lambda: not valkey_of(folder))
 
 
 def _next_owner(racers: list[Sharer]) -> Sharer:
@@ -253,10 +237,10 @@ async def test_a_server_left_behind_is_replaced(folder: Path) -> None:
     with Sharer(folder, "--no-death-signal") as owner:
         await call(owner.read()["url"], "SET", "a", "1")
         owner.kill()
-        assert servers(folder) == [owner.seen["pid"]]
+        assert valkey_of(folder) == [owner.seen["pid"]]
         async with embedded_valkey(folder) as server:
             assert await call(server.url, "GET", "a") == b"1"
-            assert servers(folder) == [server.pid]
+            assert valkey_of(folder) == [server.pid]
             assert server.pid != owner.seen["pid"]
 
 

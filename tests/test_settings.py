@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from pydantic import ValidationError
 
 from graph.cli.settings import shown
 from graph.settings import RedisSettings, ServerSettings, Settings, SettingsError, unknown_variables
-from tests.support.serving import ROOT, environment
+from tests.support.serving import command
 
 
 @pytest.fixture(autouse=True)
@@ -110,12 +108,6 @@ def test_passwords_are_not_shown() -> None:
 
 def test_the_command_lists_what_is_in_force(tmp_path: Path) -> None:
     """``graph settings`` shows the value that a variable set."""
-    done = subprocess.run(
-        [sys.executable, "-m", "graph", "settings"],
-        cwd=ROOT,
-        env=environment(tmp_path, GRAPH_PORT="9123"),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = command(tmp_path, "settings", GRAPH_PORT="9123")
+    assert done.returncode == 0
     assert "9123" in done.stdout

@@ -13,9 +13,9 @@ from graph.catalog.outbox import TOPIC
 from graph.catalog.rules import Taken
 from tests.support.accounts_app import Shop, shop
 from tests.support.asgi import serving
-from tests.support.live_app import until
 from tests.support.shop import add_categories, new
 from tests.support.subscriber import subscriber
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

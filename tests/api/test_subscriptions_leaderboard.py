@@ -12,8 +12,8 @@ from graph.leaderboard import live
 from graph.leaderboard.records import NewBoard
 from tests.support.accounts_app import PASSWORD, Shop, shop
 from tests.support.asgi import serving
-from tests.support.live_app import until
 from tests.support.subscriber import Following, subscriber
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

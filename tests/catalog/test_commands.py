@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.serving import command
+
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -19,18 +19,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def graph(tmp_path: Path, valkey: ValkeyServer) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command on a new database."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRAPH_")}
-    environment |= {"GRAPH_DATA_DIR": str(tmp_path / "data"), "GRAPH_REDIS_URL": valkey.url}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "graph", *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return command(tmp_path / "data", *words, GRAPH_REDIS_URL=valkey.url)
 
     return run
 

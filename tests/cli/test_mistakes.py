@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.serving import ROOT, environment
+from tests.support.serving import command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,15 +31,7 @@ def test_a_mistake_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
     (tmp_path / "noise.csv").write_bytes(b"sku,na\rme\xff\x00\n\x01")
     (tmp_path / "none.csv").write_bytes(b"")
     (tmp_path / "other.md").write_text("# A document\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "graph", *arguments],
-        env={**environment(tmp_path / "data", **variables), "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command(tmp_path / "data", *arguments, cwd=tmp_path, **variables)
     assert done.stderr.startswith(f"graph: {told}"), done.stderr
     assert done.stderr.count("\n") == 1
     assert "secret" not in done.stderr

@@ -12,15 +12,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
-from tests.support.serving import PATIENCE, ROOT, Serving, environment
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.serving import PATIENCE, Serving, command, environment, valkey_of
+from tests.support.waiting import eventually
 
 HELLO = "{ __typename }"
 
@@ -36,24 +33,6 @@ class Lean(Serving):
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         super().__init__(folder, *arguments, GRAPH_JOBS_BESIDE="false", **settings)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until `condition` holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
-
-
-def valkey_of(folder: Path) -> list[int]:
-    """The process ids of the Valkey servers working in `folder`."""
-    found: list[int] = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.name().startswith("valkey") and Path(process.cwd()) == folder.resolve() / "valkey":
-                found.append(process.pid)
-    return found
 
 
 def answers(serving: Serving) -> bool:
@@ -214,19 +193,6 @@ def test_a_second_server_shares_the_data_directory(data: Path) -> None:
         eventually(lambda: b"degraded" not in second.get("/readyz")[2] and len(valkey_of(data)) == 1)
 
 
-def refused(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run ``graph serve`` to its refusal."""
-    return subprocess.run(
-        [sys.executable, "-m", "graph", "serve", *arguments],
-        cwd=ROOT,
-        env=environment(folder, **settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -241,7 +207,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> subprocess.Comple
 )
 def test_what_cannot_work_is_told_in_a_sentence(tmp_path: Path, settings: dict[str, str], words: str) -> None:
     """A wrong setting ends it with 1 and a message that names the matter: no traceback, no password."""
-    done = refused(tmp_path, **settings)
+    done = command(tmp_path, "serve", **settings)
     assert done.returncode == 1, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -254,7 +220,7 @@ def test_a_port_in_use_is_told_with_another(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = refused(tmp_path, "--port", str(port))
+        done = command(tmp_path, "serve", "--port", str(port))
     assert done.returncode == 1
     assert f"127.0.0.1:{port}" in done.stderr
     assert f"GRAPH_PORT={port + 1}" in done.stderr
@@ -301,15 +267,7 @@ def _read_terminal(descriptor: int, until: str) -> str:
 
 def doctor(folder: Path, **settings: str) -> tuple[int, str]:
     """Exit status and output of ``graph doctor``."""
-    done: Any = subprocess.run(
-        [sys.executable, "-m", "graph", "doctor"],
-        cwd=ROOT,
-        env=environment(folder, **settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = command(folder, "doctor", **settings)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -13,7 +13,8 @@ import pytest
 from graph.endpoint.httpstream import HttpStreams
 from graph.patterns.broker import Broker
 from tests.support.asgi import serving
-from tests.support.live_app import LiveApp, until
+from tests.support.live_app import LiveApp
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

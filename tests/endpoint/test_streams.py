@@ -15,7 +15,8 @@ from prometheus_client import REGISTRY
 from graph.endpoint.caller import Caller
 from graph.endpoint.sink import OperationRequest
 from graph.patterns.broker import Broker
-from tests.support.live_app import NEWS, NOWHERE, LiveApp, Notes, until
+from tests.support.live_app import NEWS, NOWHERE, LiveApp, Notes
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from graph.patterns.broker import BadCursor, Broker, Delivery, Event, SlowConsumer, Topic
 from graph.patterns.broker_topic import Keys
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,13 +39,6 @@ async def take(events: Subscription, count: int) -> list[Event]:
 def values(events: list[Event]) -> list[Any]:
     """What the events say."""
     return [event.data for event in events]
-
-
-async def until(condition: Any) -> None:
-    """Wait until `condition()` holds."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 # --- delivery ---

@@ -13,6 +13,7 @@ from graph.patterns.cache import Cache
 from graph.patterns.client import Client, open_client
 from tests.support.counters import count
 from tests.support.truth import Truth
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,13 +43,6 @@ async def caches(valkey: ValkeyServer, client: Client) -> AsyncIterator[Callable
 async def read(cache: Cache, truth: Truth, key: str = "a", **options: Any) -> Any:
     """Read a key whose only tag is its own name."""
     return await cache.get(key, truth.load(key), tags=[key], **options)
-
-
-async def eventually(true: Callable[[], bool]) -> None:
-    """Wait until it is so."""
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.002)
 
 
 async def test_readers_of_all_processes_share_one_load(caches: Callable[..., Cache]) -> None:
@@ -101,7 +95,7 @@ async def test_a_cancelled_reader_leaves_the_load_to_the_others(caches: Callable
     await asyncio.gather(alone, return_exceptions=True)
     truth.versions["b"] = 7  # too late for the load under way: what it found is what is cached
     gate.set()
-    await eventually(lambda: not cache._flights._tasks)
+    await until(lambda: not cache._flights._tasks)
     assert await read(cache, truth, "b") is None
     assert [keys for keys in truth.loads if keys == ("b",)] == [("b",)]
 
@@ -116,7 +110,7 @@ async def test_a_dead_loaders_lease_is_taken_over(caches: Callable[..., Cache]) 
     await truth.reading.wait()
     readers = [asyncio.create_task(read(living, truth)) for _ in range(50)]
     waits = count(metrics.WAITS)
-    await eventually(lambda: count(metrics.WAITS) > waits)
+    await until(lambda: count(metrics.WAITS) > waits)
     began = time.monotonic()
     await dying._flights.close()  # its renewals end as they do with its process
     truth.gate = None
@@ -172,7 +166,7 @@ async def test_a_batch_loads_what_it_may_and_waits_for_the_rest(caches: Callable
     await truth.reading.wait()
     truth.gate = None
     many = asyncio.create_task(caches().get_many(list("abc"), truth.load_many, tags=lambda key: [key]))
-    await eventually(lambda: ("a", "c") in truth.loads)
+    await until(lambda: ("a", "c") in truth.loads)
     assert not many.done()
     gate.set()
     assert await many == {"a": {"version": 1}, "b": {"version": 2}, "c": {"version": 3}}
@@ -216,7 +210,7 @@ async def test_only_one_process_refreshes_early(caches: Callable[..., Cache]) ->
     await truth.reading.wait()
     assert len(truth.loads) == 2
     gate.set()
-    await eventually(lambda: not any(cache._flights._tasks for cache in all_due))
+    await until(lambda: not any(cache._flights._tasks for cache in all_due))
 
 
 async def test_a_refresh_that_fails_harms_nobody(caches: Callable[..., Cache]) -> None:
@@ -228,7 +222,7 @@ async def test_a_refresh_that_fails_harms_nobody(caches: Callable[..., Cache]) -
     truth.error = RuntimeError("broken")
     failed = count(metrics.REFRESH_FAILED)
     assert await read(cache, truth) == {"version": 1}
-    await eventually(lambda: count(metrics.REFRESH_FAILED) > failed)
+    await until(lambda: count(metrics.REFRESH_FAILED) > failed)
     assert await read(caches(), truth) == {"version": 1}
 
 

@@ -23,6 +23,7 @@ from graph.endpoint.websocket import SocketLimits
 from graph.errors import Unauthenticated
 from graph.patterns.broker import Broker, Delivery, Topic
 from tests.support.graphql_app import Tokens, make_admission
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,13 +216,6 @@ class Notes:
     async def end(self) -> None:
         """Wait for the end."""
         await until(lambda: self.ended is not None)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until `condition()` holds."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 class LiveApp:

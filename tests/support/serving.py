@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import psutil
 
 from tests.support.servers import free_port
 
@@ -26,6 +29,29 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     """The variables of this process with no setting of the server's but `settings`, and data in `folder`."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GRAPH_")}
     return {**plain, "PYTHONPATH": str(ROOT), "GRAPH_DATA_DIR": str(folder), **settings}
+
+
+def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run ``graph WORDS`` to its end, in the `environment` of `folder` and `settings`."""
+    return subprocess.run(
+        [sys.executable, "-m", "graph", *words],
+        cwd=cwd,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+
+
+def valkey_of(folder: Path) -> list[int]:
+    """The process ids of the Valkey servers whose data lies in `folder`: it is their working directory."""
+    found: list[int] = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name().startswith("valkey") and Path(process.cwd()) == folder.resolve() / "valkey":
+                found.append(process.pid)
+    return found
 
 
 class Serving:

@@ -107,11 +107,10 @@ class HttpProtocol(HttpConnection):
         """Let uvicorn have `data`, which came on an idle connection."""
         self._counted = [0, 0]
         super().data_received(data)
-        if self._counted == [1, 1]:
+        if self._counted == [1, 1] and self._malformed is None:
             cycle: Any = self.cycle
-            exchange: UvicornExchange | None = cycle.scope.get(EXCHANGE)
-            if exchange is not None and cycle.keep_alive and not cycle.waiting_for_100_continue:
-                exchange.sight = self._peer, data
+            if cycle is not None and cycle.keep_alive and not cycle.waiting_for_100_continue:
+                cycle.scope[EXCHANGE].sight = self._peer, data
 
     def answer(self, head: bytes, body: bytes) -> bool:
         """Send the answer, as `RequestResponseCycle.send` would; False where that has more to do than to write."""

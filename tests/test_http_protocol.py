@@ -257,3 +257,13 @@ async def test_an_idle_connection_is_ended(app: AnswersApp, expressed: list[bool
             assert await connection.reader.read() == b""
         assert monotonic() - began >= 2.3
     assert len(expressed) >= 10
+
+
+async def test_what_is_not_one_request_is_not_recognised(app: AnswersApp) -> None:
+    """A request with something behind it is read each time, and the rest gets its own answer."""
+    async with shared(app) as port:
+        for _ in range(4):
+            async with Connection(port) as connection:
+                connection.writer.write(request() + b"GARBAGE\r\n\r\n")
+                assert (await connection.answer())[1] == DATA
+                assert (await connection.reader.readline()).startswith(b"HTTP/1.1 400 ")

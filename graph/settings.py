@@ -192,7 +192,7 @@ class AccountSettings(Group):
 
 
 class BoundSettings(Group):
-    """What one request or connection may take (docs/operating tells what each refusal means)."""
+    """What one request or connection may take (docs/endpoint.md tells what each refusal means)."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}MAX_")
 

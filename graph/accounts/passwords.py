@@ -36,7 +36,7 @@ MEMORY_KIB = 19 * 1024
 PASSES = 2
 LANES = 1
 
-_ATTEMPTS = 3
+_ATTEMPTS = 3  # processes that may die over one password
 _AWAY = "Passwords cannot be checked at the moment."
 _WAITING = Gauge("graph_password_hashes_waiting", "Callers who are at their passwords or wait for their turn.")
 _SECONDS = Histogram("graph_password_hash_seconds", "Seconds that one password took in the process that hashes.")
@@ -58,7 +58,10 @@ class Hasher:
         threads: int | None = None,
         waiting: int = 256,
     ) -> None:
-        """Hash `threads` at a time (default: half the processors); at most `waiting` callers have or await a turn."""
+        """Hash `threads` at a time (default: half the processors); at most `waiting` callers have or await a turn.
+
+        `memory_kib` (KiB), `passes` and `lanes` are Argon2id's memory size, iterations and parallelism (RFC 9106).
+        """
         threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self._parameters = (memory_kib, passes, lanes)
         self._argon2 = hashing.hasher(*self._parameters)

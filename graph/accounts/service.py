@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from graph.patterns.sessions import Session, Sessions
 
 TTL = 300.0
-_ATTEMPTS = 5
+"""Seconds that a user is cached; a change outdates it before that."""
+
+_ATTEMPTS = 5  # to begin a session, or to change a password, while somebody else changes the account
 _DISTURBED = "This account is being changed at the moment; try again."
 
 

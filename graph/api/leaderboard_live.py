@@ -26,6 +26,7 @@ from graph.leaderboard.records import BoardRecord, player_key
 T = TypeVar("T")
 
 _RETRY = 1.0
+"""Seconds between two tries to read while the stores are away."""
 
 
 @strawberry.type(description="The top of a board at one instant.")

@@ -28,7 +28,9 @@ MARKS: dict[Verdict, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wro
 SLOW = 0.005
 """Seconds for one round trip above which the network deserves a look."""
 OLDEST_REDIS = 7
+"""Major version."""
 NEARLY_FULL = 0.9
+"""Share of `maxmemory` in use that is worth a note."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLAIN_STEP = 50_000
+_PLAIN_STEP = 50_000  # rows between two lines of progress where there is no terminal
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -28,7 +28,7 @@ class Bounds:
     directives: int = 50
     """Directives, fragments spread out."""
     complexity: int = 5_000
-    """Cost of an operation: fields times the sizes of the lists that they stand in (`rules.Plan`)."""
+    """Cost of an operation: fields times the sizes of the lists that they stand in (`plan.Plan`)."""
     batch: int = 10
     """Operations in one request."""
     page: int = 100

@@ -2,7 +2,7 @@
 
 Three kinds of failure reach a client, always as JSON with a stable ``extensions.code``:
 
-- a `Refusal`, made by the endpoint before anything ran (a body that is no JSON, a document too deep);
+- a `Refusal`, made by the endpoint (a body that is no JSON, a document too deep, an operation out of time);
 - an expected error: a `GraphQLError` that a resolver raised on purpose, or any exception with a `code` in capitals and
   `extensions` (`graph.errors.DomainError`), passed on as it is;
 - anything else is a bug: it is logged once under an id, and the client gets the id and nothing more. Errors of one
@@ -58,7 +58,7 @@ STATUS: Mapping[str, int] = {
 
 
 class Refusal(GraphQLError):
-    """A request refused as a whole, before any resolver ran.
+    """A request refused as a whole: before any resolver ran, or because it ran out of time.
 
     `headers` go with an HTTP answer; over a WebSocket the code alone tells.
     """

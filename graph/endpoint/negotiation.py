@@ -47,7 +47,7 @@ def utf8(media: Media) -> bool:
 
 
 _WANTED: dict[str, Acceptable] = {}
-_REMEMBERED = 256
+_REMEMBERED = 256  # Accept headers, of at most so many characters
 
 
 def accepted(accept: str | None) -> Acceptable:

@@ -49,6 +49,7 @@ SOCKETS = Gauge("graph_websocket_connections", "Open WebSocket connections.", mu
 FACTS = "graph.facts"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 FLUSH_INTERVAL = 0.05
+"""Seconds within which a line is written."""
 ABORTED = 499
 """Logged and counted (nginx's habit) for a client that went away before its answer began."""
 

@@ -2,8 +2,8 @@
 
 APQ: a client sends the SHA-256 of its document; a document not known yet is answered `PersistedQueryNotFound`, and the
 client sends it once in full. The text is kept in Redis, under its hash, until nobody has asked for it for `ttl`
-seconds. It is kept only when it is a valid document of an admitted caller and not larger than `largest` bytes, and the
-hash is always checked. While Redis is away every hash is unknown, and clients send their text.
+seconds. It is kept only when it is a valid document of an admitted caller and not longer than `largest` characters, and
+the hash is always checked. While Redis is away every hash is unknown, and clients send their text.
 
 Trusted documents: a manifest made when the clients were built. With `only`, nothing else runs.
 """
@@ -63,7 +63,7 @@ class Persisted:
         remembered: int = 1_000,
         prefix: str = "graph",
     ) -> None:
-        """Keep texts through `client` (None: no APQ) for `ttl` seconds after their last use.
+        """Keep texts of at most `largest` characters through `client` (None: no APQ), `ttl` seconds after their last use.
 
         `trusted` documents are known by id and by hash. `remembered` hashes are answered from memory.
         """

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGE = 256
-_HELD = 4 * PAGE
+"""Events that one reading of a history brings."""
+
+_HELD = 4 * PAGE  # live events kept while the history is read
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from graph.patterns.broker_channel import Channel
 
-_RETRY = 0.1
+_RETRY = 0.1  # seconds between two tries to read the history
 
 
 class SlowConsumer(Exception):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _READ = Script("broker_read", idempotent=True)
 _MICROSECONDS = 1_000_000
-_STATE_OUTLIVES_HISTORY = 2
-_MAX_CURSOR = 150
+_STATE_OUTLIVES_HISTORY = 2  # times: what tells that a history is gone must be there longer than the history
+_MAX_CURSOR = 150  # characters
 _MAX_DIGITS = 16  # a Lua number holds 15 digits, and microseconds since 1970 take 16
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAGIC = b"gC\x01"
 """Two letters and the version of the format; a reader of another version sees a foreign entry."""
 STAMP_SIZE = 16
+"""Bytes."""
 COMPRESS_ABOVE = 4096
 """Bytes; below that a product or a page costs more to inflate than to carry."""
 MAX_SIZE = 64 << 20
@@ -36,7 +37,7 @@ class Frame(NamedTuple):
     """A cached value and what is known about it."""
 
     stamp: bytes
-    """Digest of the generations that it was loaded under (`cache_generations.stamp`)."""
+    """Digest of the generations that it was loaded under (`cache_generations.stamp_of`)."""
     expires: float
     """When its time to live ends, Unix seconds."""
     delta: float

@@ -33,21 +33,23 @@ if TYPE_CHECKING:
     from graph.patterns.wire import Wire
 
 COMMAND_DEADLINE = 5.0
+"""Seconds within which a command is answered or fails."""
+
 BACKOFF_BASE = 0.05
+"""Seconds that the pause after the first failed attempt to connect may take; each further one may take twice that."""
 BACKOFF_CAP = 2.0
+"""Seconds that no pause exceeds."""
 LOCAL_BACKOFF_CAP = 0.25
-"""Seconds, on a unix socket: an attempt there costs next to nothing."""
+"""The same on a unix socket: an attempt there costs next to nothing."""
 
 FOLLOW_INTERVAL = 2.0
 """Seconds between two questions to the Sentinels whether the primary is still the primary."""
 
 _PAUSE = 0.02  # seconds before a command is sent again that the server refused for now
 _DEPOSED_PAUSE = 0.1  # the same, where another server has to be found
-_HOPS = 3
-_SHORT = (
-    0.1  # a connection that lasted less long (seconds) is not replaced at once: its server may be hanging up on all
-)
-_MARGIN = 0.25  # a command this close to its deadline is not sent again
+_HOPS = 3  # times that a command is sent on before it has to pause
+_SHORT = 0.1  # seconds; a connection that lasted less is not replaced at once: its server may be hanging up on all
+_MARGIN = 0.25  # seconds; a command this close to its deadline is not sent again
 _WAIT = frozenset({"LOADING", "BUSY"})
 _DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
 

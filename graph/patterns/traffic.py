@@ -2,9 +2,8 @@
 
 The hot path adds to plain integers; they become metrics only when somebody scrapes. Metrics:
 `graph_redis_commands_total` (sent, counting every re-send), `graph_redis_batches_total`, `graph_redis_retries_total`
-(commands sent again),
-`graph_redis_reconnects_total` (connections replaced), `graph_redis_overloaded_total` (batches refused because too many
-bytes waited), `graph_redis_queued_bytes` (packed commands that wait for room on their socket).
+(commands sent again), `graph_redis_reconnects_total` (connections replaced), `graph_redis_overloaded_total` (batches
+refused because too many bytes waited), `graph_redis_queued_bytes` (packed commands that wait for room on their socket).
 """
 
 from __future__ import annotations

@@ -63,8 +63,9 @@ class Persisted:
         remembered: int = 1_000,
         prefix: str = "graph",
     ) -> None:
-        """Keep texts of at most `largest` characters through `client` (None: no APQ), `ttl` seconds after their last use.
+        """Keep texts through `client` (None: no APQ) for `ttl` seconds after their last use.
 
+        A text has at most `largest` characters.
         `trusted` documents are known by id and by hash. `remembered` hashes are answered from memory.
         """
         self._client = client if not only else None

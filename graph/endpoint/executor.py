@@ -31,6 +31,7 @@ from graph.endpoint.cost import cost_of
 from graph.endpoint.errors import REFUSALS, Presenter, Refusal, code_of, coded
 from graph.endpoint.hooks import HooksRunner
 from graph.endpoint.persisted import Persisted
+from graph.endpoint.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -92,6 +93,7 @@ class Engine(Generic[Context]):
         self.persisted = persisted or Persisted()
         self.presenter = presenter or Presenter()
         self.context = context
+        self.turns = Turns()
         self._root_value = root_value
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self.core = core
@@ -165,6 +167,7 @@ class Engine(Generic[Context]):
             async with deadline, runner.operation():
                 if (refused := await self.admit(ready, context, runner)) is not None:
                     return refused
+                await self.turns.mine()
                 async with runner.executing():
                     failed = await self._execute(context, runner)
                 if failed is not None:

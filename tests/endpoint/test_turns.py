@@ -1,0 +1,72 @@
+"""Turns: a crowd is spread over rounds of the loop, in order, and nobody waits for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from time import perf_counter
+
+from graph.endpoint.turns import FIRST, Turns
+
+
+def work(seconds: float) -> None:
+    """Keep the loop from everything else."""
+    until = perf_counter() + seconds
+    while perf_counter() < until:
+        pass
+
+
+async def test_a_crowd_leaves_room_in_every_round() -> None:
+    """Of 200 executions that could all begin at once, no round runs more than a few, and they keep their order."""
+    turns = Turns()
+    done: list[int] = []
+
+    async def execute(number: int) -> None:
+        await turns.mine()
+        work(0.002)
+        done.append(number)
+
+    crowd = [asyncio.create_task(execute(number)) for number in range(200)]
+    rounds: list[int] = []
+    while len(done) < len(crowd):
+        before = len(done)
+        await asyncio.sleep(0)
+        rounds.append(len(done) - before)
+    assert max(rounds) <= FIRST
+    assert sorted(rounds)[len(rounds) // 2] <= FIRST // 2
+    assert done == sorted(done)
+
+
+async def test_cheap_executions_soon_begin_together() -> None:
+    """What takes next to nothing is not spread over more and more rounds."""
+    turns = Turns()
+    crowd = [asyncio.create_task(turns.mine()) for _ in range(5000)]
+    rounds = 0
+    while not all(task.done() for task in crowd):
+        await asyncio.sleep(0)
+        rounds += 1
+    assert rounds < 300
+
+
+async def test_nobody_waits_alone() -> None:
+    """A single execution begins without giving up its place in the loop, one round after the other."""
+    turns = Turns()
+    for _ in range(50):
+        with suppress(StopIteration):
+            turns.mine().send(None)
+            raise AssertionError("it waited")
+        await asyncio.sleep(0)
+
+
+async def test_who_gives_up_holds_up_nobody() -> None:
+    """Cancelled while they wait, or just as they may begin, callers leave their turns to the others."""
+    turns = Turns()
+    crowd = [asyncio.create_task(turns.mine()) for _ in range(500)]
+    await asyncio.sleep(0)
+    for task in crowd[::2]:
+        task.cancel()
+    async with asyncio.timeout(10):
+        results = await asyncio.gather(*crowd, return_exceptions=True)
+    assert results[1::2] == [None] * 250
+    async with asyncio.timeout(10):
+        await turns.mine()

@@ -95,7 +95,7 @@ class Authenticator(Protocol):
         ...
 
     def turnstile(self, token: str | None, charge: Charge) -> Command | None:
-        """The one command that does what `commands` and a `charge` do, where the session is in use and the limit has room.
+        """The one command that does what `commands` and a `charge` do, if the session is in use and the limit has room.
 
         Its reply is that of `graph.patterns.turnstile.turnstile`: None when there is more to do, and nothing was done.
         Without a token it makes the charge alone. None: there is no such command.

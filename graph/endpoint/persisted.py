@@ -65,8 +65,8 @@ class Persisted:
     ) -> None:
         """Keep texts through `client` (None: no APQ) for `ttl` seconds after their last use.
 
-        A text has at most `largest` characters.
-        `trusted` documents are known by id and by hash. `remembered` hashes are answered from memory.
+        A text has at most `largest` characters. `trusted` documents are known by id and by hash.
+        `remembered` hashes are answered from memory.
         """
         self._client = client if not only else None
         self._only = only

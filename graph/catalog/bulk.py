@@ -1,18 +1,25 @@
 """Writes many products at once: what is new is inserted, what differs is updated, what is the same is left alone.
 
-Each batch is one transaction with its events, and outdates the whole catalog in the cache in one step: a tag for each
-of thousands of rows would cost more than loading again what is read.
+A bulk write goes in batches, each one transaction with its events, and is acknowledged once, when all of it has ended
+(`acknowledged_once`). Until then nobody was promised to see any of it, so a batch leaves the cache alone: readers go
+on getting what they got a moment before, and what is loaded meanwhile shows what is committed. At the end, however it
+ends, the whole catalog is outdated in one step: a tag for each of thousands of rows would cost more than loading again
+what is read. While a long write goes on, that is done every `MILESTONE` seconds, too: it becomes visible by and by.
+
+A writer that dies leaves its events behind, unpublished; whoever looks after the outbox then outdates the catalog for
+him, within seconds (`graph.catalog.outbox`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import sqlite3
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from sqlalchemy import bindparam, insert, literal, select, update
+from sqlalchemy import bindparam, insert, literal, select, true, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import IntegrityError
@@ -20,21 +27,22 @@ from sqlalchemy.exc import IntegrityError
 from graph.catalog import writing
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
 from graph.catalog.rules import Invalid
-from graph.catalog.service import EVERYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.catalog.service import CatalogService
+    from graph.database import Database
 
 BATCH = 2000
 """Rows a transaction: other writers on SQLite wait for it, about a tenth of a second."""
 _STEP = 1000
 """Rows between two reports of a batch on its way."""
-_CHECKPOINT = 1000
-"""Pages after which SQLite moves its log into the database: its own default."""
+MILESTONE = 10.0
+"""Seconds between two moments at which a write that goes on becomes visible. Then every page that is asked for is made
+anew once: what that costs must stay well below one answer in a hundred."""
 _ATTEMPTS = 3
 
 _DEFAULTS: dict[str, Any] = {"description": "", "currency": "USD", "stock": 0, "active": True, "category_id": None}
@@ -60,23 +68,67 @@ class Outcome:
     refused: dict[int, Invalid]
 
 
+Write: TypeAlias = "Callable[[Sequence[Change], OnWay], Awaitable[Outcome]]"
+OnWay: TypeAlias = "Callable[[float], None]"
+"""Told what part of the rows is written, of a transaction that may still fail."""
+
+
+@contextlib.asynccontextmanager
+async def acknowledged_once(catalog: CatalogService) -> AsyncGenerator[Write]:
+    """Write batches as one write: when the block has ended, however, no reader gets what was there before them.
+
+    Raises `graph.patterns.cache_generations.CacheWriteRefused` before the first batch when readers could not be told,
+    `CacheWriteUnconfirmed` at a milestone or at the end when that was not confirmed. Then a writer that tries again
+    repeats all of it, also what it finds unchanged: its end outdates what the first try has written.
+    """
+    shown = time.monotonic()
+    begun = changed = False
+
+    async def write_batch(changes: Sequence[Change], on_way: OnWay) -> Outcome:
+        nonlocal shown, begun, changed
+        if not begun:
+            await catalog.cache.generations.ready()
+        begun = True
+        outcome = await write(catalog, changes, on_way=on_way)
+        changed = changed or outcome.created + outcome.updated > 0
+        if changed and time.monotonic() - shown >= MILESTONE:
+            await catalog.outdate()
+            shown, changed = time.monotonic(), False
+        return outcome
+
+    try:
+        yield write_batch
+    finally:
+        if begun:
+            await _to_its_end(catalog.outdate())
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`, also through a cancellation."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
+
+
 async def write(
     catalog: CatalogService,
     changes: Sequence[Change],
     *,
     dry_run: bool = False,
     now: datetime | None = None,
-    on_way: Callable[[float], None] = lambda _: None,
+    on_way: OnWay = lambda _: None,
 ) -> Outcome:
     """Bring the catalog to what `changes` say; no sku stands in them twice. A dry run only tells what would happen.
 
-    Categories that do not exist yet are created, named after their slug. `on_way` is told what part of the rows is
-    written, of a transaction that may still fail.
+    Categories that do not exist yet are created, named after their slug. Readers are not told: see `acknowledged_once`.
     """
     moment = now or datetime.now(UTC)
     for attempt in range(_ATTEMPTS):
         try:
-            return await _write(catalog, changes, moment, on_way, dry_run=dry_run)
+            return await _write(catalog.database, changes, moment, on_way, dry_run=dry_run)
         except IntegrityError:  # somebody else has just created one of them
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -84,42 +136,23 @@ async def write(
 
 
 async def _write(
-    catalog: CatalogService,
+    database: Database,
     changes: Sequence[Change],
     moment: datetime,
-    on_way: Callable[[float], None],
+    on_way: OnWay,
     *,
     dry_run: bool,
 ) -> Outcome:
-    async with catalog.database.session() if dry_run else catalog.database.transaction() as session:
+    async with database.session() if dry_run else database.transaction() as session:
         slugs = {change.category for change in changes if change.category is not None}
-        categories = await _categories(session, slugs, catalog.database.dialect, dry_run=dry_run)
+        categories = await _categories(session, slugs, database.dialect, dry_run=dry_run)
         before = await _existing(session, [change.sku for change in changes], lock=not dry_run)
         inserts, updates, outcome = _sorted_out(changes, before, categories, moment)
         if dry_run or not (inserts or updates):
             await session.rollback()  # also a category that only a refused row wanted
-            return outcome
-        await _apply(session, inserts, updates, before, moment, on_way=on_way)
-        async with _short_commit(session, catalog.database.dialect), catalog.cache.invalidating(EVERYTHING):
-            await session.commit()
-    catalog.committed()
+        else:
+            await _apply(session, inserts, updates, before, moment, on_way=on_way)
     return outcome
-
-
-@contextlib.asynccontextmanager
-async def _short_commit(session: AsyncSession, dialect: str) -> AsyncGenerator[None]:
-    """Put SQLite's checkpoint off until the block has ended: as long as it lasts, all readers ask the database."""
-    if dialect != "sqlite":
-        yield
-        return
-    raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-    await raw.execute_fetchall("PRAGMA wal_autocheckpoint = 0")
-    try:
-        yield
-    finally:
-        await raw.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
-        with contextlib.suppress(sqlite3.OperationalError):  # others are at it
-            await raw.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 async def _categories(session: AsyncSession, slugs: set[str], dialect: str, *, dry_run: bool) -> dict[str, int]:
@@ -180,7 +213,7 @@ async def _apply(
     before: dict[str, dict[str, Any]],
     moment: datetime,
     *,
-    on_way: Callable[[float], None],
+    on_way: OnWay,
 ) -> None:
     connection = await session.connection()
     count = len(inserts) + len(updates)
@@ -202,12 +235,12 @@ async def _apply(
 async def _tell_created(session: AsyncSession, skus: list[str], moment: datetime) -> None:
     """Put new products into the outbox, in one statement: their numbers are known to SQL alone."""
     rows = (
-        select(literal("CREATED"), PRODUCTS.c.id, CATEGORIES.c.slug, literal(moment, EVENTS.c.at.type))
+        select(literal("CREATED"), PRODUCTS.c.id, CATEGORIES.c.slug, literal(moment, EVENTS.c.at.type), true())
         .join_from(PRODUCTS, CATEGORIES, CATEGORIES.c.id == PRODUCTS.c.category_id, isouter=True)
         .where(PRODUCTS.c.sku.in_(skus))
         .order_by(PRODUCTS.c.id)
     )
-    await session.execute(insert(EVENTS).from_select(["kind", "product_id", "category", "at"], rows))
+    await session.execute(insert(EVENTS).from_select(["kind", "product_id", "category", "at", "bulk"], rows))
 
 
 async def _tell_updated(
@@ -224,6 +257,7 @@ async def _tell_updated(
             "category": slugs.get(now),
             "previous_category": slugs.get(then) if then != now else None,
             "at": moment,
+            "bulk": True,
         }
         for product_id, now, then in moves
     ]

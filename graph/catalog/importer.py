@@ -2,7 +2,9 @@
 
 A column (or JSON field) that the file has is written, one that it lacks stays as it is; a new product needs a name and
 a price. What is so already is left alone, so that importing a file again changes nothing. Each batch is one
-transaction that cached reads see at once; between batches others may read and write.
+transaction; between batches others may read and write. To readers an import is one write, acknowledged when it ends:
+from then on, whether it succeeded, failed or was cancelled, they see all that is in. Until then what they get may be up
+to some seconds old (`graph.catalog.bulk`).
 
 Rows that break a rule are reported with their line and left out. With `strict` the whole file is checked first, and
 one bad row refuses all of it. A sku that comes again in the file is such a bad row: the first one counts. Memory stays
@@ -26,7 +28,7 @@ from graph.catalog import bulk, rules, writing
 from graph.catalog.reading import Format, Problem, Row, Unreadable, format_of, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -74,19 +76,25 @@ async def import_products(
 
     A `report` that is handed in tells at any moment how far the import is. `on_progress` is called with it after each
     batch, `on_problem` with each bad row. Raises `Unreadable` when the file cannot
-    be read (any further: what came before it is in, unless strict), OSError when it cannot be opened.
+    be read (any further: what came before it is in, unless strict), OSError when it cannot be opened, and
+    `graph.patterns.pending.Unavailable` when readers cannot be told.
     """
     chosen = kind or format_of(path)
     if strict:
-        checked = await _pass(catalog, path, chosen, Report(checking=True), (on_progress, on_problem))
+
+        async def check(changes: Sequence[bulk.Change], on_way: bulk.OnWay) -> bulk.Outcome:
+            return await bulk.write(catalog, changes, dry_run=True, on_way=on_way)
+
+        checked = await _pass(check, path, chosen, Report(checking=True), (on_progress, on_problem))
         if checked.bad:
             checked.refused = True
             return checked
-    return await _pass(catalog, path, chosen, report or Report(), (on_progress, on_problem))
+    async with bulk.acknowledged_once(catalog) as write:
+        return await _pass(write, path, chosen, report or Report(), (on_progress, on_problem))
 
 
 async def _pass(
-    catalog: CatalogService,
+    write: bulk.Write,
     path: Path,
     kind: Format,
     report: Report,
@@ -101,7 +109,7 @@ async def _pass(
             while (batch := await following) is not None:
                 following = asyncio.create_task(asyncio.to_thread(batches.next))
                 on_way = partial(_advance, report, report.bytes, batch.bytes)
-                outcome = await bulk.write(catalog, batch.changes, dry_run=report.checking, on_way=on_way)
+                outcome = await write(batch.changes, on_way)
                 problems = batch.problems + [
                     Problem(batch.lines[position], refused.message) for position, refused in outcome.refused.items()
                 ]

@@ -1,4 +1,4 @@
-"""The tables of the catalog; `graph/migrations/versions/0001_catalog.py` creates them.
+"""The tables of the catalog; `graph/migrations/versions/0001_catalog.py` and later ones create them.
 
 Beside what a product says of itself a row carries two derived columns that make both engines order and search alike:
 `name_key` (the folded name, compared byte by byte) and `search` (its words, folded, separated by single spaces).
@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Table, Text, false, text
 from sqlmodel import Field, SQLModel
 
 from graph.database import UtcDateTime
@@ -65,10 +65,20 @@ class ProductEvent(SQLModel, table=True):
     `kind` is CREATED, UPDATED or DELETED; `category` is the slug after the change (before it, for DELETED) and
     `previous_category` the one it left, if it changed shelves. A row of a transaction that committed late may have a
     smaller id than one already published: `position` is the order of publication, given when the row is first seen.
+    A row of a `bulk` write gets one only after the catalog was outdated in the cache.
     """
 
     __tablename__ = "product_events"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
-    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}
+    __table_args__ = (
+        # What waits for a position, answered from the index alone however much of it an import has left.
+        Index(
+            "product_events_waiting",
+            *("bulk", "id", "product_id"),
+            sqlite_where=text("position IS NULL"),
+            postgresql_where=text("position IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Id)
     kind: str = Field(max_length=8)
@@ -77,6 +87,7 @@ class ProductEvent(SQLModel, table=True):
     previous_category: str | None = Field(default=None, max_length=64)
     at: datetime = Field(sa_type=UtcDateTime)
     position: int | None = Field(default=None, unique=True, sa_type=BigInteger)
+    bulk: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
 
 class ProductEventLog(SQLModel, table=True):

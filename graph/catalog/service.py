@@ -2,7 +2,7 @@
 
 Reads: every value lives `TTL` seconds at most and is gone at once when a product it shows changes. Each carries two
 tags: its own (a product's id or sku, all pages, a category's pages, the list of categories) and one for the whole
-catalog, which a bulk import invalidates in a single step. Without Redis, reads go to the database.
+catalog, which an import invalidates in a single step at its end. Without Redis, reads go to the database.
 
 Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
 last the tags get new generations. A write that cannot hold its tags is refused with
@@ -13,6 +13,7 @@ last the tags get new generations. A write that cannot hold its tags is refused 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graph.catalog import queries, rules, writing
@@ -30,7 +31,7 @@ from graph.catalog.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -67,11 +68,23 @@ def page_tag(category: str | None) -> str:
 class CatalogService:
     """Products and categories, in SQL behind the cache."""
 
-    def __init__(self, database: Database, cache: Cache, *, committed: Callable[[], None] = lambda: None) -> None:
-        """Read `database` through `cache`; `committed` is called after each transaction that left events."""
+    def __init__(
+        self,
+        database: Database,
+        cache: Cache,
+        *,
+        committed: Callable[[], None] = lambda: None,
+        outdate: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Read `database` through `cache`.
+
+        `committed` is called after each single write, which has left its event. `outdate` outdates the whole catalog
+        for a bulk write, and has its events published; without it only the cache is told.
+        """
         self.database = database
         self.cache = cache
         self.committed = committed
+        self._outdate = outdate or partial(cache.invalidate, EVERYTHING)
 
     # --- reading ---
 
@@ -171,6 +184,13 @@ class CatalogService:
             await writing.delete_product(session, product_id)
             await writing.tell(session, "DELETED", before, datetime.now(UTC))
             await self._commit(session, before, None)
+
+    async def outdate(self) -> None:
+        """Let no reader see anything that was loaded before now; a bulk write has committed what they must see.
+
+        Raises `graph.patterns.cache_generations.CacheWriteUnconfirmed` when Redis does not confirm it in time.
+        """
+        await self._outdate()
 
     async def _commit(self, session: AsyncSession, before: ProductRecord | None, after: ProductRecord | None) -> None:
         """Commit, with everything that shows the product as it was or as it is held meanwhile."""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from graph.patterns import cache_metrics as metrics
 from graph.patterns.client import Unavailable
 from graph.patterns.codec import STAMP_SIZE
-from graph.patterns.script import Script
+from graph.patterns.script import Script, command
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -143,8 +143,21 @@ class Generations:
         keeper.cancel()
         await self._release(names, hold)
 
+    async def ready(self) -> None:
+        """Raise `CacheWriteRefused` unless Redis answers now: for a write that will only `invalidate` at its end."""
+        (reply,) = await self._client.batch(command("PING"))
+        if isinstance(reply, Exception):
+            metrics.REFUSED.inc()
+            raise CacheWriteRefused(f"the write was not started: {reply}") from reply
+
     async def invalidate(self, *tags: str) -> None:
-        """Give `tags` new generations, for a change that has already happened; see `invalidating` for a transaction."""
+        """Give `tags` new generations, for a change that has already happened; see `invalidating` for a transaction.
+
+        A writer that dies between his commit and this leaves readers with what was there before, until the entries
+        expire: something durable has to remind others to do it for him.
+
+        Raises `CacheWriteUnconfirmed` when Redis does not confirm it in time; it goes on in the background.
+        """
         await self._release(sorted(set(tags)), fresh())
 
     async def _place(self, tags: list[str], hold: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from graph.catalog import bulk, importer, reading, writing
 from graph.catalog.importer import Report, import_products
-from graph.catalog.models import EVENTS
+from graph.catalog.models import EVENTS, PRODUCTS
 from graph.catalog.paging import Filter, PageRequest
 from graph.catalog.reading import Problem, Row, Unreadable
 from graph.catalog.service import CatalogService
@@ -26,6 +26,7 @@ from graph.patterns.client import open_client
 from graph.patterns.pending import Unavailable
 from tests.support.servers import ValkeyServer
 from tests.support.shop import START, add_categories, new
+from tests.support.sql import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,16 +140,14 @@ async def test_what_a_file_does_not_say_stays(imported: Import) -> None:
 
 
 async def test_each_event_of_an_import(imported: Import) -> None:
-    """Every created or changed product leaves an event with its shelves, and the publisher is told of each batch."""
-    told: list[int] = []
-    imported.catalog.committed = lambda: told.append(1)
+    """Every created or changed product leaves an event with its shelves, marked as one of a bulk write."""
     await imported("sku,name,price,category\nA,A,1,books\nB,B,1,\n")
     await imported("sku,category\nA,toys\nB,books\n")
     await imported("sku,category\nA,toys\nB,books\n")
-    assert len(told) == 2
     columns = (EVENTS.c.kind, EVENTS.c.category, EVENTS.c.previous_category)
     async with imported.catalog.database.session() as session:
         found = [tuple(row) for row in await session.execute(select(*columns).order_by(EVENTS.c.id))]
+        assert set(await session.scalars(select(EVENTS.c.bulk))) == {True}
     assert found == [
         ("CREATED", "books", None),
         ("CREATED", None, None),
@@ -296,32 +295,91 @@ async def test_strict_is_all_or_nothing(imported: Import, monkeypatch: pytest.Mo
     assert (report.refused, numbers(report)) == (False, (35, 0, 0, 0))
 
 
-async def test_every_batch_is_seen_at_once(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each batch the cached pages, counts and missing skus are those of the database."""
+async def seen_after_each_batch(imported: Import, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
+    """Import 35 products, ten a batch; how many a page, skus and shelves show before, after each batch, and after."""
     monkeypatch.setattr(bulk, "BATCH", 10)
     catalog = imported.catalog
     await add_categories(catalog.database, "books")
     seen: list[tuple[int, int, int]] = []
     sku_page = PageRequest.of(first=100)
 
-    async def look() -> tuple[int, int, int]:
+    async def look() -> None:
         page, shelves = await catalog.page(sku_page), await catalog.categories()
         there = await catalog.products_by_sku([f"S{i}" for i in range(35)])
         assert await catalog.count(Filter()) == len(page.edges) == len(there)
-        return len(page.edges), len(there), shelves[0].products
+        seen.append((len(page.edges), len(there), shelves[0].products))
 
-    assert await look() == (0, 0, 0)
+    await look()
     write = bulk.write
+    previous = 0
 
     async def write_and_look(*arguments: Any, **options: Any) -> bulk.Outcome:
+        nonlocal previous
+        if previous:
+            await look()
         outcome = await write(*arguments, **options)
-        seen.append(await look())
+        previous = outcome.created
         return outcome
 
     monkeypatch.setattr(bulk, "write", write_and_look)
-    rows = "".join(f"S{i},Product {i},,books,1,USD,1,true\n" for i in range(35))
-    await imported(HEADER + rows)
-    assert seen == [(10, 10, 10), (20, 20, 20), (30, 30, 30), (35, 35, 35)]
+    await imported(HEADER + "".join(f"S{i},Product {i},,books,1,USD,1,true\n" for i in range(35)))
+    await look()
+    return seen
+
+
+async def test_an_import_is_seen_when_it_ends(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches leave what is cached alone; once it has ended, pages, counts and missing skus are the database's."""
+    assert await seen_after_each_batch(imported, monkeypatch) == [*[(0, 0, 0)] * 4, (35, 35, 35)]
+
+
+async def test_a_long_import_is_seen_on_its_way(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each milestone what is cached becomes what is committed by then."""
+    monkeypatch.setattr(bulk, "MILESTONE", 0.0)
+    seen = await seen_after_each_batch(imported, monkeypatch)
+    assert seen == [(0, 0, 0), (10, 10, 10), (20, 20, 20), (30, 30, 30), (35, 35, 35)]
+
+
+async def test_a_repeated_import_outdates_what_it_finds_done(imported: Import) -> None:
+    """The second attempt finds every row written by the first, which was killed: readers see them after it."""
+    assert await imported.catalog.products_by_sku(["A"]) == {}
+    change = importer.change_of({"sku": "A", "name": "A", "price": "1"})
+    await bulk.write(imported.catalog, [change])  # committed by somebody who died then
+    assert await imported.catalog.products_by_sku(["A"]) == {}
+    assert numbers(await imported("sku,name,price\nA,A,1\n")) == (0, 0, 1, 0)
+    assert "A" in await imported.catalog.products_by_sku(["A"])
+
+
+async def test_a_failed_import_shows_what_it_has_written(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that breaks off, or a cancellation, ends the write like success does: what is in is seen."""
+    monkeypatch.setattr(bulk, "BATCH", 2)
+    rows = [json.dumps({"sku": sku, "name": "P", "price": 1}) for sku in "ABCD"]
+    assert await imported.catalog.products_by_sku(list("ABCD")) == {}
+    with pytest.raises(Unreadable):
+        await imported("[" + ",".join(rows[:2]) + ', {"sku"', "json")
+    assert set(await imported.catalog.products_by_sku(list("ABCD"))) == {"A", "B"}
+
+    def stop(_: Report) -> None:
+        importing.cancel()
+        importing.cancel()
+
+    importing = asyncio.create_task(imported("[" + ",".join(rows) + "]", "json", on_progress=stop))
+    async with imported.catalog.database.transaction() as session:
+        await session.execute(EVENTS.delete())
+        await session.execute(PRODUCTS.delete())
+    await imported.catalog.outdate()
+    with pytest.raises(asyncio.CancelledError):
+        await importing
+    assert set(await imported.catalog.products_by_sku(list("ABCD"))) == {"A", "B"}
+
+
+async def test_what_changes_nothing_outdates_nothing(imported: Import) -> None:
+    """A strict import that is refused leaves what is cached as it is."""
+    await imported("sku,name,price\nA,A,1\n")
+    await imported.product("A")
+    assert (await imported("sku,price\nA,2\nB,-1\n", strict=True)).refused
+    with statements(imported.catalog.database) as seen:
+        await imported.product("A")
+    assert seen == []
 
 
 async def test_two_imports_at_once(catalog: CatalogService, tmp_path: Path) -> None:
@@ -414,7 +472,7 @@ async def test_a_batch_tells_how_far_it_is(imported: Import, monkeypatch: pytest
 
 
 async def test_the_log_of_sqlite_does_not_grow(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each batch ends with a checkpoint: the write-ahead log is as long as a batch, not as the file."""
+    """SQLite moves its log into the database as batches go in: the log is not as long as the file."""
     if imported.catalog.database.dialect != "sqlite":
         pytest.skip("about SQLite's log")
     monkeypatch.setattr(bulk, "BATCH", 300)
@@ -424,12 +482,12 @@ async def test_the_log_of_sqlite_does_not_grow(imported: Import, monkeypatch: py
     def note(_: Report) -> None:
         lengths.append(log.stat().st_size)
 
-    await imported(HEADER + "".join(f"S{i},Product {i},,,1,USD,1,true\n" for i in range(3000)), on_progress=note)
-    assert lengths[-1] < 4 * lengths[1]
+    await imported(HEADER + "".join(f"S{i},Product {i},,,1,USD,1,true\n" for i in range(9000)), on_progress=note)
+    assert max(lengths) < (1000 << 12) + 4 * lengths[1]  # 1,000 pages, then a batch or two
 
 
 async def test_without_redis_an_import_changes_nothing(database: Database, tmp_path: Path) -> None:
-    """An import that cannot tell readers about its batch is refused before the batch is committed."""
+    """An import that could not tell readers of its end is refused before its first batch."""
     with ValkeyServer() as server:
         async with open_client(server.url) as client:
             cache = Cache(client)

@@ -16,6 +16,7 @@ from graph.catalog.outbox import TOPIC, Outbox, ProductChange
 from graph.catalog.service import CatalogService
 from graph.database import Database
 from graph.patterns.broker import Broker, Event, Unavailable
+from graph.patterns.cache import Cache
 from graph.patterns.client import open_client
 from tests.support.servers import ValkeyServer
 from tests.support.shop import START, add_categories, new
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from graph.patterns.broker import Subscription
-    from graph.patterns.cache import Cache
     from graph.patterns.client import Client
 
 
@@ -36,9 +36,9 @@ async def broker(client: Client) -> AsyncIterator[Broker]:
 
 
 @pytest.fixture
-def outbox(database: Database, broker: Broker) -> Outbox:
+def outbox(database: Database, broker: Broker, cache: Cache) -> Outbox:
     """An outbox that looks when it is told to."""
-    return Outbox(database, broker)
+    return Outbox(database, broker, cache)
 
 
 async def take(events: Subscription, count: int) -> list[Event]:
@@ -83,18 +83,20 @@ async def test_changes_are_published_after_their_commit(
     assert await outbox.publish() == 0
 
 
-async def test_what_a_dead_process_left_is_published(database: Database, broker: Broker, outbox: Outbox) -> None:
+async def test_what_a_dead_process_left_is_published(
+    database: Database, broker: Broker, cache: Cache, outbox: Outbox
+) -> None:
     """Rows that nobody published yet are published by whoever looks next, and only once."""
     await note(database, 1, 2, 3)
     async with broker.subscribe(TOPIC) as events:
         assert await outbox.publish() == 3
-        assert await Outbox(database, broker).publish() == 0
+        assert await Outbox(database, broker, cache).publish() == 0
         assert products(await take(events, 3)) == [1, 2, 3]
 
 
-async def test_who_looks_for_others_leaves_the_living_alone(database: Database, broker: Broker) -> None:
+async def test_who_looks_for_others_leaves_the_living_alone(database: Database, broker: Broker, cache: Cache) -> None:
     """What another process is publishing is its own affair; what stands still is published for it."""
-    idle = Outbox(database, broker, every=0.5)
+    idle = Outbox(database, broker, cache, every=0.5)
     published: list[int] = []
     plain = idle.publish
 
@@ -103,7 +105,7 @@ async def test_who_looks_for_others_leaves_the_living_alone(database: Database, 
         return published[-1]
 
     idle.publish = publish  # its own task calls it
-    busy = Outbox(database, broker)
+    busy = Outbox(database, broker, cache)
     async with broker.subscribe(TOPIC) as events, idle:
         while not published:  # the look at the start
             await asyncio.sleep(0.01)
@@ -157,7 +159,7 @@ async def test_a_redis_that_lost_its_newest_events_gets_them_again(database: Dat
     """Killed with events that were not on disk yet, it is brought up to date, and nobody notices."""
     with ValkeyServer() as server:
         async with open_client(server.url) as client, Broker(client, check_every=0.2) as broker:
-            outbox = Outbox(database, broker)
+            outbox = Outbox(database, broker, Cache(client))
             await note(database, 1, 2)
             await outbox.publish()
             await client.execute("SAVE", retry=False)
@@ -216,7 +218,7 @@ async def write(url: str, redis: str, first: int, count: int) -> None:
         open_client(redis) as client,
         Broker(client) as broker,
         Database(url) as database,
-        Outbox(database, broker, every=0.05) as outbox,
+        Outbox(database, broker, Cache(client), every=0.05) as outbox,
     ):
         print("up", flush=True)
         for n in range(first, first + count):
@@ -225,7 +227,7 @@ async def write(url: str, redis: str, first: int, count: int) -> None:
 
 
 async def test_publishers_that_die_leave_no_event_behind(
-    database: Database, database_url: str, broker: Broker, valkey: ValkeyServer, scaled: Callable[[int, int], int]
+    database: Database, broker: Broker, outbox: Outbox, valkey: ValkeyServer, scaled: Callable[[int, int], int]
 ) -> None:
     """Processes that write and publish are killed anywhere; each committed event comes once, in one order for all."""
     rounds, each = scaled(20, 2), 400
@@ -233,7 +235,7 @@ async def test_publishers_that_die_leave_no_event_behind(
         for turn in range(rounds):
             processes: list[asyncio.subprocess.Process] = []
             for n in range(2):
-                call = f"write({database_url!r}, {valkey.url!r}, {(turn * 2 + n) * each}, {each})"
+                call = f"write({database.url!r}, {valkey.url!r}, {(turn * 2 + n) * each}, {each})"
                 code = f"import asyncio; from {__name__} import write; asyncio.run({call})"
                 processes.append(
                     await asyncio.create_subprocess_exec(
@@ -247,7 +249,6 @@ async def test_publishers_that_die_leave_no_event_behind(
             for process in processes:
                 process.kill()
                 await process.wait()
-        outbox = Outbox(database, broker)
         await outbox.publish()
         async with database.session() as session:
             chosen = select(EVENTS.c.product_id).order_by(EVENTS.c.position)

@@ -69,8 +69,9 @@ async def test_clients_move_on_and_miss_nothing(
         with Serving(tmp_path / "b", **settings) as second:
             await asyncio.to_thread(second.ready)
             async with Database(settings["GRAPH_DATABASE_URL"]) as database, Broker(client) as broker:
-                outbox = Outbox(database, broker)
-                catalog = CatalogService(database, Cache(client))
+                cache = Cache(client)
+                outbox = Outbox(database, broker, cache)
+                catalog = CatalogService(database, cache)
                 await catalog.create(new("START"))
                 await outbox.publish()
                 await asyncio.sleep(0)

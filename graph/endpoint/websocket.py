@@ -22,7 +22,7 @@ from starlette.requests import HTTPConnection
 
 from graph.endpoint.outlet import Outlet
 from graph.endpoint.sink import OperationRequest, refusal
-from graph.endpoint.wsoperation import Operation
+from graph.endpoint.wsoperation import SocketOperation
 from graph.patterns.pending import Unavailable
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _Socket:
         self.connection = connection
         self.limits = server.limits
         self.outlet = Outlet(send, most=2 * self.limits.operations)
-        self.operations: dict[str, Operation] = {}
+        self.operations: dict[str, SocketOperation] = {}
         self._authenticator = server.authenticator
         self._receive = receive
         self._send = send
@@ -237,7 +237,7 @@ class _Socket:
             raise BrokenProtocol(4400, "The payload of a subscribe message has a query")
         if key in self.operations:
             raise BrokenProtocol(4409, f"Subscriber for {key} already exists")
-        operation = Operation(key, self.outlet, self.operations, self.limits.queue)
+        operation = SocketOperation(key, self.outlet, self.operations, self.limits.queue)
         self.operations[key] = operation
         if len(self.operations) > self.limits.operations:
             operation.error(
@@ -246,7 +246,7 @@ class _Socket:
             return
         operation.start(self._run(operation, request))
 
-    async def _run(self, operation: Operation, request: OperationRequest) -> None:
+    async def _run(self, operation: SocketOperation, request: OperationRequest) -> None:
         try:
             caller = await self._authenticator.authenticate(self.connection, self._payload)
         except Unavailable:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from graph.endpoint.outlet import Outlet
 
 
-class Operation:
+class SocketOperation:
     """A `Sink` whose results are ``next`` messages of the graphql-transport-ws protocol."""
 
     __slots__ = ("_backlog", "_close", "_ended", "_head", "_id", "_operations", "_task")
 
-    def __init__(self, key: str, outlet: Outlet, operations: dict[str, Operation], limit: int) -> None:
+    def __init__(self, key: str, outlet: Outlet, operations: dict[str, SocketOperation], limit: int) -> None:
         """Answer as operation `key` of the socket behind `outlet`; leave `operations` at the end.
 
         At most `limit` results wait for a slow client.

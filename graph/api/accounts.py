@@ -8,13 +8,13 @@ import strawberry
 
 from graph.accounts import rules
 from graph.accounts.records import EmailInUse, SignedIn, TooMany, Visitor, WrongCredentials
+from graph.accounts.service import TTL
 from graph.api.access import ANYBODY, SIGNED_IN, VALID, requires
 from graph.api.accounts_types import (
     AuthPayload,
     ChangePasswordInput,
     ChangePasswordResult,
     EmailTaken,
-    Info,
     InvalidCredentials,
     LoginInput,
     LoginResult,
@@ -26,10 +26,11 @@ from graph.api.accounts_types import (
     User,
     Viewer,
 )
-from graph.api.context import Context
+from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.feature import Feature
-from graph.api.node import Node, integer_key, parse_id
+from graph.api.node import Node, integer_keys, parse_id
+from graph.endpoint.policy import Scope, cached
 from graph.errors import Unauthenticated
 from graph.patterns.sessions import Session as SessionValue
 
@@ -59,7 +60,7 @@ def _begun(context: Context, signed_in: SignedIn) -> AuthPayload:
 async def _load_users(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
     """Oneself, or for an ADMIN anybody."""
     caller = context.caller
-    seen = {key: number for key in keys if (number := integer_key(key)) is not None}
+    seen = integer_keys(keys)
     if caller.role != "ADMIN":
         seen = {key: number for key, number in seen.items() if key == caller.user}
     found = await context.services.accounts.users(seen.values()) if seen else {}
@@ -80,7 +81,9 @@ class AccountsQuery:
     """Reads."""
 
     @strawberry.field(
-        description="The signed-in user and session; null for an anonymous caller.", extensions=[requires(VALID)]
+        metadata=cached(TTL, scope=Scope.VIEWER),
+        description="The signed-in user and session; null for an anonymous caller.",
+        extensions=[requires(VALID)],
     )
     async def viewer(self, info: Info) -> Viewer | None:
         session: SessionValue | None = info.context.caller.session

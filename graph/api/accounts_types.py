@@ -9,12 +9,11 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from graph.accounts.records import Role, SignedIn, TooMany, UserRecord
-from graph.api.context import Context
+from graph.api.context import Info
 from graph.api.errors import InvalidInput, UserError
 from graph.api.node import Node, global_id
+from graph.endpoint.policy import uncached
 from graph.patterns.sessions import Session as SessionValue
-
-Info: TypeAlias = strawberry.Info[Context, None]
 
 strawberry.enum(Role, description="What a user may do: each role all that the ones before may.")
 
@@ -75,9 +74,11 @@ class Viewer:
     """Made by the query's root for a signed-in caller only."""
 
     user: User
-    session: Session
+    session: Session = strawberry.field(metadata=uncached())
 
-    @strawberry.field(description="Everywhere the user is signed in, the most recently used first.")
+    @strawberry.field(
+        metadata=uncached(), description="Everywhere the user is signed in, the most recently used first."
+    )
     async def sessions(self, info: Info) -> list[Session]:
         """Read from the user's index."""
         current: SessionValue | None = info.context.caller.session

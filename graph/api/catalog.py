@@ -14,7 +14,6 @@ from graph.api.catalog_types import (
     CreateProductInput,
     Deleted,
     DeleteProductResult,
-    Info,
     Product,
     ProductBy,
     ProductConnection,
@@ -24,10 +23,10 @@ from graph.api.catalog_types import (
     UpdateProductInput,
     visible,
 )
-from graph.api.context import Context
+from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, SkuTaken
 from graph.api.feature import Feature
-from graph.api.node import Node, integer_key, key_of
+from graph.api.node import Node, integer_keys, key_of
 from graph.api.pagination import given, selects
 from graph.catalog import paging, rules
 from graph.catalog.service import TTL
@@ -37,7 +36,7 @@ from graph.endpoint.policy import cached
 
 
 async def _load_products(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
-    numbers = {key: number for key in keys if (number := integer_key(key)) is not None}
+    numbers = integer_keys(keys)
     records = await context.loaders.product.load_many(numbers.values())
     shown = {key: visible(context, record) for key, record in zip(numbers, records, strict=True)}
     return {key: product for key, product in shown.items() if product is not None}

@@ -9,7 +9,8 @@ from enum import Enum
 import strawberry
 
 from graph.api.access import ANYBODY, requires
-from graph.api.catalog_types import Info, Product, visible
+from graph.api.catalog_types import Product, visible
+from graph.api.context import Info
 from graph.api.node import global_id, key_of
 from graph.api.pagination import given
 from graph.api.scalars import Cursor

@@ -6,19 +6,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import strawberry
 
-from graph.api.context import Context
+from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, SkuTaken
 from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
 from graph.catalog import paging, rules
 from graph.catalog.records import CategoryRecord, Page, ProductRecord
 from graph.catalog.writing import ProductChanges
-
-Info: TypeAlias = strawberry.Info[Context, None]
 
 
 @strawberry.type(description="An amount of money, exact.")

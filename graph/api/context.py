@@ -6,7 +6,9 @@ answer as this caller's own, so that it is never put into the shared response ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import strawberry
 
 from graph.api.loaders import Loaders
 
@@ -47,3 +49,7 @@ class Context:
         """Who asks. Reading it makes the answer private."""
         self.viewer_touched = True
         return self._caller
+
+
+Info: TypeAlias = strawberry.Info[Context, None]
+"""What a resolver is handed as its ``info``."""

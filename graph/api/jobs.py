@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import strawberry
 
 from graph.api.access import ADMIN, check, requires
-from graph.api.context import Context
+from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.feature import Feature
 from graph.api.node import Node, global_id, parse_id
@@ -19,8 +19,6 @@ from graph.errors import BadInput, Unavailable
 from graph.jobs import records
 from graph.jobs.announcing import job_topic
 from graph.jobs.files import NotBelow, file_below
-
-Info: TypeAlias = strawberry.Info[Context, None]
 
 IMPORT = "importProducts"
 """The name of the job that imports a file of products; its unique key is the file."""

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import strawberry
 
 from graph.api.access import ADMIN, SERVICE, SIGNED_IN, check, requires
-from graph.api.context import Context
+from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound
 from graph.api.feature import Feature
 from graph.api.leaderboard_live import LeaderboardSubscription
 from graph.api.leaderboard_types import (
     CreateLeaderboardInput,
-    Info,
     Leaderboard,
     LeaderboardResult,
     Player,
@@ -24,7 +23,7 @@ from graph.api.leaderboard_types import (
     player_key_of,
     viewer_key,
 )
-from graph.api.node import Node, integer_key
+from graph.api.node import Node, integer_keys
 from graph.api.pagination import given
 from graph.endpoint.cost import cost
 from graph.leaderboard import rules
@@ -38,7 +37,7 @@ async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, No
 
 
 async def _load_players(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
-    numbers = {key: number for key in keys if (number := integer_key(key)) is not None}
+    numbers = integer_keys(keys)
     users = await context.loaders.player.load_many(numbers.values())
     return {key: Player.of(user.id) for key, user in zip(numbers, users, strict=True) if user is not None}
 

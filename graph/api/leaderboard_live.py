@@ -10,10 +10,10 @@ from typing import TypeVar
 import strawberry
 
 from graph.api.access import ANYBODY, SIGNED_IN, requires
+from graph.api.context import Info
 from graph.api.leaderboard_types import (
     MAX_PAGE,
     MAX_RANGE,
-    Info,
     Leaderboard,
     LeaderboardContext,
     LeaderboardEntry,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 
-from graph.api.context import Context
+from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, UserError
 from graph.api.node import Node, global_id, integer_key, parse_id
 from graph.api.pagination import PageInfo, given
@@ -21,8 +21,6 @@ from graph.patterns.ranking import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-Info: TypeAlias = strawberry.Info[Context, None]
 
 MAX_PAGE = 100
 MAX_RANGE = 50

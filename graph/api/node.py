@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import strawberry
 
-from graph.api.context import Context
+from graph.api.context import Context, Info
 from graph.errors import BadInput
 
 MAX_NODES = 100
@@ -59,6 +59,11 @@ def integer_key(key: str) -> int | None:
     return None
 
 
+def integer_keys(keys: Iterable[str]) -> dict[str, int]:
+    """Those of `keys` that can be rows' numbers, with the number."""
+    return {key: number for key in keys if (number := integer_key(key)) is not None}
+
+
 def key_of(value: str, kind: str) -> int | None:
     """The row's number in the ID of an object of type `kind`; None for any other ID."""
     parsed = parse_id(value)
@@ -81,11 +86,11 @@ def node_query(loaders: Mapping[str, NodeLoader]) -> type:
     @strawberry.type
     class NodeQuery:
         @strawberry.field(description="The object with this ID; null when there is none.")
-        async def node(self, info: strawberry.Info[Context, None], id: strawberry.ID) -> Node | None:
+        async def node(self, info: Info, id: strawberry.ID) -> Node | None:
             return (await find(info.context, [id]))[0]
 
         @strawberry.field(description=f"The objects with these IDs, in this order; at most {MAX_NODES}.")
-        async def nodes(self, info: strawberry.Info[Context, None], ids: list[strawberry.ID]) -> list[Node | None]:
+        async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
             if len(ids) > MAX_NODES:
                 raise BadInput(f"nodes takes at most {MAX_NODES} ids at once.", argument="ids")
             return await find(info.context, ids)

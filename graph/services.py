@@ -25,7 +25,6 @@ from graph.jobs.announcing import announce_job
 from graph.jobs.queue import Jobs
 from graph.leaderboard.live import LiveBoards
 from graph.leaderboard.service import LeaderboardService
-from graph.leaderboard.upkeep import CLOSE_SEASONS
 from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache
 from graph.patterns.cache_bytes import ByteCache
@@ -107,14 +106,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
                 registrations_per_address=settings.accounts.registrations,
             ),
         )
-        jobs = Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker))
         leaderboards = await stack.enter_async_context(
-            LeaderboardService(
-                database,
-                client,
-                prefix=settings.redis.prefix,
-                delegate=partial(jobs.enqueue, CLOSE_SEASONS, {}, unique=CLOSE_SEASONS, durable=False),
-            )
+            LeaderboardService(database, client, prefix=settings.redis.prefix)
         )
         live_boards = await stack.enter_async_context(LiveBoards(leaderboards, broker))
         yield Services(
@@ -130,7 +123,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             catalog=CatalogService(database, cache, committed=outbox.nudge, outdate=outbox.outdate),
             leaderboards=leaderboards,
             live_boards=live_boards,
-            jobs=jobs,
+            jobs=Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker)),
             locks=await stack.enter_async_context(Locks(client, prefix=settings.redis.prefix)),
             imports=settings.jobs.imports,
         )

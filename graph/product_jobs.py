@@ -17,6 +17,7 @@ from graph.catalog.reading import Problem, Unreadable
 from graph.catalog.service import TTL
 from graph.jobs.files import NotBelow, file_below
 from graph.jobs.worker import Definition, GiveUp, Progress, Schedule
+from graph.leaderboard.upkeep import CLOSE_SEASONS
 from graph.patterns.lock import LockTimeout
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ T = TypeVar("T")
 
 TIDY = "tidy"
 WARM = "warmCatalog"
-SEASONS = "closeSeasons"
 REBUILD = "rebuildLeaderboard"
 REPORT_EVERY = 0.5
 PROBLEMS_TOLD = 5
@@ -39,7 +39,7 @@ def definitions(services: Services) -> Sequence[Definition]:
     return [
         Definition(IMPORT, partial(import_file, services), timeout=6 * 3600.0),
         Definition(REBUILD, partial(rebuild_leaderboard, services), timeout=3600.0),
-        Definition(SEASONS, partial(close_seasons, services), timeout=3600.0),
+        Definition(CLOSE_SEASONS, partial(close_seasons, services), timeout=3600.0),
         Definition(WARM, partial(warm_catalog, services)),
         Definition(TIDY, partial(tidy, services)),
     ]
@@ -48,7 +48,6 @@ def definitions(services: Services) -> Sequence[Definition]:
 def schedules() -> Sequence[Schedule]:
     """The jobs that come by themselves."""
     return [
-        Schedule(SEASONS, 60.0, {}),
         Schedule(WARM, TTL * 0.8, {}),
         Schedule(TIDY, 3600.0, {}),
     ]
@@ -114,14 +113,14 @@ async def rebuild_leaderboard(services: Services, progress: Progress, *, slug: s
 
 
 async def close_seasons(services: Services, progress: Progress) -> None:
-    """Close the seasons that are over and archive their ranks.
+    """Close the seasons that are over and archive their ranks; the boards' upkeep asks for it when there are some.
 
     The lock saves two workers the same look. What makes the closing happen once is the fence: every chunk that is
     archived checks its closer's token in the same transaction (`leaderboard.archive`).
     """
     try:
         async with services.locks.hold("seasons", wait=0):
-            await services.leaderboards.tick()
+            await services.leaderboards.upkeep.close_seasons()
     except LockTimeout:
         return
     await progress(1, 1)
@@ -143,7 +142,7 @@ async def tidy(services: Services, progress: Progress) -> None:
 
     Event streams and sessions need none of this: they are trimmed as they are written, and expire by themselves.
     """
-    await services.leaderboards.forget_keys()
+    await services.leaderboards.upkeep.forget_keys()
     await services.jobs.list(limit=10_000)
     await services.jobs.forget_workers()
     await progress(1, 1)

@@ -262,7 +262,7 @@ class Indexes:
             found = await queries.season(session, board, number)
         if found is None:
             async with self._database.transaction() as session:
-                found, _ = await open_season(session, board, self._clock)
+                found, _ = await open_season(await session.connection(), board, self._clock)
         if found.number != number or found.state.frozen:
             raise NoIndex
         return found.id

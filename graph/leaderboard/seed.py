@@ -103,7 +103,7 @@ async def seed_players(
         people = await asyncio.to_thread(_people, first, last)
         async with database.transaction() as session:
             await _cache(session, _LARGE_CACHE)
-            season, now = await writing.open_season(session, board, None)
+            season, now = await writing.open_season(await session.connection(), board, None)
             numbers = await _add_people(session, people)
             scores = await asyncio.to_thread(
                 _scores, board, numbers, season=season.id, first=first, span=(max(season.starts_at, now - _RECENT), now)

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import random
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from prometheus_client import Counter
-from sqlalchemy import delete
 
 from graph.errors import Unavailable
-from graph.leaderboard import archive, queries, writing
+from graph.leaderboard import queries, writing
 from graph.leaderboard.index import Indexes, NoIndex
-from graph.leaderboard.models import SUBMISSIONS
 from graph.leaderboard.records import (
     BoardRecord,
     NewBoard,
@@ -35,6 +31,7 @@ from graph.leaderboard.records import (
 )
 from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, season_at
 from graph.leaderboard.submitting import Submissions
+from graph.leaderboard.upkeep import EVERY, Upkeep
 from graph.patterns.ranking import Place
 
 if TYPE_CHECKING:
@@ -49,12 +46,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-UPKEEP = 5.0  # seconds between looks at seasons that are over and indexes that fell behind
-KEYS_KEPT = 30 * 86400.0
 FALLBACKS = 4  # places counted in SQL at a time; more wait in line
 FALLBACK_LINE = 200
 
-_log = logging.getLogger(__name__)
 _from_sql = Counter("graph_leaderboard_sql_answers_total", "Ranks counted in SQL, because the index could not answer.")
 
 
@@ -67,19 +61,21 @@ class LeaderboardService:
         client: Client,
         *,
         prefix: str = "graph",
-        upkeep: float = UPKEEP,
+        upkeep: float = EVERY,
         clock: Clock | None = None,
+        delegate: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         """Begin with no board known.
 
-        `upkeep` is the pause between rounds of upkeep in seconds; 0: none by itself. `clock` replaces the database's,
-        for tests.
+        `upkeep` is the pause between rounds of upkeep in seconds; 0: none by itself. `delegate` has
+        `Upkeep.close_seasons` run elsewhere. `clock` replaces the database's, for tests.
         """
         self.moved: Callable[[BoardRecord, str, Submitted | None], None] | None = None
         self.indexes = Indexes(client, database, prefix=prefix, clock=clock)
         self._database = database
         self._clock = clock
-        self._upkeep = upkeep
+        self.upkeep = Upkeep(database, self.indexes, self.board_by_id, clock=clock, delegate=delegate)
+        self._every = upkeep
         self._boards: dict[str, BoardRecord] = {}  # boards never change, and there is no way to delete one
         self._finished: dict[tuple[int, int], SeasonRecord] = {}
         self._submissions = Submissions(database, self.indexes, clock=clock, moved=self._tell)
@@ -88,8 +84,8 @@ class LeaderboardService:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if self._upkeep:
-            self._task = asyncio.create_task(self._keep_up(), name="leaderboard-upkeep")
+        if self._every:
+            self._task = asyncio.create_task(self.upkeep.run(self._every), name="leaderboard-upkeep")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -256,55 +252,9 @@ class LeaderboardService:
         if self.moved is not None:
             self.moved(board, player, submitted)
 
-    # --- upkeep ---
-
     async def rebuild(self, board: BoardRecord, *, on_progress: Callable[[int], None] | None = None) -> bool:
         """Build the index of the season that runs anew; False while another process does."""
         return await self.indexes.rebuild(board, self.season(board).number, on_progress=on_progress)
-
-    async def tick(self) -> None:
-        """One round of upkeep: finish seasons that are over, bring indexes up to date, forget old keys."""
-        async with self._database.session() as session:
-            unfinished = await queries.unfinished(session)
-        for season in unfinished:
-            board = await self.board_by_id(season.board_id)
-            assert board is not None
-            try:
-                over = season.ends_at is not None and season.ends_at <= self.now().timestamp() * 1e6
-                if season.state.frozen or over:
-                    await self._finish(board, season)
-                else:
-                    await self.indexes.sweep(board, season.number)
-            except Exception as error:  # noqa: BLE001 - one board's trouble must not keep the others waiting
-                _log.warning("upkeep of %s, season %s, is put off: %r", board.slug, season.number, error)
-
-    async def _finish(self, board: BoardRecord, season: SeasonRecord) -> None:
-        closed = season.state.frozen or await archive.close(
-            self._database, season, board.ties, clock=self._clock or time.time
-        )
-        if not closed:
-            return
-        _log.info("season %s of %s is closed", season.number, board.slug)
-        await archive.purge(self._database, season)
-        await self.indexes.of(board, season.number).drop()
-
-    async def forget_keys(self) -> None:
-        """Forget keys of submissions older than 30 days."""
-        before = round((self.now().timestamp() - KEYS_KEPT) * 1e6)
-        async with self._database.transaction() as session:
-            await session.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.created_at < before))
-
-    async def _keep_up(self) -> None:
-        forgotten = 0.0
-        while True:
-            await asyncio.sleep(self._upkeep * random.uniform(0.75, 1.25))  # noqa: S311 - spreads processes, no secret
-            try:
-                await self.tick()
-                if time.monotonic() - forgotten > 3600:  # noqa: PLR2004 - once an hour
-                    await self.forget_keys()
-                    forgotten = time.monotonic()
-            except Exception as error:  # noqa: BLE001 - SQL is away; the next round comes
-                _log.warning("upkeep of the leaderboards is put off: %r", error)
 
 
 def _place(after: str | None) -> Place | None:

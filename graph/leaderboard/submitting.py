@@ -12,7 +12,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from graph.leaderboard import taking
+from graph.leaderboard import keys, taking
 from graph.leaderboard.groups import Groups
 from graph.leaderboard.index import NoIndex
 from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, Submission, player_key
@@ -82,7 +82,7 @@ class Submissions:
         while True:
             try:
                 return await self._transaction(group)
-            except taking.Overtaken:  # another process's answer to a key is there by now
+            except keys.Overtaken:  # another process's answer to a key is there by now
                 continue
 
     async def _transaction(self, group: Sequence[Item]) -> list[Written | Exception]:
@@ -95,12 +95,13 @@ class Submissions:
                 boards.setdefault(item.board.id, []).append((at, item))
         written: dict[int, Written | Exception] = {}
         async with self._database.transaction() as session:
+            connection = await session.connection()
             for _, members in sorted(boards.items()):
                 submissions = [submission for _, submission in members]
-                taken = await taking.take_in(session, submissions[0].board, submissions, self._clock)
+                taken = await taking.take_in(connection, submissions[0].board, submissions, self._clock)
                 written |= zip((at for at, _ in members), taken, strict=True)
             if settlements:
-                outcomes = await taking.settle(session, [settlement for _, settlement in settlements])
+                outcomes = await keys.settle(connection, [settlement for _, settlement in settlements])
                 written |= zip((at for at, _ in settlements), outcomes, strict=True)
         return [written[at] for at in range(len(group))]
 
@@ -151,8 +152,8 @@ class Submissions:
         found = None
         for pause in _SETTLE_PAUSES:
             async with self._database.session() as session:
-                found = await taking.remembered(session, board, player, key)
-            assert found is not None
+                answers = await keys.remembered(await session.connection(), board.id, [(player, key)])
+            found = answers[player, key]
             if found.settled:
                 return found
             await asyncio.sleep(pause)

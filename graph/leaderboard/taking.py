@@ -5,8 +5,6 @@ here, one after the other; one guarded upsert. A row is replaced only if it stil
 weighed against. Where another process was faster, PostgreSQL has locked the row with the attempt, so that weighing it
 again succeeds; on SQLite nobody can be faster, for the transaction holds the write lock. Rows are written in the order
 of the players' numbers, and keys after all scores, so that two processes never wait for each other in a circle.
-
-A submission may name a key. The first to note it in SQL takes its score in; whoever finds it noted gives that answer.
 """
 
 from __future__ import annotations
@@ -17,28 +15,25 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, and_, bindparam, func, select, tuple_, type_coerce, update
+from sqlalchemy import BigInteger, and_, bindparam, func, select, type_coerce
 
+from graph.leaderboard import keys
 from graph.leaderboard.models import PLAYERS, SCORES, SEASONS, SUBMISSIONS
-from graph.leaderboard.records import Change, Outcome, Remembered, SeasonState, player_key
+from graph.leaderboard.records import Change, Remembered, SeasonState, player_key
 from graph.leaderboard.rules import Invalid, Missing
 from graph.leaderboard.writing import open_season, season_of, upsert
 from graph.patterns.ranking import Operator, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graph.leaderboard.records import BoardRecord, SeasonRecord, Settlement, Submission
+    from graph.leaderboard.records import BoardRecord, SeasonRecord, Submission
     from graph.leaderboard.writing import Clock
 
 G, S, K = SEASONS.c, SCORES.c, SUBMISSIONS.c
 _FOREVER = 1 << 53
-
-
-class Overtaken(Exception):
-    """Another process noted a key of this transaction first: roll back and begin again, then it will be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +55,15 @@ class _Standing:
 
 
 async def take_in(
-    session: AsyncSession, board: BoardRecord, submissions: Sequence[Submission], clock: Clock | None
+    connection: AsyncConnection, board: BoardRecord, submissions: Sequence[Submission], clock: Clock | None
 ) -> list[Change | Remembered | Exception]:
     """What becomes of each submission: `rules.Missing` for an unknown player, `rules.Invalid` for a sum too large.
 
-    Raises `Overtaken`, and what SQL raises for a submission that it cannot take.
+    Raises `keys.Overtaken`, and what SQL raises for a submission that it cannot take.
     """
-    connection = await session.connection()
-    standing = await _standing(session, connection, board, sorted({one.player for one in submissions}), clock)
+    standing = await _standing(connection, board, sorted({one.player for one in submissions}), clock)
     named = [(one.player, one.key) for one in submissions if one.key is not None]
-    known = await _remembered(connection, board.id, named) if named else {}
+    known = await keys.remembered(connection, board.id, named) if named else {}
     written: set[int] = set()
     while True:
         found, rows = _weigh(board.operator, standing, submissions, known)
@@ -82,12 +76,12 @@ async def take_in(
             lost = [row["player_id"] for row in left if row["player_id"] not in done]
             standing.held |= await _held(connection, standing.season.id, lost)
     if named:
-        await _note(connection, board, submissions, found, standing.now)
+        await keys.note(connection, board.id, found, standing.now)
     return found
 
 
 async def _standing(
-    session: AsyncSession, connection: AsyncConnection, board: BoardRecord, players: Sequence[int], clock: Clock | None
+    connection: AsyncConnection, board: BoardRecord, players: Sequence[int], clock: Clock | None
 ) -> _Standing:
     own_clock = clock is None and connection.dialect.name == "postgresql"
     values: dict[str, Any] = {"board": board.id, "players": players}
@@ -104,7 +98,7 @@ async def _standing(
                         own = None if row.score is None else _Held(row.score, row.achieved_at, row.version)
                         standing.held[row.player] = own
                 return standing
-        await open_season(session, board, clock)
+        await open_season(connection, board, clock)
 
 
 @cache
@@ -210,100 +204,3 @@ def _guarded(dialect: str) -> Any:
         set_={name: given[name] for name in ("former", "score", "achieved_at", "version")},
         where=and_(S.score == given.former, S.version < given.version),
     ).returning(S.player_id)
-
-
-# --- keys ---
-
-
-async def _remembered(
-    connection: AsyncConnection, board: int, names: Iterable[tuple[int, str]]
-) -> dict[tuple[int, str], Remembered]:
-    """The answers to those keys that were sent before, by player and key."""
-    found = await connection.execute(_NAMED, {"board": board, "names": sorted(set(names))})
-    return {
-        (row.player_id, row.key): Remembered(
-            Outcome(row.score, bool(row.improved), row.rank, row.previous_rank, row.season), settled=bool(row.settled)
-        )
-        for row in found
-    }
-
-
-_NAMED = select(SUBMISSIONS).where(
-    K.board_id == bindparam("board"), tuple_(K.player_id, K.key).in_(bindparam("names", expanding=True))
-)
-
-
-async def remembered(session: AsyncSession, board: BoardRecord, player: int, key: str) -> Remembered | None:
-    """The answer to `key`, and whether it is complete; None when it was never sent."""
-    return (await _remembered(await session.connection(), board.id, [(player, key)])).get((player, key))
-
-
-async def _note(
-    connection: AsyncConnection,
-    board: BoardRecord,
-    submissions: Sequence[Submission],
-    found: Sequence[Change | Remembered | Exception],
-    now: int,
-) -> None:
-    """Note the first answer to each key; raises `Overtaken` where another process has noted one meanwhile."""
-    rows = [
-        {
-            "board_id": board.id,
-            "player_id": one.player,
-            "key": one.key,
-            "season": change.season.number,
-            "score": change.row.score,
-            "improved": change.improved,
-            "settled": False,
-            "created_at": now,
-        }
-        for one, change in zip(submissions, found, strict=True)
-        if one.key is not None and isinstance(change, Change)
-    ]
-    if not rows:
-        return
-    rows.sort(key=lambda row: (row["player_id"], row["key"]))
-    if len((await connection.scalars(_noting(connection.dialect.name), rows)).all()) < len(rows):
-        raise Overtaken
-
-
-@cache
-def _noting(dialect: str) -> Any:
-    return upsert(dialect)(SUBMISSIONS).on_conflict_do_nothing().returning(K.key)
-
-
-async def settle(session: AsyncSession, settlements: Sequence[Settlement]) -> list[Outcome]:
-    """Complete the answers to keys, unless somebody else has; the ones that count."""
-    connection = await session.connection()
-    ordered = sorted(settlements, key=lambda one: (one.board, one.player, one.key))
-    await connection.execute(
-        _SETTLE,
-        [
-            {
-                "of_board": one.board,
-                "of_player": one.player,
-                "of_key": one.key,
-                "new_rank": one.outcome.rank,
-                "new_previous": one.outcome.previous_rank,
-            }
-            for one in ordered
-        ],
-    )
-    counting: dict[tuple[int, int, str], Outcome] = {}
-    for board in {one.board for one in ordered}:
-        names = [(one.player, one.key) for one in ordered if one.board == board]
-        for (player, key), answer in (await _remembered(connection, board, names)).items():
-            counting[board, player, key] = answer.outcome
-    return [counting.get((one.board, one.player, one.key), one.outcome) for one in settlements]
-
-
-_SETTLE = (
-    update(SUBMISSIONS)
-    .where(
-        K.board_id == bindparam("of_board"),
-        K.player_id == bindparam("of_player"),
-        K.key == bindparam("of_key"),
-        K.settled.is_(False),
-    )
-    .values(settled=True, rank=bindparam("new_rank"), previous_rank=bindparam("new_previous"))
-)

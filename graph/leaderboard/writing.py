@@ -23,7 +23,7 @@ from graph.patterns.ranking import Operator, Ties
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy import Row as SqlRow
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 Clock: TypeAlias = Callable[[], float]
 """Seconds since 1970."""
@@ -86,17 +86,17 @@ async def create_board(session: AsyncSession, new: NewBoard, now: datetime) -> B
 # --- the season ---
 
 
-async def open_season(session: AsyncSession, board: BoardRecord, clock: Clock | None) -> tuple[SeasonRecord, int]:
+async def open_season(connection: AsyncConnection, board: BoardRecord, clock: Clock | None) -> tuple[SeasonRecord, int]:
     """The season that takes scores now, locked against closing, and the time in microseconds; made if it is new."""
     while True:
-        found, now = await _newest(session, board, clock)
+        found, now = await _newest(connection, board, clock)
         if found is not None and found.state is SeasonState.OPEN and (found.ends_at is None or now < found.ends_at):
             return found, max(now, found.starts_at)
         span = season_at(board, moment(now))
         if found is not None and span.number <= found.number:  # this clock is behind the one that began to close it
             span = season_number(board, found.number + 1)
-        await session.execute(
-            upsert(session.get_bind().dialect.name)(SEASONS)
+        await connection.execute(
+            upsert(connection.dialect.name)(SEASONS)
             .values(
                 board_id=board.id,
                 number=span.number,
@@ -108,9 +108,11 @@ async def open_season(session: AsyncSession, board: BoardRecord, clock: Clock | 
         )
 
 
-async def _newest(session: AsyncSession, board: BoardRecord, clock: Clock | None) -> tuple[SeasonRecord | None, int]:
+async def _newest(
+    connection: AsyncConnection, board: BoardRecord, clock: Clock | None
+) -> tuple[SeasonRecord | None, int]:
     now: ColumnElement[int] = literal(round((clock or time.time)() * 1e6), BigInteger)
-    if clock is None and session.get_bind().dialect.name == "postgresql":
+    if clock is None and connection.dialect.name == "postgresql":
         now = type_coerce(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000), BigInteger)
     statement = (
         select(*SEASONS.c, now.label("now"))
@@ -119,7 +121,7 @@ async def _newest(session: AsyncSession, board: BoardRecord, clock: Clock | None
         .limit(1)
         .with_for_update(read=True)
     )
-    row = (await session.execute(statement)).one_or_none()
+    row = (await connection.execute(statement)).one_or_none()
     if row is None:
-        return None, int((await session.execute(select(now))).scalar_one())
+        return None, int((await connection.execute(select(now))).scalar_one())
     return season_of(row), int(row.now)

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
 
 from graph.jobs.records import JobState
 from graph.jobs.worker import Worker
-from graph.leaderboard.records import NewBoard
-from graph.product_jobs import REBUILD, SEASONS, TIDY, WARM, definitions, schedules
+from graph.leaderboard.models import SEASONS
+from graph.leaderboard.records import NewBoard, Schedule
+from graph.leaderboard.upkeep import CLOSE_SEASONS
+from graph.product_jobs import REBUILD, TIDY, WARM, definitions, schedules
 
 if TYPE_CHECKING:
     from graph.jobs.records import Job
@@ -15,7 +20,10 @@ if TYPE_CHECKING:
 
 
 async def _run(services: Services, name: str, **arguments: object) -> Job:
-    job = await services.jobs.enqueue(name, arguments, retries=0, durable=False)
+    return await _finished(services, await services.jobs.enqueue(name, arguments, retries=0, durable=False))
+
+
+async def _finished(services: Services, job: str) -> Job:
     stop = asyncio.Event()
     task = asyncio.create_task(Worker(services.jobs, definitions(services)).run(stop))
     with contextlib.suppress(TimeoutError):
@@ -32,7 +40,7 @@ async def _run(services: Services, name: str, **arguments: object) -> Job:
 async def test_every_scheduled_job_is_defined_and_runs(services: Services) -> None:
     """What comes by itself is known to the worker, succeeds on an empty shop, and may be run again."""
     names = [schedule.name for schedule in schedules()]
-    assert sorted(names) == sorted([SEASONS, WARM, TIDY])
+    assert sorted(names) == sorted([WARM, TIDY])
     for name in [*names, *names]:
         assert (await _run(services, name)).state is JobState.SUCCEEDED, name
 
@@ -45,3 +53,22 @@ async def test_a_board_is_rebuilt_in_the_background(services: Services) -> None:
     assert await services.leaderboards.size(board) == 0
     failed = await _run(services, REBUILD, slug="nowhere")
     assert (failed.state, failed.error) == (JobState.FAILED, "there is no leaderboard nowhere")
+
+
+async def test_a_season_that_is_over_is_closed_by_one_job(services: Services) -> None:
+    """Every process that sees it asks for the same job, which archives it."""
+    boards = services.leaderboards
+    board = await boards.create_board(NewBoard(slug="daily", name="Daily", schedule=Schedule.DAILY))
+    async with services.database.transaction() as session:
+        now = round(time.time() * 1e6)
+        season = {"board_id": board.id, "number": 1, "starts_at": 0, "ends_at": now, "state": "OPEN"}
+        await session.execute(insert(SEASONS).values(season))
+    await boards.upkeep.tick()
+    await boards.upkeep.tick()
+    (job,) = await services.jobs.list()
+    assert job.name == CLOSE_SEASONS
+    assert (await _finished(services, job.id)).state is JobState.SUCCEEDED
+    async with services.database.session() as session:
+        assert list(await session.scalars(select(SEASONS.c.state))) == ["ARCHIVED"]
+    await boards.upkeep.tick()
+    assert len(await services.jobs.list()) == 1, "nothing is left to close"

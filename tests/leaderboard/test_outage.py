@@ -49,7 +49,7 @@ async def in_index(service: LeaderboardService, board: BoardRecord) -> dict[str,
 async def commit(database: Database, board: BoardRecord, player: int, score: float) -> Row:
     """Take a score in and put it nowhere, as a process does that dies then."""
     async with database.transaction() as session:
-        (change,) = await taking.take_in(session, board, [Submission(board, player, score)], None)
+        (change,) = await taking.take_in(await session.connection(), board, [Submission(board, player, score)], None)
     assert isinstance(change, Change)
     return change.row
 
@@ -247,7 +247,7 @@ async def test_a_sweep_brings_what_a_dead_process_did_not_put(database: Database
         await service.submit(board, 1, 5)
         await commit(database, board, 2, 9)  # dies before the put
         assert await in_index(service, board) != await in_sql(database)
-        await service.tick()
+        await service.upkeep.tick()
         assert await in_index(service, board) == await in_sql(database)
 
 

@@ -79,7 +79,7 @@ async def test_a_season_ends_in_an_archive(
     async with LeaderboardService(database, client, upkeep=0, clock=clock) as other:
         await reads_as(other, board, final, halfway)
         assert not await archive.close(database, season, ties, clock=clock)
-        await other.tick()
+        await other.upkeep.tick()
         await reads_as(other, board, final, halfway)
     await reads_as(service, board, final, halfway)
     assert await service.size(board) == 1
@@ -132,7 +132,7 @@ async def test_a_slow_clock_gets_into_no_season_that_is_closing(
     await service.submit(board, 1, 1)
     slow = clock.now
     clock.set(2026, 3, 3)
-    await service.tick()
+    await service.upkeep.tick()
     async with LeaderboardService(database, client, upkeep=0, clock=lambda: slow + 1) as late:
         outcome = await late.submit(board, 2, 9)
     assert outcome.season == 2
@@ -162,6 +162,56 @@ async def archived(database: Database, season: int) -> int:
     async with database.session() as session:
         counted = select(func.count()).select_from(ARCHIVE).where(ARCHIVE.c.season_id == season)
         return (await session.execute(counted)).scalar_one()
+
+
+async def test_a_season_that_is_over_is_handed_to_a_worker_first(
+    database: Database, service: LeaderboardService, client: Client, clock: Clock
+) -> None:
+    """Whoever sees one asks for the job; while nobody does that, one process of all closes it after 20 s."""
+    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    await service.submit(board, 1, 1)
+    asked: list[int] = []
+
+    async def ask() -> None:
+        asked.append(1)
+
+    async def state() -> SeasonState | None:
+        async with database.session() as session:
+            found = await queries.season(session, board, 1)
+        return None if found is None else found.state
+
+    async with (
+        LeaderboardService(database, client, upkeep=0, clock=clock, delegate=ask) as web,
+        LeaderboardService(database, client, upkeep=0, clock=clock, delegate=ask) as other,
+    ):
+        await web.upkeep.tick()
+        assert asked == [], "it runs"
+        clock.set(2026, 3, 3, 0, 0, 19)
+        await asyncio.gather(web.upkeep.tick(), other.upkeep.tick())
+        assert (await state(), asked) == (SeasonState.OPEN, [1, 1])
+        clock.set(2026, 3, 3, 0, 0, 21)
+        await client.execute("SET", f"graph:ranking:{{{board.id}.1}}:turn:finish", 1, retry=False)
+        await web.upkeep.tick()
+        assert await state() is SeasonState.OPEN, "it is another one's turn"
+        await client.execute("DEL", f"graph:ranking:{{{board.id}.1}}:turn:finish", retry=False)
+        await asyncio.gather(web.upkeep.tick(), other.upkeep.tick())
+        assert await state() is SeasonState.ARCHIVED
+
+
+async def test_without_redis_seasons_are_closed_all_the_same(
+    without_redis: LeaderboardService, service: LeaderboardService, database: Database, clock: Clock
+) -> None:
+    """The scores are in the archive and out of their table; the index goes when Redis is back."""
+    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    await service.submit(board, 1, 1)
+    clock.set(2026, 3, 3)
+    await without_redis.upkeep.tick()
+    async with database.session() as session:
+        season = await queries.season(session, board, 1)
+        assert season is not None
+        assert season.state is SeasonState.ARCHIVED
+        assert await queries.size(session, season.id) == 0
+    assert await archived(database, season.id) == 1
 
 
 async def test_a_killed_closer_is_taken_over_and_cannot_write_again(
@@ -219,7 +269,7 @@ async def test_no_score_is_lost_between_two_seasons(
             for day in range(3, 6):
                 await asyncio.sleep(0.03)
                 clock.set(2026, 3, day)
-                await asyncio.gather(service.tick(), other.tick())
+                await asyncio.gather(service.upkeep.tick(), other.upkeep.tick())
 
         await asyncio.gather(days(), *(play(player) for player in range(1, 9)))
     running = service.season(board).number
@@ -242,7 +292,7 @@ async def test_closing_waits_for_scores_under_way(
     assert season is not None
     async with database.transaction() as session:
         begun = Submission(board, 2, 7)
-        (taken,) = await taking.take_in(session, board, [begun], clock)
+        (taken,) = await taking.take_in(await session.connection(), board, [begun], clock)
         assert isinstance(taken, Change)
         clock.set(2026, 3, 3)
         closing = asyncio.create_task(archive.close(database, season, board.ties, clock=clock))

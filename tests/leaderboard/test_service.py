@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
-from graph.leaderboard import taking
+from graph.leaderboard import keys
 from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, NewBoard, Settlement, player_key, player_number
 from graph.leaderboard.rules import Invalid, Missing, Taken
@@ -189,7 +189,7 @@ async def test_an_answer_is_settled_once(service: LeaderboardService, database: 
     first = await service.submit(board, 1, 9, key="k")
     async with database.transaction() as session:
         late = Settlement(board.id, 1, "k", replace(first, rank=77, previous_rank=78))
-        assert await taking.settle(session, [late]) == [first]
+        assert await keys.settle(await session.connection(), [late]) == [first]
     assert await service.submit(board, 1, 9, key="k") == first
 
 
@@ -204,10 +204,10 @@ async def test_old_keys_are_forgotten(service: LeaderboardService, clock: Clock,
     """After 30 days a key may be used again; before that it may not."""
     await service.submit(board, 1, 1, key="k")
     clock.now += 29 * 86400
-    await service.forget_keys()
+    await service.upkeep.forget_keys()
     assert (await service.submit(board, 1, 2, key="k")).score == 1
     clock.now += 2 * 86400
-    await service.forget_keys()
+    await service.upkeep.forget_keys()
     assert (await service.submit(board, 1, 2, key="k")).score == 2
 
 

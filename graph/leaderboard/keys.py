@@ -1,0 +1,114 @@
+"""Keys of submissions, by which sending one again changes nothing and gives the first answer.
+
+The first to note a key in SQL, in the transaction of its score, takes that score in; whoever finds the key noted gives
+the answer that stands there. Its ranks are known only after the commit, from the index: the answer is settled with them
+once, by whoever comes first, and does not change any more.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, select, tuple_, update
+
+from graph.leaderboard.models import SUBMISSIONS
+from graph.leaderboard.records import Change, Outcome, Remembered
+from graph.leaderboard.writing import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graph.leaderboard.records import Settlement
+
+K = SUBMISSIONS.c
+
+
+class Overtaken(Exception):
+    """Another process noted a key of this transaction first: roll back and begin again, then it will be found."""
+
+
+async def remembered(
+    connection: AsyncConnection, board: int, names: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], Remembered]:
+    """The answers to those keys that were sent before, by player and key."""
+    found = await connection.execute(_NAMED, {"board": board, "names": sorted(set(names))})
+    return {
+        (row.player_id, row.key): Remembered(
+            Outcome(row.score, bool(row.improved), row.rank, row.previous_rank, row.season), settled=bool(row.settled)
+        )
+        for row in found
+    }
+
+
+_NAMED = select(SUBMISSIONS).where(
+    K.board_id == bindparam("board"), tuple_(K.player_id, K.key).in_(bindparam("names", expanding=True))
+)
+
+
+async def note(
+    connection: AsyncConnection, board: int, found: Sequence[Change | Remembered | Exception], now: int
+) -> None:
+    """Note the first answer to each key; raises `Overtaken` where another process has noted one meanwhile."""
+    rows = [
+        {
+            "board_id": board,
+            "player_id": one.submission.player,
+            "key": one.submission.key,
+            "season": one.season.number,
+            "score": one.row.score,
+            "improved": one.improved,
+            "settled": False,
+            "created_at": now,
+        }
+        for one in found
+        if isinstance(one, Change) and one.submission.key is not None
+    ]
+    if not rows:
+        return
+    rows.sort(key=lambda row: (row["player_id"], row["key"]))
+    if len((await connection.scalars(_noting(connection.dialect.name), rows)).all()) < len(rows):
+        raise Overtaken
+
+
+@cache
+def _noting(dialect: str) -> Any:
+    return upsert(dialect)(SUBMISSIONS).on_conflict_do_nothing().returning(K.key)
+
+
+async def settle(connection: AsyncConnection, settlements: Sequence[Settlement]) -> list[Outcome]:
+    """Complete the answers to keys, unless somebody else has; the ones that count."""
+    ordered = sorted(settlements, key=lambda one: (one.board, one.player, one.key))
+    await connection.execute(
+        _SETTLE,
+        [
+            {
+                "of_board": one.board,
+                "of_player": one.player,
+                "of_key": one.key,
+                "new_rank": one.outcome.rank,
+                "new_previous": one.outcome.previous_rank,
+            }
+            for one in ordered
+        ],
+    )
+    counting: dict[tuple[int, int, str], Outcome] = {}
+    for board in {one.board for one in ordered}:
+        names = [(one.player, one.key) for one in ordered if one.board == board]
+        for (player, key), answer in (await remembered(connection, board, names)).items():
+            counting[board, player, key] = answer.outcome
+    return [counting.get((one.board, one.player, one.key), one.outcome) for one in settlements]
+
+
+_SETTLE = (
+    update(SUBMISSIONS)
+    .where(
+        K.board_id == bindparam("of_board"),
+        K.player_id == bindparam("of_player"),
+        K.key == bindparam("of_key"),
+        K.settled.is_(False),
+    )
+    .values(settled=True, rank=bindparam("new_rank"), previous_rank=bindparam("new_previous"))
+)

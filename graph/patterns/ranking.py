@@ -21,15 +21,12 @@ Raises ValueError for scores that are not finite, `RankingMissing`, and what the
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import secrets
-import struct
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from graph.patterns.ranking_build import CHUNK, Build
+from graph.patterns.ranking_reading import Reading
 from graph.patterns.ranking_values import (
     Context,
     Entry,
@@ -44,7 +41,6 @@ from graph.patterns.ranking_values import (
     Ties,
     finite,
     micros,
-    ranked,
     seconds,
 )
 from graph.patterns.script import Script, command
@@ -72,28 +68,14 @@ __all__ = [
 ]
 
 LEASE = 15.0  # seconds a rebuild may be silent before another process takes over
-CHUNK = 500  # rows a load script takes: it holds the server for about a millisecond
-WINDOW = 20  # load scripts under way, so that the server works while the source reads
 
 _submit = Script("ranking_submit")
 _put = Script("ranking_submit", idempotent=True)  # a version is taken in once, however often it is sent
-_page = Script("ranking_page", idempotent=True)
-_around = Script("ranking_around", idempotent=True)
-_entries = Script("ranking_entries", idempotent=True)
-_state = Script("ranking_state", idempotent=True)
 _remove = Script("ranking_remove")
-_begin = Script("ranking_begin", idempotent=True)
-_load = Script("ranking_load", idempotent=True)
-_promote = Script("ranking_promote")
 _verify = Script("ranking_verify", idempotent=True)
 
-_PARTS = ("order", "players", "levels", "state")
-_FIELDS = struct.Struct(">QQ")
-_DOUBLE = struct.Struct(">d")
-_UNCHANGED = bytes(6)
 
-
-class Ranking:
+class Ranking(Reading):
     """One ranking, by `board` (any text without braces), under an operator and a tie policy that never change."""
 
     def __init__(
@@ -108,24 +90,16 @@ class Ranking:
         lease: float = LEASE,
     ) -> None:
         """`derived` says that the rows are kept elsewhere; `lease` is for rebuilds, in seconds."""
-        self.operator = operator
-        self.ties = ties
-        self._client = client
-        self._derived = derived
+        super().__init__(client, board, operator=operator, ties=ties, derived=derived, prefix=prefix)
         self._lease = lease
-        base = f"{prefix}:ranking:{{{board}}}"
-        self._live = [f"{base}:{part}" for part in _PARTS]
-        self._next = [f"{base}:next:{part}" for part in _PARTS]
-        self._both = self._live + self._next
-        self._turn = f"{base}:turn"
 
     # --- writing ---
 
     async def create(self) -> None:
         """Begin with an empty ranking where there is none; nothing happens where there is one."""
-        token = secrets.token_hex(8)
-        if await self._client.run(_begin, self._both, (token, _milliseconds(self._lease), 1, self._dense)):
-            await self._client.run(_promote, self._both, (token, self._dense, 0))
+        build = self._build()
+        if await build.begin(if_missing=True):
+            await build.promote()
 
     async def submit(self, player: str, score: float, *, at: float | None = None) -> Submitted:
         """Weigh a score against the one held, by the operator; `at` is when it was achieved (default: now).
@@ -173,73 +147,6 @@ class Ranking:
         """Remove the ranking."""
         await self._client.execute("UNLINK", *self._both, retry=True)
 
-    # --- reading: one script each ---
-
-    async def page(self, first: int, *, offset: int = 0) -> Page:
-        """The `first` entries from position `offset` on, best first."""
-        return await self._read_page((self.ties.value, first, offset, "", "", "", 0), None)
-
-    async def page_after(self, first: int, place: Place) -> Page:
-        """Up to `first` entries that come after `place` (from `Page.place`), whether or not it is still taken.
-
-        Pages join: an entry that did not change between two pages is in exactly one of them. One that did change is at
-        most in one: under operators by which it may have moved down it is left out of the later page.
-        """
-        build, since = ("", 0) if self.operator is Operator.BEST else (place.build, place.seq)
-        args = (self.ties.value, first, 0, repr(place.score), place.member, build, since)
-        return await self._read_page(args, place)
-
-    async def _read_page(self, args: tuple[Argument, ...], place: Place | None) -> Page:
-        reply = self._whole(await self._client.batch(_page(self._live, args)), 7, 8)
-        size, position, first, raw, omitted, more, seq, _, build = reply
-        entries = ranked(self.ties, raw, position, first)
-        last = entries[-1] if entries else None
-        if omitted:
-            gone = set(omitted)
-            entries = [entry for i, entry in enumerate(entries, 1) if i not in gone]
-        name = build.decode()
-        if place is not None and place.build == name:
-            seq = place.seq
-        return Page(entries, size, position > 0, bool(more), name, seq, last)
-
-    async def entry(self, player: str) -> Entry | None:
-        """The player's entry."""
-        return (await self.entries([player]))[0]
-
-    async def entries(self, players: Sequence[str]) -> list[Entry | None]:
-        """The entries of several players, in the order asked for; None for one who has none."""
-        reply = self._whole(await self._client.batch(_entries(self._live, (self.ties.value, *players))), 0, 1)
-        ranks: list[int] = reply[2::3]
-        scores: list[bytes] = reply[3::3]
-        times: list[int] = reply[4::3]
-        return [
-            Entry(rank, player, 0.0 - float(score), seconds(achieved)) if rank else None
-            for player, rank, score, achieved in zip(players, ranks, scores, times, strict=True)
-        ]
-
-    async def around(self, player: str, neighbours: int = 2) -> Context | None:
-        """The player's entry with up to `neighbours` entries above and below; None for a player who has none."""
-        reply = self._whole(await self._client.batch(_around(self._live, (self.ties.value, player, neighbours))), 1, 2)
-        if not reply[0]:
-            return None
-        position, start, first, raw = reply[3:7]
-        entries = ranked(self.ties, raw, start, first)
-        own: int = position - start
-        return Context(entries[own], entries[:own], entries[own + 1 :])
-
-    async def state(self) -> State:
-        """How large the ranking is and how far it has come, even if it is stale."""
-        replies = await self._client.batch(_state(self._live, (self.ties.value,)))
-        size, seq, through, server, build = self._reply(replies, 0)
-        return State(size, seq, through, build.decode(), stale=self._derived and server != replies.run_id)
-
-    async def size(self) -> int:
-        """How many players it holds."""
-        state = await self.state()
-        if state.stale:
-            raise RankingStale(self._live[3])
-        return state.size
-
     # --- keeping a derived index in step with its truth ---
 
     async def rebuild(
@@ -259,58 +166,16 @@ class Ranking:
         `source`, while another process rebuilds, or if one has been. Raises `RankingMissing` when the
         successor was lost on the way (the lease ran out, Redis was emptied): begin again.
         """
-        token = secrets.token_hex(8)
-        mode = (1 if if_missing else 0, self._dense)
-        if not await self._client.run(_begin, self._both, (token, _milliseconds(self._lease), *mode)):
+        build = self._build()
+        if not await build.begin(if_missing=if_missing):
             return False
-        beat = asyncio.create_task(self._keep_lease(token))
-        try:
-            await self._feed(token, source, on_progress)
-        finally:
-            beat.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beat
-        if not await self._client.run(_promote, self._both, (token, self._dense, through)):
+        await build.feed(source, on_progress)
+        if not await build.promote(through):
             raise RankingMissing(self._next[3])
         return True
 
-    async def _feed(
-        self, token: str, source: AsyncIterable[Sequence[Row]], on_progress: Callable[[int], None] | None
-    ) -> None:
-        under_way: deque[tuple[asyncio.Future[Replies], int]] = deque()
-
-        async def settle() -> None:
-            future, count = under_way.popleft()
-            reply = (await future)[0]
-            if isinstance(reply, Exception):
-                raise reply
-            if not reply:
-                raise RankingMissing(self._next[3])
-            if on_progress is not None:
-                on_progress(count)
-
-        async for rows in source:
-            for start in range(0, len(rows), CHUNK):
-                part = rows[start : start + CHUNK]
-                under_way.append((self._client.batch(self._load_command(token, part)), len(part)))
-                if len(under_way) > WINDOW:
-                    await settle()
-        while under_way:
-            await settle()
-
-    def _load_command(self, token: str, rows: Sequence[Row]) -> Command:
-        newest = {row.player: row for row in sorted(rows, key=_version)} if _repeats(rows) else None
-        args: list[Argument] = [token, _milliseconds(self._lease), self._dense, max(map(_version, rows), default=0)]
-        for row in rows if newest is None else newest.values():
-            inverse = 0.0 - finite(row.score)
-            held = _FIELDS.pack(micros(row.achieved_at), row.version)
-            args += (row.player, repr(inverse), held[1:8] + held[9:] + _UNCHANGED, _DOUBLE.pack(inverse))
-        return _load(self._next, args)
-
-    async def _keep_lease(self, token: str) -> None:
-        while True:
-            await asyncio.sleep(self._lease / 3)
-            await self._client.batch(self._load_command(token, ()))
+    def _build(self) -> Build:
+        return Build(self._client, self._live, self._next, dense=self._dense, lease=self._lease)
 
     async def catch_up(self, source: AsyncIterable[Sequence[Row]]) -> int:
         """Put every row of `source`; returns how many were newer than what the index held."""
@@ -349,27 +214,6 @@ class Ranking:
         reply = await self._client.execute("SET", key, 1, "NX", "PX", _milliseconds(ttl), retry=False)
         return reply is not None
 
-    # --- replies ---
-
-    @property
-    def _dense(self) -> int:
-        return 1 if self.ties is Ties.DENSE else 0
-
-    def _reply(self, replies: Replies, at: int) -> Any:
-        reply = replies[at]
-        if isinstance(reply, Exception):
-            raise reply
-        if not reply:
-            raise RankingMissing(self._live[3])
-        return reply
-
-    def _whole(self, replies: Replies, server: int, build: int) -> Any:
-        reply = self._reply(replies, 0)
-        assert len(reply) > build
-        if self._derived and reply[server] != replies.run_id:
-            raise RankingStale(self._live[3])
-        return reply
-
     def _submitted(self, replies: Replies, at: int) -> Submitted:
         reply = self._reply(replies, at)
         if reply[0] == b"overflow":
@@ -390,11 +234,3 @@ class Ranking:
 
 def _milliseconds(duration: float) -> int:
     return max(1, round(duration * 1000))
-
-
-def _version(row: Row) -> int:
-    return row.version
-
-
-def _repeats(rows: Sequence[Row]) -> bool:
-    return len({row.player for row in rows}) < len(rows)

@@ -22,14 +22,14 @@ from bench.peers.scenarios import PAGE
 
 # The first row one of whose words stands in the innermost frames decides; frames are looked at from the inside.
 ROWS = (
-    ("Answering: one write to the socket, next request or keep-alive timer", ("UvicornExchange.answer",)),
-    ("Redis: commands into one write", ("Link.submit", "Wire._flush", "Client.batch")),
-    ("Redis: replies parsed, requests woken", ("Wire.data_received",)),
+    ("Redis: commands into one write", ("Link.deliver", "Wire._flush", "Wire.submit", "Client.batch", "Pending.")),
     ("Metrics and access log", ("observe.py", "prometheus_client")),
-    ("Finding the route, judging the replies, the answer's head", ("express.py",)),
-    ("The rest of the application", ("graph/endpoint", "graph/app.py", "graph/api")),
-    ("Parsing HTTP: httptools, scope, headers, task", ("HttpToolsProtocol", "on_headers_complete", "http_protocol.py")),
-    ("ASGI: the request's task", ("RequestResponseCycle",)),
+    ("Answering: the head's numbers, one write to the socket", ("HttpProtocol.answer", "Express._answer")),
+    ("Judging the replies", ("Express.arrive", "Express._current")),
+    ("Recognising the request, finding what to ask", ("Express.take", "responses.py", "cache_bytes.py", "_Ride")),
+    ("Redis: replies parsed", ("Wire.data_received",)),
+    ("Taking the request from its connection", ("http_protocol.py", "connections.py")),
+    ("uvicorn and the rest of the application", ("uvicorn", "graph/")),
     ("Event loop: epoll, reading from and writing to sockets", ("Runner.run",)),
 )
 

@@ -25,6 +25,7 @@ from graph.jobs.announcing import announce_job
 from graph.jobs.queue import Jobs
 from graph.leaderboard.live import LiveBoards
 from graph.leaderboard.service import LeaderboardService
+from graph.leaderboard.upkeep import CLOSE_SEASONS
 from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache
 from graph.patterns.cache_bytes import ByteCache
@@ -106,8 +107,14 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
                 registrations_per_address=settings.accounts.registrations,
             ),
         )
+        jobs = Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker))
         leaderboards = await stack.enter_async_context(
-            LeaderboardService(database, client, prefix=settings.redis.prefix)
+            LeaderboardService(
+                database,
+                client,
+                prefix=settings.redis.prefix,
+                delegate=partial(jobs.enqueue, CLOSE_SEASONS, {}, unique=CLOSE_SEASONS, durable=False),
+            )
         )
         live_boards = await stack.enter_async_context(LiveBoards(leaderboards, broker))
         yield Services(
@@ -123,7 +130,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             catalog=CatalogService(database, cache, committed=outbox.nudge, outdate=outbox.outdate),
             leaderboards=leaderboards,
             live_boards=live_boards,
-            jobs=Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker)),
+            jobs=jobs,
             locks=await stack.enter_async_context(Locks(client, prefix=settings.redis.prefix)),
             imports=settings.jobs.imports,
         )

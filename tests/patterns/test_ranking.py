@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.patterns.ranking import Operator, Place, Ranking, RankingMissing, RankingStale, Row, Ties
-from graph.patterns.script import command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -233,10 +232,9 @@ async def test_one_process_rebuilds_at_a_time(client: Client) -> None:
 async def test_a_rebuild_whose_builder_died_is_taken_over(client: Client) -> None:
     """What a dead builder leaves expires with its lease, rows that were put into it included."""
     dead = Ranking(client, "b", lease=0.2)
-    script = dead._load_command("dead", rows([5, 6]))  # pyright: ignore[reportPrivateUsage] - dies half way
-    await client.batch(
-        command("HSET", f"{KEYS[3]}".replace("state", "next:state"), "build", "dead", "size", 0, "seq", 0, "latest", 0)
-    )
+    build = dead._build()  # pyright: ignore[reportPrivateUsage] - dies half way
+    assert await build.begin(if_missing=False)
+    script = build._load_command(rows([5, 6]))  # pyright: ignore[reportPrivateUsage] - as above
     assert await client.send(script) == 1
     with pytest.raises(RankingMissing):
         await dead.put(Row("late", 1, 1, 100))

@@ -38,7 +38,11 @@ LANES = 1
 
 _ATTEMPTS = 3  # processes that may die over one password
 _AWAY = "Passwords cannot be checked at the moment."
-_WAITING = Gauge("graph_password_hashes_waiting", "Callers who are at their passwords or wait for their turn.")
+_WAITING = Gauge(
+    "graph_password_hashes_waiting",
+    "Callers who are at their passwords or wait for their turn.",
+    multiprocess_mode="livesum",
+)
 _SECONDS = Histogram("graph_password_hash_seconds", "Seconds that one password took in the process that hashes.")
 
 

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType] - untyped
 from uvicorn.supervisors import Multiprocess
 
 from graph import log
@@ -193,6 +194,13 @@ class Supervisor(Multiprocess):
         super().init_processes()
         if all(process.wait_until_ready(60, self.should_exit) for process in self.processes):
             self._on_ready()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace a worker that died; what it had under way is no longer in the metrics."""
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            mark_process_dead(pid)
 
     def terminate_all(self) -> None:
         """Stop listening, so that nobody waits for a connection that no worker will take, then stop the workers."""

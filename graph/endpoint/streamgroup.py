@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from graph.endpoint.live import Live
     from graph.endpoint.sink import Sink
 
-GROUPS = Gauge("graph_stream_groups", "Subscriptions executed by this process; identical ones count once.")
-FOLLOWERS = Gauge("graph_stream_followers", "Clients' subscriptions served by this process.")
+GROUPS = Gauge(
+    "graph_stream_groups",
+    "Subscriptions executed; identical ones of a process count once.",
+    multiprocess_mode="livesum",
+)
+FOLLOWERS = Gauge("graph_stream_followers", "Clients' subscriptions.", multiprocess_mode="livesum")
 SENT = Counter("graph_stream_results_total", "Results handed to clients' connections.")
 FANOUT = Histogram(
     "graph_stream_fanout_seconds",

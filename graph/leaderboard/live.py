@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 CHECK = 5.0
 _GRACE = 1.0  # an announcement may be on its way that long
 
-_WATCHERS = Gauge("graph_leaderboard_watchers", "Watchers of boards in this process.")
+_WATCHERS = Gauge("graph_leaderboard_watchers", "Watchers of boards.", multiprocess_mode="livesum")
 _MISSED = Counter("graph_leaderboard_announcements_missed_total", "Times all watchers of a board had to be woken.")
 
 _log = logging.getLogger(__name__)

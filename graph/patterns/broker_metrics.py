@@ -2,8 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-TOPICS = Gauge("graph_broker_topics", "Topics that this process follows.")
-SUBSCRIBERS = Gauge("graph_broker_subscribers", "Subscribers of topics in this process.", ["topic"])
+TOPICS = Gauge("graph_broker_topics", "Topics that server processes follow.", multiprocess_mode="livesum")
+SUBSCRIBERS = Gauge("graph_broker_subscribers", "Subscribers of topics.", ["topic"], multiprocess_mode="livesum")
 PUBLISHED = Counter("graph_broker_published_total", "Events published by this process.", ["topic"])
 DELIVERED = Counter("graph_broker_delivered_total", "Events handed to subscribers.", ["topic"])
 CONFLATED = Counter("graph_broker_conflated_total", "Events replaced by a newer one before they were read.", ["topic"])

@@ -33,7 +33,9 @@ TOPIC = Topic("sessions:revoked")
 """Its events are ``{"user": …, "sessions": [id, …]}``."""
 
 _BATCH = 500
-_WATCHED = Gauge("graph_sessions_watched", "Open connections that close when their session ends.")
+_WATCHED = Gauge(
+    "graph_sessions_watched", "Open connections that close when their session ends.", multiprocess_mode="livesum"
+)
 _CLOSED = Counter("graph_sessions_watch_ended_total", "Connections told that their session has ended.")
 _UNTOLD = Counter("graph_sessions_announcements_failed_total", "Ends of sessions that could not be announced.")
 

@@ -149,11 +149,15 @@ def test_workers_share_one_valkey_and_one_is_replaced(data: Path) -> None:
             line for line in counted.splitlines() if line.startswith("graph_http_requests_total{") and "POST" in line
         )
         assert float(line.split()[-1]) == 20
+        assert 'pid="' not in counted, "a series of one process is no sum"
         victim = _workers(serving)[0]
+        gauges = data / "metrics" / f"gauge_livesum_{victim}.db"
+        assert gauges.exists()
         os.kill(victim, signal.SIGKILL)
         eventually(lambda: len(_workers(serving)) == 2 and victim not in _workers(serving))
         eventually(lambda: answers(serving))
         assert len(valkey_of(data)) == 1
+        eventually(lambda: not gauges.exists())  # what a dead worker had under way is over
         assert serving.stop() == 0
     assert valkey_of(data) == []
 

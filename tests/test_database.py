@@ -60,6 +60,25 @@ async def test_a_session_reads_one_instant(database: Database) -> None:
         assert await reading.scalar(COUNT) == 0
 
 
+async def test_a_statement_of_its_own(database: Database) -> None:
+    """A read outside any transaction sees what was committed before it, gives all its rows, and takes values."""
+    for slugs in ([], ["a"], ["a", "b"]):
+        rows = await database.execute(text("SELECT slug FROM category WHERE slug <> :no ORDER BY slug"), {"no": "c"})
+        assert [row.slug for row in rows] == slugs
+        async with database.transaction() as session:
+            await session.execute(INSERT, {"slug": "abc"[len(slugs)]})
+
+
+async def test_a_transaction_follows_a_statement_of_its_own(database_url: str) -> None:
+    """On one connection, reads outside transactions leave it as it was: the next transaction can be rolled back."""
+    async with Database(database_url, pool_size=1) as database:
+        for _ in range(2):
+            assert (await database.execute(COUNT))[0][0] == 0
+            async with database.transaction() as session:
+                await session.execute(INSERT, {"slug": "a"})
+                await session.rollback()
+
+
 async def test_writers_that_read_first_wait_for_one_another(database: Database, database_url: str) -> None:
     """Twenty read-then-write transactions at once, over two pools, all succeed and none overwrites another's step."""
     async with database.transaction() as session:
@@ -128,6 +147,8 @@ async def test_a_database_that_is_away_is_unavailable(url: str) -> None:
             async with database.session():
                 pass
         with pytest.raises(Unavailable):
+            await database.execute(COUNT)
+        with pytest.raises(Unavailable):
             async with database.transaction():
                 pass
     with pytest.raises(Unavailable):
@@ -140,9 +161,33 @@ async def test_postgresql_lost_and_back(postgres: Postgres) -> None:
     async with Database(postgres.url(name)) as database:
         async with database.session() as session:
             await session.scalar(COUNT)
-        await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        for _ in range(2):
+            await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            assert (await database.execute(COUNT))[0][0] == 0
+            await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            async with database.session() as session:
+                assert await session.scalar(COUNT) == 0
+    await postgres.drop(name)
+
+
+async def test_postgresql_is_asked_once(postgres: Postgres) -> None:
+    """A read outside any transaction has no BEGIN and ROLLBACK, neither for itself nor for trying its connection."""
+    begun = "BEGIN ISOLATION LEVEL READ COMMITTED;"
+    name = await postgres.create()
+    async with Database(postgres.url(name), pool_size=1) as database:
+        seen: list[str] = []
+
+        def note(told: Any) -> None:
+            seen.append(told.query)
+
+        async with database.engine.connect() as connection:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            raw.add_query_logger(note)
+        await database.execute(COUNT)
+        assert [query for query in seen if "BEGIN" in query or "ROLLBACK" in query] == []
         async with database.session() as session:
-            assert await session.scalar(COUNT) == 0
+            await session.scalar(COUNT)
+        assert [query for query in seen if "BEGIN" in query or "ROLLBACK" in query] == [begun, "ROLLBACK;"]
     await postgres.drop(name)
 
 
@@ -233,8 +278,11 @@ async def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
         assert names.all() == ["product_events"]
 
 
-def test_a_connection_that_nobody_waits_for_is_closed(sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However early a session is cancelled, its connection's thread ends with the database and not after the loop."""
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_connection_that_nobody_waits_for_is_closed(
+    sqlite_template: Path, monkeypatch: pytest.MonkeyPatch, *, alone: bool
+) -> None:
+    """However early a read is cancelled, its connection's thread ends with the database and not after the loop."""
     failures: list[BaseException | None] = []
 
     def note(failure: threading.ExceptHookArgs) -> None:
@@ -246,6 +294,9 @@ def test_a_connection_that_nobody_waits_for_is_closed(sqlite_template: Path, mon
         async with Database(f"sqlite:///{sqlite_template}") as database:
 
             async def read() -> None:
+                if alone:
+                    await database.execute(text("SELECT 1"))
+                    return
                 async with database.session() as session:
                     await session.execute(text("SELECT 1"))
 

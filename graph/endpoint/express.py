@@ -53,9 +53,12 @@ EXCHANGE = "graph.exchange"
 """Where the scope holds the `Exchange`."""
 EXPRESS = "graph.express"
 """Where the lifespan's state holds the `Express` for the server to ask."""
-ROUTES = 1024
+ROUTES = 8192
+"""One takes about 4 KB, and as much as its request."""
 LARGEST = 8192
 """Bytes of a request, head and body."""
+_TURNS = 8
+"""Routes that are looked at for one that nobody took lately, to make room for a new one."""
 _SIGHTINGS = 8192
 _COUNTED_EVERY = 0.05
 _EARLY = 40.0
@@ -105,7 +108,7 @@ class Leftover(NamedTuple):
 class _Route:
     """What is known of a request beforehand."""
 
-    __slots__ = ("address", "approach", "commands", "copy", "cors", "head", "look", "media", "run_id", "values")
+    __slots__ = ("address", "approach", "commands", "copy", "cors", "head", "look", "media", "run_id", "used", "values")
 
     def __init__(self, media: str, approach: Approach, turnstile: Command, cors: Raw, address: str) -> None:
         self.media = media
@@ -118,6 +121,7 @@ class _Route:
         self.head = b""
         self.values: list[bytes | None] | None = None  # the generations under which `copy` was found current
         self.run_id = b""
+        self.used = False  # since somebody looked for a route to forget
 
 
 class _Ride:
@@ -169,6 +173,7 @@ class Express:
         route = self._routes.get(sight)
         if route is None:
             return False
+        route.used = True
         lane, approach = self._lane, route.approach
         now = time.time()
         copy = lane.cache.copy(approach.key, now)
@@ -252,13 +257,25 @@ class Express:
                 self._seen.clear()
             self._seen.add(sighting)
             return
-        if sight in self._routes or len(sight[1]) > LARGEST:
+        if sight in self._routes or len(sight[1]) > LARGEST or not self._make_room():
             return
         route = await self._route(scope, body)
         if route is not None:
-            if len(self._routes) >= ROUTES:
-                del self._routes[next(iter(self._routes))]
             self._routes[sight] = route
+
+    def _make_room(self) -> bool:
+        """Forget a route that was not taken for a whole round (CLOCK); False where all seen just now were."""
+        routes = self._routes
+        if len(routes) < ROUTES:
+            return True
+        for _ in range(_TURNS):
+            sight = next(iter(routes))
+            route = routes.pop(sight)
+            if not route.used:
+                return True
+            route.used = False
+            routes[sight] = route
+        return False
 
     async def _route(self, scope: Scope, body: bytes) -> _Route | None:
         request = Request(scope)

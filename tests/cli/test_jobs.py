@@ -1,14 +1,14 @@
+"""``graph jobs`` as a person runs it."""
+
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from graph.jobs.queue import Jobs
 from graph.jobs.records import JobState
 from graph.jobs.worker import Definition, GiveUp, Progress, Worker
+from tests.support.serving import command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,15 +19,8 @@ if TYPE_CHECKING:
 
 async def _graph(server: ValkeyServer, folder: Path, *words: str) -> tuple[int, str, str]:
     """Run ``graph jobs …`` as a user would, in 80 columns."""
-    environment = {**os.environ, "GRAPH_REDIS_URL": server.url, "GRAPH_DATA_DIR": str(folder), "COLUMNS": "80"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "graph", "jobs", *words),
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+    done = await asyncio.to_thread(command, folder, "jobs", *words, GRAPH_REDIS_URL=server.url, COLUMNS="80")
+    return done.returncode, done.stdout, done.stderr
 
 
 async def _one_failed_one_done(jobs: Jobs) -> tuple[str, str]:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from time import perf_counter
+from typing import TYPE_CHECKING
 
+import strawberry
+from starlette.requests import HTTPConnection
+
+from graph.endpoint.caller import Caller
+from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.sink import OperationRequest
 from graph.endpoint.turns import FIRST, Turns
+from tests.support.graphql_app import Scene, Tokens, make_admission
+
+if TYPE_CHECKING:
+    from graph.patterns.client import Client
 
 
 def work(seconds: float) -> None:
@@ -35,6 +46,34 @@ async def test_a_crowd_leaves_room_in_every_round() -> None:
     assert max(rounds) <= FIRST
     assert sorted(rounds)[len(rounds) // 2] <= FIRST // 2
     assert done == sorted(done)
+
+
+async def test_operations_take_turns(client: Client) -> None:
+    """Queries that were all admitted by one reply of Redis are executed a few a round."""
+
+    def slow() -> int:
+        work(0.002)
+        done.append(len(done))
+        return 1
+
+    done: list[int] = []
+    query = strawberry.type(type("Query", (), {"slow": strawberry.field(slow)}))
+    endpoint = GraphQLEndpoint(
+        strawberry.Schema(query),
+        authenticator=Tokens(),
+        admission=make_admission(client),
+        context=lambda caller, _, response: Scene(caller, response),
+    )
+    asked, connection = OperationRequest("{ slow }", None, None, None), HTTPConnection({"type": "http", "headers": []})
+    engine = endpoint.engine
+    crowd = [asyncio.create_task(engine.execute(asked, Caller(str(n)), connection)) for n in range(100)]
+    rounds: list[int] = []
+    while len(done) < len(crowd):
+        before = len(done)
+        await asyncio.sleep(0)
+        rounds.append(len(done) - before)
+    assert max(rounds) <= FIRST
+    assert [answer.data for answer in await asyncio.gather(*crowd)] == [{"slow": 1}] * 100
 
 
 async def test_cheap_executions_soon_begin_together() -> None:

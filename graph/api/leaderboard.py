@@ -1,4 +1,4 @@
-"""Leaderboards in GraphQL: ranks come from one script each, names of players from one load for a whole answer."""
+"""Leaderboards in GraphQL: ranks come from one script each, names of players from one load for each such answer."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound
 from graph.api.feature import Feature
 from graph.api.leaderboard_live import LeaderboardSubscription
-from graph.api.leaderboard_types import (
+from graph.api.leaderboard_players import Player, player_key_of, viewer_key
+from graph.api.leaderboard_results import (
     CreateLeaderboardInput,
-    Leaderboard,
     LeaderboardResult,
-    Player,
     ScoreSubmitted,
     SlugTaken,
     SubmitScoreInput,
     SubmitScoreResult,
-    player_key_of,
-    viewer_key,
 )
+from graph.api.leaderboard_types import Leaderboard
 from graph.api.node import Node, integer_keys
 from graph.api.pagination import given
 from graph.endpoint.cost import cost
@@ -39,7 +37,8 @@ async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, No
 async def _load_players(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
     numbers = integer_keys(keys)
     users = await context.loaders.player.load_many(numbers.values())
-    return {key: Player.of(user.id) for key, user in zip(numbers, users, strict=True) if user is not None}
+    names = {user.id: user.display_name for user in users if user is not None}
+    return {key: Player.of(number, names) for key, number in numbers.items() if number in names}
 
 
 def _player(context: Context, named: str | None) -> int | None:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import strawberry
 
 from graph.api.access import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
+from graph.api.leaderboard_players import names_of, viewer_key
 from graph.api.leaderboard_types import (
     MAX_PAGE,
     MAX_RANGE,
     Leaderboard,
     LeaderboardContext,
     LeaderboardEntry,
-    viewer_key,
+    names_around,
 )
 from graph.endpoint.live import live
 from graph.errors import BadInput, Unavailable
-from graph.leaderboard.records import BoardRecord, player_key
+from graph.leaderboard.records import BoardRecord, player_key, player_of
+from graph.patterns.ranking import Context as Neighbourhood
 
 T = TypeVar("T")
 
@@ -63,6 +66,10 @@ async def _insist(read: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(_RETRY)
 
 
+async def _context(info: Info, found: Neighbourhood) -> LeaderboardContext:
+    return LeaderboardContext.of(found, await names_around(info, found))
+
+
 @strawberry.type
 class LeaderboardSubscription:
     """What can be followed."""
@@ -82,10 +89,11 @@ class LeaderboardSubscription:
                 entries = [placed.entry for placed in page.entries]
                 watch.stands(1, first)
                 if entries != shown:
-                    shown = entries
+                    shown, players = entries, [player_of(entry) for entry in entries]
+                    names = await _insist(partial(names_of, info, players))
                     yield LeaderboardSnapshot(
                         board=Leaderboard.of(record),
-                        entries=[LeaderboardEntry.of(entry) for entry in entries],
+                        entries=[LeaderboardEntry.of(entry, names) for entry in entries],
                         at=datetime.now(UTC),
                     )
                 await watch.changed()
@@ -115,8 +123,9 @@ class LeaderboardSubscription:
                 watch.stands(*((1, 0) if rank is None else (max(1, rank - range), rank + range)))
                 if first or found != shown:
                     shown, first = found, False
+                    context = None if found is None else await _insist(partial(_context, info, found))
                     yield RankSnapshot(
-                        context=None if found is None else LeaderboardContext.of(found),
+                        context=context,
                         previous_rank=previous,
                         at=datetime.now(UTC),
                     )

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 
-from graph.api.context import Context, Info
-from graph.api.errors import InvalidInput, NotFound, UserError
-from graph.api.node import Node, global_id, integer_key, parse_id
+from graph.api.context import Info
+from graph.api.leaderboard_players import Player, names_of, player_key_of, viewer_key
+from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
 from graph.endpoint.cost import cost
-from graph.errors import BadInput, Unauthenticated
+from graph.errors import BadInput
 from graph.leaderboard import rules
-from graph.leaderboard.records import BoardRecord, Outcome, Placed, Span, TopPage, player_of
+from graph.leaderboard.records import BoardRecord, Placed, Span, TopPage, player_of
 from graph.patterns.ranking import Context as Neighbourhood
 from graph.patterns.ranking import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+Names: TypeAlias = "Mapping[int, str]"
 
 MAX_PAGE = 100
 MAX_RANGE = 50
@@ -54,23 +56,6 @@ class SeasonSchedule(Enum):
     MONTHLY = strawberry.enum_value("MONTHLY", description="On the first of the month.")
 
 
-@strawberry.type(description="What others may see of a user.")
-class Player(Node):
-    """A user's public side; the name is loaded together with all others asked for."""
-
-    key: strawberry.Private[int]
-
-    @classmethod
-    def of(cls, key: int) -> Player:
-        """The player with a user's number."""
-        return cls(id=global_id("Player", key), key=key)
-
-    @strawberry.field(description="The name that the user chose.")
-    async def display_name(self, info: Info) -> str:
-        user = await info.context.loaders.player.load(self.key)
-        return user.display_name if user is not None else ""
-
-
 @strawberry.type(description="A stretch of time over which a board is played.")
 class Season:
     """A season."""
@@ -95,12 +80,12 @@ class LeaderboardEntry:
     achieved_at: datetime = strawberry.field(description="When the score was reached.")
 
     @classmethod
-    def of(cls, entry: Entry) -> LeaderboardEntry:
+    def of(cls, entry: Entry, names: Names) -> LeaderboardEntry:
         """Show an entry."""
         return cls(
             rank=entry.rank,
             score=entry.score,
-            player=Player.of(player_of(entry)),
+            player=Player.of(player_of(entry), names),
             achieved_at=datetime.fromtimestamp(entry.achieved_at, UTC),
         )
 
@@ -116,12 +101,12 @@ class LeaderboardContext:
     below: list[LeaderboardEntry] = strawberry.field(description="Best first; the first one is just behind.")
 
     @classmethod
-    def of(cls, found: Neighbourhood) -> LeaderboardContext:
+    def of(cls, found: Neighbourhood, names: Names) -> LeaderboardContext:
         """Show a neighbourhood."""
         return cls(
-            entry=LeaderboardEntry.of(found.entry),
-            above=[LeaderboardEntry.of(entry) for entry in found.above],
-            below=[LeaderboardEntry.of(entry) for entry in found.below],
+            entry=LeaderboardEntry.of(found.entry, names),
+            above=[LeaderboardEntry.of(entry, names) for entry in found.above],
+            below=[LeaderboardEntry.of(entry, names) for entry in found.below],
         )
 
 
@@ -133,9 +118,9 @@ class LeaderboardEntryEdge:
     node: LeaderboardEntry
 
     @classmethod
-    def of(cls, placed: Placed) -> LeaderboardEntryEdge:
+    def of(cls, placed: Placed, names: Names) -> LeaderboardEntryEdge:
         """Show an entry and where it stands."""
-        return cls(cursor=placed.cursor, node=LeaderboardEntry.of(placed.entry))
+        return cls(cursor=placed.cursor, node=LeaderboardEntry.of(placed.entry, names))
 
 
 @strawberry.type(description="A page of a board, taken at one instant.")
@@ -148,9 +133,9 @@ class LeaderboardEntryConnection:
     total_count: int = strawberry.field(description="How many players have a score.")
 
     @classmethod
-    def of(cls, page: TopPage) -> LeaderboardEntryConnection:
+    def of(cls, page: TopPage, names: Names) -> LeaderboardEntryConnection:
         """Show a page."""
-        edges = [LeaderboardEntryEdge.of(placed) for placed in page.entries]
+        edges = [LeaderboardEntryEdge.of(placed, names) for placed in page.entries]
         return cls(
             edges=edges,
             nodes=[edge.node for edge in edges],
@@ -211,7 +196,7 @@ class Leaderboard(Node):
             page = await service.top(self.record, first=first, after=given(after), season=given(season))
         except rules.Invalid as problem:
             raise BadInput(problem.message, argument=problem.field) from problem
-        return LeaderboardEntryConnection.of(page)
+        return LeaderboardEntryConnection.of(page, await names_of(info, [placed.player for placed in page.entries]))
 
     @strawberry.field(
         description=f"Entries of chosen players (friends, a guild), at most {MAX_PAGE}, ranked on this board: best "
@@ -222,7 +207,8 @@ class Leaderboard(Node):
             raise BadInput(f"entries takes at most {MAX_PAGE} players at once.", argument="players")
         known = [key for player in players if (key := player_key_of(player)) is not None]
         found: Sequence[Entry] = await info.context.services.leaderboards.entries(self.record, known) if known else []
-        return [LeaderboardEntry.of(entry) for entry in found]
+        names = await names_of(info, [player_of(entry) for entry in found])
+        return [LeaderboardEntry.of(entry, names) for entry in found]
 
     @strawberry.field(
         metadata=cost(5, assumed=5),
@@ -247,86 +233,9 @@ class Leaderboard(Node):
             found = await service.around(self.record, key, neighbours=range, season=given(season))
         except rules.Invalid as problem:
             raise BadInput(problem.message, argument=problem.field) from problem
-        return None if found is None else LeaderboardContext.of(found)
+        return None if found is None else LeaderboardContext.of(found, await names_around(info, found))
 
 
-def player_key_of(value: str) -> int | None:
-    """The user's number in the ID of a player (or of a user, who is one); None for any other ID."""
-    parsed = parse_id(value)
-    return integer_key(parsed[1]) if parsed is not None and parsed[0] in ("Player", "User") else None
-
-
-def viewer_key(context: Context) -> int:
-    """The signed-in user's number."""
-    caller = context.caller
-    if caller.user is None:
-        raise Unauthenticated(caller.problem or "Sign in first, or name a player.")
-    return int(caller.user)
-
-
-# --- inputs and results ---
-
-
-@strawberry.input(description="A board to be made.")
-class CreateLeaderboardInput:
-    """Checked by the leaderboards' rules."""
-
-    slug: str = strawberry.field(description="1 to 64 lower-case letters, digits and inner hyphens.")
-    name: str = strawberry.field(description=f"At most {rules.MAX_NAME} characters.")
-    operator: ScoreOperator = ScoreOperator.BEST
-    ties: TiePolicy = TiePolicy.EARLIEST_FIRST
-    schedule: SeasonSchedule = SeasonSchedule.NEVER
-
-
-@strawberry.input(description="A score.")
-class SubmitScoreInput:
-    """Checked by the leaderboards' rules."""
-
-    board: str = strawberry.field(description="The board's slug.")
-    score: float = strawberry.field(description="Any finite number; on a SUM board what to add.")
-    player: strawberry.ID | None = strawberry.field(
-        default=strawberry.UNSET, description="The signed-in player if left out."
-    )
-    key: str | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="Names this submission of this player on this board for 30 days: sent again, whether or not its "
-        f"answer arrived, it changes nothing and gives the first answer. At most {rules.MAX_KEY} characters.",
-    )
-
-
-@strawberry.type(description="Another board has this slug.")
-class SlugTaken(UserError):
-    """Nothing was changed."""
-
-    @classmethod
-    def of(cls, slug: str) -> SlugTaken:
-        """Name the slug."""
-        return cls(code="SLUG_TAKEN", message=f"Another leaderboard has the slug {slug}.")
-
-
-@strawberry.type(description="`rank` is null only while the ranking store is unreachable: the score itself is safe.")
-class ScoreSubmitted:
-    """What became of a score."""
-
-    board: Leaderboard
-    score: float = strawberry.field(description="The player's score now.")
-    improved: bool = strawberry.field(description="Whether it is higher than before, or the player's first.")
-    rank: int | None
-    previous_rank: int | None = strawberry.field(description="Null when the player had no score, or it is not known.")
-
-    @classmethod
-    def of(cls, board: BoardRecord, outcome: Outcome) -> ScoreSubmitted:
-        """Show an outcome."""
-        return cls(
-            board=Leaderboard.of(board),
-            score=outcome.score,
-            improved=outcome.improved,
-            rank=outcome.rank,
-            previous_rank=outcome.previous_rank,
-        )
-
-
-LeaderboardResult: TypeAlias = Annotated[Leaderboard | SlugTaken | InvalidInput, strawberry.union("LeaderboardResult")]
-SubmitScoreResult: TypeAlias = Annotated[
-    ScoreSubmitted | NotFound | InvalidInput, strawberry.union("SubmitScoreResult")
-]
+async def names_around(info: Info, found: Neighbourhood) -> Names:
+    """The names of a neighbourhood."""
+    return await names_of(info, [player_of(entry) for entry in (*found.above, found.entry, *found.below)])

@@ -14,6 +14,7 @@ from graph.leaderboard.records import BoardRecord, NewBoard
 from graph.patterns.ranking import Operator, Ties
 from tests.api.conftest import ADMIN, ANYBODY, Api
 from tests.leaderboard.conftest import add_players
+from tests.support.sql import statements
 
 if TYPE_CHECKING:
     from graph.endpoint.caller import Caller
@@ -249,3 +250,21 @@ async def test_players_are_nodes(api: Api, board: BoardRecord) -> None:
     ids = [global_id("Player", 5), global_id("Player", 9999)]
     found = await api("query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Player { displayName } } }", ids=ids)
     assert found == {"nodes": [{"id": ids[0], "displayName": "Player 5"}, None]}
+
+
+async def test_names_are_there_wherever_they_are_asked_for(api: Api, services: Services, board: BoardRecord) -> None:
+    """Through fragments, aliases and directives; an answer that shows none loads none."""
+    assert board
+    outer = "fragment Outer on LeaderboardContext { above { ...Inner } entry { rank } }"
+    inner = "fragment Inner on LeaderboardEntry { player { ... on Player { shown: displayName @include(if: $all) } } }"
+    document = (
+        'query ($player: ID!, $all: Boolean!) { leaderboard(slug: "main") { around(player: $player, range: 1) '
+        "{ ...Outer } } }"
+    )
+    player = global_id("Player", 5)
+    found = await api(f"{document} {outer} {inner}", player=player, all=True)
+    assert found["leaderboard"]["around"]["above"] == [{"player": {"shown": "Player 4"}}]
+    nameless = document.replace("...Outer", "entry { rank player { id } }").replace(", $all: Boolean!", "")
+    with statements(services.database) as seen:
+        await api(nameless, player=global_id("Player", 20))
+        assert seen == []

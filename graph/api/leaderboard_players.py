@@ -1,0 +1,72 @@
+"""Players as others may see them, and their names: one load for all entries of a field, where the operation asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode
+
+from graph.api.context import Context, Info
+from graph.api.node import Node, global_id, integer_key, parse_id
+from graph.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from graphql import GraphQLResolveInfo
+
+
+@strawberry.type(description="What others may see of a user.")
+class Player(Node):
+    """A user's public side. The name is there from the beginning, so that a list of players is completed at one go."""
+
+    display_name: str = strawberry.field(description="The name that the user chose.")
+
+    @classmethod
+    def of(cls, number: int, names: Mapping[int, str]) -> Player:
+        """The player with a user's number; `names` has all that the operation asks for."""
+        return cls(id=global_id("Player", number), display_name=names.get(number, ""))
+
+
+async def names_of(info: Info, players: Iterable[int]) -> Mapping[int, str]:
+    """The names of those of `players` who exist, by number; none of them if the operation shows no name."""
+    if not _mentions(info, "displayName"):
+        return {}
+    users = await info.context.services.accounts.users(players)
+    return {number: user.display_name for number, user in users.items()}
+
+
+def _mentions(info: Info, name: str) -> bool:
+    """Whether a field `name` stands anywhere below the one being resolved, used or not; each fragment is read once."""
+    # Strawberry offers no other way to the document, and does not say what its info wraps.
+    raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info")  # noqa: B009 - pyright cannot know its type
+    stack = [node.selection_set for node in raw.field_nodes]
+    entered: set[str] = set()
+    while stack:
+        below = stack.pop()
+        for node in below.selections if below is not None else ():
+            if isinstance(node, FieldNode):
+                if node.name.value == name:
+                    return True
+                stack.append(node.selection_set)
+            elif isinstance(node, InlineFragmentNode):
+                stack.append(node.selection_set)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in entered:
+                entered.add(node.name.value)
+                stack.append(raw.fragments[node.name.value].selection_set)
+    return False
+
+
+def player_key_of(value: str) -> int | None:
+    """The user's number in the ID of a player (or of a user, who is one); None for any other ID."""
+    parsed = parse_id(value)
+    return integer_key(parsed[1]) if parsed is not None and parsed[0] in ("Player", "User") else None
+
+
+def viewer_key(context: Context) -> int:
+    """The signed-in user's number."""
+    caller = context.caller
+    if caller.user is None:
+        raise Unauthenticated(caller.problem or "Sign in first, or name a player.")
+    return int(caller.user)

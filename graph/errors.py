@@ -2,7 +2,7 @@
 
 A `DomainError` carries a stable `code` and a message written for people; the endpoint passes both on. Every other
 exception is a bug: it is masked, and logged under an id. Failures that a client is expected to meet in normal use (a
-wrong password, a taken sku) are no exceptions at all but members of a result union.
+wrong password, a taken sku) reach it as members of a result union; so does `Invalid`, which the features' rules raise.
 """
 
 from __future__ import annotations
@@ -49,3 +49,13 @@ class BadInput(DomainError):
     """An argument that the schema lets through makes no sense."""
 
     code = "BAD_USER_INPUT"
+
+
+class Invalid(Exception):
+    """A value that breaks a rule of its field: `field` is its path in the input, as the API spells it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        """Name the field and say, to people, what it must be."""
+        super().__init__(message)
+        self.field = field
+        self.message = message

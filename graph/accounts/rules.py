@@ -16,6 +16,8 @@ from importlib.resources import files
 
 import idna
 
+from graph.errors import Invalid
+
 MIN_PASSWORD = 8
 MAX_PASSWORD = 256
 MAX_EMAIL = 254
@@ -30,16 +32,6 @@ _ENDINGS = (
     *("11", "22", "69", "77", "88", "99", "321", "666", "777", "786", "888", "999", ".", "?", "*"),
     *(str(year) for year in range(1970, 2031)),
 )
-
-
-class Invalid(Exception):
-    """A value that breaks a rule of its field."""
-
-    def __init__(self, field: str, message: str) -> None:
-        """Name the field as the API spells it and say what it must be."""
-        super().__init__(message)
-        self.field = field
-        self.message = message
 
 
 def email_key(value: str) -> str | None:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
+from graph import errors
 from graph.catalog.records import SCALE, decimals_of
 
 MAX_SKU = 64
@@ -33,14 +34,8 @@ class CatalogError(Exception):
     """A write that the catalog refuses; expected in normal use."""
 
 
-class Invalid(CatalogError):
+class Invalid(errors.Invalid, CatalogError):
     """A value that breaks a rule of its field."""
-
-    def __init__(self, field: str, message: str) -> None:
-        """Name the field as the API spells it and say what it must be."""
-        super().__init__(message)
-        self.field = field
-        self.message = message
 
 
 class Taken(CatalogError):

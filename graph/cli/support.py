@@ -67,7 +67,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     from sqlalchemy.exc import InterfaceError, OperationalError
 
     from graph.embedded import EmbeddedError
-    from graph.errors import DomainError
+    from graph.errors import DomainError, Invalid
 
     try:
         return _loop_run(main())
@@ -79,7 +79,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         fail(f"Redis: {error}")
     except (OperationalError, InterfaceError) as error:
         fail(f"SQL: {error.orig or error}")
-    except DomainError as error:
+    except (DomainError, Invalid) as error:
         fail(error.message)
 
 

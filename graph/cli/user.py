@@ -4,21 +4,20 @@ A password is asked for without being shown, or read as one line from standard i
 it stands in no shell history and in no process list.
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from graph.cli import support
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from graph.accounts.records import UserRecord
     from graph.accounts.service import AccountService
-
-T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Users: add, list sessions, end them, give passwords and roles.")
 
@@ -56,7 +55,7 @@ def add(
             if isinstance(await accounts.add(email, password, shown, RoleValue(role)), EmailInUse):
                 support.fail(f"there is a user {email} already")
 
-    _run(create)
+    support.run(create)
     _tell(f"{email} may sign in as {role}.", password if random else None)
 
 
@@ -69,7 +68,7 @@ def passwd(email: _Email, *, random: _Random = False) -> None:
         async with _accounts() as accounts:
             return await accounts.reset_password(await _find(accounts, email), password)
 
-    ended = _run(change)
+    ended = support.run(change)
     _tell(f"{email} has a new password; {_ended(ended)}", password if random else None)
 
 
@@ -82,7 +81,7 @@ def role(email: _Email, role: Annotated[Role, typer.Argument(case_sensitive=Fals
         async with _accounts() as accounts:
             return await accounts.set_role(await _find(accounts, email), RoleValue(role))
 
-    _tell(f"{email} is now {role}; {_ended(_run(change))}")
+    _tell(f"{email} is now {role}; {_ended(support.run(change))}")
 
 
 @app.command()
@@ -103,7 +102,7 @@ def sessions(email: _Email) -> None:
     console = support.console()
     if not console.is_terminal:
         console.width = 240  # a pipe has no width: keep each session on a line
-    console.print(_run(read))
+    console.print(support.run(read))
 
 
 @app.command()
@@ -122,7 +121,7 @@ def revoke(
                 return await accounts.sessions.revoke_all(user)
             return int(await accounts.sessions.revoke(user, session))
 
-    ended = _run(end)
+    ended = support.run(end)
     if session is not None and not ended:
         support.fail(f"{email} has no such session")
     _tell(_ended(ended))
@@ -158,16 +157,6 @@ def _password(*, random: bool) -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
-
-
-def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `main`; a value that breaks a rule becomes one sentence like any other failure."""
-    from graph.accounts.rules import Invalid
-
-    try:
-        return support.run(main)
-    except Invalid as problem:
-        support.fail(problem.message)
 
 
 def _ended(count: int) -> str:

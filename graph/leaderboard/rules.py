@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from graph.errors import Invalid
 from graph.leaderboard.records import Schedule, Span
 
 if TYPE_CHECKING:
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
 MAX_NAME = 200
 MAX_KEY = 100
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", re.ASCII)
-
-
-class Invalid(Exception):
-    """A value that makes no sense; `field` is its path in the input."""
-
-    def __init__(self, field: str, message: str) -> None:
-        """Say what is wrong with `field`."""
-        super().__init__(message)
-        self.field = field
-        self.message = message
 
 
 class Taken(Exception):

@@ -246,7 +246,7 @@ class RateLimit(SchemaExtension):
         self, admission: Admission, *, caller: Callable[[Any], Caller] = lambda context: context.caller
     ) -> None:
         """Ask `admission`; `caller` finds the caller in the context."""
-        self._admission = admission
+        self.admission = admission
         self._caller = caller
         self._refusal: Refusal | None = None
 
@@ -273,7 +273,7 @@ class RateLimit(SchemaExtension):
         context = self.execution_context
         issued = getattr(context, "ticket", None)
         ticket = issued if isinstance(issued, Ticket) else Ticket(self._caller(context.context))
-        verdict = await self._admission.admit(ticket)
+        verdict = await self.admission.admit(ticket)
         if not verdict.allowed:
             self._refusal = refusal(verdict, ticket.weight)
         if ticket is not issued:

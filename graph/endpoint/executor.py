@@ -14,7 +14,6 @@ raised; every error is in an `Answer`.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
@@ -25,9 +24,11 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.types.execution import ExecutionContext
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
-from graph.endpoint.admission import Ticket, headers, refusal
+from graph.endpoint.admission import RateLimit, Ticket, headers, refusal
 from graph.endpoint.answer import Answer
+from graph.endpoint.compiled import Compiler
 from graph.endpoint.cost import cost_of
+from graph.endpoint.deadline import Deadlines
 from graph.endpoint.errors import REFUSALS, Presenter, Refusal, code_of, coded
 from graph.endpoint.hooks import HooksRunner
 from graph.endpoint.persisted import Persisted
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
     from strawberry import Schema
+    from strawberry.extensions import SchemaExtension
 
     from graph.endpoint.admission import Admission
     from graph.endpoint.caller import Caller
@@ -70,6 +72,7 @@ class Ticketed(ExecutionContext):
     """Strawberry's execution context with the ticket that `RateLimit` charges."""
 
     ticket: Ticket | None = None
+    ready: Ready | None = None
 
 
 class Engine(Generic[Context]):
@@ -85,8 +88,12 @@ class Engine(Generic[Context]):
         persisted: Persisted | None = None,
         presenter: Presenter | None = None,
         root_value: object = None,
+        compiled: bool = True,
     ) -> None:
-        """Run what `operations` prepare and `admission` admits, each in a new `context`."""
+        """Run what `operations` prepare and `admission` admits, each in a new `context`.
+
+        Unless `compiled`, every operation is executed by graphql-core itself.
+        """
         self.schema = schema
         self.operations = operations
         self.admission = admission
@@ -99,6 +106,9 @@ class Engine(Generic[Context]):
         self.core = core
         self.subscription = core.subscription_type
         query = core.query_type
+        hide = not self.presenter.debug
+        self.compiler = Compiler(schema, errors=operations.bounds.errors, hide_suggestions=hide) if compiled else None
+        self._deadlines = Deadlines(operations.bounds.deadline)
         self._free = [name for name, f in query.fields.items() if cost_of(f).free] if query is not None else []
 
     # --- finding the operation ---
@@ -161,29 +171,68 @@ class Engine(Generic[Context]):
 
     async def run(self, ready: Ready, connection: HTTPConnection, response: Response | None = None) -> Answer:
         """Admit and execute a query or mutation."""
-        context, runner = self.begin(ready, connection, response)
-        deadline = asyncio.timeout(self.operations.bounds.deadline)
-        try:
-            async with deadline, runner.operation():
-                if (refused := await self.admit(ready, context, runner)) is not None:
-                    return refused
-                await self.turns.mine()
-                async with runner.executing():
-                    failed = await self._execute(context, runner)
-                if failed is not None:
-                    return await self.reject(failed, ready.ticket)
-            extensions = await runner.get_extensions_results(context)
-        except TimeoutError as error:
-            if not deadline.expired():
+        with self._deadlines.start() as deadline:
+            try:
+                extensions = self.schema.get_extensions()
+                if self._bare(extensions):
+                    return await self._run_bare(ready, connection, response)
+                return await self._run_hooked(ready, connection, response, extensions)
+            except Exception as error:  # noqa: BLE001 - a hook of some extension failed: a bug, to be masked like any other
                 return self._broken(error, ready)
-            late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
-            return await self.reject([late], ready.ticket)
-        except Exception as error:  # noqa: BLE001 - a hook of some extension failed: a bug, to be masked like any other
-            return self._broken(error, ready)
-        return self._answer(cast("ExecutionResult", context.result), extensions, ready, context.context)
+        assert deadline.expired
+        late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
+        return await self.reject([late], ready.ticket)
+
+    def _bare(self, extensions: Sequence[SchemaExtension]) -> bool:
+        """Whether nobody looks on: no extension, or only the one that charges what is charged here anyway."""
+        if not extensions:
+            return True
+        (only, *others) = extensions
+        return not others and type(only) is RateLimit and only.admission is self.admission
+
+    async def _run_bare(self, ready: Ready, connection: HTTPConnection, response: Response | None) -> Answer:
+        """Run without hooks, and so without what only they would see."""
+        ticket = ready.ticket
+        context = self.context(ticket.caller, connection, response)
+        verdict = await self.admission.admit(ticket)
+        if not verdict.allowed:
+            return await self.reject([refusal(verdict, ticket.weight)], ticket)
+        self.persisted.keep(ready.request, ready.prepared.text)
+        await self.turns.mine()
+        request = ready.request
+        executor = self._compiled(ready, request.variables, self._root_value, context, request.extensions)
+        if executor is None:
+            given = (request.variables, self._root_value, context, request.extensions)
+            executor = self._core(ready.prepared.document, ready.operation.name, given)
+        if isinstance(executor, list):
+            return await self.reject(coded(executor, "BAD_USER_INPUT"), ticket)
+        result: Any = executor.execute_operation()
+        if not isinstance(result, ExecutionResult):
+            result = cast("ExecutionResult", await result)
+        return self._answer(result, {}, ready, context)
+
+    async def _run_hooked(
+        self, ready: Ready, connection: HTTPConnection, response: Response | None, extensions: list[SchemaExtension]
+    ) -> Answer:
+        """Run with the hooks of `extensions`."""
+        context, runner = self.begin(ready, connection, response, extensions)
+        async with runner.operation():
+            if (refused := await self.admit(ready, context, runner)) is not None:
+                return refused
+            await self.turns.mine()
+            async with runner.executing():
+                failed = await self._execute(context, runner)
+            if failed is not None:
+                return await self.reject(failed, ready.ticket)
+        told = await runner.get_extensions_results(context)
+        return self._answer(cast("ExecutionResult", context.result), told, ready, context.context)
 
     def begin(
-        self, ready: Ready, connection: HTTPConnection, response: Response | None
+        self,
+        ready: Ready,
+        connection: HTTPConnection,
+        response: Response | None,
+        extensions: list[SchemaExtension] | None = None,
     ) -> tuple[Ticketed, HooksRunner]:
         """A fresh context for `ready`, and the runner of its extensions' hooks."""
         request = ready.request
@@ -199,8 +248,9 @@ class Engine(Generic[Context]):
             graphql_document=ready.prepared.document,
             operation_extensions=cast("dict[str, Any] | None", request.extensions),
             ticket=ready.ticket,
+            ready=ready,
         )  # fmt: skip
-        extensions = self.schema.get_extensions()
+        extensions = self.schema.get_extensions() if extensions is None else extensions
         for extension in extensions:
             extension.execution_context = context
         return context, HooksRunner(context, extensions)
@@ -222,7 +272,7 @@ class Engine(Generic[Context]):
     async def _execute(self, context: Ticketed, runner: HooksRunner) -> list[GraphQLError] | None:
         if context.result is not None:  # an extension has answered
             return None
-        executor = self.build(context, runner, is_awaitable=optimized_is_awaitable)
+        executor = self.build(context, runner)
         if isinstance(executor, list):
             return coded(executor, "BAD_USER_INPUT")
         result = executor.execute_operation()
@@ -230,23 +280,54 @@ class Engine(Generic[Context]):
         context.pre_execution_errors = context.result.errors
         return None
 
-    def build(self, context: Ticketed, runner: HooksRunner, **options: Any) -> Executor[Any] | list[GraphQLError]:
+    def build(
+        self, context: Ticketed, runner: HooksRunner, *, is_awaitable: Any = optimized_is_awaitable
+    ) -> Executor[Any] | list[GraphQLError]:
         """What executes the operation of `context`; the errors in its variables, if there are any."""
         wrappers = [one for one in runner.extensions if one._implements_resolve()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as Schema does
-        assert context.graphql_document is not None
-        executor = cast("Any", self.schema).execution_context_class
-        return executor.build(
+        ready, document = context.ready, context.graphql_document
+        given = (context.variables, context.root_value, context.context, context.operation_extensions)
+        if ready is not None and not wrappers and document is ready.prepared.document:
+            made = self._compiled(ready, *given)
+            if made is not None:
+                return made
+        assert document is not None
+        middleware = MiddlewareManager(*wrappers) if wrappers else None
+        return self._core(document, context.operation_name, given, middleware, is_awaitable)
+
+    def _compiled(
+        self, ready: Ready, variables: Any, root_value: object, context: object, extensions: Any
+    ) -> Executor[Any] | list[GraphQLError] | None:
+        """What executes `ready` compiled; None where graphql-core has to do it."""
+        if self.compiler is None:
+            return None
+        return self.compiler.begin(
+            ready.prepared, ready.operation,
+            variables=variables, root_value=root_value, context=context, extensions=extensions,
+        )  # fmt: skip
+
+    def _core(
+        self,
+        document: Any,
+        name: str | None,
+        given: tuple[Any, object, object, Any],
+        middleware: MiddlewareManager | None = None,
+        is_awaitable: Any = optimized_is_awaitable,
+    ) -> Executor[Any] | list[GraphQLError]:
+        """What executes the operation called `name` by graphql-core, with variables, root, context and extensions."""
+        variables, root_value, context, extensions = given
+        return cast("Any", self.schema).execution_context_class.build(
             self.core,
-            context.graphql_document,
-            context.root_value,
-            context.context,
-            context.variables,
-            context.operation_name,
-            middleware=MiddlewareManager(*wrappers) if wrappers else None,
+            document,
+            root_value,
+            context,
+            variables,
+            name,
+            middleware=middleware,
             max_coercion_errors=self.operations.bounds.errors,
             hide_suggestions=not self.presenter.debug,
-            operation_extensions=context.operation_extensions,
-            **options,
+            operation_extensions=extensions,
+            is_awaitable=is_awaitable,
         )
 
     def _answer(self, result: ExecutionResult, extensions: dict[str, Any], ready: Ready, context: object) -> Answer:

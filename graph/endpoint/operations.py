@@ -67,9 +67,12 @@ RULES: tuple[type[ASTValidationRule], ...] = (*specified_rules, MaybeNullValidat
 
 
 class Operation:
-    """One operation of a document; `policy` is whatever the product derives from it once (how to cache it, say)."""
+    """One operation of a document; `policy` is whatever the product derives from it once (how to cache it, say).
 
-    __slots__ = ("kind", "name", "node", "plan", "policy")
+    `program` is kept here for `compiled`, which makes it when the operation first runs.
+    """
+
+    __slots__ = ("kind", "name", "node", "plan", "policy", "program")
 
     def __init__(self, node: OperationDefinitionNode, plan: Plan, policy: object) -> None:
         """Describe the operation defined by `node`."""
@@ -78,6 +81,7 @@ class Operation:
         self.kind = node.operation
         self.plan = plan
         self.policy = policy
+        self.program: object = None
 
     @property
     def free(self) -> bool:

@@ -172,4 +172,5 @@ FEATURE = Feature(
     mutation=CatalogMutation,
     subscription=CatalogSubscription,
     nodes={"Product": _load_products, "Category": _load_categories},
+    kept=frozenset({"Product", "Category"}),
 )

@@ -24,3 +24,5 @@ class Feature:
     subscription: type | None = None
     types: tuple[type, ...] = ()
     nodes: Mapping[str, NodeLoader] = field(default_factory=_no_nodes)
+    kept: frozenset[str] = frozenset()
+    """Types of `nodes` that everybody may see, and whose loaders read nothing but through the cache."""

@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import strawberry
 
 from graph.api.context import Context, Info
+from graph.endpoint.policy import cached
 from graph.errors import BadInput
 
+MAX_AGE = 300.0
+"""Seconds that an answer with nodes is kept at most; a change of what it shows outdates it before that."""
 MAX_NODES = 100
 """How many IDs `nodes` takes at once."""
 
@@ -70,8 +73,8 @@ def key_of(value: str, kind: str) -> int | None:
     return integer_key(parsed[1]) if parsed is not None and parsed[0] == kind else None
 
 
-def node_query(loaders: Mapping[str, NodeLoader]) -> type:
-    """The part of Query that finds any object by its ID."""
+def node_query(loaders: Mapping[str, NodeLoader], kept: Collection[str] = ()) -> type:
+    """The part of Query that finds any object by its ID; answers with nothing but types in `kept` may be kept."""
 
     async def find(context: Context, ids: Sequence[str]) -> list[Node | None]:
         parsed = [parse_id(value) for value in ids]
@@ -79,17 +82,22 @@ def node_query(loaders: Mapping[str, NodeLoader]) -> type:
         for pair in parsed:
             if pair is not None and pair[0] in loaders:
                 wanted.setdefault(pair[0], {})[pair[1]] = None
+        if not wanted.keys() <= set(kept):
+            context.viewer_touched = True  # no tag tells when it changes, or not everybody may see it
         found = await asyncio.gather(*(loaders[kind](context, list(keys)) for kind, keys in wanted.items()))
         by_kind = dict(zip(wanted, found, strict=True))
         return [None if pair is None else by_kind.get(pair[0], {}).get(pair[1]) for pair in parsed]
 
     @strawberry.type
     class NodeQuery:
-        @strawberry.field(description="The object with this ID; null when there is none.")
+        @strawberry.field(metadata=cached(MAX_AGE), description="The object with this ID; null when there is none.")
         async def node(self, info: Info, id: strawberry.ID) -> Node | None:
             return (await find(info.context, [id]))[0]
 
-        @strawberry.field(description=f"The objects with these IDs, in this order; at most {MAX_NODES}.")
+        @strawberry.field(
+            metadata=cached(MAX_AGE),
+            description=f"The objects with these IDs, in this order; at most {MAX_NODES}.",
+        )
         async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
             if len(ids) > MAX_NODES:
                 raise BadInput(f"nodes takes at most {MAX_NODES} ids at once.", argument="ids")

@@ -30,7 +30,8 @@ def build_schema(
     """Join `features`; `options` (extensions, execution_context_class, …) go to the schema's constructor."""
     options.setdefault("execution_context_class", EventExecutor)
     loaders = {kind: loader for feature in features for kind, loader in feature.nodes.items()}
-    queries = [node_query(loaders), *(feature.query for feature in features if feature.query)]
+    kept = frozenset[str]().union(*(feature.kept for feature in features))
+    queries = [node_query(loaders, kept), *(feature.query for feature in features if feature.query)]
     mutations = [feature.mutation for feature in features if feature.mutation]
     subscriptions = [feature.subscription for feature in features if feature.subscription]
     return schema_class(

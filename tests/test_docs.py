@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 README = ROOT / "README.md"
+LAYOUT = ROOT / "docs/layout.md"
 DOCUMENTS = sorted([README, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 
@@ -61,6 +63,51 @@ def test_every_code_is_documented() -> None:
     assert len(codes) >= 20
     told = (ROOT / "docs/endpoint.md").read_text()
     assert {code for code in codes if f"`{code}`" not in told} == set()
+
+
+def test_the_map_shows_the_house() -> None:
+    """docs/layout.md names every module directly below ``graph/``, and nothing that is not there."""
+    text = LAYOUT.read_text()
+    inside = text.partition("## Inside the endpoint")[2].partition("\n## ")[0]
+    named = {
+        *re.findall(r"`(graph/[\w/.]+)`", text),
+        *(f"graph/endpoint/{n}" for n in re.findall(r"`(\w+\.py)`", inside)),
+    }
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    there = {
+        f"graph/{path.name}{'/' if path.is_dir() else ''}"
+        for path in (ROOT / "graph").iterdir()
+        if path.is_dir() or (path.suffix == ".py" and path.name != "__init__.py")
+    }
+    assert there - {"graph/__pycache__/"} - named == set()
+
+
+def test_a_part_can_be_lifted_as_the_map_says() -> None:
+    """What the modules of a part import of ``graph.patterns`` is among the part's own, or the client's."""
+    rows = re.findall(r"^\| ([\w ]+) \| (`.*) \| \[", LAYOUT.read_text(), re.MULTILINE)
+    parts = {name: _modules(told) for name, told in rows}
+    assert len(parts) == 7
+    for name, told in rows:
+        given = parts[name] | parts["client"]
+        if "the topics" in told:
+            given |= parts["topics"]
+        assert {needed for module in parts[name] for needed in _imports(module)} <= given, name
+
+
+def _modules(told: str) -> set[str]:
+    folder = ROOT / "graph/patterns"
+    found = {path.name for pattern in re.findall(r"`([\w*]+\.py)`", told) for path in folder.glob(pattern)}
+    assert found >= set(re.findall(r"`(\w+\.py)`", told))
+    return found
+
+
+def _imports(module: str) -> set[str]:
+    """The modules that one of ``graph.patterns`` needs at run time: not those for its types alone."""
+    tree = ast.parse((ROOT / "graph/patterns" / module).read_text())
+    froms = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+    named = {f"{node.module}.{name.name}" for node in froms for name in node.names}
+    found = {re.match(r"graph\.patterns\.(\w+)", name) for name in named}
+    return {f"{one[1]}.py" for one in found if one is not None}
 
 
 def test_make_help_tells_every_target() -> None:

@@ -1,4 +1,4 @@
-"""What the catalog's service gives out: frozen values, and how they are written into the cache as JSON."""
+"""What the catalog's service gives out: frozen values, and how they are read from the JSON that is cached."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ class Page:
 
 def decimal_of(stored: int, currency: str) -> Decimal:
     """The amount that is stored as `stored`, with as many decimals as the currency has."""
-    return Decimal(stored).scaleb(-SCALE).quantize(Decimal(1).scaleb(-decimals_of(currency)))
+    return Decimal(stored).scaleb(-SCALE).quantize(_UNITS[decimals_of(currency)])
+
+
+_UNITS = tuple(Decimal(1).scaleb(-decimals) for decimals in range(SCALE + 1))
 
 
 # ISO 4217: the currencies whose minor unit is not a hundredth.
@@ -84,53 +87,26 @@ def decimals_of(currency: str) -> int:
 # --- JSON ---
 
 
-def product_json(product: ProductRecord) -> dict[str, Any]:
-    """Write a product for the cache."""
-    category = product.category
-    return {
-        "id": product.id,
-        "sku": product.sku,
-        "name": product.name,
-        "description": product.description,
-        "category": [category.id, category.slug, category.name] if category else None,
-        "price": str(product.price),
-        "currency": product.currency,
-        "stock": product.stock,
-        "active": product.active,
-        "created": product.created_at.isoformat(),
-        "updated": product.updated_at.isoformat(),
-    }
-
-
-def product_of(value: dict[str, Any]) -> ProductRecord:
-    """Read what `product_json` wrote."""
-    category = value["category"]
+def product_of(values: list[Any]) -> ProductRecord:
+    """The product of a cached row: the price as it is stored, moments in ISO 8601, at last its category or None."""
+    (number, sku, name, description, price, currency, stock, active, created, updated, category, slug, title) = values
     return ProductRecord(
-        id=value["id"],
-        sku=value["sku"],
-        name=value["name"],
-        description=value["description"],
-        category=CategoryRecord(*category) if category else None,
-        price=Decimal(value["price"]),
-        currency=value["currency"],
-        stock=value["stock"],
-        active=value["active"],
-        created_at=datetime.fromisoformat(value["created"]),
-        updated_at=datetime.fromisoformat(value["updated"]),
+        id=number,
+        sku=sku,
+        name=name,
+        description=description,
+        category=None if slug is None else CategoryRecord(category, slug, title),
+        price=decimal_of(price, currency),
+        currency=currency,
+        stock=stock,
+        active=active,
+        created_at=datetime.fromisoformat(created),
+        updated_at=datetime.fromisoformat(updated),
     )
 
 
-def page_json(page: Page) -> dict[str, Any]:
-    """Write a page for the cache."""
-    return {
-        "edges": [[edge.cursor, product_json(edge.product)] for edge in page.edges],
-        "next": page.has_next,
-        "previous": page.has_previous,
-    }
-
-
 def page_of(value: dict[str, Any]) -> Page:
-    """Read what `page_json` wrote."""
+    """The page of a cached one: `edges` of a cursor and a row each, and whether more is `next` or `previous`."""
     edges = tuple(Edge(cursor, product_of(product)) for cursor, product in value["edges"])
     return Page(edges, value["next"], value["previous"])
 

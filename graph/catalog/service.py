@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog import queries, rules, writing
+from graph.catalog import pages, queries, rules, writing
 from graph.catalog.paging import digest
 from graph.catalog.records import (
     CategoryCount,
@@ -24,9 +24,7 @@ from graph.catalog.records import (
     ProductRecord,
     counts_json,
     counts_of,
-    page_json,
     page_of,
-    product_json,
     product_of,
 )
 
@@ -92,29 +90,27 @@ class CatalogService:
         """Those of the products that exist, active or not; all in one trip to Redis, one statement for the rest."""
 
         async def load(keys: Sequence[str]) -> Mapping[str, Any]:
-            async with self.database.session() as session:
-                found = await queries.by_id(session, [int(key.removeprefix(prefix)) for key in keys])
-            return {f"{prefix}{product.id}": product_json(product) for product in found}
+            found = await queries.values_by_id(self.database, [int(key.removeprefix(prefix)) for key in keys])
+            return {f"{prefix}{values[0]}": values for values in found}
 
         prefix = "catalog:product:"
         keys = [f"{prefix}{one}" for one in dict.fromkeys(ids)]
         values = await self.cache.get_many(keys, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
-        return {value["id"]: product_of(value) for value in values.values() if value is not None}
+        return {value[0]: product_of(value) for value in values.values() if value is not None}
 
     async def products_by_sku(self, skus: Sequence[str]) -> dict[str, ProductRecord]:
         """The same by sku. What cannot be a sku is not looked up."""
 
         async def load(keys: Sequence[str]) -> Mapping[str, Any]:
-            async with self.database.session() as session:
-                found = await queries.by_sku(session, [key.removeprefix(prefix) for key in keys])
-            return {f"{prefix}{product.sku}": product_json(product) for product in found}
+            found = await queries.values_by_sku(self.database, [key.removeprefix(prefix) for key in keys])
+            return {f"{prefix}{values[1]}": values for values in found}
 
         prefix = "catalog:sku:"
         keys = [f"{prefix}{sku}" for sku in dict.fromkeys(skus) if rules.is_sku(sku)]
         if not keys:
             return {}
         values = await self.cache.get_many(keys, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
-        return {value["sku"]: product_of(value) for value in values.values() if value is not None}
+        return {value[1]: product_of(value) for value in values.values() if value is not None}
 
     async def page(self, request: PageRequest) -> Page:
         """The page that `request` asks for."""
@@ -122,8 +118,7 @@ class CatalogService:
             return _NO_PAGE
 
         async def load() -> Any:
-            async with self.database.session() as session:
-                return page_json(await queries.page(session, request, self.database.dialect))
+            return await pages.page_values(self.database, request, self.database.dialect)
 
         tags = (page_tag(request.filter.category), EVERYTHING)
         return page_of(await self.cache.get(f"catalog:page:{request.key}", load, tags=tags, ttl=TTL))
@@ -134,8 +129,7 @@ class CatalogService:
             return 0
 
         async def load() -> Any:
-            async with self.database.session() as session:
-                return await queries.count(session, chosen, self.database.dialect)
+            return await queries.count(self.database, chosen, self.database.dialect)
 
         tags = (page_tag(chosen.category), EVERYTHING)
         count: int = await self.cache.get(f"catalog:count:{digest(chosen.canonical())}", load, tags=tags, ttl=TTL)
@@ -145,8 +139,7 @@ class CatalogService:
         """All categories by name, with the number of their active products."""
 
         async def load() -> Any:
-            async with self.database.session() as session:
-                return counts_json(await queries.categories(session))
+            return counts_json(await queries.categories(self.database))
 
         return counts_of(await self.cache.get(CATEGORY_LIST, load, tags=(CATEGORY_LIST, EVERYTHING), ttl=TTL))
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.catalog import queries
+from graph.catalog import pages, queries
 from graph.catalog.paging import MAX_SIZE, Filter, PageRequest, Position, Sort, read_cursor, write_cursor
 from graph.catalog.rules import name_key
 from graph.errors import BadInput
 from tests.support.shop import START, add_categories, add_products, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from graph.catalog.records import Page, ProductRecord
     from graph.database import Database
@@ -46,7 +46,7 @@ def rows(count: int, seed: int = 7) -> list[dict[str, Any]]:
 async def fetch(database: Database, request: PageRequest) -> Page:
     """The page as SQL has it now."""
     async with database.session() as session:
-        return await queries.page(session, request, database.dialect)
+        return await pages.page(session, request, database.dialect)
 
 
 async def walk(database: Database, size: int, *, backward: bool = False, **told: Any) -> list[ProductRecord]:
@@ -104,7 +104,7 @@ async def test_pages_are_the_sorted_list(database: Database, scaled: Callable[[i
     made = rows(scaled(300, 60))
     await add_products(database, made)
     async with database.session() as session:
-        ids = {product.sku: product.id for product in await queries.by_sku(session, [row["sku"] for row in made])}
+        ids = {sku: number for number, sku, *_ in await queries.values_by_sku(session, [row["sku"] for row in made])}
     for sort, chosen, size, backward in product(Sort, FILTERS, (7, MAX_SIZE), (False, True)):
         got = await walk(database, size, backward=backward, sort=sort, filter=chosen)
         assert [one.sku for one in got] == expected(made, ids, sort, chosen), (sort, chosen, size, backward)
@@ -112,6 +112,32 @@ async def test_pages_are_the_sorted_list(database: Database, scaled: Callable[[i
         for chosen in FILTERS:
             want = len(expected(made, ids, Sort.NAME_ASC, chosen))
             assert await queries.count(session, chosen, database.dialect) == want
+
+
+@pytest.fixture(params=[0, 4, 1000])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """How many products SQLite rather sorts than looks for in the order of the page."""
+    monkeypatch.setattr(pages, "_FEW", request.param)
+    pages.page_statement.cache_clear()
+    yield
+    pages.page_statement.cache_clear()
+
+
+@pytest.mark.usefixtures("few")
+async def test_every_way_to_a_range_of_prices(database: Database) -> None:
+    """Whether many products have such prices or few, the pages are the sorted list."""
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL chooses the way itself")
+    await add_categories(database, "books", "toys")
+    made = rows(24)
+    await add_products(database, made)
+    async with database.session() as session:
+        ids = {sku: number for number, sku, *_ in await queries.values_by_sku(session, [row["sku"] for row in made])}
+    sorts = Sort.NAME_ASC, Sort.NEWEST
+    for sort, low, category, backward in product(sorts, (2, 5), ("books", None), (False, True)):
+        chosen = Filter(min_price=Decimal(low), category=category, include_inactive=category is None)
+        got = await walk(database, 3, backward=backward, sort=sort, filter=chosen)
+        assert [one.sku for one in got] == expected(made, ids, sort, chosen), (sort, chosen, backward)
 
 
 @pytest.mark.parametrize("backward", [False, True])

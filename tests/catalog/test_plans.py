@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import sqlite3
+from decimal import Decimal
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
-from graph.catalog import queries, seed
+from graph.catalog import filtering, pages, queries, seed
 from graph.catalog.paging import Filter, PageRequest, Position, Sort
 from tests.support.sql import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.catalog.service import CatalogService
     from graph.database import Database
 
+STEPS = 40_000
+"""Of SQLite's machine, for a page: far below what it takes to read 6,000 products, and enough for 1,000 of them."""
 INDEX = {"name_key": "name", "price": "price", "created_at": "newest"}
 
 
@@ -29,6 +35,18 @@ async def explain(database: Database, session: AsyncSession, statement: Any) -> 
     how = "EXPLAIN QUERY PLAN" if database.dialect == "sqlite" else "EXPLAIN"
     result = await (await session.connection()).exec_driver_sql(f"{how} {str(compiled).replace('%%', '%')}")
     return "\n".join(str(row[-1]) for row in result)
+
+
+def page_of(request: PageRequest, database: Database) -> Select[Any]:
+    """The statement of a page, with its values."""
+    shape = pages.PageShape.of(request, database.dialect)
+    return pages.page_statement(shape).params(pages.values_for(request, database.dialect))
+
+
+def count_of(chosen: Filter, database: Database) -> Select[Any]:
+    """The statement of a count, with its values."""
+    shape = filtering.Shape.of(chosen, database.dialect)
+    return queries.count_statement(shape).params(filtering.values_in(chosen, database.dialect))
 
 
 @pytest.fixture
@@ -43,7 +61,7 @@ async def big(catalog: CatalogService, scaled: Callable[[int, int], int]) -> Dat
 async def test_a_page_walks_an_index(big: Database) -> None:
     """Every sort, forward or backward, under a category or not, with inactive products or not, walks its index."""
     async with big.session() as session:
-        middle = await queries.page(session, PageRequest.of(first=1), big.dialect)
+        middle = await pages.page(session, PageRequest.of(first=1), big.dialect)
         here = middle.edges[0].product
         if big.dialect == "postgresql":  # in a quick run the table is small enough that reading all of it is no worse
             await session.execute(text("SET LOCAL enable_seqscan = off"))
@@ -57,7 +75,7 @@ async def test_a_page_walks_an_index(big: Database) -> None:
                 filter=Filter(category=category, include_inactive=inactive),
                 sort=sort,
             )
-            plan = await explain(big, session, queries.page_statement(request, big.dialect))
+            plan = await explain(big, session, page_of(request, big))
             index = f"product_by_{'category_' if category else ''}{INDEX[sort.column]}"
             assert plan.count(index) == 1 + inactive, plan
             assert "SCAN product" not in plan
@@ -72,8 +90,8 @@ async def test_a_search_asks_the_text_index(big: Database, scaled: Callable[[int
         for sort, category in product(Sort, (None, "books")):
             request = PageRequest.of(filter=Filter(search="bergstr violin", category=category), sort=sort)
             for statement in (
-                queries.page_statement(request, big.dialect),
-                queries.count_statement(request.filter, big.dialect),
+                page_of(request, big),
+                count_of(request.filter, big),
             ):
                 plan = await explain(big, session, statement)
                 assert "product_search" in plan, plan
@@ -82,12 +100,55 @@ async def test_a_search_asks_the_text_index(big: Database, scaled: Callable[[int
 
 
 async def test_each_read_is_one_statement(big: Database, catalog: CatalogService) -> None:
-    """A page, a search, a count and the list of categories take one statement each."""
+    """Whatever is not in the cache takes one statement: a page, a search, products, a count, the categories."""
     for read in (
         catalog.page(PageRequest.of(first=100, filter=Filter(category="books", search="a"))),
+        catalog.page(PageRequest.of(filter=Filter(min_price=Decimal(1), include_inactive=True))),
+        catalog.products([1, 2, 3]),
+        catalog.products_by_sku(["A", "B"]),
         catalog.count(Filter(search="lamp", in_stock=True)),
         catalog.categories(),
     ):
         with statements(big) as seen:
             await read
         assert len(seen) == 1
+
+
+async def test_no_page_reads_or_sorts_everything(big: Database) -> None:
+    """However many products a range of prices holds, SQLite finds a page of them in so many steps, in whatever order.
+
+    With the planner's statistics and without: they are only there when somebody has asked for them.
+    """
+    if big.dialect != "sqlite":
+        pytest.skip("PostgreSQL has a histogram of prices to plan by")
+    connection = sqlite3.connect(make_url(big.url).database or "", isolation_level=None)
+    prices = [None, *(Decimal(price) / 10_000 for price in _prices(connection))]
+    for _ in ("with statistics", "without"):
+        for sort, category, low, high, inactive in product(Sort, (None, "books"), prices, prices, (False, True)):
+            chosen = Filter(category=category, min_price=low, max_price=high, include_inactive=inactive)
+            statement = page_of(PageRequest.of(sort=sort, filter=chosen), big)
+            compiled = statement.compile(big.engine.sync_engine, compile_kwargs={"literal_binds": True})
+            assert _steps(connection, str(compiled)) < STEPS, (sort, chosen)
+        connection.execute("DELETE FROM sqlite_stat1")
+        connection.close()
+        connection = sqlite3.connect(make_url(big.url).database or "", isolation_level=None)
+    connection.close()
+
+
+def _prices(connection: sqlite3.Connection) -> list[int]:
+    """A price among the lowest, in the middle and among the highest."""
+    prices = [price for (price,) in connection.execute("SELECT price FROM product ORDER BY price")]
+    return [prices[len(prices) * share // 1000] for share in (5, 500, 995)]
+
+
+def _steps(connection: sqlite3.Connection, statement: str) -> int:
+    """How many instructions of its machine SQLite needs, give or take a hundred."""
+    hundreds = 0
+
+    def count() -> None:
+        nonlocal hundreds
+        hundreds += 1
+
+    connection.set_progress_handler(count, 100)
+    connection.execute(statement).fetchall()
+    return hundreds * 100

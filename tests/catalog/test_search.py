@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from graph.catalog import queries, rules
+from graph.catalog import pages, queries, rules
 from graph.catalog.paging import Filter, PageRequest
 from graph.errors import BadInput
 from tests.support.shop import add_products, new
@@ -32,7 +32,7 @@ async def find(database: Database, search: str) -> set[str]:
     if request.filter.impossible:
         return set()
     async with database.session() as session:
-        page = await queries.page(session, request, database.dialect)
+        page = await pages.page(session, request, database.dialect)
         assert await queries.count(session, request.filter, database.dialect) == len(page.edges)
     return {edge.product.sku for edge in page.edges}
 

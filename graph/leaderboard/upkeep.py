@@ -138,8 +138,10 @@ class Upkeep:
         if not closed:
             return
         _log.info("season %s of %s is closed", season.number, board.slug)
+        await self._indexes.of(
+            board, season.number
+        ).drop()  # nothing but this season's state remembers that it is there
         await archive.purge(self._database, season)
-        await self._indexes.of(board, season.number).drop()
 
 
 def _put_off(season: SeasonRecord, error: Exception) -> None:

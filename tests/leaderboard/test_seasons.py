@@ -199,19 +199,28 @@ async def test_a_season_that_is_over_is_handed_to_a_worker_first(
 
 
 async def test_without_redis_seasons_are_closed_all_the_same(
-    without_redis: LeaderboardService, service: LeaderboardService, database: Database, clock: Clock
+    without_redis: LeaderboardService, service: LeaderboardService, database: Database, client: Client, clock: Clock
 ) -> None:
-    """The scores are in the archive and out of their table; the index goes when Redis is back."""
+    """The archive is written and read; the index, and then the scores that it was built from, go when Redis is back."""
     board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
     await service.submit(board, 1, 1)
     clock.set(2026, 3, 3)
     await without_redis.upkeep.tick()
-    async with database.session() as session:
-        season = await queries.season(session, board, 1)
-        assert season is not None
-        assert season.state is SeasonState.ARCHIVED
-        assert await queries.size(session, season.id) == 0
-    assert await archived(database, season.id) == 1
+    await without_redis.upkeep.tick()
+
+    async def standing() -> tuple[SeasonState, int, int]:
+        async with database.session() as session:
+            season = await queries.season(session, board, 1)
+            assert season is not None
+            return season.state, await queries.size(session, season.id), await archived(database, season.id)
+
+    assert await standing() == (SeasonState.CLOSED, 1, 1)
+    assert [placed.player for placed in (await without_redis.top(board, season=1)).entries] == [1]
+    await service.upkeep.tick()
+    assert await standing() == (SeasonState.ARCHIVED, 0, 1)
+    assert await client.execute("KEYS", f"graph:ranking:{{{board.id}.1}}:*", retry=False) == [
+        f"graph:ranking:{{{board.id}.1}}:turn:finish".encode()
+    ]
 
 
 async def test_a_killed_closer_is_taken_over_and_cannot_write_again(

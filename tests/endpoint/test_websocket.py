@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from graph.endpoint.anonymous import Anonymous
 from graph.endpoint.caller import Caller
 from graph.endpoint.sink import OperationRequest, Sink, refusal
 from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits, WebSockets
@@ -17,16 +18,13 @@ from graph.patterns.pending import Unavailable
 from tests.support.asgi import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
-    from graph.patterns.script import Command
-    from graph.patterns.wire import Reply
 
-
-class Doorman:
+class Doorman(Anonymous):
     """Signs in whoever presents a token that is in `sessions`."""
 
     def __init__(self) -> None:
@@ -43,21 +41,6 @@ class Doorman:
 
     def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:
         return (payload or {}).get("authorization") or headers.get("authorization")
-
-    def address(self, connection: HTTPConnection) -> str:
-        return connection.client.host if connection.client else ""
-
-    def commands(self, token: str | None) -> list[Command]:
-        return []
-
-    def caller(self, replies: Sequence[Reply], *, token: str | None, address: str) -> Caller:
-        return Caller(address)
-
-    def guard(self, token: str | None) -> str | None:
-        return None
-
-    def budget(self, token: str | None) -> str | None:
-        return None
 
     def watch(self, caller: Caller, on_ended: Callable[[], None]) -> Callable[[], None]:
         self.watchers.append(on_ended)

@@ -70,51 +70,25 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     async with AsyncExitStack() as stack:
         url = await redis_url(settings, stack)
         client = await stack.enter_async_context(open_client(url))
-        cache = Cache(
-            client,
-            prefix=settings.redis.prefix,
-            l1_bytes=settings.cache.local_bytes,
-            codec=JsonCodec(orjson.dumps, orjson.loads),
-        )
+        prefix, local_bytes = settings.redis.prefix, settings.cache.local_bytes
+        codec = JsonCodec(orjson.dumps, orjson.loads)
+        cache = Cache(client, prefix=prefix, l1_bytes=local_bytes, codec=codec)
         stack.push_async_callback(cache.close)
-        answers = ByteCache(
-            client, cache.generations, prefix=settings.redis.prefix, local_bytes=settings.cache.local_bytes
-        )
+        answers = ByteCache(client, cache.generations, prefix=prefix, local_bytes=local_bytes)
         stack.push_async_callback(answers.close)
         database = await stack.enter_async_context(Database(settings.database_url))
         limiter = Limiter(client)
-        broker = await stack.enter_async_context(Broker(client, prefix=settings.redis.prefix))
+        broker = await stack.enter_async_context(Broker(client, prefix=prefix))
         outbox = await stack.enter_async_context(Outbox(database, broker, cache))
         revocations = await stack.enter_async_context(Revocations(client, broker))
-        sessions = Sessions(
-            client,
-            prefix=settings.redis.prefix,
-            sliding=settings.accounts.idle,
-            absolute=settings.accounts.lifetime,
-            max_per_user=settings.accounts.sessions,
-            announce=revocations.announce,
-        )
-        accounts = AccountService(
-            database,
-            cache,
-            sessions,
-            limiter,
-            stack.enter_context(Hasher(threads=settings.accounts.hash_threads or None)),
-            prefix=settings.redis.prefix,
-            limits=AttemptLimits(
-                per_account=settings.accounts.attempts,
-                per_address=settings.accounts.attempts_per_address,
-                registrations_per_address=settings.accounts.registrations,
-            ),
-        )
-        jobs = Jobs(client, prefix=settings.redis.prefix, announce=partial(announce_job, broker))
+        sessions = _sessions(settings, client, revocations)
+        hasher = stack.enter_context(Hasher(threads=settings.accounts.hash_threads or None))
+        limits = _attempt_limits(settings)
+        accounts = AccountService(database, cache, sessions, limiter, hasher, prefix=prefix, limits=limits)
+        jobs = Jobs(client, prefix=prefix, announce=partial(announce_job, broker))
+        close_seasons = partial(jobs.enqueue, CLOSE_SEASONS, {}, unique=CLOSE_SEASONS, durable=False)
         leaderboards = await stack.enter_async_context(
-            LeaderboardService(
-                database,
-                client,
-                prefix=settings.redis.prefix,
-                delegate=partial(jobs.enqueue, CLOSE_SEASONS, {}, unique=CLOSE_SEASONS, durable=False),
-            )
+            LeaderboardService(database, client, prefix=prefix, delegate=close_seasons)
         )
         live_boards = await stack.enter_async_context(LiveBoards(leaderboards, broker))
         yield Services(
@@ -131,9 +105,29 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             leaderboards=leaderboards,
             live_boards=live_boards,
             jobs=jobs,
-            locks=await stack.enter_async_context(Locks(client, prefix=settings.redis.prefix)),
+            locks=await stack.enter_async_context(Locks(client, prefix=prefix)),
             imports=settings.jobs.imports,
         )
+
+
+def _sessions(settings: Settings, client: Client, revocations: Revocations) -> Sessions:
+    """Sessions whose ends every process hears of."""
+    return Sessions(
+        client,
+        prefix=settings.redis.prefix,
+        sliding=settings.accounts.idle,
+        absolute=settings.accounts.lifetime,
+        max_per_user=settings.accounts.sessions,
+        announce=revocations.announce,
+    )
+
+
+def _attempt_limits(settings: Settings) -> AttemptLimits:
+    return AttemptLimits(
+        per_account=settings.accounts.attempts,
+        per_address=settings.accounts.attempts_per_address,
+        registrations_per_address=settings.accounts.registrations,
+    )
 
 
 async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:

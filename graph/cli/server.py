@@ -1,4 +1,7 @@
-"""``graph serve``, ``graph worker``, ``graph doctor``, ``graph schema`` and ``graph settings``."""
+"""``graph serve``, ``graph worker``, ``graph doctor``, ``graph schema`` and ``graph settings``.
+
+What they do is in `serve`, `graph.worker`, `doctor`, `graph.api.schema` and `settings`.
+"""
 
 from pathlib import Path
 from typing import Annotated

@@ -112,7 +112,7 @@ def _send(port: int, requests: Sequence[bytes], rate: float, control: Connection
     while True:
         now = time.perf_counter()
         while idle and (due := began + sent / rate) <= now:
-            chosen = idle.pop()
+            chosen = idle.popleft()  # in turn: none stays idle until the server closes it
             chosen.ask(requests[sent % len(requests)], due)
             busy.append(chosen)
             sent += 1

@@ -358,15 +358,22 @@ async def test_a_failed_import_shows_what_it_has_written(imported: Import, monke
         await imported("[" + ",".join(rows[:2]) + ', {"sku"', "json")
     assert set(await imported.catalog.products_by_sku(list("ABCD"))) == {"A", "B"}
 
+    async with imported.catalog.database.transaction() as session:
+        await session.execute(PRODUCTS.delete())
+    outdate = imported.catalog.outdate
+    await outdate()
+    assert await imported.catalog.products_by_sku(list("ABCD")) == {}
+
     def stop(_: Report) -> None:
         importing.cancel()
-        importing.cancel()
 
+    async def outdate_cancelled() -> None:
+        importing.cancel()  # once more, just now
+        await asyncio.sleep(0.01)
+        await outdate()
+
+    monkeypatch.setattr(imported.catalog, "outdate", outdate_cancelled)
     importing = asyncio.create_task(imported("[" + ",".join(rows) + "]", "json", on_progress=stop))
-    async with imported.catalog.database.transaction() as session:
-        await session.execute(EVENTS.delete())
-        await session.execute(PRODUCTS.delete())
-    await imported.catalog.outdate()
     with pytest.raises(asyncio.CancelledError):
         await importing
     assert set(await imported.catalog.products_by_sku(list("ABCD"))) == {"A", "B"}

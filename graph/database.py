@@ -84,6 +84,33 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Say again that it is UTC, which SQLite does not store."""
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """The same in one step where the moment comes as text."""
+        return _read if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+class UtcText(UtcDateTime):
+    """A moment read as the text that SQLite stores, for who passes it on; `moment` reads it."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - signature
+        """Write it as SQLite does where it does not come so."""
+        return None if dialect.name == "sqlite" else _written
+
+
+def moment(stored: str) -> datetime:
+    """The moment that SQLite stores as `stored`."""
+    return datetime.fromisoformat(f"{stored}+00:00")
+
+
+def _read(value: str | None) -> datetime | None:
+    return None if value is None else moment(value)
+
+
+def _written(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
 
 def async_url(url: str) -> URL:
     """Read `url`, naming the driver where it names only the engine; raises ValueError for any other engine."""

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import literal, select, text, type_coerce
 from sqlmodel import SQLModel
 
 import graph
 from graph import database as module
-from graph.database import Database, UtcDateTime, async_url, head_revision, migrate
+from graph.database import Database, UtcDateTime, UtcText, async_url, head_revision, migrate, moment
 from graph.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -208,6 +208,20 @@ def test_moments_are_utc() -> None:
     assert kind.process_bind_param(local, dialect) == datetime(2026, 1, 31, 12, tzinfo=UTC)
     with pytest.raises(ValueError, match="time zone"):
         kind.process_bind_param(datetime(2026, 1, 31), dialect)  # noqa: DTZ001 - the mistake under test
+
+
+async def test_a_moment_is_read_as_it_was_written(database: Database) -> None:
+    """To the microsecond and on each engine, as a moment or as text, whatever zone it was written in."""
+    at = datetime(2026, 1, 31, 23, 59, 59, 7, tzinfo=timezone(timedelta(hours=-5)))
+    statement = select(
+        literal(at, UtcDateTime()).label("at"),
+        type_coerce(literal(at, UtcDateTime()), UtcText()).label("text"),
+        literal(None, UtcDateTime()).label("none"),
+    )
+    (row,) = await database.execute(statement)
+    assert row.at == moment(row.text) == at
+    assert row.at.utcoffset() == timedelta(0)
+    assert (row.text, row.none) == ("2026-02-01 04:59:59.000007", None)
 
 
 # --- migrations ---

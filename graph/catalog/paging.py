@@ -169,7 +169,8 @@ def _plain(value: Any) -> Any:
 
 def write_cursor(sort: Sort, position: Position) -> str:
     """The cursor of the product that stands at `position`."""
-    plain = json.dumps([_VERSION, sort.name, _plain(position.value), position.id], separators=(",", ":"))
+    value = _plain(position.value)
+    plain = f'[{_VERSION},"{sort.name}",{json.dumps(value) if isinstance(value, str) else value},{position.id}]'  # JSON
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 

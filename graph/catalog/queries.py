@@ -9,25 +9,28 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import ColumnElement, bindparam, func, select, true
+from sqlalchemy import ColumnElement, bindparam, func, select, true, type_coerce
 
 from graph.catalog.filtering import Shape, conditions, unindexed, values_in
 from graph.catalog.models import CATEGORIES, PRODUCTS
 from graph.catalog.records import CategoryCount, CategoryRecord, ProductRecord, product_of
+from graph.database import UtcText
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
-    from sqlalchemy import Column, Executable, Select
+    from sqlalchemy import Executable, Select
 
     from graph.catalog.paging import Filter
 
 P, C = PRODUCTS.c, CATEGORIES.c
-_PRODUCT: tuple[Column[Any], ...] = (
-    *(P.id, P.sku, P.name, P.description, P.price, P.currency),
-    *(P.stock, P.active, P.created_at, P.updated_at, P.category_id),
+_PRODUCT: tuple[ColumnElement[Any], ...] = (
+    *(P.id, P.sku, P.name, P.description, P.price, P.currency, P.stock, P.active),
+    *(type_coerce(column, UtcText()).label(column.key) for column in (P.created_at, P.updated_at)),
+    P.category_id,
 )
-_CREATED, _UPDATED, COLUMNS = 8, 9, 13  # where they stand in a row, and how many there are
+COLUMNS = len(_PRODUCT) + 2
+"""Of a product with its category: what stands before the rest of a row."""
 
 
 class Source(Protocol):
@@ -46,11 +49,8 @@ def shown(*more: ColumnElement[Any]) -> Select[Any]:
 
 
 def values_of(row: Sequence[Any]) -> list[Any]:
-    """A row of `shown` as `graph.catalog.records.product_of` takes it."""
-    values = list(row[:COLUMNS])
-    values[_CREATED] = values[_CREATED].isoformat()
-    values[_UPDATED] = values[_UPDATED].isoformat()
-    return values
+    """A row of `shown` as it is cached, and as `graph.catalog.records.product_of` takes it."""
+    return list(row[:COLUMNS])
 
 
 _BY_ID = shown().where(P.id.in_(bindparam("ids", expanding=True)))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from graph.database import moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 SCALE = 4
 """Prices are stored as whole numbers of 10**-SCALE."""
@@ -62,6 +67,7 @@ class Page:
     has_previous: bool
 
 
+@lru_cache(maxsize=4096)
 def decimal_of(stored: int, currency: str) -> Decimal:
     """The amount that is stored as `stored`, with as many decimals as the currency has."""
     return Decimal(stored).scaleb(-SCALE).quantize(_UNITS[decimals_of(currency)])
@@ -88,7 +94,7 @@ def decimals_of(currency: str) -> int:
 
 
 def product_of(values: list[Any]) -> ProductRecord:
-    """The product of a cached row: the price as it is stored, moments in ISO 8601, at last its category or None."""
+    """The product of a cached row: price and moments as SQLite stores them, at last its category or None."""
     (number, sku, name, description, price, currency, stock, active, created, updated, category, slug, title) = values
     return ProductRecord(
         id=number,
@@ -100,8 +106,8 @@ def product_of(values: list[Any]) -> ProductRecord:
         currency=currency,
         stock=stock,
         active=active,
-        created_at=datetime.fromisoformat(created),
-        updated_at=datetime.fromisoformat(updated),
+        created_at=moment(created),
+        updated_at=moment(updated),
     )
 
 

@@ -30,8 +30,9 @@ from graph.patterns.ranking import Operator, Ties
 
 
 async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
-    found = {str(board.id): board for board in await context.services.leaderboards.boards()}
-    return {key: Leaderboard.of(found[key]) for key in keys if key in found}
+    numbers = integer_keys(keys)
+    found = await context.services.leaderboards.boards_by_id(numbers.values())
+    return {key: Leaderboard.of(found[number]) for key, number in numbers.items() if number in found}
 
 
 async def _load_players(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:

@@ -45,10 +45,9 @@ async def boards(session: AsyncSession) -> list[BoardRecord]:
     return [board_of(row) for row in await session.execute(select(BOARDS).order_by(BOARDS.c.name, BOARDS.c.id))]
 
 
-async def board(session: AsyncSession, *, slug: str | None = None, number: int | None = None) -> BoardRecord | None:
-    """The board with this slug, or this number."""
-    condition = BOARDS.c.slug == slug if slug is not None else BOARDS.c.id == number
-    row = (await session.execute(select(BOARDS).where(condition))).one_or_none()
+async def board(session: AsyncSession, slug: str) -> BoardRecord | None:
+    """The board with this slug."""
+    row = (await session.execute(select(BOARDS).where(BOARDS.c.slug == slug))).one_or_none()
     return None if row is None else board_of(row)
 
 

@@ -35,7 +35,7 @@ from graph.leaderboard.upkeep import EVERY, Upkeep
 from graph.patterns.ranking import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -106,21 +106,24 @@ class LeaderboardService:
         """The board with this slug."""
         if slug not in self._boards:
             async with self._database.session() as session:
-                found = await queries.board(session, slug=slug)
+                found = await queries.board(session, slug)
             if found is None:
                 return None
             self._boards[slug] = found
         return self._boards[slug]
 
+    async def boards_by_id(self, numbers: Iterable[int]) -> dict[int, BoardRecord]:
+        """Those of the boards with these numbers that exist, from memory where all of them are known."""
+        wanted = set(numbers)
+        known = {board.id: board for board in self._boards.values()}
+        if not wanted <= known.keys():
+            self._boards |= {board.slug: board for board in await self.boards()}
+            known = {board.id: board for board in self._boards.values()}
+        return {number: known[number] for number in wanted & known.keys()}
+
     async def board_by_id(self, number: int) -> BoardRecord | None:
         """The board with this number."""
-        known = next((board for board in self._boards.values() if board.id == number), None)
-        if known is None:
-            async with self._database.session() as session:
-                known = await queries.board(session, number=number)
-            if known is not None:
-                self._boards[known.slug] = known
-        return known
+        return (await self.boards_by_id([number])).get(number)
 
     async def create_board(self, new: NewBoard) -> BoardRecord:
         """Make a board; raises `rules.Invalid`, `rules.Taken`."""

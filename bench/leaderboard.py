@@ -27,6 +27,7 @@ from graph.api.schema import build_schema
 from graph.database import migrate
 from graph.endpoint.caller import Caller
 from graph.leaderboard.records import NewBoard, player_key
+from graph.leaderboard.seed import seed_players
 from graph.patterns.client import open_client
 from graph.patterns.ranking import Operator, Ranking, Row, Ties
 from graph.services import open_services
@@ -48,6 +49,7 @@ PEER_ROUNDS = 3
 AROUND = """query ($slug: String!, $player: ID!) { leaderboard(slug: $slug) { around(player: $player) {
 entry { rank score player { id } } above { rank score player { id } } below { rank score player { id } } } } }"""
 ASKED, BLOCK = 2000, 200
+SENT = 640
 
 
 def score_of(draw: random.Random) -> float:
@@ -209,6 +211,29 @@ async def graphql(services: Services, report: Report) -> None:
         )
 
 
+async def submissions(services: Services, report: Report) -> None:
+    """Processor time of this process for a score in SQL and in the index, sent alone and among others."""
+    service = services.leaderboards
+    board = await service.create_board(NewBoard("sent", "Sent", Operator.LATEST))
+    await seed_players(services.database, service, board, 1000)
+    players = [placed.player for placed in (await service.top(board, first=100)).entries]
+    draw = random.Random(5)
+
+    async def lane(count: int) -> None:
+        for _ in range(count):
+            await service.submit(board, draw.choice(players), draw.random())
+
+    alone = 0.0
+    for lanes in (1, 8, 64):
+        await lane(10)
+        began = time.process_time()
+        await asyncio.gather(*(lane(SENT // lanes) for _ in range(lanes)))
+        figure = 1e6 * (time.process_time() - began) / (SENT // lanes * lanes)
+        alone = alone or figure
+        peer, ratio = ("1 at a time", figure / alone) if lanes > 1 else ("", None)
+        report.add(f"submit on SQLite, {lanes} at a time, processor time", figure, "µs", peer=peer, ratio=ratio)
+
+
 def _p99s(times: list[float]) -> list[float]:
     """The 99th percentile of each block, so that one stall of the machine spoils one block."""
     blocks = [sorted(times[start : start + BLOCK]) for start in range(0, len(times), BLOCK)]
@@ -225,6 +250,7 @@ async def _run(report: Report) -> None:
             await dense(client, report)
             await peer(server, services, client, report)
             await graphql(services, report)
+            await submissions(services, report)
 
 
 def run() -> Report:

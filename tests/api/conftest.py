@@ -1,4 +1,4 @@
-"""The whole schema over real services, without a socket."""
+"""The whole schema over real services, without a socket; and the whole application."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from graph.api.schema import build_schema
 from graph.endpoint.caller import Caller
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
+from tests.support.accounts_app import Shop, shop
 from tests.support.proxy import FaultProxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from pathlib import Path
 
     import strawberry
     from strawberry.types import ExecutionResult
@@ -81,3 +83,11 @@ class Api:
 def api(schema: strawberry.Schema, services: Services) -> Api:
     """Ask the schema."""
     return Api(schema, services)
+
+
+@pytest.fixture
+async def app(client: Client, valkey: ValkeyServer, tmp_path: Path) -> AsyncGenerator[Shop]:
+    """The application on an empty Redis and an empty database."""
+    assert await client.execute("DBSIZE") == 0
+    async with shop(valkey.url, tmp_path) as opened:
+        yield opened

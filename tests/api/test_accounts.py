@@ -12,19 +12,10 @@ from graph.accounts.records import Role, UserRecord
 from tests.support.accounts_app import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER, Shop, shop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
-
-
-@pytest.fixture
-async def app(client: Client, valkey: ValkeyServer, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """The application on an empty Redis and an empty database."""
-    assert await client.execute("DBSIZE") == 0
-    async with shop(valkey.url, tmp_path) as opened:
-        yield opened
 
 
 # --- the way in ---

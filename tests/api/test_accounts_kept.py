@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from graph.accounts.records import Role
-from tests.support.accounts_app import Shop, shop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from pathlib import Path
-
-    from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from tests.support.accounts_app import Shop
 
 WHO = "{ viewer { user { email displayName role } } }"
-
-
-@pytest.fixture
-async def app(client: Client, valkey: ValkeyServer, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """The application on an empty Redis and an empty database."""
-    assert await client.execute("DBSIZE") == 0
-    async with shop(valkey.url, tmp_path) as opened:
-        yield opened
 
 
 async def test_each_session_has_its_own_answer_until_it_ends(app: Shop) -> None:

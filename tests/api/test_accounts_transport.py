@@ -32,14 +32,6 @@ LOGOUT = "mutation { logout }"
 SOON = 10.0
 
 
-@pytest.fixture
-async def app(client: Client, valkey: ValkeyServer, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """The application on an empty Redis and an empty database."""
-    assert await client.execute("DBSIZE") == 0
-    async with shop(valkey.url, tmp_path) as opened:
-        yield opened
-
-
 # --- the header ---
 
 

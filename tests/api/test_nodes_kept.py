@@ -9,26 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.catalog.writing import NewProduct
-from tests.support.accounts_app import Shop, shop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from pathlib import Path
-
-    from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from tests.support.accounts_app import Shop
 
 NODES = """query Q($ids: [ID!]!) { nodes(ids: $ids) {
     ... on Product { stock } ... on User { email } ... on Session { current } ... on Job { name }
     ... on Leaderboard { name } ... on Player { displayName } } }"""
-
-
-@pytest.fixture
-async def app(client: Client, valkey: ValkeyServer, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """The application on an empty Redis and an empty database."""
-    assert await client.execute("DBSIZE") == 0
-    async with shop(valkey.url, tmp_path) as opened:
-        yield opened
 
 
 def name(kind: str, key: object) -> str:

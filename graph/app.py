@@ -148,7 +148,7 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         debug=settings.server.debug,
     )
     if lane.enabled and not lane.debug:
-        endpoint.express = Express(lane, services.client, endpoint.bounds, endpoint.origins)
+        endpoint.express = Express(lane, services.client, endpoint.bounds)
     return endpoint
 
 

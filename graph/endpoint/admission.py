@@ -28,6 +28,7 @@ from strawberry.extensions import SchemaExtension
 from graph.endpoint.errors import Refusal
 from graph.patterns.limiter import Charge, Limit, Verdict, passed
 from graph.patterns.pending import Unavailable
+from graph.patterns.turnstile import passage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from graph.endpoint.caller import Caller
     from graph.patterns.limiter import Limiter
     from graph.patterns.script import Command
-    from graph.patterns.turnstile import Passage
     from graph.patterns.wire import Reply
 
 _LOCAL = Counter("graph_admission_local_total", "Operations decided without Redis, by outcome.", ["outcome"])
@@ -130,10 +130,16 @@ class Admission:
         """The command that makes `charge`, to be sent in a batch; nothing is charged unless the key `guard` exists."""
         return self._limiter.command(charge, guard=guard)
 
-    def passed(self, ticket: Ticket, charge: Charge, passage: Passage) -> Verdict:
-        """Note on `ticket` that `charge` was made by the turnstile."""
-        passed(1)
-        ticket.verdict = Verdict(True, charge.limit, passage.remaining, passage.reset_after, 0.0, at=passage.at)  # noqa: FBT003 - allowed
+    def passed(self, ticket: Ticket, charge: Charge, reply: Reply) -> Verdict:
+        """Note on `ticket` that the turnstile made `charge`; if it is not known to, the local budget decides."""
+        try:
+            made = passage(reply)
+        except Unavailable:
+            ticket.verdict = self._local.charge(charge)
+        else:
+            assert made is not None
+            passed(1)
+            ticket.verdict = Verdict(True, charge.limit, made.remaining, made.reset_after, 0.0, at=made.at)  # noqa: FBT003 - allowed
         _current.set(ticket)
         return ticket.verdict
 

@@ -1,16 +1,17 @@
 """The fast lane for a request that was seen before, byte for byte, from the same peer.
 
-What the lane derives from a request alone (the operation, who asks, what to ask Redis, most of the answer's head) is
-kept as a `_Route` from its second sighting on. The third is recognised by its bytes, before it is parsed. Everything
+What the lane derives from a request alone (who asks, what to ask Redis, most of the answer's head) is kept as a
+`_Route` once it has answered the request twice. The third is recognised by its bytes, before it is parsed. Everything
 that can change is asked anew each time, in one batch: session and limit (`graph.patterns.turnstile`), the generations
 of the answer's tags. Only the plain outcome is served here: session in use, limit not reached, this process's copy
-current and not near its end. Any other is handed on, with the replies if the charge was made, so that nothing is
-charged twice and no rule stands twice.
+current and not near its end. Any other is handed on, with the replies if the charge was or may have been made, so that
+nothing is charged twice and no rule stands twice.
 
 It needs the server's help: the bytes of a request that came in one piece, and an answer written as it is
 (`graph.http_protocol` gives both). Under any other server requests take the way of `GraphQLEndpoint`.
 
 Routes hold copies of requests, credentials among them, in memory: at most `ROUTES` of at most `LARGEST` bytes each.
+They keep neither answers nor documents alive: those have bounds of their own.
 """
 
 from __future__ import annotations
@@ -21,29 +22,25 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from starlette.requests import Request
-
 from graph.endpoint.admission import template
-from graph.endpoint.errors import Refusal
-from graph.endpoint.negotiation import accepted
-from graph.endpoint.reading import check_head, parse_body
+from graph.endpoint.observe import ABORTED
+from graph.endpoint.reading import parse_body
 from graph.endpoint.responses import control
 from graph.endpoint.security import HEADERS
 from graph.endpoint.sink import OperationRequest
+from graph.patterns.cache_bytes import Look
 from graph.patterns.limiter import passed
-from graph.patterns.pending import pack
-from graph.patterns.turnstile import Passage, passage
+from graph.patterns.pending import OutcomeUnknown, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import Scope
+    from starlette.requests import Request
 
     from graph.endpoint.bounds import Bounds
     from graph.endpoint.observe import Tally
     from graph.endpoint.responses import Approach, Fast, Responses
-    from graph.endpoint.security import Origins, Raw
-    from graph.patterns.cache_bytes import Look
+    from graph.endpoint.security import Raw
     from graph.patterns.cache_local import Copy
     from graph.patterns.client import Client
     from graph.patterns.pending import Replies
@@ -54,7 +51,7 @@ EXCHANGE = "graph.exchange"
 EXPRESS = "graph.express"
 """Where the lifespan's state holds the `Express` for the server to ask."""
 ROUTES = 8192
-"""One takes about 4 KB, and as much as its request."""
+"""One takes about 3 KB, and as much as its request."""
 LARGEST = 8192
 """Bytes of a request, head and body."""
 _TURNS = 8
@@ -94,74 +91,84 @@ class Connection(Protocol):
         """Let the application have the request, with what was done about it; False: the client has gone."""
         ...
 
+    def abort(self) -> None:
+        """End it at once: nobody knows what state it is in."""
+        ...
+
 
 class Leftover(NamedTuple):
-    """A request that was charged, but is not answered yet: its replies had another outcome than the plain one."""
+    """A request that was charged, or may have been, and is not answered yet."""
 
     media: str
-    approach: Approach
-    passage: Passage
     look: Look
     replies: Replies
+    """To the turnstile, and from the second on to `look`."""
+
+
+class _Ready:
+    """How a copy of an answer is served. It is known by stamp and digest: to hold it would keep it alive."""
+
+    __slots__ = ("commands", "digest", "head", "run_id", "stamp", "values")
+
+    def __init__(self, copy: Copy, commands: tuple[Command, ...], head: bytes) -> None:
+        self.stamp = copy.stamp
+        self.digest: str = copy.value[1]
+        self.commands = commands
+        self.head = head
+        self.values: list[Any] | None = None  # the generations under which it was found current
+        self.run_id = b""
 
 
 class _Route:
     """What is known of a request beforehand."""
 
-    __slots__ = ("address", "approach", "commands", "copy", "cors", "head", "look", "media", "run_id", "used", "values")
+    __slots__ = ("caller", "cors", "key", "limit", "media", "operation", "peer", "ready", "scope", "turnstile", "used")
 
-    def __init__(self, media: str, approach: Approach, turnstile: Command, cors: Raw, address: str) -> None:
+    def __init__(self, approach: Approach, turnstile: Command, media: str, cors: Raw, peer: str) -> None:
+        self.caller = approach.caller
+        self.key = approach.key
+        self.limit = approach.charge.limit
+        self.scope = approach.asked.policy.scope
+        self.operation = approach.asked.operation.name
+        self.turnstile = turnstile
         self.media = media
-        self.approach = approach
-        self.commands: tuple[Command, ...] = (turnstile,)
         self.cors = cors
-        self.address = address
-        self.copy: Copy | None = None
-        self.look: Look | None = None
-        self.head = b""
-        self.values: list[bytes | None] | None = None  # the generations under which `copy` was found current
-        self.run_id = b""
+        self.peer = peer
+        self.ready: _Ready | None = None
         self.used = False  # since somebody looked for a route to forget
 
 
 class _Ride:
     """A request under way: takes the replies to its batch."""
 
-    __slots__ = ("_began", "_connection", "_express", "_route")
+    __slots__ = ("_express", "began", "connection", "copy", "ready", "route")
 
-    def __init__(self, express: Express, route: _Route, connection: Connection) -> None:
+    def __init__(self, express: Express, route: _Route, ready: _Ready, copy: Copy, connection: Connection) -> None:
         self._express = express
-        self._route = route
-        self._connection = connection
-        self._began = time.perf_counter()
+        self.route = route
+        self.ready = ready
+        self.copy = copy
+        self.connection = connection
+        self.began = time.perf_counter()
 
     def done(self) -> bool:
         return False
 
     def set_result(self, replies: Replies) -> None:
-        self._express.arrive(self._route, self._connection, replies, self._began)
+        self._express.arrive(self, replies)
 
 
 class Express:
     """The routes of one endpoint."""
 
-    def __init__(
-        self,
-        lane: Responses[Any],
-        client: Client,
-        bounds: Bounds,
-        origins: Origins,
-        *,
-        eager: bool = False,
-    ) -> None:
-        """Serve what `lane` would, to requests within `bounds`; `origins` are told what CORS wants.
+    def __init__(self, lane: Responses[Any], client: Client, bounds: Bounds, *, eager: bool = False) -> None:
+        """Serve what `lane` would, to requests within `bounds`.
 
         With `eager` a request has its route from the first sighting on. `tally`, once it is set, hears of each answer.
         """
         self._lane = lane
         self._client = client
         self._bounds = bounds
-        self._origins = origins
         self.tally: Tally | None = None
         self._routes: dict[Sight, _Route] = {}
         self._seen: set[int] = set()
@@ -174,67 +181,79 @@ class Express:
         if route is None:
             return False
         route.used = True
-        lane, approach = self._lane, route.approach
         now = time.time()
-        copy = lane.cache.copy(approach.key, now)
-        if copy is None or copy.expires - _EARLY * copy.delta <= now or lane.refused(approach):
+        copy = self._lane.cache.copy(route.key, now)
+        if copy is None or copy.expires - _EARLY * copy.delta <= now or self._lane.refused(route.caller):
             return False
-        if copy is not route.copy and not self._renew(route, copy):
-            return False
+        ready = route.ready
+        if ready is None or ready.stamp != copy.stamp or ready.digest != copy.value[1]:
+            ready = route.ready = self._prepare(route, copy)
         if self.tally is not None:
             self.tally.begin()
-        self._client.deliver(_Ride(self, route, connection), *route.commands)
+        self._client.deliver(_Ride(self, route, ready, copy, connection), *ready.commands)
         return True
 
-    def arrive(self, route: _Route, connection: Connection, replies: Replies, began: float) -> None:
-        """Answer, or hand on, the request of `route` whose batch has come back."""
-        status = 0
+    def arrive(self, ride: _Ride, replies: Replies) -> None:
+        """Answer, or hand on, the request whose batch has come back."""
         try:
-            passed = replies[0]
-            if passed.__class__ is not list:  # nothing was charged; or it may have been, and the connection broke
-                connection.hand_on(None)
-            elif self._current(route, replies) and self._answer(route, connection, passed):
-                self._count()
-                status = 200
-            elif not connection.hand_on(self._leftover(route, replies)):
-                status = 499
+            status = self._settle(ride, replies)
         except Exception:  # noqa: BLE001 - whatever it is, the other replies are none of its business
-            _log.exception("an answer that was ready could not be sent")
-            connection.hand_on(None)
+            _log.exception("a request that was recognised could not be handed on")
+            ride.connection.abort()
+            status = ABORTED
         if self.tally is not None:
-            self.tally.end(status, began, route.address, route.approach.asked.operation.name)
+            self.tally.end(status, ride.began, ride.route.peer, ride.route.operation)
 
-    def _current(self, route: _Route, replies: Replies) -> bool:
-        """Whether the route's copy is current; remember the generations under which it is."""
-        if replies.wires is not None:
-            return False
-        values = replies[1]
-        if values == route.values and replies.run_id == route.run_id:
+    def _settle(self, ride: _Ride, replies: Replies) -> int:
+        """The status that was answered; 0 if the request was handed on."""
+        reply = replies[0]
+        kind = reply.__class__
+        if kind is list:
+            try:
+                answered = self._current(ride, replies) and self._answer(ride, reply)
+            except Exception:  # noqa: BLE001 - the charge was made: the application answers for it
+                _log.exception("an answer that was ready could not be sent")
+                answered = False
+            if answered:
+                self._count()
+                return 200
+        charged = kind is list or kind is OutcomeUnknown  # else there was more to do, or nothing could be done
+        left = Leftover(ride.route.media, self._look(ride), replies) if charged else None
+        if ride.connection.hand_on(left):
+            return 0
+        passed(kind is list)  # nobody else will count it
+        return ABORTED
+
+    def _current(self, ride: _Ride, replies: Replies) -> bool:
+        """Whether the copy is current; remember the generations under which it is."""
+        ready, values = ride.ready, replies[1:]
+        alone = replies.wires is None  # all of it came from one server process, the one of `run_id`
+        if alone and values == ready.values and replies.run_id == ready.run_id:
             return True
-        assert route.look is not None
-        if not isinstance(values, list) or self._lane.cache.judge(route.look, replies, 1) is None:
+        if self._lane.cache.judge(self._look(ride), replies, 1) is None:
             return False
-        route.values, route.run_id = values, replies.run_id
+        if alone:
+            ready.values, ready.run_id = values, replies.run_id
         return True
 
-    def _answer(self, route: _Route, connection: Connection, passed: list[int]) -> bool:
-        copy = route.copy
-        assert copy is not None
-        at, remaining, reset = passed
+    @staticmethod
+    def _look(ride: _Ride) -> Look:
+        return Look(ride.route.key, ride.copy, ride.copy.tags, ride.ready.commands[1:])
+
+    @staticmethod
+    def _answer(ride: _Ride, passage: list[int]) -> bool:
+        body, _, made = ride.copy.value
+        at, remaining, reset = passage
         reset /= 1_000_000
-        age = max(0, int(time.time() - copy.value[2]))
-        head = route.head % (remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age)
-        return connection.answer(head, copy.value[0])
+        age = max(0, int(time.time() - made))
+        head = ride.ready.head % (remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age)
+        return ride.connection.answer(head, body)
 
-    def _leftover(self, route: _Route, replies: Replies) -> Leftover:
-        charge = passage(replies[0])
-        assert charge is not None
-        assert route.look is not None
-        return Leftover(route.media, route.approach, charge, route.look, replies)
-
-    async def finish(self, left: Leftover, request: Request) -> Fast:
-        """Answer what was handed on after its charge; raises what `Responses.proceed` raises."""
-        return await self._lane.proceed(left.approach, left.passage, left.look, left.replies, request)
+    async def finish(self, left: Leftover, body: bytes, request: Request) -> Fast:
+        """Answer what was handed on, and came as `body`; raises what `Responses.proceed` raises."""
+        asked = parse_body(body, self._bounds)
+        assert isinstance(asked, OperationRequest)
+        return await self._lane.proceed(asked, left.look, left.replies, request)
 
     def _count(self) -> None:
         """Count an answer; the metrics hear of it a moment later, of many at once."""
@@ -249,19 +268,24 @@ class Express:
 
     # --- routes ---
 
-    async def notice(self, sight: Sight, scope: Scope, body: bytes) -> None:
-        """Make a route of what is sent for the second time."""
+    def notice(self, sight: Sight, approach: Approach, media: str, cors: Raw, peer: str) -> None:
+        """Make a route of what the lane has answered for the second time.
+
+        It was `approach`, the answer had the type `media` and the headers `cors`, and the access log calls the client
+        `peer`.
+        """
         sighting = hash(sight)
         if sighting not in self._seen and not self._eager:
             if len(self._seen) >= _SIGHTINGS:
                 self._seen.clear()
             self._seen.add(sighting)
             return
-        if sight in self._routes or len(sight[1]) > LARGEST or not self._make_room():
+        asked = approach.request
+        if sight in self._routes or len(sight[1]) > LARGEST or asked.query is None or asked.extensions:
             return
-        route = await self._route(scope, body)
-        if route is not None:
-            self._routes[sight] = route
+        turnstile = self._lane.turnstile(approach)
+        if turnstile is not None and self._make_room():
+            self._routes[sight] = _Route(approach, _packed(turnstile), media, cors, peer)
 
     def _make_room(self) -> bool:
         """Forget a route that was not taken for a whole round (CLOCK); False where all seen just now were."""
@@ -277,33 +301,8 @@ class Express:
             routes[sight] = route
         return False
 
-    async def _route(self, scope: Scope, body: bytes) -> _Route | None:
-        request = Request(scope)
-        media = accepted(request.headers.get("accept")).json
-        if media is None:
-            return None
-        try:
-            check_head(request.headers, self._bounds)
-            asked = parse_body(body, self._bounds)
-        except Refusal:
-            return None
-        if not isinstance(asked, OperationRequest) or asked.query is None or asked.extensions or asked.document_id:
-            return None
-        found = await self._lane.find(asked)
-        approach = self._lane.approach(found, asked, request) if found is not None else None
-        turnstile = self._lane.turnstile(approach) if approach is not None else None
-        if approach is None or turnstile is None:
-            return None
-        client = scope.get("client")
-        cors = self._origins.headers(request.headers)
-        return _Route(media, approach, _packed(turnstile), cors, client[0] if client else "")
-
-    def _renew(self, route: _Route, copy: Copy) -> bool:
+    def _prepare(self, route: _Route, copy: Copy) -> _Ready:
         """Prepare to serve `copy`."""
-        approach = route.approach
-        look = self._lane.cache.look(approach.key)
-        if len(look.commands) != 1 or look.copy is not copy:
-            return False
         body, digest, _ = copy.value
         fixed = [
             (b"content-type", b"%b; charset=utf-8" % route.media.encode()),
@@ -312,12 +311,10 @@ class Express:
             *route.cors,
         ]
         head = b"".join(b"%b: %b\r\n" % line for line in fixed).replace(b"%", b"%%")
-        told = control(approach.asked.policy.scope, digest, 0) | {"age": "%d"}
-        rest = "".join(f"{name}: {value}\r\n" for name, value in (template(approach.charge.limit) | told).items())
-        route.head = head + rest.encode("latin-1")
-        route.commands = (route.commands[0], _packed(look.commands[0]))
-        route.look, route.copy, route.values = look, copy, None
-        return True
+        told = template(route.limit) | control(route.scope, digest, 0) | {"age": "%d"}
+        head += "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode("latin-1")
+        asking = self._lane.cache.look_at(route.key, copy).commands
+        return _Ready(copy, (route.turnstile, *map(_packed, asking)), head)
 
 
 def _packed(one: Command) -> Command:

@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
     from graph.endpoint.admission import Admission
     from graph.endpoint.caller import Authenticator, Caller
-    from graph.endpoint.express import Express, Leftover
+    from graph.endpoint.express import Express, Leftover, Sight
     from graph.endpoint.persisted import Persisted
-    from graph.endpoint.responses import Fast
+    from graph.endpoint.responses import Approach, Fast
     from graph.endpoint.security import Raw
     from graph.endpoint.sink import OperationRequest
 
@@ -161,8 +161,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
         try:
             left: Leftover | None = getattr(scope.get(EXCHANGE), "left", None)
             if left is not None and self.express is not None:
-                fast = await self.express.finish(left, request)
-                await self._finish_fast(exchange, left.media, fast)
+                body = await read_body(receive, request.headers, self.bounds)
+                await self._finish_fast(exchange, left.media, await self.express.finish(left, body, request))
             else:
                 await self._serve(exchange)
         except Disconnected:
@@ -183,8 +183,6 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
             media, stream = accepted(request.headers.get("accept"))
             _need_some(media, stream)
             body = await read_body(exchange.receive, request.headers, self.bounds)
-            if self.express is not None and (sight := getattr(exchange.scope.get(EXCHANGE), "sight", None)) is not None:
-                await self.express.notice(sight, exchange.scope, body)
             if self.lane is not None and media is not None:
                 fast = await self.lane.recall(body, request)
                 if fast is not None:
@@ -251,10 +249,19 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
 
     async def _finish_fast(self, exchange: Exchange, media: str, fast: Fast) -> None:
         if fast.body is not None:
+            if fast.approach is not None and self.express is not None and exchange.scope["method"] == "POST":
+                self._notice(exchange, media, fast.approach, self.express)
             await self._send(exchange, media, fast.status, fast.body, fast.headers)
         else:
             assert fast.answer is not None
             await self._answer(exchange, media, fast.answer, fast.response)
+
+    @staticmethod
+    def _notice(exchange: Exchange, media: str, approach: Approach, express: Express) -> None:
+        sight: Sight | None = getattr(exchange.scope.get(EXCHANGE), "sight", None)
+        if sight is not None:
+            client = exchange.scope.get("client")
+            express.notice(sight, approach, media, exchange.cors, client[0] if client else "")
 
     # --- several operations ---
 

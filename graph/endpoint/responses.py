@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Charge
     from graph.patterns.pending import Replies
     from graph.patterns.script import Command
-    from graph.patterns.turnstile import Passage
 
 Context = TypeVar("Context")
 
@@ -82,6 +81,8 @@ class Fast:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     answer: Answer | None = None
     response: Response | None = None
+    approach: Approach | None = None
+    """How the lane went about the request whose answer these bytes are."""
 
 
 @dataclass(frozen=True)
@@ -223,17 +224,20 @@ class Responses(Generic[Context]):
         return self._authenticator.turnstile(approach.caller.token, approach.charge)
 
     async def proceed(
-        self, approach: Approach, passage: Passage, look: Look, replies: Replies, connection: HTTPConnection
+        self, request: OperationRequest, look: Look, replies: Replies, connection: HTTPConnection
     ) -> Fast:
-        """`conclude` for who has passed the turnstile: the replies to `look` are those from the second on."""
+        """Answer a `request` that was at the turnstile: `replies` begin with its, and go on with those to `look`."""
+        asked = await self.find(request, prepare=True)
+        approach = self.approach(asked, request, connection) if asked is not None else None
+        assert approach is not None
         ticket = Ticket(await self._authenticator.authenticate(connection), approach.asked.weight)
-        self._engine.admission.passed(ticket, approach.charge, passage)
+        self._engine.admission.passed(ticket, approach.charge, replies[0])
         return await self._conclude(approach, ticket, _Seen(look, replies, 1), connection)
 
     async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Seen, connection: HTTPConnection) -> Fast:
         """Answer from the entry that was `seen`; make it if there is none."""
         request, asked, caller, key = approach.request, approach.asked, ticket.caller, approach.key
-        turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), asked.policy, connection)
+        turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), approach, connection)
         assert ticket.verdict is not None
         ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
         if ended or not self.enabled or not ticket.verdict.allowed:
@@ -249,12 +253,15 @@ class Responses(Generic[Context]):
         _HIT.inc()
         return self._send(turn, hit.body, hit.digest, max(0, int(time.time() - hit.made)), "hit")
 
-    async def find(self, request: OperationRequest) -> Asked | None:
-        """The operation of `request`, if the lane can take it."""
+    async def find(self, request: OperationRequest, *, prepare: bool = False) -> Asked | None:
+        """The operation of `request`, if the lane can take it; a document that is not known is left to others.
+
+        With `prepare` it is made ready here: it was known when the request came first.
+        """
         engine = self._engine
         try:
             text = await engine.persisted.text(request)
-            prepared = engine.operations.known(text)
+            prepared = engine.operations.prepare(text) if prepare else engine.operations.known(text)
             if prepared is None or prepared.errors:
                 return None
             operation = prepared.select(request.operation_name)
@@ -266,10 +273,10 @@ class Responses(Generic[Context]):
         weight = 0 if operation.free else engine.admission.weight(cost)
         return Asked(prepared, operation, operation.policy, weight, _name(prepared, operation, request))
 
-    def refused(self, approach: Approach) -> bool:
-        """Whether this process remembers a refusal of the caller that still holds."""
+    def refused(self, caller: Caller) -> bool:
+        """Whether this process remembers a refusal of `caller` that still holds."""
         admission = self._engine.admission
-        return admission.remembers and admission.refused(approach.caller) is not None
+        return admission.remembers and admission.refused(caller) is not None
 
     def served(self, count: int) -> None:
         """Count answers that `express` served from entries of `cache`."""
@@ -289,13 +296,16 @@ class Responses(Generic[Context]):
     def _send(self, turn: _Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
         connection, verdict = turn.connection, turn.ready.ticket.verdict
         annotate(connection.scope, operation=turn.ready.operation.name, cache=how)
-        told = {**(headers(verdict) if verdict is not None else {}), **control(turn.policy.scope, digest, age)}
+        told = {
+            **(headers(verdict) if verdict is not None else {}),
+            **control(turn.approach.asked.policy.scope, digest, age),
+        }
         etag = told["etag"]
         if connection.scope["method"] == "GET" and _matches(connection.headers.get("if-none-match"), etag):
-            return Fast(b"", 304, told)
+            return Fast(b"", 304, told, approach=turn.approach)
         if self.debug:
             body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
-        return Fast(body, 200, told)
+        return Fast(body, 200, told, approach=turn.approach)
 
 
 def control(scope: Scope, digest: str, age: int) -> dict[str, str]:
@@ -306,10 +316,10 @@ def control(scope: Scope, digest: str, age: int) -> dict[str, str]:
 class _Turn(Generic[Context]):
     """One execution of an operation for one request."""
 
-    def __init__(self, engine: Engine[Context], ready: Ready, policy: Policy, connection: HTTPConnection) -> None:
+    def __init__(self, engine: Engine[Context], ready: Ready, approach: Approach, connection: HTTPConnection) -> None:
         self._engine = engine
         self.ready = ready
-        self.policy = policy
+        self.approach = approach
         self.connection = connection
         self.response: Response | None = None
         self.answer: Answer | None = None
@@ -320,7 +330,7 @@ class _Turn(Generic[Context]):
         self.response = response = Response()
         self.answer = answer = await self._engine.run(self.ready, self.connection, response)
         if self._keepable(answer, response):
-            self.made = Made(answer.encode(), self.policy.max_age)
+            self.made = Made(answer.encode(), self.approach.asked.policy.max_age)
         return self.made
 
     def _keepable(self, answer: Answer, response: Response) -> bool:
@@ -329,7 +339,7 @@ class _Turn(Generic[Context]):
         if any(name != b"content-length" for name, _ in response.raw_headers):
             return False
         touched: Any = getattr(answer.context, "viewer_touched", False)
-        return self.policy.scope is Scope.VIEWER or not touched
+        return self.approach.asked.policy.scope is Scope.VIEWER or not touched
 
 
 def _name(prepared: Prepared, operation: Operation, request: OperationRequest) -> bytes | None:

@@ -104,7 +104,7 @@ class ByteCache:
         self._patience = patience
         self._beta = beta
         self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-        self._looks: dict[str, Look] = {}  # at copies: as long as a copy stays, so does what it takes to check it
+        self._checks: dict[tuple[str, ...], tuple[Command, ...]] = {}  # what asks for the generations of some tags
         self._flights: dict[str, asyncio.Future[None]] = {}
         self._unkept: dict[str, None] = {}  # keys whose last making could not be kept: nobody waits for the next
         self._refreshing: set[str] = set()
@@ -118,23 +118,24 @@ class ByteCache:
     def look(self, key: str) -> Look:
         """The commands whose replies tell whether there is a current entry of `key`."""
         copy = self._local.get(key, time.time())
-        known = self._looks.get(key)
-        if known is not None and copy is not None and known.copy is copy:
-            return known
-        tags = copy.tags if copy is not None else self._tags.get(key, ())
-        names = [*([] if copy is not None else [self._keys(key)[0]]), *map(self._generations.key, tags)]
-        if not names:
-            commands = ()
-        elif self._client.clustered:
-            commands = tuple(command("GET", name) for name in names)
-        else:
-            commands = (command("MGET", *names),)
-        look = Look(key, copy, tags, commands)
         if copy is not None:
-            if len(self._looks) >= _KNOWN:
-                self._looks.clear()
-            self._looks[key] = look
-        return look
+            return self.look_at(key, copy)
+        tags = self._tags.get(key, ())
+        return Look(key, None, tags, self._reads([self._keys(key)[0], *map(self._generations.key, tags)]))
+
+    def look_at(self, key: str, copy: Copy) -> Look:
+        """The commands whose replies tell whether `copy` is the current entry of `key`."""
+        commands = self._checks.get(copy.tags)
+        if commands is None:
+            if len(self._checks) >= _KNOWN:
+                self._checks.clear()
+            commands = self._checks[copy.tags] = self._reads([self._generations.key(tag) for tag in copy.tags])
+        return Look(key, copy, copy.tags, commands)
+
+    def _reads(self, names: Sequence[str]) -> tuple[Command, ...]:
+        if self._client.clustered:
+            return tuple(command("GET", name) for name in names)
+        return (command("MGET", *names),) if names else ()
 
     def copy(self, key: str, now: float) -> Copy | None:
         """This process's copy of an entry: to be served only under current generations, as `judge` does."""

@@ -186,7 +186,7 @@ class AnswersApp:
         )
         self.endpoint.lane = lane = Responses(self.endpoint.engine, authenticator, client, self.answers, **options)
         if express and lane.enabled and not lane.debug:
-            self.endpoint.express = Express(lane, client, self.endpoint.bounds, self.endpoint.origins, eager=True)
+            self.endpoint.express = Express(lane, client, self.endpoint.bounds, eager=True)
 
     async def close(self) -> None:
         await self.answers.close()

@@ -33,6 +33,9 @@ class Wired:
         self.outcome.set_result(None)
         return True
 
+    def abort(self) -> None:
+        self.outcome.cancel()
+
     def attend(self, left: Callable[[], None] | None) -> bool:
         return True
 

@@ -170,7 +170,7 @@ class Tally:
         self._route = route
         self._seconds = SECONDS.labels(route)
         self._took: list[float] = []
-        self._aborted = 0
+        self._aborted = 0  # of those
         self._under_way = self._told = 0
         self._due = False
 
@@ -190,22 +190,21 @@ class Tally:
         if not status:
             return
         took = perf_counter() - began
+        self._took.append(took)
         if status == ABORTED:
             self._aborted += 1
-        else:
-            self._took.append(took)
         if self._log is not None:
-            facts = {"operation": operation, "cache": "hit"}
+            facts = {"operation": operation} | ({"cache": "hit"} if status != ABORTED else {})
             self._log.add(Line(time() - took, self._method, self._path, status, took, address, facts))
 
     def _flush(self) -> None:
         took, self._took = self._took, []
-        REQUESTS.labels(self._route, self._method, "200").inc(len(took))
+        aborted, self._aborted = self._aborted, 0
+        REQUESTS.labels(self._route, self._method, "200").inc(len(took) - aborted)
+        if aborted:
+            REQUESTS.labels(self._route, self._method, str(ABORTED)).inc(aborted)
         for seconds in took:
             self._seconds.observe(seconds)
-        if self._aborted:
-            REQUESTS.labels(self._route, self._method, str(ABORTED)).inc(self._aborted)
-            self._aborted = 0
         IN_PROGRESS.inc(self._under_way - self._told)
         self._told = self._under_way
         self._due = self._under_way > 0

@@ -81,7 +81,7 @@ class HttpProtocol(HttpConnection):
         if self._under_way is not None:
             self._held += data
             self.flow.pause_reading()
-        elif self._express is None or len(data) > LARGEST or not self._is_idle():
+        elif self._express is None or len(data) > LARGEST or self._stopping or not self._is_idle():
             super().data_received(data)
         else:
             self._under_way = data
@@ -115,7 +115,7 @@ class HttpProtocol(HttpConnection):
     def answer(self, head: bytes, body: bytes) -> bool:
         """Send the answer, as `RequestResponseCycle.send` would; False where that has more to do than to write."""
         transport = self.transport
-        if self.flow.write_paused or transport.is_closing():
+        if self._stopping or self.flow.write_paused or transport.is_closing():
             return False
         lines, start = self._lines
         if lines is not self.server_state.default_headers:
@@ -128,7 +128,7 @@ class HttpProtocol(HttpConnection):
         self._rested = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._rest(self.timeout_keep_alive)
-        if self._held or self._stopping:
+        if self._held:
             self._go_on()
         return True
 
@@ -143,13 +143,19 @@ class HttpProtocol(HttpConnection):
         self._go_on()
         return True
 
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._under_way, self._held = None, b""
+        self.transport.abort()
+
     def _go_on(self) -> None:
-        if self._stopping:
-            super().shutdown()
+        """Read what came meanwhile; then stop, if the server does: what it has read it answers."""
         held, self._held = self._held, b""
         if held and not self.transport.is_closing():
             self.flow.resume_reading()
             self.data_received(held)
+        if self._stopping:
+            super().shutdown()
 
     # --- timers and ends ---
 

@@ -46,15 +46,15 @@ class Finding:
 async def report(settings: Settings) -> bool:
     """Print every finding; True when nothing is wrong."""
     out = console()
-    worst = True
+    well = True
     async with AsyncExitStack() as stack:
         for findings in (check_redis(settings, stack), check_sql(settings)):
             async for finding in findings:
                 out.print(f"{MARKS[finding.verdict]} {finding.about:<12} {finding.fact}", soft_wrap=True)
                 if finding.advice:
                     out.print(f"  {'':<12} [dim]→ {finding.advice}[/]", soft_wrap=True)
-                worst = worst and finding.verdict != "wrong"
-    return worst
+                well = well and finding.verdict != "wrong"
+    return well
 
 
 # --- Redis ---

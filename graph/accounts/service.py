@@ -15,7 +15,7 @@ Failure: expected outcomes are values (`graph.accounts.records`), a value that b
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graph.accounts import rules, store
 from graph.accounts.attempts import AttemptLimits, Attempts
@@ -79,6 +79,14 @@ class AccountService:
 
     async def users(self, ids: Iterable[int]) -> dict[int, UserRecord]:
         """Those of `ids` that exist, through the cache."""
+        return {value["id"]: UserRecord.from_json(value) for value in await self._shown(ids)}
+
+    async def display_names(self, ids: Iterable[int]) -> dict[int, str]:
+        """The names of those of `ids` that exist, through the cache."""
+        return {value["id"]: value["display_name"] for value in await self._shown(ids)}
+
+    async def _shown(self, ids: Iterable[int]) -> list[dict[str, Any]]:
+        """What is shown of those of `ids` that exist (`UserRecord.to_json`)."""
 
         async def load(keys: Sequence[str]) -> Mapping[str, object]:
             async with self._database.session() as session:
@@ -86,8 +94,7 @@ class AccountService:
             return {user_tag(user.id): user.to_json() for user in found}
 
         found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=TTL)
-        records = (UserRecord.from_json(value) for value in found.values() if value is not None)
-        return {record.id: record for record in records}
+        return [value for value in found.values() if value is not None]
 
     async def user(self, user_id: int) -> UserRecord | None:
         """One user, through the cache."""

@@ -33,8 +33,7 @@ async def names_of(info: Info, players: Iterable[int]) -> Mapping[int, str]:
     """The names of those of `players` who exist, by number; none of them if the operation shows no name."""
     if not _mentions(info, "displayName"):
         return {}
-    users = await info.context.services.accounts.users(players)
-    return {number: user.display_name for number, user in users.items()}
+    return await info.context.services.accounts.display_names(players)
 
 
 def _mentions(info: Info, name: str) -> bool:

@@ -136,6 +136,14 @@ class DatabaseSettings(Group):
         description="`sqlite+aiosqlite://` or `postgresql+asyncpg://` URL; unset: SQLite in the data directory",
     )
 
+    @field_validator("url")
+    @classmethod
+    def _tls_as_the_driver_has_it(cls, url: str | None) -> str | None:
+        """Take libpq's word for TLS, too; asyncpg takes files only from the environment, through SQLAlchemy."""
+        if url is not None and re.search(r"[?&]ssl(rootcert|cert|key)=", url):
+            raise ValueError("say ssl=verify-full, and name the files in PGSSLROOTCERT, PGSSLCERT and PGSSLKEY")
+        return url and re.sub(r"([?&])sslmode=", r"\1ssl=", url)
+
 
 class CacheSettings(Group):
     """The cache of values in Redis, and the copies of them in each process."""

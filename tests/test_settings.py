@@ -50,6 +50,15 @@ def test_a_plain_construction_reads_no_environment(monkeypatch: pytest.MonkeyPat
     assert Settings.from_environment().server.port == 9000
 
 
+def test_tls_to_postgresql_may_be_said_as_libpq_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``sslmode=`` means what it means elsewhere; files, which the driver takes otherwise, are told how."""
+    monkeypatch.setenv("GRAPH_DATABASE_URL", "postgresql+asyncpg://u@h/d?sslmode=verify-full")
+    assert Settings.from_environment().database_url == "postgresql+asyncpg://u@h/d?ssl=verify-full"
+    monkeypatch.setenv("GRAPH_DATABASE_URL", "postgresql+asyncpg://u@h/d?sslmode=require&sslrootcert=ca.pem")
+    with pytest.raises(SettingsError, match="PGSSLROOTCERT"):
+        Settings.from_environment()
+
+
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """``GRAPH_REDIS_URL=`` means the embedded Valkey, as compose files have it."""
     monkeypatch.setenv("GRAPH_REDIS_URL", "")

@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -35,7 +36,7 @@ from graph.embedded import die_with_parent
 from graph.http_protocol import HttpProtocol
 from graph.leaderboard.seed import seed_demo
 from graph.services import Services, open_services
-from graph.settings import Settings, without_password
+from graph.settings import ServerSettings, Settings, without_password
 from graph.websocket_protocol import WebSocketConnection
 from graph.worker_beside import worker_beside
 
@@ -52,6 +53,7 @@ logger = logging.getLogger(__name__)
 def serve(settings: Settings) -> None:
     """Serve until a signal says stop."""
     log.configure(settings.server.log)
+    check_tls(settings.server)
     try:
         settings.server.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -79,6 +81,21 @@ def listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror}. Another port: GRAPH_PORT={port + 1} graph serve"
         )
     return listener
+
+
+def check_tls(server: ServerSettings) -> None:
+    """End the command with what to do if the certificate and the key are not there, or not a pair."""
+    if server.tls_certificate is None:
+        if server.tls_key is not None:
+            support.fail("GRAPH_TLS_KEY says how to speak TLS: it needs GRAPH_TLS_CERTIFICATE")
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(server.tls_certificate, server.tls_key, lambda: "")
+    except OSError as error:
+        support.fail(
+            f"GRAPH_TLS_CERTIFICATE={server.tls_certificate} and GRAPH_TLS_KEY={server.tls_key or ''} are not a "
+            f"certificate and its unencrypted key, in PEM: {error.strerror or error}"
+        )
 
 
 def options(settings: Settings) -> dict[str, Any]:

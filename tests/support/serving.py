@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -61,6 +62,7 @@ class Serving:
         """Run ``graph serve ARGUMENTS`` with `settings` (``GRAPH_…``) once entered."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.trusting: ssl.SSLContext | None = None
         self.log = folder / "log"
         self._command = [sys.executable, "-m", "graph", "serve", *arguments]
         self._environment = environment(folder, GRAPH_PORT=str(self.port), **settings)
@@ -82,6 +84,12 @@ class Serving:
             finally:
                 self.process.kill()
 
+    def over_tls(self, cert: Path) -> Self:
+        """Ask it over TLS from now on, trusting `cert`."""
+        self.url = f"https://127.0.0.1:{self.port}"
+        self.trusting = ssl.create_default_context(cafile=str(cert))
+        return self
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send it a signal and wait; its exit status."""
         self.process.send_signal(number)
@@ -91,7 +99,7 @@ class Serving:
         """Status, headers and body of one GET."""
         request = urllib.request.Request(self.url + path, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE, context=self.trusting) as answer:
                 return answer.status, dict(answer.headers), answer.read()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()
@@ -100,7 +108,7 @@ class Serving:
         """The answer to one operation."""
         body = json.dumps({"query": document, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE, context=self.trusting) as answer:
             return json.loads(answer.read())
 
     def ready(self) -> Self:

@@ -91,7 +91,7 @@ class Program:
         self._operation = operation
         definitions = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
         self._fragments = {name: FragmentDetails(one) for name, one in definitions.items()}
-        self._grant = Grant(document.token_count or 0)
+        self.grant = Grant(document.token_count or 0)
         self._variants: dict[tuple[Any, ...], Variant | None] = {}
         walk = _Walk(operation, definitions.values())
         self.problem = compiler.problem or walk.problem
@@ -137,7 +137,7 @@ class Program:
         try:
             made = Variant(
                 compiler.core, self._operation, self._fragments, values,
-                resolvers=compiler.resolvers, grant=self._grant,
+                resolvers=compiler.resolvers, grant=self.grant,
             )  # fmt: skip
         except (GraphQLError, RecursionError):  # graphql-core will say the same
             made = None

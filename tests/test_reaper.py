@@ -1,0 +1,39 @@
+"""The test suite cleans up after itself, even when it is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import wait_until
+from tests.support.serving import ROOT
+
+RUN = """
+import time
+from tests.support.postgres import Postgres
+from tests.support.servers import ValkeyServer
+with ValkeyServer() as gone:
+    pass
+with ValkeyServer() as valkey, Postgres() as postgres:
+    valkey.pause()
+    print(valkey.pid, valkey.folder, postgres.pid, postgres.data, flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_killed_run_leaves_no_server_behind() -> None:
+    """When what started them is killed, a Valkey (a frozen one, too) and a PostgreSQL end, and their data is removed."""
+    run = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with run:
+        assert run.stdout is not None
+        valkey, folder, postgres, data = run.stdout.readline().split()
+        assert all(Path(f"/proc/{pid}").exists() for pid in (valkey, postgres))
+        os.kill(run.pid, signal.SIGKILL)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (valkey, postgres)))
+    wait_until(lambda: not Path(folder).exists() and not Path(data).exists())

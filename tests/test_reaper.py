@@ -28,7 +28,7 @@ with ValkeyServer() as valkey, Postgres() as postgres:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_killed_run_leaves_no_server_behind() -> None:
-    """When what started them is killed, a Valkey (even a frozen one) and a PostgreSQL end, and their data is removed."""
+    """When what started them is killed, a Valkey (even a frozen one) and a PostgreSQL end, and their data goes."""
     run = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with run:
         assert run.stdout is not None

@@ -81,7 +81,7 @@ class HttpProtocol(HttpConnection):
         if self._under_way is not None:
             self._held += data
             self.flow.pause_reading()
-        elif self._express is None or len(data) > LARGEST or self._stopping or not self._is_idle():
+        elif self._express is None or len(data) > LARGEST or not self._is_idle():
             super().data_received(data)
         else:
             self._under_way = data

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -34,6 +33,7 @@ from graph.endpoint.errors import Refusal
 from graph.endpoint.executor import Ready
 from graph.endpoint.observe import annotate
 from graph.endpoint.policy import Policy, Scope
+from graph.endpoint.retention import Retention
 from graph.patterns.cache_bytes import Made, digest_of
 
 if TYPE_CHECKING:
@@ -66,10 +66,11 @@ _CONTROL = {
 }
 
 
-_RECALLED = 4096
-"""Requests that are recognised by their bytes."""
+_RECALLED = 32 << 20
+"""Bytes that recalled requests are taken to need, as if each had a document to itself."""
 _LONGEST = 8192
 """Bytes of the longest of them."""
+_BYTES_PER_TOKEN = 512
 
 
 @dataclass(slots=True)
@@ -149,14 +150,13 @@ class Responses(Generic[Context]):
         self.cache = cache
         self.enabled = enabled
         self.debug = debug
-        self._recalled: OrderedDict[bytes, tuple[OperationRequest, Asked]] = OrderedDict()
+        self._recalled: Retention[bytes, tuple[OperationRequest, Asked]] = Retention(_RECALLED)
 
     async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
         """Answer a request whose very bytes were answered here before: it need not be read again. Else as `enter`."""
         known = self._recalled.get(body)
         if known is None:
             return None
-        self._recalled.move_to_end(body)
         return await self._answer(*known, connection)
 
     async def enter(
@@ -171,9 +171,9 @@ class Responses(Generic[Context]):
             return None
         fast = await self._answer(request, asked, connection)
         if fast is not None and fast.body is not None and body is not None and len(body) <= _LONGEST:
-            self._recalled[body] = request, asked
-            if len(self._recalled) > _RECALLED:
-                self._recalled.popitem(last=False)
+            document = asked.prepared.document
+            tokens = document.token_count if document is not None else 0
+            self._recalled.put(body, (request, asked), 10 * len(body) + _BYTES_PER_TOKEN * (tokens or 0))
         return fast
 
     async def _answer(self, request: OperationRequest, asked: Asked, connection: HTTPConnection) -> Fast | None:

@@ -1,0 +1,203 @@
+"""Recognised requests under attack: what is lost, broken, late or gone is charged once and answered as any other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graph.endpoint.express import EXPRESS
+from graph.endpoint.operations import Prepared
+from graph.endpoint.retention import Retention
+from graph.http_protocol import HttpProtocol
+from graph.patterns.cache_local import Copy
+from graph.patterns.client import open_client
+from graph.patterns.limiter import Charge, Limit, Limiter
+from tests.support.answers_app import AnswersApp, KeyTokens
+from tests.support.asgi import serving
+from tests.support.proxy import Chaos, FaultProxy
+from tests.support.raw_http import Connection, post
+from tests.support.servers import ValkeyCluster
+from tests.support.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from graph.patterns.client import Client
+    from tests.support.servers import ValkeyServer
+
+QUERY = 'query Thing { thing(key: "a") { version } }'
+REQUEST = post(json.dumps({"query": QUERY}).encode())
+DATA = b'{"data":{"thing":{"version":1}}}'
+BUDGET = "test:budget:{address:127.0.0.1}"
+
+
+@contextlib.asynccontextmanager
+async def shop(client: Client, **options: Any) -> AsyncGenerator[tuple[AnswersApp, int]]:
+    """An endpoint that makes a route of whatever the lane answers, served as `graph serve` does; and its port."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    app = AnswersApp(client, truth, express=True, **options)
+    app.endpoint.engine.operations.prepare(QUERY)
+    async with serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port:
+        yield app, port
+    await app.close()
+
+
+@pytest.fixture
+def expressed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each ready answer was sent."""
+    seen: list[bool] = []
+    send = HttpProtocol.answer
+
+    def answer(self: HttpProtocol, head: bytes, body: bytes) -> bool:
+        seen.append(send(self, head, body))
+        return seen[-1]
+
+    monkeypatch.setattr(HttpProtocol, "answer", answer)
+    return seen
+
+
+@pytest.fixture
+async def proxied(valkey: ValkeyServer) -> AsyncIterator[tuple[FaultProxy, Client]]:
+    """A client of an empty server behind a proxy."""
+    with FaultProxy(valkey.socket) as proxy:
+        async with open_client(proxy.url) as client:
+            await client.execute("FLUSHALL", retry=False)
+            yield proxy, client
+
+
+async def used(client: Client) -> int:
+    """Units charged to this machine."""
+    limit = Limit("anonymous", 100_000, 60.0)
+    return limit.count - (await Limiter(client).charge(Charge(limit, BUDGET, 0))).remaining
+
+
+async def test_a_charge_whose_reply_was_lost_is_not_made_again(
+    proxied: tuple[FaultProxy, Client], client: Client, expressed: list[bool]
+) -> None:
+    """The turnstile ran, and nobody heard of it: the request is answered, and the one charge is all there is."""
+    proxy, through = proxied
+    async with shop(through) as (_, port), Connection(port) as connection:
+        await connection.ask(REQUEST, 5)
+        assert expressed
+        for _ in range(5):
+            before = await used(client)
+            proxy.unleash(Chaos(cut_reply=1.0))
+            connection.writer.write(REQUEST)
+            async with asyncio.timeout(10):
+                while not proxy.faults:
+                    await asyncio.sleep(0.001)
+            proxy.unleash(Chaos())
+            proxy.faults = 0
+            answer = await connection.read()
+            assert (answer.status, answer.body) == (200, DATA)
+            assert await used(client) == before + 1
+            async with asyncio.timeout(10):
+                while not through.connected:
+                    await asyncio.sleep(0.01)
+            await connection.ask(REQUEST, 2)
+
+
+@pytest.mark.parametrize("where", ["answer", "hand_on"])
+async def test_a_bug_in_one_answer_is_nobody_elses(
+    client: Client, expressed: list[bool], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Whatever goes wrong with one of many replies that came together, the others are answered."""
+    async with shop(client) as (_, port), contextlib.AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(Connection(port)) for _ in range(5)]
+        for connection in connections:
+            await connection.ask(REQUEST, 3)
+        before, broken = await used(client), iter([True])
+        right: Any = HttpProtocol.answer
+
+        def answer(self: HttpProtocol, head: bytes, body: bytes) -> bool:
+            if next(broken, False):
+                raise RuntimeError("a bug")
+            return right(self, head, body)
+
+        def hand_on(self: HttpProtocol, left: Any) -> bool:
+            raise RuntimeError("another bug")
+
+        monkeypatch.setattr(HttpProtocol, "answer", answer)
+        if where == "hand_on":
+            monkeypatch.setattr(HttpProtocol, "hand_on", hand_on)
+        for connection in connections:
+            connection.writer.write(REQUEST)
+        answers = await asyncio.gather(*[connection.read() for connection in connections], return_exceptions=True)
+        statuses = [getattr(one, "status", 0) for one in answers]
+        assert sorted(statuses) == ([200] * 5 if where == "answer" else [0, 200, 200, 200, 200])
+        assert await used(client) == before + 5
+        assert expressed
+
+
+async def test_a_server_that_stops_answers_all_that_it_has_read_and_says_that_it_stops(
+    proxied: tuple[FaultProxy, Client], expressed: list[bool]
+) -> None:
+    """Requests behind one that waits for Redis are answered, too; the last answer tells that the connection ends."""
+    proxy, through = proxied
+    async with contextlib.AsyncExitStack() as stack:
+        _, port = await stack.enter_async_context(shop(through))
+        async with Connection(port) as one, Connection(port) as two:
+            for connection in (one, two):
+                await connection.ask(REQUEST, 5)
+            proxy.hold.set()
+            one.writer.write(REQUEST)
+            for _ in range(2):
+                two.writer.write(REQUEST)
+                await asyncio.sleep(0.02)
+            stopping = asyncio.create_task(stack.aclose())
+            await asyncio.sleep(0.2)
+            proxy.hold.clear()
+            last = [await one.read(), [await two.read() for _ in range(2)][-1]]
+            assert [(answer.status, answer.body) for answer in last] == [(200, DATA)] * 2
+            assert [answer.headers.get(b"connection") for answer in last] == [b"close"] * 2
+            assert [await connection.end() for connection in (one, two)] == [b"", b""]
+            await stopping
+    assert expressed
+
+
+async def test_routes_keep_no_answer_and_no_document_alive(client: Client, expressed: list[bool]) -> None:
+    """What the bounds of answers and documents have let go of is gone, however many requests are still recognised."""
+    async with shop(client, kept={"local_bytes": 4_000}) as (app, port), Connection(port) as connection:
+        operations: Any = app.endpoint.engine.operations
+        operations._valid = Retention(100_000)
+        lane: Any = app.endpoint.lane
+        lane._recalled = Retention(100_000)
+        for number in range(60):
+            query = f'query Thing{number} {{ thing(key: "a") {{ version }} }}'
+            answers = await connection.ask(post(json.dumps({"query": query}).encode()), 5)
+            assert {answer.body for answer in answers} == {DATA}
+        routes: Any = app.endpoint.express
+        assert len(routes._routes) >= 60
+        assert len(expressed) >= 60
+        gc.collect()
+        alive: list[Any] = gc.get_objects()
+        assert sum(type(one) is Copy for one in alive) < 20
+        assert sum(type(one) is Prepared for one in alive) < 40
+
+
+async def test_a_cluster_serves_by_express(expressed: list[bool]) -> None:
+    """Session, budget and tags on different nodes: the same answers, and a write is seen at once."""
+    with ValkeyCluster() as cluster:
+        async with open_client(cluster.url) as client, shop(client) as (app, port), Connection(port) as connection:
+            await client.execute("SET", KeyTokens.key("ann"), 1)
+            request = post(json.dumps({"query": QUERY}).encode(), extra=b"Authorization: Bearer ann\r\n")
+            for asked in (REQUEST, request):
+                before = len(expressed)
+                answers = await connection.ask(asked, 10)
+                assert {answer.body for answer in answers} == {DATA}
+                assert [answer.left for answer in answers] == list(range(answers[0].left, answers[0].left - 10, -1))
+                assert len(expressed) >= before + 7
+            for version in range(2, 6):
+                async with app.cache.invalidating("a"):
+                    app.truth.versions["a"] = version
+                answers = await connection.ask(request, 4)
+                assert {answer.body for answer in answers} == {DATA.replace(b"1", b"%d" % version)}
+            await client.execute("DEL", KeyTokens.key("ann"))
+            (answer,) = await connection.ask(request)
+            assert b'"anonymous"' in answer.headers[b"ratelimit"]

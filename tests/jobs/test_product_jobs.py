@@ -55,20 +55,39 @@ async def test_a_board_is_rebuilt_in_the_background(services: Services) -> None:
     assert (failed.state, failed.error) == (JobState.FAILED, "there is no leaderboard nowhere")
 
 
+async def over(services: Services, seconds: float) -> None:
+    """A season of a board that ended so many seconds ago."""
+    board = await services.leaderboards.create_board(NewBoard(slug="daily", name="Daily", schedule=Schedule.DAILY))
+    ended = round((time.time() - seconds) * 1e6)
+    async with services.database.transaction() as session:
+        season = {"board_id": board.id, "number": 1, "starts_at": 0, "ends_at": ended, "state": "OPEN"}
+        await session.execute(insert(SEASONS).values(season))
+
+
+async def states(services: Services) -> list[str]:
+    """The states of all seasons."""
+    async with services.database.session() as session:
+        return list(await session.scalars(select(SEASONS.c.state)))
+
+
 async def test_a_season_that_is_over_is_closed_by_one_job(services: Services) -> None:
     """Every process that sees it asks for the same job, which archives it."""
-    boards = services.leaderboards
-    board = await boards.create_board(NewBoard(slug="daily", name="Daily", schedule=Schedule.DAILY))
-    async with services.database.transaction() as session:
-        now = round(time.time() * 1e6)
-        season = {"board_id": board.id, "number": 1, "starts_at": 0, "ends_at": now, "state": "OPEN"}
-        await session.execute(insert(SEASONS).values(season))
-    await boards.upkeep.tick()
-    await boards.upkeep.tick()
+    await over(services, 0)
+    await services.leaderboards.upkeep.tick()
+    await services.leaderboards.upkeep.tick()
     (job,) = await services.jobs.list()
-    assert job.name == CLOSE_SEASONS
+    assert (job.name, await states(services)) == (CLOSE_SEASONS, ["OPEN"])
     assert (await _finished(services, job.id)).state is JobState.SUCCEEDED
-    async with services.database.session() as session:
-        assert list(await session.scalars(select(SEASONS.c.state))) == ["ARCHIVED"]
-    await boards.upkeep.tick()
+    assert await states(services) == ["ARCHIVED"]
+    await services.leaderboards.upkeep.tick()
     assert len(await services.jobs.list()) == 1, "nothing is left to close"
+
+
+async def test_where_no_worker_runs_a_season_is_closed_all_the_same(services: Services) -> None:
+    """20 s after its end the process that sees it closes it; a worker that comes later finds nothing to do."""
+    await over(services, 21)
+    await services.leaderboards.upkeep.tick()
+    assert await states(services) == ["ARCHIVED"]
+    (job,) = await services.jobs.list()
+    assert (await _finished(services, job.id)).state is JobState.SUCCEEDED
+    assert await states(services) == ["ARCHIVED"]

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 
 from graph.leaderboard import archive, queries, taking
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
-from graph.leaderboard.records import BoardRecord, Change, NewBoard, Schedule, SeasonState, Submission
+from graph.leaderboard.records import BoardRecord, Change, NewBoard, Schedule, SeasonRecord, SeasonState, Submission
 from graph.leaderboard.rules import Invalid, season_at, season_number
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.ranking import Operator, Ties
@@ -176,8 +176,7 @@ async def test_a_season_that_is_over_is_handed_to_a_worker_first(
         asked.append(1)
 
     async def state() -> SeasonState | None:
-        async with database.session() as session:
-            found = await queries.season(session, board, 1)
+        found = await stored(database, board)
         return None if found is None else found.state
 
     async with (
@@ -221,6 +220,37 @@ async def test_without_redis_seasons_are_closed_all_the_same(
     assert await client.execute("KEYS", f"graph:ranking:{{{board.id}.1}}:*", retry=False) == [
         f"graph:ranking:{{{board.id}.1}}:turn:finish".encode()
     ]
+
+
+async def test_upkeep_goes_on_by_itself(
+    database: Database, service: LeaderboardService, client: Client, clock: Clock
+) -> None:
+    """A service that was opened looks around again and again, whatever became of the look before."""
+    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    await service.submit(board, 1, 1)
+    looks = 0
+
+    async def fail() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            clock.set(2026, 3, 3, 0, 1)
+        raise RuntimeError
+
+    clock.set(2026, 3, 3)
+    async with (
+        LeaderboardService(database, client, upkeep=0.02, clock=clock, delegate=fail),
+        asyncio.timeout(20),
+    ):
+        while (season := await stored(database, board)) is None or season.state is not SeasonState.ARCHIVED:
+            await asyncio.sleep(0.02)
+    assert looks >= 3
+
+
+async def stored(database: Database, board: BoardRecord) -> SeasonRecord | None:
+    """Season 1 as SQL has it."""
+    async with database.session() as session:
+        return await queries.season(session, board, 1)
 
 
 async def test_a_killed_closer_is_taken_over_and_cannot_write_again(

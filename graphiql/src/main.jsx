@@ -51,7 +51,7 @@ createRoot(document.getElementById('graphiql')).render(
     initialVariables={linked ? (link.get('variables') ?? undefined) : undefined}
     plugins={[HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })]}
     shouldPersistHeaders={false}
-    defaultEditorToolsVisibility={false}
+    defaultEditorToolsVisibility="variables"
   >
     <GraphiQL.Logo>
       <span className="product">graph</span>

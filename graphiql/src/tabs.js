@@ -76,6 +76,6 @@ mutation SignIn($input: LoginInput!) {
   }
 }
 `,
-    variables: '{\n  "input": { "email": "admin@example.com", "password": "" }\n}\n',
+    variables: '{\n  "input": {\n    "email": "admin@example.com",\n    "password": ""\n  }\n}\n',
   },
 ];

@@ -35,6 +35,11 @@ try {
   seen.explorer = await page.locator('.docExplorerWrap').innerText();
   await shot(page, '4-explorer');
 
+  await page.getByText('SignIn', { exact: true }).click();
+  await page.locator('.graphiql-editor-tool:visible').getByText('"password"').waitFor();
+  seen.variables = await page.locator('.graphiql-editor-tool:visible').innerText();
+  await shot(page, '6-sign-in');
+
   const linked = await open(`${url}?query=${encodeURIComponent('query Linked { __typename }')}`);
   seen.linked = await run(linked);
 

@@ -79,6 +79,11 @@ def test_the_explorer_knows_the_fields(seen: dict[str, Any]) -> None:
     assert {"products", "product", "categories", "node"} <= set(seen["explorer"].split())
 
 
+def test_the_sign_in_shows_where_the_password_goes(seen: dict[str, Any]) -> None:
+    """The tab that signs in shows its variables, the password among them, without a click."""
+    assert '"password"' in seen["variables"].replace("\xa0", " ")
+
+
 def test_a_link_opens_its_query(seen: dict[str, Any]) -> None:
     """``?query=`` in the address stands in the editor and runs; one the schema refuses shows the reason."""
     assert seen["linked"]["data"]["__typename"] == "Query"

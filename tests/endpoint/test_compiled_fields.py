@@ -33,6 +33,13 @@ class Nobody(BasePermission):
         return False
 
 
+class Mapping(FieldExtension):
+    """Changes the arguments before anybody sees them."""
+
+    def map_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {name: value * 10 for name, value in kwargs.items()}
+
+
 class Adding(FieldExtension):
     """Adds something to each result and changes an argument."""
 
@@ -59,9 +66,13 @@ class Odd:
     def added(self, n: int = 1) -> int:
         return n
 
-    @strawberry.field(extensions=[Adding()])
-    async def added_later(self, n: int = 1) -> int:
-        return n
+    @strawberry.field(extensions=[Adding(), Mapping(), Adding()])
+    async def added_later(self, info: strawberry.Info, n: int = 1) -> int:
+        return n + len(info.field_name)
+
+    @strawberry.field(permission_classes=[Nobody], extensions=[Mapping()])
+    def closed_now(self, info: strawberry.Info) -> int | None:
+        return len(info.field_name)
 
     @strawberry.field(permission_classes=[Nobody])
     async def closed(self) -> int | None:
@@ -111,7 +122,7 @@ class Query:
 
 DOCUMENT = """
 query Q($m: Int) {
-  odd { plain doubled added addedLater(n: 5) static ofClass(n: 2) promised(n: 3) closed
+  odd { plain doubled added addedLater(n: 5) static ofClass(n: 2) promised(n: 3) closed closedNow
         a: renamed b: renamed(given: null) c: renamed(given: 2, as: 3) d: renamed(given: $m) }
   row { plain doubled }
 }
@@ -148,7 +159,7 @@ async def test_what_is_passed_by() -> None:
         "plain": (True, False),
         "doubled": (False, False),
         "guarded": (False, False),
-        "added": (False, False),
+        "added": (False, True),
         "static": (False, True),
         "promised": (False, True),
     }

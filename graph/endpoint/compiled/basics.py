@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import gather, get_running_loop
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from graphql.pyutils import Path
 
@@ -51,6 +51,52 @@ def path_of(place: Place) -> Any:
     if place is None or type(place) is Path:
         return place
     return Path(path_of(place[0]), place[1], place[2])
+
+
+class Guard:
+    """Completes values of one type at one place in the document, and puts errors where they belong.
+
+    An object with methods rather than closures: there is one for each field of each document that is kept.
+    """
+
+    __slots__ = ("complete", "details", "trusted", "type_")
+
+    def __init__(self, type_: Any, details: list[FieldDetails], complete: Complete, trusted: type | None) -> None:
+        """Guard what `complete` does with values of `type_`; those of the class `trusted` are not awaitable."""
+        self.type_ = type_
+        self.details = details
+        self.complete = complete
+        self.trusted = trusted
+
+    def give(self, run: Run, value: Any, here: Place) -> Any:
+        """Complete `value`, which stands `here`, or give a coroutine that does."""
+        kind = cast("Any", type)(value)
+        try:
+            if kind is COROUTINE or (kind is not self.trusted and kind not in PLAIN and run.is_awaitable(value)):
+                return self.await_value(run, value, here)
+            completed = self.complete(run, value, here)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it
+            return self.fail(run, error, here)
+        return self.await_completed(run, completed, here) if type(completed) is COROUTINE else completed
+
+    def fail(self, run: Run, error: Exception, here: Place) -> None:
+        """Note `error` where null may stand, else raise it."""
+        run.handle_field_error(error, self.type_, self.details, path_of(here))
+
+    async def await_value(self, run: Run, value: Any, here: Place) -> Any:
+        """Await a value and complete it."""
+        try:
+            completed = self.complete(run, await value, here)
+            return await completed if type(completed) is COROUTINE else completed
+        except Exception as error:  # noqa: BLE001 - whatever a resolver raises
+            return self.fail(run, error, here)
+
+    async def await_completed(self, run: Run, completed: Any, here: Place) -> Any:
+        """Await a value that is being completed."""
+        try:
+            return await completed
+        except Exception as error:  # noqa: BLE001 - the same
+            return self.fail(run, error, here)
 
 
 def info_of(run: Run, field: Field, place: Place) -> Any:

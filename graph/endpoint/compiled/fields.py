@@ -7,12 +7,13 @@ by calling what the schema has, with the information that graphql-core would giv
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from graphql import default_field_resolver  # pyright: ignore[reportUnknownVariableType] - its types are partial
 
 from graph.endpoint.compiled.arguments import compile_arguments
-from graph.endpoint.compiled.basics import COROUTINE, PLAIN, Complete, Field, Place, Run, path_of
+from graph.endpoint.compiled.basics import Complete, Field, Guard, Place, Run, path_of
 from graph.endpoint.compiled.leaves import plain_type
 from graph.endpoint.compiled.values import compile_value, trusted_type
 
@@ -31,84 +32,68 @@ class Step(NamedTuple):
     attribute: str | None
     plain: type | None
     finish: Callable[[Run, Any, Place], Any]
-    fail: Callable[[Run, Exception, Place], None]
+    fail: Callable[[Run, Exception, Place], Any]
+
+
+class _Guarded(Guard):
+    """One field: where it stands follows from its object."""
+
+    __slots__ = ("key", "typename")
+
+    def __init__(self, field: Field, complete: Complete) -> None:
+        return_type = field.definition.type
+        super().__init__(return_type, field.details, complete, trusted_type(return_type))
+        self.key = field.key
+        self.typename = field.parent.name
+
+    def finish(self, run: Run, value: Any, place: Place) -> Any:
+        """Complete the value of the field in the object at `place`."""
+        return self.give(run, value, (place, self.key, self.typename))
+
+    def fail_at(self, run: Run, error: Exception, place: Place) -> None:
+        """The field in the object at `place` could not be read."""
+        self.fail(run, error, (place, self.key, self.typename))
+
+
+class _Resolved(_Guarded):
+    """A field with a resolver."""
+
+    __slots__ = ("_resolve",)
+
+    def __init__(self, field: Field, complete: Complete) -> None:
+        super().__init__(field, complete)
+        self._resolve = field.variant.resolvers.resolver(field) or _calling(field)
+
+    def resolve(self, run: Run, source: Any, place: Place) -> Any:
+        """Call the resolver, then complete what it gives."""
+        here = (place, self.key, self.typename)
+        try:
+            value = self._resolve(run, source, place)
+        except Exception as error:  # noqa: BLE001 - whatever a resolver raises
+            return self.fail(run, error, here)
+        return self.give(run, value, here)
 
 
 def compile_step(field: Field) -> Step:
     """The step for `field`."""
-    return_type, details, typename = field.definition.type, field.details, field.parent.name
-    key = field.key
-
-    def fail(run: Run, error: Exception, place: Place) -> None:
-        run.handle_field_error(error, return_type, details, path_of((place, key, typename)))
-
+    return_type, key = field.definition.type, field.key
     if field.name == "__typename":
-        return Step(key, None, None, _naming(typename), fail)
+        return _naming(key, field.parent.name)
     complete = compile_value(field, return_type)
     attribute = field.variant.resolvers.attribute(field)
-    if attribute is not None:
-        return Step(key, attribute, plain_type(return_type), _completing(field, complete), fail)
-    return Step(key, None, None, _resolving(field, complete), fail)
+    if attribute is None:
+        resolved = _Resolved(field, complete)
+        return Step(key, None, None, resolved.resolve, resolved.fail_at)
+    guarded = _Guarded(field, complete)
+    return Step(key, attribute, plain_type(return_type), guarded.finish, guarded.fail_at)
 
 
-def _naming(typename: str) -> Callable[[Run, Any, Place], Any]:
+@lru_cache(maxsize=1024)
+def _naming(key: str, typename: str) -> Step:
     def name(run: Run, source: Any, place: Place) -> str:  # noqa: ARG001 - as every step
         return typename
 
-    return name
-
-
-def _completing(field: Field, complete: Complete) -> Callable[[Run, Any, Place], Any]:
-    """Complete a value that is there, or await it first."""
-    return_type, details, key, typename = field.definition.type, field.details, field.key, field.parent.name
-
-    trusted = trusted_type(return_type)
-
-    def fail(run: Run, error: Exception, here: Place) -> None:
-        run.handle_field_error(error, return_type, details, path_of(here))
-
-    async def await_value(run: Run, value: Any, here: Place) -> Any:
-        try:
-            completed = complete(run, await value, here)
-            return await completed if type(completed) is COROUTINE else completed
-        except Exception as error:  # noqa: BLE001 - whatever a resolver raises
-            return fail(run, error, here)
-
-    async def await_completed(run: Run, completed: Any, here: Place) -> Any:
-        try:
-            return await completed
-        except Exception as error:  # noqa: BLE001 - the same
-            return fail(run, error, here)
-
-    def finish(run: Run, value: Any, place: Place) -> Any:
-        here = (place, key, typename)
-        kind = cast("Any", type)(value)
-        try:
-            if kind is COROUTINE or (kind is not trusted and kind not in PLAIN and run.is_awaitable(value)):
-                return await_value(run, value, here)
-            completed = complete(run, value, here)
-        except Exception as error:  # noqa: BLE001 - the same
-            return fail(run, error, here)
-        return await_completed(run, completed, here) if type(completed) is COROUTINE else completed
-
-    return finish
-
-
-def _resolving(field: Field, complete: Complete) -> Callable[[Run, Any, Place], Any]:
-    """Call the resolver, then complete what it gives."""
-    return_type, details, key, typename = field.definition.type, field.details, field.key, field.parent.name
-    finish = _completing(field, complete)
-    resolve = field.variant.resolvers.resolver(field) or _calling(field)
-
-    def resolve_and_finish(run: Run, source: Any, place: Place) -> Any:
-        try:
-            value = resolve(run, source, place)
-        except Exception as error:  # noqa: BLE001 - whatever a resolver raises
-            run.handle_field_error(error, return_type, details, path_of((place, key, typename)))
-            return None
-        return finish(run, value, place)
-
-    return resolve_and_finish
+    return Step(key, None, None, name, name)
 
 
 def _calling(field: Field) -> Callable[[Run, Any, Place], Any]:

@@ -5,17 +5,20 @@ is built: which arguments there are and how each is converted, whether the resol
 info. Here that is found out once a field.
 
 Only Strawberry's own, unchanged machinery is passed by: a subclass of `StrawberryField` with a `get_result` of its own,
-a field with extensions, permissions or exception handlers, an asynchronous generator, a schema of another make are all
-called as they are.
+a field with exception handlers, an asynchronous generator, a schema of another make are all called as they are. The
+extensions of a field, permissions among them, are called as Strawberry calls them.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import CO_COROUTINE, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 
+from strawberry.extensions.field_extension import build_field_extension_resolvers
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
+from strawberry.utils.await_maybe import await_maybe
 
 from graph.endpoint.compiled.arguments import compile_arguments
 from graph.endpoint.compiled.basics import Field, Place, Run, path_of
@@ -50,7 +53,7 @@ class Resolvers:
     def resolver(self, field: Field) -> Callable[[Run, Any, Place], Any] | None:
         """What calls the function behind `field` without detours; None where there may be more to it."""
         definition: Any = _definition(field)
-        if definition is None or definition.extensions:
+        if definition is None:
             return None
         base: Any = definition.base_resolver
         if type(base) is not StrawberryResolver:
@@ -81,27 +84,61 @@ class Resolvers:
             raw = run.build_resolve_info(wanted, field.nodes, parent, path_of((place, key, parent.name)))
             return info_class(_raw_info=raw, _field=definition)
 
+        maps, around = _around(definition, function, positional=positional)
+        simple = plain and around is None
+        informed = info_name is not None or not simple
+
         def call(run: Run, source: Any, place: Place, given: dict[str, Any]) -> Any:
-            info = info_at(run, place) if info_name is not None or not plain else None
+            info = info_at(run, place) if informed else None
             kwargs = convert(given, info)
+            for change in maps:
+                kwargs = change(kwargs)
             for name in names:
                 kwargs[name] = source
             if info_name is not None:
                 kwargs[info_name] = info
+            if around is not None:
+                return around(source, info, kwargs)
             return function(source, **kwargs) if positional else function(**kwargs)
 
         async def call_later(run: Run, source: Any, place: Place, given: dict[str, Any]) -> Any:
-            return await call(run, source, place, given)
+            return await await_maybe(call(run, source, place, given))
 
         # An asynchronous resolver's arguments are converted when it is awaited: that may run somebody's code. Where it
         # cannot, calling a coroutine function runs nothing yet.
-        start = call_later if lazily and not (plain and _is_native(function)) else call
+        start = call_later if lazily and not (simple and _is_native(function)) else call
         nothing: dict[str, Any] = {}
 
         def resolve(run: Run, source: Any, place: Place) -> Any:
             return start(run, source, place, arguments(run) if arguments is not None else nothing)
 
         return resolve
+
+
+def _around(
+    definition: Any, function: Any, *, positional: bool
+) -> tuple[list[Any], Callable[[Any, Any, dict[str, Any]], Any] | None]:
+    """What the extensions of a field (permissions are one) do to arguments, and what calls `function` through them."""
+    if not definition.extensions:
+        return [], None
+    maps = [one.map_arguments for one in definition.extensions]
+    links = build_field_extension_resolvers(definition)
+
+    def call(source: Any, info: Any, kwargs: dict[str, Any]) -> Any:
+        wanted = "info" in kwargs
+        kwargs.pop("info", None)  # the extensions are given it, and may give another
+
+        def innermost(_source: Any, info: Any, **kwargs: Any) -> Any:
+            if wanted:
+                kwargs["info"] = info
+            return function(source, **kwargs) if positional else function(**kwargs)
+
+        chain: Any = innermost
+        for link in links:
+            chain = partial(link, chain)
+        return chain(source, info, **kwargs)
+
+    return maps, call
 
 
 def _is_native(function: Any) -> bool:

@@ -17,7 +17,7 @@ from graphql.execution.executor import collect_iterator_awaitables
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
-from graph.endpoint.compiled.basics import COROUTINE, PLAIN, Complete, Field, Place, Run, awaited, info_of, path_of
+from graph.endpoint.compiled.basics import COROUTINE, Complete, Field, Guard, Place, Run, awaited, info_of, path_of
 from graph.endpoint.compiled.leaves import absent, compile_leaf, plain_type
 
 if TYPE_CHECKING:
@@ -131,51 +131,18 @@ def _list(field: Field, type_: Any, null: str | None) -> Complete:
 
 def _items(field: Field, item_type: Any) -> Callable[[Run, Iterator[Any], Place, list[Any], list[int]], None]:
     """What completes items into a list, and notes the places of those that must be awaited."""
-    complete_item = compile_value(field, item_type)
-    plain, trusted = plain_type(item_type), trusted_type(item_type)
-    await_item, await_completed, fail = _item(field, item_type, complete_item)
+    plain = plain_type(item_type)
+    guard = Guard(item_type, field.details, compile_value(field, item_type), trusted_type(item_type))
 
     def complete_all(run: Run, items: Iterator[Any], place: Place, results: list[Any], waiting: list[int]) -> None:
+        give = guard.give
         for index, item in enumerate(items):
-            kind = cast("Any", type)(item)
-            if kind is plain:
+            if type(item) is plain:
                 results.append(item)
                 continue
-            here = (place, index, None)
-            if kind is not trusted and kind not in PLAIN and run.is_awaitable(item):
-                results.append(await_item(run, item, here))
-                waiting.append(index)
-                continue
-            try:
-                completed = complete_item(run, item, here)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with it
-                completed = fail(run, error, here)
+            completed = give(run, item, (place, index, None))
             if type(completed) is COROUTINE:
                 waiting.append(index)
-                completed = await_completed(run, completed, here)
             results.append(completed)
 
     return complete_all
-
-
-def _item(field: Field, item_type: Any, complete_item: Complete) -> tuple[Complete, Complete, Complete]:
-    """What awaits an item and completes it, what awaits one that is being completed, and what takes an error."""
-    details = field.details
-
-    def fail(run: Run, error: Exception, place: Place) -> None:
-        run.handle_field_error(error, item_type, details, path_of(place))
-
-    async def await_item(run: Run, item: Any, place: Place) -> Any:
-        try:
-            completed = complete_item(run, await item, place)
-            return await completed if type(completed) is COROUTINE else completed
-        except Exception as error:  # noqa: BLE001 - whatever a resolver raises
-            return fail(run, error, place)
-
-    async def await_completed(run: Run, completed: Any, place: Place) -> Any:
-        try:
-            return await completed
-        except Exception as error:  # noqa: BLE001 - the same
-            return fail(run, error, place)
-
-    return await_item, await_completed, fail

@@ -36,7 +36,7 @@ from graph.errors import Unavailable as DatabaseUnavailable
 from graph.patterns.broker import Delivery, Topic, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,8 +51,8 @@ TOPIC = Topic("products", Delivery.EVERY, max_length=10_000, max_age=7 * 86_400.
 STILL = 3.0
 """Seconds after which bulk rows that nobody touches are an orphan's: a batch of an import takes a fraction of one."""
 _PAGE = 200
-_BURST = 16
-"""Events that are sent to Redis in one go; who reads the cache meanwhile waits for no more than these."""
+_BURST = 32
+"""Events that are sent to Redis in one step; whoever reads the cache meanwhile waits for it."""
 _ROUND = 2000
 """Rows that get their positions in one transaction: what another process may have to publish before its own."""
 _MOST = 200_000
@@ -163,7 +163,8 @@ class Outbox:
                     _log.warning("the outbox failed and goes on trying: %r", error)
                 failing = True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):  # wait_for() of 3.11 loses a cancellation that meets a nudge
+                    await self._wake.wait()
             owed = owed or self._wake.is_set()  # also what could not be published when it was asked for
             self._wake.clear()
 
@@ -269,25 +270,13 @@ class Outbox:
         before = newest = rows[0].position - 1 if begin else published
         for first in range(0, len(rows), _BURST):
             burst = rows[first : first + _BURST]
-            newest = await self._append_burst(nonce, burst, before, begin=begin and not first)
+            place = {"first": burst[0].position, "previous": before}
+            events = [_event(row) for row in burst]
+            newest = await self._broker.append(TOPIC, events, log=nonce, **place, begin=begin and not first)
             before = burst[-1].position
             if newest != before:
                 break  # something has to come first, or others were there before
         return newest
-
-    async def _append_burst(self, nonce: str, rows: Sequence[Any], before: int, *, begin: bool) -> int:
-        appends: list[Coroutine[Any, Any, int]] = []
-        for row in rows:
-            data = {
-                "kind": row.kind,
-                "product": row.product_id,
-                "categories": sorted({one for one in (row.category, row.previous_category) if one is not None}),
-                "at": row.at.isoformat(),
-            }
-            place = {"offset": row.position, "previous": before}
-            appends.append(self._broker.append(TOPIC, data, log=nonce, **place, begin=begin and row is rows[0]))
-            before = row.position
-        return (await asyncio.gather(*appends))[-1]  # one write, in order: the connection is first in, first out
 
     async def _rename(self, nonce: str) -> str:
         async with self._database.transaction() as session:
@@ -316,6 +305,16 @@ class _Standing:
             return False
         self._since = now
         return True
+
+
+def _event(row: Any) -> dict[str, Any]:
+    """What is published of a row."""
+    return {
+        "kind": row.kind,
+        "product": row.product_id,
+        "categories": sorted({one for one in (row.category, row.previous_category) if one is not None}),
+        "at": row.at.isoformat(),
+    }
 
 
 async def _lock(session: AsyncSession) -> tuple[str, int]:

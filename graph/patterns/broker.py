@@ -169,18 +169,20 @@ class Broker:
         return Position.parse(reply.decode())
 
     async def append(
-        self, topic: Topic, data: Any, *, log: str, offset: int, previous: int, begin: bool = False
+        self, topic: Topic, events: Sequence[Any], *, log: str, first: int, previous: int, begin: bool = False
     ) -> int:
-        """Publish event `offset` of the durable log `log`, which follows event `previous` there.
+        """Publish `events` of the durable log `log` as one step: number `first`, which follows `previous`, and so on.
 
-        Returns the newest offset published so far: `offset`, unless events before it have to come first (less than
-        `previous`) or others were there before (more). Sending the same event again changes nothing. Where nothing of
-        the log has been published yet, or all of it was lost, only an event that may `begin` it is taken; else -1.
+        Returns the newest offset published so far: that of the last event, unless events before the first have to come
+        before (less than `previous`) or others were there already (more). Sending the same again changes nothing.
+        Where nothing of the log has been published yet, or all of it was lost, only what may `begin` it is taken; else
+        -1. The server serves nobody else meanwhile: some dozens at a time cost others a fraction of a millisecond.
         """
         keys, args = Keys.of(self._prefix, topic), (topic.length, topic.max_age_us, topic.state_ms, self._verb)
-        newest: int = await self._client.run(_APPEND, keys, (encode(data), log, *args, offset, previous, int(begin)))
-        if newest == offset:
-            metrics.PUBLISHED.labels(topic.family).inc()
+        places = (first, previous, int(begin))
+        newest: int = await self._client.run(_APPEND, keys, (log, *args, *places, *map(encode, events)))
+        if newest == first + len(events) - 1:
+            metrics.PUBLISHED.labels(topic.family).inc(len(events))
         return newest
 
     async def end(self, topic: Topic) -> Position:

@@ -304,7 +304,7 @@ async def test_a_long_heal_is_not_a_slow_consumer(client: Client) -> None:
 
 async def append(broker: Broker, n: int, log: str = "abc", *, begin: bool = False) -> int:
     """Publish event `n` of a log without holes."""
-    return await broker.append(SOURCED, n, log=log, offset=n, previous=n - 1, begin=begin)
+    return await broker.append(SOURCED, [n], log=log, first=n, previous=n - 1, begin=begin)
 
 
 async def test_a_log_is_published_once_and_in_order(broker: Broker) -> None:
@@ -318,6 +318,26 @@ async def test_a_log_is_published_once_and_in_order(broker: Broker) -> None:
         assert await append(broker, 7) == 8
         assert values(await take(events, 2)) == [7, 8]
     assert (await broker.end(SOURCED)).offset == 8
+
+
+async def test_a_log_is_published_in_pieces_of_any_size(broker: Broker) -> None:
+    """Pieces that overlap, come again or leave a hole add exactly what is missing, in order."""
+
+    async def piece(first: int, last: int, previous: int | None = None, *, begin: bool = False) -> int:
+        before = first - 1 if previous is None else previous
+        numbers = range(first, last + 1)
+        return await broker.append(SOURCED, numbers, log="abc", first=first, previous=before, begin=begin)
+
+    async with broker.subscribe(SOURCED) as events:
+        assert await piece(3, 6, begin=True) == 6
+        assert await piece(5, 9) == 9
+        assert await piece(4, 7) == 9
+        assert await piece(11, 12) == 9
+        assert await piece(20, 22, previous=9) == 22  # what was between them was dropped from the log
+        assert await piece(20, 23, previous=9) == 23
+        got = await take(events, 11)
+    assert values(got) == [*range(3, 10), *range(20, 24)]
+    assert [event.position.offset for event in got if event.gap] == [3, 20]
 
 
 async def test_a_log_survives_the_loss_of_the_server(client: Client, broker: Broker) -> None:

@@ -109,6 +109,23 @@ class HttpConnection(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
+    # --- WebSockets ---
+
+    def handle_websocket_upgrade(self) -> None:
+        """Become a WebSocket, once every request before that has its answer."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            super().handle_websocket_upgrade()
+        else:
+            self.flow.pause_reading()
+            cycle.on_response = self._upgrade_in_turn
+
+    def _upgrade_in_turn(self) -> None:
+        self.on_response_complete()
+        if not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            super().handle_websocket_upgrade()
+
     # --- offers that are not taken up ---
 
     def _unsupported_upgrade_warning(self) -> None:

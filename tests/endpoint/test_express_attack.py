@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 QUERY = 'query Thing { thing(key: "a") { version } }'
 REQUEST = post(json.dumps({"query": QUERY}).encode())
 DATA = b'{"data":{"thing":{"version":1}}}'
+UPGRADE = (
+    b"GET /graphql HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 BUDGET = "test:budget:{address:127.0.0.1}"
 
 
@@ -161,9 +165,33 @@ async def test_a_server_that_stops_answers_all_that_it_has_read_and_says_that_it
     assert expressed
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.2], ids=["express", "ordinary"])
+async def test_a_websocket_begins_when_all_before_it_is_answered(
+    client: Client, expressed: list[bool], delay: float
+) -> None:
+    """A handshake sent behind a request is answered after it, whichever way the request took."""
+    body = json.dumps({"query": f'{{ thing(key: "a", delay: {delay}) {{ version }} }}'}).encode()
+    async with shop(client) as (app, port), Connection(port) as connection:
+        app.endpoint.engine.operations.prepare(json.loads(body)["query"])
+        await connection.ask(post(body), 0 if delay else 4)
+        connection.writer.write(post(body))
+        await asyncio.sleep(0.02)
+        connection.writer.write(UPGRADE)
+        assert [(await connection.read()).status for _ in range(2)] == [200, 403]
+        assert bool(expressed) == (not delay)
+
+
+def alive(kind: type[object]) -> int:
+    """How many objects of a kind there are."""
+    gc.collect()
+    objects: list[Any] = gc.get_objects()
+    return sum(type(one) is kind for one in objects)
+
+
 async def test_routes_keep_no_answer_and_no_document_alive(client: Client, expressed: list[bool]) -> None:
     """What the bounds of answers and documents have let go of is gone, however many requests are still recognised."""
     async with shop(client, kept={"local_bytes": 4_000}) as (app, port), Connection(port) as connection:
+        before = alive(Copy), alive(Prepared)
         operations: Any = app.endpoint.engine.operations
         operations._valid = Retention(100_000)
         lane: Any = app.endpoint.lane
@@ -175,10 +203,8 @@ async def test_routes_keep_no_answer_and_no_document_alive(client: Client, expre
         routes: Any = app.endpoint.express
         assert len(routes._routes) >= 60
         assert len(expressed) >= 60
-        gc.collect()
-        alive: list[Any] = gc.get_objects()
-        assert sum(type(one) is Copy for one in alive) < 20
-        assert sum(type(one) is Prepared for one in alive) < 40
+        assert alive(Copy) < before[0] + 20
+        assert alive(Prepared) < before[1] + 40
 
 
 async def test_a_cluster_serves_by_express(expressed: list[bool]) -> None:

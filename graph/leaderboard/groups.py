@@ -106,7 +106,7 @@ class Groups(Generic[Item, Written, Result]):
         try:
             return list(await self._write(items))
         except Unavailable as error:
-            return [error] * len(items)
+            return [_again(error) for _ in items]
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those whom it concerns, and only to them
             if len(items) == 1:
                 return [error]
@@ -130,6 +130,13 @@ class Groups(Generic[Item, Written, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+
+def _again(error: Unavailable) -> Unavailable:
+    """The same for one more waiter: an exception that several tasks raise would gather the tracebacks of all."""
+    again = Unavailable(error.message, **error.details)
+    again.__cause__ = error
+    return again
 
 
 def _cancel(futures: Iterable[asyncio.Future[Result]]) -> None:

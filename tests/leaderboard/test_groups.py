@@ -85,6 +85,7 @@ async def test_when_the_database_is_away_all_are_told_at_once() -> None:
     writer.allow()
     results = await asyncio.gather(*(writer.groups.add(n) for n in range(10)), return_exceptions=True)
     assert [type(result) for result in results] == [Unavailable] * 10
+    assert len({id(result) for result in results}) == 10, "each raises its own"
     assert writer.tried == 1
     assert await writer.groups.add(3) == "<3>"
     await writer.groups.close()

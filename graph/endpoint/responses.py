@@ -66,11 +66,12 @@ _CONTROL = {
 }
 
 
-_RECALLED = 32 << 20
-"""Bytes that recalled requests are taken to need, as if each had a document to itself."""
+_RECALLED = 64 << 20
+"""Bytes that recalled requests are taken to need, as if no two had the same document."""
 _LONGEST = 8192
 """Bytes of the longest of them."""
-_BYTES_PER_TOKEN = 512
+_BYTES_PER_TOKEN = 1024
+"""Bytes that a document takes for each of its tokens, about as `Operations` reckons."""
 
 
 @dataclass(slots=True)

@@ -193,9 +193,9 @@ async def test_routes_keep_no_answer_and_no_document_alive(client: Client, expre
     async with shop(client, kept={"local_bytes": 4_000}) as (app, port), Connection(port) as connection:
         before = alive(Copy), alive(Prepared)
         operations: Any = app.endpoint.engine.operations
-        operations._valid = Retention(100_000)
+        operations._valid = Retention(400_000)
         lane: Any = app.endpoint.lane
-        lane._recalled = Retention(100_000)
+        lane._recalled = Retention(200_000)
         for number in range(60):
             query = f'query Thing{number} {{ thing(key: "a") {{ version }} }}'
             answers = await connection.ask(post(json.dumps({"query": query}).encode()), 5)

@@ -305,3 +305,14 @@ async def test_a_store_of_two_engines() -> None:
     one = first.begin(prepared, {})
     assert second.begin(prepared, {}).schema is second.core
     assert one.schema is first.core
+
+
+async def test_a_bug_of_the_compiler(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """An operation with which the compiler fails is logged once, and left to graphql-core."""
+    twins = Twins(strawberry.Schema(SmallQuery))
+    prepared = twins.prepare("{ hello }")
+    with monkeypatch.context() as patch:
+        patch.setattr(twins.compiler.resolvers, "attribute", None)
+        assert twins.begin(prepared, {}) is None
+    assert twins.begin(prepared, {}) is None
+    assert [one.message for one in caplog.records] == ["left to graphql-core: None"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import (
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from strawberry import Schema
 
     from graph.endpoint.operations import Operation, Prepared
+
+logger = logging.getLogger("graph.endpoint")
 
 _COMPILED = Counter("graph_compiled_operations_total", "Operations compiled, by outcome.", ["outcome"])
 
@@ -140,6 +143,9 @@ class Program:
                 resolvers=compiler.resolvers, grant=self.grant,
             )  # fmt: skip
         except (GraphQLError, RecursionError):  # graphql-core will say the same
+            made = None
+        except Exception:  # a bug of the compiler is no reason not to answer
+            logger.exception("left to graphql-core: %s", self._operation.name and self._operation.name.value)
             made = None
         self._variants[key] = variant = made if made is not None and made.compiled else None
         return variant

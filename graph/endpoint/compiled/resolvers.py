@@ -166,5 +166,6 @@ def _wrapper(field: Field) -> str | None:
 
 
 def _free(function: Any, name: str) -> Any:
-    """The value of a free variable of `function`."""
-    return function.__closure__[function.__code__.co_freevars.index(name)].cell_contents
+    """The value of a free variable of `function`; something if there is no such variable, for who knows then."""
+    names = function.__code__.co_freevars
+    return function.__closure__[names.index(name)].cell_contents if name in names else name

@@ -26,7 +26,7 @@ from prometheus_client import Counter
 from strawberry.extensions import SchemaExtension
 
 from graph.endpoint.errors import Refusal
-from graph.patterns.limiter import Charge, Limit, Verdict, passed
+from graph.patterns.limiter import Charge, Limit, Verdict, passed, remembered
 from graph.patterns.pending import Unavailable
 from graph.patterns.turnstile import passage
 
@@ -103,6 +103,12 @@ class Admission:
     def refused(self, caller: Caller) -> Verdict | None:
         """A refusal of `caller` that this process remembers and that still holds."""
         return self._limiter.refused(self.charge(caller))
+
+    @staticmethod
+    def repeat(ticket: Ticket, verdict: Verdict) -> None:
+        """Refuse an operation by a `verdict` that `refused` gave."""
+        remembered()
+        ticket.verdict = verdict
 
     @property
     def remembers(self) -> bool:

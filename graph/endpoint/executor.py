@@ -129,7 +129,8 @@ class Engine(Generic[Context]):
                 raise _wrong_transport(operation.kind, kinds)
             cost = self.operations.check(operation, request.variables)
         except Refusal as error:
-            ticket.verdict = over
+            if over is not None:
+                self.admission.repeat(ticket, over)
             return await self.reject([error], ticket, charged=over is not None or error.code not in _UNCHARGED)
         ticket.weight = 0 if operation.free else self.admission.weight(cost)
         return Ready(request, prepared, operation, ticket)

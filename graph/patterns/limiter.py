@@ -45,6 +45,11 @@ def passed(count: int) -> None:
     _PASSED.inc(count)
 
 
+def remembered() -> None:
+    """Count a refusal that somebody gave because of `Limiter.refused`."""
+    _REMEMBERED.inc()
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """`count` units in any `window` seconds; `name` is what headers and errors call it."""
@@ -110,6 +115,7 @@ class Limiter:
         (`Verdict.exists`). Raises `Unavailable` while Redis is away.
         """
         if (known := self.refused(*charges)) is not None:
+            remembered()
             return known
         return self.verdict(await self._client.send(self.command(*charges, guard=guard)), *charges)
 
@@ -177,6 +183,8 @@ class Limiter:
     def refused(self, *charges: Charge) -> Verdict | None:
         """Give the refusal that still holds for one of `charges`, from memory; None when Redis must be asked.
 
+        To look is not to refuse: whoever refuses because of it counts that with `remembered`.
+
         It never refuses longer than Redis would: the wait began when the refusal reached this process, before the
         caller heard of it.
         """
@@ -191,7 +199,6 @@ class Limiter:
             if until <= now:
                 del self._refusals[charge.key]
             elif charge.weight >= weight and charge.limit == verdict.limit:
-                _REMEMBERED.inc()
                 wait = until - now
                 return Verdict(
                     allowed=False,

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from graph.endpoint.express import EXPRESS
 from graph.endpoint.operations import Prepared
@@ -179,6 +180,26 @@ async def test_a_websocket_begins_when_all_before_it_is_answered(
         connection.writer.write(UPGRADE)
         assert [(await connection.read()).status for _ in range(2)] == [200, 403]
         assert bool(expressed) == (not delay)
+
+
+async def test_decisions_are_counted_once_each(client: Client) -> None:
+    """What the limiter's counters say is what clients saw, however often a refusal was looked up on the way."""
+    sample: Any = REGISTRY.get_sample_value
+    outcomes = ("passed", "refused", "remembered")
+
+    def decisions() -> list[float]:
+        return [sample("graph_limiter_decisions_total", {"outcome": outcome}) for outcome in outcomes]
+
+    async with shop(client, limits={"anonymous": 6}) as (_, port), Connection(port) as connection:
+        before = decisions()
+        statuses = [answer.status for answer in await connection.ask(REQUEST, 12)]
+        statuses += [answer.status for answer in await connection.ask(post(b'{"query": "{ nothing }"}'), 3)]
+        statuses += [answer.status for answer in await connection.ask(REQUEST, 3)]
+        assert statuses == [200] * 6 + [429] * 12
+        async with asyncio.timeout(5):
+            while decisions()[0] < before[0] + 6:
+                await asyncio.sleep(0.01)
+        assert [after - one for after, one in zip(decisions(), before, strict=True)] == [6, 1, 11]
 
 
 def alive(kind: type[object]) -> int:

@@ -88,7 +88,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         jobs = Jobs(client, prefix=prefix, announce=partial(announce_job, broker))
         close_seasons = partial(jobs.enqueue, CLOSE_SEASONS, {}, unique=CLOSE_SEASONS, durable=False)
         leaderboards = await stack.enter_async_context(
-            LeaderboardService(database, client, prefix=prefix, delegate=close_seasons)
+            LeaderboardService(database, client, prefix=prefix, delegate=close_seasons, invalidate=cache.invalidate)
         )
         live_boards = await stack.enter_async_context(LiveBoards(leaderboards, broker))
         yield Services(

@@ -20,11 +20,13 @@ from graph.api.leaderboard_results import (
     SubmitScoreInput,
     SubmitScoreResult,
 )
-from graph.api.leaderboard_types import Leaderboard
+from graph.api.leaderboard_types import MAX_AGE, Leaderboard
 from graph.api.node import Node, integer_keys
 from graph.api.pagination import given
 from graph.endpoint.cost import cost
+from graph.endpoint.policy import cached, keep_until
 from graph.leaderboard import rules
+from graph.leaderboard.outdating import board_tag
 from graph.leaderboard.records import NewBoard, Schedule
 from graph.patterns.ranking import Operator, Ties
 
@@ -57,10 +59,18 @@ def _player(context: Context, named: str | None) -> int | None:
 class LeaderboardQuery:
     """Reads."""
 
-    @strawberry.field(description="The leaderboard with this slug; null when there is none.")
+    @strawberry.field(
+        metadata=cached(MAX_AGE, tags=lambda arguments: [board_tag(str(arguments.get("slug")))]),
+        description="The leaderboard with this slug; null when there is none.",
+    )
     async def leaderboard(self, info: Info, slug: str) -> Leaderboard | None:
-        record = await info.context.services.leaderboards.board(slug)
-        return None if record is None else Leaderboard.of(record)
+        service = info.context.services.leaderboards
+        record = await service.board(slug)
+        if record is None:
+            return None
+        if (end := service.season(record).ends_at) is not None:
+            keep_until(end.timestamp())
+        return Leaderboard.of(record)
 
     @strawberry.field(metadata=cost(assumed=10), description="All leaderboards, by name.")
     async def leaderboards(self, info: Info) -> list[Leaderboard]:

@@ -13,6 +13,7 @@ from graph.api.leaderboard_players import Player, names_of, player_key_of, viewe
 from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
 from graph.endpoint.cost import cost
+from graph.endpoint.policy import Scope, cached
 from graph.errors import BadInput
 from graph.leaderboard import rules
 from graph.leaderboard.records import BoardRecord, Placed, Span, TopPage, player_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Names: TypeAlias = "Mapping[int, str]"
 
+MAX_AGE = 60.0
+"""Seconds that an answer with a board is kept at most: so late is a score seen whose sender died before it was told."""
 MAX_PAGE = 100
 MAX_RANGE = 50
 
@@ -211,7 +214,7 @@ class Leaderboard(Node):
         return [LeaderboardEntry.of(entry, names) for entry in found]
 
     @strawberry.field(
-        metadata=cost(5, assumed=5),
+        metadata=cost(5, assumed=5) | cached(MAX_AGE, scope=Scope.VIEWER),
         description="The signed-in player unless `player` names another; null when that player has no score here. "
         f"`range`: at most {MAX_RANGE} neighbours on each side.",
     )

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import strawberry
 
 from graph.api.context import Context, Info
-from graph.endpoint.policy import cached
+from graph.endpoint.policy import cached, do_not_keep
 from graph.errors import BadInput
 
 MAX_AGE = 300.0
@@ -83,7 +83,8 @@ def node_query(loaders: Mapping[str, NodeLoader], kept: Collection[str] = ()) ->
             if pair is not None and pair[0] in loaders:
                 wanted.setdefault(pair[0], {})[pair[1]] = None
         if not wanted.keys() <= set(kept):
-            context.viewer_touched = True  # no tag tells when it changes, or not everybody may see it
+            context.viewer_touched = True  # not everybody may see it
+            do_not_keep()  # and no tag tells when it changes
         found = await asyncio.gather(*(loaders[kind](context, list(keys)) for kind, keys in wanted.items()))
         by_kind = dict(zip(wanted, found, strict=True))
         return [None if pair is None else by_kind.get(pair[0], {}).get(pair[1]) for pair in parsed]

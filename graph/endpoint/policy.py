@@ -38,6 +38,8 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from graph.patterns.cache_observed import current
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -82,6 +84,18 @@ def uncached() -> dict[str, Any]:
     return {_KEY: Rule(0.0, Scope.PUBLIC)}
 
 
+def do_not_keep() -> None:
+    """Have the answer that is being made not kept, whatever the schema says: it shows what no tag tells of."""
+    if (observed := current()) is not None:
+        observed.note((), None)
+
+
+def keep_until(moment: float) -> None:
+    """Have the answer that is being made kept no longer than until `moment` (Unix seconds)."""
+    if (observed := current()) is not None:
+        observed.note((), (), moment)
+
+
 def rule_of(field: GraphQLField) -> Rule | None:
     """What `field` declares."""
     definition = field.extensions.get("strawberry-definition")
@@ -99,15 +113,16 @@ class Policy:
     variables: frozenset[str]
     """Those that the operation declares: nothing else that a client sends as variables matters."""
     fields: tuple[tuple[FieldNode, Tags], ...] = ()
+    defaults: tuple[tuple[str, Any], ...] = ()
+    """Of variables that a client leaves out."""
 
     def tags(self, variables: Mapping[str, Any] | None) -> list[str]:
         """The declared tags, with the arguments that `variables` give."""
         found: dict[str, None] = {}
+        values = {**dict(self.defaults), **(variables or {})}
         for node, tags in self.fields:
             if callable(tags):
-                given = {
-                    a.name.value: value_from_ast_untyped(a.value, dict(variables or {})) for a in node.arguments or ()
-                }
+                given = {a.name.value: value_from_ast_untyped(a.value, values) for a in node.arguments or ()}
                 tags = tags(given)  # noqa: PLW2901 - made of the arguments
             found.update(dict.fromkeys(tags))
         return list(found)
@@ -172,11 +187,17 @@ def derive(schema: GraphQLSchema, document: DocumentNode, operation: OperationDe
     if not walk.possible or not walk.rules:
         return None
     private = any(rule.scope is Scope.VIEWER for rule in walk.rules)
+    definitions = operation.variable_definitions or ()
     return Policy(
         max_age=min(rule.max_age for rule in walk.rules),
         scope=Scope.VIEWER if private else Scope.PUBLIC,
-        variables=frozenset(one.variable.name.value for one in operation.variable_definitions or ()),
+        variables=frozenset(one.variable.name.value for one in definitions),
         fields=tuple(walk.fields),
+        defaults=tuple(
+            (one.variable.name.value, value_from_ast_untyped(one.default_value))
+            for one in definitions
+            if one.default_value is not None
+        ),
     )
 
 

@@ -65,6 +65,7 @@ class Indexes:
         self._database = database
         self._prefix = prefix
         self._clock = clock
+        self.outdate: Callable[[str], Awaitable[None]] | None = None  # told of a board whose index got late rows
         self._rankings: dict[tuple[int, int], Ranking] = {}
         self._behind: dict[tuple[int, int], tuple[int, int]] = {}  # the oldest row not put; how many were not
         self._mending: dict[tuple[int, int], asyncio.Task[None]] = {}
@@ -235,7 +236,10 @@ class Indexes:
 
     async def _put_since(self, board: BoardRecord, number: int, version: int) -> None:
         rows = queries.rows(self._database, await self._id(board, number), since=version)
-        _caught_up.inc(await self.of(board, number).catch_up(rows))
+        late = await self.of(board, number).catch_up(rows)
+        _caught_up.inc(late)
+        if late and self.outdate is not None:
+            await self.outdate(board.slug)
 
     async def sweep(self, board: BoardRecord, number: int) -> None:
         """Once in a while, in one process of all: repeat the newest rows; mend the index if it is not whole."""

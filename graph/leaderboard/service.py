@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from graph.errors import Unavailable
 from graph.leaderboard import queries, writing
 from graph.leaderboard.index import Indexes, NoIndex
+from graph.leaderboard.outdating import Outdating
 from graph.leaderboard.records import (
     BoardRecord,
     NewBoard,
@@ -64,11 +65,13 @@ class LeaderboardService:
         upkeep: float = EVERY,
         clock: Clock | None = None,
         delegate: Callable[[], Awaitable[object]] | None = None,
+        invalidate: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """Begin with no board known.
 
         `upkeep` is the pause between rounds of upkeep in seconds; 0: none by itself. `delegate` has
-        `Upkeep.close_seasons` run elsewhere. `clock` replaces the database's, for tests.
+        `Upkeep.close_seasons` run elsewhere. `invalidate` outdates what a cache keeps under a tag (`board_tag`).
+        `clock` replaces the database's, for tests.
         """
         self.moved: Callable[[BoardRecord, str, Submitted | None], None] | None = None
         self.indexes = Indexes(client, database, prefix=prefix, clock=clock)
@@ -78,7 +81,10 @@ class LeaderboardService:
         self._every = upkeep
         self._boards: dict[str, BoardRecord] = {}  # boards never change, and there is no way to delete one
         self._finished: dict[tuple[int, int], SeasonRecord] = {}
-        self._submissions = Submissions(database, self.indexes, clock=clock, moved=self._tell)
+        self._outdating = Outdating(client, invalidate) if invalidate is not None else None
+        outdate = self._outdating.outdate if self._outdating is not None else None
+        self.indexes.outdate = outdate
+        self._submissions = Submissions(database, self.indexes, clock=clock, moved=self._tell, outdate=outdate)
         self._gate = asyncio.Semaphore(FALLBACKS)
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
@@ -94,6 +100,8 @@ class LeaderboardService:
             await asyncio.wait((self._task,))
         await self._submissions.close()
         await self.indexes.close()
+        if self._outdating is not None:
+            await self._outdating.close()
 
     # --- boards ---
 
@@ -129,7 +137,10 @@ class LeaderboardService:
         """Make a board; raises `rules.Invalid`, `rules.Taken`."""
         checked(new)
         async with self._database.transaction() as session:
-            return await writing.create_board(session, new, self.now())
+            created = await writing.create_board(session, new, self.now())
+        if self._outdating is not None:
+            await self._outdating.outdate(new.slug)
+        return created
 
     def now(self) -> datetime:
         """The time by this service's clock."""

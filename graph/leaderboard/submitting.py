@@ -46,12 +46,17 @@ class Submissions:
         *,
         clock: Clock | None,
         moved: Callable[[BoardRecord, str, Submitted | None], None],
+        outdate: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """`moved` is told of every score that changed, after the commit; None: it is not known what it moved."""
+        """`moved` is told of every score that changed, after the commit; None: it is not known what it moved.
+
+        `outdate` is told of a board whose scores have changed, and awaited before that is acknowledged.
+        """
         self._database = database
         self._indexes = indexes
         self._clock = clock
         self._moved = moved
+        self._outdate = outdate
         self._groups: Groups[Item, Written, Answer] = Groups(self._commit, self._publish)
         self._answering: dict[tuple[int, int, str], asyncio.Task[Outcome]] = {}
 
@@ -122,6 +127,8 @@ class Submissions:
         _, first = changes[0]
         board = first.submission.board
         places = await self._indexes.put(board, first.season.number, [change.row for _, change in changes])
+        if self._outdate is not None and any(change.changed for _, change in changes):
+            await self._outdate(board.slug)
         for (at, change), place in zip(changes, places, strict=True):
             answers[at] = _outcome(change, place)
             if not change.changed:

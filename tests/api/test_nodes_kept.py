@@ -55,5 +55,7 @@ async def test_nothing_else_is_shared(app: Shop, kind: str) -> None:
             for _ in range(3):
                 answer = await app.post(NODES, token=token, ids=ids)
                 assert answer.headers["cache-control"] == "no-store"
+        private = await app.post(f"{NODES[:-1]} viewer {{ user {{ email }} }} }}", token=made["token"], ids=ids)
+        assert "public" not in private.headers["cache-control"]
         shown = (await app.post(NODES, ids=ids)).json()["data"]
         assert shown is None or shown["nodes"][-1] is None or kind == "Player"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -198,6 +199,32 @@ async def test_declared_tags_outdate_what_is_read_past_the_cache(apps: Callable[
     app.truth.versions["a"] = 2
     await app.cache.invalidate("direct:a")
     assert (await ask(app, query, key="a")).json() == {"data": {"direct": 2}}
+
+
+async def test_a_tag_is_made_of_the_default_of_a_variable(apps: Callable[..., AnswersApp]) -> None:
+    """A variable that the client leaves out names the same tag as one that it sends."""
+    app = apps()
+    query = 'query D($key: String! = "a") { direct(key: $key) }'
+    assert [(await ask(app, query)).json()["data"]["direct"] for _ in range(2)] == [1, 1]
+    app.truth.versions["a"] = 2
+    await app.cache.invalidate("direct:a")
+    assert (await ask(app, query)).json() == {"data": {"direct": 2}}
+
+
+async def test_a_resolver_can_have_its_answer_not_kept_or_not_for_long(
+    apps: Callable[..., AnswersApp], client: Client
+) -> None:
+    """What a resolver says of its own answer counts, also where the schema keeps one for each session."""
+    app = apps()
+    await client.execute("SET", KeyTokens.key("ann"), 1)
+    for number in range(1, 4):
+        assert (await ask(app, "{ past }", token="ann")).json() == {"data": {"past": number}}
+    query = "query P($until: Float) { past(until: $until) }"
+    until = time.time() + 1.5
+    for _ in range(3):
+        assert (await ask(app, query, token="ann", until=until)).json() == {"data": {"past": 4}}
+    await asyncio.sleep(until + 0.01 - time.time())
+    assert (await ask(app, query, token="ann", until=until)).json() == {"data": {"past": 5}}
 
 
 async def test_private_answers_are_kept_for_their_session_alone(

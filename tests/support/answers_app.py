@@ -14,7 +14,7 @@ from strawberry.types import Info
 from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.caller import Caller
 from graph.endpoint.express import Express
-from graph.endpoint.policy import Scope, cached, uncached
+from graph.endpoint.policy import Scope, cached, do_not_keep, keep_until, uncached
 from graph.endpoint.responses import Responses
 from graph.patterns.cache import Cache
 from graph.patterns.cache_bytes import ByteCache
@@ -134,6 +134,15 @@ class Query:
         info.context.app.resolved += 1
         assert info.context.response is not None
         info.context.response.set_cookie("seen", "yes")
+        return info.context.app.resolved
+
+    @strawberry.field(metadata=cached(300, scope=Scope.VIEWER))
+    async def past(self, info: Info[Sight, None], until: float | None = None) -> int:
+        if until is None:
+            do_not_keep()
+        else:
+            keep_until(until)
+        info.context.app.resolved += 1
         return info.context.app.resolved
 
     @strawberry.field(metadata=cached(0.2))

@@ -1,0 +1,115 @@
+"""Answers that show a board: kept, and outdated by every acknowledged score."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.leaderboard.records import NewBoard
+from tests.leaderboard.conftest import add_players
+from tests.support.accounts_app import Shop, shop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
+
+    from tests.support.servers import ValkeyServer
+
+TOP = """query ($slug: String! = "main") {
+    leaderboard(slug: $slug) { size top(first: 3) { nodes { score player { displayName } } } } }"""
+MINE = '{ leaderboard(slug: "main") { around(range: 1) { entry { rank score } } } }'
+
+
+@pytest.fixture
+async def apps(app: Shop, valkey: ValkeyServer, tmp_path: Path) -> AsyncGenerator[list[Shop]]:
+    """Two processes' worth of the application, with a board and players."""
+    async with shop(valkey.url, tmp_path) as other:
+        await add_players(app.services.database, 10)
+        await app.services.leaderboards.create_board(NewBoard("main", "Main"))
+        yield [app, other]
+
+
+def submitter(of: Shop) -> Callable[[int, float], Awaitable[None]]:
+    """What submits a score of a player, acknowledged when it returns."""
+
+    async def submit(player: int, score: float) -> None:
+        board = await of.services.leaderboards.board("main")
+        assert board is not None
+        await of.services.leaderboards.submit(board, player, score)
+
+    return submit
+
+
+async def best(of: Shop, **variables: str) -> float | None:
+    """The highest score, as a client sees it."""
+    nodes = (await of.ask(TOP, **variables))["leaderboard"]["top"]["nodes"]
+    return nodes[0]["score"] if nodes else None
+
+
+async def test_the_top_is_kept_until_somebody_scores(apps: list[Shop]) -> None:
+    """Between two scores the answer is the kept one; after an acknowledged one no process gives the old one."""
+    submit = submitter(apps[0])
+    for score in range(1, 6):
+        await submit(1, score)
+        for one in (*apps, *apps):
+            for variables in ({}, {"slug": "main"}):
+                assert await best(one, **variables) == score
+        kept = await apps[1].post(TOP)
+        assert kept.headers["cache-control"] == "public, max-age=0, must-revalidate"
+
+
+async def test_ones_own_place_is_kept_for_oneself(apps: list[Shop]) -> None:
+    """Each player sees their own place, and at once when somebody else moves it."""
+    tokens = [(await apps[0].register(f"p{number}@example.org"))["token"] for number in (1, 2)]
+    users = [int((await one.services.sessions.touch(token)).user_id) for one, token in zip(apps, tokens, strict=True)]  # pyright: ignore[reportOptionalMemberAccess] - it has just begun
+    submit = submitter(apps[0])
+    for turn in range(1, 4):
+        for ahead, user in enumerate(users):
+            await submit(user, turn * 10 + ahead)
+            for one in (*apps, *apps):
+                found = [
+                    (await one.ask(MINE, token=token))["leaderboard"]["around"]["entry"]
+                    for token in tokens[: ahead + 1]
+                ]
+                assert found[ahead]["score"] == turn * 10 + ahead
+                assert found[ahead]["rank"] == 1
+    answer = await apps[0].post(MINE, token=tokens[0])
+    assert answer.headers["cache-control"] == "private, max-age=0, must-revalidate"
+    assert "errors" in (await apps[0].post(MINE)).json()
+
+
+async def test_a_board_that_comes_to_be_is_found(apps: list[Shop]) -> None:
+    """An answer that there is no such board is outdated by making it."""
+    for _ in range(3):
+        assert await apps[1].ask(TOP, slug="other") == {"leaderboard": None}
+    await apps[0].services.leaderboards.create_board(NewBoard("other", "Other"))
+    assert (await apps[1].ask(TOP, slug="other"))["leaderboard"]["size"] == 0
+
+
+async def test_readers_among_writers_see_every_acknowledged_score(apps: list[Shop]) -> None:
+    """Whatever is read, and kept, while scores come in: no read begun after an acknowledgement shows less."""
+    acknowledged = 0.0
+    done = asyncio.Event()
+
+    async def write() -> None:
+        nonlocal acknowledged
+        submits = [submitter(one) for one in apps]
+        for score in range(1, 150):
+            await submits[score % 2](1 + score % 5, float(score))
+            acknowledged = max(acknowledged, float(score))
+            if score % 7 == 0:
+                await asyncio.sleep(0.01)
+        done.set()
+
+    async def read(of: Shop) -> int:
+        reads = 0
+        while not done.is_set():
+            least = acknowledged
+            assert (await best(of) or 0.0) >= least
+            reads += 1
+        return reads
+
+    reads = await asyncio.gather(write(), *[read(one) for one in apps * 4])
+    assert sum(number or 0 for number in reads) > 100

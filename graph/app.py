@@ -61,10 +61,15 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket connection or the lifespan."""
-        if self.endpoint is None or scope["type"] == "lifespan" or scope["path"] != GRAPHQL:
+        if scope["type"] == "lifespan" or scope["path"] != GRAPHQL:
             await self.web(scope, receive, send)
-        else:
+        elif self.endpoint is not None:
             await self.endpoint(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1001})
+        else:  # the time to finish what was under way is over
+            error = {"message": "The server has stopped.", "extensions": {"code": "UNAVAILABLE"}}
+            await JSONResponse({"errors": [error]}, 503, {"Retry-After": "1"})(scope, receive, send)
 
 
 def create_app(

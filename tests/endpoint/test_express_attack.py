@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,14 +23,15 @@ from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.asgi import serving
 from tests.support.proxy import Chaos, FaultProxy
 from tests.support.raw_http import Connection, post
-from tests.support.servers import ValkeyCluster
+from tests.support.servers import ValkeyCluster, ValkeyServer
+from tests.support.serving import Serving
 from tests.support.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
 
 QUERY = 'query Thing { thing(key: "a") { version } }'
 REQUEST = post(json.dumps({"query": QUERY}).encode())
@@ -180,6 +182,25 @@ async def test_a_websocket_begins_when_all_before_it_is_answered(
         connection.writer.write(UPGRADE)
         assert [(await connection.read()).status for _ in range(2)] == [200, 403]
         assert bool(expressed) == (not delay)
+
+
+async def test_what_outlasts_the_time_to_stop_is_told_so(tmp_path: Path) -> None:
+    """A request that waits for a Redis that hangs, when a stopping server waits no longer, may be tried elsewhere."""
+    settings = {"GRAPH_GRACE": "1", "GRAPH_JOBS_BESIDE": "false", "GRAPH_RATE_LIMIT_ANONYMOUS": "1000"}
+    request = post(b'{"query": "{ products(first: 1) { edges { node { id } } } }"}')
+    with ValkeyServer() as valkey, Serving(tmp_path, GRAPH_REDIS_URL=valkey.url, **settings) as server:
+        server.ready()
+        async with Connection(server.port) as connection:
+            await connection.ask(request, 6)
+            valkey.pause()
+            connection.writer.write(request)
+            await asyncio.sleep(0.1)
+            server.process.send_signal(signal.SIGTERM)
+            answer = await connection.read()
+            valkey.resume()
+            assert (answer.status, answer.headers[b"connection"]) == (503, b"close")
+            assert b'"UNAVAILABLE"' in answer.body
+        assert await asyncio.to_thread(server.process.wait, 20) == 0
 
 
 async def test_decisions_are_counted_once_each(client: Client) -> None:

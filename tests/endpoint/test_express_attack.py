@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from graph.endpoint.express import EXPRESS
+from graph.endpoint.observe import Observed
 from graph.endpoint.operations import Prepared
 from graph.endpoint.retention import Retention
 from graph.http_protocol import HttpProtocol
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
+    from starlette.types import ASGIApp
+
     from graph.patterns.client import Client
 
 QUERY = 'query Thing { thing(key: "a") { version } }'
@@ -44,13 +47,17 @@ BUDGET = "test:budget:{address:127.0.0.1}"
 
 
 @contextlib.asynccontextmanager
-async def shop(client: Client, **options: Any) -> AsyncGenerator[tuple[AnswersApp, int]]:
+async def shop(client: Client, *, observed: bool = False, **options: Any) -> AsyncGenerator[tuple[AnswersApp, int]]:
     """An endpoint that makes a route of whatever the lane answers, served as `graph serve` does; and its port."""
     truth = Truth()
     truth.versions["a"] = 1
     app = AnswersApp(client, truth, express=True, **options)
     app.endpoint.engine.operations.prepare(QUERY)
-    async with serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port:
+    served: ASGIApp = app.endpoint
+    if observed and app.endpoint.express is not None:
+        served = Observed(app.endpoint, routes=("/graphql",))
+        app.endpoint.express.tally = served.tally("POST", "/graphql")
+    async with serving(served, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port:
         yield app, port
     await app.close()
 
@@ -182,6 +189,44 @@ async def test_a_websocket_begins_when_all_before_it_is_answered(
         connection.writer.write(UPGRADE)
         assert [(await connection.read()).status for _ in range(2)] == [200, 403]
         assert bool(expressed) == (not delay)
+
+
+async def test_the_metrics_add_up(proxied: tuple[FaultProxy, Client], expressed: list[bool]) -> None:
+    """Requests whose clients left while Redis was asked are counted, timed and charged like those answered."""
+    proxy, through = proxied
+
+    def stand() -> list[float]:
+        """Answered, given up, timed; under way; charges."""
+        return [
+            REGISTRY.get_sample_value(name, labels) or 0.0
+            for name, labels in (
+                ("graph_http_requests_total", {"route": "/graphql", "method": "POST", "status": "200"}),
+                ("graph_http_requests_total", {"route": "/graphql", "method": "POST", "status": "499"}),
+                ("graph_http_request_seconds_count", {"route": "/graphql"}),
+                ("graph_http_requests_in_progress", {}),
+                ("graph_limiter_decisions_total", {"outcome": "passed"}),
+            )
+        ]
+
+    async with shop(through, observed=True) as (_, port), contextlib.AsyncExitStack() as stack:
+        before = stand()
+        connections = [await stack.enter_async_context(Connection(port)) for _ in range(8)]
+        for connection in connections:
+            await connection.ask(REQUEST, 3)
+        proxy.hold.set()
+        for connection in connections:
+            connection.writer.write(REQUEST)
+        await asyncio.sleep(0.1)
+        for connection in connections[:5]:
+            connection.writer.transport.abort()
+        await asyncio.sleep(0.1)
+        proxy.hold.clear()
+        assert {(await connection.read()).status for connection in connections[5:]} == {200}
+        async with asyncio.timeout(5):
+            while sum(stand()[:2]) < sum(before[:2]) + 32 or stand()[3] != before[3] or stand()[4] < before[4] + 32:
+                await asyncio.sleep(0.01)
+        assert [after - one for after, one in zip(stand(), before, strict=True)] == [27, 5, 32, 0, 32]
+    assert expressed
 
 
 async def test_what_outlasts_the_time_to_stop_is_told_so(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ process has ended in whatever way, it stops those that are left and removes thei
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -20,9 +21,11 @@ from pathlib import Path
 @cache
 def _reaper() -> subprocess.Popen[bytes]:
     """The reaper of this process, which outlives it by a moment."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
     )
+    atexit.register(process.communicate)  # closes the pipe
+    return process
 
 
 def _tell(*words: object) -> None:

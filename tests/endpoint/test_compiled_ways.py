@@ -18,6 +18,7 @@ from graph.endpoint.bounds import Bounds
 from graph.endpoint.caller import Caller
 from graph.endpoint.compiled.program import MAX_VARIANTS, Program
 from graph.endpoint.events import EventExecutor
+from graph.endpoint.executor import Engine
 from graph.endpoint.http import GraphQLEndpoint
 from tests.support.browser import browse
 from tests.support.graphql_app import Query as SmallQuery
@@ -225,7 +226,14 @@ async def test_extensions_around_resolvers(client: Client, options: dict[str, An
 async def test_it_can_be_switched_off(client: Client) -> None:
     """An engine without a compiler executes all by graphql-core, with the same answers."""
     endpoint = _endpoint(client)
-    endpoint.engine.compiler = None
+    engine = endpoint.engine
+    endpoint.engine = Engine(
+        engine.schema,
+        operations=engine.operations,
+        admission=engine.admission,
+        context=engine.context,
+        compiled=False,
+    )
     async with browse(endpoint) as browser:
         answer = await browser.post("/", json={"query": "{ hello wrong }"})
         assert answer.json()["data"] == {"hello": "world", "wrong": None}

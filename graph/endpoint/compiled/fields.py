@@ -78,7 +78,8 @@ def compile_step(field: Field) -> Step:
     """The step for `field`."""
     return_type, key = field.definition.type, field.key
     if field.name == "__typename":
-        return _naming(key, field.parent.name)
+        name = _naming(field.parent.name)
+        return Step(key, None, None, name, name)
     complete = compile_value(field, return_type)
     attribute = field.variant.resolvers.attribute(field)
     if attribute is None:
@@ -89,11 +90,13 @@ def compile_step(field: Field) -> Step:
 
 
 @lru_cache(maxsize=1024)
-def _naming(key: str, typename: str) -> Step:
+def _naming(typename: str) -> Callable[[Run, Any, Place], Any]:
+    """What gives the name of a type. Documents share it; what a client wrote is not kept."""
+
     def name(run: Run, source: Any, place: Place) -> str:  # noqa: ARG001 - as every step
         return typename
 
-    return Step(key, None, None, name, name)
+    return name
 
 
 def _calling(field: Field) -> Callable[[Run, Any, Place], Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -16,6 +16,7 @@ from graph.http_protocol import HttpProtocol
 from graph.patterns.client import open_client
 from tests.support.answers_app import AnswersApp
 from tests.support.asgi import serving
+from tests.support.raw_http import Connection, post
 from tests.support.servers import ValkeyServer
 from tests.support.truth import Truth
 
@@ -29,42 +30,7 @@ BODY = b'{"query": "query Thing { thing(key: \\"a\\") { version } }"}'
 DATA = b'{"data":{"thing":{"version":1}}}'
 
 
-def request(*, version: bytes = b"1.1", extra: bytes = b"") -> bytes:
-    """A POST of BODY."""
-    head = b"POST /graphql HTTP/%b\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n"
-    return head % (version, len(BODY), extra) + BODY
-
-
-class Connection:
-    """A client that reads answers one by one."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def __aenter__(self) -> Self:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.writer.close()
-
-    async def answer(self) -> tuple[dict[bytes, bytes], bytes]:
-        async with asyncio.timeout(10):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            status, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-            assert status == b"HTTP/1.1 200 OK"
-            headers: dict[bytes, bytes] = {}
-            for line in lines:
-                name, _, value = line.partition(b": ")
-                assert headers.setdefault(name, value) is value
-            return headers, await self.reader.readexactly(int(headers[b"content-length"]))
-
-    async def ask(self, times: int = 1) -> list[tuple[dict[bytes, bytes], bytes]]:
-        answers: list[tuple[dict[bytes, bytes], bytes]] = []
-        for _ in range(times):
-            self.writer.write(request())
-            answers.append(await self.answer())
-        return answers
+REQUEST = post(BODY)
 
 
 @pytest.fixture
@@ -100,24 +66,24 @@ async def app(client: Client) -> AsyncIterator[AnswersApp]:
 async def test_ready_answers_go_out_like_all_others(app: AnswersApp, expressed: list[bool]) -> None:
     """On one kept connection, the answers sent whole have the headers and the body of those that uvicorn sent."""
     async with shared(app) as port, Connection(port) as connection:
-        answers = await connection.ask(10)
+        answers = await connection.ask(REQUEST, 10)
         assert expressed == [True] * len(expressed)
         assert len(expressed) >= 7
-        assert {body for _, body in answers} == {DATA}
-        assert len({tuple(headers) for headers, _ in answers[1:]}) == 1
-        assert b"date" in answers[-1][0]
+        assert {answer.body for answer in answers} == {DATA}
+        assert len({tuple(answer.headers) for answer in answers[1:]}) == 1
+        assert b"date" in answers[-1].headers
 
 
 async def test_requests_sent_ahead_are_answered_in_order(app: AnswersApp, expressed: list[bool]) -> None:
     """Ten pipelined requests get ten whole answers, the budget falling from one to the next."""
     async with shared(app) as port, Connection(port) as connection:
-        await connection.ask(4)
+        await connection.ask(REQUEST, 4)
         before = len(expressed)
-        for pieces in ([request() * 10], [request()] * 10, [request(), request()[:40], request()[40:] + request() * 8]):
+        for pieces in ([REQUEST * 10], [REQUEST] * 10, [REQUEST, REQUEST[:40], REQUEST[40:] + REQUEST * 8]):
             for piece in pieces:
                 connection.writer.write(piece)
                 await asyncio.sleep(0.001)
-            left = [int((await connection.answer())[0][b"x-ratelimit-remaining"]) for _ in range(10)]
+            left = [(await connection.read()).left for _ in range(10)]
             assert left == list(range(left[0], left[0] - 10, -1))
         assert len(expressed) > before
 
@@ -125,13 +91,13 @@ async def test_requests_sent_ahead_are_answered_in_order(app: AnswersApp, expres
 async def test_a_body_in_pieces_takes_the_usual_way(app: AnswersApp, expressed: list[bool]) -> None:
     """A body that has not come whole when its request begins is waited for by the endpoint, not by the shortcut."""
     async with shared(app) as port, Connection(port) as connection:
-        await connection.ask(4)
+        await connection.ask(REQUEST, 4)
         before = len(expressed)
-        whole = request()
+        whole = REQUEST
         for piece in (whole[:-20], whole[-20:-5], whole[-5:]):
             connection.writer.write(piece)
             await asyncio.sleep(0.02)
-        assert (await connection.answer())[1] == DATA
+        assert (await connection.read()).body == DATA
         assert len(expressed) == before
 
 
@@ -141,9 +107,9 @@ async def test_a_connection_that_is_to_end_ends(app: AnswersApp, closing: dict[s
     async with shared(app) as port:
         for _ in range(5):
             async with Connection(port) as connection:
-                connection.writer.write(request(**closing))
-                headers, body = await connection.answer()
-                assert (headers[b"connection"], body) == (b"close", DATA)
+                connection.writer.write(post(BODY, **closing))
+                answer = await connection.read()
+                assert (answer.headers[b"connection"], answer.body) == (b"close", DATA)
                 assert await connection.reader.read() == b""
 
 
@@ -151,11 +117,11 @@ async def test_a_client_that_does_not_read_is_waited_for(app: AnswersApp) -> Non
     """While a client takes nothing in, answers wait like any other's, and none is lost."""
     app.truth.versions["a"] = 1
     async with shared(app) as port, Connection(port) as connection:
-        await connection.ask(4)
-        connection.writer.write(request() * 3000)
+        await connection.ask(REQUEST, 4)
+        connection.writer.write(REQUEST * 3000)
         await asyncio.sleep(0.3)
         for _ in range(3000):
-            assert (await connection.answer())[1] == DATA
+            assert (await connection.read()).body == DATA
 
 
 async def test_ready_answers_are_counted_and_logged(app: AnswersApp, expressed: list[bool]) -> None:
@@ -168,7 +134,7 @@ async def test_ready_answers_are_counted_and_logged(app: AnswersApp, expressed: 
         serving(observed, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port,
         Connection(port) as connection,
     ):
-        await connection.ask(6)
+        await connection.ask(REQUEST, 6)
         async with asyncio.timeout(5):
             while sum(map(bytes.count, lines, [b"\n"] * len(lines))) < 6:
                 await asyncio.sleep(0.01)
@@ -185,17 +151,16 @@ async def test_what_takes_another_way_after_all_is_answered_there(client: Client
     app = AnswersApp(client, truth, express=True, limits={"anonymous": 20})
     app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
     async with shared(app) as port, Connection(port) as connection:
-        await connection.ask(18)
+        await connection.ask(REQUEST, 18)
         for _ in range(5):
-            connection.writer.write(request())
+            connection.writer.write(REQUEST)
             await asyncio.sleep(0.001)
         for left in (1, 0):
-            assert (await connection.answer())[0][b"x-ratelimit-remaining"] == b"%d" % left
+            assert (await connection.read()).left == left
         for _ in range(3):
-            assert (await connection.reader.readline()) == b"HTTP/1.1 429 Too Many Requests\r\n"
-            head = await connection.reader.readuntil(b"\r\n\r\n")
-            length = int(head.partition(b"content-length: ")[2].partition(b"\r")[0])
-            assert b"RATE_LIMITED" in await connection.reader.readexactly(length)
+            answer = await connection.read()
+            assert answer.status == 429
+            assert b"RATE_LIMITED" in answer.body
     await app.close()
 
 
@@ -211,15 +176,15 @@ async def test_a_server_that_stops_answers_what_is_under_way(expressed: list[boo
         server = await stack.enter_async_context(AsyncExitStack())
         connection = Connection(await server.enter_async_context(shared(app)))
         async with connection:
-            await connection.ask(5)
+            await connection.ask(REQUEST, 5)
             before = len(expressed)
             valkey.pause()
-            connection.writer.write(request())
+            connection.writer.write(REQUEST)
             await asyncio.sleep(0.1)
             stopping = asyncio.create_task(server.aclose())
             await asyncio.sleep(0.2)
             valkey.resume()
-            assert (await connection.answer())[1] == DATA
+            assert (await connection.read()).body == DATA
             assert len(expressed) == before + 1
             assert await connection.reader.read() == b""
             await stopping
@@ -230,10 +195,10 @@ async def test_a_client_that_goes_leaves_nothing_behind(app: AnswersApp, client:
     async with shared(app) as port:
         for _ in range(50):
             async with Connection(port) as connection:
-                await connection.ask(1)
-                connection.writer.write(request())
+                await connection.ask(REQUEST)
+                connection.writer.write(REQUEST)
         async with Connection(port) as connection:
-            assert [body for _, body in await connection.ask(5)] == [DATA] * 5
+            assert [answer.body for answer in await connection.ask(REQUEST, 5)] == [DATA] * 5
 
 
 class Impatient(HttpProtocol):
@@ -248,10 +213,10 @@ async def test_an_idle_connection_is_ended(app: AnswersApp, expressed: list[bool
     """A connection ends when nothing was asked on it for so long, and not before, however its answers were made."""
     state = {EXPRESS: app.endpoint.express}
     async with serving(app.endpoint, http=Impatient, state=state) as port, Connection(port) as connection:
-        await connection.ask(2)
+        await connection.ask(REQUEST, 2)
         began = monotonic()
         for _ in range(10):
-            await connection.ask(1)
+            await connection.ask(REQUEST)
             await asyncio.sleep(0.15)
         async with asyncio.timeout(15):
             assert await connection.reader.read() == b""
@@ -264,6 +229,6 @@ async def test_what_is_not_one_request_is_not_recognised(app: AnswersApp) -> Non
     async with shared(app) as port:
         for _ in range(4):
             async with Connection(port) as connection:
-                connection.writer.write(request() + b"GARBAGE\r\n\r\n")
-                assert (await connection.answer())[1] == DATA
+                connection.writer.write(REQUEST + b"GARBAGE\r\n\r\n")
+                assert (await connection.read()).body == DATA
                 assert (await connection.reader.readline()).startswith(b"HTTP/1.1 400 ")

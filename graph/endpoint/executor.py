@@ -26,10 +26,10 @@ from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from graph.endpoint.admission import RateLimit, Ticket, headers, refusal
 from graph.endpoint.answer import Answer
-from graph.endpoint.compiled import Compiler
 from graph.endpoint.cost import cost_of
 from graph.endpoint.deadline import Deadlines
 from graph.endpoint.errors import REFUSALS, Presenter, Refusal, code_of, coded
+from graph.endpoint.execution import Execution, Given
 from graph.endpoint.hooks import HooksRunner
 from graph.endpoint.persisted import Persisted
 from graph.endpoint.turns import Turns
@@ -37,7 +37,6 @@ from graph.endpoint.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from graphql.execution import Executor
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
     from strawberry import Schema
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.admission import Admission
     from graph.endpoint.caller import Caller
+    from graph.endpoint.execution import Made
     from graph.endpoint.operations import Operation, Operations, Prepared
     from graph.endpoint.sink import OperationRequest
     from graph.patterns.limiter import Verdict
@@ -106,8 +106,12 @@ class Engine(Generic[Context]):
         self.core = core
         self.subscription = core.subscription_type
         query = core.query_type
-        hide = not self.presenter.debug
-        self.compiler = Compiler(schema, errors=operations.bounds.errors, hide_suggestions=hide) if compiled else None
+        self.execution = Execution(
+            schema,
+            errors=operations.bounds.errors,
+            hide_suggestions=not self.presenter.debug,
+            compiled=compiled,
+        )
         self._deadlines = Deadlines(operations.bounds.deadline)
         self._free = [name for name, f in query.fields.items() if cost_of(f).free] if query is not None else []
 
@@ -201,10 +205,8 @@ class Engine(Generic[Context]):
         self.persisted.keep(ready.request, ready.prepared.text)
         await self.turns.mine()
         request = ready.request
-        executor = self._compiled(ready, request.variables, self._root_value, context, request.extensions)
-        if executor is None:
-            given = (request.variables, self._root_value, context, request.extensions)
-            executor = self._core(ready.prepared.document, ready.operation.name, given)
+        given = Given(request.variables, self._root_value, context, request.extensions)
+        executor = self.execution.of(ready.prepared, ready.operation, given)
         if isinstance(executor, list):
             return await self.reject(coded(executor, "BAD_USER_INPUT"), ticket)
         result: Any = executor.execute_operation()
@@ -281,55 +283,16 @@ class Engine(Generic[Context]):
         context.pre_execution_errors = context.result.errors
         return None
 
-    def build(
-        self, context: Ticketed, runner: HooksRunner, *, is_awaitable: Any = optimized_is_awaitable
-    ) -> Executor[Any] | list[GraphQLError]:
+    def build(self, context: Ticketed, runner: HooksRunner, *, is_awaitable: Any = optimized_is_awaitable) -> Made:
         """What executes the operation of `context`; the errors in its variables, if there are any."""
         wrappers = [one for one in runner.extensions if one._implements_resolve()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as Schema does
         ready, document = context.ready, context.graphql_document
-        given = (context.variables, context.root_value, context.context, context.operation_extensions)
+        given = Given(context.variables, context.root_value, context.context, context.operation_extensions)
         if ready is not None and not wrappers and document is ready.prepared.document:
-            made = self._compiled(ready, *given)
-            if made is not None:
-                return made
+            return self.execution.of(ready.prepared, ready.operation, given)
         assert document is not None
         middleware = MiddlewareManager(*wrappers) if wrappers else None
-        return self._core(document, context.operation_name, given, middleware, is_awaitable)
-
-    def _compiled(
-        self, ready: Ready, variables: Any, root_value: object, context: object, extensions: Any
-    ) -> Executor[Any] | list[GraphQLError] | None:
-        """What executes `ready` compiled; None where graphql-core has to do it."""
-        if self.compiler is None:
-            return None
-        return self.compiler.begin(
-            ready.prepared, ready.operation,
-            variables=variables, root_value=root_value, context=context, extensions=extensions,
-        )  # fmt: skip
-
-    def _core(
-        self,
-        document: Any,
-        name: str | None,
-        given: tuple[Any, object, object, Any],
-        middleware: MiddlewareManager | None = None,
-        is_awaitable: Any = optimized_is_awaitable,
-    ) -> Executor[Any] | list[GraphQLError]:
-        """What executes the operation called `name` by graphql-core, with variables, root, context and extensions."""
-        variables, root_value, context, extensions = given
-        return cast("Any", self.schema).execution_context_class.build(
-            self.core,
-            document,
-            root_value,
-            context,
-            variables,
-            name,
-            middleware=middleware,
-            max_coercion_errors=self.operations.bounds.errors,
-            hide_suggestions=not self.presenter.debug,
-            operation_extensions=extensions,
-            is_awaitable=is_awaitable,
-        )
+        return self.execution.by_core(document, context.operation_name, given, middleware, is_awaitable)
 
     def _answer(self, result: ExecutionResult, extensions: dict[str, Any], ready: Ready, context: object) -> Answer:
         errors = result.errors or ()

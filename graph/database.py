@@ -50,6 +50,8 @@ BUSY_TIMEOUT = 5.0
 POOL_SIZE = 8
 POOL_TIMEOUT = 5.0
 MIGRATION_TIMEOUT = 120.0
+GOODBYE = 3.0
+"""Seconds, like those above."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x67726170_68  # any number that nothing else in the database uses as an advisory lock
@@ -249,8 +251,10 @@ class Database:
             return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self.engine.dispose()
+        """Close every connection; a server that does not say goodbye in `GOODBYE` seconds is left without one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await self.engine.dispose()
 
     async def __aenter__(self) -> Self:
         return self

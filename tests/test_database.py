@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import signal
 import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta, timezone
@@ -167,6 +169,23 @@ async def test_postgresql_lost_and_back(postgres: Postgres) -> None:
             await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
             async with database.session() as session:
                 assert await session.scalar(COUNT) == 0
+    await postgres.drop(name)
+
+
+async def test_postgresql_that_says_nothing_any_more_is_left(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that has stopped answering does not keep a process from ending."""
+    monkeypatch.setattr(module, "GOODBYE", 0.5)
+    name = await postgres.create()
+    database = Database(postgres.url(name))
+    backend = (await database.execute(text("SELECT pg_backend_pid()")))[0][0]
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(15):
+            await database.close()
+    finally:
+        os.kill(backend, signal.SIGCONT)
     await postgres.drop(name)
 
 

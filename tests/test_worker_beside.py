@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from graph import worker_beside
 from tests.support.serving import PATIENCE, Serving
 
 AUTOGROUP = Path("/proc/self/autogroup")
@@ -29,3 +33,23 @@ def test_the_worker_comes_after_the_server(tmp_path: Path) -> None:
             while not (told := Path(f"/proc/{found[0].pid}/autogroup").read_text()).endswith(" nice 10\n"):
                 assert time.monotonic() < deadline, told
                 time.sleep(0.01)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"}, reason="Linux lets a task ask for it"
+)
+def test_the_worker_lets_whoever_wakes_up_begin() -> None:
+    """It asks for the longest slices, so that any other task that wakes up is one with a shorter slice."""
+    code = (
+        "import ctypes, struct, platform; room = ctypes.create_string_buffer(48);"
+        "number = {'x86_64': 315, 'aarch64': 275}[platform.machine()];"  # sched_getattr(2)
+        "assert ctypes.CDLL(None).syscall(number, 0, room, 48, 0) == 0;"
+        "size, policy, flags, nice, priority, runtime, *_ = struct.unpack('=IIQiIQQQ', room.raw);"
+        "print(policy, nice, runtime)"
+    )
+    modest = worker_beside._modest(os.getpid())  # pyright: ignore[reportPrivateUsage] - what the worker runs first
+    told = subprocess.run([sys.executable, "-c", code], preexec_fn=modest, capture_output=True, text=True, check=True)
+    policy, nice, runtime = map(int, told.stdout.split())
+    assert (policy, nice) == (0, os.nice(0) + 10)
+    major, minor = map(int, platform.release().split(".")[:2])
+    assert runtime == 100_000_000 or (major, minor) < (6, 12)

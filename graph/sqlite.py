@@ -243,10 +243,14 @@ class Connection(AsyncAdapt_aiosqlite_connection):
             super().rollback()
 
     def commit(self) -> None:
-        """End the transaction, if there is one."""
+        """End the transaction, if there is one; one that cannot be committed is rolled back."""
         ended, self._transaction = self._transaction, "none"
         if ended in ("reads", "writes"):
-            super().commit()
+            try:
+                super().commit()
+            except Exception:
+                self._later("rollback")  # SQLite leaves it open, and SQLAlchemy rolls back nothing after a COMMIT
+                raise
 
     def _later(self, name: str, *args: Any, **options: Any) -> None:
         raw: Any = self._connection

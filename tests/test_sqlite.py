@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from graph.database import Database
 
@@ -115,6 +115,18 @@ async def test_a_session_that_ended_holds_nothing(single: Database, other: sqlit
         other.execute("INSERT INTO category (slug, name) VALUES (?, 'x')", (str(failing),))
         busy, _, left = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         assert (busy, left) == (0, 0)
+
+
+async def test_a_commit_that_fails_leaves_nothing_open(single: Database, other: sqlite3.Connection) -> None:
+    """Where COMMIT is refused, the write lock is given back, and the same connection writes again."""
+    other.execute("CREATE TABLE part (whole INTEGER REFERENCES category DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(IntegrityError):
+        async with single.transaction() as session:
+            await session.execute(text("INSERT INTO part VALUES (99)"))
+    async with single.transaction() as session:
+        await session.execute(INSERT, {"slug": "a"})
+    other.execute("BEGIN IMMEDIATE")
+    assert other.execute("SELECT (SELECT count(*) FROM part), (SELECT count(*) FROM category)").fetchone() == (0, 1)
 
 
 async def test_a_statement_of_its_own_sees_every_commit(single: Database, other: sqlite3.Connection) -> None:

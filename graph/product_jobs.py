@@ -30,7 +30,7 @@ T = TypeVar("T")
 TIDY = "tidy"
 WARM = "warmCatalog"
 REBUILD = "rebuildLeaderboard"
-REPORT_EVERY = 0.5
+REPORT_EVERY = 0.25
 PROBLEMS_TOLD = 5
 
 
@@ -84,7 +84,7 @@ class _Seen:
 
 
 async def _watched(work: asyncio.Task[T], progress: Progress, state: Callable[[], tuple[int, int | None]]) -> T:
-    """Report the state twice a second while `work` goes on; end it when the attempt is not wanted any more."""
+    """Report the state four times a second while `work` goes on; end it when the attempt is not wanted any more."""
     try:
         while not work.done():
             await progress(*state())

@@ -71,16 +71,28 @@ async def _keep_running(settings: Settings) -> None:
 
 
 def _modest(parent: int) -> Callable[[], None]:
-    die, yielding = die_with_parent(parent), _yielding()
+    die, yielding, processors = die_with_parent(parent), _yielding(), _processors()
 
     def run() -> None:
         os.nice(_NICE)
+        if processors:
+            os.sched_setaffinity(0, processors)
         if yielding is not None:
             yielding()
         if die is not None:
             die()
 
     return run
+
+
+def _processors() -> set[int]:
+    """Those that the worker may use: all but one, which is left to answers; none to choose from gives none.
+
+    A worker has threads enough (one writes, one reads ahead) to be on two processors at the same moment.
+    """
+    if sys.platform != "linux":
+        return set()
+    return set(sorted(os.sched_getaffinity(0))[1:])
 
 
 def _yielding() -> Callable[[], None] | None:

@@ -39,17 +39,18 @@ def test_the_worker_comes_after_the_server(tmp_path: Path) -> None:
     sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"}, reason="Linux lets a task ask for it"
 )
 def test_the_worker_lets_whoever_wakes_up_begin() -> None:
-    """It asks for the longest slices, so that any other task that wakes up is one with a shorter slice."""
+    """It asks for the longest slices, so that others that wake up have shorter ones, and leaves them a processor."""
     code = (
-        "import ctypes, struct, platform; room = ctypes.create_string_buffer(48);"
+        "import ctypes, os, struct, platform; room = ctypes.create_string_buffer(48);"
         "number = {'x86_64': 315, 'aarch64': 275}[platform.machine()];"  # sched_getattr(2)
         "assert ctypes.CDLL(None).syscall(number, 0, room, 48, 0) == 0;"
         "size, policy, flags, nice, priority, runtime, *_ = struct.unpack('=IIQiIQQQ', room.raw);"
-        "print(policy, nice, runtime)"
+        "print(policy, nice, runtime, len(os.sched_getaffinity(0)))"
     )
     modest = worker_beside._modest(os.getpid())  # pyright: ignore[reportPrivateUsage] - what the worker runs first
     told = subprocess.run([sys.executable, "-c", code], preexec_fn=modest, capture_output=True, text=True, check=True)
-    policy, nice, runtime = map(int, told.stdout.split())
+    policy, nice, runtime, processors = map(int, told.stdout.split())
+    assert processors == max(1, len(os.sched_getaffinity(0)) - 1)
     assert (policy, nice) == (0, os.nice(0) + 10)
     major, minor = map(int, platform.release().split(".")[:2])
     assert runtime == 100_000_000 or (major, minor) < (6, 12)

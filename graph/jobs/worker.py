@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 25
 MAX_BACKOFF = 300.0
-REPORT_EVERY = 0.5
+REPORT_EVERY = 0.25
 """Least seconds between two reports of one job that reach Redis."""
 _PATIENCE = (0.1, 0.2, 0.5, 1.0, 2.0, 2.0, 2.0)
 """Seconds between attempts to record the end of a job while Redis is away."""

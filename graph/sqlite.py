@@ -5,7 +5,8 @@ wakes the thread and then the event loop. Here a transaction that only reads beg
 and nobody waits for its end. Rows are fetched whole.
 
 Connections are in WAL mode with foreign keys on and every commit on disk (synchronous=FULL). A statement whose task was
-cancelled does not begin, or ends within milliseconds: SQLite asks every `_STEPS` instructions whether anybody waits.
+cancelled does not begin, or ends within milliseconds: SQLite asks every `_STEPS` instructions whether anybody waits,
+and a thread that waits for the write lock looks up every `_SLICE` milliseconds.
 
 It fails as the driver does, with the exceptions of `sqlite3`.
 """
@@ -31,6 +32,10 @@ PAGE_CACHE = 16 << 20
 _STEPS = 100_000
 """Instructions of SQLite's machine between two looks at whether anybody waits: a few milliseconds."""
 
+_BEGIN_WRITING = "BEGIN IMMEDIATE"
+_SLICE = 50
+"""Milliseconds of waiting for the write lock between two such looks."""
+
 
 class Driver(AsyncAdapt_aiosqlite_dbapi):
     """What `create_async_engine` takes as its ``module``."""
@@ -42,17 +47,17 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
 
     def connect(self, *args: Any, **options: Any) -> Connection:
         """Open a file and set it up, in one trip."""
-        thread = _Thread()
-        opened: Any = aiosqlite.Connection(partial(_open, thread, self._busy, *args, **options), iter_chunk_size=64)
+        thread = _Thread(self._busy)
+        opened: Any = aiosqlite.Connection(partial(_open, thread, *args, **options), iter_chunk_size=64)
         opened._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: it must not outlive the program
         return Connection(self, await_only(opened), thread)
 
 
-def _open(thread: _Thread, busy: float, *args: Any, **options: Any) -> sqlite3.Connection:
+def _open(thread: _Thread, *args: Any, **options: Any) -> sqlite3.Connection:
     connection = sqlite3.connect(*args, **options, isolation_level=None)  # who uses it says when a transaction begins
     try:
-        connection.execute(f"PRAGMA busy_timeout = {int(busy * 1000)}")
-        deadline = time.monotonic() + busy
+        connection.execute(f"PRAGMA busy_timeout = {int(thread.busy * 1000)}")
+        deadline = time.monotonic() + thread.busy
         while True:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -72,11 +77,12 @@ def _open(thread: _Thread, busy: float, *args: Any, **options: Any) -> sqlite3.C
 
 
 class _Thread:
-    """What a connection's thread is at."""
+    """What a connection's thread is at, and for how many seconds it waits for locks."""
 
-    __slots__ = ("trip",)
+    __slots__ = ("busy", "trip")
 
-    def __init__(self) -> None:
+    def __init__(self, busy: float) -> None:
+        self.busy = busy
         self.trip: _Trip | None = None
 
     def is_in_vain(self) -> bool:
@@ -118,6 +124,9 @@ class _Trip:
         try:
             if self.begins:
                 connection.execute("BEGIN")
+            if self.statement == _BEGIN_WRITING:
+                self._take_lock(connection, thread.busy)
+                return
             cursor = self.run(self.statement, self.parameters)
             if cursor.description is not None:
                 self.rows = cursor.fetchall()
@@ -125,6 +134,26 @@ class _Trip:
             cursor.close()
         finally:
             thread.trip = None
+
+    def _take_lock(self, connection: sqlite3.Connection, busy: float) -> None:
+        """Begin in short waits: SQLite, while it waits for a lock, does not ask whether anybody still wants it."""
+        deadline = time.monotonic() + busy
+        connection.execute(f"PRAGMA busy_timeout = {_SLICE}")
+        try:
+            while True:
+                try:
+                    connection.execute(_BEGIN_WRITING)
+                except sqlite3.OperationalError as error:
+                    if self.abandoned or not _is_busy(error) or time.monotonic() > deadline:
+                        raise
+                else:
+                    return
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(busy * 1000)}")
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class _Cursor:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from graph.database import Database
+from graph.database import BUSY_TIMEOUT, Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -186,3 +187,18 @@ async def test_a_thread_refuses_what_was_given_up_before_it(single: Database, tr
     gate.set()
     await asyncio.wait([task, busy])
     assert (await single.execute(COUNT))[0][0] == 0
+
+
+async def test_who_gives_up_does_not_wait_for_the_write_lock(single: Database, other: sqlite3.Connection) -> None:
+    """A writer cancelled while another process has the lock is gone long before the time for waiting is up."""
+    await single.execute(ONE)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), single.transaction():
+            pass
+    assert time.monotonic() - began < BUSY_TIMEOUT / 2
+    other.execute("ROLLBACK")
+    async with single.transaction() as session:
+        await session.execute(INSERT, {"slug": "a"})
+    assert other.execute("SELECT count(*) FROM category").fetchone() == (1,)

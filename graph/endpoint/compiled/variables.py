@@ -13,13 +13,14 @@ from graphql.execution.values import (
     input_is_nested_too_deeply,  # pyright: ignore[reportUnknownVariableType] - its types are partial
 )
 from graphql.utilities.coerce_input_value import (
-    coerce_input_value,  # pyright: ignore[reportUnknownVariableType] - its types are partial
+    coerce_input_literal,  # pyright: ignore[reportUnknownVariableType] - its types are partial
+    coerce_input_value,  # pyright: ignore[reportUnknownVariableType] - the same
 )
 
-from graph.endpoint.compiled.literals import UNKNOWN, default_of
+from graph.endpoint.compiled.literals import immutable, pure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from graphql import GraphQLSchema, VariableDefinitionNode
 
@@ -38,6 +39,7 @@ class Variables:
         signatures = [get_variable_signature(schema, one) for one in definitions]
         self._simple = not any(isinstance(one, GraphQLError) for one in signatures)
         self._signatures: list[Any] = signatures
+        self._defaults = [_default(one) for one in self._signatures] if self._simple else []
 
     def coerce(self, given: Mapping[str, Any] | None) -> VariableValues | list[GraphQLError]:
         """What graphql-core makes of the variables that the client gave."""
@@ -53,18 +55,18 @@ class Variables:
         """The same, if there is nothing wrong with them."""
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
-        for signature in self._signatures:
+        for signature, default in zip(self._signatures, self._defaults, strict=True):
             name, type_ = signature.name, signature.type
             value = given.get(name, Undefined)
             if value is Undefined:
-                if isinstance(type_, GraphQLNonNull) and signature.default is None:
+                if isinstance(type_, GraphQLNonNull) and default is None:
                     return None
                 sources[name] = VariableValueSource(signature)
-                if signature.default is not None:
-                    default = default_of(signature)
-                    if default is UNKNOWN or default is Undefined:
+                if default is not None:
+                    result = default()
+                    if result is Undefined:
                         return None
-                    coerced[name] = default
+                    coerced[name] = result
                 continue
             sources[name] = VariableValueSource(signature, value)
             try:
@@ -77,3 +79,22 @@ class Variables:
                 return None
             coerced[name] = result
         return VariableValues(sources, coerced)
+
+
+def _default(signature: Any) -> Callable[[], Any] | None:
+    """What gives the default of a variable, Undefined where graphql-core must say; None for a variable without one.
+
+    Made anew for each request unless nobody can change it: what one request does to its variables, no other may see.
+    """
+    if signature.default is None:
+        return None
+    literal, type_ = signature.default.literal, signature.type
+
+    def default() -> Any:
+        try:
+            return coerce_input_literal(literal, type_)
+        except Exception:  # noqa: BLE001 - whatever an input type raises
+            return Undefined
+
+    value = default() if pure(type_) else Undefined
+    return (lambda: value) if immutable(value) else default

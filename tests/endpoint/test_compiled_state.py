@@ -89,3 +89,14 @@ async def test_defaults_of_variables_are_made_anew() -> None:
     core = await both.by_core(prepared, {}, None)
     for _ in range(3):
         assert await both.compiled(prepared, {}, None) == core
+
+
+async def test_a_lacking_argument_is_missed_when_awaited() -> None:
+    """An asynchronous resolver that lacks an argument fails when it is awaited; its siblings end alike."""
+    both = twins()
+    for document in ("{ lacking wrong }", "{ patient lackingMuch }", "{ lackingMuch patient }"):
+        prepared = both.prepare(document)
+        logs: tuple[list[str], list[str]] = [], []
+        core = await both.by_core(prepared, {}, logs[0])
+        assert await both.compiled(prepared, {}, logs[1]) == core
+        assert logs[1] == logs[0]

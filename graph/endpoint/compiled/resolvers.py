@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from strawberry import Schema
 
+    from graph.endpoint.compiled.arguments import Arguments
+
 _MODULE = "strawberry.schema.schema_converter"
 _WITHIN = "GraphQLCoreConverter.from_resolver.<locals>."
 
@@ -106,13 +108,24 @@ class Resolvers:
 
         # An asynchronous resolver's arguments are converted when it is awaited: that may run somebody's code. Where it
         # cannot, calling a coroutine function runs nothing yet.
-        start = call_later if lazily and not (simple and _is_native(function)) else call
-        nothing: dict[str, Any] = {}
+        at_once = lazily and simple and _is_native(function)
+        return _resolving(call_later if lazily and not at_once else call, arguments, at_once=at_once)
 
-        def resolve(run: Run, source: Any, place: Place) -> Any:
-            return start(run, source, place, arguments(run) if arguments is not None else nothing)
 
-        return resolve
+def _resolving(start: Any, arguments: Arguments | None, *, at_once: bool) -> Callable[[Run, Any, Place], Any]:
+    """What gives the arguments of a field to `start`; `at_once` when that calls a coroutine function."""
+    nothing: dict[str, Any] = {}
+
+    def resolve(run: Run, source: Any, place: Place) -> Any:
+        given = arguments(run) if arguments is not None else nothing
+        try:
+            return start(run, source, place, given)
+        except Exception as error:
+            if at_once:  # it lacks an argument that nobody gave; Strawberry finds out when it awaits it
+                return _failing(error)
+            raise
+
+    return resolve
 
 
 def _around(
@@ -139,6 +152,10 @@ def _around(
         return chain(source, info, **kwargs)
 
     return maps, call
+
+
+async def _failing(error: Exception) -> Any:
+    raise error
 
 
 def _is_native(function: Any) -> bool:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import strawberry
 from strawberry.scalars import JSON
 
-from tests.support.twins import Twins
+from graph.endpoint.compiled.program import Program
+from tests.support.graphql_app import Query as SmallQuery
+from tests.support.twins import Twins, ordered
+
+if TYPE_CHECKING:
+    import pytest
 
 
 @strawberry.interface
@@ -100,3 +105,43 @@ async def test_a_lacking_argument_is_missed_when_awaited() -> None:
         core = await both.by_core(prepared, {}, logs[0])
         assert await both.compiled(prepared, {}, logs[1]) == core
         assert logs[1] == logs[0]
+
+
+async def test_nothing_is_kept_of_what_is_not_compiled() -> None:
+    """However often a document beyond its grant is executed, its program does not grow."""
+    both = Twins(strawberry.Schema(SmallQuery))
+    levels = 6
+    spread = "".join(
+        f"fragment F{n} on Item {{ a{n}: parent {{ ...F{n + 1} }} b{n}: parent {{ ...F{n + 1} }} }} "
+        for n in range(levels)
+    )
+    prepared = both.prepare(
+        f"{spread} fragment F{levels} on Item {{ id }} {{ items(first: 1) {{ nodes {{ ...F0 }} }} }}"
+    )
+    sizes: list[int] = []
+    for _ in range(3):
+        kept = both.begin(prepared, {})  # two at once: what is made for one is not where the other's was
+        await both.compiled(prepared, {}, None)
+        kept.execute_operation()
+        program = prepared.select(None).program
+        assert isinstance(program, Program)
+        assert program.grant.left < 0
+        variant: Any = program.variant({})
+        sizes.append(len(variant._selections))
+    assert sizes == [sizes[0]] * 3
+    assert sizes[0] <= cast("Any", prepared.document).token_count
+
+
+async def test_a_bug_of_the_compiler_met_late(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the compiler fails with a type that it first meets while executing, graphql-core executes from there on."""
+    both = twins()
+    prepared = both.prepare("{ being { name ... on Cat { lives friend { name ... on Cat { friend { name } } } } } }")
+    core = await both.by_core(prepared, {}, None)
+    executor = both.begin(prepared, {})
+    with monkeypatch.context() as patch:
+        patch.setattr(both.compiler.resolvers, "attribute", None)
+        assert ordered(executor.execute_operation().data) == core["data"]
+    assert await both.compiled(prepared, {}, None) == core
+    assert [one.message for one in caplog.records] == ["left to graphql-core: Cat"]

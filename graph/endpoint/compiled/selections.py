@@ -11,8 +11,10 @@ executes what lies below: a small document that spreads its fragments widely mus
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from graphql import GraphQLError
 from graphql.execution.collect_fields import collect_fields, collect_subfields
 
 from graph.endpoint.compiled.basics import COROUTINE, Field, Place, Run, awaited
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from graph.endpoint.compiled.resolvers import Resolvers
 
+logger = logging.getLogger("graph.endpoint")
+
 Execute: TypeAlias = "Callable[[Run, Any, Place], Any]"
 """Executes the selection on an object: a dict, or a coroutine that gives it."""
 
@@ -39,6 +43,10 @@ class Grant:
     def __init__(self, left: int) -> None:
         """Grant `left` fields."""
         self.left = left
+
+    def end(self) -> None:
+        """Let nothing more be compiled."""
+        self.left = -1
 
 
 class Variant:
@@ -81,10 +89,19 @@ class Variant:
         `details` is known by its identity, as in graphql-core, and must live as long as this variant does.
         """
         place = (type_.name, id(details))
-        if place not in self._selections:
+        if place in self._selections:
+            return self._selections[place]
+        if self._grant.left < 0:  # `details` may be graphql-core's, and gone with this execution: nothing is kept
+            return None
+        try:
             collected = collect_subfields(self._schema, self._fragments, self._values, self._operation, type_, details)
             steps = self._steps(type_, collected.grouped_field_set)
-            self._selections[place] = None if steps is None else _executing(steps)
+        except (GraphQLError, RecursionError):  # graphql-core will say the same, or has a shorter way
+            steps = self._grant.end()
+        except Exception:  # a bug of the compiler is no reason not to answer
+            logger.exception("left to graphql-core: %s", type_.name)
+            steps = self._grant.end()
+        self._selections[place] = None if steps is None else _executing(steps)
         return self._selections[place]
 
     def _steps(self, parent: GraphQLObjectType, grouped: GroupedFieldSet) -> list[Step] | None:

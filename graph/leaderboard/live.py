@@ -148,7 +148,8 @@ class _Followed:
     async def ready(self) -> None:
         """Wait until no further announcement can be missed; while Redis is away, watch all the same."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._registration.ready(), 1)
+            async with asyncio.timeout(1):
+                await self._registration.ready()
 
     def close(self) -> None:
         """Stop following."""

@@ -277,4 +277,6 @@ class _Ear:
             if refused or await self._dialer.moved(wire):
                 wire.abort()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), self._hear.ping_interval)
+                # wait_for() of Python 3.11 loses a cancellation that meets what was waited for.
+                async with asyncio.timeout(self._hear.ping_interval):
+                    await self._lost.wait()

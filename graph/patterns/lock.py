@@ -191,7 +191,9 @@ class Hold:
         async with self._locks.woken(self._name) as woken:
             while (left := deadline - time.monotonic()) > 0:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), min(left, POLL, expires + 0.001))
+                    # wait_for() of Python 3.11 loses a cancellation that meets what was waited for.
+                    async with asyncio.timeout(min(left, POLL, expires + 0.001)):
+                        await woken.wait()
                 woken.clear()
                 asked = time.monotonic()
                 fence, expires = await self._locks.acquire(self._name, self._token, self._ttl)

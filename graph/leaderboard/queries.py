@@ -92,6 +92,17 @@ def _beyond(columns: Sequence[Any], values: Sequence[Any]) -> ColumnElement[bool
     return or_(columns[0] > values[0], and_(columns[0] == values[0], columns[1] > values[1]))
 
 
+async def row(session: AsyncSession, board: int, season: int, player: int) -> Row | None:
+    """What a player holds in a season, by the numbers of all three."""
+    statement = (
+        select(S.score, S.achieved_at, S.version)
+        .join(SEASONS, SEASONS.c.id == S.season_id)
+        .where(SEASONS.c.board_id == board, SEASONS.c.number == season, S.player_id == player)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    return None if found is None else Row(player_key(player), found.score, found.achieved_at / 1e6, found.version)
+
+
 async def size(session: AsyncSession, season_id: int) -> int:
     """How many players have a score."""
     return (await session.execute(select(func.count()).where(S.season_id == season_id))).scalar_one()

@@ -3,19 +3,21 @@
 A score is committed in SQL before it is answered, whatever becomes of Redis or of its neighbours in the group. One
 whose sender is cancelled after the group began is written and put like the others. The answer to a key is settled,
 that is complete with its ranks and on disk, before anybody gets it, so that it is the same for ever.
+
+Whoever is told of a score is told after it was put and what is kept of the board was outdated, also when somebody else
+committed it and died before doing so.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import time
 from typing import TYPE_CHECKING
 
-from graph.leaderboard import keys, taking
+from graph.leaderboard import keys, queries, taking
 from graph.leaderboard.groups import Groups
-from graph.leaderboard.index import NoIndex
-from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, Submission, player_key
+from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     Answer: TypeAlias = Remembered | Outcome
 
 _SETTLE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
+
+_UNTOLD = 120.0
+"""Seconds for which a row is news: who committed it may have died before it was told, and answers are kept for 60."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +55,7 @@ class Submissions:
     ) -> None:
         """`moved` is told of every score that changed, after the commit; None: it is not known what it moved.
 
-        `outdate` is told of a board whose scores have changed, and awaited before that is acknowledged.
+        `outdate` is told of a board whose scores have changed lately, and awaited before that is acknowledged.
         """
         self._database = database
         self._indexes = indexes
@@ -127,7 +132,8 @@ class Submissions:
         _, first = changes[0]
         board = first.submission.board
         places = await self._indexes.put(board, first.season.number, [change.row for _, change in changes])
-        if self._outdate is not None and any(change.changed for _, change in changes):
+        recent = ((self._clock or time.time)() - _UNTOLD) * 1e6
+        if self._outdate is not None and any(change.row.version > recent for _, change in changes):
             await self._outdate(board.slug)
         for (at, change), place in zip(changes, places, strict=True):
             answers[at] = _outcome(change, place)
@@ -166,9 +172,13 @@ class Submissions:
             await asyncio.sleep(pause)
         assert found is not None
         outcome, rank = found.outcome, None
-        with contextlib.suppress(NoIndex):
-            entry = await self._indexes.ask(board, outcome.season, lambda ranking: ranking.entry(player_key(player)))
-            rank = None if entry is None else entry.rank
+        async with self._database.session() as session:
+            row = await queries.row(session, board.id, outcome.season, player)
+        if row is not None:
+            (place,) = await self._indexes.put(board, outcome.season, [row])
+            rank = None if place is None else place.rank
+        if self._outdate is not None:
+            await self._outdate(board.slug)
         return Remembered(Outcome(outcome.score, outcome.improved, rank, None, outcome.season), settled=False)
 
 

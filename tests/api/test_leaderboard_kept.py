@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.leaderboard.records import NewBoard
+from graph.leaderboard import taking
+from graph.leaderboard.records import Change, NewBoard, Submission
 from tests.leaderboard.conftest import add_players
 from tests.support.accounts_app import Shop, shop
 
@@ -86,6 +87,29 @@ async def test_a_board_that_comes_to_be_is_found(apps: list[Shop]) -> None:
         assert await apps[1].ask(TOP, slug="other") == {"leaderboard": None}
     await apps[0].services.leaderboards.create_board(NewBoard("other", "Other"))
     assert (await apps[1].ask(TOP, slug="other"))["leaderboard"]["size"] == 0
+
+
+@pytest.mark.parametrize("put", [False, True], ids=["before it was put", "before it was told"])
+@pytest.mark.parametrize("key", [None, "k"], ids=["", "key"])
+async def test_who_sends_again_to_another_process_is_told_no_sooner(
+    apps: list[Shop], key: str | None, *, put: bool
+) -> None:
+    """A score is committed by a process that dies then; once its player has an answer from another, reads show it."""
+    service = apps[0].services.leaderboards
+    board = await service.board("main")
+    assert board is not None
+    await service.submit(board, 1, 1.0)
+    for _ in range(3):
+        assert await best(apps[1]) == 1.0
+    async with apps[0].services.database.transaction() as session:
+        sent = Submission(board, 1, 2.0, key)
+        (change,) = await taking.take_in(await session.connection(), board, [sent], None)
+    assert isinstance(change, Change)
+    if put:
+        await service.indexes.put(board, change.season.number, [change.row])
+    outcome = await apps[1].services.leaderboards.submit(board, 1, 2.0, key=key)
+    assert (outcome.score, outcome.rank) == (2.0, 1)
+    assert await best(apps[1]) == 2.0
 
 
 async def test_readers_among_writers_see_every_acknowledged_score(apps: list[Shop]) -> None:

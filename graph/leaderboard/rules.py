@@ -34,9 +34,14 @@ class Missing(Exception):
         self.what = what
 
 
+def is_slug(value: str) -> bool:
+    """Whether a board may have this slug."""
+    return _SLUG.fullmatch(value) is not None
+
+
 def checked(new: NewBoard) -> NewBoard:
     """`new`, if it can be a board; raises Invalid."""
-    if not _SLUG.fullmatch(new.slug):
+    if not is_slug(new.slug):
         raise Invalid("slug", "A slug is 1 to 64 lower-case letters, digits and inner hyphens.")
     if not new.name.strip() or len(new.name) > MAX_NAME or not new.name.isprintable():
         raise Invalid("name", f"A name is 1 to {MAX_NAME} printable characters.")

@@ -30,7 +30,7 @@ from graph.leaderboard.records import (
     TopPage,
     player_key,
 )
-from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, season_at
+from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, is_slug, season_at
 from graph.leaderboard.submitting import Submissions
 from graph.leaderboard.upkeep import EVERY, Upkeep
 from graph.patterns.ranking import Place
@@ -113,6 +113,8 @@ class LeaderboardService:
     async def board(self, slug: str) -> BoardRecord | None:
         """The board with this slug."""
         if slug not in self._boards:
+            if not is_slug(slug):  # and PostgreSQL knows no NUL
+                return None
             async with self._database.session() as session:
                 found = await queries.board(session, slug)
             if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +88,58 @@ async def test_a_board_that_comes_to_be_is_found(apps: list[Shop]) -> None:
         assert await apps[1].ask(TOP, slug="other") == {"leaderboard": None}
     await apps[0].services.leaderboards.create_board(NewBoard("other", "Other"))
     assert (await apps[1].ask(TOP, slug="other"))["leaderboard"]["size"] == 0
+
+
+SHOWN = "size top(first: 3) { nodes { score player { displayName } } }"
+PRODUCT, BOARD = "UHJvZHVjdDox", "TGVhZGVyYm9hcmQ6MQ=="
+WAYS: list[tuple[str, dict[str, str]]] = [
+    (f'{{ leaderboard(slug: "m\\u0061in") {{ {SHOWN} }} }}', {}),
+    (f'{{ leaderboard(slug: """\n    main\n  """) {{ {SHOWN} }} }}', {}),
+    (f'{{ a: leaderboard(slug: "other") {{ size }} leaderboard(slug: "main") {{ {SHOWN} }} }}', {}),
+    (f'query ($s: String = "main") {{ leaderboard(slug: $s) {{ {SHOWN} }} }}', {}),
+    (f'query ($s: String! = "other") {{ leaderboard(slug: $s) {{ {SHOWN} }} }}', {"s": "main"}),
+    (
+        f"""query ($s: String!, $t: String! = "main") {{ x: leaderboard(slug: $s) {{ size }} ...F }}
+        fragment F on Query {{ leaderboard(slug: $t) {{ ...G }} }}
+        fragment G on Node {{ id ... on Leaderboard {{ {SHOWN} }} }}""",
+        {"s": "other"},
+    ),
+    (f'query ($n: ID!) {{ leaderboard(slug: "main") {{ {SHOWN} }} node(id: $n) {{ id }} }}', {"n": PRODUCT}),
+    (
+        f"""query ($n: ID!) {{ node(id: $n) {{ ... on Leaderboard {{ {SHOWN} }} }}
+        leaderboard(slug: "main") {{ {SHOWN} }} }}""",
+        {"n": BOARD},
+    ),
+]
+
+
+async def test_however_a_board_is_named_its_answer_is_outdated(apps: list[Shop]) -> None:
+    """Escapes, block strings, aliases, defaults, fragments, and other kept fields beside it: none hides the board."""
+    await apps[0].services.leaderboards.create_board(NewBoard("other", "Other"))
+    for score in (1.0, 2.0):
+        await submitter(apps[0])(1, score)
+        for one in (*apps, *apps):
+            for document, variables in WAYS:
+                found = await one.ask(document, **variables)
+                for board in (found["leaderboard"], found.get("node") or found["leaderboard"]):
+                    assert board["top"]["nodes"] == [{"score": score, "player": {"displayName": "Player 1"}}], document
+
+
+async def test_one_document_of_several_viewers_at_once(apps: list[Shop]) -> None:
+    """Asked by three sessions at the same time, an own place and an own user beside a board go to nobody else."""
+    made = [await apps[0].register(f"v{number}@example.org") for number in range(3)]
+    document = """query ($n: ID!) { leaderboard(slug: "main") { around(range: 0) { entry { rank } } }
+        node(id: $n) { ... on User { email } } }"""
+    for number, one in enumerate(made):
+        _, user = base64.b64decode(one["user"]["id"]).decode().split(":")
+        await submitter(apps[0])(int(user), float(-number))
+
+    async def ask(of: Shop, number: int) -> None:
+        found = await of.ask(document, token=made[number]["token"], n=made[0]["user"]["id"])
+        assert found["leaderboard"]["around"]["entry"]["rank"] == number + 1
+        assert found["node"] == ({"email": "v0@example.org"} if number == 0 else None)
+
+    await asyncio.gather(*(ask(one, number) for _ in range(4) for one in apps for number in range(3)))
 
 
 @pytest.mark.parametrize("put", [False, True], ids=["before it was put", "before it was told"])

@@ -115,6 +115,13 @@ async def test_what_makes_no_sense_is_refused(service: LeaderboardService, board
     assert await service.board("nowhere") is None
 
 
+async def test_a_name_that_no_board_can_have_finds_none(service: LeaderboardService, board: BoardRecord) -> None:
+    """Whatever text a client asks for, also one that an engine cannot take, is answered as an unknown board is."""
+    for slug in ("main\0", "\0", "\ud800", "MAIN", " main", "", "a" * 10_000):
+        assert await service.board(slug) is None
+    assert await service.board("main") == board
+
+
 async def test_a_sum_that_overflows_is_refused_and_changes_nothing(service: LeaderboardService) -> None:
     """Both engines refuse it alike, and go on adding up to the largest double."""
     board = await service.create_board(NewBoard("sum", "Sum", Operator.SUM))

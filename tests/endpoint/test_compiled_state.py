@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from typing import TYPE_CHECKING, Any, cast
 
 import strawberry
 from strawberry.scalars import JSON
 
 from graph.endpoint.compiled.program import Program
+from graph.endpoint.operations import Operations
 from tests.support.graphql_app import Query as SmallQuery
-from tests.support.twins import Twins, ordered
+from tests.support.twins import BOUNDLESS, Twins, ordered
 
 if TYPE_CHECKING:
     import pytest
@@ -145,3 +148,62 @@ async def test_a_bug_of_the_compiler_met_late(
         assert ordered(executor.execute_operation().data) == core["data"]
     assert await both.compiled(prepared, {}, None) == core
     assert [one.message for one in caplog.records] == ["left to graphql-core: Cat"]
+
+
+@strawberry.input
+class Range:
+    """What many filters have."""
+
+    low: int | None = None
+    high: int | None = None
+    among: list[int] | None = None
+    other: bool = False
+
+
+@strawberry.input
+class Filter:
+    """A filter over many columns, as generated schemas have them."""
+
+    a: Range | None = None
+    b: Range | None = None
+    c: Range | None = None
+    d: Range | None = None
+    e: Range | None = None
+    f: Range | None = None
+    every: list[Filter] | None = None
+    no: Filter | None = None
+
+
+@strawberry.type
+class Filtered:
+    """The root."""
+
+    @strawberry.field
+    def rows(self, where: Filter | None = None, having: Filter | None = None) -> int:
+        return 1 if where is None else len(repr((where, having)))
+
+
+async def test_input_types_are_not_kept_with_every_document() -> None:
+    """A small document that names a field with large input types takes no more memory than it is reckoned at."""
+    both = Twins(strawberry.Schema(Filtered))
+    operations = Operations(both.core, BOUNDLESS, capacity=1 << 30)
+
+    def run(number: int) -> None:
+        fields = " ".join(f"a{number}_{alias}: rows" for alias in range(30))
+        prepared = operations.prepare(f"{{ {fields} }}")
+        assert both.begin(prepared, {}).execute_operation().data == dict.fromkeys(
+            [f"a{number}_{alias}" for alias in range(30)], 1
+        )
+
+    run(0)
+    gc.collect()
+    reckoned = operations.size
+    tracemalloc.start()
+    try:
+        for number in range(1, 9):
+            run(number)
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1.5 * (operations.size - reckoned)

@@ -36,9 +36,19 @@ class Conversion:
         self._config = schema.config
         self._registry: Any = schema.schema_converter.scalar_registry
         self._entered: set[type] = set()
+        self._found: dict[int, tuple[StrawberryField, tuple[Arguments, bool]]] = {}
 
     def arguments(self, field: StrawberryField) -> tuple[Arguments, bool]:
-        """What makes a resolver's keyword arguments of the coerced ones, and whether that runs nobody's code."""
+        """What makes a resolver's keyword arguments of the coerced ones, and whether that runs nobody's code.
+
+        Found once for each field of the schema: all documents share it.
+        """
+        found = self._found.get(id(field))  # a field has no hash
+        if found is None:
+            found = self._found[id(field)] = field, self._find(field)
+        return found[1]
+
+    def _find(self, field: StrawberryField) -> tuple[Arguments, bool]:
         parts: list[tuple[str, str, _Convert | None]] = []
         plain = True
         for argument in field.arguments:

@@ -205,7 +205,11 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncGenerator[AsyncSession]:
-        """Read at one instant; whatever is written is rolled back."""
+        """Read; whatever is written is rolled back.
+
+        On SQLite all statements see one instant; on PostgreSQL each sees what was committed when it began, unless the
+        first one sets another isolation level.
+        """
         async with self._opened(self._reading) as session:
             yield session
 

@@ -106,6 +106,8 @@ class Prepared:
         self.document = document
         self.operations = operations
         self.errors = errors
+        self.compiled: object = None
+        """Kept here for `compiled`, as `Operation.program` is: how much of the document may still be compiled."""
 
     @cached_property
     def digest(self) -> str:

@@ -207,3 +207,24 @@ async def test_input_types_are_not_kept_with_every_document() -> None:
     finally:
         tracemalloc.stop()
     assert taken < 1.5 * (operations.size - reckoned)
+
+
+async def test_operations_share_what_a_document_is_granted() -> None:
+    """Operations that spread the same fragment do not each compile as much as the whole document may."""
+    both = Twins(strawberry.Schema(SmallQuery))
+    names = [f"Q{number}" for number in range(40)]
+    fields = " ".join(f"a{number}: hello" for number in range(40))
+    prepared = both.prepare(
+        f"fragment F on Query {{ {fields} }} " + " ".join(f"query {name} {{ ...F }}" for name in names)
+    )
+    assert not prepared.errors, prepared.errors
+    compiled = 0
+    for operation in prepared.operations.values():
+        executor: Any = both.compiler.begin(
+            prepared, operation, variables={}, root_value=None, context=None, extensions=None
+        )
+        if executor is not None:
+            assert executor.execute_operation().data == {f"a{number}": "world" for number in range(40)}
+            compiled += 1
+    tokens = cast("Any", prepared.document).token_count
+    assert 0 < compiled <= tokens // 40

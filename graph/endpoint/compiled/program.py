@@ -41,6 +41,9 @@ _COMPILED = Counter("graph_compiled_operations_total", "Operations compiled, by 
 MAX_VARIANTS = 8
 """Outcomes of `@skip` and `@include` that are compiled of one operation; any other is left to graphql-core."""
 
+_PROGRAM = 3
+"""What each further operation of a document takes, in fields: about 4 kB."""
+
 _CONDITIONS = frozenset({"skip", "include"})
 _DELIVERY = frozenset({"defer", "stream"})
 
@@ -74,7 +77,7 @@ class Compiler:
         program = operation.program
         if not isinstance(program, Program) or program.compiler is not self:
             assert prepared.document is not None
-            program = operation.program = Program(self, prepared.document, operation.node)
+            program = operation.program = Program(self, prepared.document, operation.node, self._grant(prepared))
             _COMPILED.labels("compiled" if program.problem is None else "left").inc()
         if program.problem is not None:
             return None
@@ -84,17 +87,29 @@ class Compiler:
         variant = program.variant(values.coerced)
         return None if variant is None else program.template.begin(variant, values, root_value, context, extensions)
 
+    def _grant(self, prepared: Prepared) -> Grant:
+        """How much of a document may be compiled: its operations share it, as they share its fragments."""
+        kept = prepared.compiled
+        if not isinstance(kept, Grant) or kept.owner is not self:
+            tokens = prepared.document.token_count if prepared.document is not None else None
+            kept = prepared.compiled = Grant(tokens or 0, owner=self)
+        else:
+            kept.left -= _PROGRAM
+        return kept
+
 
 class Program:
     """What is compiled of one operation: a variant for each outcome of its conditions, made when it is first needed."""
 
-    def __init__(self, compiler: Compiler, document: DocumentNode, operation: OperationDefinitionNode) -> None:
+    def __init__(
+        self, compiler: Compiler, document: DocumentNode, operation: OperationDefinitionNode, grant: Grant
+    ) -> None:
         """Look through the document: `problem` says why the operation cannot be compiled, or is None."""
         self.compiler = compiler
         self._operation = operation
         definitions = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
         self._fragments = {name: FragmentDetails(one) for name, one in definitions.items()}
-        self.grant = Grant(document.token_count or 0)
+        self.grant = grant
         self._variants: dict[tuple[Any, ...], Variant | None] = {}
         walk = _Walk(operation, definitions.values())
         self.problem = compiler.problem or walk.problem

@@ -5,7 +5,7 @@ which fields there are, in which order, merged from which nodes; that is asked o
 depends on at run time, beside the conditions, is the type of an object below an abstract type: such selections are
 compiled when the type is first met.
 
-A variant compiles no more fields than it was granted. Beyond that `Variant.selection` gives None, and graphql-core
+A document compiles no more fields than it was granted. Beyond that `Variant.selection` gives None, and graphql-core
 executes what lies below: a small document that spreads its fragments widely must not take much memory.
 """
 
@@ -36,13 +36,14 @@ Execute: TypeAlias = "Callable[[Run, Any, Place], Any]"
 
 
 class Grant:
-    """How many fields may still be compiled."""
+    """How many fields of a document may still be compiled."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "owner")
 
-    def __init__(self, left: int) -> None:
-        """Grant `left` fields."""
+    def __init__(self, left: int, *, owner: object) -> None:
+        """Let `owner` compile `left` fields."""
         self.left = left
+        self.owner = owner
 
     def end(self) -> None:
         """Let nothing more be compiled."""

@@ -50,7 +50,8 @@ class _Presence:
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
         if not self._exchange.attend(self._leave):
-            self._leave()
+            self._exchange.attend(None)
+            raise Disconnected
 
     def _leave(self) -> None:
         self._gone = True

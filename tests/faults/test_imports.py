@@ -9,6 +9,7 @@ import multiprocessing
 import random
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +63,10 @@ class SlowLoads(Cache):
 
 @contextlib.asynccontextmanager
 async def shop(url: str, redis: str, make: type[Cache] = Cache) -> AsyncGenerator[tuple[CatalogService, Broker]]:
-    """The catalog as one process has it, with its outbox."""
-    async with open_client(redis) as client, Broker(client) as broker, Database(url) as database:
-        cache = make(client)
+    """The catalog as one process has it, with its outbox; its keys are apart from those of any other database."""
+    prefix = f"imports:{zlib.crc32(url.encode()):x}"
+    async with open_client(redis) as client, Broker(client, prefix=prefix) as broker, Database(url) as database:
+        cache = make(client, prefix=prefix)
         async with Outbox(database, broker, cache) as outbox:
             yield CatalogService(database, cache, committed=outbox.nudge, outdate=outbox.outdate), broker
         await cache.close()

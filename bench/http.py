@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench.peers import contenders as peers
 from bench.peers.load import burst
 from bench.peers.measured import Measured
-from bench.peers.scenarios import OTHERS, PAGE, PRODUCT, Scenario
+from bench.peers.scenarios import OTHERS, PAGE, PRODUCT, TRACED, Scenario
 from bench.peers.shopdata import PLAYERS, VIEWER, Shop, prepare
 from bench.report import Report
 from tests.support.servers import ValkeyServer
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from bench.peers.contenders import Contender, Running
 
-SCENARIOS = (PAGE, PRODUCT, *OTHERS)
+SCENARIOS = (PAGE, TRACED, PRODUCT, *OTHERS)
 SCALE = (1, 16, 64, 256)
 USUAL = 64
 RESULTS = Path(__file__).parent / "results"
@@ -174,6 +174,7 @@ def _load(plan: Plan, staged: Stage, measured: Measured) -> None:
                     connections=connections,
                     seconds=1 if round_ < 0 else seconds,  # the first one warms up
                     redis=redis,
+                    numbered=scenario.numbered,
                 )
                 if round_ >= 0:
                     measured.add(scenario.name, connections, contender.name, one)

@@ -37,8 +37,8 @@ class Contender:
     """Whether it asks Redis for the session and the limit, as ours does."""
 
 
-_ALL = frozenset({"page", "product", "viewer", "around", "uncached", "submit"})
-_CATALOG = frozenset({"page", "product", "uncached"})
+_ALL = frozenset({"page", "traced", "product", "viewer", "around", "uncached", "submit"})
+_CATALOG = frozenset({"page", "traced", "product", "uncached"})
 
 
 def _node(script: str) -> tuple[str, ...]:

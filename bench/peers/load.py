@@ -30,14 +30,27 @@ class Burst:
     redis: float
 
 
-def burst(running: Running, *, body: str, token: str, start: int, connections: int, seconds: int, redis: int) -> Burst:
-    """Keep `connections` busy for `seconds`; RuntimeError when a single answer is not a 200."""
+def burst(
+    running: Running,
+    *,
+    body: str,
+    token: str,
+    start: int,
+    connections: int,
+    seconds: int,
+    redis: int,
+    numbered: bool = False,
+) -> Burst:
+    """Keep `connections` busy for `seconds`; RuntimeError when a single answer is not a 200.
+
+    With `numbered` each request has a header ``X-Request-Id`` of its own.
+    """
     wrk = shutil.which("wrk")
     if wrk is None:
         raise RuntimeError("wrk is not installed: https://github.com/wg/wrk, `apt install wrk`, `brew install wrk`")
     command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(SCRIPT), running.url]
     before = cpu_seconds(running.pid), cpu_seconds(redis)
-    environment = {**os.environ, "BODY": body, "TOKEN": token, "START": str(start)}
+    environment = {**os.environ, "BODY": body, "TOKEN": token, "START": str(start), "NUMBERED": str(numbered)}
     output = subprocess.run(
         pinned(LOAD_CORE, command), env=environment, capture_output=True, text=True, check=True, timeout=seconds + 30
     ).stdout

@@ -69,5 +69,5 @@ def _lines(axes: Any, measured: Measured, what: Quantity, label: str) -> None:
     axes.set_title(label)
     axes.grid(alpha=0.25)
     if what == "rate":
-        axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=7)
+        axes.set_ylim(0, 1.6 * axes.get_ylim()[1])  # room for the legend
+        axes.legend(frameon=False, fontsize=7, loc="upper left")

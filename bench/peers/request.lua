@@ -1,7 +1,7 @@
 -- What wrk sends, and what it tells afterwards as one line of JSON.
 --
 -- BODY and TOKEN come from the environment. Where BODY holds `@n@`, each request gets another number of nine digits,
--- from START on; else every request is the same.
+-- from START on; else every request is the same. NUMBERED adds such a number as a header.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Accept"] = "application/json"
@@ -14,6 +14,15 @@ if before then
   request = function()
     n = n + 1
     return wrk.format(nil, nil, nil, before .. string.format("%09d", n) .. after)
+  end
+end
+
+if os.getenv("NUMBERED") == "True" then
+  local n = tonumber(os.getenv("START"))
+  request = function()
+    n = n + 1
+    wrk.headers["X-Request-Id"] = string.format("%09d", n)
+    return wrk.format()
   end
 end
 

@@ -30,6 +30,8 @@ class Scenario:
     query: str
     expected: Callable[[Shop], Any]
     variables: str = ""
+    numbered: bool = False
+    """Whether each request has a header ``X-Request-Id`` of its own, as tracing adds one: no two are alike then."""
 
     def body(self, shop: Shop) -> str:
         """The request's body."""
@@ -67,6 +69,7 @@ PAGE = Scenario(
     f"query Page {{ products(first: 20) {{ nodes {{ {FIELDS} }} }} }}",
     _page,
 )
+TRACED = Scenario("traced", "The same page, no two requests alike (X-Request-Id)", PAGE.query, _page, numbered=True)
 PRODUCT = Scenario(
     "product",
     "One product, warm",

@@ -15,9 +15,9 @@ install: $(VENV)/.base
 serve: $(VENV)/.base
 	@exec $(BIN)/graph serve
 
-## test: run every test on real engines
+## test: run every test on real engines (three at a time on two cores: they wait for servers much of the time)
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
+	$(BIN)/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
 
 ## check: format, lint, types, import rules (the benchmarks' peers, too, are read for their types)
 check: $(VENV)/.bench

@@ -147,7 +147,7 @@ async def test_nothing_older_than_what_was_acknowledged(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "BATCH", 7)
         patch.setattr(bulk, "MILESTONE", milestone)
-        await race(redis, database_url, tmp_path, scaled(400, 20))
+        await race(redis, database_url, tmp_path, scaled(400, 10))
 
 
 async def race(redis: str, url: str, folder: Path, imports: int) -> None:

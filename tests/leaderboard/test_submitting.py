@@ -213,7 +213,7 @@ async def test_what_was_acknowledged_survives_a_kill(
     async with LeaderboardService(database, client, upkeep=0) as service:
         board = await service.create_board(NewBoard("sum", "Sum", Operator.SUM))
         first = 0
-        for _ in range(scaled(8, 3)):
+        for _ in range(scaled(8, 2)):
             sent, acknowledged = await killed(database_url, valkey.url, first)
             async with database.session() as session:
                 keys = set(await session.scalars(select(SUBMISSIONS.c.key)))

@@ -14,8 +14,9 @@ from graph.endpoint.express import EXPRESS
 from graph.endpoint.observe import AccessLog, Observed
 from graph.http_protocol import HttpProtocol
 from graph.patterns.client import open_client
-from tests.support.answers_app import AnswersApp
+from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.asgi import serving
+from tests.support.proxy import FaultProxy
 from tests.support.raw_http import Connection, post
 from tests.support.servers import ValkeyServer
 from tests.support.truth import Truth
@@ -72,6 +73,34 @@ async def test_ready_answers_go_out_like_all_others(app: AnswersApp, expressed: 
         assert {answer.body for answer in answers} == {DATA}
         assert len({tuple(answer.headers) for answer in answers[1:]}) == 1
         assert b"date" in answers[-1].headers
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+@pytest.mark.parametrize("express", [False, True])
+async def test_a_warm_answer_costs_one_trip_to_redis(
+    client: Client, valkey: ValkeyServer, *, express: bool, signed_in: bool
+) -> None:
+    """One request at a time: one write and one read for session, limit and answer; many at once share them."""
+    await client.execute("SET", KeyTokens.key("ann"), 1)
+    lines = b"Authorization: Bearer ann\r\n" if signed_in else b""
+    request = REQUEST.replace(b"\r\n", b"\r\n" + lines, 1)
+    truth = Truth()
+    truth.versions["a"] = 1
+    async with AsyncExitStack() as stack:
+        proxy = stack.enter_context(FaultProxy(valkey.socket))
+        app = AnswersApp(await stack.enter_async_context(open_client(proxy.url)), truth, express=express)
+        stack.push_async_callback(app.close)
+        app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
+        port = await stack.enter_async_context(shared(app))
+        connections = [await stack.enter_async_context(Connection(port)) for _ in range(16)]
+        await connections[0].ask(request, 5)
+        before = proxy.requests, proxy.replies
+        await connections[0].ask(request, 20)
+        assert (proxy.requests - before[0], proxy.replies - before[1]) == (20, 20)
+        before = proxy.requests, proxy.replies
+        await asyncio.gather(*[connection.ask(request, 20) for connection in connections])
+        assert proxy.requests - before[0] < 320
+        assert proxy.replies - before[1] < 320
 
 
 async def test_requests_sent_ahead_are_answered_in_order(app: AnswersApp, expressed: list[bool]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.database import Database, migrate
+from graph.http_protocol import HttpProtocol
 from graph.patterns.client import Client, open_client
 from tests.support.postgres import Postgres, run_apart
 from tests.support.servers import ValkeyServer
@@ -42,6 +43,20 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[Client]:
     async with open_client(valkey.url) as opened:
         await opened.execute("FLUSHALL", retry=False)
         yield opened
+
+
+@pytest.fixture
+def expressed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each ready answer was sent."""
+    seen: list[bool] = []
+    send = HttpProtocol.answer
+
+    def answer(self: HttpProtocol, head: bytes, body: bytes) -> bool:
+        seen.append(send(self, head, body))
+        return seen[-1]
+
+    monkeypatch.setattr(HttpProtocol, "answer", answer)
+    return seen
 
 
 @pytest.fixture(scope="session")

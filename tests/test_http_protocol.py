@@ -34,20 +34,6 @@ DATA = b'{"data":{"thing":{"version":1}}}'
 REQUEST = post(BODY)
 
 
-@pytest.fixture
-def expressed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each ready answer was sent."""
-    seen: list[bool] = []
-    send = HttpProtocol.answer
-
-    def answer(self: HttpProtocol, head: bytes, body: bytes) -> bool:
-        seen.append(send(self, head, body))
-        return seen[-1]
-
-    monkeypatch.setattr(HttpProtocol, "answer", answer)
-    return seen
-
-
 def shared(app: AnswersApp) -> AbstractAsyncContextManager[int]:
     """Serve `app`, its express known to the protocol."""
     return serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express})

@@ -63,20 +63,6 @@ async def shop(client: Client, *, observed: bool = False, **options: Any) -> Asy
 
 
 @pytest.fixture
-def expressed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each ready answer was sent."""
-    seen: list[bool] = []
-    send = HttpProtocol.answer
-
-    def answer(self: HttpProtocol, head: bytes, body: bytes) -> bool:
-        seen.append(send(self, head, body))
-        return seen[-1]
-
-    monkeypatch.setattr(HttpProtocol, "answer", answer)
-    return seen
-
-
-@pytest.fixture
 async def proxied(valkey: ValkeyServer) -> AsyncIterator[tuple[FaultProxy, Client]]:
     """A client of an empty server behind a proxy."""
     with FaultProxy(valkey.socket) as proxy:

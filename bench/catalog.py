@@ -23,14 +23,14 @@ from bench.report import Report
 from graph.api.context import Context
 from graph.api.schema import build_schema
 from graph.catalog import seed
-from graph.catalog.importer import import_products
+from graph.catalog.importing.importer import import_products
 from graph.catalog.models import PRODUCTS
 from graph.catalog.service import EVERYTHING, CatalogService
-from graph.database import Database, migrate
-from graph.endpoint.caller import Caller
-from graph.patterns.cache import Cache
-from graph.patterns.client import Client, open_client
-from graph.patterns.codec import JsonCodec
+from graph.endpoint.identity.caller import Caller
+from graph.engines.database import Database, migrate
+from graph.patterns.cache.codec import JsonCodec
+from graph.patterns.cache.values import Cache
+from graph.patterns.client.client import Client, open_client
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from tests.support.servers import ValkeyServer

@@ -24,12 +24,12 @@ from bench.report import Report, median
 from graph.api.context import Context
 from graph.api.node import global_id
 from graph.api.schema import build_schema
-from graph.database import migrate
-from graph.endpoint.caller import Caller
+from graph.endpoint.identity.caller import Caller
+from graph.engines.database import migrate
 from graph.leaderboard.records import NewBoard, player_key
 from graph.leaderboard.seed import seed_players
-from graph.patterns.client import open_client
-from graph.patterns.ranking import Operator, Ranking, Row, Ties
+from graph.patterns.client.client import open_client
+from graph.patterns.ranking.ranking import Operator, Ranking, Row, Ties
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from tests.support.servers import ValkeyServer
@@ -37,7 +37,7 @@ from tests.support.servers import ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
     from graph.services import Services
 
 FULL = os.environ.get("BENCH_FULL") == "1"

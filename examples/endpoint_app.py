@@ -20,19 +20,19 @@ import uvicorn
 from fastapi import FastAPI
 from strawberry.types import Info  # noqa: TC002 - Strawberry reads it at run time
 
-from graph.endpoint.admission import Admission, RateLimit
-from graph.endpoint.anonymous import Anonymous
-from graph.endpoint.bounds import Bounds
-from graph.endpoint.cost import cost
-from graph.endpoint.http import GraphQLEndpoint
-from graph.endpoint.persisted import Persisted
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Limiter
+from graph.endpoint.admission.admission import Admission, RateLimit
+from graph.endpoint.declare.cost import cost
+from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.document.persisted import Persisted
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.identity.anonymous import Anonymous
+from graph.patterns.client.client import open_client
+from graph.patterns.limiter.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from graph.endpoint.caller import Caller
+    from graph.endpoint.identity.caller import Caller
 
 BOOK: list[str] = ["Welcome!"]
 

@@ -18,10 +18,10 @@ import uvicorn
 from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 
-from graph.endpoint.admission import Admission, RateLimit
-from graph.endpoint.caller import Caller
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Limiter
+from graph.endpoint.admission.admission import Admission, RateLimit
+from graph.endpoint.identity.caller import Caller
+from graph.patterns.client.client import open_client
+from graph.patterns.limiter.limiter import Limiter
 
 
 @strawberry.type

@@ -20,20 +20,21 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy import text
 
-from graph.api.authenticator import SessionAuthenticator
+from graph.api.auth.authenticator import SessionAuthenticator
+from graph.api.auth.cookie import SessionCookie
 from graph.api.context import Context
-from graph.api.cookie import SessionCookie
 from graph.api.schema import build_schema
-from graph.endpoint import graphiql, observe
-from graph.endpoint.admission import Admission, RateLimit
-from graph.endpoint.bounds import Bounds
-from graph.endpoint.express import EXPRESS, Express
-from graph.endpoint.http import GraphQLEndpoint
-from graph.endpoint.persisted import Persisted, read_manifest
-from graph.endpoint.policy import check as check_policies
-from graph.endpoint.responses import Responses
-from graph.endpoint.transports import attach
-from graph.endpoint.websocket import SocketLimits
+from graph.endpoint.admission.admission import Admission, RateLimit
+from graph.endpoint.declare.caching import check as check_policies
+from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.document.persisted import Persisted, read_manifest
+from graph.endpoint.http import graphiql
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.http.transports import attach
+from graph.endpoint.kept.express import EXPRESS, Express
+from graph.endpoint.kept.lane import Responses
+from graph.endpoint.observe import observe
+from graph.endpoint.websocket.socket import SocketLimits
 from graph.services import open_services
 from graph.settings import Settings
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.database import Database, migrate
-from graph.http_protocol import HttpProtocol
-from graph.patterns.client import Client, open_client
+from graph.engines.database import Database, migrate
+from graph.patterns.client.client import Client, open_client
+from graph.server.http_express import HttpProtocol
 from tests.support.postgres import Postgres, run_apart
 from tests.support.servers import ValkeyServer
 

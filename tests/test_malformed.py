@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from graph.http_protocol import HttpProtocol
+from graph.server.http_express import HttpProtocol
 from tests.support.asgi import serving
 from tests.support.serving import Serving
 
@@ -268,7 +268,7 @@ async def test_a_request_answered_before_its_body_broke_gets_no_second_answer(po
 
 async def test_a_refused_client_that_stays_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that goes on sending after its refusal does not keep the connection."""
-    monkeypatch.setattr("graph.connections.LINGER_SECONDS", 0.3)
+    monkeypatch.setattr("graph.server.http_bounds.LINGER_SECONDS", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(PATIENCE):
         writer.write(BAD)

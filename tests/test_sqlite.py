@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from graph.database import BUSY_TIMEOUT, Database
+from graph.engines.database import BUSY_TIMEOUT, Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

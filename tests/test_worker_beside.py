@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from graph import worker_beside
+from graph.background import beside as worker_beside
 from tests.support.serving import PATIENCE, Serving
 
 AUTOGROUP = Path("/proc/self/autogroup")

@@ -18,14 +18,14 @@ import redis.asyncio
 import strawberry
 from strawberry.asgi import GraphQL
 
-from graph.endpoint.admission import Admission
-from graph.endpoint.anonymous import Anonymous
-from graph.endpoint.events import EventExecutor
-from graph.endpoint.http import GraphQLEndpoint
-from graph.endpoint.transports import attach
-from graph.patterns.broker import Broker, Topic
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Limiter
+from graph.endpoint.admission.admission import Admission
+from graph.endpoint.execution.event_executor import EventExecutor
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.http.transports import attach
+from graph.endpoint.identity.anonymous import Anonymous
+from graph.patterns.broker.broker import Broker, Topic
+from graph.patterns.client.client import open_client
+from graph.patterns.limiter.limiter import Limiter
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

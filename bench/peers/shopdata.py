@@ -18,7 +18,7 @@ from sqlalchemy import insert
 
 from graph.accounts.models import USERS
 from graph.catalog.seed import seed
-from graph.database import migrate
+from graph.engines.database import migrate
 from graph.leaderboard.records import NewBoard
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings

@@ -1,4 +1,4 @@
-"""The table of users; `graph/migrations/versions/0002_accounts.py` creates it.
+"""The table of users; `graph/engines/migrations/versions/0002_accounts.py` creates it.
 
 `email` is as its owner wrote it, `email_key` what makes two addresses the same (`rules.email_key`) and is unique.
 `role` is one of `graph.accounts.records.Role`.
@@ -12,7 +12,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Integer, Table, Text
 from sqlmodel import Field, SQLModel
 
-from graph.database import UtcDateTime
+from graph.engines.database import UtcDateTime
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 

@@ -30,17 +30,17 @@ from graph.accounts.records import (
     WrongCredentials,
 )
 from graph.errors import Unavailable
-from graph.patterns.sessions import Superseded
+from graph.patterns.sessions.sessions import Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from graph.accounts.passwords import Hasher
     from graph.accounts.store import Credentials
-    from graph.database import Database
-    from graph.patterns.cache import Cache
-    from graph.patterns.limiter import Limiter
-    from graph.patterns.sessions import Session, Sessions
+    from graph.engines.database import Database
+    from graph.patterns.cache.values import Cache
+    from graph.patterns.limiter.limiter import Limiter
+    from graph.patterns.sessions.sessions import Session, Sessions
 
 TTL = 300.0
 """Seconds that a user is cached; a change outdates it before that."""

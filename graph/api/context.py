@@ -13,8 +13,8 @@ import strawberry
 from graph.api.loaders import Loaders
 
 if TYPE_CHECKING:
-    from graph.api.cookie import SessionCookie
-    from graph.endpoint.caller import Caller
+    from graph.api.auth.cookie import SessionCookie
+    from graph.endpoint.identity.caller import Caller
     from graph.services import Services
 
 

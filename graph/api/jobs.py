@@ -9,12 +9,12 @@ from typing import Annotated
 
 import strawberry
 
-from graph.api.access import ADMIN, check, requires
+from graph.api.auth.access import ADMIN, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.feature import Feature
 from graph.api.node import Node, global_id, parse_id
-from graph.endpoint.live import live
+from graph.endpoint.declare.live import live
 from graph.errors import BadInput, Unavailable
 from graph.jobs import records
 from graph.jobs.announcing import job_topic

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from graph.api import accounts, catalog, jobs, leaderboard, quota
+from graph.api import jobs, quota
+from graph.api.accounts import resolvers as accounts
+from graph.api.catalog import resolvers as catalog
+from graph.api.leaderboard import resolvers as leaderboard
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
-from graph.endpoint.events import EventExecutor
+from graph.endpoint.execution.event_executor import EventExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The tables of the catalog; `graph/migrations/versions/0001_catalog.py` and later ones create them.
+"""The tables of the catalog; `graph/engines/migrations/versions/0001_catalog.py` and later ones create them.
 
 Beside what a product says of itself a row carries two derived columns that make both engines order and search alike:
 `name_key` (the folded name, compared byte by byte) and `search` (its words, folded, separated by single spaces).
@@ -13,7 +13,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Table, Text, false, text
 from sqlmodel import Field, SQLModel
 
-from graph.database import UtcDateTime
+from graph.engines.database import UtcDateTime
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Bytes = Text().with_variant(Text(collation="C"), "postgresql")

@@ -7,12 +7,13 @@ that lost its last second or everything, a publisher that lags are all the same 
 process looks: at once after a commit of its own, every `every` seconds for the others' sake; an event appended twice
 counts once (`Broker.append`). Who looks for others acts only on what has stood still since the last look.
 
-A single write outdates what it changes in the cache at its own commit. A *bulk* write does not (`graph.catalog.bulk`):
-its rows get a position only after the whole catalog was outdated, so that no event is ever ahead of the cache. The
-writer does that from time to time and at its end (`Outbox.outdate`), and its process publishes them. Whoever else looks
-passes them over, but for two cases: a single change of the same product takes the earlier events of that product along,
-so that its events stay in order; and bulk rows that have stood still for `STILL` seconds have lost their writer, and
-are outdated and published for him. So the readers of an import that was killed see what it committed within seconds.
+A single write outdates what it changes in the cache at its own commit. A *bulk* write does not
+(`graph.catalog.importing.bulk`): its rows get a position only after the whole catalog was outdated, so that no event is
+ever ahead of the cache. The writer does that from time to time and at its end (`Outbox.outdate`), and its process
+publishes them. Whoever else looks passes them over, but for two cases: a single change of the same product takes the
+earlier events of that product along, so that its events stay in order; and bulk rows that have stood still for `STILL`
+seconds have lost their writer, and are outdated and published for him. So the readers of an import that was killed see
+what it committed within seconds.
 
 The newest `TOPIC.max_length` rows are kept. While the database or Redis is away nothing is lost; it tries again.
 """
@@ -33,7 +34,7 @@ from sqlalchemy import bindparam, delete, exists, func, select, update
 from graph.catalog.models import EVENT_LOG, EVENTS
 from graph.catalog.service import EVERYTHING
 from graph.errors import Unavailable as DatabaseUnavailable
-from graph.patterns.broker import Delivery, Topic, Unavailable
+from graph.patterns.broker.broker import Delivery, Topic, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +42,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.database import Database
-    from graph.patterns.broker import Broker, Event, Position
-    from graph.patterns.cache import Cache
+    from graph.engines.database import Database
+    from graph.patterns.broker.broker import Broker, Event, Position
+    from graph.patterns.cache.values import Cache
 
 TOPIC = Topic("products", Delivery.EVERY, max_length=10_000, max_age=7 * 86_400.0, sourced=True)
 """What happened to products: see `ProductChange`."""
@@ -126,7 +127,7 @@ class Outbox:
     async def outdate(self) -> None:
         """Let no reader see the catalog as it was before what bulk writes have committed by now; then publish that.
 
-        Publication goes on in the background. Raises `graph.patterns.cache_generations.CacheWriteUnconfirmed` when
+        Publication goes on in the background. Raises `graph.patterns.cache.generations.CacheWriteUnconfirmed` when
         Redis does not confirm it in time.
         """
         async with self._outdating:

@@ -6,7 +6,7 @@ catalog, which an import invalidates in a single step at its end. Without Redis,
 
 Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
 last the tags get new generations. A write that cannot hold its tags is refused with
-`graph.patterns.pending.Unavailable` and changes nothing. One that the rules refuse raises a
+`graph.patterns.client.Unavailable` and changes nothing. One that the rules refuse raises a
 `graph.catalog.rules.CatalogError`.
 """
 
@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog import pages, queries, rules, writing
-from graph.catalog.paging import digest
+from graph.catalog import rules, writing
+from graph.catalog.reading import pages, queries
+from graph.catalog.reading.paging import digest
 from graph.catalog.records import (
     CategoryCount,
     Page,
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.catalog.paging import Filter, PageRequest
+    from graph.catalog.reading.paging import Filter, PageRequest
     from graph.catalog.writing import NewProduct, ProductChanges
-    from graph.database import Database
-    from graph.patterns.cache import Cache
+    from graph.engines.database import Database
+    from graph.patterns.cache.values import Cache
 
 TTL = 300.0
 
@@ -181,7 +182,7 @@ class CatalogService:
     async def outdate(self) -> None:
         """Let no reader see anything that was loaded before now; a bulk write has committed what they must see.
 
-        Raises `graph.patterns.cache_generations.CacheWriteUnconfirmed` when Redis does not confirm it in time.
+        Raises `graph.patterns.cache.generations.CacheWriteUnconfirmed` when Redis does not confirm it in time.
         """
         await self._outdate()
 

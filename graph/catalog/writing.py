@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from graph.catalog import queries, rules
+from graph.catalog import rules
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
+from graph.catalog.reading import queries
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -9,8 +9,8 @@ import typer
 from graph.cli import support
 
 if TYPE_CHECKING:
-    from graph.catalog.importer import Report
-    from graph.catalog.reading import Problem
+    from graph.catalog.importing.files import Problem
+    from graph.catalog.importing.importer import Report
     from graph.settings import Settings
 
 SOME_LEFT_OUT = 3
@@ -55,7 +55,7 @@ def seed(
 
 async def _seed(settings: "Settings", count: int) -> int:
     from graph.catalog.seed import seed
-    from graph.database import migrate
+    from graph.engines.database import migrate
     from graph.services import open_services
 
     await migrate(settings.database_url)
@@ -90,9 +90,9 @@ def import_(
 
 
 async def _import(settings: "Settings", file: Path, size: int, kind: FileFormat | None, *, strict: bool) -> "Report":
-    from graph.catalog.importer import import_products
-    from graph.catalog.reading import Unreadable, format_of
-    from graph.database import migrate
+    from graph.catalog.importing.files import Unreadable, format_of
+    from graph.catalog.importing.importer import import_products
+    from graph.engines.database import migrate
     from graph.services import open_services
 
     shown = 0

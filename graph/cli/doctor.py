@@ -15,11 +15,11 @@ from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
 from graph.cli.support import console
-from graph.database import Database, head_revision
-from graph.embedded import EmbeddedError
+from graph.engines.database import Database, head_revision
+from graph.engines.embedded import EmbeddedError
 from graph.errors import DomainError
-from graph.patterns.client import Client, open_client
-from graph.patterns.script import Command
+from graph.patterns.client.client import Client, open_client
+from graph.patterns.client.commands import Command
 from graph.services import redis_url
 from graph.settings import Settings, without_password
 

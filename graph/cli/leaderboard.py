@@ -65,7 +65,7 @@ def seed_players(count: int, slug: str) -> None:
 
 
 async def _seed(settings: "Settings", count: int, slug: str) -> int:
-    from graph.database import migrate
+    from graph.engines.database import migrate
     from graph.leaderboard.seed import DEMO, seed_players
     from graph.services import open_services
 

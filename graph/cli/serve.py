@@ -29,23 +29,23 @@ from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[
 from uvicorn.supervisors import Multiprocess
 
 from graph import log
+from graph.background.beside import worker_beside
 from graph.catalog.seed import seed_if_empty
 from graph.cli import support
-from graph.database import migrate
-from graph.embedded import die_with_parent
-from graph.http_protocol import HttpProtocol
+from graph.engines.database import migrate
+from graph.engines.embedded import die_with_parent
 from graph.leaderboard.seed import seed_demo
+from graph.server.http_express import HttpProtocol
+from graph.server.websocket import WebSocketConnection
 from graph.services import Services, open_services
 from graph.settings import ServerSettings, Settings, without_password
-from graph.websocket_protocol import WebSocketConnection
-from graph.worker_beside import worker_beside
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from starlette.types import ASGIApp
 
-    from graph.endpoint.observe import AccessLog
+    from graph.endpoint.observe.observe import AccessLog
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ def _already_obeyed(_number: int, _frame: FrameType | None) -> None:
 
 def access_log(settings: Settings) -> "AccessLog | None":
     """The access log on standard error, unless it is switched off."""
-    from graph.endpoint.observe import AccessLog
+    from graph.endpoint.observe.observe import AccessLog
 
     if not settings.server.access_log:
         return None

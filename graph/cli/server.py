@@ -1,6 +1,6 @@
 """``graph serve``, ``graph worker``, ``graph doctor``, ``graph schema`` and ``graph settings``.
 
-What they do is in `serve`, `graph.worker`, `doctor`, `graph.api.schema` and `settings`.
+What they do is in `serve`, `graph.background.worker`, `doctor`, `graph.api.schema` and `settings`.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def serve(
 def worker() -> None:
     """Run background jobs until told to stop; start as many as the work needs, on any machine."""
     from graph import log
-    from graph.worker import work
+    from graph.background.worker import work
 
     settings = support.read_settings()
     log.configure(settings.server.log)

@@ -66,7 +66,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     from redis.exceptions import ConnectionError as RedisConnectionError
     from sqlalchemy.exc import InterfaceError, OperationalError
 
-    from graph.embedded import EmbeddedError
+    from graph.engines.embedded import EmbeddedError
     from graph.errors import DomainError, Invalid
 
     try:
@@ -87,7 +87,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 async def jobs(settings: "Settings") -> "AsyncGenerator[Jobs]":
     """The job queue of the Redis in use, without the rest of the services."""
     from graph.jobs.queue import Jobs
-    from graph.patterns.client import open_client
+    from graph.patterns.client.client import open_client
     from graph.services import redis_url
 
     async with contextlib.AsyncExitStack() as stack:

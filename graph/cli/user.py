@@ -132,7 +132,7 @@ def revoke(
 
 @asynccontextmanager
 async def _accounts() -> "AsyncGenerator[AccountService]":
-    from graph.database import migrate
+    from graph.engines.database import migrate
     from graph.services import open_services
 
     settings = support.read_settings()

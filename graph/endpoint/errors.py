@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError
 from prometheus_client import Counter
 
-from graph.patterns.pending import Unavailable
+from graph.patterns.client.pending import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -21,8 +21,8 @@ from taskiq import AckableMessage
 from taskiq_redis import RedisStreamBroker
 
 from graph.jobs.queue import GROUP
-from graph.patterns.pending import Unavailable
-from graph.patterns.script import Script
+from graph.patterns.client.commands import Script
+from graph.patterns.client.pending import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,8 +41,8 @@ PAGE = 50
 UNKNOWN = "unknown"
 """The task that answers for jobs of a name that nobody registered; taskiq alone would drop them."""
 
-_KEEP = Script("keep", package="graph.jobs", idempotent=True)
-_HAND_OVER = Script("hand_over", package="graph.jobs", idempotent=True)
+_KEEP = Script(__name__, "keep", idempotent=True)
+_HAND_OVER = Script(__name__, "hand_over", idempotent=True)
 
 _log = logging.getLogger(__name__)
 

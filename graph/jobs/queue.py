@@ -17,21 +17,21 @@ from taskiq.formatters.json_formatter import JSONFormatter
 from taskiq.message import TaskiqMessage
 
 from graph.jobs.records import Job, JobState, Keys
-from graph.patterns.script import Script, command
+from graph.patterns.client.commands import Script, command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 GROUP = "workers"
 RETRIES = 3
 """Failures after which a job is tried again, unless whoever queues it says otherwise."""
 
-_ENQUEUE = Script("enqueue", package="graph.jobs")
-_RETRY = Script("retry", package="graph.jobs")
-_DISCARD = Script("discard", package="graph.jobs")
-_FORGET = Script("forget", package="graph.jobs", idempotent=True)
+_ENQUEUE = Script(__name__, "enqueue")
+_RETRY = Script(__name__, "retry")
+_DISCARD = Script(__name__, "discard")
+_FORGET = Script(__name__, "forget", idempotent=True)
 
 
 class UnknownJob(Exception):

@@ -33,8 +33,8 @@ from taskiq.receiver import Receiver
 from graph.jobs.delivery import UNKNOWN, JobBroker
 from graph.jobs.queue import GROUP
 from graph.jobs.records import FAILED_KEPT_MS, KEPT_MS, JobState
-from graph.patterns.pending import Unavailable
-from graph.patterns.script import Script
+from graph.patterns.client.commands import Script
+from graph.patterns.client.pending import Unavailable
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ _PATIENCE = (0.1, 0.2, 0.5, 1.0, 2.0, 2.0, 2.0)
 QUIET = 0.1
 """A job that ends sooner than this many seconds is announced only when it ends."""
 
-_START = Script("start", package="graph.jobs")
-_PROGRESS = Script("progress", package="graph.jobs", idempotent=True)
+_START = Script(__name__, "start")
+_PROGRESS = Script(__name__, "progress", idempotent=True)
 # Run twice for one attempt it changes nothing the second time: the job is not RUNNING any more.
-_FINISH = Script("finish", package="graph.jobs", idempotent=True)
-_DROP = Script("drop", package="graph.jobs", idempotent=True)
-_DUE = Script("due", package="graph.jobs")
+_FINISH = Script(__name__, "finish", idempotent=True)
+_DROP = Script(__name__, "drop", idempotent=True)
+_DUE = Script(__name__, "due")
 
 _RUNS = Counter("graph_jobs_total", "Attempts at jobs by name and outcome.", ["name", "outcome"])
 _SECONDS = Histogram("graph_job_seconds", "Duration of attempts at jobs.", ["name"])

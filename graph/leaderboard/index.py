@@ -24,16 +24,16 @@ from redis.exceptions import RedisError
 
 from graph.leaderboard import queries
 from graph.leaderboard.writing import open_season
-from graph.patterns.ranking import Ranking, RankingMissing
+from graph.patterns.ranking.ranking import Ranking, RankingMissing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from graph.database import Database
+    from graph.engines.database import Database
     from graph.leaderboard.records import BoardRecord
     from graph.leaderboard.writing import Clock
-    from graph.patterns.client import Client
-    from graph.patterns.ranking import Row, State, Submitted
+    from graph.patterns.client.client import Client
+    from graph.patterns.ranking.ranking import Row, State, Submitted
 
 T = TypeVar("T")
 

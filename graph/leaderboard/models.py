@@ -1,4 +1,4 @@
-"""The tables of the leaderboards; `graph/migrations/versions/0003_leaderboard.py` creates them.
+"""The tables of the leaderboards; `graph/engines/migrations/versions/0003_leaderboard.py` creates them.
 
 Times within a season are whole microseconds since 1970, so that equal scores order alike in SQL and in Redis.
 `Score.version` grows with every change of a row and is a time as well (that of the change, or one more than the version
@@ -14,7 +14,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Float, Index, Integer, Table, TableClause, UniqueConstraint, column, table
 from sqlmodel import Field, SQLModel
 
-from graph.database import UtcDateTime
+from graph.engines.database import UtcDateTime
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Double = Float(53)

@@ -13,8 +13,8 @@ from sqlalchemy import and_, func, or_, select, text
 from graph.leaderboard.models import ARCHIVE, BOARDS, SCORES, SEASONS
 from graph.leaderboard.records import player_key, player_number
 from graph.leaderboard.writing import board_of, season_of
-from graph.patterns.ranking import Context, Entry, Page, Place, Row, Ties
-from graph.patterns.ranking_values import ranks
+from graph.patterns.ranking.ranking import Context, Entry, Page, Place, Row, Ties
+from graph.patterns.ranking.values import ranks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row as SqlRow
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.database import Database
+    from graph.engines.database import Database
     from graph.leaderboard.records import BoardRecord, SeasonRecord
 
 CHUNK = 10_000

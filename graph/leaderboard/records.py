@@ -6,12 +6,12 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graph.patterns.ranking import Entry, Operator, Ties
+from graph.patterns.ranking.ranking import Entry, Operator, Ties
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from graph.patterns.ranking import Row
+    from graph.patterns.ranking.ranking import Row
 
 
 class Schedule(enum.Enum):

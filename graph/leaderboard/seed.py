@@ -20,14 +20,14 @@ from graph.leaderboard import writing
 from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, NewBoard, Schedule
 from graph.leaderboard.rules import Taken
-from graph.patterns.ranking import Operator, Ties
+from graph.patterns.ranking.ranking import Operator, Ties
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.database import Database
+    from graph.engines.database import Database
     from graph.leaderboard.service import LeaderboardService
 
 MAX_PLAYERS = 10_000_000

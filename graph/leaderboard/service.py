@@ -18,7 +18,6 @@ from prometheus_client import Counter
 from graph.errors import Unavailable
 from graph.leaderboard import queries, writing
 from graph.leaderboard.index import Indexes, NoIndex
-from graph.leaderboard.outdating import Outdating
 from graph.leaderboard.records import (
     BoardRecord,
     NewBoard,
@@ -31,19 +30,20 @@ from graph.leaderboard.records import (
     player_key,
 )
 from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, is_slug, season_at
-from graph.leaderboard.submitting import Submissions
-from graph.leaderboard.upkeep import EVERY, Upkeep
-from graph.patterns.ranking import Place
+from graph.leaderboard.seasons.upkeep import EVERY, Upkeep
+from graph.leaderboard.submission.outdating import Outdating
+from graph.leaderboard.submission.submission import Submissions
+from graph.patterns.ranking.ranking import Place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.database import Database
+    from graph.engines.database import Database
     from graph.leaderboard.writing import Clock
-    from graph.patterns.client import Client
-    from graph.patterns.ranking import Context, Entry, Page, Ranking, Submitted
+    from graph.patterns.client.client import Client
+    from graph.patterns.ranking.ranking import Context, Entry, Page, Ranking, Submitted
 
 T = TypeVar("T")
 

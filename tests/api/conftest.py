@@ -8,7 +8,7 @@ import pytest
 
 from graph.api.context import Context
 from graph.api.schema import build_schema
-from graph.endpoint.caller import Caller
+from graph.endpoint.identity.caller import Caller
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from tests.support.accounts_app import Shop, shop
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import strawberry
     from strawberry.types import ExecutionResult
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
     from graph.services import Services
     from tests.support.servers import ValkeyServer
 

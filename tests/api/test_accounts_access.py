@@ -9,9 +9,19 @@ import pytest
 import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, GraphQLUnionType, get_named_type
 
-from graph.api.access import ADMIN, ANYBODY, PRIVATE_TYPES, SERVICE, SIGNED_IN, VALID, Requirement, declared, requires
+from graph.api.auth.access import (
+    ADMIN,
+    ANYBODY,
+    PRIVATE_TYPES,
+    SERVICE,
+    SIGNED_IN,
+    VALID,
+    Requirement,
+    declared,
+    requires,
+)
 from graph.api.schema import build_schema
-from graph.endpoint.caller import Caller
+from graph.endpoint.identity.caller import Caller
 from graph.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import websockets
 from starlette.datastructures import Headers
 
 from graph.accounts.records import Role
-from graph.api.cookie import SessionCookie
+from graph.api.auth.cookie import SessionCookie
 from graph.app import build_endpoint
-from graph.endpoint.transports import attach
+from graph.endpoint.http.transports import attach
 from graph.settings import AccountSettings, EndpointSettings, RateLimitSettings, ServerSettings, Settings
 from tests.support.accounts_app import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER, Shop, shop
 from tests.support.asgi import serving
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 OWN = {"Origin": "http://test"}
 LOGOUT = "mutation { logout }"

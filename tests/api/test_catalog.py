@@ -14,7 +14,7 @@ from tests.support.shop import add_categories, add_products
 from tests.support.sql import statements
 
 if TYPE_CHECKING:
-    from graph.endpoint.caller import Caller
+    from graph.endpoint.identity.caller import Caller
     from graph.services import Services
     from tests.api.conftest import Api
     from tests.support.proxy import FaultProxy

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.leaderboard import taking
 from graph.leaderboard.records import Change, NewBoard, Submission
+from graph.leaderboard.submission import intake as taking
 from tests.leaderboard.conftest import add_players
 from tests.support.accounts_app import Shop, shop
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from graph.api.context import Context
 from graph.api.schema import build_schema
-from graph.endpoint.admission import RateLimit
-from graph.endpoint.anonymous import Anonymous
-from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.admission.admission import RateLimit
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.identity.anonymous import Anonymous
 from tests.support.browser import browse
 from tests.support.graphql_app import make_admission
 
 if TYPE_CHECKING:
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 ALL = "{ rateLimit { limit remaining cost resetAt windowSeconds } }"
 

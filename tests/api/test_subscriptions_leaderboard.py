@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.accounts.records import Role
-from graph.leaderboard import live
+from graph.leaderboard.live import boards as live
 from graph.leaderboard.records import NewBoard
 from tests.support.accounts_app import PASSWORD, Shop, shop
 from tests.support.asgi import serving
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graph.leaderboard.records import BoardRecord
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
     from tests.support.servers import ValkeyServer
 
 TOP = 'subscription { leaderboardChanged(board: "b", first: 3) { entries { rank score player { displayName } } } }'

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from graph.catalog.paging import PageRequest
+from graph.catalog.reading.paging import PageRequest
 from graph.catalog.service import CatalogService
-from graph.patterns.cache import Cache
-from graph.patterns.client import command, open_client
+from graph.patterns.cache.values import Cache
+from graph.patterns.client.client import command, open_client
 from tests.support.servers import ValkeyServer
 from tests.support.shop import new
 from tests.support.sql import statements
@@ -19,8 +19,8 @@ from tests.support.sql import statements
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.database import Database
-    from graph.patterns.client import Client
+    from graph.engines.database import Database
+    from graph.patterns.client.client import Client
 
 READERS = 6
 RECOVERY = 2.0

@@ -15,15 +15,17 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
 
-from graph.catalog import bulk, importer, reading, writing
-from graph.catalog.importer import Report, import_products
+from graph.catalog import writing
+from graph.catalog.importing import bulk, importer
+from graph.catalog.importing import files as reading
+from graph.catalog.importing.files import Problem, Row, Unreadable
+from graph.catalog.importing.importer import Report, import_products
 from graph.catalog.models import EVENTS, PRODUCTS
-from graph.catalog.paging import Filter, PageRequest
-from graph.catalog.reading import Problem, Row, Unreadable
+from graph.catalog.reading.paging import Filter, PageRequest
 from graph.catalog.service import CatalogService
-from graph.patterns.cache import Cache
-from graph.patterns.client import open_client
-from graph.patterns.pending import Unavailable
+from graph.patterns.cache.values import Cache
+from graph.patterns.client.client import open_client
+from graph.patterns.client.pending import Unavailable
 from tests.support.servers import ValkeyServer
 from tests.support.shop import START, add_categories, new
 from tests.support.sql import statements
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.catalog.records import ProductRecord
-    from graph.database import Database
+    from graph.engines.database import Database
 
 HEADER = "sku,name,description,category,price,currency,stock,active\n"
 
@@ -510,7 +512,7 @@ async def test_without_redis_an_import_changes_nothing(database: Database, tmp_p
 MEASURE = """
 import asyncio, resource, sys
 from pathlib import Path
-from graph.catalog.importer import _Batches
+from graph.catalog.importing.importer import _Batches
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with Path(sys.argv[1]).open("rb") as file:
     batches = _Batches(file, Path(sys.argv[1]).suffix[1:])

@@ -14,18 +14,18 @@ from graph.catalog import outbox as outbox_module
 from graph.catalog.models import EVENT_LOG, EVENTS
 from graph.catalog.outbox import TOPIC, Outbox, ProductChange
 from graph.catalog.service import CatalogService
-from graph.database import Database
-from graph.patterns.broker import Broker, Event, Unavailable
-from graph.patterns.cache import Cache
-from graph.patterns.client import open_client
+from graph.engines.database import Database
+from graph.patterns.broker.broker import Broker, Event, Unavailable
+from graph.patterns.cache.values import Cache
+from graph.patterns.client.client import open_client
 from tests.support.servers import ValkeyServer
 from tests.support.shop import START, add_categories, new
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from graph.patterns.broker import Subscription
-    from graph.patterns.client import Client
+    from graph.patterns.broker.broker import Subscription
+    from graph.patterns.client.client import Client
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.catalog import pages, queries
-from graph.catalog.paging import MAX_SIZE, Filter, PageRequest, Position, Sort, read_cursor, write_cursor
+from graph.catalog.reading import pages, queries
+from graph.catalog.reading.paging import MAX_SIZE, Filter, PageRequest, Position, Sort, read_cursor, write_cursor
 from graph.catalog.rules import name_key
 from graph.errors import BadInput
 from tests.support.shop import START, add_categories, add_products, remove
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from graph.catalog.records import Page, ProductRecord
-    from graph.database import Database
+    from graph.engines.database import Database
 
 NAMES = ("apple", "Apple", "Äpfel", "banana", "Zebra", "zebra", "émile", "emile", "x", "日本", "10", "9")
 

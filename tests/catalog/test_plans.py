@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from graph.catalog import filtering, pages, queries, seed
-from graph.catalog.paging import Filter, PageRequest, Position, Sort
+from graph.catalog import seed
+from graph.catalog.reading import filtering, pages, queries
+from graph.catalog.reading.paging import Filter, PageRequest, Position, Sort
 from tests.support.sql import statements
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.catalog.service import CatalogService
-    from graph.database import Database
+    from graph.engines.database import Database
 
 STEPS = 40_000
 """Of SQLite's machine, for a page: far below what it takes to read 6,000 products, and enough for 1,000 of them."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from graph.catalog import pages, queries, rules
-from graph.catalog.paging import Filter, PageRequest
+from graph.catalog import rules
+from graph.catalog.reading import pages, queries
+from graph.catalog.reading.paging import Filter, PageRequest
 from graph.errors import BadInput
 from tests.support.shop import add_products, new
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.catalog.service import CatalogService
-    from graph.database import Database
+    from graph.engines.database import Database
 
 SHELF = {
     "LAMP-1": ("Desk Lamp", "Warm light, dimmable."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.catalog import rules, seed
-from graph.catalog.paging import Filter, PageRequest
+from graph.catalog.reading.paging import Filter, PageRequest
 from graph.catalog.records import SCALE
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from graph.catalog.models import EVENTS
-from graph.catalog.paging import Filter, PageRequest, Sort
+from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.catalog.rules import Invalid, Missing, Taken
 from graph.catalog.service import TTL, CatalogService
-from graph.patterns.cache import Cache
-from graph.patterns.client import open_client
-from graph.patterns.pending import Unavailable
+from graph.patterns.cache.values import Cache
+from graph.patterns.client.client import open_client
+from graph.patterns.client.pending import Unavailable
 from tests.support.servers import ValkeyServer
 from tests.support.shop import add_categories, add_products, new, remove
 from tests.support.sql import statements
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.catalog.records import ProductRecord
-    from graph.database import Database
-    from graph.patterns.client import Client
+    from graph.engines.database import Database
+    from graph.patterns.client.client import Client
 
 ALL = PageRequest.of()
 

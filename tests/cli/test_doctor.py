@@ -13,7 +13,7 @@ from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from graph.cli.doctor import Finding
-    from graph.database import Database
+    from graph.engines.database import Database
 
 
 async def examine(**options: str) -> dict[str, Finding]:

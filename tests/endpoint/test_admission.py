@@ -12,13 +12,13 @@ from starlette.routing import Mount
 from strawberry.asgi import GraphQL
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from graph.endpoint.admission import LocalBudget, headers
-from graph.endpoint.anonymous import Anonymous
-from graph.endpoint.caller import Caller
-from graph.endpoint.http import GraphQLEndpoint
-from graph.endpoint.persisted import Persisted
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Charge, Limit, Verdict
+from graph.endpoint.admission.admission import LocalBudget, headers
+from graph.endpoint.document.persisted import Persisted
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.identity.anonymous import Anonymous
+from graph.endpoint.identity.caller import Caller
+from graph.patterns.client.client import open_client
+from graph.patterns.limiter.limiter import Charge, Limit, Verdict
 from tests.support.browser import browse
 from tests.support.graphql_app import LOG, Scene, Tokens, make_admission, make_endpoint, make_schema
 from tests.support.servers import ValkeyServer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.websockets import WebSocket
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 ANN = {"authorization": "Bearer ann"}
 
@@ -241,7 +241,7 @@ class Stock(GraphQL[Any, None]):
 
 async def test_the_extension_works_under_strawberrys_own_view(client: Client) -> None:
     """Status, headers and error are those of the endpoint; invalid documents and syntax errors are charged."""
-    from graph.endpoint.admission import RateLimit
+    from graph.endpoint.admission.admission import RateLimit
 
     admission = make_admission(client, anonymous=4)
     schema = make_schema()
@@ -260,7 +260,7 @@ async def test_the_extension_works_under_strawberrys_own_view(client: Client) ->
 
 async def test_the_extension_refuses_subscriptions_with_an_error(client: Client) -> None:
     """A subscription over the limit gets the error, where an exception in a hook would end it without a word."""
-    from graph.endpoint.admission import RateLimit
+    from graph.endpoint.admission.admission import RateLimit
 
     admission = make_admission(client, anonymous=1)
     schema = make_schema()

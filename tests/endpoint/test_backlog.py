@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.endpoint.backlog import Backlog
-from graph.endpoint.outlet import Outlet
+from graph.endpoint.subscriptions.backlog import Backlog
+from graph.endpoint.subscriptions.outlet import Outlet
 
 if TYPE_CHECKING:
     from starlette.types import Message

@@ -10,10 +10,10 @@ from graphql import get_introspection_query, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.endpoint.bounds import Bounds
+from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.document.measure import Measure, measure
+from graph.endpoint.document.operations import Operations
 from graph.endpoint.errors import Refusal
-from graph.endpoint.operations import Operations
-from graph.endpoint.rules import Measure, measure
 from tests.support.graphql_app import make_schema
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
 
-from graph.endpoint.compiled.basics import Field
-from graph.endpoint.compiled.program import Program
+from graph.endpoint.execution.compiled.basics import Field
+from graph.endpoint.execution.compiled.program import Program
 from tests.support.twins import Twins, ordered
 
 

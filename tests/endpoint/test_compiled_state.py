@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import strawberry
 from strawberry.scalars import JSON
 
-from graph.endpoint.compiled.program import Program
-from graph.endpoint.operations import Operations
+from graph.endpoint.document.operations import Operations
+from graph.endpoint.execution.compiled.program import Program
 from tests.support.graphql_app import Query as SmallQuery
 from tests.support.twins import BOUNDLESS, Twins, ordered
 

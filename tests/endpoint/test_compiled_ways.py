@@ -14,19 +14,19 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from graph.endpoint.bounds import Bounds
-from graph.endpoint.caller import Caller
-from graph.endpoint.compiled.program import MAX_VARIANTS, Program
-from graph.endpoint.events import EventExecutor
-from graph.endpoint.executor import Engine
-from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.execution.compiled.program import MAX_VARIANTS, Program
+from graph.endpoint.execution.engine import Engine
+from graph.endpoint.execution.event_executor import EventExecutor
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.identity.caller import Caller
 from tests.support.browser import browse
 from tests.support.graphql_app import Query as SmallQuery
 from tests.support.graphql_app import Scene, Tokens, make_admission
 from tests.support.twins import Twins, ordered
 
 if TYPE_CHECKING:
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 
 @dataclass

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graph.endpoint.deadline import Deadlines
+from graph.endpoint.execution.deadline import Deadlines
 
 
 async def _endless(deadlines: Deadlines, log: list[str], name: str) -> bool:

@@ -9,14 +9,14 @@ from prometheus_client import REGISTRY
 from sqlalchemy.exc import OperationalError
 
 from graph.endpoint.errors import MAX_MESSAGE, Presenter, coded
-from graph.patterns.pending import Unavailable
+from graph.patterns.client.pending import Unavailable
 from tests.support.browser import browse
 from tests.support.graphql_app import make_endpoint
 
 if TYPE_CHECKING:
     import pytest
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 
 async def test_a_bug_is_masked_and_logged_once(client: Client, caplog: pytest.LogCaptureFixture) -> None:

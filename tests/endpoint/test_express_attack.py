@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import REGISTRY
 
-from graph.endpoint.express import EXPRESS
-from graph.endpoint.observe import Observed
-from graph.endpoint.operations import Prepared
-from graph.endpoint.retention import Retention
-from graph.http_protocol import HttpProtocol
-from graph.patterns.cache_local import Copy
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Charge, Limit, Limiter
+from graph.endpoint.document.operations import Prepared
+from graph.endpoint.document.retention import Retention
+from graph.endpoint.kept.express import EXPRESS
+from graph.endpoint.observe.observe import Observed
+from graph.patterns.cache.local import Copy
+from graph.patterns.client.client import open_client
+from graph.patterns.limiter.limiter import Charge, Limit, Limiter
+from graph.server.http_express import HttpProtocol
 from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.asgi import serving
 from tests.support.proxy import Chaos, FaultProxy
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 QUERY = 'query Thing { thing(key: "a") { version } }'
 REQUEST = post(json.dumps({"query": QUERY}).encode())

@@ -8,15 +8,15 @@ import pytest
 import strawberry
 from strawberry.extensions import SchemaExtension
 
-from graph.endpoint.caller import Caller
-from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.identity.caller import Caller
 from tests.support.browser import browse
 from tests.support.graphql_app import Query, Scene, Tokens, make_admission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 LOG: list[str] = []
 

@@ -8,13 +8,13 @@ import orjson
 import pytest
 from starlette.responses import HTMLResponse
 
-from graph.endpoint.bounds import Bounds
-from graph.endpoint.caller import Caller
-from graph.endpoint.executor import Ready
-from graph.endpoint.negotiation import JSON, RESPONSE, Acceptable, accepted
-from graph.endpoint.responses import Fast
-from graph.endpoint.security import Origins
-from graph.patterns.pending import Unavailable
+from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.execution.engine import Ready
+from graph.endpoint.http.negotiation import JSON, RESPONSE, Acceptable, accepted
+from graph.endpoint.http.security import Origins
+from graph.endpoint.identity.caller import Caller
+from graph.endpoint.kept.lane import Fast
+from graph.patterns.client.pending import Unavailable
 from tests.support.browser import browse
 from tests.support.graphql_app import LOG, Tokens, make_endpoint
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import Message
 
-    from graph.endpoint.http import GraphQLEndpoint
-    from graph.endpoint.sink import OperationRequest
-    from graph.patterns.client import Client
+    from graph.endpoint.http.endpoint import GraphQLEndpoint
+    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.patterns.client.client import Client
     from tests.support.graphql_app import Scene
 
 PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
@@ -286,7 +286,7 @@ async def test_a_client_that_leaves_during_its_body_is_forgotten(
 def test_the_json_bounds_are_inclusive() -> None:
     """Arrays may be nested as deep as the bound says, and no deeper; brackets in strings do not count."""
     from graph.endpoint.errors import Refusal
-    from graph.endpoint.reading import decode
+    from graph.endpoint.http.request import decode
 
     bounds = Bounds(json_depth=5)
     assert decode(b"[[[[[1]]]]]", bounds) == [[[[[1]]]]]

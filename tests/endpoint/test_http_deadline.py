@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import strawberry
 from sqlalchemy import text
 
-from graph.endpoint.bounds import Bounds
-from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.http.endpoint import GraphQLEndpoint
 from tests.support.browser import browse
 from tests.support.graphql_app import Scene, Tokens, make_admission
 
 if TYPE_CHECKING:
-    from graph.database import Database
-    from graph.patterns.client import Client
+    from graph.engines.database import Database
+    from graph.patterns.client.client import Client
 
 FOR_EVER = {
     "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",

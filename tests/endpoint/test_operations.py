@@ -12,17 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import from_schema
 
-from graph.endpoint.compiled import Compiler
+from graph.endpoint.document.operations import Operations
+from graph.endpoint.document.retention import Retention
 from graph.endpoint.errors import Refusal
-from graph.endpoint.operations import Operations
-from graph.endpoint.retention import Retention
+from graph.endpoint.execution.compiled import Compiler
 from tests.support.browser import browse
 from tests.support.graphql_app import make_endpoint, make_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 SCHEMA = make_schema()
 CORE = SCHEMA._schema

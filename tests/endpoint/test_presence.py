@@ -12,16 +12,16 @@ import strawberry
 from websockets import Subprotocol
 from websockets.asyncio.client import connect
 
-from graph.endpoint.http import GraphQLEndpoint
-from graph.endpoint.transports import attach
-from graph.http_protocol import HttpProtocol
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.http.transports import attach
+from graph.server.http_express import HttpProtocol
 from tests.support.asgi import serving
 from tests.support.graphql_app import Scene, Tokens, make_admission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 PATIENCE = 8.0
 """Less than the deadline of an operation, which would end them too."""

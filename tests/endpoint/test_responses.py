@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns.client import Client, open_client
-from graph.patterns.pending import Unavailable
+from graph.patterns.client.client import Client, open_client
+from graph.patterns.client.pending import Unavailable
 from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.browser import browse
 from tests.support.servers import ValkeyServer

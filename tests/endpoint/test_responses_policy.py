@@ -9,9 +9,9 @@ import strawberry
 from graphql import OperationDefinitionNode, parse
 from strawberry.permission import BasePermission
 
-from graph.api.access import ANYBODY, SIGNED_IN, requires
+from graph.api.auth.access import ANYBODY, SIGNED_IN, requires
 from graph.api.schema import build_schema
-from graph.endpoint.policy import BadPolicy, Policy, Scope, cached, check, derive, problems, uncached
+from graph.endpoint.declare.caching import BadPolicy, Policy, Scope, cached, check, derive, problems, uncached
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema

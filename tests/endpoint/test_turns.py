@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import strawberry
 from starlette.requests import HTTPConnection
 
-from graph.endpoint.caller import Caller
-from graph.endpoint.http import GraphQLEndpoint
-from graph.endpoint.sink import OperationRequest
-from graph.endpoint.turns import FIRST, Turns
+from graph.endpoint.execution.turns import FIRST, Turns
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.identity.caller import Caller
+from graph.endpoint.subscriptions.sink import OperationRequest
 from tests.support.graphql_app import Scene, Tokens, make_admission
 
 if TYPE_CHECKING:
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 
 def work(seconds: float) -> None:

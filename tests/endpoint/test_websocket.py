@@ -10,11 +10,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from graph.endpoint.anonymous import Anonymous
-from graph.endpoint.caller import Caller
-from graph.endpoint.sink import OperationRequest, Sink, refusal
-from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits, WebSockets
-from graph.patterns.pending import Unavailable
+from graph.endpoint.identity.anonymous import Anonymous
+from graph.endpoint.identity.caller import Caller
+from graph.endpoint.subscriptions.sink import OperationRequest, Sink, refusal
+from graph.endpoint.websocket.socket import SUBPROTOCOL, SocketLimits, WebSockets
+from graph.patterns.client.pending import Unavailable
 from tests.support.asgi import serving
 
 if TYPE_CHECKING:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.broker import Broker, Topic
-from graph.patterns.broker_topic import Keys
-from graph.patterns.client import open_client
-from graph.patterns.cluster import slot_of
-from graph.patterns.pending import Unavailable
+from graph.patterns.broker.broker import Broker, Topic
+from graph.patterns.broker.topic import Keys
+from graph.patterns.client.client import open_client
+from graph.patterns.client.cluster import slot_of
+from graph.patterns.client.pending import Unavailable
 from tests.support.servers import ValkeyCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graph.patterns.broker import Event, Subscription
+    from graph.patterns.broker.broker import Event, Subscription
     from tests.support.servers import ValkeyServer
 
 

@@ -8,16 +8,16 @@ import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from graph.patterns.broker import Broker, Topic
-from graph.patterns.client import open_client
-from graph.patterns.pending import Unavailable
+from graph.patterns.broker.broker import Broker, Topic
+from graph.patterns.client.client import open_client
+from graph.patterns.client.pending import Unavailable
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from graph.patterns.broker import Event, Position
-    from graph.patterns.client import Client
+    from graph.patterns.broker.broker import Event, Position
+    from graph.patterns.client.client import Client
 
 TOPIC = Topic("test:faults")
 TICK = 0.02

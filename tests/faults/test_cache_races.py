@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns import cache_metrics as metrics
-from graph.patterns.cache import Cache
-from graph.patterns.client import open_client
+from graph.patterns.cache import metrics
+from graph.patterns.cache.values import Cache
+from graph.patterns.client.client import open_client
 from tests.support.counters import count
 from tests.support.shared_truth import SharedTruth
 

@@ -19,8 +19,8 @@ import pytest
 from graph.jobs.queue import Jobs
 from graph.jobs.records import JobState
 from graph.jobs.worker import Definition, Progress, Worker
-from graph.patterns.client import open_client
-from graph.patterns.pending import Unavailable
+from graph.patterns.client.client import open_client
+from graph.patterns.client.pending import Unavailable
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client import open_client
-from graph.patterns.ranking import Operator, Ranking, RankingStale, Row, Ties
+from graph.patterns.client.client import open_client
+from graph.patterns.ranking.ranking import Operator, Ranking, RankingStale, Row, Ties
 from tests.support.ranking_load import read, write
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 
 async def test_readers_see_one_instant_while_writers_write(

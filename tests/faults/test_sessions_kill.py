@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from graph.patterns.client import Unavailable, open_client
-from graph.patterns.sessions import Sessions
+from graph.patterns.client.client import Unavailable, open_client
+from graph.patterns.sessions.sessions import Sessions
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.database import migrate
+from graph.engines.database import migrate
 from graph.services import Services, open_services
 from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
 

@@ -8,10 +8,10 @@ import pytest
 from graph.api.context import Context
 from graph.api.jobs import IMPORT
 from graph.api.schema import build_schema
-from graph.endpoint.caller import Caller
+from graph.background.jobs import definitions
+from graph.endpoint.identity.caller import Caller
 from graph.jobs.records import JobState
 from graph.jobs.worker import Worker
-from graph.product_jobs import definitions
 
 if TYPE_CHECKING:
     from graph.catalog.records import ProductRecord

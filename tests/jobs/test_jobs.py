@@ -14,7 +14,7 @@ from graph.jobs.worker import Definition, GiveUp, Progress, Schedule, Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 
 @pytest.fixture

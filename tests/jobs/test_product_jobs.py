@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
 
+from graph.background.jobs import REBUILD, TIDY, WARM, definitions, schedules
 from graph.jobs.records import JobState
 from graph.jobs.worker import Worker
 from graph.leaderboard.models import SEASONS
 from graph.leaderboard.records import NewBoard, Schedule
-from graph.leaderboard.upkeep import CLOSE_SEASONS
-from graph.product_jobs import REBUILD, TIDY, WARM, definitions, schedules
+from graph.leaderboard.seasons.upkeep import CLOSE_SEASONS
 
 if TYPE_CHECKING:
     from graph.jobs.records import Job

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.errors import Unavailable
-from graph.leaderboard.groups import Groups
+from graph.leaderboard.submission.group_commit import Groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from graph.leaderboard import taking
 from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, Change, NewBoard, Submission, player_key
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.client import open_client
-from graph.patterns.ranking import Operator, RankingMissing, Row, Ties
+from graph.leaderboard.submission import intake as taking
+from graph.patterns.client.client import open_client
+from graph.patterns.ranking.ranking import Operator, RankingMissing, Row, Ties
 from tests.leaderboard.conftest import add_players
 from tests.support.proxy import Chaos, FaultProxy
 from tests.support.ranking_load import check
@@ -21,8 +21,8 @@ from tests.support.servers import ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from graph.database import Database
-    from graph.patterns.client import Client
+    from graph.engines.database import Database
+    from graph.patterns.client.client import Client
     from tests.leaderboard.conftest import Clock
 
 

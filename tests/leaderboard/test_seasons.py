@@ -10,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from graph.leaderboard import archive, queries, taking
+from graph.leaderboard import queries
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
 from graph.leaderboard.records import BoardRecord, Change, NewBoard, Schedule, SeasonRecord, SeasonState, Submission
 from graph.leaderboard.rules import Invalid, season_at, season_number
+from graph.leaderboard.seasons import archive
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.ranking import Operator, Ties
+from graph.leaderboard.submission import intake as taking
+from graph.patterns.ranking.ranking import Operator, Ties
 
 if TYPE_CHECKING:
-    from graph.database import Database
-    from graph.patterns.client import Client
-    from graph.patterns.ranking import Entry
+    from graph.engines.database import Database
+    from graph.patterns.client.client import Client
+    from graph.patterns.ranking.ranking import Entry
     from tests.leaderboard.conftest import Clock
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2190, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - has a zone

@@ -13,8 +13,8 @@ from graph.leaderboard.service import LeaderboardService
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graph.database import Database
-    from graph.patterns.client import Client
+    from graph.engines.database import Database
+    from graph.patterns.client.client import Client
     from tests.support.servers import ValkeyServer
 
 

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
-from graph.leaderboard import keys
 from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, NewBoard, Settlement, player_key, player_number
 from graph.leaderboard.rules import Invalid, Missing, Taken
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.ranking import Operator, Ties
+from graph.leaderboard.submission import idempotency as keys
+from graph.patterns.ranking.ranking import Operator, Ties
 from tests.leaderboard.conftest import PLAYERS
 from tests.support.ranking_model import RankingModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.database import Database
-    from graph.patterns.client import Client
-    from graph.patterns.ranking import Entry, Submitted
+    from graph.engines.database import Database
+    from graph.patterns.client.client import Client
+    from graph.patterns.ranking.ranking import Entry, Submitted
     from tests.leaderboard.conftest import Clock
 
 

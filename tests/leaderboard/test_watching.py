@@ -6,12 +6,12 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from graph.leaderboard.watching import Moves, Watchers
-from graph.patterns.ranking import Ties
-from graph.patterns.ranking_values import Submitted
+from graph.leaderboard.live.watching import Moves, Watchers
+from graph.patterns.ranking.ranking import Ties
+from graph.patterns.ranking.values import Submitted
 
 if TYPE_CHECKING:
-    from graph.leaderboard.watching import Watch
+    from graph.leaderboard.live.watching import Watch
 
 
 def submitted(rank: int | None, former: int | None) -> Submitted:

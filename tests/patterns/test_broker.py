@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import REGISTRY
 
-from graph.patterns.broker import BadCursor, Broker, Delivery, Event, SlowConsumer, Topic
-from graph.patterns.broker_topic import Keys
+from graph.patterns.broker.broker import BadCursor, Broker, Delivery, Event, SlowConsumer, Topic
+from graph.patterns.broker.topic import Keys
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from graph.patterns.broker import Subscription
-    from graph.patterns.client import Client
+    from graph.patterns.broker.broker import Subscription
+    from graph.patterns.client.client import Client
 
 TOPIC = Topic("test:every", Delivery.EVERY)
 LATEST = Topic("test:latest", Delivery.LATEST)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns import cache_metrics as metrics
-from graph.patterns.cache import Cache
-from graph.patterns.client import Client, open_client
+from graph.patterns.cache import metrics
+from graph.patterns.cache.values import Cache
+from graph.patterns.client.client import Client, open_client
 from tests.support.counters import count
 from tests.support.truth import Truth
 

@@ -7,21 +7,21 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
-from graph.patterns.client import Overloaded, Unavailable, command, open_client
-from graph.patterns.script import Script
-from graph.patterns.wire import QUEUE_BOUND
+from graph.patterns.client.client import Overloaded, Unavailable, command, open_client
+from graph.patterns.client.commands import Script
+from graph.patterns.client.wire import QUEUE_BOUND
 from tests.support.proxy import FaultProxy
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 
 class Inline(Script):
     """A script whose text stands in the test."""
 
     def __init__(self, source: str, *, idempotent: bool = False) -> None:
-        super().__init__("inline", idempotent=idempotent)
+        super().__init__(__name__, "inline", idempotent=idempotent)
         self.__dict__["source"] = source.encode()
 
 

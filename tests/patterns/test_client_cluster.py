@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client import Unavailable, command, open_client
-from graph.patterns.cluster import slot_of
+from graph.patterns.client.client import Unavailable, command, open_client
+from graph.patterns.client.cluster import slot_of
 from tests.patterns.test_client import Inline
 from tests.support.servers import ValkeyCluster, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
     from tests.support.servers import ValkeyServer
 
 _ONE = Inline("return redis.call('INCR', KEYS[1])")

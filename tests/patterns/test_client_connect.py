@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client import Unavailable, open_client
+from graph.patterns.client.client import Unavailable, open_client
 from tests.support.proxy import FaultProxy
 from tests.support.servers import SentinelSet, ValkeyServer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 
 async def test_user_password_and_database_come_from_the_url() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client import OutcomeUnknown, Unavailable, command, open_client
+from graph.patterns.client.client import OutcomeUnknown, Unavailable, command, open_client
 from tests.patterns.test_client import Inline
 from tests.support.proxy import Chaos, FaultProxy
 from tests.support.servers import ValkeyServer
@@ -16,7 +16,7 @@ from tests.support.servers import ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 _ONCE = Inline("redis.call('RPUSH', KEYS[2], ARGV[1]) return redis.call('INCR', KEYS[1])")
 _SAME = Inline("redis.call('SET', KEYS[1], ARGV[1]) return ARGV[1]", idempotent=True)

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Charge, Limit, Limiter
-from graph.patterns.pending import Unavailable
-from graph.patterns.script import command
+from graph.patterns.client.client import open_client
+from graph.patterns.client.commands import command
+from graph.patterns.client.pending import Unavailable
+from graph.patterns.limiter.limiter import Charge, Limit, Limiter
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 HUNDRED = Limit("user", 100, 60.0)
 

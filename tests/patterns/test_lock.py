@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client import open_client
-from graph.patterns.lock import LockLost, Locks, LockTimeout
-from graph.patterns.pending import Unavailable
-from graph.patterns.script import command
+from graph.patterns.client.client import open_client
+from graph.patterns.client.commands import command
+from graph.patterns.client.pending import Unavailable
+from graph.patterns.lock.lock import LockLost, Locks, LockTimeout
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 
 @pytest.fixture

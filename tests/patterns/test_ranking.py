@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.patterns.ranking import Operator, Place, Ranking, RankingMissing, RankingStale, Row, Ties
+from graph.patterns.ranking.ranking import Operator, Place, Ranking, RankingMissing, RankingStale, Row, Ties
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 KEYS = [f"graph:ranking:{{b}}:{part}" for part in ("order", "players", "levels", "state")]
 

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from graph.patterns.client import open_client
-from graph.patterns.ranking import Entry, Operator, Ranking, Row, Ties
+from graph.patterns.client.client import open_client
+from graph.patterns.ranking.ranking import Entry, Operator, Ranking, Row, Ties
 from tests.support.ranking_model import RankingModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
     from tests.support.servers import ValkeyServer
 
 PLAYERS = st.sampled_from(["1", "2", "10", "12", "300", "Zoë", "zoe", "~"])

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.script import command
-from graph.patterns.sessions import Session, Sessions, Superseded
+from graph.patterns.client.commands import command
+from graph.patterns.sessions.sessions import Session, Sessions, Superseded
 from tests.support.ageing import age_sessions
 from tests.support.dumps import dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from graph.patterns.client import Client, open_client
-from graph.patterns.script import command
-from graph.patterns.sessions import Sessions, Superseded
+from graph.patterns.client.client import Client, open_client
+from graph.patterns.client.commands import command
+from graph.patterns.sessions.sessions import Sessions, Superseded
 from tests.support.ageing import age_sessions
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Charge, Limit, Limiter
-from graph.patterns.sessions import Sessions
-from graph.patterns.turnstile import passage, turnstile
+from graph.patterns.client.client import open_client
+from graph.patterns.limiter.limiter import Charge, Limit, Limiter
+from graph.patterns.limiter.turnstile import passage, turnstile
+from graph.patterns.sessions.sessions import Sessions
 from tests.support.ageing import age_sessions
 from tests.support.dumps import dump
 
 if TYPE_CHECKING:
-    from graph.patterns.client import Client
-    from graph.patterns.turnstile import Passage
+    from graph.patterns.client.client import Client
+    from graph.patterns.limiter.turnstile import Passage
     from tests.support.servers import ValkeyServer
 
 MINUTE = Limit("user", 100, 60.0)

@@ -15,7 +15,7 @@ from graph.accounts.passwords import Hasher
 from graph.accounts.records import Role, UserRecord
 from graph.accounts.service import AccountService
 from graph.app import create_app
-from graph.database import migrate
+from graph.engines.database import migrate
 from graph.services import Services, open_services
 from graph.settings import AccountSettings, RateLimitSettings, RedisSettings, ServerSettings, Settings
 

@@ -11,26 +11,26 @@ from starlette.requests import HTTPConnection  # noqa: TC002
 from starlette.responses import Response  # noqa: TC002
 from strawberry.types import Info
 
-from graph.endpoint.admission import Admission, RateLimit
-from graph.endpoint.caller import Caller
-from graph.endpoint.express import Express
-from graph.endpoint.policy import Scope, cached, do_not_keep, keep_until, uncached
-from graph.endpoint.responses import Responses
-from graph.patterns.cache import Cache
-from graph.patterns.cache_bytes import ByteCache
-from graph.patterns.limiter import Limiter
-from graph.patterns.script import command
-from graph.patterns.turnstile import turnstile
+from graph.endpoint.admission.admission import Admission, RateLimit
+from graph.endpoint.declare.caching import Scope, cached, do_not_keep, keep_until, uncached
+from graph.endpoint.identity.caller import Caller
+from graph.endpoint.kept.express import Express
+from graph.endpoint.kept.lane import Responses
+from graph.patterns.cache.answers import ByteCache
+from graph.patterns.cache.values import Cache
+from graph.patterns.client.commands import command
+from graph.patterns.limiter.limiter import Limiter
+from graph.patterns.limiter.turnstile import turnstile
 from tests.support.express_app import ExchangingEndpoint
 from tests.support.graphql_app import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.patterns.client import Client
-    from graph.patterns.limiter import Charge
-    from graph.patterns.script import Command
-    from graph.patterns.wire import Reply
+    from graph.patterns.client.client import Client
+    from graph.patterns.client.commands import Command
+    from graph.patterns.client.wire import Reply
+    from graph.patterns.limiter.limiter import Charge
     from tests.support.truth import Truth
 
 

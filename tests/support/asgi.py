@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from graph.websocket_protocol import WebSocketConnection
+from graph.server.websocket import WebSocketConnection
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:

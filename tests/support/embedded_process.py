@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from graph import embedded
+from graph.engines import embedded
 
 
 async def main(folder: Path) -> None:

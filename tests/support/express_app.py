@@ -1,19 +1,19 @@
-"""An endpoint that knows requests by their bytes, as under `graph.http_protocol`, but over plain ASGI."""
+"""An endpoint that knows requests by their bytes, as under `graph.server.http_express`, but over plain ASGI."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from graph.endpoint.express import EXCHANGE
-from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.kept.express import EXCHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from graph.endpoint.express import Leftover, Sight
+    from graph.endpoint.kept.express import Leftover, Sight
 
 
 class Wired:

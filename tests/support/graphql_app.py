@@ -12,24 +12,24 @@ from starlette.requests import HTTPConnection  # noqa: TC002
 from starlette.responses import Response  # noqa: TC002
 from strawberry.types import Info
 
-from graph.endpoint.admission import Admission, RateLimit, current
-from graph.endpoint.caller import Caller
-from graph.endpoint.cost import cost
-from graph.endpoint.http import GraphQLEndpoint
+from graph.endpoint.admission.admission import Admission, RateLimit, current
+from graph.endpoint.declare.cost import cost
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.identity.caller import Caller
 from graph.errors import Forbidden
-from graph.patterns.limiter import Limiter
-from graph.patterns.turnstile import turnstile
+from graph.patterns.limiter.limiter import Limiter
+from graph.patterns.limiter.turnstile import turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from starlette.datastructures import Headers
 
-    from graph.endpoint.bounds import Bounds
-    from graph.patterns.client import Client
-    from graph.patterns.limiter import Charge
-    from graph.patterns.script import Command
-    from graph.patterns.wire import Reply
+    from graph.endpoint.document.bounds import Bounds
+    from graph.patterns.client.client import Client
+    from graph.patterns.client.commands import Command
+    from graph.patterns.client.wire import Reply
+    from graph.patterns.limiter.limiter import Charge
 
 
 class Tokens:

@@ -12,23 +12,23 @@ import strawberry
 from starlette.requests import HTTPConnection
 from strawberry.types import Info
 
-from graph.endpoint.admission import RateLimit
-from graph.endpoint.caller import Caller
-from graph.endpoint.events import EventExecutor
-from graph.endpoint.http import GraphQLEndpoint
-from graph.endpoint.live import live
-from graph.endpoint.sink import OperationRequest
-from graph.endpoint.transports import attach
-from graph.endpoint.websocket import SocketLimits
+from graph.endpoint.admission.admission import RateLimit
+from graph.endpoint.declare.live import live
+from graph.endpoint.execution.event_executor import EventExecutor
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.http.transports import attach
+from graph.endpoint.identity.caller import Caller
+from graph.endpoint.subscriptions.sink import OperationRequest
+from graph.endpoint.websocket.socket import SocketLimits
 from graph.errors import Unauthenticated
-from graph.patterns.broker import Broker, Delivery, Topic
+from graph.patterns.broker.broker import Broker, Delivery, Topic
 from tests.support.graphql_app import Tokens, make_admission
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.client import Client
+    from graph.patterns.client.client import Client
 
 NEWS = Topic("test:news", Delivery.EVERY)
 BOARD = Topic("test:board", Delivery.LATEST)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from graph.database import migrate
+from graph.engines.database import migrate
 from tests.support import reaper
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import random
 
-from graph.patterns.client import open_client
-from graph.patterns.ranking import Context, Entry, Operator, Ranking, Ties
+from graph.patterns.client.client import open_client
+from graph.patterns.ranking.ranking import Context, Entry, Operator, Ranking, Ties
 
 
 def write(url: str, ties: Ties, seed: int, operations: int, players: int) -> None:

@@ -10,9 +10,9 @@ import itertools
 import os
 import sys
 
-from graph.database import Database
+from graph.engines.database import Database
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.client import open_client
+from graph.patterns.client.client import open_client
 
 
 async def main(database_url: str, redis_url: str, first: int) -> None:

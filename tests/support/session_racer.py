@@ -14,8 +14,8 @@ import sys
 import time
 from typing import Any
 
-from graph.patterns.client import open_client
-from graph.patterns.sessions import Sessions, Superseded
+from graph.patterns.client.client import open_client
+from graph.patterns.sessions.sessions import Sessions, Superseded
 
 USERS = 6
 TASKS = 4

@@ -14,7 +14,7 @@ from graph.catalog.models import CATEGORIES, PRODUCTS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from graph.database import Database
+    from graph.engines.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

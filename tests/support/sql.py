@@ -10,7 +10,7 @@ from sqlalchemy import event
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from graph.database import Database
+    from graph.engines.database import Database
 
 
 @contextmanager

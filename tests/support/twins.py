@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 from graphql import ExecutionResult, GraphQLError
 from strawberry.execution import optimized_is_awaitable
 
-from graph.endpoint.bounds import Bounds
-from graph.endpoint.compiled import Compiler
-from graph.endpoint.operations import Operations, Prepared
+from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.document.operations import Operations, Prepared
+from graph.endpoint.execution.compiled import Compiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

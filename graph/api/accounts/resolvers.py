@@ -1,0 +1,180 @@
+"""Accounts in GraphQL: registering, signing in and out, the viewer and their sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import strawberry
+
+from graph.accounts import rules
+from graph.accounts.records import EmailInUse, SignedIn, TooMany, Visitor, WrongCredentials
+from graph.accounts.service import TTL
+from graph.api.accounts.types import (
+    AuthPayload,
+    ChangePasswordInput,
+    ChangePasswordResult,
+    EmailTaken,
+    InvalidCredentials,
+    LoginInput,
+    LoginResult,
+    PasswordChanged,
+    RegisterInput,
+    RegisterResult,
+    Session,
+    TooManyAttempts,
+    User,
+    Viewer,
+)
+from graph.api.auth.access import ANYBODY, SIGNED_IN, VALID, requires
+from graph.api.context import Context, Info
+from graph.api.errors import InvalidInput
+from graph.api.feature import Feature
+from graph.api.node import Node, integer_keys, parse_id
+from graph.endpoint.declare.caching import Scope, cached
+from graph.errors import Unauthenticated
+from graph.patterns.sessions.sessions import Session as SessionValue
+
+
+def _visitor(context: Context) -> Visitor:
+    connection = context.connection
+    if connection is None:
+        return Visitor(context.caller.address)
+    host = connection.client.host if connection.client is not None else None
+    return Visitor(context.caller.address, host, connection.headers.get("user-agent"))
+
+
+def _session(context: Context) -> SessionValue:
+    """The session in use, of a caller who is signed in."""
+    session: SessionValue | None = context.caller.session
+    if session is None:
+        raise Unauthenticated("Sign in first.")
+    return session
+
+
+def _begun(context: Context, signed_in: SignedIn) -> AuthPayload:
+    if context.cookie is not None and context.response is not None:
+        context.cookie.write(context.response, signed_in.token)
+    return AuthPayload.of(signed_in)
+
+
+async def _load_users(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
+    """Oneself, or for an ADMIN anybody."""
+    caller = context.caller
+    seen = integer_keys(keys)
+    if caller.role != "ADMIN":
+        seen = {key: number for key, number in seen.items() if key == caller.user}
+    found = await context.services.accounts.users(seen.values()) if seen else {}
+    return {key: User.of(found[number]) for key, number in seen.items() if number in found}
+
+
+async def _load_sessions(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
+    """The viewer's own."""
+    current: SessionValue | None = context.caller.session
+    if current is None:
+        return {}
+    listed = await context.services.sessions.list(current.user_id)
+    return {session.id: Session.of(session, current.id) for session in listed if session.id in keys}
+
+
+@strawberry.type
+class AccountsQuery:
+    """Reads."""
+
+    @strawberry.field(
+        metadata=cached(TTL, scope=Scope.VIEWER),
+        description="The signed-in user and session; null for an anonymous caller.",
+        extensions=[requires(VALID)],
+    )
+    async def viewer(self, info: Info) -> Viewer | None:
+        session: SessionValue | None = info.context.caller.session
+        if session is None:
+            return None
+        user = await info.context.services.accounts.user(int(session.user_id))
+        return Viewer(user=User.of(user), session=Session.of(session, session.id)) if user is not None else None
+
+
+@strawberry.type
+class AccountsMutation:
+    """Writes."""
+
+    @strawberry.mutation(description="Creates an account and signs its user in.", extensions=[requires(ANYBODY)])
+    async def register(self, info: Info, input: RegisterInput) -> RegisterResult:
+        context = info.context
+        try:
+            outcome = await context.services.accounts.register(
+                input.email, input.password, input.display_name, _visitor(context)
+            )
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+        if isinstance(outcome, TooMany):
+            return TooManyAttempts.of(outcome)
+        return EmailTaken.of() if isinstance(outcome, EmailInUse) else _begun(context, outcome)
+
+    @strawberry.mutation(description="Signs a user in.", extensions=[requires(ANYBODY)])
+    async def login(self, info: Info, input: LoginInput) -> LoginResult:
+        context = info.context
+        outcome = await context.services.accounts.login(input.email, input.password, _visitor(context))
+        if isinstance(outcome, TooMany):
+            return TooManyAttempts.of(outcome)
+        return InvalidCredentials.of() if isinstance(outcome, WrongCredentials) else _begun(context, outcome)
+
+    @strawberry.mutation(
+        description="Ends the session in use; true when there was one.", extensions=[requires(ANYBODY)]
+    )
+    async def logout(self, info: Info) -> bool:
+        context = info.context
+        session: SessionValue | None = context.caller.session
+        ended = session is not None and await context.services.sessions.revoke(session.user_id, session.id)
+        if context.cookie is not None and context.response is not None:
+            context.cookie.clear(context.response)
+        return ended
+
+    @strawberry.mutation(
+        description="Ends one of the viewer's other sessions (a lost phone); true when there was one.",
+        extensions=[requires(SIGNED_IN)],
+    )
+    async def revoke_session(self, info: Info, id: strawberry.ID) -> bool:
+        session = _session(info.context)
+        parsed = parse_id(id)
+        if parsed is None or parsed[0] != "Session":
+            return False
+        return await info.context.services.sessions.revoke(session.user_id, parsed[1])
+
+    @strawberry.mutation(
+        description="Ends all of the viewer's sessions everywhere and says how many; "
+        "keepCurrent spares the one in use.",
+        extensions=[requires(SIGNED_IN)],
+    )
+    async def logout_everywhere(self, info: Info, keep_current: bool = False) -> int:  # noqa: FBT001, FBT002 - an argument of the API
+        context = info.context
+        session = _session(context)
+        ended = await context.services.sessions.revoke_all(session.user_id, keep=session.id if keep_current else None)
+        if not keep_current and context.cookie is not None and context.response is not None:
+            context.cookie.clear(context.response)
+        return ended
+
+    @strawberry.mutation(
+        description="Changes the viewer's password. Ends every other session of the user too.",
+        extensions=[requires(SIGNED_IN)],
+    )
+    async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
+        context = info.context
+        try:
+            outcome = await context.services.accounts.change_password(
+                _session(context), input.current_password, input.new_password, _visitor(context)
+            )
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+        if isinstance(outcome, TooMany):
+            return TooManyAttempts.of(outcome)
+        if isinstance(outcome, WrongCredentials):
+            return InvalidCredentials.of("The current password is wrong.")
+        return PasswordChanged(revoked_sessions=outcome.revoked_sessions)
+
+
+FEATURE = Feature(
+    query=AccountsQuery,
+    mutation=AccountsMutation,
+    types=(User, Session),
+    nodes={"User": _load_users, "Session": _load_sessions},
+)

@@ -1,0 +1,188 @@
+"""The accounts' GraphQL types: users, sessions, the viewer, inputs and results."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from graph.accounts.records import Role, SignedIn, TooMany, UserRecord
+from graph.api.context import Info
+from graph.api.errors import InvalidInput, UserError
+from graph.api.node import Node, global_id
+from graph.endpoint.declare.caching import uncached
+from graph.patterns.sessions.sessions import Session as SessionValue
+
+strawberry.enum(Role, description="What a user may do: each role all that the ones before may.")
+
+
+@strawberry.type(description="Somebody who can sign in; seen by themselves and by an ADMIN.")
+class User(Node):
+    """A user."""
+
+    email: str = strawberry.field(description="As they wrote it; two spellings of one address are one account.")
+    display_name: str
+    role: Role
+    created_at: datetime
+
+    @classmethod
+    def of(cls, record: UserRecord) -> User:
+        """Show a record."""
+        return cls(
+            id=global_id("User", record.id),
+            email=record.email,
+            display_name=record.display_name,
+            role=record.role,
+            created_at=record.created_at,
+        )
+
+
+@strawberry.type(description="A place where a user is signed in; seen by that user only.")
+class Session(Node):
+    """A session."""
+
+    created_at: datetime
+    last_active_at: datetime = strawberry.field(description="True to a minute.")
+    expires_at: datetime = strawberry.field(description="When it ends if it is not used until then.")
+    user_agent: str | None
+    ip_address: str | None
+    current: bool = strawberry.field(description="Whether it is the one in use.")
+
+    @classmethod
+    def of(cls, session: SessionValue, current: str | None) -> Session:
+        """Show a session; `current` is the id of the one in use."""
+        return cls(
+            id=global_id("Session", session.id),
+            created_at=moment(session.created_at),
+            last_active_at=moment(session.last_active_at),
+            expires_at=moment(session.expires_at),
+            user_agent=session.user_agent,
+            ip_address=session.ip_address,
+            current=session.id == current,
+        )
+
+
+def moment(seconds: float) -> datetime:
+    """A time of the server's clock."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@strawberry.type(description="The signed-in user and the session in use.")
+class Viewer:
+    """Made by the query's root for a signed-in caller only."""
+
+    user: User
+    session: Session = strawberry.field(metadata=uncached())
+
+    @strawberry.field(
+        metadata=uncached(), description="Everywhere the user is signed in, the most recently used first."
+    )
+    async def sessions(self, info: Info) -> list[Session]:
+        """Read from the user's index."""
+        current: SessionValue | None = info.context.caller.session
+        if current is None:
+            return []
+        listed = await info.context.services.sessions.list(current.user_id)
+        return [Session.of(session, current.id) for session in listed]
+
+
+# --- inputs ---
+
+
+@strawberry.input
+class RegisterInput:
+    """A new user."""
+
+    email: str
+    password: str = strawberry.field(description="8 to 256 characters, any; the commonest passwords are refused.")
+    display_name: str = strawberry.field(description="What others see; at most 64 characters.")
+
+
+@strawberry.input
+class LoginInput:
+    """Who signs in."""
+
+    email: str
+    password: str
+
+
+@strawberry.input
+class ChangePasswordInput:
+    """The password in use and the one to come."""
+
+    current_password: str
+    new_password: str
+
+
+# --- results ---
+
+
+@strawberry.type(description="A session has begun. The token is told here and never again.")
+class AuthPayload:
+    """The end of a good register or login."""
+
+    token: str = strawberry.field(description="Send it as `Authorization: Bearer <token>`; browsers also get a cookie.")
+    expires_at: datetime = strawberry.field(description="When the session ends if it is not used until then.")
+    user: User
+    session: Session
+
+    @classmethod
+    def of(cls, signed_in: SignedIn) -> AuthPayload:
+        """Show the new session."""
+        session = Session.of(signed_in.session, signed_in.session.id)
+        return cls(token=signed_in.token, expires_at=session.expires_at, user=User.of(signed_in.user), session=session)
+
+
+@strawberry.type(description="There is an account with this email.")
+class EmailTaken(UserError):
+    """Nothing was changed."""
+
+    @classmethod
+    def of(cls) -> EmailTaken:
+        """Say so."""
+        return cls(code="EMAIL_TAKEN", message="There is an account with this email already.")
+
+
+@strawberry.type(description="Says the same for an unknown email and for a wrong password.")
+class InvalidCredentials(UserError):
+    """Nobody was signed in."""
+
+    @classmethod
+    def of(cls, message: str = "The email or the password is wrong.") -> InvalidCredentials:
+        """Say so, and no more."""
+        return cls(code="INVALID_CREDENTIALS", message=message)
+
+
+@strawberry.type(description="Too many attempts of this kind on this account or from this address.")
+class TooManyAttempts(UserError):
+    """Nothing was tried."""
+
+    retry_after_seconds: int = strawberry.field(description="An attempt made after that is let in.")
+
+    @classmethod
+    def of(cls, refusal: TooMany) -> TooManyAttempts:
+        """Say how long to wait, rounded up."""
+        seconds = math.ceil(refusal.retry_after)
+        return cls(
+            code="TOO_MANY_ATTEMPTS",
+            message=f"Too many attempts; try again in {seconds} seconds.",
+            retry_after_seconds=seconds,
+        )
+
+
+@strawberry.type(description="The password is changed and every other session has ended.")
+class PasswordChanged:
+    """The end of a good change."""
+
+    revoked_sessions: int = strawberry.field(description="How many other sessions that were.")
+
+
+RegisterResult: TypeAlias = Annotated[
+    AuthPayload | EmailTaken | InvalidInput | TooManyAttempts, strawberry.union("RegisterResult")
+]
+LoginResult: TypeAlias = Annotated[AuthPayload | InvalidCredentials | TooManyAttempts, strawberry.union("LoginResult")]
+ChangePasswordResult: TypeAlias = Annotated[
+    PasswordChanged | InvalidCredentials | InvalidInput | TooManyAttempts, strawberry.union("ChangePasswordResult")
+]

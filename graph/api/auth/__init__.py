@@ -1,0 +1,1 @@
+"""Who is signed in: the session behind a token or a cookie, and what a role may do."""

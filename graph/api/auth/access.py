@@ -1,0 +1,96 @@
+"""Who may use a field: declared at the field, checked here, and nowhere else.
+
+    @strawberry.mutation(extensions=[requires(ADMIN)])
+
+Every mutation and subscription, and every field that leads from the open part of the schema to private types, declares
+one of the requirements below; a test walks the schema and fails on one that does not. `PRIVATE_TYPES` are what only
+the viewer and an ADMIN may see.
+
+A refusal is `UNAUTHENTICATED` for an anonymous caller, with the reason if a token was presented, else `FORBIDDEN`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from strawberry.extensions import FieldExtension
+
+from graph.errors import Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from strawberry.types.field import StrawberryField
+
+    from graph.api.context import Context
+    from graph.endpoint.identity.caller import Caller
+
+PRIVATE_TYPES = frozenset({"User", "Session", "Viewer", "Job"})
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a caller must be; `roles` are the ones that may, None for any signed-in caller."""
+
+    name: str
+    open: bool = False
+    no_problem: bool = True
+    roles: frozenset[str] | None = None
+
+    def check(self, caller: Caller) -> None:
+        """Raise `Unauthenticated` or `Forbidden` unless `caller` meets it."""
+        if not caller.signed_in:
+            if self.open and not (self.no_problem and caller.problem):
+                return
+            raise Unauthenticated(caller.problem or "Sign in first.")
+        if self.roles is not None and caller.role not in self.roles:
+            raise Forbidden(f"This needs the role {self.name}.")
+
+
+ANYBODY = Requirement("ANYBODY", open=True, no_problem=False)
+"""Everybody, said on purpose."""
+VALID = Requirement("VALID", open=True)
+"""Everybody but a caller whose token is bad, who is told so."""
+SIGNED_IN = Requirement("SIGNED_IN")
+"""Any user."""
+SERVICE = Requirement("SERVICE", roles=frozenset({"SERVICE", "ADMIN"}))
+"""A program that acts for others, or an ADMIN."""
+ADMIN = Requirement("ADMIN", roles=frozenset({"ADMIN"}))
+"""An ADMIN."""
+
+
+class Requires(FieldExtension):
+    """The field extension that checks a requirement before the field resolves."""
+
+    def __init__(self, requirement: Requirement) -> None:
+        """Ask for `requirement`; use `requires`."""
+        self.requirement = requirement
+
+    def resolve(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
+        """Check, then resolve."""
+        check(info.context, self.requirement)
+        return next_(source, info, **kwargs)
+
+    async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
+        """Check, then resolve; a subscription's generator is handed on as it is."""
+        check(info.context, self.requirement)
+        found = next_(source, info, **kwargs)
+        return await found if inspect.isawaitable(found) else found
+
+
+def requires(requirement: Requirement) -> Requires:
+    """Declare who may use a field."""
+    return Requires(requirement)
+
+
+def check(context: Context, requirement: Requirement) -> None:
+    """Check a requirement that depends on arguments, inside a resolver."""
+    if requirement != ANYBODY:
+        requirement.check(context.caller)
+
+
+def declared(field: StrawberryField) -> Requirement | None:
+    """What a field declares."""
+    return next((one.requirement for one in field.extensions if isinstance(one, Requires)), None)

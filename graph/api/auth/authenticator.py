@@ -1,0 +1,106 @@
+"""Who is asking: from the Authorization header, the connection_init payload or the cookie to a `Caller`.
+
+The order is header, payload, cookie; the first that is there decides, and a bad one is not made up for by the next. A
+token that signs nobody in makes an anonymous caller with a `problem`. Tokens are read from nowhere else: not from the
+URL, which ends in logs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graph.endpoint.identity.anonymous import limit_address
+from graph.endpoint.identity.caller import Caller
+from graph.patterns.limiter.turnstile import turnstile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from starlette.datastructures import Headers
+    from starlette.requests import HTTPConnection
+
+    from graph.api.auth.cookie import SessionCookie
+    from graph.patterns.client.client import Client, Command
+    from graph.patterns.limiter.limiter import Charge
+    from graph.patterns.sessions.revocations import Revocations
+    from graph.patterns.sessions.sessions import Sessions
+
+ENDED = "The session has ended or its token is not valid: sign in again."
+MALFORMED = "The credentials are malformed: send one header, `Authorization: Bearer <token>`."
+_NO_TOKEN = ""  # what cannot be a token: several headers, another scheme
+
+
+class SessionAuthenticator:
+    """The `graph.endpoint.identity.caller.Authenticator` of this product."""
+
+    def __init__(self, client: Client, sessions: Sessions, revocations: Revocations, cookie: SessionCookie) -> None:
+        """Check tokens with `sessions`, and hear of ended ones from `revocations`."""
+        self._client = client
+        self._sessions = sessions
+        self._revocations = revocations
+        self._cookie = cookie
+
+    def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:
+        """The token presented, `_NO_TOKEN` for what cannot be one, None where there is nothing."""
+        sent = headers.getlist("authorization")
+        if sent:
+            return _bearer(sent[0]) if len(sent) == 1 else _NO_TOKEN
+        if payload is not None:
+            named = [value for name, value in payload.items() if name.lower() == "authorization" and value is not None]
+            if named:
+                return _bearer(named[0]) if len(named) == 1 else _NO_TOKEN
+        return self._cookie.read(headers)
+
+    def address(self, connection: HTTPConnection) -> str:
+        """The peer's address, as limits count it."""
+        return limit_address(connection.client.host if connection.client is not None else "")
+
+    def commands(self, token: str | None) -> list[Command]:
+        """The check of the session, if `token` can be one."""
+        touch = self._sessions.touch_command(token) if token is not None else None
+        return [] if touch is None else [touch]
+
+    def caller(self, replies: Sequence[Any], *, token: str | None, address: str) -> Caller:
+        """Read the check's reply; raises `graph.patterns.client.Unavailable` when Redis did not answer."""
+        if token is None:
+            return Caller(address)
+        if not replies:
+            return Caller(address, token=token, problem=MALFORMED)
+        session = self._sessions.session_of(replies[0])
+        if session is None:
+            return Caller(address, token=token, problem=ENDED)
+        return Caller(address, user=session.user_id, role=session.role, session=session, token=token)
+
+    async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
+        """Find the caller of a request or a socket; raises `graph.patterns.client.Unavailable`."""
+        token = self.token(connection.headers, payload)
+        commands = self.commands(token)
+        replies = await self._client.batch(*commands) if commands else ()
+        return self.caller(replies, token=token, address=self.address(connection))
+
+    def guard(self, token: str | None) -> str | None:
+        """The session's key."""
+        return None if token is None else self._sessions.session_key(token)
+
+    def turnstile(self, token: str | None, charge: Charge) -> Command | None:
+        """Session and charge in one."""
+        return turnstile(charge) if token is None else self._sessions.turnstile(token, charge)
+
+    def budget(self, token: str | None) -> str | None:
+        """The key of the user's rate budget."""
+        return None if token is None else self._sessions.budget_key(token)
+
+    def watch(self, caller: Caller, on_ended: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_ended` when the caller's session ends, in whatever process that is decided."""
+        key = self.guard(caller.token)
+        if caller.session is None or key is None:
+            return lambda: None
+        return self._revocations.watch(caller.session.id, key, on_ended)
+
+
+def _bearer(value: Any) -> str:
+    """The token of a credential ``Bearer <token>`` (RFC 6750, 2.1)."""
+    if not isinstance(value, str):
+        return _NO_TOKEN
+    scheme, _, token = value.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else _NO_TOKEN

@@ -1,0 +1,177 @@
+"""Products and categories in GraphQL; every read comes through the cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import strawberry
+
+from graph.api.auth.access import ADMIN, check, requires
+from graph.api.catalog.subscriptions import CatalogSubscription
+from graph.api.catalog.types import (
+    Category,
+    CreateProductInput,
+    Deleted,
+    DeleteProductResult,
+    Product,
+    ProductBy,
+    ProductConnection,
+    ProductFilter,
+    ProductResult,
+    ProductSort,
+    UpdateProductInput,
+    visible,
+)
+from graph.api.context import Context, Info
+from graph.api.errors import InvalidInput, NotFound, SkuTaken
+from graph.api.feature import Feature
+from graph.api.node import Node, integer_keys, key_of
+from graph.api.pagination import given, selects
+from graph.catalog import rules
+from graph.catalog.reading import paging
+from graph.catalog.service import TTL
+from graph.catalog.writing import NewProduct
+from graph.endpoint.declare.caching import cached
+from graph.endpoint.declare.cost import cost
+
+
+async def _load_products(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
+    numbers = integer_keys(keys)
+    records = await context.loaders.product.load_many(numbers.values())
+    shown = {key: visible(context, record) for key, record in zip(numbers, records, strict=True)}
+    return {key: product for key, product in shown.items() if product is not None}
+
+
+async def _load_categories(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
+    counts = {str(count.category.id): count for count in await context.services.catalog.categories()}
+    return {key: Category.of(counts[key].category, counts[key].products) for key in keys if key in counts}
+
+
+def _filter(context: Context, conditions: ProductFilter | None) -> paging.Filter:
+    if conditions is None:
+        return paging.Filter()
+    if conditions.include_inactive:
+        check(context, ADMIN)
+    return paging.Filter(
+        category=given(conditions.category),
+        search=given(conditions.search),
+        min_price=given(conditions.min_price),
+        max_price=given(conditions.max_price),
+        in_stock=given(conditions.in_stock),
+        include_inactive=bool(given(conditions.include_inactive)),
+    )
+
+
+@strawberry.type
+class CatalogQuery:
+    """Reads."""
+
+    @strawberry.field(metadata=cached(TTL), description="One product; null when there is none.")
+    async def product(self, info: Info, by: ProductBy) -> Product | None:
+        loaders = info.context.loaders
+        if (sku := given(by.sku)) is not None:
+            return visible(info.context, await loaders.product_by_sku.load(sku))
+        number = key_of(given(by.id) or "", "Product")
+        return None if number is None else visible(info.context, await loaders.product.load(number))
+
+    @strawberry.field(
+        metadata=cost(assumed=paging.DEFAULT_SIZE) | cached(TTL),
+        description=f"Products page by page: the first {paging.DEFAULT_SIZE} unless `first` or `last` says otherwise, "
+        f"at most {paging.MAX_SIZE}. A page neither repeats nor skips a product while others come and go.",
+    )
+    async def products(
+        self,
+        info: Info,
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+        filter: ProductFilter | None = strawberry.UNSET,
+        sort: ProductSort = ProductSort.NAME_ASC,
+    ) -> ProductConnection:
+        catalog = info.context.services.catalog
+        chosen = _filter(info.context, given(filter))
+        request = paging.PageRequest.of(
+            first=given(first),
+            after=given(after),
+            last=given(last),
+            before=given(before),
+            filter=chosen,
+            sort=paging.Sort[sort.name],
+        )
+        counted = any(selects(info, *path, "category", "productCount") for path in (("nodes",), ("edges", "node")))
+        # What is asked for in one turn of the event loop leaves in one write: a page costs one trip, whatever it shows.
+        page, total, counts = await asyncio.gather(
+            catalog.page(request),
+            catalog.count(chosen) if selects(info, "totalCount") else _nothing(),
+            catalog.categories() if counted else _nothing(),
+        )
+        known = None if counts is None else {count.category.id: count.products for count in counts}
+        return ProductConnection.of(page, total or 0, known)
+
+    @strawberry.field(metadata=cost(assumed=20) | cached(TTL), description="All categories, by name.")
+    async def categories(self, info: Info) -> list[Category]:
+        return [
+            Category.of(count.category, count.products) for count in await info.context.services.catalog.categories()
+        ]
+
+
+async def _nothing() -> None:
+    return None
+
+
+@strawberry.type
+class CatalogMutation:
+    """Writes."""
+
+    @strawberry.mutation(description="Adds a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    async def create_product(self, info: Info, input: CreateProductInput) -> ProductResult:
+        new = NewProduct(
+            sku=input.sku,
+            name=input.name,
+            amount=input.price.amount,
+            currency=input.price.currency,
+            description=input.description,
+            category=given(input.category),
+            stock=input.stock,
+            active=input.active,
+        )
+        try:
+            return Product.of(await info.context.services.catalog.create(new))
+        except rules.Taken:
+            return SkuTaken.of(input.sku)
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+
+    @strawberry.mutation(description="Changes a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    async def update_product(self, info: Info, input: UpdateProductInput) -> ProductResult:
+        try:
+            number = key_of(input.id, "Product")
+            if number is None:
+                raise rules.Missing  # noqa: TRY301 - answered as one that is gone
+            return Product.of(await info.context.services.catalog.update(number, input.changes()))
+        except rules.Missing:
+            return NotFound.of("There is no such product.")
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+
+    @strawberry.mutation(description="Deletes a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    async def delete_product(self, info: Info, id: strawberry.ID) -> DeleteProductResult:
+        number = key_of(id, "Product")
+        try:
+            if number is None:
+                raise rules.Missing  # noqa: TRY301 - answered as one that is gone
+            await info.context.services.catalog.delete(number)
+        except rules.Missing:
+            return NotFound.of("There is no such product.")
+        return Deleted(id=id)
+
+
+FEATURE = Feature(
+    query=CatalogQuery,
+    mutation=CatalogMutation,
+    subscription=CatalogSubscription,
+    nodes={"Product": _load_products, "Category": _load_categories},
+    kept=frozenset({"Product", "Category"}),
+)

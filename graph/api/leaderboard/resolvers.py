@@ -1,0 +1,127 @@
+"""Leaderboards in GraphQL: ranks come from one script each, names of players from one load for each such answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import strawberry
+
+from graph.api.auth.access import ADMIN, SERVICE, SIGNED_IN, check, requires
+from graph.api.context import Context, Info
+from graph.api.errors import InvalidInput, NotFound
+from graph.api.feature import Feature
+from graph.api.leaderboard.players import Player, player_key_of, viewer_key
+from graph.api.leaderboard.results import (
+    CreateLeaderboardInput,
+    LeaderboardResult,
+    ScoreSubmitted,
+    SlugTaken,
+    SubmitScoreInput,
+    SubmitScoreResult,
+)
+from graph.api.leaderboard.subscriptions import LeaderboardSubscription
+from graph.api.leaderboard.types import MAX_AGE, Leaderboard
+from graph.api.node import Node, integer_keys
+from graph.api.pagination import given
+from graph.endpoint.declare.caching import cached, keep_until
+from graph.endpoint.declare.cost import cost
+from graph.leaderboard import rules
+from graph.leaderboard.records import NewBoard, Schedule
+from graph.leaderboard.submission.outdating import board_tag
+from graph.patterns.ranking.ranking import Operator, Ties
+
+
+async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
+    numbers = integer_keys(keys)
+    found = await context.services.leaderboards.boards_by_id(numbers.values())
+    return {key: Leaderboard.of(found[number]) for key, number in numbers.items() if number in found}
+
+
+async def _load_players(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
+    numbers = integer_keys(keys)
+    users = await context.loaders.player.load_many(numbers.values())
+    names = {user.id: user.display_name for user in users if user is not None}
+    return {key: Player.of(number, names) for key, number in numbers.items() if number in names}
+
+
+def _player(context: Context, named: str | None) -> int | None:
+    """Whose score it is: a PLAYER's own; a SERVICE or an ADMIN may name any player. None: no such player."""
+    own = viewer_key(context)
+    if named is None:
+        return own
+    key = player_key_of(named)
+    if key != own:
+        check(context, SERVICE)
+    return key
+
+
+@strawberry.type
+class LeaderboardQuery:
+    """Reads."""
+
+    @strawberry.field(
+        metadata=cached(MAX_AGE, tags=lambda arguments: [board_tag(str(arguments.get("slug")))]),
+        description="The leaderboard with this slug; null when there is none.",
+    )
+    async def leaderboard(self, info: Info, slug: str) -> Leaderboard | None:
+        service = info.context.services.leaderboards
+        record = await service.board(slug)
+        if record is None:
+            return None
+        if (end := service.season(record).ends_at) is not None:
+            keep_until(end.timestamp())
+        return Leaderboard.of(record)
+
+    @strawberry.field(metadata=cost(assumed=10), description="All leaderboards, by name.")
+    async def leaderboards(self, info: Info) -> list[Leaderboard]:
+        return [Leaderboard.of(record) for record in await info.context.services.leaderboards.boards()]
+
+
+@strawberry.type
+class LeaderboardMutation:
+    """Writes."""
+
+    @strawberry.mutation(description="Makes a leaderboard. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    async def create_leaderboard(self, info: Info, input: CreateLeaderboardInput) -> LeaderboardResult:
+        new = NewBoard(
+            slug=input.slug,
+            name=input.name,
+            operator=Operator[input.operator.name],
+            ties=Ties[input.ties.name],
+            schedule=Schedule[input.schedule.name],
+        )
+        try:
+            return Leaderboard.of(await info.context.services.leaderboards.create_board(new))
+        except rules.Taken:
+            return SlugTaken.of(input.slug)
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+
+    @strawberry.mutation(
+        description="A PLAYER submits their own score; SERVICE and ADMIN may name any player. The same `key` sent "
+        "again gives the first answer again.",
+        extensions=[requires(SIGNED_IN)],
+    )
+    async def submit_score(self, info: Info, input: SubmitScoreInput) -> SubmitScoreResult:
+        service = info.context.services.leaderboards
+        player = _player(info.context, given(input.player))
+        try:
+            board = await service.board(input.board)
+            if board is None:
+                return NotFound.of("There is no such leaderboard.")
+            if player is None:
+                raise rules.Missing("player")  # noqa: TRY301 - answered as one that is gone
+            outcome = await service.submit(board, player, input.score, key=given(input.key))
+        except rules.Missing:
+            return NotFound.of("There is no such player.")
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+        return ScoreSubmitted.of(board, outcome)
+
+
+FEATURE = Feature(
+    query=LeaderboardQuery,
+    mutation=LeaderboardMutation,
+    subscription=LeaderboardSubscription,
+    nodes={"Leaderboard": _load_boards, "Player": _load_players},
+)

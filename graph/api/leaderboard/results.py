@@ -1,0 +1,77 @@
+"""What the leaderboards' mutations take and give: inputs, outcomes, refusals."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from graph.api.errors import InvalidInput, NotFound, UserError
+from graph.api.leaderboard.types import Leaderboard, ScoreOperator, SeasonSchedule, TiePolicy
+from graph.leaderboard import rules
+from graph.leaderboard.records import BoardRecord, Outcome
+
+
+@strawberry.input(description="A board to be made.")
+class CreateLeaderboardInput:
+    """Checked by the leaderboards' rules."""
+
+    slug: str = strawberry.field(description="1 to 64 lower-case letters, digits and inner hyphens.")
+    name: str = strawberry.field(description=f"At most {rules.MAX_NAME} characters.")
+    operator: ScoreOperator = ScoreOperator.BEST
+    ties: TiePolicy = TiePolicy.EARLIEST_FIRST
+    schedule: SeasonSchedule = SeasonSchedule.NEVER
+
+
+@strawberry.input(description="A score.")
+class SubmitScoreInput:
+    """Checked by the leaderboards' rules."""
+
+    board: str = strawberry.field(description="The board's slug.")
+    score: float = strawberry.field(description="Any finite number; on a SUM board what to add.")
+    player: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="The signed-in player if left out."
+    )
+    key: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Names this submission of this player on this board for 30 days: sent again, whether or not its "
+        f"answer arrived, it changes nothing and gives the first answer. At most {rules.MAX_KEY} characters.",
+    )
+
+
+@strawberry.type(description="Another board has this slug.")
+class SlugTaken(UserError):
+    """Nothing was changed."""
+
+    @classmethod
+    def of(cls, slug: str) -> SlugTaken:
+        """Name the slug."""
+        return cls(code="SLUG_TAKEN", message=f"Another leaderboard has the slug {slug}.")
+
+
+@strawberry.type(description="`rank` is null only while the ranking store is unreachable: the score itself is safe.")
+class ScoreSubmitted:
+    """What became of a score."""
+
+    board: Leaderboard
+    score: float = strawberry.field(description="The player's score now.")
+    improved: bool = strawberry.field(description="Whether it is higher than before, or the player's first.")
+    rank: int | None
+    previous_rank: int | None = strawberry.field(description="Null when the player had no score, or it is not known.")
+
+    @classmethod
+    def of(cls, board: BoardRecord, outcome: Outcome) -> ScoreSubmitted:
+        """Show an outcome."""
+        return cls(
+            board=Leaderboard.of(board),
+            score=outcome.score,
+            improved=outcome.improved,
+            rank=outcome.rank,
+            previous_rank=outcome.previous_rank,
+        )
+
+
+LeaderboardResult: TypeAlias = Annotated[Leaderboard | SlugTaken | InvalidInput, strawberry.union("LeaderboardResult")]
+SubmitScoreResult: TypeAlias = Annotated[
+    ScoreSubmitted | NotFound | InvalidInput, strawberry.union("SubmitScoreResult")
+]

@@ -1,0 +1,1 @@
+"""Products from files: read, checked, written in bulk."""

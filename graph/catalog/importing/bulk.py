@@ -1,0 +1,264 @@
+"""Writes many products at once: what is new is inserted, what differs is updated, what is the same is left alone.
+
+A bulk write goes in batches, each one transaction with its events, and is acknowledged once, when all of it has ended
+(`acknowledged_once`). Until then nobody was promised to see any of it, so a batch leaves the cache alone: readers go
+on getting what they got a moment before, and what is loaded meanwhile shows what is committed. At the end, however it
+ends, the whole catalog is outdated in one step: a tag for each of thousands of rows would cost more than loading again
+what is read. While a long write goes on, that is done every `MILESTONE` seconds, too: it becomes visible by and by.
+
+A writer that dies leaves its events behind, unpublished; whoever looks after the outbox then outdates the catalog for
+him, within seconds (`graph.catalog.outbox`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from sqlalchemy import bindparam, insert, literal, select, true, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.exc import IntegrityError
+
+from graph.catalog import writing
+from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
+from graph.catalog.rules import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graph.catalog.service import CatalogService
+    from graph.engines.database import Database
+
+BATCH = 2000
+"""Rows a transaction: other writers on SQLite wait for it, about a tenth of a second."""
+_STEP = 1000
+"""Rows between two reports of a batch on its way."""
+MILESTONE = 10.0
+"""Seconds between two moments at which a write that goes on becomes visible. Then every page that is asked for is made
+anew once: what that costs must stay well below one answer in a hundred."""
+_ATTEMPTS = 3
+
+_DEFAULTS: dict[str, Any] = {"description": "", "currency": "USD", "stock": 0, "active": True, "category_id": None}
+_COMPARED = ("name", "description", "price", "currency", "stock", "active", "category_id")
+
+
+class Change(NamedTuple):
+    """What a file says of one product: the columns it gives, checked, and the slug of a category if it gives one."""
+
+    sku: str
+    values: dict[str, Any]
+    category: str | None
+    has_category: bool
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch; `refused` maps positions in it to reasons."""
+
+    created: int
+    updated: int
+    unchanged: int
+    refused: dict[int, Invalid]
+
+
+Write: TypeAlias = "Callable[[Sequence[Change], OnWay], Awaitable[Outcome]]"
+OnWay: TypeAlias = "Callable[[float], None]"
+"""Told what part of the rows is written, of a transaction that may still fail."""
+
+
+@contextlib.asynccontextmanager
+async def acknowledged_once(catalog: CatalogService) -> AsyncGenerator[Write]:
+    """Write batches as one write: when the block has ended, however, no reader gets what was there before them.
+
+    Raises `graph.patterns.cache.generations.CacheWriteRefused` before the first batch when readers could not be told,
+    `CacheWriteUnconfirmed` at a milestone or at the end when that was not confirmed. Then a writer that tries again
+    repeats all of it, also what it finds unchanged: its end outdates what the first try has written.
+    """
+    shown = time.monotonic()
+    begun = changed = False
+
+    async def write_batch(changes: Sequence[Change], on_way: OnWay) -> Outcome:
+        nonlocal shown, begun, changed
+        if not begun:
+            await catalog.cache.generations.ready()
+        begun = True
+        outcome = await write(catalog, changes, on_way=on_way)
+        changed = changed or outcome.created + outcome.updated > 0
+        if changed and time.monotonic() - shown >= MILESTONE:
+            await catalog.outdate()
+            shown, changed = time.monotonic(), False
+        return outcome
+
+    try:
+        yield write_batch
+    finally:
+        if begun:
+            await _to_its_end(catalog.outdate())
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`, also through a cancellation."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
+
+
+async def write(
+    catalog: CatalogService,
+    changes: Sequence[Change],
+    *,
+    dry_run: bool = False,
+    now: datetime | None = None,
+    on_way: OnWay = lambda _: None,
+) -> Outcome:
+    """Bring the catalog to what `changes` say; no sku stands in them twice. A dry run only tells what would happen.
+
+    Categories that do not exist yet are created, named after their slug. Readers are not told: see `acknowledged_once`.
+    """
+    moment = now or datetime.now(UTC)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return await _write(catalog.database, changes, moment, on_way, dry_run=dry_run)
+        except IntegrityError:  # somebody else has just created one of them
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+async def _write(
+    database: Database,
+    changes: Sequence[Change],
+    moment: datetime,
+    on_way: OnWay,
+    *,
+    dry_run: bool,
+) -> Outcome:
+    async with database.session() if dry_run else database.transaction() as session:
+        slugs = {change.category for change in changes if change.category is not None}
+        categories = await _categories(session, slugs, database.dialect, dry_run=dry_run)
+        before = await _existing(session, [change.sku for change in changes], lock=not dry_run)
+        inserts, updates, outcome = _sorted_out(changes, before, categories, moment)
+        if dry_run or not (inserts or updates):
+            await session.rollback()  # also a category that only a refused row wanted
+        else:
+            await _apply(session, inserts, updates, before, moment, on_way=on_way)
+    return outcome
+
+
+async def _categories(session: AsyncSession, slugs: set[str], dialect: str, *, dry_run: bool) -> dict[str, int]:
+    """The numbers of categories by slug."""
+    found = select(CATEGORIES.c.slug, CATEGORIES.c.id).where(CATEGORIES.c.slug.in_(slugs))
+    known = {row.slug: int(row.id) for row in await session.execute(found)}
+    missing = sorted(slugs - known.keys())
+    if missing and not dry_run:
+        add = (insert_sqlite if dialect == "sqlite" else insert_postgresql)(CATEGORIES).on_conflict_do_nothing()
+        await session.execute(add, [{"slug": slug, "name": slug.replace("-", " ").capitalize()} for slug in missing])
+        known = {row.slug: int(row.id) for row in await session.execute(found)}
+    return known | dict.fromkeys(missing, 0) if dry_run else known
+
+
+async def _existing(session: AsyncSession, skus: list[str], *, lock: bool) -> dict[str, dict[str, Any]]:
+    """The rows that are there, by sku, kept from other writers."""
+    columns = (PRODUCTS.c.id, PRODUCTS.c.sku, PRODUCTS.c.updated_at, *(PRODUCTS.c[name] for name in _COMPARED))
+    statement = select(*columns).where(PRODUCTS.c.sku.in_(skus)).order_by(PRODUCTS.c.id)
+    rows = await session.execute(statement.with_for_update() if lock else statement)
+    return {row["sku"]: dict(row) for row in rows.mappings()}
+
+
+def _sorted_out(
+    changes: Sequence[Change], before: dict[str, dict[str, Any]], categories: dict[str, int], moment: datetime
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Outcome]:
+    """The rows to insert and those to update, whole."""
+    inserts: list[dict[str, Any]] = []
+    updates: list[dict[str, Any]] = []
+    refused: dict[int, Invalid] = {}
+    for position, change in enumerate(changes):
+        values = dict(change.values)
+        if change.has_category:
+            values["category_id"] = categories[change.category] if change.category is not None else None
+        old = before.get(change.sku)
+        if old is None:
+            missing = next((name for name in ("name", "price") if name not in values), None)
+            if missing:
+                refused[position] = Invalid(missing, f"A new product needs a {missing}.")
+                continue
+            row: dict[str, Any] = {**_DEFAULTS, **values, "sku": change.sku, "created_at": moment, "updated_at": moment}
+            inserts.append(row | writing.derived(change.sku, row["name"], row["description"]))
+        elif any(old[name] != value for name, value in values.items()):
+            row = {name: values.get(name, old[name]) for name in _COMPARED}
+            row |= writing.derived(change.sku, row["name"], row["description"])
+            updates.append(row | {"the_id": old["id"], "updated_at": max(moment, old["updated_at"])})
+    same = len(changes) - len(inserts) - len(updates) - len(refused)
+    return inserts, updates, Outcome(len(inserts), len(updates), same, refused)
+
+
+_CHANGED = (*_COMPARED, "name_key", "search", "updated_at")
+_UPDATE = update(PRODUCTS).where(PRODUCTS.c.id == bindparam("the_id")).values({n: bindparam(n) for n in _CHANGED})
+
+
+async def _apply(
+    session: AsyncSession,
+    inserts: list[dict[str, Any]],
+    updates: list[dict[str, Any]],
+    before: dict[str, dict[str, Any]],
+    moment: datetime,
+    *,
+    on_way: OnWay,
+) -> None:
+    connection = await session.connection()
+    count = len(inserts) + len(updates)
+    for first in range(0, len(inserts), _STEP):
+        await connection.execute(insert(PRODUCTS), inserts[first : first + _STEP])
+        on_way(min(first + _STEP, len(inserts)) / count)
+    if inserts:
+        await _tell_created(session, [row["sku"] for row in inserts], moment)
+    for first in range(0, len(updates), _STEP):
+        await connection.execute(_UPDATE, updates[first : first + _STEP])
+        on_way((len(inserts) + min(first + _STEP, len(updates))) / count)
+    if updates:
+        left = {row["id"]: row["category_id"] for row in before.values()}
+        await _tell_updated(
+            session, [(row["the_id"], row["category_id"], left[row["the_id"]]) for row in updates], moment
+        )
+
+
+async def _tell_created(session: AsyncSession, skus: list[str], moment: datetime) -> None:
+    """Put new products into the outbox, in one statement: their numbers are known to SQL alone."""
+    rows = (
+        select(literal("CREATED"), PRODUCTS.c.id, CATEGORIES.c.slug, literal(moment, EVENTS.c.at.type), true())
+        .join_from(PRODUCTS, CATEGORIES, CATEGORIES.c.id == PRODUCTS.c.category_id, isouter=True)
+        .where(PRODUCTS.c.sku.in_(skus))
+        .order_by(PRODUCTS.c.id)
+    )
+    await session.execute(insert(EVENTS).from_select(["kind", "product_id", "category", "at", "bulk"], rows))
+
+
+async def _tell_updated(
+    session: AsyncSession, moves: list[tuple[int, int | None, int | None]], moment: datetime
+) -> None:
+    """Put changed products into the outbox: their numbers, and the categories after and before."""
+    numbers = {number for move in moves for number in move[1:] if number is not None}
+    found = await session.execute(select(CATEGORIES.c.id, CATEGORIES.c.slug).where(CATEGORIES.c.id.in_(numbers)))
+    slugs: dict[int | None, str | None] = {row.id: row.slug for row in found}
+    events = [
+        {
+            "kind": "UPDATED",
+            "product_id": product_id,
+            "category": slugs.get(now),
+            "previous_category": slugs.get(then) if then != now else None,
+            "at": moment,
+            "bulk": True,
+        }
+        for product_id, now, then in moves
+    ]
+    await session.execute(insert(EVENTS), events)

@@ -1,0 +1,1 @@
+"""Finding products: filters, search, and pages by keyset."""

@@ -1,0 +1,105 @@
+"""The catalog's SQL but for pages (`graph.catalog.reading.pages`): one statement a read, each answered from an index.
+
+A statement is built once for each shape of request and kept; a read only gives it values. To build the statement of a
+page, and to recognise it, takes SQLAlchemy ten times as long as SQLite takes to read the page.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import ColumnElement, bindparam, func, select, true, type_coerce
+
+from graph.catalog.models import CATEGORIES, PRODUCTS
+from graph.catalog.reading.filtering import Shape, conditions, unindexed, values_in
+from graph.catalog.records import CategoryCount, CategoryRecord, ProductRecord, product_of
+from graph.engines.database import UtcText
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+
+    from sqlalchemy import Executable, Select
+
+    from graph.catalog.reading.paging import Filter
+
+P, C = PRODUCTS.c, CATEGORIES.c
+_PRODUCT: tuple[ColumnElement[Any], ...] = (
+    *(P.id, P.sku, P.name, P.description, P.price, P.currency, P.stock, P.active),
+    *(type_coerce(column, UtcText()).label(column.key) for column in (P.created_at, P.updated_at)),
+    P.category_id,
+)
+COLUMNS = len(_PRODUCT) + 2
+"""Of a product with its category: what stands before the rest of a row."""
+
+
+class Source(Protocol):
+    """Where a read goes: to the database, or into a session that has read or written before it."""
+
+    def execute(self, statement: Executable, params: Mapping[str, Any], /) -> Awaitable[Iterable[Sequence[Any]]]:
+        """The rows of a statement."""
+        ...
+
+
+def shown(*more: ColumnElement[Any]) -> Select[Any]:
+    """Products with what they show of their category, in the order that `values_of` reads, and `more`."""
+    return select(*_PRODUCT, C.slug, C.name.label("category_name"), *more).join_from(
+        PRODUCTS, CATEGORIES, C.id == P.category_id, isouter=True
+    )
+
+
+def values_of(row: Sequence[Any]) -> list[Any]:
+    """A row of `shown` as it is cached, and as `graph.catalog.records.product_of` takes it."""
+    return list(row[:COLUMNS])
+
+
+_BY_ID = shown().where(P.id.in_(bindparam("ids", expanding=True)))
+_BY_SKU = shown().where(P.sku.in_(bindparam("skus", expanding=True)))
+_COUNTED = (
+    select(P.category_id.label("id"), func.count().label("products"))
+    .where(P.active == true())
+    .group_by(P.category_id)
+    .subquery()
+)
+_CATEGORIES = (
+    select(C.id, C.slug, C.name, func.coalesce(_COUNTED.c.products, 0))
+    .join(_COUNTED, _COUNTED.c.id == C.id, isouter=True)
+    .order_by(C.name, C.id)
+)
+
+
+async def values_by_id(source: Source, ids: Sequence[int]) -> list[list[Any]]:
+    """Those of the products that exist, in no order, as they are cached."""
+    return [values_of(row) for row in await source.execute(_BY_ID, {"ids": ids})]
+
+
+async def values_by_sku(source: Source, skus: Sequence[str]) -> list[list[Any]]:
+    """Those of the products that exist, in no order, as they are cached."""
+    return [values_of(row) for row in await source.execute(_BY_SKU, {"skus": skus})]
+
+
+async def by_id(source: Source, ids: Sequence[int]) -> list[ProductRecord]:
+    """Those of the products that exist, in no order."""
+    return [product_of(values) for values in await values_by_id(source, ids)]
+
+
+async def categories(source: Source) -> tuple[CategoryCount, ...]:
+    """All categories by name, with the number of their active products."""
+    rows = await source.execute(_CATEGORIES, {})
+    return tuple(CategoryCount(CategoryRecord(row[0], row[1], row[2]), row[3]) for row in rows)
+
+
+@lru_cache(maxsize=512)
+def count_statement(shape: Shape) -> Select[Any]:
+    """The number of products that match."""
+    hidden = shape.search and shape.dialect == "sqlite"  # the words choose, not the price
+    where = conditions(shape, unindexed(P.price) if hidden else P.price)
+    if not shape.include_inactive:
+        where.append(P.active == true())
+    return select(func.count()).select_from(PRODUCTS).where(*where)
+
+
+async def count(source: Source, chosen: Filter, dialect: str) -> int:
+    """How many products match."""
+    rows = await source.execute(count_statement(Shape.of(chosen, dialect)), values_in(chosen, dialect))
+    return next(int(row[0]) for row in rows)

@@ -1,0 +1,1 @@
+"""Who may run how many operations."""

@@ -1,0 +1,136 @@
+"""The cost of an operation as a plan that is made once and evaluated per request, with that request's variables.
+
+A selection set costs ``fixed + sized · size``: `sized` gathers the lists that are as long as the connection around
+them, whose size only the field above knows. That makes the cost of a fragment a pair of numbers, computed once
+wherever it is spread; evaluating takes one step a field of the document.
+
+Introspection is counted apart, for it has a limit of its own. `planner` makes the plans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+
+from graph.endpoint.declare.cost import ASSUMED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Sum(NamedTuple):
+    """What a selection set costs: `fixed`, and `sized` as often as the connection around it is long."""
+
+    fixed: int
+    sized: int
+    introspection: int
+
+
+NOTHING = Sum(0, 0, 0)
+
+
+class Variable(NamedTuple):
+    """The value of a variable, or the length of the list in it; `default` while the client leaves it out."""
+
+    name: str
+    default: int
+
+
+Size: TypeAlias = "int | Variable"
+
+
+@dataclass(slots=True)
+class FieldCost:
+    """What is known of one field of the document."""
+
+    weight: int
+    is_list: bool
+    child: int | None
+    slices: tuple[Size, ...]
+    lengths: tuple[Size, ...]
+    assumed: int | None
+    introspection: bool
+    free: bool
+
+
+class SetCost(NamedTuple):
+    """A selection set: its fields, and the fragments that it spreads (as positions in the plan)."""
+
+    fields: list[FieldCost]
+    spreads: list[int]
+
+
+class Estimate(NamedTuple):
+    """What an operation with these variables may cost; `page` is the longest page it asks for."""
+
+    cost: int
+    introspection: int
+    page: int
+
+
+class Plan:
+    """The cost of one operation, still open in its variables."""
+
+    __slots__ = ("_defaults", "_fixed", "_sets", "free", "variable")
+
+    def __init__(self, sets: list[SetCost], defaults: Mapping[str, Any]) -> None:
+        """Cost the last of `sets`; each of them refers only to ones before it."""
+        self._sets = sets
+        self._defaults = defaults
+        root = sets[-1]
+        self.free = bool(root.fields) and not root.spreads and all(f.free for f in root.fields)
+        self.variable = any(
+            isinstance(size, Variable) for one in sets for f in one.fields for size in (*f.slices, *f.lengths)
+        )
+        self._fixed = None if self.variable else self._evaluate({})
+
+    def estimate(self, variables: Mapping[str, Any] | None) -> Estimate:
+        """The cost with `variables` as the client sent them."""
+        if self._fixed is not None:
+            return self._fixed
+        return self._evaluate({**self._defaults, **variables} if variables else self._defaults)
+
+    def _evaluate(self, variables: Mapping[str, Any]) -> Estimate:
+        pages = [0]
+        sums: list[Sum] = []
+        for fields, spreads in self._sets:
+            parts = [_field_sum(field, sums, variables, pages) for field in fields]
+            parts += [sums[spread] for spread in spreads]
+            sums.append(Sum(*map(sum, zip(*parts, strict=True))) if parts else NOTHING)
+        whole = sums[-1]
+        return Estimate(whole.fixed + whole.sized * ASSUMED, whole.introspection, max(pages))
+
+
+def _field_sum(field: FieldCost, sums: list[Sum], variables: Mapping[str, Any], pages: list[int]) -> Sum:
+    """What one field adds to the set that it stands in; the page it asks for joins `pages`."""
+    child = sums[field.child] if field.child is not None else NOTHING
+    size: int | None = None
+    if field.slices:
+        size = max(_number(one, variables) for one in field.slices)
+        pages.append(size)
+    if field.is_list:
+        entry = max(1, child.fixed + child.sized * ASSUMED)  # a list of leaves costs one an entry
+        if size is None and field.lengths:
+            size = max(_length(one, variables) for one in field.lengths)
+        if size is None and field.assumed is None and not field.introspection:
+            return Sum(field.weight, entry, child.introspection)
+        cost = field.weight + entry * (size if size is not None else field.assumed or 1)
+    else:
+        cost = field.weight + child.fixed + child.sized * (ASSUMED if size is None else size)
+    if field.introspection:
+        return Sum(0, 0, cost + child.introspection)
+    return Sum(cost, 0, child.introspection)
+
+
+def _number(size: Size, variables: Mapping[str, Any]) -> int:
+    if isinstance(size, Variable):
+        value = variables.get(size.name)
+        return max(0, int(value)) if isinstance(value, (int, float)) else size.default
+    return size
+
+
+def _length(size: Size, variables: Mapping[str, Any]) -> int:
+    if isinstance(size, Variable):
+        value = variables.get(size.name)
+        return len(cast("list[Any]", value)) if isinstance(value, list) else size.default
+    return size

@@ -1,0 +1,198 @@
+"""Makes the cost plans of a schema's documents: which field is a list, how long, and what it declares to cost.
+
+`cost` says what a field may declare and what lists are taken to hold; `plan` evaluates what is made here. What
+introspection may cost is measured by what the standard introspection query costs in this schema.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_introspection_query,
+    get_named_type,
+    is_composite_type,
+    is_introspection_type,
+    parse,
+    value_from_ast_untyped,
+)
+
+from graph.endpoint.declare.cost import ASSUMED, cost_of
+from graph.endpoint.document.cost_plan import FieldCost, Plan, SetCost, Size, Variable
+from graph.endpoint.document.measure import INTROSPECTION, fragment_order
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphql import DocumentNode, GraphQLField, ValueNode
+
+SLICES = ("first", "last")
+
+
+class Planner:
+    """Makes plans for the documents of one schema."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        """Learn the size of `schema`, which decides what introspection costs."""
+        self._schema = schema
+        self._sizes = _introspection_sizes(schema)
+        standard = parse(
+            get_introspection_query(specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True)
+        )
+        (plan,) = self.plans(standard).values()
+        self.introspection_limit = 2 * plan.estimate(None).introspection
+
+    def plans(self, document: DocumentNode) -> dict[str | None, Plan]:
+        """A plan for each operation of a valid `document`, by name."""
+        builder = _Builder(self._schema, self._sizes)
+        fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+        spreads = {name: _spreads(fragment.selection_set) for name, fragment in fragments.items()}
+        for name in fragment_order(spreads):
+            condition = self._schema.type_map.get(fragments[name].type_condition.name.value)
+            builder.fragments[name] = builder.build(fragments[name].selection_set, condition)
+        common = len(builder.sets)
+        plans: dict[str | None, Plan] = {}
+        for definition in document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                del builder.sets[common:]
+                builder.build(definition.selection_set, self._schema.get_root_type(definition.operation))
+                defaults = {
+                    v.variable.name.value: value_from_ast_untyped(v.default_value)
+                    for v in definition.variable_definitions or ()
+                    if v.default_value is not None
+                }
+                plans[definition.name.value if definition.name else None] = Plan(list(builder.sets), defaults)
+        return plans
+
+
+class _Builder:
+    def __init__(self, schema: GraphQLSchema, sizes: Mapping[tuple[str, str], int]) -> None:
+        self.sets: list[SetCost] = []
+        self.fragments: dict[str, int] = {}
+        self._schema = schema
+        self._sizes = sizes
+
+    def build(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> int:
+        """Append the sets of `selection_set`, innermost first, and give the position of the outermost."""
+        result = SetCost([], [])
+        stack: list[tuple[SelectionSetNode, GraphQLNamedType | None]] = [(selection_set, parent)]
+        while stack:
+            nodes, within = stack.pop()
+            for node in nodes.selections:
+                if isinstance(node, FieldNode):
+                    result.fields.append(self._field(node, within))
+                elif isinstance(node, InlineFragmentNode):
+                    condition = node.type_condition
+                    inner = within if condition is None else self._schema.type_map.get(condition.name.value)
+                    stack.append((node.selection_set, inner))
+                elif isinstance(node, FragmentSpreadNode) and node.name.value in self.fragments:
+                    result.spreads.append(self.fragments[node.name.value])
+        self.sets.append(result)
+        return len(self.sets) - 1
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> FieldCost:
+        name = node.name.value
+        composite = parent if parent is not None and is_composite_type(parent) else None
+        definition = self._schema.get_field(composite, name) if composite is not None else None  # pyright: ignore[reportArgumentType] - is_composite_type narrows to a union that get_field accepts
+        returned = cast("Any", definition).type if definition is not None else None
+        child = None if node.selection_set is None else self.build(node.selection_set, get_named_type(returned))
+        if definition is None:
+            return FieldCost(1, is_list=False, child=child, slices=(), lengths=(), assumed=None,
+                             introspection=name in INTROSPECTION, free=False)  # fmt: skip
+        declared = cost_of(definition)
+        assumed = declared.assumed
+        if composite is not None and is_introspection_type(composite):
+            assumed = self._sizes.get((composite.name, name), assumed)
+        return FieldCost(
+            declared.weight,
+            is_list=_is_list(returned),
+            child=child,
+            slices=_slices(node, definition),
+            lengths=_lengths(node, definition),
+            assumed=assumed,
+            introspection=name in INTROSPECTION,
+            free=declared.free or name == "__typename",
+        )
+
+
+def _slices(node: FieldNode, definition: GraphQLField) -> tuple[Size, ...]:
+    """The arguments that say how long a page is; a default counts unless the client names one of them."""
+    given = {a.name.value: a.value for a in node.arguments or ()}
+    sizes: list[Size] = []
+    for name in SLICES:
+        if name not in definition.args:
+            continue
+        value = given.get(name)
+        default: object = definition.args[name].default_value
+        if isinstance(value, VariableNode):
+            sizes.append(Variable(value.name.value, default if isinstance(default, int) else ASSUMED))
+        elif isinstance(value, IntValueNode):
+            sizes.append(max(0, int(value.value)))
+        elif value is None and isinstance(default, int):
+            sizes.append(default)
+    return tuple(sizes)
+
+
+def _lengths(node: FieldNode, definition: GraphQLField) -> tuple[Size, ...]:
+    """The lengths of the lists given as arguments."""
+
+    def length(value: ValueNode) -> Size:
+        if isinstance(value, VariableNode):
+            return Variable(value.name.value, 1)
+        return len(value.values) if isinstance(value, ListValueNode) else 1
+
+    return tuple(
+        length(a.value)
+        for a in node.arguments or ()
+        if a.name.value in definition.args and _is_list(definition.args[a.name.value].type)  # pyright: ignore[reportUnknownMemberType] - generic in graphql-core
+    )
+
+
+def _is_list(type_: Any) -> bool:
+    return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)  # pyright: ignore[reportUnknownMemberType] - generic in graphql-core
+
+
+def _spreads(selection_set: SelectionSetNode) -> list[str]:
+    names: list[str] = []
+    stack = [selection_set]
+    while stack:
+        for node in stack.pop().selections:
+            if isinstance(node, FragmentSpreadNode):
+                names.append(node.name.value)
+            elif isinstance(node, (FieldNode, InlineFragmentNode)) and node.selection_set is not None:
+                stack.append(node.selection_set)
+    return names
+
+
+def _introspection_sizes(schema: GraphQLSchema) -> dict[tuple[str, str], int]:
+    """How long the lists of introspection are in `schema`, on average."""
+    types = [t for t in schema.type_map.values() if isinstance(t, GraphQLObjectType)]
+    fields = [f for t in types for f in t.fields.values()]
+    per_type = max(1, len(fields) // max(1, len(types)))
+    per_field = 1 + sum(len(f.args) for f in fields) // max(1, len(fields))
+    return {
+        ("__Schema", "types"): len(schema.type_map),
+        ("__Schema", "directives"): len(schema.directives),
+        ("__Type", "fields"): per_type,
+        ("__Type", "inputFields"): per_type,
+        ("__Type", "enumValues"): per_type,
+        ("__Type", "interfaces"): 2,
+        ("__Type", "possibleTypes"): 2,
+        ("__Field", "args"): per_field,
+        ("__Directive", "args"): per_field,
+        ("__Directive", "locations"): per_field,
+    }

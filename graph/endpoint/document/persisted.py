@@ -1,0 +1,158 @@
+"""Documents by their hash or id: Automatic Persisted Queries as Apollo's clients speak them, and trusted documents.
+
+APQ: a client sends the SHA-256 of its document; a document not known yet is answered `PersistedQueryNotFound`, and the
+client sends it once in full. The text is kept in Redis, under its hash, until nobody has asked for it for `ttl`
+seconds. It is kept only when it is a valid document of an admitted caller and not longer than `largest` characters, and
+the hash is always checked. While Redis is away every hash is unknown, and clients send their text.
+
+Trusted documents: a manifest made when the clients were built. With `only`, nothing else runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from redis.exceptions import ResponseError
+
+from graph.endpoint.errors import Refusal
+from graph.patterns.client.commands import command
+from graph.patterns.client.pending import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.patterns.client.client import Client
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """The documents of a manifest file by id.
+
+    Understands Apollo's ``apollo-persisted-query-manifest`` (a list of operations with `id` and `body`) and Relay's
+    plain object from id to text. Raises ValueError for anything else.
+    """
+    try:
+        manifest: Any = orjson.loads(path.read_bytes())
+        listed: Any = manifest.get("operations")
+        entries: dict[str, str] = manifest if listed is None else {one["id"]: one["body"] for one in listed}
+        if all(type(one) is str for pair in entries.items() for one in pair):
+            return entries
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no manifest of persisted documents: {error!r}") from error
+    raise ValueError(f"{path} is no manifest of persisted documents: expected Apollo's or Relay's format")
+
+
+class Persisted:
+    """Finds the text of an operation that was asked for by hash or id."""
+
+    def __init__(
+        self,
+        client: Client | None = None,
+        *,
+        trusted: Mapping[str, str] | None = None,
+        only: bool = False,
+        ttl: float = 7 * 86400.0,
+        largest: int = 32_768,
+        remembered: int = 1_000,
+        prefix: str = "graph",
+    ) -> None:
+        """Keep texts through `client` (None: no APQ) for `ttl` seconds after their last use.
+
+        A text has at most `largest` characters. `trusted` documents are known by id and by hash.
+        `remembered` hashes are answered from memory.
+        """
+        self._client = client if not only else None
+        self._only = only
+        self._ttl = int(ttl)
+        self._largest = largest
+        self._prefix = prefix
+        self._trusted: dict[str, str] = {}
+        for key, text in (trusted or {}).items():
+            self._trusted[key] = self._trusted[_digest(text)] = text
+        self._texts = frozenset(self._trusted.values())
+        self._memory: OrderedDict[str, str] = OrderedDict()
+        self._remembered = remembered
+
+    async def text(self, request: OperationRequest, *, remembered: bool = False) -> str:
+        """The document of `request`. Raises `Refusal` when there is none, or it is not to run here.
+
+        With `remembered` Redis is not asked: what this process does not know by itself is unknown.
+        """
+        digest = _hash_of(request)
+        query = request.query
+        if query is not None and digest is not None and not request.document_id and _digest(query) != digest:
+            raise Refusal("BAD_REQUEST", "provided sha does not match query")
+        if self._only:
+            text = self._trusted.get(digest or "") if query is None else query if query in self._texts else None
+            if text is None:
+                raise Refusal("PERSISTED_QUERY_NOT_FOUND", "Only trusted documents run here.")
+            return text
+        if query is not None:
+            return query
+        if digest is None:
+            raise Refusal("BAD_REQUEST", "The request has no query.")
+        if digest in self._trusted:
+            return self._trusted[digest]
+        return await self._find(digest, remembered=remembered)
+
+    async def _find(self, digest: str, *, remembered: bool) -> str:
+        if self._client is None:
+            raise Refusal("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
+        text = self._memory.get(digest)
+        if text is None and not remembered and _SHA256.fullmatch(digest):
+            try:
+                found = await self._client.execute("GETEX", self._key(digest), "EX", self._ttl, retry=True)
+            except (Unavailable, ResponseError):
+                found = None
+            text = found.decode() if found is not None else None
+        if text is None:
+            raise Refusal("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+        self._remember(digest, text)
+        return text
+
+    def keep(self, request: OperationRequest, text: str) -> None:
+        """Store the valid document `text` that `request` sent with its hash; nothing when it sent none."""
+        if request.query is None or self._client is None or request.document_id:
+            return
+        digest = _hash_of(request)
+        if digest is None or digest in self._memory or digest in self._trusted or len(text) > self._largest:
+            return
+        self._remember(digest, text)
+        # Not awaited: the caller's answer does not depend on it, and a failure only means that it is sent again.
+        self._client.batch(command("SET", self._key(digest), text, "EX", self._ttl, retry=True))
+
+    def _key(self, digest: str) -> str:
+        return f"{self._prefix}:apq:{digest}"
+
+    def _remember(self, digest: str, text: str) -> None:
+        self._memory[digest] = text
+        self._memory.move_to_end(digest)
+        if len(self._memory) > self._remembered:
+            self._memory.popitem(last=False)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hash_of(request: OperationRequest) -> str | None:
+    """The hash or id that `request` names its document by. Raises `Refusal` for one that makes no sense."""
+    if request.document_id is not None:
+        return request.document_id.removeprefix("sha256:")
+    persisted = (request.extensions or {}).get("persistedQuery")
+    if persisted is None:
+        return None
+    if not isinstance(persisted, dict):
+        raise Refusal("BAD_REQUEST", "extensions.persistedQuery must be an object.")
+    details = cast("dict[str, Any]", persisted)
+    digest = details.get("sha256Hash")
+    if details.get("version") != 1 or not isinstance(digest, str):
+        raise Refusal("BAD_REQUEST", "extensions.persistedQuery must have version 1 and a sha256Hash.")
+    return digest

@@ -1,0 +1,61 @@
+"""The answer to one operation, before a transport puts it into its own frame."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from graph.endpoint.admission.admission import Ticket
+    from graph.endpoint.document.operations import Operation
+
+
+@dataclass(slots=True)
+class Answer:
+    """An execution result whose errors are ready to be shown.
+
+    `executed` is False for a request that was refused before any resolver ran: such an answer has no `data` entry.
+    `context` is the one that the resolvers saw.
+    `status` is the HTTP status that the refusal has under any media type, None for what the media type decides.
+    """
+
+    data: Mapping[str, Any] | None = None
+    errors: Sequence[Mapping[str, Any]] = ()
+    extensions: Mapping[str, Any] | None = None
+    executed: bool = True
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    ticket: Ticket | None = None
+    operation: Operation | None = None
+    context: Any = None
+
+    def payload(self) -> dict[str, Any]:
+        """The members of the GraphQL response."""
+        members: dict[str, Any] = {}
+        if self.errors:
+            members["errors"] = self.errors
+        if self.executed:
+            members["data"] = self.data
+        if self.extensions:
+            members["extensions"] = self.extensions
+        return members
+
+    def encode(self) -> bytes:
+        """The GraphQL response as JSON."""
+        return encode(self.payload())
+
+
+def encode(value: object) -> bytes:
+    """`value` as JSON in UTF-8: by orjson, or by the standard library where a scalar exceeds what orjson takes.
+
+    That is an integer of more than 64 bits, a lone surrogate in a string, or a key that is no string.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, default=str, separators=(",", ":")).encode()

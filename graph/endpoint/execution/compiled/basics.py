@@ -1,0 +1,131 @@
+"""What all closures of a compiled operation share: where they stand, what they are given, how they await."""
+
+from __future__ import annotations
+
+from asyncio import gather, get_running_loop
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+
+from graphql.pyutils import Path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from graphql import FieldNode, GraphQLObjectType
+    from graphql.execution.collect_fields import FieldDetails
+
+    from graph.endpoint.execution.compiled.selections import Variant
+
+Place: TypeAlias = "tuple[Any, str | int, str | None] | None"
+"""Where a value stands: what graphql-core's `Path` holds, as a plain tuple (cheaper to make); None is the root."""
+
+Run: TypeAlias = Any
+"""The executor of one operation: `executor.CompiledExecutor` joined with the schema's own class."""
+
+Complete: TypeAlias = "Callable[[Run, Any, Place], Any]"
+
+PLAIN = frozenset({type(None), bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset})
+"""Types that Strawberry's `optimized_is_awaitable` knows not to be awaitable."""
+
+COROUTINE: Any = CoroutineType
+
+
+class Field(NamedTuple):
+    """One field of an object type as an operation selects it."""
+
+    parent: GraphQLObjectType
+    key: str
+    definition: Any  # a GraphQLField; its types are partial
+    details: list[FieldDetails]
+    nodes: list[FieldNode]
+    variant: Variant
+
+    @property
+    def name(self) -> str:
+        """Its name in the schema."""
+        return self.nodes[0].name.value
+
+
+def path_of(place: Place) -> Any:
+    """`place` as graphql-core has it."""
+    if place is None or type(place) is Path:
+        return place
+    return Path(path_of(place[0]), place[1], place[2])
+
+
+class Guard:
+    """Completes values of one type at one place in the document, and puts errors where they belong.
+
+    An object with methods rather than closures: there is one for each field of each document that is kept.
+    """
+
+    __slots__ = ("complete", "details", "trusted", "type_")
+
+    def __init__(self, type_: Any, details: list[FieldDetails], complete: Complete, trusted: type | None) -> None:
+        """Guard what `complete` does with values of `type_`; those of the class `trusted` are not awaitable."""
+        self.type_ = type_
+        self.details = details
+        self.complete = complete
+        self.trusted = trusted
+
+    def give(self, run: Run, value: Any, here: Place) -> Any:
+        """Complete `value`, which stands `here`, or give a coroutine that does."""
+        kind = cast("Any", type)(value)
+        try:
+            if kind is COROUTINE or (kind is not self.trusted and kind not in PLAIN and run.is_awaitable(value)):
+                return self.await_value(run, value, here)
+            completed = self.complete(run, value, here)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it
+            return self.fail(run, error, here)
+        return self.await_completed(run, completed, here) if type(completed) is COROUTINE else completed
+
+    def fail(self, run: Run, error: Exception, here: Place) -> None:
+        """Note `error` where null may stand, else raise it."""
+        run.handle_field_error(error, self.type_, self.details, path_of(here))
+
+    async def await_value(self, run: Run, value: Any, here: Place) -> Any:
+        """Await a value and complete it."""
+        try:
+            completed = self.complete(run, await value, here)
+            return await completed if type(completed) is COROUTINE else completed
+        except Exception as error:  # noqa: BLE001 - whatever a resolver raises
+            return self.fail(run, error, here)
+
+    async def await_completed(self, run: Run, completed: Any, here: Place) -> Any:
+        """Await a value that is being completed."""
+        try:
+            return await completed
+        except Exception as error:  # noqa: BLE001 - the same
+            return self.fail(run, error, here)
+
+
+def info_of(run: Run, field: Field, place: Place) -> Any:
+    """What graphql-core tells a resolver, for the field in which `place` stands."""
+    while place is not None and type(place[1]) is int:
+        place = place[0]
+    return run.build_resolve_info(field.definition, field.nodes, field.parent, path_of(place))
+
+
+async def gather_all(coroutines: Sequence[Any]) -> list[Any]:
+    """Run them concurrently; the first error cancels the others (graphql-core's `gather_with_cancel`)."""
+    create = get_running_loop().create_task
+    tasks = [create(one) for one in coroutines]
+    try:
+        return await gather(*tasks)
+    except Exception:
+        for task in tasks:
+            if not task.done():
+                task.cancel()
+        await gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def awaited(results: Any, waiting: Sequence[Any]) -> Any:
+    """`results`, once its entries at `waiting` are there."""
+    if len(waiting) == 1:  # no need of a task
+        (one,) = waiting
+        results[one] = await results[one]
+    else:
+        for one, result in zip(waiting, await gather_all([results[one] for one in waiting]), strict=True):
+            results[one] = result
+    return results

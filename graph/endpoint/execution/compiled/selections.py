@@ -1,0 +1,186 @@
+"""Selections: the fields of one object, resolved and completed in the order of the document.
+
+A `Variant` is an operation for one outcome of its `@skip` and `@include`. graphql-core's own `collect_fields` says
+which fields there are, in which order, merged from which nodes; that is asked once and compiled into closures. What it
+depends on at run time, beside the conditions, is the type of an object below an abstract type: such selections are
+compiled when the type is first met.
+
+A document compiles no more fields than it was granted. Beyond that `Variant.selection` gives None, and graphql-core
+executes what lies below: a small document that spreads its fragments widely must not take much memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphql import GraphQLError
+from graphql.execution.collect_fields import collect_fields, collect_subfields
+
+from graph.endpoint.execution.compiled.basics import COROUTINE, Field, Place, Run, awaited
+from graph.endpoint.execution.compiled.fields import Step, compile_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from graphql import GraphQLObjectType, GraphQLSchema, OperationDefinitionNode
+    from graphql.execution.collect_fields import FieldDetails, FragmentDetails, GroupedFieldSet
+    from graphql.execution.values import VariableValues
+
+    from graph.endpoint.execution.compiled.resolvers import Resolvers
+
+logger = logging.getLogger("graph.endpoint")
+
+Execute: TypeAlias = "Callable[[Run, Any, Place], Any]"
+"""Executes the selection on an object: a dict, or a coroutine that gives it."""
+
+
+class Grant:
+    """How many fields of a document may still be compiled."""
+
+    __slots__ = ("left", "owner")
+
+    def __init__(self, left: int, *, owner: object) -> None:
+        """Let `owner` compile `left` fields."""
+        self.left = left
+        self.owner = owner
+
+    def end(self) -> None:
+        """Let nothing more be compiled."""
+        self.left = -1
+
+
+class Variant:
+    """One operation, for one outcome of its conditions."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        operation: OperationDefinitionNode,
+        fragments: dict[str, FragmentDetails],
+        values: VariableValues,
+        *,
+        resolvers: Resolvers,
+        grant: Grant,
+    ) -> None:
+        """Compile `operation` with the variables `values`, of which the conditions alone matter."""
+        self._schema = schema
+        self._operation = operation
+        self._fragments = fragments
+        self._values = values
+        self.resolvers = resolvers
+        self._grant = grant
+        self._selections: dict[tuple[str, int], Execute | None] = {}
+        root = schema.get_root_type(operation.operation)
+        assert root is not None
+        grouped = collect_fields(schema, fragments, values, root, operation).grouped_field_set
+        steps = self._steps(root, grouped)
+        self.compiled = steps is not None
+        """Whether the grant sufficed for the root at least."""
+        self._execute = _executing(steps or [])
+        self._execute_serially = _serially(steps or [])
+
+    def execute(self, run: Run, source: Any, *, serially: bool) -> Any:
+        """Execute the operation on the root value `source`."""
+        return (self._execute_serially if serially else self._execute)(run, source, None)
+
+    def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Execute | None:
+        """What executes the selection of the fields `details` on an object of `type_`; None beyond the grant.
+
+        `details` is known by its identity, as in graphql-core, and must live as long as this variant does.
+        """
+        place = (type_.name, id(details))
+        if place in self._selections:
+            return self._selections[place]
+        if self._grant.left < 0:  # `details` may be graphql-core's, and gone with this execution: nothing is kept
+            return None
+        try:
+            collected = collect_subfields(self._schema, self._fragments, self._values, self._operation, type_, details)
+            steps = self._steps(type_, collected.grouped_field_set)
+        except (GraphQLError, RecursionError):  # graphql-core will say the same, or has a shorter way
+            steps = self._grant.end()
+        except Exception:  # a bug of the compiler is no reason not to answer
+            logger.exception("left to graphql-core: %s", type_.name)
+            steps = self._grant.end()
+        self._selections[place] = None if steps is None else _executing(steps)
+        return self._selections[place]
+
+    def _steps(self, parent: GraphQLObjectType, grouped: GroupedFieldSet) -> list[Step] | None:
+        self._grant.left -= len(grouped)
+        if self._grant.left < 0:
+            return None
+        steps: list[Step] = []
+        for key, details in grouped.items():
+            definition = self._schema.get_field(parent, details[0].node.name.value)
+            if definition is not None:
+                field = Field(parent, key, definition, details, [one.node for one in details], self)
+                steps.append(compile_step(field))
+        return steps
+
+
+def _executing(steps: list[Step]) -> Execute:
+    """Start all fields; await those that must be awaited together."""
+
+    def execute(run: Run, source: Any, place: Place) -> Any:
+        results: dict[str, Any] = {}
+        waiting: list[str] = []
+        try:
+            for key, attribute, plain, finish, fail in steps:
+                if attribute is None:
+                    value = finish(run, source, place)
+                else:
+                    try:
+                        value = getattr(source, attribute)
+                    except Exception as error:  # noqa: BLE001 - whatever a property raises
+                        value = fail(run, error, place)
+                    else:
+                        if type(value) is plain:
+                            results[key] = value
+                            continue
+                        value = finish(run, value, place)
+                results[key] = value
+                if type(value) is COROUTINE:
+                    waiting.append(key)
+        except Exception:
+            if waiting:
+                run.settle_in_background([results[key] for key in waiting])
+            raise
+        return awaited(results, waiting) if waiting else results
+
+    return execute
+
+
+def _serially(steps: list[Step]) -> Execute:
+    """Start each field when the one before it is done."""
+
+    def execute(run: Run, source: Any, place: Place) -> Any:
+        results: dict[str, Any] = {}
+        todo = iter(steps)
+        for step in todo:
+            value = _start(step, run, source, place)
+            if type(value) is COROUTINE:
+                return rest(run, source, results, (step[0], value), todo)
+            results[step[0]] = value
+        return results
+
+    async def rest(
+        run: Run, source: Any, results: dict[str, Any], first: tuple[str, Any], todo: Iterator[Step]
+    ) -> dict[str, Any]:
+        results[first[0]] = await first[1]
+        for step in todo:
+            value = _start(step, run, source, None)
+            results[step[0]] = await value if type(value) is COROUTINE else value
+        return results
+
+    return execute
+
+
+def _start(step: Step, run: Run, source: Any, place: Place) -> Any:
+    _, attribute, _, finish, fail = step
+    if attribute is None:
+        return finish(run, source, place)
+    try:
+        value = getattr(source, attribute)
+    except Exception as error:  # noqa: BLE001 - whatever a property raises
+        return fail(run, error, place)
+    return finish(run, value, place)

@@ -1,0 +1,154 @@
+"""Reading a request: its body within its bounds, and the operations that it asks for.
+
+Every mistake is a `Refusal` with a 4xx; nothing a client can send raises anything else. A client that goes away raises
+`Disconnected`, which is nobody's error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import parse_qsl
+
+import orjson
+
+from graph.endpoint.errors import Refusal
+from graph.endpoint.http.negotiation import JSON, parse_media, utf8
+from graph.endpoint.subscriptions.sink import OperationRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.datastructures import Headers
+    from starlette.types import Receive
+
+    from graph.endpoint.document.bounds import Bounds
+
+T = TypeVar("T")
+
+_CLOSE = {"Connection": "close"}
+_MAX_FIELDS = 32  # of a query string
+_DIGITS = 15  # of a Content-Length that is worth reading
+_OPEN = (b"{", b"[")
+
+
+class Disconnected(Exception):
+    """The client went away before its request was whole."""
+
+
+def check_head(headers: Headers, bounds: Bounds) -> None:
+    """Refuse a POST whose headers tell that its body cannot be read."""
+    media = parse_media(headers.get("content-type", ""))
+    if media.essence != JSON or not utf8(media):
+        raise Refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json in UTF-8.", headers={"Accept": JSON})
+    if headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
+        raise Refusal(
+            "UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed.", headers={"Accept-Encoding": "identity"}
+        )
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > bounds.body):
+        raise _too_large(bounds)
+
+
+async def read_body(receive: Receive, headers: Headers, bounds: Bounds) -> bytes:
+    """The body of a POST, at most `bounds.body` bytes, sent within `bounds.body_timeout` seconds."""
+    check_head(headers, bounds)
+    try:
+        async with asyncio.timeout(bounds.body_timeout):
+            return await _gather(receive, bounds)
+    except TimeoutError as error:
+        raise Refusal("REQUEST_TIMEOUT", "The body came too slowly.", headers=_CLOSE) from error
+
+
+async def _gather(receive: Receive, bounds: Bounds) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > bounds.body:
+            raise _too_large(bounds)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(bounds: Bounds) -> Refusal:
+    return Refusal("PAYLOAD_TOO_LARGE", f"A body holds at most {bounds.body} bytes.", headers=_CLOSE, limit=bounds.body)
+
+
+def decode(body: bytes, bounds: Bounds) -> Any:
+    """`body` as JSON, not nested deeper than `bounds.json_depth`."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refusal("BAD_REQUEST", "The body is not valid JSON.") from error
+    if sum(body.count(one) for one in _OPEN) > bounds.json_depth and not _shallow(value, bounds.json_depth):
+        raise Refusal("BAD_REQUEST", f"JSON may be nested {bounds.json_depth} deep.", limit=bounds.json_depth)
+    return value
+
+
+def _shallow(value: object, depth: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(depth):
+        below: list[Any] = []
+        for one in level:
+            below += cast("dict[str, Any]", one).values() if isinstance(one, dict) else one
+        level = [one for one in below if isinstance(one, (dict, list))]
+        if not level:
+            return True
+    return False
+
+
+def parse_body(body: bytes, bounds: Bounds) -> OperationRequest | list[OperationRequest]:
+    """The operation in `body`, or the operations of a batch."""
+    value = decode(body, bounds)
+    if not isinstance(value, list):
+        return parse_operation(value)
+    batch = cast("list[Any]", value)
+    if not batch:
+        raise Refusal("BAD_REQUEST", "The batch is empty.")
+    if len(batch) > bounds.batch:
+        raise Refusal("BATCH_TOO_LARGE", f"A batch holds at most {bounds.batch} operations.", limit=bounds.batch)
+    return [parse_operation(one) for one in batch]
+
+
+def parse_operation(value: object) -> OperationRequest:
+    """One operation from its JSON object."""
+    if not isinstance(value, dict):
+        raise Refusal("BAD_REQUEST", "An operation is a JSON object.")
+    members = cast("dict[str, Any]", value)
+    return OperationRequest(
+        _member(members, "query", str, "a string"),
+        _member(members, "variables", dict, "an object"),
+        _member(members, "operationName", str, "a string"),
+        _member(members, "extensions", dict, "an object"),
+        _member(members, "documentId", str, "a string"),
+    )
+
+
+def _member(members: Mapping[str, Any], name: str, kind: type[T], meaning: str) -> T | None:
+    value = members.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise Refusal("BAD_REQUEST", f"`{name}` must be {meaning} or null.")
+    return value
+
+
+def parse_query_string(query: bytes, bounds: Bounds) -> OperationRequest:
+    """The operation in the query string of a GET."""
+    if len(query) > bounds.body:
+        raise _too_large(bounds)
+    try:
+        given = dict(
+            parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        )
+    except ValueError as error:
+        raise Refusal("BAD_REQUEST", "The query string is not valid UTF-8, or has too many fields.") from error
+    members: dict[str, Any] = {name: given.get(name) for name in ("query", "documentId")}
+    members["operationName"] = given.get("operationName") or None
+    for name in ("variables", "extensions"):
+        members[name] = decode(given[name].encode(), bounds) if given.get(name) else None
+    return parse_operation(members)

@@ -1,0 +1,237 @@
+"""Answers over a long HTTP response: GraphQL over SSE (distinct connections) and multipart subscriptions.
+
+One response carries one operation. What differs between the two is in a `Framing` (`sse`, `multipart`); what is the
+same is here: the operation is admitted before the first byte, so that a refusal by status is an ordinary answer (429
+with Retry-After); a slow client has a bounded queue; a quiet line is kept alive; the end of the session
+ends the response; a client that goes away is no error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+from graphql import OperationType
+
+from graph.endpoint.admission.admission import headers
+from graph.endpoint.errors import Refusal
+from graph.endpoint.execution.answer import Answer
+from graph.endpoint.http.negotiation import EVENT_STREAM
+from graph.endpoint.http.security import HEADERS
+from graph.endpoint.subscriptions.backlog import Backlog
+from graph.endpoint.subscriptions.outlet import Outlet
+from graph.endpoint.subscriptions.resume import resumed
+from graph.endpoint.subscriptions.sink import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import Message, Receive
+
+    from graph.endpoint.execution.engine import Ready
+    from graph.endpoint.http.endpoint import Exchange
+    from graph.endpoint.identity.caller import Authenticator, Caller
+    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.endpoint.subscriptions.streams import Streams
+    from graph.patterns.limiter.limiter import Verdict
+
+
+class Framing(Protocol):
+    """How results stand in the body."""
+
+    content_type: bytes
+    opening: bytes
+    """Sent at once, so that the client sees the response begin."""
+    idle: bytes
+    """Sent while nothing happens."""
+
+    def next(self, payload: str, cursor: str | None) -> bytes:
+        """A result."""
+        ...
+
+    def error(self, errors: str) -> bytes:
+        """The errors that end the operation."""
+        ...
+
+    def complete(self) -> bytes:
+        """The end."""
+        ...
+
+
+class HttpStreams:
+    """Streams operations over HTTP for a `http.GraphQLEndpoint`."""
+
+    def __init__(
+        self,
+        streams: Streams[Any],
+        authenticator: Authenticator,
+        framings: Mapping[str, Framing],
+        *,
+        keep_alive: float = 12.0,
+        queue: int = 100,
+    ) -> None:
+        """Frame each media type by its entry in `framings`.
+
+        `keep_alive` is the seconds between two signs of life on a quiet line, `queue` how many results may wait for a
+        slow client.
+        """
+        self._streams = streams
+        self._authenticator = authenticator
+        self._framings = framings
+        self._keep_alive = keep_alive
+        self._queue = queue
+
+    async def stream(self, media: str, request: OperationRequest, caller: Caller, exchange: Exchange) -> None:
+        """Send the whole response (`http.Streams`); raises `Refusal` while nothing has been sent."""
+        engine = self._streams.engine
+        ready = await engine.ready(request, caller)
+        if isinstance(ready, Answer):
+            await self.refuse(ready, media, exchange)
+            return
+        last = exchange.request.headers.get("last-event-id") if media == EVENT_STREAM else None
+        if last:
+            ready = resumed(engine, ready, last)
+        framing = self._framings[media]
+        if ready.operation.kind is not OperationType.SUBSCRIPTION:
+            answer = await engine.run(ready, exchange.request)
+            if answer.executed:
+                await _send_whole(answer, framing, exchange)
+            else:
+                await self.refuse(answer, media, exchange)
+            return
+        refused = await self._streams.admit(ready, exchange.request)
+        if refused is not None:
+            await self.refuse(refused, media, exchange)
+            return
+        await self._follow(ready, framing, exchange)
+
+    async def refuse(self, answer: Answer, media: str, exchange: Exchange) -> None:
+        """Refuse before anything ran (`http.Streams`).
+
+        An EventSource sees nothing of a response that is not 200, so the protocol wants what a document is refused
+        for in a ``next`` event. A refusal with a status of its own (429 and its Retry-After) is an ordinary answer.
+        """
+        if media != EVENT_STREAM or answer.status is not None:
+            raise _refusal(answer)
+        await _send_whole(answer, self._framings[media], exchange)
+
+    async def _follow(self, ready: Ready, framing: Framing, exchange: Exchange) -> None:
+        outlet = Outlet(exchange.send)
+        sink = _Response(outlet, framing, self._queue, self._keep_alive)
+        await exchange.send(_start(framing, ready.ticket.verdict, exchange))
+        sink.open()
+        unwatch = self._authenticator.watch(ready.ticket.caller, sink.session_ended)
+        leave = self._streams.follow(ready, sink)
+        gone = asyncio.create_task(_gone(exchange.receive))
+        finishing = asyncio.create_task(sink.finish())
+        try:
+            await asyncio.wait({gone, finishing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leave()
+            unwatch()
+            sink.stop()
+            for task in (gone, finishing):
+                task.cancel()
+            await asyncio.wait({gone, finishing})
+            await outlet.close()
+
+
+class _Response:
+    """The `Sink` of one response."""
+
+    def __init__(self, outlet: Outlet, framing: Framing, limit: int, keep_alive: float) -> None:
+        self._outlet = outlet
+        self._backlog = Backlog(outlet, limit)
+        self._framing = framing
+        self._keep_alive = keep_alive
+        self._ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- Sink ---
+
+    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+        """Send a result now, or queue it while the client is slow."""
+        if self._ended.is_set():
+            return
+        errors = self._backlog.result(_body(self._framing.next(payload, cursor)), cursor, latest=latest)
+        if errors is not None:
+            self.error(errors)
+
+    def error(self, errors: str) -> None:
+        """Send the errors and end."""
+        self._last(self._framing.error(errors))
+
+    def complete(self) -> None:
+        """End."""
+        self._last(self._framing.complete())
+
+    def session_ended(self) -> None:
+        """End because the caller's session has."""
+        self.error(refusal("UNAUTHENTICATED", "The session has ended"))
+
+    # --- sending ---
+
+    def open(self) -> None:
+        """Begin the body."""
+        self._backlog.say(_body(self._framing.opening))
+        self._stay_alive()
+
+    def stop(self) -> None:
+        """Stop keeping the line alive, and take nothing more."""
+        self._ended.set()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def finish(self) -> None:
+        """Wait for the end of the operation and end the body with it."""
+        await self._ended.wait()
+        await self._outlet.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _last(self, frame: bytes) -> None:
+        if not self._ended.is_set():
+            self._backlog.say(_body(frame))
+            self.stop()
+
+    def _stay_alive(self) -> None:
+        if self._timer is not None:
+            self._outlet.offer(_body(self._framing.idle))  # a line that is busy is no quiet one
+        self._timer = self._loop.call_later(self._keep_alive, self._stay_alive)
+
+
+def _body(frame: bytes) -> Message:
+    return {"type": "http.response.body", "body": frame, "more_body": True}
+
+
+async def _send_whole(answer: Answer, framing: Framing, exchange: Exchange) -> None:
+    """Send one result and the end."""
+    body = framing.opening + framing.next(answer.encode().decode(), None) + framing.complete()
+    await exchange.send(_start(framing, answer.ticket.verdict if answer.ticket is not None else None, exchange))
+    await exchange.send({"type": "http.response.body", "body": body})
+
+
+def _start(framing: Framing, verdict: Verdict | None, exchange: Exchange) -> Message:
+    told = headers(verdict) if verdict is not None else {}
+    raw = [
+        (b"content-type", framing.content_type),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),  # nginx would hold the events back
+        (b"vary", b"Accept, Origin"),
+        *HEADERS,
+        *exchange.cors,
+        *((name.encode(), value.encode("latin-1")) for name, value in told.items()),
+    ]
+    return {"type": "http.response.start", "status": 200, "headers": raw}
+
+
+def _refusal(answer: Answer) -> Refusal:
+    """What raises the refusal in `answer` again, for an ordinary response."""
+    first = answer.errors[0]
+    extensions = dict(first["extensions"])
+    return Refusal(extensions.pop("code"), first["message"], headers=answer.headers, **extensions)
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

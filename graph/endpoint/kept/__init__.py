@@ -1,0 +1,1 @@
+"""Answers that were made before, and may be given again."""

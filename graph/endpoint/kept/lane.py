@@ -1,0 +1,366 @@
+"""Whole answers, kept as bytes: an operation that is known and may be kept is answered before the schema.
+
+`Responses.enter` is the fast lane. For a prepared query whose policy (`policy`) allows it, one batch goes to Redis: the
+check of the session, the charge to the limit, the generations of the tags that the kept answer was made of, and the
+answer itself unless this process has a copy. What the lane enforces is what the schema's way enforces, by the same
+objects: `Admission`, `Authenticator`, `Operations`. What it does not know it leaves to the schema, uncharged.
+
+An answer is kept under the digest of its document, its operation, the variables that the operation declares and, where
+it is private, its session; and under the tags of whatever was read through the cache while it was made. So an
+acknowledged write is never followed by an older answer (`graph.patterns.cache.answers`). Never kept are errors,
+mutations, answers that set headers, and public ones whose resolvers asked who the caller is.
+
+Caches between here and the client know nothing of writes. They are told to ask each time; asking is cheap (ETag, 304).
+
+Failure: without Redis every operation goes to the schema. A session that cannot be checked is `UNAVAILABLE`, as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import orjson
+from prometheus_client import Counter
+from starlette.responses import Response
+
+from graph.endpoint.admission.admission import Ticket, headers
+from graph.endpoint.declare.caching import Policy, Scope
+from graph.endpoint.document.retention import Retention
+from graph.endpoint.errors import Refusal
+from graph.endpoint.execution.engine import Ready
+from graph.endpoint.identity.caller import PUBLIC, Caller
+from graph.endpoint.observe.observe import annotate
+from graph.patterns.cache.answers import Made, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import HTTPConnection
+
+    from graph.endpoint.document.operations import Operation, Prepared
+    from graph.endpoint.execution.answer import Answer
+    from graph.endpoint.execution.engine import Engine
+    from graph.endpoint.identity.caller import Authenticator
+    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.patterns.cache.answers import ByteCache, Look
+    from graph.patterns.client.client import Client
+    from graph.patterns.client.commands import Command
+    from graph.patterns.client.pending import Replies
+    from graph.patterns.limiter.limiter import Charge
+
+Context = TypeVar("Context")
+
+_ANSWERS = Counter("graph_responses_total", "Answers that may be kept, by outcome: hit, made, unkept.", ["outcome"])
+_HIT, _MADE, _UNKEPT = (_ANSWERS.labels(outcome) for outcome in ("hit", "made", "unkept"))
+
+_CONTROL = {
+    Scope.PUBLIC: {"cache-control": "public, max-age=0, must-revalidate", "vary": "Accept, Origin"},
+    Scope.VIEWER: {
+        "cache-control": "private, max-age=0, must-revalidate",
+        "vary": "Accept, Origin, Authorization, Cookie",
+    },
+}
+
+
+_RECALLED = 64 << 20
+"""Bytes that recalled requests are taken to need, as if no two had the same document."""
+_LONGEST = 8192
+"""Bytes of the longest of them."""
+_BYTES_PER_TOKEN = 1024
+"""Bytes that a document takes for each of its tokens, about as `Operations` reckons."""
+
+
+@dataclass(slots=True)
+class Fast:
+    """What the fast lane came to: bytes to send, or the `answer` of the schema with what its resolvers set."""
+
+    body: bytes | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    answer: Answer | None = None
+    response: Response | None = None
+    approach: Approach | None = None
+    """How the lane went about the request whose answer these bytes are."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An operation that the lane can take."""
+
+    prepared: Prepared
+    operation: Operation
+    policy: Policy
+    weight: int
+    name: bytes | None
+    """What tells its answers from those of any other, but for who asks; None if they are not to be kept."""
+
+    @cached_property
+    def key(self) -> str | None:
+        """The key of its public answer."""
+        return None if self.name is None else _digest(self.name + PUBLIC.encode())
+
+    def private_key(self, guard: str | None) -> str | None:
+        """The key of its answer for the session behind `guard`."""
+        return None if self.name is None or guard is None else _digest(self.name + f"session {guard}".encode())
+
+
+class Approach(NamedTuple):
+    """What the lane asks for a request: `commands` check the session, if it names one, and make the `charge`."""
+
+    request: OperationRequest
+    asked: Asked
+    caller: Caller
+    charge: Charge
+    key: str
+    commands: tuple[Command, ...]
+
+
+class _Seen(NamedTuple):
+    """A look at an entry: the replies to its commands are those from `place` on."""
+
+    look: Look
+    replies: Replies
+    place: int
+
+
+class Responses(Generic[Context]):
+    """The fast lane of one endpoint."""
+
+    def __init__(
+        self,
+        engine: Engine[Context],
+        authenticator: Authenticator,
+        client: Client,
+        cache: ByteCache,
+        *,
+        enabled: bool = True,
+        debug: bool = False,
+    ) -> None:
+        """Answer from `cache` what `engine` would answer.
+
+        Unless `enabled`, every operation is executed, and answered with the same headers. With `debug` an answer
+        tells in ``extensions.cache`` how it was made.
+        """
+        self._engine = engine
+        self._authenticator = authenticator
+        self._client = client
+        self.cache = cache
+        self.enabled = enabled
+        self.debug = debug
+        self._recalled: Retention[bytes, tuple[OperationRequest, Asked]] = Retention(_RECALLED)
+
+    async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
+        """Answer a request whose very bytes were answered here before: it need not be read again. Else as `enter`."""
+        known = self._recalled.get(body)
+        if known is None:
+            return None
+        return await self._answer(*known, connection)
+
+    async def enter(
+        self, request: OperationRequest, connection: HTTPConnection, body: bytes | None = None
+    ) -> Fast | None:
+        """Admit and answer `request`, which came as `body`; None, uncharged, for what is none of the lane's business.
+
+        Raises `graph.patterns.client.Unavailable` when the caller's session cannot be checked.
+        """
+        asked = await self.find(request)
+        if asked is None:
+            return None
+        fast = await self._answer(request, asked, connection)
+        if fast is not None and fast.body is not None and body is not None and len(body) <= _LONGEST:
+            document = asked.prepared.document
+            tokens = document.token_count if document is not None else 0
+            self._recalled.put(body, (request, asked), 10 * len(body) + _BYTES_PER_TOKEN * (tokens or 0))
+        return fast
+
+    async def _answer(self, request: OperationRequest, asked: Asked, connection: HTTPConnection) -> Fast | None:
+        approach = self.approach(asked, request, connection)
+        if approach is None or self._engine.admission.refused(approach.caller) is not None:
+            return None
+        look = self.cache.look(approach.key)
+        replies = await self._client.batch(*approach.commands, *look.commands)
+        return await self.conclude(approach, look, replies, connection)
+
+    def approach(self, asked: Asked, request: OperationRequest, connection: HTTPConnection) -> Approach | None:
+        """How the lane goes about `request`: what it asks Redis beside the answer. Nothing is asked or charged yet.
+
+        It depends on nothing but the request and what `asked` is, so that it may be kept for the next of its kind.
+        """
+        authenticator, admission = self._authenticator, self._engine.admission
+        token = authenticator.token(connection.headers)
+        address = authenticator.address(connection)
+        session = authenticator.commands(token)
+        guard = authenticator.guard(token) if session else None
+        if session:
+            # Until the reply is there, a session that may be alive is taken for one that is: its user's budget is
+            # charged, provided that the session exists.
+            caller = Caller(address, user="", token=token)
+        else:
+            caller = authenticator.caller((), token=token, address=address)
+        charge = admission.charge(caller, asked.weight)
+        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(guard)
+        if key is None or charge.weight > charge.limit.count:
+            return None
+        commands = (*session, admission.command(charge, guard=guard))
+        return Approach(request, asked, caller, charge, key, commands)
+
+    async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
+        """Read the replies to the commands of `approach` and of `look`, and make what is not there."""
+        admission, (_, asked, caller, charge, _, commands) = self._engine.admission, approach
+        checks = len(commands) - 1
+        if checks:
+            caller = self._authenticator.caller(replies[:checks], token=caller.token, address=caller.address)
+        ticket = Ticket(caller, asked.weight)
+        if not admission.settle(ticket, charge, replies[checks]).exists:
+            ticket.verdict = None
+            await admission.admit(ticket)
+        return await self._conclude(approach, ticket, _Seen(look, replies, len(commands)), connection)
+
+    def turnstile(self, approach: Approach) -> Command | None:
+        """The command that does what those of `approach` do, where that is the plain thing to do."""
+        return self._authenticator.turnstile(approach.caller.token, approach.charge)
+
+    async def proceed(
+        self, request: OperationRequest, look: Look, replies: Replies, connection: HTTPConnection
+    ) -> Fast:
+        """Answer a `request` that was at the turnstile: `replies` begin with its, and go on with those to `look`."""
+        asked = await self.find(request, prepare=True)
+        approach = self.approach(asked, request, connection) if asked is not None else None
+        assert approach is not None
+        ticket = Ticket(await self._authenticator.authenticate(connection), approach.asked.weight)
+        self._engine.admission.passed(ticket, approach.charge, replies[0])
+        return await self._conclude(approach, ticket, _Seen(look, replies, 1), connection)
+
+    async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Seen, connection: HTTPConnection) -> Fast:
+        """Answer from the entry that was `seen`; make it if there is none."""
+        request, asked, caller, key = approach.request, approach.asked, ticket.caller, approach.key
+        turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), approach, connection)
+        assert ticket.verdict is not None
+        ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
+        if ended or not self.enabled or not ticket.verdict.allowed:
+            made = await turn.make()
+            return self._finish(turn, None if ended else made)
+        hit = await self.cache.settle(*seen)
+        if hit is None:
+            hit = await self.cache.bring(key, turn.make, asked.policy.tags(request.variables))
+            if hit is None:
+                return self._finish(turn, turn.made)
+        elif self.cache.due(hit):
+            self.cache.refresh(key, hit, turn.make, asked.policy.tags(request.variables))
+        _HIT.inc()
+        return self._send(turn, hit.body, hit.digest, max(0, int(time.time() - hit.made)), "hit")
+
+    async def find(self, request: OperationRequest, *, prepare: bool = False) -> Asked | None:
+        """The operation of `request`, if the lane can take it; a document that is not known is left to others.
+
+        With `prepare` it is made ready here: it was known when the request came first.
+        """
+        engine = self._engine
+        try:
+            text = await engine.persisted.text(request)
+            prepared = engine.operations.prepare(text) if prepare else engine.operations.known(text)
+            if prepared is None or prepared.errors:
+                return None
+            operation = prepared.select(request.operation_name)
+            if not isinstance(operation.policy, Policy):
+                return None
+            cost = engine.operations.check(operation, request.variables)
+        except Refusal:
+            return None
+        weight = 0 if operation.free else engine.admission.weight(cost)
+        return Asked(prepared, operation, operation.policy, weight, _name(prepared, operation, request))
+
+    def refused(self, caller: Caller) -> bool:
+        """Whether this process remembers a refusal of `caller` that still holds."""
+        admission = self._engine.admission
+        return admission.remembers and admission.refused(caller) is not None
+
+    def served(self, count: int) -> None:
+        """Count answers that `express` served from entries of `cache`."""
+        self._engine.operations.recalled(count)
+        _HIT.inc(count)
+
+    # --- answering ---
+
+    def _finish(self, turn: _Turn[Context], made: Made | None) -> Fast:
+        """What the schema came to."""
+        if made is None:
+            _UNKEPT.inc()
+            return Fast(answer=turn.answer, response=turn.response)
+        _MADE.inc()
+        return self._send(turn, made.body, digest_of(made.body), 0, "miss")
+
+    def _send(self, turn: _Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
+        connection, verdict = turn.connection, turn.ready.ticket.verdict
+        annotate(connection.scope, operation=turn.ready.operation.name, cache=how)
+        told = {
+            **(headers(verdict) if verdict is not None else {}),
+            **control(turn.approach.asked.policy.scope, digest, age),
+        }
+        etag = told["etag"]
+        if connection.scope["method"] == "GET" and _matches(connection.headers.get("if-none-match"), etag):
+            return Fast(b"", 304, told, approach=turn.approach)
+        if self.debug:
+            body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
+        return Fast(body, 200, told, approach=turn.approach)
+
+
+def control(scope: Scope, digest: str, age: int) -> dict[str, str]:
+    """What caches between here and the client are told."""
+    return {**_CONTROL[scope], "age": str(age), "etag": f'W/"{digest}"'}
+
+
+class _Turn(Generic[Context]):
+    """One execution of an operation for one request."""
+
+    def __init__(self, engine: Engine[Context], ready: Ready, approach: Approach, connection: HTTPConnection) -> None:
+        self._engine = engine
+        self.ready = ready
+        self.approach = approach
+        self.connection = connection
+        self.response: Response | None = None
+        self.answer: Answer | None = None
+        self.made: Made | None = None
+
+    async def make(self) -> Made | None:
+        """Execute it; what may be kept of the answer."""
+        self.response = response = Response()
+        self.answer = answer = await self._engine.run(self.ready, self.connection, response)
+        if self._keepable(answer, response):
+            self.made = Made(answer.encode(), self.approach.asked.policy.max_age)
+        return self.made
+
+    def _keepable(self, answer: Answer, response: Response) -> bool:
+        if not answer.executed or answer.data is None or answer.errors or answer.extensions or answer.status:
+            return False
+        if any(name != b"content-length" for name, _ in response.raw_headers):
+            return False
+        touched: Any = getattr(answer.context, "viewer_touched", False)
+        return self.approach.asked.policy.scope is Scope.VIEWER or not touched
+
+
+def _name(prepared: Prepared, operation: Operation, request: OperationRequest) -> bytes | None:
+    assert isinstance(operation.policy, Policy)
+    given = request.variables or {}
+    used = {name: given[name] for name in operation.policy.variables if name in given}
+    try:
+        variables = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer that no variable may be
+        return None
+    return b"\0".join((prepared.digest.encode(), (operation.name or "").encode(), variables, b""))
+
+
+def _digest(name: bytes) -> str:
+    return hashlib.blake2b(name, digest_size=16).hexdigest()
+
+
+def _matches(sent: str | None, etag: str) -> bool:
+    """Whether ``If-None-Match`` names `etag` (RFC 9110, 13.1.2: weak comparison)."""
+    if sent is None:
+        return False
+    opaque = etag.removeprefix("W/")
+    return sent.strip() == "*" or any(one.strip().removeprefix("W/") == opaque for one in sent.split(","))

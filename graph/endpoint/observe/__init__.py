@@ -1,0 +1,1 @@
+"""What an operator sees of requests: metrics, and one line each in the access log."""

@@ -1,0 +1,78 @@
+"""What one operation has to say to its client: sent at once while the line is free, else kept in order, up to a bound.
+
+A result that comes while as many wait as may ends the operation: what waits is dropped, and the client is told
+SLOW_CONSUMER with the cursor of the last result it was sent, after which it can resume. Where a result replaces those
+before it (`live.live`), they are dropped instead, so that a slow client skips to the newest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from graph.endpoint.subscriptions.sink import refusal
+
+if TYPE_CHECKING:
+    from starlette.types import Message
+
+    from graph.endpoint.subscriptions.outlet import Outlet
+
+
+class Backlog:
+    """The `outlet.Source` of one operation."""
+
+    __slots__ = ("_cursor", "_limit", "_outlet", "_queue", "_waiting")
+
+    def __init__(self, outlet: Outlet, limit: int) -> None:
+        """Send through `outlet`; at most `limit` results wait."""
+        self._outlet = outlet
+        self._limit = limit
+        self._queue: deque[tuple[Message, str | None]] | None = None  # made when needed: most clients are quick
+        self._waiting = False
+        self._cursor: str | None = None
+
+    def result(self, message: Message, cursor: str | None, *, latest: bool) -> str | None:
+        """Send a result or keep it; the errors that end the operation, where too many wait already.
+
+        `cursor` is where a client resumes that has it. With `latest` it replaces the results that wait.
+        """
+        queue = self._queue
+        if not queue and self._outlet.offer(message):
+            if cursor is not None:
+                self._cursor = cursor
+            return None
+        if queue and latest:
+            queue.clear()
+        elif queue and len(queue) >= self._limit:
+            queue.clear()
+            facts = {"cursor": self._cursor} if self._cursor is not None else {}
+            return refusal("SLOW_CONSUMER", "The client reads too slowly; resume after the cursor", **facts)
+        self._keep(message, cursor)
+        return None
+
+    def say(self, message: Message) -> None:
+        """Send what is no result, such as the end, or keep it however many wait."""
+        if self._queue or not self._outlet.offer(message):
+            self._keep(message, None)
+
+    def drop(self) -> None:
+        """Forget what waits."""
+        self._queue = None
+
+    def pull(self) -> Message | None:
+        """Give the oldest message that waits (`outlet.Source`)."""
+        if not self._queue:
+            self._waiting = False
+            return None
+        message, cursor = self._queue.popleft()
+        if cursor is not None:
+            self._cursor = cursor
+        return message
+
+    def _keep(self, message: Message, cursor: str | None) -> None:
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append((message, cursor))
+        if not self._waiting:
+            self._waiting = True
+            self._outlet.wait(self)

@@ -1,0 +1,149 @@
+"""The events of one subscription: opens its source, executes each event and encodes the results.
+
+An event is executed once for everybody, or once a user where the answer depends on who asks: a context tells that by
+its `viewer_touched`. Each execution has a context of its own and ends at the deadline of an operation, with an error
+in the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
+from prometheus_client import Counter
+from starlette.requests import HTTPConnection
+from strawberry.execution import optimized_is_awaitable
+
+from graph.endpoint.errors import Refusal, coded
+from graph.endpoint.execution.answer import Answer
+from graph.endpoint.identity.caller import PUBLIC
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+
+    from graphql.execution import Executor
+
+    from graph.endpoint.execution.engine import Engine, Ready
+    from graph.endpoint.identity.caller import Caller
+
+EXECUTED = Counter("graph_stream_executions_total", "Executions of subscription events.")
+
+
+class Failed(Exception):
+    """The source could not be opened: `errors` say why."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        """Carry `errors` to the followers."""
+        super().__init__("the source could not be opened")
+        self.errors = errors
+
+
+class Rendered(NamedTuple):
+    """One event as text: the same for all under None, else one for each scope."""
+
+    texts: dict[str | None, str]
+    cursor: str | None
+
+    def of(self, caller: Caller) -> str | None:
+        """The text for `caller`; None when the event was not executed for them."""
+        texts = self.texts
+        return texts[None] if None in texts else texts.get(caller.scope)
+
+
+class Source(NamedTuple):
+    """An open event stream; `context` is that of the resolver that made it."""
+
+    executor: Executor[Any]
+    context: Any
+    items: AsyncIterable[Any]
+
+
+class Events:
+    """What `ready` subscribes to, rendered for those who ask."""
+
+    def __init__(self, engine: Engine[Any], ready: Ready, *, public: bool) -> None:
+        """Execute as the caller of `ready`; where that is not the `public`, each result is one user's."""
+        self._engine = engine
+        self._ready = ready
+        self.by_viewer = not public
+        """Whether the answers are known to depend on who asks."""
+
+    @contextlib.asynccontextmanager
+    async def open(self, look: Callable[[Any], None]) -> AsyncGenerator[Source]:
+        """Open the event stream and close it again; raises `Failed`, and whatever the resolver raises.
+
+        `look` is shown the resolver's context before an error leaves: what it read may have been the reason.
+        """
+        context, runner = self._engine.begin(self._ready, _nobody(), None)
+        executor = self._engine.build(context, runner, is_awaitable=optimized_is_awaitable)
+        if isinstance(executor, list):
+            raise Failed(coded(executor, "BAD_USER_INPUT"))
+        async with asyncio.timeout(self._engine.operations.bounds.deadline):
+            opened: Any = create_source_event_stream(executor)
+            source = await opened if isawaitable(opened) else opened
+        try:
+            _raise_if_failed(source)
+            yield Source(executor, context.context, source)
+        except BaseException:
+            look(context.context)
+            raise
+        finally:
+            if (close := getattr(source, "aclose", None)) is not None:
+                await close()
+
+    async def first(self, look: Callable[[Any], None], callers: Iterable[Caller]) -> Rendered:
+        """Open a source of its own and render its first event: the state as it stands."""
+        async with self.open(look) as source:
+            async for item in source.items:
+                return await self.render(source.executor, item, callers)
+        raise Refusal("UNAVAILABLE", "The state cannot be read right now.")
+
+    async def render(self, executor: Executor[Any], item: Any, callers: Iterable[Caller]) -> Rendered:
+        """Execute one event for all, or for each user among `callers`, and encode the results.
+
+        `callers` is read when it is known that answers differ, after an execution for everybody.
+        """
+        cursor: Any = getattr(item, "cursor", None)
+        texts: dict[str | None, str] = {}
+        if not self.by_viewer:
+            text, touched = await self._execute(executor, item, self._ready.ticket.caller)
+            if not touched:
+                return Rendered({None: text}, cursor)
+            self.by_viewer = True
+            texts[PUBLIC] = text
+        for caller in {caller.scope: caller for caller in callers}.values():
+            if caller.scope not in texts:
+                texts[caller.scope], _ = await self._execute(executor, item, caller)
+        return Rendered(texts, cursor)
+
+    async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:
+        """One execution in a context of its own: the result as text, and whether it read who asks."""
+        context = self._engine.context(caller, _nobody(), None)
+        one: Any = cast("Any", executor).build_per_event_executor(item)
+        one.context_value = context
+        EXECUTED.inc()
+        deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
+        try:
+            async with deadline:
+                executing: Any = one.execute_operation(False)  # noqa: FBT003 - graphql-core's own signature
+                result = cast("ExecutionResult", await executing if isawaitable(executing) else executing)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
+            result = ExecutionResult(None, errors=[late])
+        answer = Answer(data=result.data, errors=self._engine.presenter.present(result.errors or ()))
+        return answer.encode().decode(), bool(getattr(context, "viewer_touched", False))
+
+
+def _nobody() -> HTTPConnection:
+    """The connection of an execution for many: it has none of its own."""
+    return HTTPConnection({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
+
+
+def _raise_if_failed(source: object) -> None:
+    if isinstance(source, ExecutionResult):
+        raise Failed(source.errors or [])

@@ -1,0 +1,96 @@
+"""Resuming a subscription after a cursor that came beside the document: the ``Last-Event-ID`` of an EventSource.
+
+A browser that lost the connection sends the same request again with that header, so the header wins over a cursor in
+the request. Where the document gives its root field no cursor, one is spliced in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, VariableNode
+
+from graph.endpoint.declare.live import Live, live_of
+
+if TYPE_CHECKING:
+    from graphql import OperationDefinitionNode, SelectionSetNode
+
+    from graph.endpoint.document.operations import Prepared
+    from graph.endpoint.execution.engine import Engine, Ready
+
+_VARIABLE = "lastEventId"
+
+
+def promise_of(engine: Engine[Any], ready: Ready) -> tuple[Live, FieldNode | None]:
+    """What the root field of a subscription promises, and its selection."""
+    root = engine.subscription
+    node = _root_field(ready.prepared, ready.operation.node.selection_set)
+    if root is None or node is None or node.name.value not in root.fields:
+        return Live(), node
+    return live_of(root.fields[node.name.value]), node
+
+
+def _root_field(prepared: Prepared, selections: SelectionSetNode) -> FieldNode | None:
+    """The one root field; fragments may stand around it."""
+    for node in selections.selections:
+        if isinstance(node, FieldNode):
+            return node
+        if isinstance(node, InlineFragmentNode):
+            return _root_field(prepared, node.selection_set)
+        name = cast("FragmentSpreadNode", node).name.value
+        document: Any = prepared.document
+        for definition in document.definitions:
+            if definition.kind == "fragment_definition" and definition.name.value == name:
+                return _root_field(prepared, definition.selection_set)
+    return None
+
+
+def resumed(engine: Engine[Any], ready: Ready, cursor: str) -> Ready:
+    """`ready`, resuming after `cursor`; unchanged where the field takes none."""
+    promise, node = promise_of(engine, ready)
+    if promise.cursor is None or node is None or engine.subscription is None:
+        return ready
+    variables = dict(ready.request.variables or {})
+    present = next((a for a in node.arguments or () if a.name.value == promise.cursor), None)
+    if present is not None and isinstance(present.value, VariableNode):
+        variables[present.value.name.value] = cursor
+        return ready._replace(request=ready.request._replace(variables=variables))
+    kind = engine.subscription.fields[node.name.value].args[promise.cursor].type
+    edits = [_definition(ready.operation.node, f"${_VARIABLE}: {kind}")]
+    if present is not None:
+        edits.append((*_span(present.value), f"${_VARIABLE}"))
+    elif node.arguments:
+        start, _ = _span(node.arguments[0])
+        edits.append((start, start, f"{promise.cursor}: ${_VARIABLE} "))
+    else:
+        _, end = _span(node.name)
+        edits.append((end, end, f"({promise.cursor}: ${_VARIABLE})"))
+    prepared = engine.operations.prepare(_spliced(ready.prepared.text, edits))
+    if prepared.errors:  # it has a variable of that name already, or is now over a bound
+        return ready
+    variables[_VARIABLE] = cursor
+    request = ready.request._replace(variables=variables)
+    return ready._replace(prepared=prepared, operation=prepared.select(ready.operation.name), request=request)
+
+
+def _definition(operation: OperationDefinitionNode, text: str) -> tuple[int, int, str]:
+    """Where the definition of a variable goes."""
+    if operation.variable_definitions:
+        start, _ = _span(operation.variable_definitions[0])
+        return start, start, f"{text} "
+    if operation.name is not None:
+        _, end = _span(operation.name)
+    else:
+        end = _span(operation)[0] + len(operation.operation.value)
+    return end, end, f"({text})"
+
+
+def _span(node: Any) -> tuple[int, int]:
+    return node.loc.start, node.loc.end
+
+
+def _spliced(text: str, edits: list[tuple[int, int, str]]) -> str:
+    """`text` with each ``(start, end, replacement)`` made, the last first so that the others keep their places."""
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    return text

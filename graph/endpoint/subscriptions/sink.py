@@ -1,0 +1,66 @@
+"""Where the answers to one operation go, whatever carries them: a WebSocket, an SSE response, a multipart response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import orjson
+
+from graph.endpoint.errors import Presenter, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import HTTPConnection
+
+    from graph.endpoint.identity.caller import Caller
+
+
+class Sink(Protocol):
+    """Takes the answers to one operation. Nothing here waits: a slow client has a bounded queue of its own."""
+
+    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+        """Take one result: ready JSON of an execution result, the same string for all who share it.
+
+        While the client is slow, results queue up to a bound. With `latest` a newer result replaces the one that
+        waits; otherwise a full queue ends the operation with SLOW_CONSUMER and the `cursor` of the last result that
+        was sent.
+        """
+        ...
+
+    def error(self, errors: str) -> None:
+        """End the operation: it was refused, or its stream broke. `errors` is the JSON list of GraphQL errors."""
+        ...
+
+    def complete(self) -> None:
+        """End the operation: there is nothing more to say."""
+        ...
+
+
+class OperationRequest(NamedTuple):
+    """What a client asks for, as any transport delivers it; members are of the right JSON type, nothing more."""
+
+    query: str | None
+    variables: Mapping[str, Any] | None
+    operation_name: str | None
+    extensions: Mapping[str, Any] | None
+    document_id: str | None = None
+
+
+class Runner(Protocol):
+    """Runs operations for transports that keep a connection open."""
+
+    async def run(
+        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink
+    ) -> Callable[[], None] | None:
+        """Admit, prepare and execute `request`; hand every answer, a refusal too, to `sink`.
+
+        Returns when a query or mutation has been answered, or when a subscription stands: then the callable returned
+        ends it without a further word to the sink. Raises nothing but cancellation.
+        """
+        ...
+
+
+def refusal(code: str, message: str, **extensions: str | float) -> str:
+    """The JSON list of errors that refuses an operation for `code`, as `Sink.error` takes it."""
+    return orjson.dumps(Presenter().present([Refusal(code, message, headers=None, **extensions)])).decode()

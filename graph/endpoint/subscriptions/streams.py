@@ -1,0 +1,171 @@
+"""Runs operations for transports that keep a connection open, and shares one execution among identical subscriptions.
+
+Followers of the same document with the same variables form a `Group`: one source, one execution and one encoding an
+event, however many they are; a transport only splices its own frame around the ready text. Each follower is admitted
+on its own first.
+
+Sharing shows nobody what is another's. A group for everybody executes as an anonymous caller; as soon as an execution
+reads who asks (`viewer_touched` of the context), the signed-in followers get executions of their own, one a user.
+
+Failure: a source that breaks ends its followers with the error, masked like any other. `Streams.run` raises nothing
+but cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from graphql import GraphQLError, OperationType
+
+from graph.endpoint.admission.admission import Ticket
+from graph.endpoint.declare.live import Live, cursor_variable
+from graph.endpoint.errors import Refusal
+from graph.endpoint.execution.answer import Answer, encode
+from graph.endpoint.identity.caller import PUBLIC, Caller
+from graph.endpoint.subscriptions.group import Follower, Group, Key
+from graph.endpoint.subscriptions.resume import promise_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from starlette.requests import HTTPConnection
+
+    from graph.endpoint.execution.engine import Engine, Ready
+    from graph.endpoint.subscriptions.sink import OperationRequest, Sink
+
+Context = TypeVar("Context")
+
+ANONYMOUS = Caller(address="")
+"""Who asks for what everybody may see."""
+
+_REMEMBERED = 4096  # operations known to read who asks before their first event
+
+
+class Streams(Generic[Context]):
+    """The subscriptions of one process (`sink.Runner`)."""
+
+    def __init__(self, engine: Engine[Context]) -> None:
+        """Run what `engine` admits."""
+        self.engine = engine
+        self._groups: dict[Key, Group] = {}
+        self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        self._mutations: set[asyncio.Task[Answer]] = set()
+
+    @property
+    def groups(self) -> int:
+        """How many executions there are an event."""
+        return len(self._groups)
+
+    async def close(self) -> None:
+        """End every subscription without a word, let mutations finish, and leave nothing running."""
+        tasks: list[asyncio.Task[Any]] = [group.stop() for group in list(self._groups.values())]
+        tasks += self._mutations
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # --- Runner ---
+
+    async def run(
+        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink
+    ) -> Callable[[], None] | None:
+        """Admit, prepare and execute `request`; hand every answer to `sink` (see `sink.Runner`)."""
+        try:
+            ready = await self.engine.ready(request, caller)
+            if isinstance(ready, Answer):
+                answer = ready
+            elif ready.operation.kind is OperationType.SUBSCRIPTION:
+                refused = await self.admit(ready, connection)
+                if refused is None:
+                    return self.follow(ready, sink)
+                answer = refused
+            elif ready.operation.kind is OperationType.MUTATION:
+                answer = await self._to_its_end(self.engine.run(ready, connection))
+            else:
+                answer = await self.engine.run(ready, connection)
+        except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the client
+            sink.error(self.errors(error))
+            return None
+        if answer.executed:
+            sink.next(answer.encode().decode())
+            sink.complete()
+        else:
+            sink.error(encode(answer.errors).decode())
+        return None
+
+    async def _to_its_end(self, mutation: Coroutine[Any, Any, Answer]) -> Answer:
+        """What `mutation` comes to; it goes on when its client leaves."""
+        task = asyncio.create_task(mutation)
+        self._mutations.add(task)
+        task.add_done_callback(self._mutations.discard)
+        return await asyncio.shield(task)
+
+    def errors(self, error: Exception) -> str:
+        """What a client is told of `error`: a JSON list."""
+        shown = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+        return encode(self.engine.presenter.present([shown])).decode()
+
+    async def admit(self, ready: Ready, connection: HTTPConnection) -> Answer | None:
+        """Charge one follower and run the hooks of the schema's extensions; an answer when they refuse."""
+        context, runner = self.engine.begin(ready, connection, None)
+        deadline = asyncio.timeout(self.engine.operations.bounds.deadline)
+        try:
+            async with deadline, runner.operation():
+                refused = await self.engine.admit(ready, context, runner)
+                if refused is None:
+                    async with runner.executing():
+                        pass
+                return refused
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
+            return await self.engine.reject([late], ready.ticket)
+
+    # --- sharing ---
+
+    def follow(self, ready: Ready, sink: Sink) -> Callable[[], None]:
+        """Join the group of `ready`, or start it; the callable returned leaves it."""
+        follower = Follower(sink, ready.ticket.caller)
+        self._place(ready, follower)
+        return follower.leave
+
+    def _place(self, ready: Ready, follower: Follower) -> None:
+        promise, field = promise_of(self.engine, ready)
+        variable = cursor_variable(promise, field) if field is not None else None
+        variables = dict(ready.request.variables or {})
+        after = variables.pop(variable, None) if variable is not None else None
+        here = (ready.prepared.digest, ready.operation.name)
+        scope = follower.caller.scope if here in self._personal else PUBLIC
+        key: Key = (*here, encode(sorted(variables.items())).decode(), scope, None)
+        base_ready = ready._replace(request=ready.request._replace(variables=variables))
+        if after is None:
+            self._group(key, base_ready, promise).join(follower)
+            return
+        if not isinstance(after, str):  # coercion will refuse it
+            self._group((*key[:-1], encode(after).decode()), ready, promise).join(follower)
+            return
+        base = self._group(key, base_ready, promise)
+        if not base.resume(follower, after):
+            self._group((*key[:-1], after), ready, promise, base).join(follower)
+
+    def _group(self, key: Key, ready: Ready, promise: Live, base: Group | None = None) -> Group:
+        group = self._groups.get(key)
+        if group is None:
+            caller = ANONYMOUS if key[3] == PUBLIC else ready.ticket.caller
+            group = self._groups[key] = Group(self, key, ready._replace(ticket=Ticket(caller)), promise, base)
+        return group
+
+    def forget(self, group: Group) -> None:
+        """Strike a group that has ended."""
+        if self._groups.get(group.key) is group:
+            del self._groups[group.key]
+
+    def rehome(self, group: Group, followers: list[Follower]) -> None:
+        """Give each of `followers` a group of its user: the source of `group` reads who asks."""
+        self._personal[group.key[:2]] = None
+        while len(self._personal) > _REMEMBERED:
+            self._personal.popitem(last=False)
+        for follower in followers:
+            self._place(group.ready._replace(ticket=Ticket(follower.caller)), follower)

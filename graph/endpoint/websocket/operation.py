@@ -1,0 +1,91 @@
+"""One operation on a WebSocket: splices its id around ready results."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from graph.endpoint.subscriptions.backlog import Backlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from graph.endpoint.subscriptions.outlet import Outlet
+
+
+class SocketOperation:
+    """A `Sink` whose results are ``next`` messages of the graphql-transport-ws protocol."""
+
+    __slots__ = ("_backlog", "_close", "_ended", "_head", "_id", "_operations", "_task")
+
+    def __init__(self, key: str, outlet: Outlet, operations: dict[str, SocketOperation], limit: int) -> None:
+        """Answer as operation `key` of the socket behind `outlet`; leave `operations` at the end.
+
+        At most `limit` results wait for a slow client.
+        """
+        self._id = orjson.dumps(key).decode()
+        self._head = f'{{"id":{self._id},"type":"next","payload":'
+        self._backlog = Backlog(outlet, limit)
+        self._operations = operations
+        self._close: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+
+    # --- life ---
+
+    def start(self, run: Coroutine[Any, Any, None]) -> None:
+        """Run the operation in a task of its own, until it is answered or its subscription stands."""
+        self._task = asyncio.create_task(run)
+
+    def standing(self, close: Callable[[], None] | None) -> None:
+        """Keep what ends the subscription; an operation that has ended meanwhile ends it now."""
+        self._task = None
+        if close is not None and self._ended:
+            close()
+        else:
+            self._close = close
+
+    def stop(self) -> asyncio.Task[None] | None:
+        """End without a word to the client; give the task that may have to be waited for."""
+        self._ended = True
+        self._backlog.drop()
+        close, self._close = self._close, None
+        if close is not None:
+            close()
+        if self._task is not None:
+            self._task.cancel()
+        return self._task
+
+    def _finish(self, message: str) -> None:
+        """Say `message` last, after the results that wait, and free the id."""
+        if self._ended:
+            return
+        self._ended = True
+        key = orjson.loads(self._id)
+        if self._operations.get(key) is self:
+            del self._operations[key]
+        self._backlog.say({"type": "websocket.send", "text": message})
+        close, self._close = self._close, None
+        if close is not None:
+            close()
+
+    # --- Sink ---
+
+    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+        """Send a result now, or queue it while the socket is busy."""
+        if self._ended:
+            return
+        message = {"type": "websocket.send", "text": f"{self._head}{payload}}}"}
+        errors = self._backlog.result(message, cursor, latest=latest)
+        if errors is not None:
+            self.error(errors)
+
+    def error(self, errors: str) -> None:
+        """End with an ``error`` message."""
+        self._finish(f'{{"id":{self._id},"type":"error","payload":{errors}}}')
+
+    def complete(self) -> None:
+        """End with a ``complete`` message."""
+        self._finish(f'{{"id":{self._id},"type":"complete"}}')

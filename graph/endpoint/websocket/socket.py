@@ -1,0 +1,280 @@
+"""GraphQL over WebSocket: the graphql-transport-ws protocol to the letter, bounded.
+
+Source: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Subscriptions, queries and mutations run side
+by side on one socket; each gets a fresh context, and its caller is checked anew before it starts. When a session ends
+its socket is closed (4403), running subscriptions with it.
+
+Close codes: 4400 a message that is not of the protocol, 4401 an operation before the acknowledgement, 4403 the session
+ended, 4406 no common subprotocol, 4408 no connection_init in time, 4409 an operation id in use, 4429 a second
+connection_init, 4499 no pong in time, 1009 a message above the size limit, 1012 the server stops. A refused operation
+is an ``error`` message and leaves the socket and its other operations alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from starlette.requests import HTTPConnection
+
+from graph.endpoint.subscriptions.outlet import Outlet
+from graph.endpoint.subscriptions.sink import OperationRequest, refusal
+from graph.endpoint.websocket.operation import SocketOperation
+from graph.patterns.client.pending import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Message, Receive, Scope, Send
+
+    from graph.endpoint.identity.caller import Authenticator, Caller
+    from graph.endpoint.subscriptions.sink import Runner
+
+SUBPROTOCOL = "graphql-transport-ws"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """Bounds of a socket; durations in seconds, sizes in bytes.
+
+    `queue` is how many results of one operation may wait for a slow client.
+    """
+
+    init_timeout: float = 10.0
+    ping_interval: float = 20.0
+    pong_timeout: float = 10.0
+    operations: int = 100
+    message_size: int = 100_000
+    queue: int = 100
+
+
+class BrokenProtocol(Exception):
+    """The client broke the protocol: the socket closes with `code` and `reason`."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        """Close with `code`; `reason` is for people, and cut to what a close frame can hold."""
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason.encode()[:120].decode(errors="ignore")
+
+
+class WebSockets:
+    """Accepts sockets and speaks the protocol on each until it ends."""
+
+    def __init__(self, runner: Runner, authenticator: Authenticator, limits: SocketLimits | None = None) -> None:
+        """Run operations with `runner`, as the callers that `authenticator` finds."""
+        self.runner = runner
+        self.authenticator = authenticator
+        self.limits = limits or SocketLimits()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one socket as an ASGI application."""
+        message = await receive()
+        if message["type"] != "websocket.connect":
+            return
+        if SUBPROTOCOL not in scope.get("subprotocols", ()):
+            await send({"type": "websocket.accept"})
+            with contextlib.suppress(Exception):  # the client may be gone already
+                await send({"type": "websocket.close", "code": 4406, "reason": "Subprotocol not acceptable"})
+            return
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        await _Socket(self, HTTPConnection(scope), receive, send).serve()
+
+
+class _Socket:
+    """One accepted socket."""
+
+    def __init__(self, server: WebSockets, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        self.runner = server.runner
+        self.connection = connection
+        self.limits = server.limits
+        self.outlet = Outlet(send, most=2 * self.limits.operations)
+        self.operations: dict[str, SocketOperation] = {}
+        self._authenticator = server.authenticator
+        self._receive = receive
+        self._send = send
+        self._payload: dict[str, Any] | None = None
+        self._signed_in = False
+        self._initialised = False
+        self._acknowledged = False
+        self._closing: BrokenProtocol | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._unwatch: Callable[[], None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    # --- life ---
+
+    async def serve(self) -> None:
+        """Handle messages until either side ends the socket; leave nothing running."""
+        self._task = asyncio.current_task()
+        self._timer = self._loop.call_later(
+            self.limits.init_timeout, self.end, 4408, "Connection initialisation timeout"
+        )
+        try:
+            while (message := await self._receive())["type"] == "websocket.receive":
+                await self._handle(message)
+                await self.outlet.room.wait()  # a client that does not read what it asked for is not read either
+        except BrokenProtocol as error:
+            self._closing = error
+        except asyncio.CancelledError:
+            if self._closing is None:
+                raise
+            cast("asyncio.Task[Any]", self._task).uncancel()
+        finally:
+            self._timer.cancel()
+            if self._unwatch is not None:
+                self._unwatch()
+            await self._stop_operations()
+            await self.outlet.close()
+        if self._closing is not None:
+            await self._close(self._closing)
+
+    async def _close(self, why: BrokenProtocol) -> None:
+        # The client may be gone, or not read: a close frame it does not take is no reason to wait.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(1):
+                await self._send({"type": "websocket.close", "code": why.code, "reason": why.reason})
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the socket from outside its own loop; the first reason counts."""
+        if self._closing is None and self._task is not None:
+            self._closing = BrokenProtocol(code, reason)
+            self._task.cancel()
+
+    async def _stop_operations(self) -> None:
+        running = [operation.stop() for operation in list(self.operations.values())]
+        self.operations.clear()
+        if tasks := [task for task in running if task is not None and not task.done()]:
+            await asyncio.wait(tasks)
+
+    # --- messages ---
+
+    async def _handle(self, received: Message) -> None:
+        message = self._parse(received)
+        match message.get("type"):
+            case "subscribe":
+                self._subscribe(message)
+            case "complete":
+                operation = self.operations.pop(_text(message, "id"), None)
+                if operation is not None:
+                    operation.stop()
+            case "ping":
+                payload = _object(message, "payload")
+                await self._say({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+            case "pong":
+                _object(message, "payload")
+                if self._acknowledged:
+                    self._await_ping()
+            case "connection_init":
+                await self._init(message)
+            case _:
+                raise BrokenProtocol(4400, "Unknown message type")
+
+    def _parse(self, received: Message) -> dict[str, Any]:
+        text = received.get("text")
+        if text is not None and len(text) > self.limits.message_size:
+            raise BrokenProtocol(1009, f"A message may have {self.limits.message_size} bytes")
+        try:
+            message = orjson.loads(text or "")
+        except ValueError:
+            raise BrokenProtocol(4400, "Messages are JSON text") from None
+        if not isinstance(message, dict):
+            raise BrokenProtocol(4400, "A message is a JSON object")
+        return cast("dict[str, Any]", message)
+
+    async def _init(self, message: dict[str, Any]) -> None:
+        if self._initialised:
+            raise BrokenProtocol(4429, "Too many initialisation requests")
+        self._initialised = True
+        self._payload = _object(message, "payload")
+        with contextlib.suppress(Unavailable):  # each operation asks again, and says so then
+            caller = await self._authenticator.authenticate(self.connection, self._payload)
+            self._watch(caller)
+        self._await_ping()
+        self._acknowledged = True
+        await self._say({"type": "connection_ack"})
+
+    def _watch(self, caller: Caller) -> None:
+        if caller.signed_in and self._unwatch is None:
+            self._signed_in = True
+            self._unwatch = self._authenticator.watch(caller, lambda: self.end(4403, "The session has ended"))
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        await self.outlet.send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
+
+    # --- keep-alive ---
+
+    def _await_ping(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(self.limits.ping_interval, self._ping)
+
+    def _ping(self) -> None:
+        # A client too slow to take a ping is judged by its pong all the same.
+        self.outlet.offer({"type": "websocket.send", "text": '{"type":"ping"}'})
+        self._timer = self._loop.call_later(self.limits.pong_timeout, self.end, 4499, "No pong in time")
+
+    # --- operations ---
+
+    def _subscribe(self, message: dict[str, Any]) -> None:
+        if not self._acknowledged:
+            raise BrokenProtocol(4401, "Unauthorized")
+        key = _text(message, "id")
+        payload = _object(message, "payload")
+        if payload is None:
+            raise BrokenProtocol(4400, "A subscribe message has a payload")
+        request = OperationRequest(
+            query=_optional_text(payload, "query"),
+            variables=_object(payload, "variables"),
+            operation_name=_optional_text(payload, "operationName"),
+            extensions=_object(payload, "extensions"),
+        )
+        if request.query is None and request.extensions is None:
+            raise BrokenProtocol(4400, "The payload of a subscribe message has a query")
+        if key in self.operations:
+            raise BrokenProtocol(4409, f"Subscriber for {key} already exists")
+        operation = SocketOperation(key, self.outlet, self.operations, self.limits.queue)
+        self.operations[key] = operation
+        if len(self.operations) > self.limits.operations:
+            operation.error(
+                refusal("TOO_MANY_OPERATIONS", f"A socket runs at most {self.limits.operations} operations")
+            )
+            return
+        operation.start(self._run(operation, request))
+
+    async def _run(self, operation: SocketOperation, request: OperationRequest) -> None:
+        try:
+            caller = await self._authenticator.authenticate(self.connection, self._payload)
+        except Unavailable:
+            operation.error(refusal("UNAVAILABLE", "Sessions cannot be checked right now; try again shortly"))
+            return
+        if self._signed_in and not caller.signed_in:
+            self.end(4403, "The session has ended")
+            return
+        self._watch(caller)
+        operation.standing(await self.runner.run(request, caller, self.connection, operation))
+
+
+def _text(message: dict[str, Any], name: str) -> str:
+    value = message.get(name)
+    if not isinstance(value, str) or not value:
+        raise BrokenProtocol(4400, f"'{name}' is a non-empty string")
+    return value
+
+
+def _optional_text(message: dict[str, Any], name: str) -> str | None:
+    value = message.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BrokenProtocol(4400, f"'{name}' is a string")
+    return value
+
+
+def _object(message: dict[str, Any], name: str) -> dict[str, Any] | None:
+    value = message.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise BrokenProtocol(4400, f"'{name}' is an object")
+    return cast("dict[str, Any] | None", value)

@@ -1,0 +1,1 @@
+"""The engines below the product: the SQL database, SQLite, the embedded Valkey, and the migrations."""

@@ -1,0 +1,328 @@
+"""The SQL database: SQLite through aiosqlite or PostgreSQL through asyncpg, chosen by URL.
+
+`Database.session` reads and `Database.transaction` writes; a service's method opens one of them, so one method is one
+transaction. A read that is a single statement needs none: `Database.execute` takes a third of the time. On SQLite
+(`graph.engines.sqlite`) every commit is on disk, and a writer takes the write lock when it begins (BEGIN IMMEDIATE), in
+turn within the process and by waiting for other processes, so a transaction never fails half-way because it read before
+it wrote.
+
+It fails with `graph.errors.Unavailable` when the database cannot be reached, is locked for longer than
+`BUSY_TIMEOUT`, or has no free connection within `POOL_TIMEOUT` (seconds). A transaction must not be opened inside
+another one of the same task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import DateTime, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlalchemy.types import TypeDecorator
+from sqlalchemy.util import greenlet_spawn
+
+from graph.engines import sqlite
+from graph.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
+
+    from sqlalchemy import Executable, Row
+    from sqlalchemy.engine import URL, Connection
+    from sqlalchemy.engine.interfaces import Dialect
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.pool import QueuePool
+
+BUSY_TIMEOUT = 5.0
+POOL_SIZE = 8
+POOL_TIMEOUT = 5.0
+MIGRATION_TIMEOUT = 120.0
+GOODBYE = 3.0
+"""Seconds, like those above."""
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x67726170_68  # any number that nothing else in the database uses as an advisory lock
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+_READING = {"sqlite": {"graph_begin": "BEGIN"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
+_WRITING = {"sqlite": {"graph_begin": "BEGIN IMMEDIATE"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
+"""How a transaction begins: an engine without these options begins none."""
+
+# PostgreSQL's own words for "not now": connection lost, out of resources, shut down, serialization or deadlock.
+_AWAY = ("08", "53", "57P", "40001", "40P01")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, always aware and always UTC in Python; SQLite stores it as text that sorts by time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - signature
+        """Refuse a moment without a zone, which would mean something else on every machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - signature
+        """Say again that it is UTC, which SQLite does not store."""
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """The same in one step where the moment comes as text."""
+        return _read if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+class UtcText(UtcDateTime):
+    """A moment read as the text that SQLite stores, for who passes it on; `moment` reads it."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - signature
+        """Write it as SQLite does where it does not come so."""
+        return None if dialect.name == "sqlite" else _written
+
+
+def moment(stored: str) -> datetime:
+    """The moment that SQLite stores as `stored`."""
+    return datetime.fromisoformat(f"{stored}+00:00")
+
+
+def _read(value: str | None) -> datetime | None:
+    return None if value is None else moment(value)
+
+
+def _written(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def async_url(url: str) -> URL:
+    """Read `url`, naming the driver where it names only the engine; raises ValueError for any other engine."""
+    parsed = make_url(url)
+    engine = parsed.drivername.partition("+")[0]
+    if engine not in _DRIVERS:
+        raise ValueError(f"{parsed.drivername}: only sqlite and postgresql databases are supported")
+    if engine == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError("an SQLite database needs a file: one in memory is not shared by its connections")
+    return parsed.set(drivername=_DRIVERS[engine])
+
+
+def _create_engine(url: URL, *, busy: float, **options: Any) -> AsyncEngine:
+    """An engine that begins no transactions: each statement is one, and on PostgreSQL so is trying a connection."""
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, isolation_level="AUTOCOMMIT", **options)
+    engine = create_async_engine(url, module=sqlite.Driver(busy=busy), **options)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    how = connection.get_execution_options().get("graph_begin")
+    raw = cast("sqlite.Connection", connection.connection.dbapi_connection)
+    if how == "BEGIN":
+        raw.begin_reading()
+    elif how is not None:
+        connection.exec_driver_sql(how)
+        raw.began_writing()
+
+
+async def _uninterrupted(opening: Coroutine[Any, Any, Any]) -> None:
+    """Finish opening a connection before a cancellation is obeyed: half open, nobody would close it and its thread."""
+    task = asyncio.ensure_future(opening)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether the database, not the statement, is at fault."""
+    if error.connection_invalidated:
+        return True
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return error.orig.sqlite_errorname.startswith(
+            ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR")
+        )
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_AWAY)
+
+
+@contextlib.contextmanager
+def _unavailable(*also: type[Exception]) -> Generator[None]:
+    """Raise `Unavailable` where the database, and not a statement, is at fault; it is with whatever is `also` named."""
+    try:
+        yield
+    except also as error:
+        raise Unavailable("the database is away") from error
+    except DBAPIError as error:
+        if _is_away(error):
+            raise Unavailable("the database is away") from error
+        raise
+
+
+class Database:
+    """A pool of connections. Use it as a context manager, or `close` it."""
+
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+        """Prepare for the database at `url`; nothing is opened before the first session."""
+        parsed = async_url(url)
+        self.url = parsed.render_as_string(hide_password=False)
+        self.engine = _create_engine(
+            parsed,
+            busy=BUSY_TIMEOUT,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_TIMEOUT,
+            pool_use_lifo=True,  # the connection used last has its pages at hand, and its thread awake
+            pool_pre_ping=parsed.get_backend_name() == "postgresql",
+        )
+        self.dialect = self.engine.dialect.name
+        self._reading = self._sessions(_READING)
+        self._writing = self._sessions(_WRITING)
+        self._turn = asyncio.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
+
+    def _sessions(self, options: Mapping[str, Mapping[str, str]]) -> async_sessionmaker[AsyncSession]:
+        engine = self.engine.execution_options(**options[self.dialect])
+        return async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncGenerator[AsyncSession]:
+        """Read; whatever is written is rolled back.
+
+        On SQLite all statements see one instant; on PostgreSQL each sees what was committed when it began, unless the
+        first one sets another isolation level.
+        """
+        async with self._opened(self._reading) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncSession]:
+        """Read and write; commit at the end of the block, roll back when it raises."""
+        async with self._turn, self._opened(self._writing) as session:
+            yield session
+            await session.commit()
+
+    async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """The rows of one SELECT, which sees everything committed before; no transaction is opened around it."""
+        with _unavailable(OSError, PoolTimeoutError):
+            if self._must_open():
+                await _uninterrupted(self._open())
+            return await greenlet_spawn(self._fetch, statement, parameters)
+
+    def _fetch(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
+        with self.engine.sync_engine.connect() as connection:
+            return connection.execute(statement, parameters).all()
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, maker: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
+        async with maker() as session:
+            with _unavailable(OSError, PoolTimeoutError):
+                opening = session.connection()
+                await (_uninterrupted(opening) if self._must_open() else opening)
+            with _unavailable():
+                yield session
+
+    def _must_open(self) -> bool:
+        """Whether the pool will open a connection for the next who asks."""
+        pool = cast("QueuePool", self.engine.pool)
+        return pool.checkedin() == 0 and pool.overflow() < 0
+
+    async def _open(self) -> None:
+        async with self.engine.connect():
+            pass
+
+    async def revision(self) -> str | None:
+        """The migration the database is at; None for an empty one."""
+        async with self.engine.connect() as connection:
+            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+    async def close(self) -> None:
+        """Close every connection; a server that does not say goodbye in `GOODBYE` seconds is left without one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await self.engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+# --- migrations ---
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def head_revision() -> str:
+    """The newest migration this version of the program knows."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+async def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision`, creating an SQLite file (and its directory) that does not exist.
+
+    All or nothing: the migrations run in one transaction. When several processes do it at once, one does the work
+    while the others wait for it. Raises `Unavailable` when the database cannot be reached.
+    """
+    parsed = async_url(url)
+    await asyncio.to_thread(_migrate, parsed, revision)
+
+
+_in_turn = threading.Lock()  # Alembic keeps the running migration in module globals
+
+
+def _migrate(url: URL, revision: str) -> None:
+    with _in_turn:
+        asyncio.run(_migrate_locked(url, revision))
+
+
+async def _migrate_locked(url: URL, revision: str) -> None:
+    engine = _create_engine(
+        url, busy=MIGRATION_TIMEOUT, poolclass=NullPool, execution_options=_WRITING[url.get_backend_name()]
+    )
+    try:
+        if url.get_backend_name() == "sqlite":
+            Path(url.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        async with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            await connection.run_sync(_upgrade, revision)
+    except OSError as error:
+        raise Unavailable(f"the database is away: {error}") from error
+    except DBAPIError as error:
+        if _is_away(error):
+            raise Unavailable(f"the database is away: {error.orig}") from error
+        raise
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

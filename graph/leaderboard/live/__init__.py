@@ -1,0 +1,1 @@
+"""Who watches a board, and what they are told."""

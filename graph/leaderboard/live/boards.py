@@ -1,0 +1,180 @@
+"""Tells those who watch a board that what they see has changed.
+
+Whoever submits a score announces which ranks it moved: all between the player's rank before and after. What one
+process announces within `watching.MERGE` seconds is one message. A process that has watchers of a board follows its
+topic once, wakes those whom the move concerns (`watching`), and reads a counter of the ranking every `CHECK` seconds.
+
+An announcement may be lost (its process died after the commit, Redis was away): each says how many submissions it
+tells of, and the ranking counts its changes, so the counter shows what is missing. Then, as after a gap of the broker,
+all watchers of the board are woken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Self
+
+from prometheus_client import Counter, Gauge
+
+from graph.leaderboard.index import NoIndex
+from graph.leaderboard.live.watching import MERGE, Moves, Watch, Watchers
+from graph.patterns.broker.broker import Broker, Delivery, Event, Topic, Unavailable
+from graph.patterns.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    from graph.leaderboard.records import BoardRecord
+    from graph.leaderboard.service import LeaderboardService
+    from graph.patterns.ranking.ranking import Submitted
+
+CHECK = 5.0
+_GRACE = 1.0  # an announcement may be on its way that long
+
+_WATCHERS = Gauge("graph_leaderboard_watchers", "Watchers of boards.", multiprocess_mode="livesum")
+_MISSED = Counter("graph_leaderboard_announcements_missed_total", "Times all watchers of a board had to be woken.")
+
+_log = logging.getLogger(__name__)
+
+
+def topic_of(board: int) -> Topic:
+    """What moves on a board."""
+    return Topic(f"board:{board}", Delivery.EVERY, max_length=100, max_age=60.0)
+
+
+class LiveBoards:
+    """Announces and watches in one process; open it with ``async with``."""
+
+    def __init__(self, service: LeaderboardService, broker: Broker, *, check_every: float = CHECK) -> None:
+        """Announce what `service` takes in, through `broker`."""
+        self._service = service
+        self._broker = broker
+        self._check_every = check_every
+        self._boards: dict[int, _Followed] = {}
+        self._pending: dict[int, Moves] = {}
+        self._tasks = Tasks()
+
+    async def __aenter__(self) -> Self:
+        """Hear of every submission."""
+        self._service.moved = self.announce
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop; what was not announced yet, the others' check finds."""
+        self._service.moved = None
+        await self._tasks.close()
+
+    # --- announcing ---
+
+    def announce(self, board: BoardRecord, player: str, submitted: Submitted | None) -> None:
+        """Tell, soon, what a submission moved; None: it is not known."""
+        pending = self._pending.get(board.id)
+        if pending is None:
+            pending = self._pending[board.id] = Moves()
+            self._tasks.spawn(self._publish(board.id))
+        pending.add(board.ties, player, submitted)
+
+    async def _publish(self, board: int) -> None:
+        """Publish what has gathered, at once after a pause, and keep the next pause."""
+        await asyncio.sleep(0)  # what is submitted in one turn of the loop belongs together
+        while (moves := self._pending[board]).count:
+            self._pending[board] = Moves()
+            try:
+                await self._broker.publish(topic_of(board), moves.message())
+            except Unavailable as error:
+                _log.info("a move on board %s was not announced: %s", board, error)
+            await asyncio.sleep(MERGE)
+        del self._pending[board]
+
+    # --- watching ---
+
+    @contextlib.asynccontextmanager
+    async def watch(self, board: BoardRecord, player: str | None = None) -> AsyncGenerator[Watch]:
+        """Watch `board`, as `player` if given: whatever that one does concerns the watcher.
+
+        Read, tell `Watch.stands`, wait for `Watch.changed`, and so on; nothing is missed in between.
+        """
+        followed = self._boards.get(board.id)
+        if followed is None:
+            followed = self._boards[board.id] = _Followed(self._broker, board)
+            followed.checking = self._tasks.spawn(self._check(followed))
+        watch = followed.watchers.join(player)
+        _WATCHERS.inc()
+        try:
+            await followed.ready()
+            yield watch
+        finally:
+            _WATCHERS.dec()
+            followed.watchers.leave(watch)
+            if not followed.watchers.all and self._boards.get(board.id) is followed:
+                del self._boards[board.id]
+                followed.close()
+
+    async def _check(self, followed: _Followed) -> None:
+        """Compare what was announced with what the ranking counts."""
+        while True:
+            build, counted = await self._count(followed.board)
+            received = followed.received
+            await asyncio.sleep(_GRACE)
+            followed.compare(build, counted, received)
+            await asyncio.sleep(self._check_every)
+
+    async def _count(self, board: BoardRecord) -> tuple[str, int]:
+        """The name of the ranking that is current, and its changes so far; no name: it cannot be asked."""
+        number = self._service.season(board).number
+        with contextlib.suppress(NoIndex):
+            state = await self._service.indexes.ask(board, number, lambda ranking: ranking.state())
+            return f"{number}:{state.build}", state.seq
+        return "", 0
+
+
+class _Followed:
+    """One board that this process follows."""
+
+    checking: asyncio.Task[None] | None = None
+
+    def __init__(self, broker: Broker, board: BoardRecord) -> None:
+        self.board = board
+        self.watchers = Watchers()
+        self.received = 0
+        self._base: tuple[str, int] | None = None
+        self._registration = broker.on(topic_of(board.id), self._on_event)
+
+    async def ready(self) -> None:
+        """Wait until no further announcement can be missed; while Redis is away, watch all the same."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._registration.ready()
+
+    def close(self) -> None:
+        """Stop following."""
+        self._registration.remove()
+        if self.checking is not None:
+            self.checking.cancel()
+
+    def _on_event(self, event: Event) -> None:
+        moves = Moves.of(event)
+        self.received += moves.count
+        if moves.everything:
+            _MISSED.inc()
+        self.watchers.take(moves)
+
+    def compare(self, build: str, counted: int, received: int) -> None:
+        """Wake everybody if the ranking changed more often than was announced, or is another one.
+
+        `received` had been announced when `counted` was read, and what was on its way then has come since. So their
+        difference lies between two bounds; it grows only when an announcement is lost.
+        """
+        if not build:
+            return
+        known, most = self._base or (build, counted - received)
+        if known != build or counted - self.received > most:
+            _MISSED.inc()
+            self.watchers.take(Moves(everything=True))
+            most = counted - received
+        self._base = (build, min(most, counted - received))

@@ -1,0 +1,1 @@
+"""Seasons that end: their archive, and the upkeep of boards."""

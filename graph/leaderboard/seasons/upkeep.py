@@ -1,0 +1,149 @@
+"""Looks after the boards: closes seasons that are over, mends indexes that fell behind, forgets old keys.
+
+Every process looks around every few seconds; the look is one small SELECT. What is to be done then is done once:
+
+- an index is swept by whichever process takes the turn (`Indexes.sweep`);
+- a season that is over is handed to a job (`delegate`), which a worker does at a lower priority than answers are
+  given. One that is still there `PATIENCE` seconds after its end, because no worker runs or Redis is away, is closed
+  by the process that sees it and takes the turn. Should two work on one all the same, SQL lets only one of them write
+  (`archive`);
+- keys are forgotten by whoever calls `forget_keys`: a job, once an hour.
+
+Trouble with one board does not keep the others waiting; it is logged and tried again with the next look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+from sqlalchemy import delete
+
+from graph.leaderboard import queries
+from graph.leaderboard.models import SUBMISSIONS
+from graph.leaderboard.seasons import archive
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from graph.engines.database import Database
+    from graph.leaderboard.index import Indexes
+    from graph.leaderboard.records import BoardRecord, SeasonRecord
+    from graph.leaderboard.writing import Clock
+
+CLOSE_SEASONS = "closeSeasons"
+"""The name of the job that closes seasons."""
+
+EVERY = 5.0
+PATIENCE = 20.0
+KEYS_KEPT = 30 * 86400.0
+
+_log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """The upkeep of all boards by one process; `run` goes on for ever."""
+
+    def __init__(
+        self,
+        database: Database,
+        indexes: Indexes,
+        board: Callable[[int], Awaitable[BoardRecord | None]],
+        *,
+        clock: Clock | None = None,
+        delegate: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """`board` finds a board by its number; `delegate` has `close_seasons` run elsewhere, once for all who ask."""
+        self._database = database
+        self._indexes = indexes
+        self._board = board
+        self._clock = clock or time.time
+        self._delegate = delegate
+
+    async def run(self, every: float = EVERY) -> None:
+        """Look around every so many seconds."""
+        while True:
+            await asyncio.sleep(every * random.uniform(0.75, 1.25))  # noqa: S311 - spreads processes, no secret
+            try:
+                await self.tick()
+            except Exception as error:  # noqa: BLE001 - SQL is away; the next round comes
+                _log.warning("upkeep of the leaderboards is put off: %r", error)
+
+    async def tick(self) -> None:
+        """Look around once."""
+        wanted = False
+        for season in await self._unfinished():
+            late = self._late(season)
+            wanted = wanted or late is not None
+            try:
+                if late is None:
+                    await self._indexes.sweep(await self._board_of(season), season.number)
+                elif (self._delegate is None or late > PATIENCE) and await self._turn(season):
+                    await self._finish(season)
+            except Exception as error:  # noqa: BLE001 - one board's trouble must not keep the others waiting
+                _put_off(season, error)
+        if wanted and self._delegate is not None:
+            await self._delegate()
+
+    async def close_seasons(self) -> None:
+        """Close what is over; raises the last of the troubles that there were."""
+        trouble: Exception | None = None
+        for season in await self._unfinished():
+            if self._late(season) is None:
+                continue
+            try:
+                await self._finish(season)
+            except Exception as error:  # noqa: BLE001 - as above
+                _put_off(season, error)
+                trouble = error
+        if trouble is not None:
+            raise trouble
+
+    async def forget_keys(self) -> None:
+        """Forget keys of submissions older than 30 days."""
+        before = round((self._clock() - KEYS_KEPT) * 1e6)
+        async with self._database.transaction() as session:
+            await session.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.created_at < before))
+
+    async def _unfinished(self) -> list[SeasonRecord]:
+        async with self._database.session() as session:
+            return await queries.unfinished(session)
+
+    def _late(self, season: SeasonRecord) -> float | None:
+        """For how many seconds a season has been over; None: it runs."""
+        if season.ends_at is None:
+            return None
+        late = self._clock() - season.ends_at / 1e6
+        return late if late >= 0 or season.state.frozen else None
+
+    async def _board_of(self, season: SeasonRecord) -> BoardRecord:
+        board = await self._board(season.board_id)
+        assert board is not None
+        return board
+
+    async def _turn(self, season: SeasonRecord) -> bool:
+        """Whether it is this process's turn to finish a season; while Redis cannot tell, SQL decides in the end."""
+        ranking = self._indexes.of(await self._board_of(season), season.number)
+        try:
+            return await ranking.turn("finish", archive.LEASE)
+        except RedisError:
+            return True
+
+    async def _finish(self, season: SeasonRecord) -> None:
+        board = await self._board_of(season)
+        closed = season.state.frozen or await archive.close(self._database, season, board.ties, clock=self._clock)
+        if not closed:
+            return
+        _log.info("season %s of %s is closed", season.number, board.slug)
+        await self._indexes.of(
+            board, season.number
+        ).drop()  # nothing but this season's state remembers that it is there
+        await archive.purge(self._database, season)
+
+
+def _put_off(season: SeasonRecord, error: Exception) -> None:
+    _log.warning("upkeep of board %s, season %s, is put off: %r", season.board_id, season.number, error)

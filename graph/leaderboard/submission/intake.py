@@ -1,0 +1,206 @@
+"""Takes a group of submissions to one board in, inside a transaction: each gets what it would get if it came alone.
+
+Two statements for any number of them: read the season, who of the players exists and what they hold; weigh the scores
+here, one after the other; one guarded upsert. A row is replaced only if it still holds the score that the new one was
+weighed against. Where another process was faster, PostgreSQL has locked the row with the attempt, so that weighing it
+again succeeds; on SQLite nobody can be faster, for the transaction holds the write lock. Rows are written in the order
+of the players' numbers, and keys after all scores, so that two processes never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, and_, bindparam, func, select, type_coerce
+
+from graph.leaderboard.models import PLAYERS, SCORES, SEASONS, SUBMISSIONS
+from graph.leaderboard.records import Change, Remembered, SeasonState, player_key
+from graph.leaderboard.rules import Invalid, Missing
+from graph.leaderboard.submission import idempotency as keys
+from graph.leaderboard.writing import open_season, season_of, upsert
+from graph.patterns.ranking.ranking import Operator, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graph.leaderboard.records import BoardRecord, SeasonRecord, Submission
+    from graph.leaderboard.writing import Clock
+
+G, S, K = SEASONS.c, SCORES.c, SUBMISSIONS.c
+_FOREVER = 1 << 53
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a player has."""
+
+    score: float
+    achieved_at: int
+    version: int
+
+
+@dataclass(slots=True)
+class _Standing:
+    """The season that takes scores, the time in microseconds, and what each player who exists holds in it."""
+
+    season: SeasonRecord
+    now: int
+    held: dict[int, _Held | None] = field(default_factory=dict[int, _Held | None])
+
+
+async def take_in(
+    connection: AsyncConnection, board: BoardRecord, submissions: Sequence[Submission], clock: Clock | None
+) -> list[Change | Remembered | Exception]:
+    """What becomes of each submission: `rules.Missing` for an unknown player, `rules.Invalid` for a sum too large.
+
+    Raises `keys.Overtaken`, and what SQL raises for a submission that it cannot take.
+    """
+    standing = await _standing(connection, board, sorted({one.player for one in submissions}), clock)
+    named = [(one.player, one.key) for one in submissions if one.key is not None]
+    known = await keys.remembered(connection, board.id, named) if named else {}
+    written: set[int] = set()
+    while True:
+        found, rows = _weigh(board.operator, standing, submissions, known)
+        left = [row for row in rows if row["player_id"] not in written]
+        if not left:
+            break
+        done = await _write(connection, left)
+        written |= done
+        if len(done) < len(left):
+            lost = [row["player_id"] for row in left if row["player_id"] not in done]
+            standing.held |= await _held(connection, standing.season.id, lost)
+    if named:
+        await keys.note(connection, board.id, found, standing.now)
+    return found
+
+
+async def _standing(
+    connection: AsyncConnection, board: BoardRecord, players: Sequence[int], clock: Clock | None
+) -> _Standing:
+    own_clock = clock is None and connection.dialect.name == "postgresql"
+    values: dict[str, Any] = {"board": board.id, "players": players}
+    while True:
+        if not own_clock:
+            values["now"] = round((clock or time.time)() * 1e6)
+        rows = (await connection.execute(_standing_statement(own_clock=own_clock), values)).all()
+        if rows:
+            season, now = season_of(rows[0]), int(rows[0].now)
+            if season.state is SeasonState.OPEN and (season.ends_at is None or now < season.ends_at):
+                standing = _Standing(season, max(now, season.starts_at))
+                for row in rows:
+                    if row.player is not None:
+                        own = None if row.score is None else _Held(row.score, row.achieved_at, row.version)
+                        standing.held[row.player] = own
+                return standing
+        await open_season(connection, board, clock)
+
+
+@cache
+def _standing_statement(*, own_clock: bool) -> Any:
+    now: Any = bindparam("now", type_=BigInteger)
+    if own_clock:
+        now = type_coerce(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000), BigInteger)
+    every = SEASONS.alias()
+    newest = select(func.max(every.c.number)).where(every.c.board_id == bindparam("board")).scalar_subquery()
+    # Share mode until the commit: closing the season waits, and no score comes after.
+    return (
+        select(*G, now.label("now"), PLAYERS.c.id.label("player"), S.score, S.achieved_at, S.version)
+        .select_from(
+            SEASONS.outerjoin(PLAYERS, PLAYERS.c.id.in_(bindparam("players", expanding=True))).outerjoin(
+                SCORES, and_(S.season_id == G.id, S.player_id == PLAYERS.c.id)
+            )
+        )
+        .where(G.board_id == bindparam("board"), G.number == newest)
+        .with_for_update(read=True, of=SEASONS)
+    )
+
+
+_HELD = select(S.player_id, S.score, S.achieved_at, S.version).where(
+    S.season_id == bindparam("season"), S.player_id.in_(bindparam("players", expanding=True))
+)
+
+
+async def _held(connection: AsyncConnection, season: int, players: Sequence[int]) -> dict[int, _Held | None]:
+    found = await connection.execute(_HELD, {"season": season, "players": players})
+    return {player: _Held(*row) for player, *row in found}
+
+
+# --- weighing ---
+
+
+def _weigh(
+    operator: Operator,
+    standing: _Standing,
+    submissions: Sequence[Submission],
+    known: dict[tuple[int, str], Remembered],
+) -> tuple[list[Change | Remembered | Exception], list[dict[str, Any]]]:
+    """The outcomes of the submissions one after the other, and the rows that are to be written in the end."""
+    season, held = standing.season, dict(standing.held)
+    latest = season.ends_at - 1 if season.ends_at is not None else _FOREVER
+    found: list[Change | Remembered | Exception] = []
+    changed: set[int] = set()
+    for at, one in enumerate(submissions):
+        if one.key is not None and (answer := known.get((one.player, one.key))) is not None:
+            found.append(answer)
+            continue
+        if one.player not in held:
+            found.append(Missing("player"))
+            continue
+        before = held[one.player]
+        score = _weighed(operator, None if before is None else before.score, one.score)
+        if not math.isfinite(score):
+            found.append(Invalid("score", "The sum of the scores would be no finite number."))
+            continue
+        after = before
+        if before is None or score != before.score:
+            # A microsecond apart, so that of equal scores the one that came first is ahead.
+            now = min(standing.now + at, latest)
+            after = held[one.player] = _Held(score, now, now if before is None else max(now, before.version + 1))
+            changed.add(one.player)
+        assert after is not None
+        row = Row(player_key(one.player), after.score, after.achieved_at / 1e6, after.version)
+        improved = after is not before and (before is None or score > before.score)
+        found.append(Change(one, season, row, changed=after is not before, improved=improved))
+    rows: list[dict[str, Any]] = []
+    for player in sorted(changed):
+        after, before = held[player], standing.held[player]
+        assert after is not None
+        rows.append(
+            {
+                "season_id": season.id,
+                "player_id": player,
+                "score": after.score,
+                "achieved_at": after.achieved_at,
+                "version": after.version,
+                "former": None if before is None else before.score,
+            }
+        )
+    return found, rows
+
+
+def _weighed(operator: Operator, held: float | None, given: float) -> float:
+    if held is None or operator is Operator.LATEST:
+        return given
+    return max(held, given) if operator is Operator.BEST else held + given
+
+
+async def _write(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> set[int]:
+    """Write the rows whose players still have what was weighed; the numbers of those players."""
+    return set(await connection.scalars(_guarded(connection.dialect.name), rows))
+
+
+@cache
+def _guarded(dialect: str) -> Any:
+    statement = upsert(dialect)(SCORES)
+    given = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=[S.season_id, S.player_id],
+        set_={name: given[name] for name in ("former", "score", "achieved_at", "version")},
+        where=and_(S.score == given.former, S.version < given.version),
+    ).returning(S.player_id)

@@ -1,0 +1,67 @@
+"""Answers that show a board, and are kept somewhere, end with every score that is acknowledged after them.
+
+Whoever keeps such an answer keeps it under the board's tag. A submission outdates the tag after its row is in the
+index, and is acknowledged after that. Submissions that come while one outdating is under way share the next: one
+script for any number of them.
+
+Failure: when Redis does not confirm it in `PATIENCE`, a submission is acknowledged all the same, and at once while it
+is known to be away: the score is safe in SQL. The tag is outdated as soon as Redis is back, and once more when the
+index has the scores that it missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from graph.patterns.client.pending import Unavailable
+from graph.patterns.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from graph.patterns.client.client import Client
+
+PATIENCE = 0.5
+"""Seconds."""
+
+
+def board_tag(slug: str) -> str:
+    """The cache tag of everything that shows a board's scores."""
+    return f"leaderboard:{slug}"
+
+
+class Outdating:
+    """Outdates the tags of boards; `close` it at the end."""
+
+    def __init__(self, client: Client, invalidate: Callable[[str], Awaitable[None]]) -> None:
+        """`invalidate` gives a tag a new generation over `client`, or raises `Unavailable` and goes on trying."""
+        self._client = client
+        self._invalidate = invalidate
+        self._next: dict[str, asyncio.Future[None]] = {}
+        self._running: set[str] = set()
+        self._tasks = Tasks()
+
+    async def outdate(self, slug: str) -> None:
+        """Return when whatever was kept of the board before this call is outdated; see the module about failure."""
+        waiting = self._next.get(slug)
+        if waiting is None:
+            waiting = self._next[slug] = asyncio.get_running_loop().create_future()
+        if slug not in self._running:
+            self._running.add(slug)
+            self._tasks.spawn(self._run(slug))
+        await asyncio.wait((waiting,), timeout=PATIENCE if self._client.connected else 0)
+
+    async def _run(self, slug: str) -> None:
+        try:
+            while (waiting := self._next.pop(slug, None)) is not None:
+                with contextlib.suppress(Unavailable):
+                    await self._invalidate(board_tag(slug))
+                waiting.set_result(None)
+        finally:
+            self._running.discard(slug)
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        await self._tasks.close()

@@ -1,0 +1,193 @@
+"""Submissions on their way: committed in groups, put into the index, answered, their keys settled.
+
+A score is committed in SQL before it is answered, whatever becomes of Redis or of its neighbours in the group. One
+whose sender is cancelled after the group began is written and put like the others. The answer to a key is settled,
+that is complete with its ranks and on disk, before anybody gets it, so that it is the same for ever.
+
+Whoever is told of a score is told after it was put and what is kept of the board was outdated, also when somebody else
+committed it and died before doing so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from graph.leaderboard import queries
+from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, Submission
+from graph.leaderboard.submission import idempotency as keys
+from graph.leaderboard.submission import intake as taking
+from graph.leaderboard.submission.group_commit import Groups
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
+
+    from graph.engines.database import Database
+    from graph.leaderboard.index import Indexes
+    from graph.leaderboard.records import BoardRecord
+    from graph.leaderboard.writing import Clock
+    from graph.patterns.ranking.ranking import Submitted
+
+    Item: TypeAlias = Submission | Settlement
+    Written: TypeAlias = Change | Remembered | Outcome
+    Answer: TypeAlias = Remembered | Outcome
+
+_SETTLE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
+
+_UNTOLD = 120.0
+"""Seconds for which a row is news: who committed it may have died before it was told, and answers are kept for 60."""
+
+_log = logging.getLogger(__name__)
+
+
+class Submissions:
+    """Takes scores in for one process; `close` it at the end."""
+
+    def __init__(
+        self,
+        database: Database,
+        indexes: Indexes,
+        *,
+        clock: Clock | None,
+        moved: Callable[[BoardRecord, str, Submitted | None], None],
+        outdate: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        """`moved` is told of every score that changed, after the commit; None: it is not known what it moved.
+
+        `outdate` is told of a board whose scores have changed lately, and awaited before that is acknowledged.
+        """
+        self._database = database
+        self._indexes = indexes
+        self._clock = clock
+        self._moved = moved
+        self._outdate = outdate
+        self._groups: Groups[Item, Written, Answer] = Groups(self._commit, self._publish)
+        self._answering: dict[tuple[int, int, str], asyncio.Task[Outcome]] = {}
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        tasks = [*self._answering.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._groups.close()
+
+    async def submit(self, submission: Submission) -> Outcome:
+        """Take a score in, or give the first answer to its key; raises `rules.Missing`, `rules.Invalid`."""
+        if submission.key is None:
+            answer = await self._groups.add(submission)
+            assert isinstance(answer, Outcome)
+            return answer
+        name = (submission.board.id, submission.player, submission.key)
+        if name not in self._answering:
+            task = asyncio.create_task(self._answer(submission, submission.key, self._groups.add(submission)))
+            self._answering[name] = task
+            task.add_done_callback(lambda _: self._answering.pop(name, None))
+        return await asyncio.shield(self._answering[name])
+
+    # --- a group ---
+
+    async def _commit(self, group: Sequence[Item]) -> list[Written | Exception]:
+        while True:
+            try:
+                return await self._transaction(group)
+            except keys.Overtaken:  # another process's answer to a key is there by now
+                continue
+
+    async def _transaction(self, group: Sequence[Item]) -> list[Written | Exception]:
+        boards: dict[int, list[tuple[int, Submission]]] = {}
+        settlements: list[tuple[int, Settlement]] = []
+        for at, item in enumerate(group):
+            if isinstance(item, Settlement):
+                settlements.append((at, item))
+            else:
+                boards.setdefault(item.board.id, []).append((at, item))
+        written: dict[int, Written | Exception] = {}
+        async with self._database.transaction() as session:
+            connection = await session.connection()
+            for _, members in sorted(boards.items()):
+                submissions = [submission for _, submission in members]
+                taken = await taking.take_in(connection, submissions[0].board, submissions, self._clock)
+                written |= zip((at for at, _ in members), taken, strict=True)
+            if settlements:
+                outcomes = await keys.settle(connection, [settlement for _, settlement in settlements])
+                written |= zip((at for at, _ in settlements), outcomes, strict=True)
+        return [written[at] for at in range(len(group))]
+
+    async def _publish(self, written: Sequence[Written | Exception]) -> list[Answer | Exception]:
+        """Put what was committed, a batch for each season; the answers."""
+        answers: list[Answer | Exception] = []
+        seasons: dict[int, list[tuple[int, Change]]] = {}
+        for at, one in enumerate(written):
+            if isinstance(one, Change):
+                seasons.setdefault(one.season.id, []).append((at, one))
+                answers.append(_outcome(one, None))
+            else:
+                answers.append(one)
+        await asyncio.gather(*(self._put(changes, answers) for changes in seasons.values()))
+        return answers
+
+    async def _put(self, changes: Sequence[tuple[int, Change]], answers: list[Answer | Exception]) -> None:
+        _, first = changes[0]
+        board = first.submission.board
+        places = await self._indexes.put(board, first.season.number, [change.row for _, change in changes])
+        recent = ((self._clock or time.time)() - _UNTOLD) * 1e6
+        if self._outdate is not None and any(change.row.version > recent for _, change in changes):
+            await self._outdate(board.slug)
+        for (at, change), place in zip(changes, places, strict=True):
+            answers[at] = _outcome(change, place)
+            if not change.changed:
+                continue
+            try:
+                self._moved(board, change.row.player, place)
+            except Exception:  # noqa: BLE001 - the score is safe, whatever a listener makes of it
+                _log.exception("a change of board %s was not announced", board.slug)
+
+    # --- a key ---
+
+    async def _answer(self, submission: Submission, key: str, first: Awaitable[Answer]) -> Outcome:
+        """Submit under a key: the first one to note it takes the score in; all give the answer that was settled."""
+        board, player = submission.board, submission.player
+        answer = await first
+        if isinstance(answer, Remembered):
+            if not answer.settled:
+                answer = await self._settled(board, player, key)
+            if answer.settled:
+                return answer.outcome
+            answer = answer.outcome
+        settled = await self._groups.add(Settlement(board.id, player, key, answer))
+        assert isinstance(settled, Outcome)
+        return settled
+
+    async def _settled(self, board: BoardRecord, player: int, key: str) -> Remembered:
+        """Wait for whoever gives the first answer; if it died, it is ours to complete, without a rank before."""
+        found = None
+        for pause in _SETTLE_PAUSES:
+            async with self._database.session() as session:
+                answers = await keys.remembered(await session.connection(), board.id, [(player, key)])
+            found = answers[player, key]
+            if found.settled:
+                return found
+            await asyncio.sleep(pause)
+        assert found is not None
+        outcome, rank = found.outcome, None
+        async with self._database.session() as session:
+            row = await queries.row(session, board.id, outcome.season, player)
+        if row is not None:
+            (place,) = await self._indexes.put(board, outcome.season, [row])
+            rank = None if place is None else place.rank
+        if self._outdate is not None:
+            await self._outdate(board.slug)
+        return Remembered(Outcome(outcome.score, outcome.improved, rank, None, outcome.season), settled=False)
+
+
+def _outcome(change: Change, place: Submitted | None) -> Outcome:
+    rank = former = None
+    if place is not None:
+        rank = place.rank
+        if place.changed or not change.changed:  # else the row came into the index another way, unobserved
+            former = place.former_rank
+    return Outcome(change.row.score, change.improved, rank, former, change.season.number)

@@ -1,1 +1,0 @@
-"""Alembic migrations, run by `graph.database.migrate`."""

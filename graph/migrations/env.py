@@ -1,9 +1,0 @@
-"""Run the migrations on the connection that `graph.database.migrate` hands over, inside its transaction."""
-
-from __future__ import annotations
-
-from alembic import context
-
-context.configure(connection=context.config.attributes["connection"])
-with context.begin_transaction():
-    context.run_migrations()

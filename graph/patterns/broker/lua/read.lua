@@ -1,0 +1,30 @@
+-- Read what a topic's history holds after a position, and where it ends, as of one instant.
+--
+-- KEYS[1] history   KEYS[2] state, both as in publish.lua
+-- ARGV[1] nonce of the position   ARGV[2] its `<time>-<offset>`
+-- ARGV[3] most events to return; 0: none, -1: only the newest   ARGV[4] lifetime of the state, milliseconds
+--
+-- Result: {nonce or '', run, '<time>-<offset>' of the newest event or '0-0', {{id, {'e', event}}, ...}}
+--
+-- Rule: the history of another nonce is unknown to the reader from its first event on. Reading keeps the state alive,
+-- so a topic that somebody watches does not lose its nonce while nothing happens.
+assert(#KEYS == 2 and #ARGV == 4)
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w%w%w%w%w%w%w%w)')
+local state = redis.call('HMGET', KEYS[2], 'nonce', 'offset', 'time')
+if not state[1] then
+  return {'', run, '0-0', {}}
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+
+local first = '-'
+if state[1] == ARGV[1] then
+  first = '(' .. ARGV[2]
+end
+local entries = {}
+local count = tonumber(ARGV[3])
+if count > 0 then
+  entries = redis.call('XRANGE', KEYS[1], first, '+', 'COUNT', count)
+elseif count < 0 then
+  entries = redis.call('XREVRANGE', KEYS[1], '+', first, 'COUNT', 1)
+end
+return {state[1], run, state[3] .. '-' .. state[2], entries}

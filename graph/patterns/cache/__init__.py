@@ -1,0 +1,1 @@
+"""A cache that never shows an outdated value after an acknowledged write."""

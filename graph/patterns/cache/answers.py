@@ -1,0 +1,354 @@
+"""Whole answers as bytes, in the same cache: their tags are known only once they have been made.
+
+An entry carries the names of its tags beside their stamp. A process that has seen it before asks for the generations
+of those tags, and for the entry unless it has a copy, in commands that the caller sends in a batch of his own
+(`ByteCache.look`, `Look.commands`, `ByteCache.judge`): one trip. A process that sees it for the first time needs a
+second one. The rules are the cache's: served only under the generations that its parts were read under (`Observed`),
+one maker at a time in a process (flight) and among processes (lease), early refresh by lot.
+
+Nobody is given what a flight that began before him brought, unless its generations are still current: he looks again.
+
+Failure: without Redis everything is made, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import random
+import struct
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from redis.exceptions import RedisError
+
+from graph.patterns.cache import metrics
+from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
+from graph.patterns.cache.flight import FILL, LEASE, RENEW
+from graph.patterns.cache.generations import fresh, held, mark_of, stamp_of
+from graph.patterns.cache.local import Copy, LocalCopies
+from graph.patterns.cache.observed import observing
+from graph.patterns.client.commands import command
+from graph.patterns.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from graph.patterns.cache.generations import Generations
+    from graph.patterns.cache.observed import Observed
+    from graph.patterns.client.client import Client
+    from graph.patterns.client.commands import Command
+    from graph.patterns.client.pending import Replies
+
+MOST_TAGS = 256
+"""Something made of more is not kept: checking it would cost more than making it."""
+_KNOWN = 8192
+"""Entries whose tags this process remembers beyond its copies."""
+_POLLS = 0.004, 0.02
+_ANY = bytes(STAMP_SIZE)
+"""In place of a stamp in a lease: what an answer is made of is not known when its lease is asked for."""
+_MADE = struct.Struct(">d")
+
+
+class Hit(NamedTuple):
+    """A current entry."""
+
+    body: bytes
+    digest: str
+    """Of the body: the same bytes have the same one."""
+    made: float
+    """When it was made, Unix seconds."""
+    expires: float
+    delta: float
+
+
+class Made(NamedTuple):
+    """Something new: kept for `max_age` seconds at most, or not at all."""
+
+    body: bytes
+    max_age: float
+
+
+class Look(NamedTuple):
+    """What a look at a key needs: `commands` to send, in one batch, in this order."""
+
+    key: str
+    copy: Copy | None
+    tags: tuple[str, ...]
+    commands: tuple[Command, ...]
+
+
+class ByteCache:
+    """Keep bytes under keys, and under the tags of whatever they were made of."""
+
+    def __init__(
+        self,
+        client: Client,
+        generations: Generations,
+        *,
+        prefix: str = "graph",
+        name: str = "response",
+        local_bytes: int = 16 << 20,
+        lease: float = 0.5,
+        patience: float = 2.0,
+        beta: float = 1.0,
+    ) -> None:
+        """Store under ``{prefix}:{name}:…``, with `local_bytes` of copies in this process; else as `Cache`."""
+        self._client = client
+        self._generations = generations
+        self._prefix = f"{prefix}:{name}"
+        self._local = LocalCopies(local_bytes, factor=1)
+        self._lease = lease
+        self._patience = patience
+        self._beta = beta
+        self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._checks: dict[tuple[str, ...], tuple[Command, ...]] = {}  # what asks for the generations of some tags
+        self._flights: dict[str, asyncio.Future[None]] = {}
+        self._unkept: dict[str, None] = {}  # keys whose last making could not be kept: nobody waits for the next
+        self._refreshing: set[str] = set()
+        self._tasks = Tasks()
+
+    def _keys(self, key: str) -> tuple[str, str]:
+        return f"{self._prefix}:{{{key}}}", f"{self._prefix}-lease:{{{key}}}"
+
+    # --- looking ---
+
+    def look(self, key: str) -> Look:
+        """The commands whose replies tell whether there is a current entry of `key`."""
+        copy = self._local.get(key, time.time())
+        if copy is not None:
+            return self.look_at(key, copy)
+        tags = self._tags.get(key, ())
+        return Look(key, None, tags, self._reads([self._keys(key)[0], *map(self._generations.key, tags)]))
+
+    def look_at(self, key: str, copy: Copy) -> Look:
+        """The commands whose replies tell whether `copy` is the current entry of `key`."""
+        commands = self._checks.get(copy.tags)
+        if commands is None:
+            if len(self._checks) >= _KNOWN:
+                self._checks.clear()
+            commands = self._checks[copy.tags] = self._reads([self._generations.key(tag) for tag in copy.tags])
+        return Look(key, copy, copy.tags, commands)
+
+    def _reads(self, names: Sequence[str]) -> tuple[Command, ...]:
+        if self._client.clustered:
+            return tuple(command("GET", name) for name in names)
+        return (command("MGET", *names),) if names else ()
+
+    def copy(self, key: str, now: float) -> Copy | None:
+        """This process's copy of an entry: to be served only under current generations, as `judge` does."""
+        return self._local.get(key, now)
+
+    def judge(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
+        """Read the replies to a look, which begin at `place`; None when it takes more to know, see `again`."""
+        values: list[tuple[bytes | None, bytes]] = []
+        for i in range(place, place + len(look.commands)):
+            reply, run_id = replies[i], replies.run_id_of(i)
+            if isinstance(reply, Exception):
+                return None
+            values += [(value, run_id) for value in reply] if isinstance(reply, list) else [(reply, run_id)]  # pyright: ignore[reportUnknownVariableType] - MGET's
+        if look.copy is not None:
+            stamp = _stamp([mark_of(*value) for value in values])
+            return _hit(look.copy) if stamp == look.copy.stamp else None
+        copy = self._unpack(look.key, values[0][0])
+        if copy is None or copy.tags != look.tags or copy.stamp != _stamp([mark_of(*value) for value in values[1:]]):
+            return None
+        self._local.put(look.key, copy)
+        return _hit(copy)
+
+    async def settle(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
+        """`judge`, and `again` where the replies tell that the entry may have been made anew."""
+        hit = self.judge(look, replies, place)
+        if hit is None and (look.copy is not None or self._tags.get(look.key, ()) != look.tags):
+            return await self.again(look.key)
+        return hit
+
+    async def again(self, key: str) -> Hit | None:
+        """Look from the beginning: for an entry that was made anew, or that this process has never seen."""
+        self._local.drop(key)
+        for _ in range(2):  # the first may only tell what the tags are
+            look = self.look(key)
+            hit = self.judge(look, await self._client.batch(*look.commands))
+            if hit is not None or self._tags.get(key, ()) == look.tags:
+                return hit
+        return None
+
+    def _unpack(self, key: str, blob: bytes | None) -> Copy | None:
+        if blob is None:
+            return None
+        try:
+            frame = unpack(blob)
+            made = _MADE.unpack_from(frame.body)[0]
+        except (Corrupt, struct.error):
+            metrics.CORRUPT.inc()
+            return None
+        self._remember(key, frame.tags)
+        if frame.expires <= time.time():
+            return None
+        body = frame.body[_MADE.size :]
+        return Copy(frame.stamp, frame.expires, frame.delta, (body, digest_of(body), made), len(body), frame.tags)
+
+    def _remember(self, key: str, tags: tuple[str, ...]) -> None:
+        self._tags[key] = tags
+        self._tags.move_to_end(key)
+        if len(self._tags) > _KNOWN:
+            self._tags.popitem(last=False)
+
+    def due(self, hit: Hit) -> bool:
+        """XFetch: whether this reader, by lot, is the one that refreshes early."""
+        early = hit.delta * self._beta * math.log(1.0 - random.random())  # noqa: S311 - a lot
+        return time.time() - early >= hit.expires
+
+    # --- making ---
+
+    async def bring(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> Hit | None:
+        """Make the entry of `key` and keep it, unless somebody else brings it meanwhile: that is the hit.
+
+        None says that `make` was called and has ended. `tags` outdate it beside those of what it reads in the cache.
+        Cancelling the caller stops nothing.
+        """
+        flight = self._flights.get(key)
+        if flight is not None and key not in self._unkept:
+            await asyncio.wait((flight,), timeout=self._patience)
+            if (hit := await self.again(key)) is not None:
+                return hit
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flights.setdefault(key, mine)
+        return await asyncio.shield(self._tasks.spawn(self._lead(key, make, tags, mine)))
+
+    def refresh(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> None:
+        """Make the entry of `key` again in the background, unless somebody already does, or has done."""
+        if key not in self._refreshing and key not in self._flights:
+            self._refreshing.add(key)
+            task = self._tasks.spawn(self._again(key, hit, make, tags))
+            task.add_done_callback(lambda _: self._refreshing.discard(key))
+
+    async def _again(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> None:
+        try:
+            lease, newer = await self._ask(key)
+        except RedisError:
+            metrics.REDIS.inc()
+            return
+        if lease is None:
+            return
+        if newer is not None and newer.expires > hit.expires:
+            self._local.drop(key)
+            self._give_up(key, lease)
+            return
+        metrics.EARLY.inc()
+        await self._make(key, lease, make, tags)
+
+    async def _lead(
+        self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str], mine: asyncio.Future[None]
+    ) -> Hit | None:
+        try:
+            return await self._share(key, make, tags)
+        finally:
+            if self._flights.get(key) is mine:
+                del self._flights[key]
+            mine.set_result(None)
+
+    async def _share(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> Hit | None:
+        """Wait while another process makes it; make it when none does, or when that takes too long."""
+        deadline = time.monotonic() + self._patience
+        delay, most = _POLLS
+        lease: bytes | None = None
+        while time.monotonic() < deadline:
+            try:
+                lease, entry = await self._ask(key)
+            except RedisError:
+                metrics.REDIS.inc()
+                break
+            if entry is not None and (hit := await self.again(key)) is not None:
+                if lease is not None:
+                    self._give_up(key, lease)
+                return hit
+            if lease is not None or key in self._unkept:
+                break
+            await asyncio.sleep(delay)
+            delay = min(delay * 1.5, most)
+        await self._make(key, lease, make, tags)
+        return None
+
+    async def _ask(self, key: str) -> tuple[bytes | None, Copy | None]:
+        """The lease of `key`, None if it is another's; and the entry as it stands."""
+        lease = _ANY + fresh().encode()
+        reply = await self._client.run(LEASE, self._keys(key), (lease, int(self._lease * 1000)))
+        return (lease if reply[0] else None), self._unpack(key, reply[1])
+
+    async def _make(
+        self, key: str, lease: bytes | None, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]
+    ) -> None:
+        renewing = self._tasks.spawn(self._renew(key, lease)) if lease is not None else None
+        began = time.perf_counter()
+        kept = False
+        try:
+            with observing() as observed:
+                await self._declare(observed, tags)
+                made = await make()
+            kept = made is not None and lease is not None and self._fill(key, lease, made, observed, began)
+        finally:
+            if renewing is not None:
+                renewing.cancel()
+            if lease is not None and not kept:
+                self._give_up(key, lease)
+                self._unkept[key] = None
+            if len(self._unkept) > _KNOWN or kept:
+                self._unkept.pop(key if kept else next(iter(self._unkept)), None)
+
+    async def _declare(self, observed: Observed, tags: Sequence[str]) -> None:
+        """Note the generations of `tags` before anything is read."""
+        if not tags:
+            return
+        replies = await self._client.batch(*self._generations.ensure_commands(tags, 0))
+        try:
+            observed.note(tags, list(self._generations.ensured(tags, replies).values()))
+        except RedisError:
+            observed.note(tags, None)
+
+    def _fill(self, key: str, lease: bytes, made: Made, observed: Observed, began: float) -> bool:
+        """Keep what was made, if it is known what of."""
+        now = time.time()
+        delta = time.perf_counter() - began
+        expires = min(now + made.max_age * random.uniform(0.9, 1.1), observed.expires)  # noqa: S311 - jitter
+        if not observed.certain or len(observed.marks) > MOST_TAGS or expires <= now:
+            return False
+        tags = tuple(sorted(observed.marks))
+        stamp = stamp_of(observed.marks[tag] for tag in tags)
+        blob = pack(Frame(stamp, expires, delta, _MADE.pack(now) + made.body, tags))
+        self._client.batch(FILL(self._keys(key), (blob, max(1, int((expires - now) * 1000)), lease)))
+        self._remember(key, tags)
+        self._local.put(key, Copy(stamp, expires, delta, (made.body, digest_of(made.body), now), len(made.body), tags))
+        return True
+
+    async def _renew(self, key: str, lease: bytes) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 5)
+            await self._client.batch(RENEW(self._keys(key)[1:], (lease, int(self._lease * 1000))))
+
+    def _give_up(self, key: str, lease: bytes) -> None:
+        self._client.batch(RENEW(self._keys(key)[1:], (lease, 0)))
+
+    # --- life ---
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        await self._tasks.close()
+
+
+def digest_of(body: bytes) -> str:
+    """What tells `body` from any other."""
+    return hashlib.blake2b(body, digest_size=12).hexdigest()
+
+
+def _stamp(marks: Sequence[bytes | None]) -> bytes | None:
+    """The stamp of marks none of which is missing or held."""
+    sure = [mark for mark in marks if mark is not None and not held(mark)]
+    return stamp_of(sure) if len(sure) == len(marks) else None
+
+
+def _hit(copy: Copy) -> Hit:
+    body, digest, made = copy.value
+    return Hit(body, digest, made, copy.expires, copy.delta)

@@ -1,0 +1,206 @@
+"""Generations of tags: what makes a cached value outdated the moment a write is acknowledged.
+
+A tag (``product:7``) has one key in Redis. It holds the tag's generation, a random word that is never used twice; or,
+while writers are at work, their holds; or nothing, which is a miss. What is cached carries a stamp, a digest of the
+generations of all its tags, read before its loader started, and of the ids of the server processes that they live
+on. It is served only while a fresh read of the generations gives the same stamp. Therefore
+
+* a slow loader that stores an outdated value changes nothing: its stamp is outdated too;
+* two writers hold one tag independently, and a writer that dies leaves a hold that expires by itself;
+* a server that was restarted or failed over, and may have forgotten acknowledged invalidations, agrees with no stamp
+  from before.
+
+Failure: a write that cannot place its hold is refused before it starts (`CacheWriteRefused`). A write that was made but
+whose invalidation Redis does not confirm in time is not acknowledged (`CacheWriteUnconfirmed`); confirming goes on in
+the background. A write that dies between its commit and its release, within a second of a Redis crash that lost its
+hold, may leave its unacknowledged value hidden until the entries expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, TypeAlias
+
+from graph.patterns.cache import metrics
+from graph.patterns.cache.codec import STAMP_SIZE
+from graph.patterns.client.client import Unavailable
+from graph.patterns.client.commands import Script, command
+from graph.patterns.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Sequence
+
+    from graph.patterns.client.client import Client
+    from graph.patterns.client.commands import Command
+    from graph.patterns.client.pending import Replies
+
+Mark: TypeAlias = bytes | None
+"""A tag as it was read: run id and generation; ``!`` and the holds; or None where there is none."""
+
+_GENERATION = Script(__name__, "generation")
+_HOLD = Script(__name__, "hold", idempotent=True)
+_RELEASE = Script(__name__, "release")
+
+
+class CacheWriteRefused(Unavailable):
+    """The write was not started: readers could not be told about it."""
+
+
+class CacheWriteUnconfirmed(Unavailable):
+    """The write was made, but Redis did not confirm that nothing older is served; this goes on in the background."""
+
+
+def held(mark: bytes) -> bool:
+    """Whether a writer is at work on the tag."""
+    return mark.startswith(b"!")
+
+
+def stamp_of(marks: Iterable[bytes]) -> bytes:
+    """The digest that an entry carries: of the marks of its tags in the order in which its reader names them."""
+    return hashlib.blake2b(b"".join(marks), digest_size=STAMP_SIZE).digest()
+
+
+def mark_of(value: bytes | None, run_id: bytes) -> Mark:
+    """What a tag's key holds on the server process `run_id`; nothing, if it is not known which process answered."""
+    if value is None or not run_id:
+        return None
+    return value if value.startswith(b"!") else run_id + value
+
+
+def fresh() -> str:
+    """A word that was never used before: 96 random bits."""
+    return secrets.token_urlsafe(12)
+
+
+class Generations:
+    """Read, create, hold and replace the generations of tags."""
+
+    def __init__(
+        self, client: Client, *, prefix: str = "graph", hold: float = 10.0, keep: float = 3600.0, patience: float = 5.0
+    ) -> None:
+        """Keep a writer's hold `hold` seconds beyond its death, a generation `keep` seconds at least.
+
+        `patience` bounds, in seconds, how long a finished write waits for its invalidation to be confirmed.
+        """
+        self._client = client
+        self._prefix = prefix
+        self._hold = hold
+        self._keep = keep
+        self._patience = patience
+        self._tasks = Tasks()
+
+    def key(self, tag: str) -> str:
+        """The Redis key of `tag`."""
+        return f"{self._prefix}:tag:{{{tag}}}"
+
+    # --- for readers ---
+
+    def ensure_commands(self, tags: Sequence[str], ttl: float) -> list[Command]:
+        """Commands that read each of `tags`, creating what is missing, to outlive an entry that lives `ttl` seconds."""
+        life = int(max(ttl + 60, self._keep / 2) * 1000)
+        return [_GENERATION((self.key(tag),), (fresh(), life)) for tag in tags]
+
+    @staticmethod
+    def ensured(tags: Sequence[str], replies: Replies, place: int = 0) -> dict[str, Mark]:
+        """The marks that `ensure_commands` brought, from the reply at `place` on; raises the first error."""
+        marks: dict[str, Mark] = {}
+        for i, tag in enumerate(tags, place):
+            reply = replies[i]
+            if isinstance(reply, Exception):
+                raise reply
+            marks[tag] = mark_of(reply, replies.run_id_of(i))
+        return marks
+
+    # --- for writers ---
+
+    @contextlib.asynccontextmanager
+    async def invalidating(self, *tags: str) -> AsyncGenerator[None]:
+        """Bracket a transaction: hold `tags`, let the block commit, then give them new generations.
+
+        From the moment the block has ended normally, and this with it, no reader anywhere gets a value older than
+        what was committed. Readers meanwhile go to their loaders. An exception in the block ends the hold as well; a
+        cancellation leaves it to expire by itself, because the transaction may still be on its way to the disk.
+
+        Raises `CacheWriteRefused` before the block, `CacheWriteUnconfirmed` after it.
+        """
+        names = sorted(set(tags))
+        hold = fresh()
+        await self._place(names, hold)
+        keeper = self._tasks.spawn(self._renew(names, hold))
+        try:
+            yield
+        except Exception:
+            keeper.cancel()
+            with contextlib.suppress(Unavailable):
+                await self._release(names, hold)
+            raise
+        except BaseException:
+            keeper.cancel()
+            raise
+        keeper.cancel()
+        await self._release(names, hold)
+
+    async def ready(self) -> None:
+        """Raise `CacheWriteRefused` unless Redis answers now: for a write that will only `invalidate` at its end."""
+        (reply,) = await self._client.batch(command("PING"))
+        if isinstance(reply, Exception):
+            metrics.REFUSED.inc()
+            raise CacheWriteRefused(f"the write was not started: {reply}") from reply
+
+    async def invalidate(self, *tags: str) -> None:
+        """Give `tags` new generations, for a change that has already happened; see `invalidating` for a transaction.
+
+        A writer that dies between his commit and this leaves readers with what was there before, until the entries
+        expire: something durable has to remind others to do it for him.
+
+        Raises `CacheWriteUnconfirmed` when Redis does not confirm it in time; it goes on in the background.
+        """
+        await self._release(sorted(set(tags)), fresh())
+
+    async def _place(self, tags: list[str], hold: str) -> None:
+        replies = await self._client.batch(*self._hold_commands(tags, hold, retry=True))
+        errors = [reply for reply in replies if isinstance(reply, Exception)]
+        if errors:
+            metrics.REFUSED.inc()
+            self._tasks.spawn(self._settle(tags, hold))
+            raise CacheWriteRefused(f"the write was not started: {errors[0]}") from errors[0]
+
+    def _hold_commands(self, tags: list[str], hold: str, *, retry: bool) -> list[Command]:
+        # A renewal is never sent again: it could arrive after the release.
+        milliseconds = int(self._hold * 1000)
+        return [_HOLD((self.key(tag),), (hold, milliseconds, fresh()))._replace(retry=retry) for tag in tags]
+
+    async def _renew(self, tags: list[str], hold: str) -> None:
+        while True:
+            await asyncio.sleep(self._hold / 3)
+            await self._client.batch(*self._hold_commands(tags, hold, retry=False))
+
+    async def _release(self, tags: list[str], hold: str) -> None:
+        """End the hold; what is cancelled or overdue here goes on in the background."""
+        task = self._tasks.spawn(self._settle(tags, hold))
+        done, _ = await asyncio.wait((task,), timeout=self._patience)
+        if not done:
+            raise CacheWriteUnconfirmed("the write was made, but Redis did not confirm its invalidation")
+
+    async def _settle(self, tags: list[str], hold: str) -> None:
+        """Give `tags` new generations, trying until Redis has confirmed each."""
+        left, delay = tags, 0.01
+        while left:
+            life = int(self._keep * 1000)
+            # Each attempt brings a generation of its own: an old one must not come back after somebody else's.
+            replies = await self._client.batch(*[_RELEASE((self.key(tag),), (hold, fresh(), life)) for tag in left])
+            failed = [tag for tag, reply in zip(left, replies, strict=True) if isinstance(reply, Exception)]
+            metrics.INVALIDATIONS.inc(len(left) - len(failed))
+            if failed:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 0.5)
+            left = failed
+
+    # --- life ---
+
+    async def close(self) -> None:
+        """Stop what goes on in the background."""
+        await self._tasks.close()

@@ -1,0 +1,323 @@
+"""A cache in Redis that never serves a value older than an acknowledged write, and loads each value once an expiry.
+
+Cache-aside with tags: every value names the tags (``product:7``, ``products``) whose writes outdate it, and a writer
+brackets its transaction with ``async with cache.invalidating(...)``. How the guarantees are reached is told where they
+are: `cache_generations` (no stale read), `cache_flight` (one load per expiry), `cache_direct` (Redis away, or a writer
+at work), `cache_local` (copies in this process), `cache_metrics` (what is counted).
+
+A read is one trip: the entries and the generations of their tags in one batch; where this process still has a copy,
+the generations alone. A value about to expire is loaded again in the background, the earlier the longer it takes to
+load (XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015).
+
+Values are JSON, and shared between callers: treat them as immutable. None means that there is no such value; that is
+remembered for 5 s at most. A foreign or damaged entry is a counted miss.
+
+Failure: while Redis is away every read goes to its loader. What a loader raises reaches the caller, unless the caller
+allows a value past its time to live (``stale``); even that must agree with the current generations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redis.exceptions import RedisError
+
+from graph.patterns.cache import metrics
+from graph.patterns.cache.codec import JsonCodec
+from graph.patterns.cache.codec import stamp_of as stamp_in
+from graph.patterns.cache.direct import DirectLoads
+from graph.patterns.cache.flight import Flights, Known, Request, Timing
+from graph.patterns.cache.generations import Generations, held, mark_of, stamp_of
+from graph.patterns.cache.local import LocalCopies
+from graph.patterns.cache.observed import current
+from graph.patterns.client.client import Unavailable
+from graph.patterns.client.commands import command
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from graph.patterns.cache.flight import Marks
+    from graph.patterns.cache.generations import Mark
+    from graph.patterns.cache.local import Copy
+    from graph.patterns.client.client import Client
+    from graph.patterns.client.commands import Command
+    from graph.patterns.client.pending import Replies
+
+_AWAY = 1.0
+"""Seconds for which a Redis that let a reader wait too long is left alone."""
+
+
+class Cache:
+    """Read values through Redis, and tell it about writes."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        prefix: str = "graph",
+        l1_bytes: int = 16 << 20,
+        hold: float = 10.0,
+        lease: float = 0.5,
+        patience: float = 5.0,
+        deadline: float = 1.0,
+        direct: int = 16,
+        beta: float = 1.0,
+        codec: JsonCodec | None = None,
+    ) -> None:
+        """Bounds in seconds, bytes and counts.
+
+        `l1_bytes` for copies in this process; a writer's `hold` outlives it by that much; so does a loader's `lease`.
+        A reader waits `patience` for a load elsewhere before loading as well, and `deadline` for Redis before going on
+        without it. At most `direct` loads run at a time while Redis cannot share them out. A larger `beta` refreshes
+        earlier; 0 never does.
+        """
+        self._client = client
+        self._beta = beta
+        self._deadline = deadline
+        self._away_until = 0.0
+        self.generations = Generations(client, prefix=prefix, hold=hold, patience=patience)
+        self._local = LocalCopies(l1_bytes)
+        self._direct = DirectLoads(direct)
+        self._flights = Flights(
+            client,
+            self.generations,
+            self._direct,
+            self._local,
+            codec or JsonCodec(),
+            prefix=prefix,
+            timing=Timing(lease, patience),
+        )
+
+    # --- reading ---
+
+    async def get(
+        self,
+        key: str,
+        load: Callable[[], Awaitable[Any]],
+        *,
+        tags: Sequence[str],
+        ttl: float = 300.0,
+        stale: float = 0.0,
+    ) -> Any:
+        """The value of `key`: from the cache if it is current, else from `load`, and from now on in the cache.
+
+        `load` gives a JSON value, or None where there is none. It runs in a task of its own: cancelling the caller
+        stops it not. `tags` must be the same at every read of `key`. The value lives `ttl` seconds, give or take a
+        tenth; for `stale` seconds more it is served if `load` raises.
+        """
+
+        async def load_one(_: Sequence[str]) -> Mapping[str, Any]:
+            return {key: await load()}
+
+        found = await self._read((key,), Request(load_one, {key: tuple(tags)}, ttl, stale))
+        return found[key]
+
+    async def get_many(
+        self,
+        keys: Sequence[str],
+        load: Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]],
+        *,
+        tags: Callable[[str], Sequence[str]],
+        ttl: float = 300.0,
+        stale: float = 0.0,
+    ) -> dict[str, Any]:
+        """The values of all `keys` in one trip; `load` is asked for those that are missing, together.
+
+        `load` leaves out what does not exist: that is None in the answer. Else as `get`.
+        """
+        names = tuple(dict.fromkeys(keys))
+        return await self._read(names, Request(load, {key: tuple(tags(key)) for key in names}, ttl, stale))
+
+    # --- writing ---
+
+    def invalidating(self, *tags: str) -> AbstractAsyncContextManager[None]:
+        """Bracket the transaction of a write; see `Generations.invalidating`."""
+        return self.generations.invalidating(*tags)
+
+    async def invalidate(self, *tags: str) -> None:
+        """Outdate everything under `tags`, for a change made elsewhere."""
+        await self.generations.invalidate(*tags)
+
+    async def close(self) -> None:
+        """Stop loads and confirmations that go on in the background."""
+        await asyncio.gather(self._flights.close(), self._direct.close(), self.generations.close())
+
+    # --- how ---
+
+    async def _read(self, keys: tuple[str, ...], request: Request) -> dict[str, Any]:
+        try:
+            sight = await self._look(keys, request)
+        except (RedisError, TimeoutError) as error:
+            metrics.REDIS.inc()
+            if isinstance(error, TimeoutError):  # it answers nobody: let the next readers not wait as well
+                self._away_until = time.monotonic() + _AWAY
+            metrics.DIRECT.inc(len(keys))
+            _note((), None)
+            loaded = await self._flights.direct(request, keys, "direct")
+            return {key: known.value for key, known in loaded.items()}
+        found: dict[str, Any] = {}
+        stale: dict[str, Known] = {}
+        missed: dict[str, Marks] = {}
+        past: list[str] = []
+        now = time.time()
+        for key in keys:
+            marks = sight.certain(request.tags[key])
+            if marks is None:
+                past.append(key)
+                continue
+            known = self._current(key, marks, sight)
+            if known is None:
+                missed[key] = marks
+            elif known.expires > now:
+                found[key] = known.value
+                _note(request.tags[key], known)
+                if self._due(known, now):
+                    self._flights.refresh(request, key, marks, known.expires)
+            else:
+                stale[key] = known
+                missed[key] = marks
+        if past or missed:
+            await self._bring(request, past, missed, stale, found)
+        return found
+
+    async def _bring(
+        self,
+        request: Request,
+        past: list[str],
+        missed: dict[str, Marks],
+        stale: dict[str, Known],
+        found: dict[str, Any],
+    ) -> None:
+        metrics.HELD.inc(len(past))
+        metrics.MISS.inc(len(missed))
+        futures = self._flights.join(request, missed)
+        if past:
+            _note((), None)
+            loaded = await self._flights.direct(request, past, "held")
+            found.update((key, known.value) for key, known in loaded.items())
+        for key, future in futures.items():
+            try:
+                known = await asyncio.shield(future)
+            except Exception:
+                if key not in stale or not request.stale:
+                    raise
+                metrics.STALE.inc()
+                known = stale[key]._replace(marks=None)
+            found[key] = known.value
+            _note(request.tags[key], known)
+
+    def _current(self, key: str, marks: Marks, sight: _Sight) -> Known | None:
+        """What is known of `key`, if it was loaded under `marks`; its time to live may have ended."""
+        stamp = stamp_of(marks)
+        copy = sight.copies.get(key)
+        if copy is not None and copy.stamp == stamp:
+            metrics.LOCAL.inc()
+            return Known(copy.value, copy.expires, copy.delta, marks, 0)
+        blob = sight.blobs.get(key)
+        if blob is None or stamp_in(blob) != stamp:
+            return None
+        known = self._flights.unpack(blob, marks)
+        if known is not None and known.expires > time.time():
+            metrics.HIT.inc()
+            self._flights.keep(key, known)
+        return known
+
+    def _due(self, known: Known, now: float) -> bool:
+        """XFetch: whether this reader, by lot, is the one that refreshes early."""
+        return now - known.delta * self._beta * math.log(1.0 - random.random()) >= known.expires  # noqa: S311 - a lot
+
+    async def _look(self, keys: tuple[str, ...], request: Request) -> _Sight:
+        """Read entries and generations: one trip, and another for copies and tags that turn out to be outdated."""
+        now = time.time()
+        tags = list(dict.fromkeys(tag for key in keys for tag in request.tags[key]))
+        sight = _Sight({}, {}, {})
+        absent: list[str] = []
+        for key in keys:
+            if (copy := self._local.get(key, now)) is not None:
+                sight.copies[key] = copy
+            else:
+                absent.append(key)
+        await self._fetch(sight, absent, tags)
+        missing = [tag for tag in tags if sight.marks[tag] is None]
+        outdated = [
+            key
+            for key, copy in sight.copies.items()
+            if (marks := sight.certain(request.tags[key])) is not None and stamp_of(marks) != copy.stamp
+        ]
+        if missing or outdated:
+            await self._look_again(sight, outdated, missing, request)
+        return sight
+
+    async def _fetch(self, sight: _Sight, keys: list[str], tags: list[str]) -> None:
+        names = [*map(self._flights.entry_key, keys), *map(self.generations.key, tags)]
+        if not names:
+            return
+        values, run_ids = await self._values(names)
+        sight.blobs.update(zip(keys, values, strict=False))
+        start = len(keys)
+        for i, tag in enumerate(tags, start):
+            sight.marks[tag] = mark_of(values[i], run_ids[i])
+
+    async def _values(self, names: list[str]) -> tuple[list[bytes | None], Sequence[bytes]]:
+        """The values of plain keys and the ids of the processes that gave them."""
+        values: list[Any]
+        if self._client.clustered:  # keys on several nodes: no command of one node can read them all
+            replies = await self._ask(*[command("GET", name) for name in names])
+            values, run_ids = replies, [replies.run_id_of(i) for i in range(len(names))]
+        else:
+            replies = await self._ask(command("MGET", *names))
+            values, run_ids = replies[0], (replies.run_id,) * len(names)
+        return values, run_ids
+
+    async def _ask(self, *commands: Command) -> Replies:
+        """The replies of a batch; raises the first error, or `TimeoutError`."""
+        if time.monotonic() < self._away_until:
+            raise Unavailable("Redis did not answer just now")
+        async with asyncio.timeout(self._deadline):
+            replies = await self._client.batch(*commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    async def _look_again(self, sight: _Sight, outdated: list[str], missing: list[str], request: Request) -> None:
+        replies = await self._ask(
+            *self.generations.ensure_commands(missing, request.ttl * 1.1 + request.stale),
+            *[command("GET", self._flights.entry_key(key)) for key in outdated],
+        )
+        sight.marks.update(self.generations.ensured(missing, replies))
+        for key, blob in zip(outdated, replies[len(missing) :], strict=True):
+            del sight.copies[key]
+            sight.blobs[key] = blob
+
+
+def _note(tags: Sequence[str], known: Known | None) -> None:
+    """Tell whoever observes this task what was read."""
+    if (observed := current()) is not None:
+        if known is None:
+            observed.note(tags, None)
+        else:
+            observed.note(tags, known.marks, known.expires)
+
+
+class _Sight(NamedTuple):
+    """What one read saw: entries, generations, and the copies it may use."""
+
+    copies: dict[str, Copy]
+    blobs: dict[str, bytes | None]
+    marks: dict[str, Mark]
+
+    def certain(self, tags: Iterable[str]) -> Marks | None:
+        """The marks of `tags` in their order, unless one is missing or held."""
+        marks: list[bytes] = []
+        for tag in tags:
+            mark = self.marks[tag]
+            if mark is None or held(mark):
+                return None
+            marks.append(mark)
+        return tuple(marks)

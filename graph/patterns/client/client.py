@@ -1,0 +1,187 @@
+"""The Redis client of every pattern: one multiplexed connection a server, one write a turn of the event loop.
+
+redis-py reads the URL and finds the server; the traffic itself runs over `wire.Wire`. A command has a deadline of
+5 s. While the server is away commands fail at once with `Unavailable` and the connection is retried in the background
+with full jitter, 2 s at most between attempts. A command whose reply was lost is sent again only when that is
+harmless (`Command.retry`); any other fails with `OutcomeUnknown`. While 32 MiB wait for the server, batches are refused
+with `Overloaded`, and whoever awaits a single command waits for room first.
+
+All callers share the connection, so it must not be changed or blocked: no MULTI, SELECT or BLPOP through it.
+
+Every method takes plain keys: prefixes and hash tags are the pattern's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING
+
+from graph.patterns.client.cluster import Cluster, slot_of
+from graph.patterns.client.commands import Argument, Command, Script, command
+from graph.patterns.client.dial import Dialer
+from graph.patterns.client.durable import Lane
+from graph.patterns.client.link import COMMAND_DEADLINE
+from graph.patterns.client.listen import Hear, Listener
+from graph.patterns.client.pending import OutcomeUnknown, Overloaded, Unavailable
+from graph.patterns.client.router import Router, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from graph.patterns.client.pending import Receiver, Replies, Reply
+
+__all__ = [
+    "Argument",
+    "Client",
+    "Command",
+    "Listener",
+    "OutcomeUnknown",
+    "Overloaded",
+    "Script",
+    "Unavailable",
+    "command",
+    "open_client",
+]
+
+
+class Client:
+    """Send commands, scripts and batches, and listen to channels."""
+
+    def __init__(self, url: str, dialer: Dialer, router: Router) -> None:
+        """Use `open_client` instead."""
+        self.url = url
+        self._dialer = dialer
+        self._router = router
+        self._lane: Lane | None = None
+        self._opening = asyncio.Lock()
+        self._listeners: list[Listener] = []
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server can be reached at the moment."""
+        return self._router.connected
+
+    @property
+    def run_id(self) -> bytes:
+        """The id of the server process on the other end; empty while there is none."""
+        return self._router.run_id
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the keys are spread over a cluster: then messages go by SPUBLISH, else by PUBLISH."""
+        return isinstance(self._router, Cluster)
+
+    def batch(self, *commands: Command) -> asyncio.Future[Replies]:
+        """Send `commands` together, in one write with whatever else this turn of the loop sends.
+
+        The future gives their replies in order and never raises: a command that failed has its exception
+        (`ResponseError`, `Unavailable`, `OutcomeUnknown`, `Overloaded`) in its place. The commands leave at the call,
+        not at the await. They are not a transaction: put what belongs together into one script.
+        """
+        return self._router.submit(commands)
+
+    def deliver(self, receiver: Receiver, *commands: Command) -> None:
+        """`batch`, for a `receiver` that takes the replies right when they are there, without a future or a task."""
+        self._router.deliver(receiver, commands)
+
+    async def send(self, one: Command) -> Reply:
+        """Send one command and give its reply, raising what the server or the connection reports.
+
+        While too many bytes wait for the server it waits for room, as long as a command may take, before it raises
+        `Overloaded`.
+        """
+        reply = (await self._router.submit((one,)))[0]
+        if type(reply) is Overloaded:
+            reply = await self._wait_for_room(one)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def _wait_for_room(self, one: Command) -> Reply:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + COMMAND_DEADLINE
+        while True:
+            await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - jitter, not a secret
+            reply = (await self._router.submit((one,)))[0]
+            if type(reply) is not Overloaded or loop.time() > due:
+                return reply
+
+    async def execute(self, name: str, *args: Argument, retry: bool | None = None) -> Reply:
+        """Send a plain command whose first argument is its key: ``await client.execute("GET", key)``."""
+        return await self.send(command(name, *args, retry=retry))
+
+    async def run(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()) -> Reply:
+        """Run a script by its SHA-1; the server is taught it first where it has forgotten it."""
+        return await self.send(script(keys, args))
+
+    async def mget(self, keys: Sequence[Argument]) -> list[bytes | None]:
+        """Read many plain values in one trip (one a node, in a cluster), in the order of `keys`."""
+        if not self.clustered:
+            return await self.send(command("MGET", *keys)) if keys else []
+        slots: dict[int, list[int]] = {}
+        for place, key in enumerate(keys):
+            slots.setdefault(slot_of(key), []).append(place)
+        replies = await self.batch(*(command("MGET", *(keys[place] for place in group)) for group in slots.values()))
+        values: list[bytes | None] = [None] * len(keys)
+        for group, reply in zip(slots.values(), replies, strict=True):
+            for place, value in zip(group, _value(reply), strict=True):
+                values[place] = value
+        return values
+
+    async def durable(self, one: Command) -> Reply:
+        """Send one command and give its reply once it is on disk, where the server can say so (WAITAOF).
+
+        Such commands have a connection of their own and share their waits: see `durable`. A server without AOF
+        answers at once. Raises what `send` raises, and `OutcomeUnknown` when the fsync was not confirmed in time.
+        """
+        async with self._opening:
+            if self._lane is None:
+                self._lane = Lane(await connect(self._dialer))
+        return _value(await self._lane.send(one))
+
+    def listen(
+        self,
+        on_message: Callable[[str, bytes], None],
+        on_up: Callable[[Sequence[str]], None],
+        on_down: Callable[[Sequence[str]], None],
+        *,
+        ping_interval: float = 3.0,
+        pong_deadline: float = 5.0,
+    ) -> Listener:
+        """Make a listener on a connection of its own; see `Listener`. It is closed with the client."""
+        hear = Hear(on_message, on_up, on_down, ping_interval, pong_deadline)
+        if isinstance(self._router, Cluster):
+            cluster = self._router
+            listener = Listener(self._dialer, hear, locate=cluster.address_for, on_trouble=cluster.refresh)
+            cluster.on_change.append(listener.relocate)
+        else:
+            listener = Listener(self._dialer, hear)
+        self._listeners.append(listener)
+        return listener
+
+    async def close(self) -> None:
+        """Close every connection; `open_client` does it at its end."""
+        for listener in self._listeners:
+            await listener.close()
+        if self._lane is not None:
+            await self._lane.close()
+        await self._router.close()
+
+
+def _value(reply: Reply) -> Reply:
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+@contextlib.asynccontextmanager
+async def open_client(url: str) -> AsyncGenerator[Client]:
+    """Connect to `url` (see `dial`) for the length of the block; raises `Unavailable` when that fails."""
+    dialer = Dialer(url)
+    client = Client(url, dialer, await connect(dialer))
+    try:
+        yield client
+    finally:
+        await client.close()

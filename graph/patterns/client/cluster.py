@@ -1,0 +1,217 @@
+"""Redis Cluster: one link a primary, batches divided by the slots of their keys.
+
+redis-py reads the slot map; it is read again when a node redirects (MOVED), cannot be reached, or says that the
+cluster is down. A redirected command is sent on at once, ASK with ASKING before it; TRYAGAIN and CLUSTERDOWN are tried
+again until the command's deadline. A redirected command was not run, so this is safe for every command. Commands of
+one batch on different nodes run in no particular order.
+
+A command goes where its first key lives: the keys of one command or script share a hash tag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import RedisClusterException, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from graph.patterns.client.commands import Argument, Command, Script, command
+from graph.patterns.client.dial import Address
+from graph.patterns.client.link import COMMAND_DEADLINE, Link
+from graph.patterns.client.pending import Pending, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from graph.patterns.client.dial import Dialer
+    from graph.patterns.client.pending import Receiver, Replies
+
+_ASKING = Command(("ASKING",), None, retry=True)
+_NODE_TIMEOUT = 1.0  # seconds for one node to tell the slot map before the next is asked
+_REFRESH_PAUSE = 0.1  # seconds between two readings of the slot map
+
+
+def slot_of(key: Argument) -> int:
+    """The slot of a key, from 0 to 16383."""
+    return key_slot(key if isinstance(key, bytes) else str(key).encode())
+
+
+class Cluster:
+    """Sends batches to the nodes of a cluster for as long as it is open."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        """Prepare for the cluster that the hosts of `dialer` belong to; `open` connects."""
+        if dialer.options.get("db"):
+            raise ValueError("a Redis Cluster has no databases but 0")
+        self._dialer = dialer
+        self._loop = asyncio.get_running_loop()
+        self._links: dict[Address, Link] = {}
+        self._slots: dict[int, Link] = {}
+        self._scripts: set[Script] = set()
+        self._refresher: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.on_change: list[Callable[[], None]] = []
+
+    @property
+    def connected(self) -> bool:
+        """Whether every primary can be reached at the moment."""
+        return bool(self._links) and all(link.connected for link in self._links.values())
+
+    @property
+    def run_id(self) -> bytes:
+        """Empty: a cluster has many; ask the replies."""
+        return b""
+
+    async def open(self) -> None:
+        """Read the slot map and connect to every primary, raising `Unavailable` when no node tells the map."""
+        await self._refresh()
+        await asyncio.gather(*(link.submit([command("PING")]) for link in self._links.values()))
+
+    async def close(self) -> None:
+        """Stop; whatever still waits fails with `Unavailable`, or `OutcomeUnknown` if it may have run."""
+        self._closed = True
+        tasks = [task for task in (self._refresher, *self._leaving) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for link in self._links.values():
+            await link.close()
+
+    # --- sending ---
+
+    def link_for(self, key: Argument | None) -> Link:
+        """The link to the node that holds `key`; to any node for None."""
+        link = self._slots.get(slot_of(key)) if key is not None else None
+        return link or random.choice(list(self._links.values()))  # noqa: S311 - a choice, not a secret
+
+    def address_for(self, key: Argument) -> Address | None:
+        """Where the node that holds `key` listens."""
+        return self.link_for(key).address
+
+    def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
+        """Send a batch; the future never fails: errors stand in their command's place."""
+        future: asyncio.Future[Replies] = self._loop.create_future()
+        self.deliver(future, commands, seconds)
+        return future
+
+    def deliver(self, receiver: Receiver, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> None:
+        """Send a batch for `receiver`."""
+        pending = Pending(commands, self._loop.time() + seconds, receiver)
+        groups: dict[Link, list[int]] = {}
+        for place, one in enumerate(commands):
+            if one.script is not None:
+                self._scripts.add(one.script)
+            groups.setdefault(self.link_for(one.key), []).append(place)
+        if len(groups) > 1:
+            pending.hold()
+            for link, part in zip(groups, pending.spread(groups.values()), strict=True):
+                link.put(part)
+            pending.release()
+        else:
+            next(iter(groups), self.link_for(None)).put(pending)
+
+    # --- redirections ---
+
+    def _reroute(self, link: Link, pending: Pending, place: int, word: str) -> bool:
+        """Take over a command that belongs elsewhere, or nowhere for the moment."""
+        if word in ("MOVED", "ASK"):
+            _, slot, where = str(pending.replies[place]).split()[:3]
+            host, _, port = where.rpartition(":")
+            assert link.address is not None
+            target = self._link_at(Address(host or link.address.host, int(port)))
+            if word == "MOVED":
+                self._slots[int(slot)] = target
+                self.refresh()
+            target.again(pending.part([place], [_ASKING] if word == "ASK" else ()))
+        elif word in ("TRYAGAIN", "CLUSTERDOWN"):
+            self.refresh()
+            link.put_later(pending, place)
+        else:
+            return False
+        return True
+
+    def _link_at(self, address: Address) -> Link:
+        link = self._links.get(address)
+        if link is None:
+            link = self._links[address] = Link(
+                self._dialer,
+                address=address,
+                scripts=self._scripts,
+                reroute=self._reroute,
+                on_trouble=self.refresh,
+            )
+            link.start()
+        return link
+
+    # --- the slot map ---
+
+    def refresh(self) -> None:
+        """Read the slot map again, in the background and once for all who ask."""
+        if self._refresher is None and not self._closed:
+            self._refresher = asyncio.create_task(self._refresh_soon(), name="redis-slots")
+
+    async def _refresh_soon(self) -> None:
+        try:
+            with contextlib.suppress(Unavailable):
+                await self._refresh()
+            await asyncio.sleep(_REFRESH_PAUSE)
+        finally:
+            self._refresher = None
+
+    async def _refresh(self) -> None:
+        found = await self._read()
+        self._slots = {slot: self._link_at(address) for slot, address in found.items()}
+        kept = set(self._slots.values())
+        for address, link in list(self._links.items()):
+            if link not in kept:
+                del self._links[address]
+                task = asyncio.create_task(self._part_with(link), name="redis-leave")
+                self._leaving.add(task)
+                task.add_done_callback(self._leaving.discard)
+        for callback in self.on_change:
+            callback()
+
+    async def _part_with(self, link: Link) -> None:
+        """Close the link to a node that serves no slot any more, once it has answered what is under way."""
+        try:
+            for pending in await link.leave():
+                self.link_for(pending.commands[0].key).put(pending)
+            await asyncio.sleep(COMMAND_DEADLINE)
+        finally:
+            await link.close()
+
+    async def _read(self) -> dict[int, Address]:
+        options = self._dialer.options
+        kwargs: dict[str, Any] = {name: value for name, value in options.items() if name.startswith("ssl_")}
+        cluster = RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in {*self._links, *self._dialer.hosts}],
+            require_full_coverage=False,
+            username=options.get("username"),
+            password=options.get("password"),
+            socket_timeout=_NODE_TIMEOUT,
+            socket_connect_timeout=_NODE_TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+            ssl=self._dialer.tls,
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+            **kwargs,
+        )
+        manager = cluster.nodes_manager
+        try:
+            await manager.initialize()
+            return {
+                slot: Address(str(nodes[0].host), int(nodes[0].port)) for slot, nodes in manager.slots_cache.items()
+            }
+        except (OSError, RedisError, RedisClusterException) as error:  # the last one is no RedisError
+            raise Unavailable(f"no node tells the slots of the cluster: {error}") from error
+        finally:
+            await manager.aclose()
+            await manager.aclose("startup_nodes")

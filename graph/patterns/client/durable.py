@@ -1,0 +1,123 @@
+"""Writes that are on disk when they are acknowledged, as far as the server can say so.
+
+They travel on a connection of their own, because WAITAOF (Redis ≥ 7.2, Valkey) blocks the connection it is sent on.
+One group is under way at a time: its commands and one `WAITAOF 1 0`; whatever is asked for meanwhile forms the next
+group. So 500 concurrent writes cost about one wait for fsync, which with `appendfsync everysec` is a second at most.
+
+A server without AOF, or without WAITAOF, cannot say more than that the command ran: its reply is then given at once.
+If the fsync is not confirmed in time, or the connection is lost before it is, `OutcomeUnknown` is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from redis.exceptions import ResponseError
+
+from graph.patterns.client.commands import Command
+from graph.patterns.client.link import COMMAND_DEADLINE, Link
+from graph.patterns.client.pending import OutcomeUnknown, Pending, Replies, Reply, Unavailable
+
+if TYPE_CHECKING:
+    from graph.patterns.client.router import Router
+    from graph.patterns.client.wire import Wire
+
+FSYNC_TIMEOUT = 3.0
+"""Seconds that the server may take to confirm; less than the deadline of a command, which the group shares."""
+
+_WAIT = Command(("WAITAOF", 1, 0, round(FSYNC_TIMEOUT * 1000)), None, retry=False)
+
+
+class Lane:
+    """Sends durable commands over links of its own."""
+
+    def __init__(self, router: Router) -> None:
+        """Use the open `router`, which nobody else may use, and close it with `close`."""
+        self._router = router
+        self._groups: dict[Link, _Group] = {}
+        self._closed = False
+
+    async def send(self, one: Command) -> Reply:
+        """Give the reply of `one` once it is on disk; an error reply is returned, a doubt raised."""
+        if self._closed:
+            raise Unavailable("the client was closed")
+        link = self._router.link_for(one.key)
+        group = self._groups.get(link)
+        if group is None:
+            group = self._groups[link] = _Group(link)
+        return await group.send(one)
+
+    async def close(self) -> None:
+        """Stop; what is under way fails with `OutcomeUnknown`, what was not sent with `Unavailable`."""
+        self._closed = True
+        await self._router.close()  # ends the groups under way
+        for group in self._groups.values():
+            await group.end()
+
+
+class _Group:
+    """The commands that wait for one link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def send(self, one: Command) -> Reply:
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self._waiting.append((one, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain(), name="redis-durable")
+        return await future
+
+    async def end(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _drain(self) -> None:
+        """Send group after group until nobody waits."""
+        try:
+            while True:
+                await asyncio.sleep(0)  # let everybody in who comes in this turn of the loop
+                group = [(one, future) for one, future in self._waiting if not future.done()]
+                self._waiting.clear()
+                if not group:
+                    return
+                for (_, future), outcome in zip(group, await self._write([one for one, _ in group]), strict=True):
+                    if future.done():
+                        continue
+                    if isinstance(outcome, Unavailable):
+                        future.set_exception(outcome)
+                    else:
+                        future.set_result(outcome)
+        finally:
+            self._task = None
+
+    async def _write(self, commands: list[Command]) -> list[Reply]:
+        replies = await self._link.submit([*commands, _WAIT])
+        last = replies.pop()
+        if replies.wires is None:
+            doubts = {replies.wire: _doubt(last)}
+        else:  # some commands may have run after that WAITAOF: ask again, on the very connections that answered them
+            wires = {replies.wire_of(place) for place in range(len(commands))}
+            doubts = {wire: await self._wait(wire) for wire in wires}
+        return [
+            reply if isinstance(reply, Exception) else doubts[replies.wire_of(place)] or reply
+            for place, reply in enumerate(replies)
+        ]
+
+    async def _wait(self, wire: Wire | None) -> OutcomeUnknown | None:
+        if wire is None:
+            return _doubt("the connection was lost")
+        future: asyncio.Future[Replies] = self._loop.create_future()
+        wire.submit(Pending((_WAIT,), self._loop.time() + COMMAND_DEADLINE, future))
+        return _doubt((await future)[0])
+
+
+def _doubt(wait: Reply) -> OutcomeUnknown | None:
+    """What a WAITAOF reply leaves open: nothing once the local disk has it, or when the server cannot tell."""
+    if isinstance(wait, ResponseError) or (isinstance(wait, list) and cast("list[int]", wait)[0] >= 1):
+        return None
+    return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {wait}")

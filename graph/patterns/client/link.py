@@ -1,0 +1,318 @@
+"""A connection to one server that is replaced whenever it is lost.
+
+A lost connection is replaced at once; while the first attempt runs, batches wait for it. Once an attempt has failed
+they fail at once with `Unavailable`, and the attempts go on in the background with full jitter between them (AWS
+Architecture Blog, "Exponential Backoff and Jitter"), 2 s at most, so that the link is back soon after the server is.
+
+What may be sent twice: a command that never left, always; a command whose reply was lost, only when it is harmless
+(`Command.retry`), else it fails with `OutcomeUnknown`; a command that the server refused before doing anything
+(NOSCRIPT, LOADING, BUSY, READONLY, MASTERDOWN, and in a cluster `cluster.Cluster`'s redirections), always, until its
+deadline is near.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ResponseError
+
+from graph.patterns.client.commands import command
+from graph.patterns.client.pending import OutcomeUnknown, Pending, Replies, Unavailable
+from graph.patterns.client.traffic import TRAFFIC
+from graph.patterns.client.waiting import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from graph.patterns.client.commands import Argument, Command, Script
+    from graph.patterns.client.dial import Address, Dialer
+    from graph.patterns.client.pending import Receiver
+    from graph.patterns.client.wire import Wire
+
+COMMAND_DEADLINE = 5.0
+"""Seconds within which a command is answered or fails."""
+
+BACKOFF_BASE = 0.05
+"""Seconds that the pause after the first failed attempt to connect may take; each further one may take twice that."""
+BACKOFF_CAP = 2.0
+"""Seconds that no pause exceeds."""
+LOCAL_BACKOFF_CAP = 0.25
+"""The same on a unix socket: an attempt there costs next to nothing."""
+
+FOLLOW_INTERVAL = 2.0
+"""Seconds between two questions to the Sentinels whether the primary is still the primary."""
+
+_PAUSE = 0.02  # seconds before a command is sent again that the server refused for now
+_DEPOSED_PAUSE = 0.1  # the same, where another server has to be found
+_HOPS = 3  # times that a command is sent on before it has to pause
+_SHORT = 0.1  # seconds; a connection that lasted less is not replaced at once: its server may be hanging up on all
+_MARGIN = 0.25  # seconds; a command this close to its deadline is not sent again
+_WAIT = frozenset({"LOADING", "BUSY"})
+_DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
+
+
+def backoff(attempt: int, cap: float = BACKOFF_CAP) -> float:
+    """Seconds to wait after the failed attempt number `attempt` (from 0): full jitter, capped."""
+    return random.uniform(0, min(cap, BACKOFF_BASE * 2 ** min(attempt, 16)))  # noqa: S311 - jitter, not a secret
+
+
+def error_word(reply: object) -> str:
+    """The first word of an error reply, which is its kind; empty for any other reply."""
+    return str(reply).partition(" ")[0] if type(reply) is ResponseError else ""
+
+
+class Link:
+    """Sends batches to one server for as long as it is open."""
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        address: Address | None = None,
+        scripts: set[Script] | None = None,
+        reroute: Callable[[Link, Pending, int, str], bool] | None = None,
+        on_trouble: Callable[[], None] | None = None,
+    ) -> None:
+        """Prepare for the server that `dialer` finds, or the one at `address`.
+
+        `scripts` are loaded on every connection; more are added as they are used. `reroute` is asked first about each
+        command that failed, with its place and its error's first word, and returns whether it took it over;
+        `on_trouble` hears of every failed attempt to connect.
+        """
+        self._dialer = dialer
+        self.address = address
+        self._reroute = reroute
+        self._on_trouble = on_trouble
+        self._loop = asyncio.get_running_loop()
+        self._wire: Wire | None = None
+        self._down = False
+        self._waiting = Waiting()
+        self._pauses: dict[Pending, asyncio.TimerHandle] = {}
+        self._scripts: set[Script] = scripts if scripts is not None else set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lost = asyncio.Event()
+        self._retired: set[Wire] = set()
+
+    @property
+    def run_id(self) -> bytes:
+        """The id of the server process behind the current connection; empty while there is none."""
+        return self._wire.run_id if self._wire is not None else b""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection stands."""
+        return self._wire is not None
+
+    @property
+    def down(self) -> bool:
+        """Whether the last attempt to connect failed, so that batches fail at once."""
+        return self._down
+
+    @property
+    def mode(self) -> bytes:
+        """What the server said it is: standalone or cluster."""
+        return self._wire.mode if self._wire is not None else b""
+
+    async def open(self) -> None:
+        """Connect once, raising `Unavailable` when that fails, then keep connected in the background."""
+        await self._connect()
+        self.start()
+
+    def start(self) -> None:
+        """Keep connected in the background, from now on; batches wait for the first attempt."""
+        if self._wire is None:
+            self._lost.set()
+        self._tasks = [asyncio.create_task(self._supervise(), name="redis-link")]
+        if self._dialer.kind == "sentinel":
+            self._tasks.append(asyncio.create_task(self._follow(), name="redis-follow"))
+
+    async def leave(self) -> list[Pending]:
+        """Stop gently: what is under way may still be answered; give what was not sent, for another link."""
+        await self._stop()
+        if self._wire is not None:
+            self._replace(self._wire)
+        self._down = True
+        return self._waiting.take()
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Stop; whatever still waits fails with `Unavailable`, or `OutcomeUnknown` if it may have run."""
+        self._down = True
+        await self._stop()
+        self._waiting.close()
+        for wire in (self._wire, *self._retired):
+            if wire is not None:
+                wire.abort()
+        for pending, handle in list(self._pauses.items()):
+            handle.cancel()
+            pending.fail(Unavailable("the client was closed"))
+        self._pauses.clear()
+        self._waiting.fail(Unavailable("the client was closed"))
+
+    # --- sending ---
+
+    def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
+        """Send a batch; the future never fails: errors stand in their command's place."""
+        future: asyncio.Future[Replies] = self._loop.create_future()
+        self.deliver(future, commands, seconds)
+        return future
+
+    def deliver(self, receiver: Receiver, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> None:
+        """Send a batch for `receiver`."""
+        for one in commands:
+            if one.script is not None:
+                self._scripts.add(one.script)
+        self.put(Pending(commands, self._loop.time() + seconds, receiver))
+
+    def link_for(self, key: Argument | None) -> Link:  # noqa: ARG002 - a cluster asks for it
+        """Give itself: it holds every key."""
+        return self
+
+    def put(self, pending: Pending) -> None:
+        """Send it over the current connection or, while there is none, keep it for the next or fail it."""
+        if not pending.commands:
+            pending.finish()
+        elif self._wire is not None:
+            self._wire.submit(pending)
+        elif self._down:
+            pending.fail(Unavailable("Redis is away"))
+        else:
+            self._waiting.put(pending)
+
+    # --- replies that need a second look ---
+
+    def _settle(self, pending: Pending) -> None:
+        """Send again what the server refused without doing anything; the rest keeps its reply."""
+        pending.hold()
+        missing: list[int] = []
+        for place, reply in enumerate(pending.replies):
+            word = error_word(reply)
+            if not word or (self._reroute is not None and self._reroute(self, pending, place, word)):
+                continue
+            if word == "NOSCRIPT" and pending.commands[place].script is not None:
+                missing.append(place)
+            elif word in _WAIT or word in _DEPOSED:
+                if word in _DEPOSED:
+                    self._replace(pending.replies.wire)
+                self.put_later(pending, place, _DEPOSED_PAUSE if word in _DEPOSED else _PAUSE)
+        if missing:
+            self._teach(pending, missing)
+        pending.release()
+
+    def _teach(self, pending: Pending, places: list[int]) -> None:
+        """Load the scripts that the server has forgotten, each right before the command that wants it."""
+        scripts = [pending.commands[place].script for place in places]
+        load = [command("SCRIPT", "LOAD", s.source, retry=True) if s is not None else None for s in scripts]
+        self.again(pending.part(places, load))
+
+    def put_later(self, pending: Pending, place: int, seconds: float = _PAUSE) -> None:
+        """Send the command at `place` again after a pause."""
+        self.again(pending.part([place]), seconds)
+
+    def again(self, part: Pending, seconds: float = 0.0) -> None:
+        """Send a part that was made of a refused batch, after a pause, unless it is too late for that."""
+        if part.hops > _HOPS:  # nodes that send a command to and fro do not yet agree
+            seconds = max(seconds, _PAUSE)
+        if self._loop.time() + seconds + _MARGIN > part.due:
+            part.fail(Unavailable("Redis was not ready to run the command in time"))
+        elif part.abandoned:
+            part.fail(Unavailable("nobody waits for the reply"))
+        elif seconds:
+            self._pauses[part] = self._loop.call_later(seconds, self._resume, part)
+        else:
+            TRAFFIC.retries += part.want
+            self.put(part)
+
+    def _resume(self, part: Pending) -> None:
+        del self._pauses[part]
+        TRAFFIC.retries += part.want
+        self.put(part)
+
+    # --- connecting ---
+
+    def _replace(self, wire: Wire | None) -> None:
+        """Leave a server that is no longer the primary; what is under way there may still be answered."""
+        if wire is None or wire is not self._wire:
+            return
+        self._wire = None
+        self._retired.add(wire)
+        self._lost.set()
+        self._loop.call_soon(wire.retire)
+
+    def _on_lost(self, wire: Wire, sent: list[Pending], unsent: list[Pending], error: Exception | None) -> None:
+        self._retired.discard(wire)
+        if wire is self._wire:
+            self._wire = None
+            self._lost.set()
+            # A server that answers nothing may well accept the next connection: nobody waits for it to find its voice.
+            self._down = self._down or isinstance(error, TimeoutError)
+        why = f"the connection to Redis was lost: {error or 'closed by the server'}"
+        for pending in sent:
+            pending.hold()
+            answered = len(pending.replies)
+            pending.replies.wires = [wire] * answered + [None] * (pending.want - answered)
+            pending.replies.extend(OutcomeUnknown(why) for _ in range(pending.want - answered))
+            again = [i for i in range(answered, pending.want) if pending.commands[i].retry]
+            if again and not pending.abandoned:
+                part = pending.part(again)
+                part.maybe_ran = True
+                TRAFFIC.retries += part.want
+                self.put(part)
+            if pending.dirty:
+                self._settle(pending)
+            pending.release()
+        for pending in unsent:
+            if pending.abandoned:
+                pending.fail(Unavailable(why))
+            else:
+                self.put(pending)
+
+    async def _connect(self) -> None:
+        try:
+            wire = await self._dialer.dial(self._scripts, address=self.address)
+        except Unavailable as error:
+            self._down = True
+            self._waiting.fail(error)
+            if self._on_trouble is not None:
+                self._on_trouble()
+            raise
+        wire.adopt(on_done=self._settle, on_lost=self._on_lost)
+        self._wire, self._down = wire, False
+        self._lost.clear()
+        for pending in self._waiting.take():
+            if pending.abandoned:
+                pending.fail(Unavailable("nobody waits for the reply"))
+            else:
+                wire.submit(pending)
+
+    async def _follow(self) -> None:
+        """Notice a failover that leaves the old primary running: it goes on taking writes for some seconds."""
+        while True:
+            await asyncio.sleep(FOLLOW_INTERVAL)
+            wire = self._wire
+            if wire is not None and await self._dialer.moved(wire):
+                self._replace(wire)
+
+    async def _supervise(self) -> None:
+        cap = LOCAL_BACKOFF_CAP if self._dialer.local else BACKOFF_CAP
+        while True:
+            since = self._loop.time()
+            await self._lost.wait()
+            TRAFFIC.reconnects += 1
+            if self._loop.time() - since < _SHORT:
+                await asyncio.sleep(backoff(0))
+            attempt = 0
+            while self._wire is None:
+                with contextlib.suppress(Unavailable):
+                    await self._connect()
+                    break
+                await asyncio.sleep(backoff(attempt, cap))
+                attempt += 1

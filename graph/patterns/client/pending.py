@@ -1,0 +1,189 @@
+"""Batches under way and what may become of them: replies, errors, parts that are sent again.
+
+A batch whose commands need a second look (another node, a script to be loaded first, a lost connection) is not started
+again as a whole: exactly the commands concerned travel on as a part, whose replies are merged into their places.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+import hiredis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from graph.patterns.client.commands import Argument, Command
+    from graph.patterns.client.wire import Wire
+
+Reply: TypeAlias = Any
+"""A RESP3 value: bytes, int, float, bool, None, list, dict, set; or an exception where a batch reports one."""
+
+pack = cast("Callable[[tuple[Argument, ...]], bytes]", cast("Any", hiredis).pack_command)  # its own type is wrong
+"""Encode one command."""
+
+
+class Unavailable(RedisConnectionError):
+    """Redis cannot be reached, or did not answer in time; nothing is known to have been done."""
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection was lost after the command left: it may have run, so it was not sent again."""
+
+
+class Overloaded(Unavailable):
+    """More bytes wait for Redis than the client may hold; the command was not sent."""
+
+
+class Replies(list[Reply]):
+    """The replies of a batch, in order; a command that failed has its exception in its place.
+
+    `run_id` names the server process that answered: of the first command where a cluster's nodes shared the batch,
+    empty where the batch was answered partly before and partly after a reconnect to another process.
+    """
+
+    # Defaults of the class, here and in Pending: to set them for each batch would be felt on the hot path.
+    run_id: bytes = b""
+    wire: Wire | None = None  # the connection that answered all of it
+    wires: list[Wire | None] | None = None  # or of each reply, where it was not sent as one and once
+
+    def wire_of(self, place: int) -> Wire | None:
+        """The connection that answered the command at `place`; None where none did."""
+        return self.wires[place] if self.wires is not None else self.wire
+
+    def run_id_of(self, place: int) -> bytes:
+        """The server process that answered the command at `place`; empty where none did."""
+        if self.wires is None:
+            return self.run_id
+        wire = self.wires[place]
+        return wire.run_id if wire is not None else b""
+
+
+class Receiver(Protocol):
+    """Who gets the replies of a batch: a future, or something that needs none."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        ...
+
+    def set_result(self, result: Replies, /) -> None:
+        """Take the replies, right when they are there. It must not raise: it is called amid other replies."""
+        ...
+
+
+_TAKEN = object()  # stands for a reply that another part will bring
+
+
+class Pending:
+    """A batch under way: its replies so far, and the future, or the larger batch, that gets them all at once."""
+
+    parent: Pending | None = None
+    places: Sequence[int] = ()
+    dirty = False  # has an error among its replies
+    size = 0
+    packed: Sequence[bytes] = ()
+    parts = 0  # parts under way, and one for whoever is still dividing it
+    maybe_ran = False  # it left once before
+    hops = 0  # times that it was sent on
+    many = False  # divided among a cluster's nodes
+
+    def __init__(
+        self,
+        commands: Sequence[Command],
+        due: float,
+        future: Receiver | None = None,
+    ) -> None:
+        """Expect a reply for each of `commands` before the loop's clock says `due`, for `future`."""
+        self.commands = commands
+        self.due = due
+        self.future = future
+        self.want = len(commands)
+        self.replies = Replies()
+
+    def pack(self) -> int:
+        """Encode the commands, once, and give their size in bytes."""
+        if not self.size:
+            self.packed = [command.packed or pack(command.args) for command in self.commands]
+            self.size = sum(map(len, self.packed))
+        return self.size
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for it any more."""
+        top = self.parent or self
+        return top.future is not None and top.future.done()
+
+    def finish(self) -> None:
+        """Give the replies to whoever waits for them."""
+        if self.parent is not None:
+            self.parent.merge(self)
+        elif self.future is not None and not self.future.done():
+            self.future.set_result(self.replies)
+
+    def fail(self, error: Exception) -> None:
+        """Put `error` in the place of every reply that is missing."""
+        if self.maybe_ran and type(error) is Unavailable:
+            error = OutcomeUnknown(str(error))
+        self.replies.extend([error] * (self.want - len(self.replies)))
+        self.finish()
+
+    # --- parts ---
+
+    def part(self, places: Sequence[int], before: Sequence[Command | None] = ()) -> Pending:
+        """Make a part of the commands at `places`, each preceded by its entry of `before`, to be sent separately.
+
+        Call `hold` first and `release` after the last part was made. A part of a part belongs to the whole batch.
+        """
+        commands: list[Command] = []
+        back: list[int] = []
+        for i, place in enumerate(places):
+            if before and (extra := before[i]) is not None:
+                commands.append(extra)
+                back.append(-1)
+            commands.append(self.commands[place])
+            back.append(place if self.parent is None else self.places[place])
+        part = Pending(commands, self.due)
+        part.parent, part.places = self.parent or self, back  # places in the whole batch, -1: dropped
+        part.hops = self.hops + 1
+        if self.parent is not None:
+            for place in places:
+                self.replies[place] = _TAKEN
+            self.parent.parts += 1
+        else:
+            self.parts += 1
+        return part
+
+    def spread(self, groups: Iterable[Sequence[int]]) -> list[Pending]:
+        """Divide the whole batch into parts for several nodes."""
+        self.replies.extend([None] * self.want)
+        nobody: list[Wire | None] = [None]
+        self.replies.wires = nobody * self.want
+        parts = [self.part(places) for places in groups]
+        self.many = True
+        return parts
+
+    def hold(self) -> None:
+        """Keep it open while parts are made of it."""
+        self.parts += 1
+
+    def release(self) -> None:
+        """Finish it as soon as no part is under way."""
+        self.parts -= 1
+        if not self.parts:
+            replies = self.replies
+            if replies.wires:
+                ids = {replies.run_id_of(place) for place in range(1 if self.many else self.want)}
+                replies.run_id = ids.pop() if len(ids) == 1 else b""
+            self.finish()
+
+    def merge(self, part: Pending) -> None:
+        """Take the replies of `part`."""
+        mine, theirs = self.replies, part.replies
+        if mine.wires is None:
+            mine.wires = [mine.wire] * self.want
+        for i, place in enumerate(part.places):
+            if place >= 0 and theirs[i] is not _TAKEN:
+                mine[place] = theirs[i]
+                mine.wires[place] = theirs.wire_of(i)
+        self.release()

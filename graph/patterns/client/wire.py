@@ -1,0 +1,221 @@
+"""One multiplexed RESP3 connection: many callers, one socket, replies in the order of the commands.
+
+Whatever is submitted in one turn of the event loop leaves in one write. Replies are matched by order alone (FIFO), so
+a caller that is cancelled abandons only its future: its reply is still read and dropped. While the socket takes no
+more bytes, batches wait here, and only what was handed to the socket counts as sent.
+
+It fails as a whole: when the socket closes, or the oldest reply is overdue, the connection is given up and every batch
+under way is handed back to its owner, which knows what may be sent again (`link.Link`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
+
+import hiredis
+from redis.exceptions import ResponseError
+
+from graph.patterns.client.pending import OutcomeUnknown, Overloaded, Pending, Replies, Reply, Unavailable
+from graph.patterns.client.traffic import TRAFFIC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["OutcomeUnknown", "Overloaded", "Pending", "Replies", "Reply", "Unavailable", "Wire"]
+
+QUEUE_BOUND = 32 << 20
+"""Bytes of packed commands that may wait for room on a socket; while so many wait, batches are refused."""
+
+_CHUNK = 256 << 10  # bytes handed to the transport at a time, so that what waits behind it is known to be unsent
+_GRACE = 0.05  # seconds in which an overdue reply that already lies in the socket is read before the verdict
+_NOTHING = object()
+
+
+class Wire(asyncio.Protocol):
+    """The connection itself; `dial.Dialer` opens it and shakes hands on it, its owner replaces it."""
+
+    def __init__(self, *, bound: int = QUEUE_BOUND) -> None:
+        """Let at most `bound` bytes wait for room on the socket."""
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader(notEnoughData=_NOTHING, replyError=ResponseError)
+        self._pending: deque[Pending] = deque()  # sent, in the order of their replies
+        self._unsent: deque[Pending] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._suspect = False
+        self._scheduled = False
+        self._paused = False
+        self._retired = False
+        self._bound = bound
+        self._on_done: Callable[[Pending], None] = Pending.finish
+        self._on_lost: Callable[[Wire, list[Pending], list[Pending], Exception | None], None] = _refuse_all
+        self._on_push: Callable[[list[Any]], None] | None = None
+        self.run_id = b""
+        self.mode = b""
+        self.address: tuple[str, int] = ("", 0)
+        self.queued = 0
+        self.closed = False
+
+    def adopt(
+        self,
+        *,
+        on_done: Callable[[Pending], None] = Pending.finish,
+        on_lost: Callable[[Wire, list[Pending], list[Pending], Exception | None], None],
+        on_push: Callable[[list[Any]], None] | None = None,
+    ) -> None:
+        """Report to a new owner.
+
+        `on_done` gets the batches that have an error among their replies, `on_lost` (once) what was sent and not
+        answered and what was never sent, `on_push` the messages nobody asked for.
+        """
+        self._on_done, self._on_lost, self._on_push = on_done, on_lost, on_push
+
+    # --- sending ---
+
+    def submit(self, pending: Pending) -> None:
+        """Queue a batch for the one write at the end of this turn of the loop; refuse it when too many bytes wait."""
+        if self.closed:
+            pending.fail(Unavailable("the connection to Redis is closed"))
+            return
+        if self.queued >= self._bound:
+            TRAFFIC.overloaded += 1
+            pending.fail(Overloaded(f"{self.queued} bytes already wait for Redis"))
+            return
+        size = pending.pack()
+        self.queued += size
+        TRAFFIC.queued += size
+        self._unsent.append(pending)
+        if not self._scheduled and not self._paused:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+        if self._timer is None or pending.due < self._timer.when():
+            self._arm(pending.due)
+
+    def push(self, data: bytes) -> None:
+        """Write a command that is answered by push messages alone (SUBSCRIBE and its like)."""
+        if self._transport is not None and not self.closed:
+            self._flush()
+            self._transport.write(data)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        unsent, transport = self._unsent, self._transport
+        while unsent and not self._paused and not self.closed and transport is not None:
+            chunks: list[bytes] = []
+            size = 0
+            while unsent and size < _CHUNK:
+                batch = unsent.popleft()
+                chunks += batch.packed
+                size += batch.size
+                TRAFFIC.batches += 1
+                TRAFFIC.commands += batch.want
+                self._pending.append(batch)
+            self.queued -= size
+            TRAFFIC.queued -= size
+            transport.write(b"".join(chunks))
+
+    def pause_writing(self) -> None:
+        """Keep what follows: the socket takes no more for now."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Go on where `pause_writing` stopped."""
+        self._paused = False
+        self._flush()
+
+    # --- receiving ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not derive from asyncio's
+        self._transport.set_write_buffer_limits(high=_CHUNK)
+
+    def data_received(self, data: bytes) -> None:
+        """Match each whole reply to the oldest batch that still waits."""
+        reader, pending = self._reader, self._pending
+        reader.feed(data)
+        gets: Callable[[], object] = reader.gets
+        try:
+            while (reply := gets()) is not _NOTHING:
+                kind = reply.__class__
+                if kind is hiredis.PushNotification:
+                    if self._on_push is not None:
+                        self._on_push(cast("list[Any]", reply))
+                    continue
+                head = pending[0]
+                replies = head.replies
+                replies.append(reply)
+                if kind is ResponseError:
+                    head.dirty = True
+                if len(replies) == head.want:
+                    pending.popleft()
+                    replies.run_id = self.run_id
+                    replies.wire = self
+                    if head.dirty:
+                        self._on_done(head)
+                    else:
+                        head.finish()
+        except (hiredis.ProtocolError, IndexError) as error:
+            self.abort(error)
+        if self._retired:
+            self.retire()
+
+    # --- the end ---
+
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._check)
+
+    def _check(self) -> None:
+        """Give the connection up when a reply is overdue; one timer serves all batches."""
+        self._timer = None
+        due = min((batch.due for batch in chain(self._pending, self._unsent)), default=None)
+        now = self._loop.time()
+        if due is None or self.closed:
+            return
+        if due > now:
+            self._suspect = False
+            self._arm(due)
+        elif self._suspect:
+            self.abort(TimeoutError("no reply in time"))
+        else:  # the loop may have been held up itself: read what lies in the socket first
+            self._suspect = True
+            self._arm(now + _GRACE)
+
+    def retire(self) -> None:
+        """Close once everything under way is answered; nothing more may be submitted."""
+        self._retired = True
+        if not self._pending and not self._unsent:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hand back what is under way."""
+        self._close(exc)
+
+    def abort(self, error: Exception | None = None) -> None:
+        """Give the connection up at once."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._close(error)
+
+    def _close(self, error: Exception | None) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        TRAFFIC.queued -= self.queued
+        self.queued = 0
+        sent, self._pending = list(self._pending), deque()
+        unsent, self._unsent = list(self._unsent), deque()
+        self._on_lost(self, sent, unsent, error)
+
+
+def _refuse_all(_wire: Wire, sent: list[Pending], unsent: list[Pending], error: Exception | None) -> None:
+    """End of a connection that nobody owns yet."""
+    for batch in chain(sent, unsent):
+        batch.fail(Unavailable(f"the connection to Redis was lost: {error or 'closed by the server'}"))

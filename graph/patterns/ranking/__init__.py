@@ -1,0 +1,1 @@
+"""Rankings whose ranks, scores and neighbours are read at one instant."""

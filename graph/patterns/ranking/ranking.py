@@ -1,0 +1,236 @@
+"""A ranking of any number of players: who is where, and who stands around them, at one instant.
+
+Every finite double is a legal score and is kept to its last bit: the sorted set is scored by the score itself, and
+equal scores are ordered by the member, which begins with the time of achievement. Reading or changing it is one script,
+O(log n), so that rank, score and neighbours always belong together.
+
+A ranking is either the truth itself (`create`, then `submit`, which weighs scores in Redis), or the index of a truth
+kept elsewhere (``derived=True``: `put` versioned rows, `rebuild` from all of them). A derived index never gives an
+answer that it cannot stand for: without a whole index every read raises `RankingMissing`; after the server process
+changed, which may have lost its newest writes, `RankingStale`, until `catch_up` put what was newer and `verify` notes
+it.
+Rebuilding fills a successor beside the index, into which `put` writes too, and renames it in place: no row put
+meanwhile is lost, and readers see the old index or the new one. One builder at a time; a dead one's lease runs out.
+
+Keys ``{prefix}:ranking:{<board>}:…`` are durable: an index that expired while nobody looked would cost a rebuild from
+millions of rows just when somebody does, and a truth must not expire at all; `drop` removes them. A successor has a
+TTL.
+
+Raises ValueError for scores that are not finite, `RankingMissing`, and what the client raises when Redis is away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from graph.patterns.client.commands import Script, command
+from graph.patterns.ranking.build import CHUNK, Build
+from graph.patterns.ranking.reading import Reading
+from graph.patterns.ranking.values import (
+    Context,
+    Entry,
+    Operator,
+    Page,
+    Place,
+    RankingMissing,
+    RankingStale,
+    Row,
+    State,
+    Submitted,
+    Ties,
+    finite,
+    micros,
+    seconds,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Sequence
+
+    from graph.patterns.client.client import Client
+    from graph.patterns.client.commands import Argument, Command
+    from graph.patterns.client.pending import Replies
+
+__all__ = [
+    "Context",
+    "Entry",
+    "Operator",
+    "Page",
+    "Place",
+    "Ranking",
+    "RankingMissing",
+    "RankingStale",
+    "Row",
+    "State",
+    "Submitted",
+    "Ties",
+]
+
+LEASE = 15.0  # seconds a rebuild may be silent before another process takes over
+
+_submit = Script(__name__, "submit")
+_put = Script(__name__, "submit", idempotent=True)  # a version is taken in once, however often it is sent
+_remove = Script(__name__, "remove")
+_verify = Script(__name__, "verify", idempotent=True)
+
+
+class Ranking(Reading):
+    """One ranking, by `board` (any text without braces), under an operator and a tie policy that never change."""
+
+    def __init__(
+        self,
+        client: Client,
+        board: str,
+        *,
+        operator: Operator = Operator.BEST,
+        ties: Ties = Ties.EARLIEST_FIRST,
+        derived: bool = False,
+        prefix: str = "graph",
+        lease: float = LEASE,
+    ) -> None:
+        """`derived` says that the rows are kept elsewhere; `lease` is for rebuilds, in seconds."""
+        super().__init__(client, board, operator=operator, ties=ties, derived=derived, prefix=prefix)
+        self._lease = lease
+
+    # --- writing ---
+
+    async def create(self) -> None:
+        """Begin with an empty ranking where there is none; nothing happens where there is one."""
+        build = self._build()
+        if await build.begin(if_missing=True):
+            await build.promote()
+
+    async def submit(self, player: str, score: float, *, at: float | None = None) -> Submitted:
+        """Weigh a score against the one held, by the operator; `at` is when it was achieved (default: now).
+
+        SUM adds `score` to the one held and raises OverflowError when that gives no finite number.
+        """
+        when: Argument = "" if at is None else micros(at)
+        args = (self.operator.value, self.ties.value, player, repr(finite(score)), when, "")
+        replies = await self._client.batch(_submit(self._both, args))
+        return self._submitted(replies, 0)
+
+    def put_command(self, row: Row) -> Command:
+        """Build the command of `put`, for a batch."""
+        score = repr(finite(row.score))
+        return _put(self._both, ("set", self.ties.value, row.player, score, micros(row.achieved_at), row.version))
+
+    async def put(self, row: Row) -> Submitted:
+        """Take in a row as it stands elsewhere, if it is newer than the one held.
+
+        Raises `RankingMissing` or `RankingStale` when there is no rank to give; a successor has the row all the same.
+        """
+        return self._submitted(await self._client.batch(self.put_command(row)), 0)
+
+    async def put_all(self, rows: Sequence[Row]) -> list[Submitted | Exception]:
+        """Put several rows in one batch, in their order; what `put` would raise stands in the result."""
+        replies = await self._client.batch(*map(self.put_command, rows))
+        found: list[Submitted | Exception] = []
+        for at in range(len(rows)):
+            try:
+                found.append(self._submitted(replies, at))
+            except (RankingMissing, RedisError) as error:
+                found.append(error)
+        return found
+
+    async def remove(self, player: str, *, version: int | None = None) -> bool:
+        """Take a player out; True when there was an entry (no newer than `version`)."""
+        removed = await self._client.run(
+            _remove, self._both, (self.ties.value, player, "" if version is None else version)
+        )
+        if removed < 0:
+            raise RankingMissing(self._live[3])
+        return bool(removed)
+
+    async def drop(self) -> None:
+        """Remove the ranking."""
+        await self._client.execute("UNLINK", *self._both, retry=True)
+
+    # --- keeping a derived index in step with its truth ---
+
+    async def rebuild(
+        self,
+        source: AsyncIterable[Sequence[Row]],
+        *,
+        through: int = 0,
+        if_missing: bool = False,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> bool:
+        """Make the index anew from `source`, which must see what was there when this call began to consume it.
+
+        `through` is a version, all rows up to which `source` has for certain; `if_missing` builds nothing where there
+        is a whole index; `on_progress` is told rows as they go in.
+
+        Versions of removed players are forgotten: from now on `source` is the truth. Returns False, without touching
+        `source`, while another process rebuilds, or if one has been. Raises `RankingMissing` when the
+        successor was lost on the way (the lease ran out, Redis was emptied): begin again.
+        """
+        build = self._build()
+        if not await build.begin(if_missing=if_missing):
+            return False
+        await build.feed(source, on_progress)
+        if not await build.promote(through):
+            raise RankingMissing(self._next[3])
+        return True
+
+    def _build(self) -> Build:
+        return Build(self._client, self._live, self._next, dense=self._dense, lease=self._lease)
+
+    async def catch_up(self, source: AsyncIterable[Sequence[Row]]) -> int:
+        """Put every row of `source`; returns how many were newer than what the index held."""
+        changed = 0
+        async for rows in source:
+            for start in range(0, len(rows), CHUNK):
+                replies = await self._client.batch(*map(self.put_command, rows[start : start + CHUNK]))
+                for reply in replies:
+                    if isinstance(reply, Exception):
+                        raise reply
+                    if not reply:
+                        raise RankingMissing(self._live[3])
+                    changed += reply[0]
+        return changed
+
+    async def verify(self, state: State, server: bytes, through: int) -> bool:
+        """Say that all rows from version `state.through` to `through` were put since `state` was read.
+
+        `server` is `server_id()` as of before that. False when the index, or the server, is another one by now.
+        """
+        return bool(await self._client.run(_verify, self._live[3:], (state.build, server, through)))
+
+    async def server_id(self) -> bytes:
+        """The server process that answers at present."""
+        replies = await self._client.batch(command("EXISTS", self._live[3]))
+        if isinstance(replies[0], Exception):
+            raise replies[0]
+        return replies.run_id
+
+    async def turn(self, work: str, ttl: float) -> bool:
+        """Whether this process is the one of all that may do a certain work within the next `ttl` seconds.
+
+        For work that is harmless, merely wasteful, when two do it.
+        """
+        key = f"{self._turn}:{work}"
+        reply = await self._client.execute("SET", key, 1, "NX", "PX", _milliseconds(ttl), retry=False)
+        return reply is not None
+
+    def _submitted(self, replies: Replies, at: int) -> Submitted:
+        reply = self._reply(replies, at)
+        if reply[0] == b"overflow":
+            raise OverflowError("the sum of the scores is not a finite number")
+        if self._derived and reply[7] != replies.run_id:
+            raise RankingStale(self._live[3])
+        changed, rank, score, achieved, version, former_rank, former = reply[:7]
+        return Submitted(
+            changed=bool(changed),
+            rank=rank or None,
+            score=float(score),
+            achieved_at=seconds(achieved),
+            version=version,
+            former_rank=former_rank or None,
+            former_score=float(former) if former else None,
+        )
+
+
+def _milliseconds(duration: float) -> int:
+    return max(1, round(duration * 1000))

@@ -1,0 +1,1 @@
+"""Sessions that end everywhere at once, and the news of their ends."""

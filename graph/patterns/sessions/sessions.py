@@ -1,0 +1,332 @@
+"""Sessions behind opaque tokens: begun, checked, listed and ended, and once ended never back.
+
+A token is ``<user>.<secret>``: the user routes every command to the one hash tag that holds all of that user's
+sessions, the secret is 256 bits from the operating system. Redis holds only the token's SHA-256, so that whoever reads
+the store signs in as nobody. A session lives 24 h after its last use and 30 days at most, by the server's clock; its
+key exists exactly as long as it is valid, so that any script under the same hash tag can ask for it.
+
+Guarantees:
+
+- Check, begin and end are one script each. A check writes only to a session that exists, so no check that runs late
+  brings one back; a login that was under way during a revocation (`Superseded`) has to check its credentials again.
+- A revocation is acknowledged only once it is on disk, where the server can say so, and nobody is let in from the
+  moment it runs. A server that crashed and lost it in between is told again before the acknowledgement.
+- Ending all sessions of a user costs the same whatever the number of other users: the index names them, nothing scans.
+- `Session.last_active_at` lags behind the truth by less than `accuracy`; between two notes a check is a pure read. The
+  sliding lifetime counts from it, to the millisecond.
+- Every key has a TTL. A store short of memory that evicts them ends sessions early, never late.
+
+Failure: every method raises `Unavailable` while Redis is away, `OutcomeUnknown` when a change may have been made.
+Repeating a revocation is harmless, and its second acknowledgement is as good as the first. A failover to a replica that
+had not received a revocation yet brings the session back: the acknowledgement covers the server's disk, not replicas.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter
+
+from graph.patterns.client.commands import Script, command
+from graph.patterns.client.pending import Unavailable
+from graph.patterns.limiter.turnstile import turnstile
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from graph.patterns.client.client import Client
+    from graph.patterns.client.commands import Command
+    from graph.patterns.client.pending import Reply
+    from graph.patterns.limiter.limiter import Charge
+
+_MICROSECONDS = 1_000_000
+_EPOCH_LIFETIME_MS = 3_600_000
+"""How long a revocation is remembered for logins that began before it."""
+
+_ATTEMPTS = 5
+_LOST = "the server keeps losing what it was told"
+
+_USER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOKEN = re.compile(rf"({_USER.pattern})\.[A-Za-z0-9_-]{{43}}")
+
+_BEGUN = Counter("graph_sessions_begun_total", "Sessions begun.")
+_ENDED = Counter("graph_sessions_ended_total", "Sessions ended before they expired: revoked, evicted.", ["reason"])
+_REVOKED, _EVICTED = (_ENDED.labels(reason) for reason in ("revoked", "evicted"))
+
+_CREATE = Script(__name__, "create")
+_TOUCH = Script(__name__, "touch", idempotent=True)
+_REVOKE = Script(__name__, "revoke")
+_SEAL = Script(__name__, "seal", idempotent=True)
+_LIST = Script(__name__, "list", idempotent=True)
+
+
+class Superseded(Exception):
+    """Something of the user was revoked since the epoch was read: what was checked then has to be checked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as its user may see it. `id` names it and opens nothing. Times are Unix seconds of the server."""
+
+    id: str
+    user_id: str
+    role: str
+    created_at: float
+    last_active_at: float
+    expires_at: float
+    user_agent: str | None = None
+    ip_address: str | None = None
+
+
+class Sessions:
+    """The sessions of all users."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        prefix: str = "graph",
+        sliding: float = 86_400.0,
+        absolute: float = 30 * 86_400.0,
+        max_per_user: int = 20,
+        accuracy: float = 60.0,
+        announce: Callable[[str, Sequence[str]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Keep sessions under `prefix`.
+
+        Args:
+            client: The Redis client.
+            prefix: First part of every key.
+            sliding: Seconds that a session lives after its last noted use.
+            absolute: Seconds that it lives at most.
+            max_per_user: Sessions a user may have; one more ends the least recently used.
+            accuracy: Seconds by which `Session.last_active_at` may lag, shorter than `sliding`.
+            announce: Told the user and the ids of sessions that were ended, as soon as they are; must not raise.
+        """
+        if not 0 <= accuracy < sliding or absolute <= 0 or max_per_user < 1:
+            raise ValueError("sessions need 0 <= accuracy < sliding, absolute > 0 and max_per_user >= 1")
+        self._client = client
+        self._prefix = prefix
+        self._sliding = round(sliding * _MICROSECONDS)
+        self._absolute = round(absolute * _MICROSECONDS)
+        self._max_per_user = max_per_user
+        self._accuracy = round(accuracy * _MICROSECONDS)
+        self._announce = announce
+
+    # --- keys ---
+
+    def session_key(self, token: str) -> str | None:
+        """The key that exists exactly as long as the session of `token`; None for a malformed token."""
+        user = _user_of(token)
+        return None if user is None else self._session(user, _digest(token))
+
+    def budget_key(self, token: str) -> str | None:
+        """The key of the user's rate budget, under the same hash tag; None for a malformed token."""
+        user = _user_of(token)
+        return None if user is None else f"{self._prefix}:budget:{{{user}}}"
+
+    def _session(self, user: str, digest: str) -> str:
+        return f"{self._prefix}:session:{{{user}}}:{digest}"
+
+    def _index(self, user: str) -> str:
+        return f"{self._prefix}:sessions:{{{user}}}"
+
+    def _epoch(self, user: str) -> str:
+        return f"{self._prefix}:session-epoch:{{{user}}}"
+
+    # --- checking ---
+
+    def touch_command(self, token: str) -> Command | None:
+        """The command that checks `token` and notes its use, to be sent in a batch; None for a malformed token."""
+        user = _user_of(token)
+        if user is None:
+            return None
+        digest = _digest(token)
+        return _TOUCH([self._session(user, digest), self._index(user)], [user, digest, self._sliding, self._accuracy])
+
+    def turnstile(self, token: str, charge: Charge) -> Command | None:
+        """The command that makes `charge` for a session in use, and nothing else: see `turnstile`.
+
+        None for a malformed token. The charge's key shares the hash tag of `budget_key`.
+        """
+        user = _user_of(token)
+        if user is None:
+            return None
+        digest = _digest(token)
+        guards = [self._session(user, digest), self._index(user)]
+        return turnstile(charge, guards=guards, args=[digest, self._accuracy])
+
+    @staticmethod
+    def session_of(reply: Reply) -> Session | None:
+        """Read the reply of `touch_command`; None: no such session. An exception in the reply's place is raised."""
+        if isinstance(reply, Exception):
+            raise reply
+        return None if reply is None else _session(reply)
+
+    async def touch(self, token: str) -> Session | None:
+        """Check `token` and note its use; None when it is malformed, unknown or ended."""
+        touching = self.touch_command(token)
+        return None if touching is None else self.session_of(await self._client.send(touching))
+
+    async def list(self, user_id: str) -> list[Session]:
+        """The user's sessions, the most recently used first."""
+        user = _checked(user_id)
+        digests = await self._digests(user)
+        if not digests:
+            return []
+        keys = [self._index(user), *(self._session(user, digest) for digest in digests)]
+        return [_session(reply) for reply in await self._client.run(_LIST, keys, [user, self._sliding, *digests])]
+
+    async def _digests(self, user: str) -> list[str]:
+        listed: list[bytes] = await self._client.send(command("ZRANGE", self._index(user), 0, -1, "REV"))
+        return [digest.decode() for digest in listed]
+
+    # --- beginning ---
+
+    async def epoch(self, user_id: str) -> str:
+        """The user's epoch, which every revocation moves: read it before the credentials are looked up."""
+        reply: bytes | None = await self._client.execute("GET", self._epoch(_checked(user_id)))
+        return reply.decode() if reply is not None else ""
+
+    async def create(
+        self,
+        user_id: str,
+        *,
+        role: str = "",
+        epoch: str | None = None,
+        user_agent: str | None = None,
+        ip_address: str | None = None,
+    ) -> tuple[str, Session]:
+        """Begin a session and give its token, which is not kept.
+
+        Args:
+            user_id: 1 to 64 letters, digits, hyphens and underscores; it is readable in the token.
+            role: What the session may do; a change of role ends the user's sessions.
+            epoch: What `epoch` gave before the credentials were looked up; None when there were none to check.
+            user_agent: Told back by `list`; cut at 256 characters.
+            ip_address: Told back by `list`.
+
+        Raises:
+            Superseded: Something of the user was revoked since `epoch`.
+            Unavailable: Redis is away. With `OutcomeUnknown` a session may exist whose token nobody has.
+        """
+        user = _checked(user_id)
+        token = f"{user}.{secrets.token_urlsafe(32)}"
+        digest = _digest(token)
+        agent, address = _kept(user_agent), _kept(ip_address)
+        expected = await self.epoch(user) if epoch is None else epoch
+        known: list[str] = []
+        while True:
+            keys = [self._index(user), self._epoch(user), *(self._session(user, name) for name in (digest, *known))]
+            reply = await self._client.run(
+                _CREATE,
+                keys,
+                [expected, digest, self._sliding, self._absolute, self._max_per_user, agent, address, role, *known],
+            )
+            if reply[0] == b"created":
+                break
+            if reply[0] == b"full":
+                known = [name.decode() for name in reply[1:]]
+            elif epoch is not None:
+                raise Superseded
+            else:
+                expected = await self.epoch(user)
+        _BEGUN.inc()
+        _, now, expires, *evicted = reply
+        if evicted:
+            _EVICTED.inc(len(evicted))
+            await self._tell(user, [name.decode() for name in evicted])
+        return token, _session([user, digest.encode(), now, now, expires, agent, address, role.encode()])
+
+    # --- ending ---
+
+    async def revoke(self, user_id: str, session_id: str) -> bool:
+        """End one session of the user and say whether there was one; see the module for what that promises."""
+        user = _checked(user_id)
+        there = False
+        for _ in range(_ATTEMPTS):
+            named = [digest for digest in await self._digests(user) if _public_id(digest) == session_id]
+            epoch, ended, _ = await self._revoke(user, "these", "", named)
+            there = there or bool(ended)
+            if await self._seal(user, epoch):
+                return there
+        raise Unavailable(_LOST)
+
+    async def revoke_all(self, user_id: str, *, keep: str | None = None) -> int:
+        """End all sessions of the user, but the one whose id is `keep`, and say how many those were."""
+        user = _checked(user_id)
+        spared = ""
+        if keep is not None:
+            spared = next((digest for digest in await self._digests(user) if _public_id(digest) == keep), "")
+        total: set[str] = set()
+        for _ in range(_ATTEMPTS):
+            epoch, ended, left = await self._revoke(user, "all", spared, [])
+            while left:
+                epoch, ended, left = await self._revoke(user, "all", spared, left)
+                total.update(ended)
+            if await self._seal(user, epoch):
+                return len(total)
+        raise Unavailable(_LOST)
+
+    async def _revoke(
+        self, user: str, which: str, spared: str, digests: Sequence[str]
+    ) -> tuple[str, Sequence[str], Sequence[str]]:
+        keys = [self._index(user), self._epoch(user), *(self._session(user, digest) for digest in digests)]
+        reply = await self._client.run(_REVOKE, keys, [_EPOCH_LIFETIME_MS, which, spared, *digests])
+        ended, left = ([name.decode() for name in names] for names in reply[1:])
+        if ended:
+            _REVOKED.inc(len(ended))
+            await self._tell(user, ended)
+        return reply[0].decode(), ended, left
+
+    async def _seal(self, user: str, epoch: str) -> bool:
+        """Wait until the revocation that gave `epoch` is on disk; False when the server has lost it."""
+        return bool(await self._client.durable(_SEAL([self._epoch(user)], [epoch, _EPOCH_LIFETIME_MS])))
+
+    async def _tell(self, user: str, digests: Sequence[str]) -> None:
+        if self._announce is not None:
+            await self._announce(user, [_public_id(digest) for digest in digests])
+
+
+def _user_of(token: str) -> str | None:
+    found = _TOKEN.fullmatch(token)
+    return found[1] if found is not None else None
+
+
+def _checked(user_id: str) -> str:
+    if _USER.fullmatch(user_id) is None:
+        raise ValueError(f"a user id of sessions is 1 to 64 letters, digits, hyphens and underscores, not {user_id!r}")
+    return user_id
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _public_id(digest: str) -> str:
+    """A name for the session that leads neither to its token nor to its key."""
+    named = hashlib.sha256(b"session id:" + digest.encode()).digest()
+    return base64.urlsafe_b64encode(named[:16]).rstrip(b"=").decode()
+
+
+def _kept(text: str | None) -> bytes:
+    return (text or "")[:256].encode("utf-8", "replace")
+
+
+def _session(fields: Sequence[Reply]) -> Session:
+    user, digest, created, last, expires, agent, address, role = fields
+    return Session(
+        id=_public_id(digest.decode()),
+        user_id=user if isinstance(user, str) else user.decode(),
+        role=role.decode(),
+        created_at=created / _MICROSECONDS,
+        last_active_at=last / _MICROSECONDS,
+        expires_at=expires / _MICROSECONDS,
+        user_agent=agent.decode() or None,
+        ip_address=address.decode() or None,
+    )

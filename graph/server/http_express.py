@@ -1,0 +1,197 @@
+"""uvicorn's HTTP protocol, with a way for the endpoint to answer at once (`graph.endpoint.kept.express`).
+
+A request that came in one piece, on a connection with nothing else under way, is first shown to `Express` as the bytes
+that it is. If it takes the request, nothing is parsed and no task is started: the answer is written as soon as Redis
+has replied. Every other request takes uvicorn's way, with the bounds of `graph.server.http_bounds`: parsing,
+keep-alive, pipelining, flow control, shutdown. So does one that `Express` hands on, from its first byte.
+
+While a request is with `Express`, what follows it on the connection waits unread, and a server that stops waits for
+its answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from graph.endpoint.kept.express import EXCHANGE, EXPRESS, LARGEST
+from graph.server.http_bounds import HttpConnection, cancelled
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from graph.endpoint.kept.express import Express, Leftover, Sight
+
+_OK = STATUS_LINE[200]
+_SOON = 0.05
+"""Seconds before its time that a timer counts as due: its clock is coarse."""
+
+
+class UvicornExchange:
+    """An exchange under way in uvicorn."""
+
+    __slots__ = ("_connection", "_cycle", "left", "sight")
+
+    def __init__(self, cycle: RequestResponseCycle, connection: HttpConnection) -> None:
+        """Speak for `cycle` of `connection`."""
+        self._cycle = cycle
+        self._connection = connection
+        self.sight: Sight | None = None
+        self.left: Leftover | None = None
+
+    def attend(self, left: Callable[[], None] | None) -> bool:
+        """Call `left` when the connection is lost; False if it is."""
+        self._connection.attended = None if left is None else (self._cycle, left)
+        return not self._connection.transport.is_closing()
+
+
+class HttpProtocol(HttpConnection):
+    """Shows requests to the endpoint before they are parsed, and gives each scope its exchange."""
+
+    _under_way: bytes | None = None
+    """The request that is with `Express`."""
+    _held = b""
+    """What followed it."""
+    _left: Leftover | None = None
+    _stopping = False
+    _rested = 0.0
+    _lines: tuple[list[tuple[bytes, bytes]], bytes] = ([], _OK)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As uvicorn has it."""
+        super().__init__(*args, **kwargs)
+        simple = self.limit_concurrency is None and not self.access_log
+        self._express: Express | None = self.app_state.get(EXPRESS) if simple else None
+        self._peer = ""
+        self._counted = [0, 0]  # requests that have begun, and ended, in one piece of data
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Note who it is."""
+        super().connection_made(transport)
+        self._peer = self.client[0] if self.client else ""
+
+    # --- requests that are known by their bytes ---
+
+    def data_received(self, data: bytes) -> None:
+        """Let `Express` have a whole request that it knows; else read it."""
+        if self._under_way is not None:
+            self._held += data
+            self.flow.pause_reading()
+        elif self._express is None or len(data) > LARGEST or not self._is_idle():
+            super().data_received(data)
+        else:
+            self._under_way = data
+            if not self._express.take((self._peer, data), self):
+                self._under_way = None
+                self._read(data)
+            elif self._head is not None:
+                self._head = cancelled(self._head)
+
+    def _is_idle(self) -> bool:
+        """Whether the next byte begins a request, and nothing else is going on."""
+        cycle: Any = self.cycle
+        return (
+            not self._in_head
+            and not self._in_body
+            and self._malformed is None
+            and (cycle is None or cycle.response_complete)
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
+
+    def _read(self, data: bytes) -> None:
+        """Let uvicorn have `data`, which came on an idle connection."""
+        self._counted = [0, 0]
+        super().data_received(data)
+        if self._counted == [1, 1] and self._malformed is None:
+            cycle: Any = self.cycle
+            if cycle is not None and cycle.keep_alive and not cycle.waiting_for_100_continue:
+                cycle.scope[EXCHANGE].sight = self._peer, data
+
+    def answer(self, head: bytes, body: bytes) -> bool:
+        """Send the answer, as `RequestResponseCycle.send` would; False where that has more to do than to write."""
+        transport = self.transport
+        if self._stopping or self.flow.write_paused or transport.is_closing():
+            return False
+        lines, start = self._lines
+        if lines is not self.server_state.default_headers:
+            lines = self.server_state.default_headers
+            start = b"".join([_OK, *(b"%b: %b\r\n" % line for line in lines)])
+            self._lines = lines, start
+        transport.write(b"".join((start, head, b"\r\n", body)))
+        self.server_state.total_requests += 1
+        self._under_way = None
+        self._rested = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._rest(self.timeout_keep_alive)
+        if self._held:
+            self._go_on()
+        return True
+
+    def hand_on(self, left: Leftover | None) -> bool:
+        """Let uvicorn have the request, and the application what was done about it; False: the client has gone."""
+        data, self._under_way = self._under_way, None
+        if data is None or self.transport.is_closing():
+            return False
+        self._left = left
+        self._read(data)
+        self._left = None
+        self._go_on()
+        return True
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._under_way, self._held = None, b""
+        self.transport.abort()
+
+    def _go_on(self) -> None:
+        """Read what came meanwhile; then stop, if the server does: what it has read it answers."""
+        held, self._held = self._held, b""
+        if held and not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.data_received(held)
+        if self._stopping:
+            super().shutdown()
+
+    # --- timers and ends ---
+
+    def _rest(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End the connection if it has been idle for so long: answers given at once do not set the timer anew."""
+        self.timeout_keep_alive_task = None
+        left = self._rested + self.timeout_keep_alive - self.loop.time()
+        if self._under_way is None and left < _SOON:
+            super().timeout_keep_alive_handler()
+        else:
+            self._rest(max(left, _SOON))
+
+    def shutdown(self) -> None:
+        """The server stops, but for the request that is under way."""
+        self._stopping = True
+        if self._under_way is None:
+            super().shutdown()
+
+    # --- what uvicorn reads ---
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._counted[0] += 1
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin a request: uvicorn has made its cycle, and its task has not run yet."""
+        super().on_headers_complete()
+        exchange = UvicornExchange(self.cycle, self)
+        exchange.left, self._left = self._left, None
+        self.scope[EXCHANGE] = exchange  # pyright: ignore[reportGeneralTypeIssues] - an ASGI extension
+
+    def on_message_complete(self) -> None:
+        """A request is there as a whole."""
+        self._counted[1] += 1
+        super().on_message_complete()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from graph.endpoint.identity.caller import Caller
+from graph.endpoint.subscriptions import group
 from graph.endpoint.subscriptions.sink import OperationRequest
 from graph.patterns.broker.broker import Broker
 from tests.support.live_app import NEWS, NOWHERE, LiveApp, Notes
@@ -221,6 +223,100 @@ async def test_resuming_under_load_misses_nothing(app: LiveApp, scaled: Callable
         group.create_task(publish())
     for task in wandering:
         assert task.result() == list(range(1, total + 1))
+
+
+async def test_who_resumes_where_others_are_catching_up_gets_all_of_it(app: LiveApp) -> None:
+    """Two followers with one cursor, the second when the first has half of what it missed: both get everything."""
+    cursors = await app.publish(*"abcdef")
+    held = asyncio.Event()
+
+    class Halting(Notes):
+        def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+            super().next(payload, latest=latest, cursor=cursor)
+            if len(self.payloads) == 2:
+                held.set()
+
+    first = await app.follow(RESUME, Halting(), after=cursors[0])
+    await held.wait()
+    second = await app.follow(RESUME, after=cursors[0], address="there")
+    for sink in (first, second):
+        await sink.until(5)
+        assert sink.values("news", "text") == list("bcdef")
+        assert not any(sink.values("news", "gap"))
+
+
+async def test_who_resumes_later_than_a_group_remembers_gets_another(
+    app: LiveApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group that has given out more than it keeps is joined by nobody at its beginning; both end with the app."""
+    monkeypatch.setattr(group, "_REMEMBERED", 2)
+    cursors = await app.publish(*"abcdef")
+    first = await app.follow(RESUME, after=cursors[0])
+    await first.until(4)
+    second = await app.follow(RESUME, after=cursors[0], address="there")
+    await second.until(5)
+    assert second.values("news", "text") == list("bcdef")
+    await app.publish("g")
+    for sink in (first, second):
+        await until(lambda sink=sink: sink.values("news", "text") == list("bcdefg"))
+    await app.streams.close()
+    assert app.streams.groups == 0
+
+
+async def test_many_resume_from_few_cursors_while_events_come(app: LiveApp, scaled: Callable[[int, int], int]) -> None:
+    """200 clients come back with 20 cursors in any order while events are published: each gets all after its own."""
+    total = scaled(2000, 600)
+    cursors = await app.publish(*(str(n) for n in range(20)))
+    sinks: dict[int, list[Notes]] = {n: [] for n in range(20)}
+    coming = [n for n in range(20) for _ in range(10)]
+    random.shuffle(coming)
+
+    async def publish() -> None:
+        for n in range(20, total):
+            await app.publish(str(n))
+
+    publishing = asyncio.create_task(publish())
+    for place, n in enumerate(coming):
+        sinks[n].append(await app.follow(RESUME, after=cursors[n], address=str(place)))
+        await asyncio.sleep(random.choice((0, 0, 0.001)))
+    await publishing
+    for n, those in sinks.items():
+        for sink in those:
+            await until(lambda sink=sink, n=n: len(sink.payloads) >= total - 1 - n)
+            assert [int(text) for text in sink.values("news", "text")] == list(range(n + 1, total))
+            assert not any(sink.values("news", "gap"))
+
+
+async def test_who_resumes_while_an_event_is_executed_for_each_user_gets_it(app: LiveApp) -> None:
+    """The one who comes back to a group between the executions of an event for others is given that event, too."""
+    query = "subscription($after: String) { news(after: $after) { slowly } }"
+    ada = await app.follow(query, user="ada")
+    await until(lambda: app.sources == 1)
+    await app.publish("a")
+    await ada.until(1)
+    bob = await app.follow(query, user="bob")
+    await app.publish("b")
+    await bob.until(1)
+    app.gate.clear()
+    await app.publish("c")
+    await until(lambda: app.waiting == 1)
+    eve = await app.follow(query, user="eve", after=bob.cursors[0])
+    app.gate.set()
+    await app.publish("d")
+    for sink, name, count in ((ada, "ada", 4), (bob, "bob", 3), (eve, "eve", 2)):
+        await sink.until(count)
+        assert sink.values("news", "slowly") == [f"{name}: {text}" for text in "abcd"[-count:]]
+
+
+async def test_moving_to_a_source_of_ones_own_loses_nothing(app: LiveApp) -> None:
+    """A source for everybody reads who asks in the midst of its events: signed-in followers go on after the last."""
+    query = "subscription { turning { text } }"
+    ada, nobody = [await app.follow(query, user=user) for user in ("ada", None)]
+    await until(lambda: app.sources == 1)
+    await app.publish("a", "b", "turn", "c", "d")
+    await nobody.until(5)
+    await until(lambda: len(ada.payloads) == 5 or ada.ended is not None)
+    assert ada.values("turning", "text") == ["a", "b", "turn", "c", "d"]
 
 
 @pytest.mark.parametrize("after", ["nonsense", 5, ["x"]])

@@ -90,6 +90,14 @@ class News:
         return f"{info.context.caller.user}: {self.text}"
 
     @strawberry.field
+    async def slowly(self, info: LiveInfo) -> str:
+        app, user = info.context.app, info.context.caller.user
+        app.waiting += 1
+        await app.gate.wait()
+        app.waiting -= 1
+        return f"{user}: {self.text}"
+
+    @strawberry.field
     def bug(self) -> str:
         raise LookupError("secret")
 
@@ -129,6 +137,15 @@ class Subscription:
                     yield News(cursor=event.cursor, text=str(event.data), gap=event.gap)
             finally:
                 app.sources -= 1
+
+    @strawberry.subscription(metadata=live(cursor="after"))
+    async def turning(self, info: LiveInfo, after: str | None = None) -> AsyncGenerator[News]:
+        async with info.context.app.broker.subscribe(NEWS, after) as events:
+            info.context.app.sources += 1
+            async for event in events:
+                yield News(cursor=event.cursor, text=str(event.data), gap=event.gap)
+                if event.data == "turn":
+                    assert info.context.caller is not None
 
     @strawberry.subscription(metadata=live(state_first=True, latest=True))
     async def board(self, info: LiveInfo) -> AsyncGenerator[Board]:
@@ -225,7 +242,9 @@ class LiveApp:
         admission = make_admission(client, **limits)
         self.broker = broker
         self.lag = 0.0
-        self.executions = self.sources = self.states = self.value = 0
+        self.executions = self.sources = self.states = self.value = self.waiting = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.schema = strawberry.Schema(
             Query,
             subscription=Subscription,

@@ -94,17 +94,17 @@ class Events:
             if (close := getattr(source, "aclose", None)) is not None:
                 await close()
 
-    async def first(self, look: Callable[[Any], None], callers: Iterable[Caller]) -> Rendered:
+    async def first(self, look: Callable[[Any], None], callers: Callable[[], Iterable[Caller]]) -> Rendered:
         """Open a source of its own and render its first event: the state as it stands."""
         async with self.open(look) as source:
             async for item in source.items:
                 return await self.render(source.executor, item, callers)
         raise Refusal("UNAVAILABLE", "The state cannot be read right now.")
 
-    async def render(self, executor: Executor[Any], item: Any, callers: Iterable[Caller]) -> Rendered:
+    async def render(self, executor: Executor[Any], item: Any, callers: Callable[[], Iterable[Caller]]) -> Rendered:
         """Execute one event for all, or for each user among `callers`, and encode the results.
 
-        `callers` is read when it is known that answers differ, after an execution for everybody.
+        Where answers differ, `callers` is asked again after the executions: who came meanwhile has a text, too.
         """
         cursor: Any = getattr(item, "cursor", None)
         texts: dict[str | None, str] = {}
@@ -114,9 +114,9 @@ class Events:
                 return Rendered({None: text}, cursor)
             self.by_viewer = True
             texts[PUBLIC] = text
-        for caller in {caller.scope: caller for caller in callers}.values():
-            if caller.scope not in texts:
-                texts[caller.scope], _ = await self._execute(executor, item, caller)
+        while missing := {caller.scope: caller for caller in callers() if caller.scope not in texts}:
+            for scope, caller in missing.items():
+                texts[scope], _ = await self._execute(executor, item, caller)
         return Rendered(texts, cursor)
 
     async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:

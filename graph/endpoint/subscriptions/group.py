@@ -4,9 +4,10 @@ One task runs the source (`streamevents`) and hands each event, the same string,
 follower that joins a group whose field gives the state first gets a state of its own, executed between two events, so
 that no older one follows it; all who wait for one at that moment share it.
 
-A follower that resumes after a cursor catches up in a group of those who resume there. As soon as that group has given
-out an event that the main group has given out, too, its followers move over and miss nothing: the main group remembers
-its last events for that.
+A follower that resumes after a cursor catches up in a group of those who resume there. Whoever comes to it later is
+first given all that it has given out since the cursor; if it no longer remembers all of that, the newcomer gets another
+group. As soon as a group has given out an event that the main group has given out, too, its followers move over and
+miss nothing: the main group remembers its last events for that.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import asyncio
 import contextlib
 import contextvars
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from prometheus_client import Counter, Gauge, Histogram
-
+from graph.endpoint.errors import Refusal
 from graph.endpoint.execution.answer import encode
 from graph.endpoint.identity.caller import PUBLIC
 from graph.endpoint.subscriptions.events import Events, Failed, Rendered
+from graph.endpoint.subscriptions.metrics import FANOUT, FOLLOWERS, GROUPS, SENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -31,21 +33,8 @@ if TYPE_CHECKING:
     from graph.endpoint.identity.caller import Caller
     from graph.endpoint.subscriptions.sink import Sink
 
-GROUPS = Gauge(
-    "graph_stream_groups",
-    "Subscriptions executed; identical ones of a process count once.",
-    multiprocess_mode="livesum",
-)
-FOLLOWERS = Gauge("graph_stream_followers", "Clients' subscriptions.", multiprocess_mode="livesum")
-SENT = Counter("graph_stream_results_total", "Results handed to clients' connections.")
-FANOUT = Histogram(
-    "graph_stream_fanout_seconds",
-    "Time to hand one result to all connections that follow it.",
-    buckets=(0.0001, 0.001, 0.01, 0.1, 1.0),
-)
-
 _LOOKS = (0.01, 0.05, 0.2, 1.0)  # seconds
-_REMEMBERED = 128  # events a main group keeps for followers that catch up
+_REMEMBERED = 128  # events a group keeps for followers that come later
 
 Key: TypeAlias = tuple[str, str | None, str, str, str | None]
 """Document, operation, variables without the cursor, whose answers, the cursor."""
@@ -64,8 +53,8 @@ class Home(Protocol):
         """Strike the group."""
         ...
 
-    def rehome(self, group: Group, followers: list[Follower]) -> None:
-        """Place the followers in groups of their users."""
+    def rehome(self, group: Group, followers: list[Follower], after: str | None) -> None:
+        """Place the followers in groups of their users, after the event that has the cursor `after`."""
         ...
 
 
@@ -102,7 +91,7 @@ class Group:
         self._joining: dict[Follower, None] = {}
         self.approaching: dict[Group, None] = {}
         self._recent: deque[Rendered] = deque(maxlen=_REMEMBERED if promise.cursor else 1)
-        self._started = False
+        self._given = 0  # events since the start
         self._public = key[3] == PUBLIC
         self._events = Events(home.engine, ready, public=self._public)
         self._turn = asyncio.Lock()
@@ -118,14 +107,22 @@ class Group:
 
     def join(self, follower: Follower) -> None:
         """Take `follower` in, with a state of its own where the field gives one first."""
-        self._add(follower, self._joining if self._started and self._promise.state_first else self._followers)
+        self._add(follower, self._joining if self._given and self._promise.state_first else self._followers)
         if self._joining and self._welcoming is None:
             self._welcoming = asyncio.create_task(self._welcome(), context=contextvars.Context())
 
     def resume(self, follower: Follower, after: str) -> bool:
         """Take `follower` in after the cursor `after`, if that event is remembered."""
         missed = self._since(after)
-        if missed is None or any(event.of(follower.caller) is None for event in missed):
+        return missed is not None and self._catch_up(follower, missed)
+
+    def follow(self, follower: Follower) -> bool:
+        """Take `follower` in where this group began, if all that it gave out since is remembered."""
+        return self._given == len(self._recent) and self._catch_up(follower, list(self._recent))
+
+    def _catch_up(self, follower: Follower, missed: list[Rendered]) -> bool:
+        """Take `follower` in after it was handed what it `missed`, unless some of that was executed for others only."""
+        if any(event.of(follower.caller) is None for event in missed):
             return False
         self._add(follower, self._followers)
         for event in missed:
@@ -180,10 +177,10 @@ class Group:
         try:
             async with self._events.open(self._check) as source, self._noticing(source.context):
                 async for item in source.items:
-                    self._check(source.context)
+                    self._check(source.context, waits=True)
                     async with self._turn:
-                        self._started = True
-                        event = await self._events.render(source.executor, item, _callers(self._followers))
+                        event = await self._events.render(source.executor, item, partial(_callers, self._followers))
+                        self._given += 1
                         self._recent.append(event)
                         self._hand(event, tuple(self._followers))
                     self._meet()
@@ -209,21 +206,37 @@ class Group:
             if looking is not None:
                 looking.cancel()
 
-    def _check(self, context: Any) -> None:
-        """Send signed-in followers away when the source of a group for everybody has read who asks."""
-        if self._public and not self._events.by_viewer and getattr(context, "viewer_touched", False):
-            self._events.by_viewer = True
-            signed_in = [one for one in (*self._followers, *self._joining) if one.caller.signed_in]
-            for follower in signed_in:
-                self._take(follower)
-            self._home.rehome(self, signed_in)
-            self.stop_if_idle()
+    def _check(self, context: Any, *, waits: bool = False) -> None:
+        """Send signed-in followers away when the source of a group for everybody has read who asks.
+
+        They go on after the last event that they were given. If an event `waits` to be given to them and nothing tells
+        a source of their own where to begin, they are told to subscribe again.
+        """
+        if not self._public or self._events.by_viewer or not getattr(context, "viewer_touched", False):
+            return
+        self._events.by_viewer = True
+        signed_in = [one for one in (*self._followers, *self._joining) if one.caller.signed_in]
+        for follower in signed_in:
+            self._take(follower)
+        last = self._recent[-1].cursor if self._recent else None
+        if not waits or last is not None or self._base is not None or self._promise.state_first:
+            self._home.rehome(self, signed_in, last)
+        else:
+            errors = self._home.errors(Refusal("UNAVAILABLE", "These events depend on who asks. Subscribe again."))
+            self._dismiss(signed_in, errors)
+        self.stop_if_idle()
 
     def _end(self, errors: str) -> None:
         """Tell every follower that the source has ended, or broken."""
         self._forget()
-        for follower in [*self._followers, *self._joining]:
+        followers = [*self._followers, *self._joining]
+        for follower in followers:
             self._take(follower)
+        self._dismiss(followers, errors)
+
+    @staticmethod
+    def _dismiss(followers: Iterable[Follower], errors: str) -> None:
+        for follower in followers:
             follower.group = None
             if errors:
                 follower.sink.error(errors)
@@ -252,7 +265,7 @@ class Group:
             while self._joining:
                 async with self._turn:
                     waiting = tuple(self._joining)
-                    event = await self._events.first(self._check, _callers(waiting))
+                    event = await self._events.first(self._check, partial(_callers, waiting))
                     for follower in waiting:
                         if follower in self._joining:
                             del self._joining[follower]
@@ -260,10 +273,10 @@ class Group:
                     self._hand(event, waiting)
         except Exception as error:  # noqa: BLE001 - as in _run
             errors = self._home.errors(error)
-            for follower in tuple(self._joining):
+            waiting = tuple(self._joining)
+            for follower in waiting:
                 self._take(follower)
-                follower.group = None
-                follower.sink.error(errors)
+            self._dismiss(waiting, errors)
             self.stop_if_idle()
         finally:
             self._welcoming = None
@@ -295,6 +308,5 @@ class Group:
 
 
 def _callers(followers: Iterable[Follower]) -> Iterator[Caller]:
-    """Who follows once this is read: followers come and go while an event is executed."""
-    for follower in followers:
-        yield follower.caller
+    """Who follows when this is called: followers come and go while an event is executed."""
+    return (follower.caller for follower in tuple(followers))

@@ -25,7 +25,7 @@ from graph.endpoint.errors import Refusal
 from graph.endpoint.execution.answer import Answer, encode
 from graph.endpoint.identity.caller import PUBLIC, Caller
 from graph.endpoint.subscriptions.group import Follower, Group, Key
-from graph.endpoint.subscriptions.resume import promise_of
+from graph.endpoint.subscriptions.resume import promise_of, resumed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -49,18 +49,19 @@ class Streams(Generic[Context]):
     def __init__(self, engine: Engine[Context]) -> None:
         """Run what `engine` admits."""
         self.engine = engine
-        self._groups: dict[Key, Group] = {}
+        self._groups: dict[Key, Group] = {}  # those that newcomers may join
+        self._running: set[Group] = set()
         self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()
         self._mutations: set[asyncio.Task[Answer]] = set()
 
     @property
     def groups(self) -> int:
         """How many executions there are an event."""
-        return len(self._groups)
+        return len(self._running)
 
     async def close(self) -> None:
         """End every subscription without a word, let mutations finish, and leave nothing running."""
-        tasks: list[asyncio.Task[Any]] = [group.stop() for group in list(self._groups.values())]
+        tasks: list[asyncio.Task[Any]] = [group.stop() for group in list(self._running)]
         tasks += self._mutations
         if tasks:
             await asyncio.wait(tasks)
@@ -143,29 +144,35 @@ class Streams(Generic[Context]):
         if after is None:
             self._group(key, base_ready, promise).join(follower)
             return
-        if not isinstance(after, str):  # coercion will refuse it
-            self._group((*key[:-1], encode(after).decode()), ready, promise).join(follower)
-            return
         base = self._group(key, base_ready, promise)
-        if not base.resume(follower, after):
-            self._group((*key[:-1], after), ready, promise, base).join(follower)
+        if isinstance(after, str) and base.resume(follower, after):
+            return
+        here_after: Key = (*key[:-1], encode(after).decode())  # coercion refuses one that is no cursor
+        group = self._groups.get(here_after)
+        if group is None or not group.follow(follower):
+            self._start(here_after, ready, promise, base).join(follower)
 
-    def _group(self, key: Key, ready: Ready, promise: Live, base: Group | None = None) -> Group:
-        group = self._groups.get(key)
-        if group is None:
-            caller = ANONYMOUS if key[3] == PUBLIC else ready.ticket.caller
-            group = self._groups[key] = Group(self, key, ready._replace(ticket=Ticket(caller)), promise, base)
+    def _group(self, key: Key, ready: Ready, promise: Live) -> Group:
+        return self._groups.get(key) or self._start(key, ready, promise)
+
+    def _start(self, key: Key, ready: Ready, promise: Live, base: Group | None = None) -> Group:
+        caller = ANONYMOUS if key[3] == PUBLIC else ready.ticket.caller
+        group = self._groups[key] = Group(self, key, ready._replace(ticket=Ticket(caller)), promise, base)
+        self._running.add(group)
         return group
 
     def forget(self, group: Group) -> None:
         """Strike a group that has ended."""
+        self._running.discard(group)
         if self._groups.get(group.key) is group:
             del self._groups[group.key]
 
-    def rehome(self, group: Group, followers: list[Follower]) -> None:
+    def rehome(self, group: Group, followers: list[Follower], after: str | None) -> None:
         """Give each of `followers` a group of its user: the source of `group` reads who asks."""
+        ready = group.ready if after is None else resumed(self.engine, group.ready, after)
         self._personal[group.key[:2]] = None
+        self._personal[ready.prepared.digest, ready.operation.name] = None
         while len(self._personal) > _REMEMBERED:
             self._personal.popitem(last=False)
         for follower in followers:
-            self._place(group.ready._replace(ticket=Ticket(follower.caller)), follower)
+            self._place(ready._replace(ticket=Ticket(follower.caller)), follower)

@@ -12,7 +12,7 @@ import websockets
 from starlette.datastructures import Headers
 
 from graph.accounts.records import Role
-from graph.api.auth.cookie import SessionCookie
+from graph.api.auth.cookie import UNBELIEVED, SessionCookie
 from graph.app import build_endpoint
 from graph.endpoint.http.transports import attach
 from graph.settings import AccountSettings, EndpointSettings, RateLimitSettings, ServerSettings, Settings
@@ -150,6 +150,13 @@ ORIGINS: list[tuple[dict[str, str], bool]] = [
     ({"sec-websocket-key": "x"}, False),
     ({"sec-websocket-key": "x", "origin": "http://test"}, True),
     ({"sec-websocket-key": "x", "origin": "http://evil.example"}, False),
+    # Behind a proxy that rewrites Host: what the browser says of itself counts.
+    ({"sec-fetch-site": "same-origin", "origin": "http://localhost:5173"}, True),
+    ({"sec-fetch-site": "same-origin", "origin": "http://localhost:5173", "sec-websocket-key": "x"}, True),
+    ({"sec-fetch-site": "cross-site", "origin": "http://test"}, False),
+    ({"sec-fetch-site": "same-site", "origin": "http://test"}, False),
+    ({"sec-fetch-site": "cross-site", "origin": "https://shop.example"}, True),
+    ({"sec-fetch-site": "none", "origin": "http://evil.example"}, False),
 ]
 
 
@@ -158,13 +165,32 @@ def test_the_cookie_counts_only_from_our_own_pages(headers: dict[str, str], coun
     """The origin decides whether a cookie is looked at; a socket without one is no browser's."""
     cookie = SessionCookie(origins=["https://Shop.example/"])
     read = cookie.read(Headers({"cookie": "a=b; session=token", "host": "test", **headers}))
-    assert read == ("token" if counts else None)
+    assert read == ("token" if counts else UNBELIEVED)
 
 
 def test_two_origins_are_none() -> None:
     """A request that names two origins is nobody's page."""
     raw = [(b"cookie", b"session=token"), (b"host", b"test"), (b"origin", b"http://test"), (b"origin", b"http://test")]
-    assert SessionCookie().read(Headers(raw=raw)) is None
+    assert SessionCookie().read(Headers(raw=raw)) == UNBELIEVED
+    twice = [(b"sec-fetch-site", b"same-origin"), (b"sec-fetch-site", b"cross-site"), *raw]
+    assert SessionCookie().read(Headers(raw=twice)) == UNBELIEVED
+
+
+async def test_a_cookie_that_is_not_believed_is_told_of(app: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """The viewer's fields say why nobody is signed in, public ones answer, and the log hears of it once a minute."""
+    token = (await app.register("ann@example.org"))["token"]
+    behind = {"Cookie": f"session={token}", "Origin": "http://localhost:5173"}
+    for _ in range(3):
+        answer = (await app.post(VIEWER, headers=behind)).json()
+        assert answer["data"] == {"viewer": None}
+        assert answer["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED", "reason": "COOKIE_NOT_BELIEVED"}
+        assert "X-Forwarded-Host" in answer["errors"][0]["message"]
+        assert (await app.ask("{ categories { id } }", headers=behind))["categories"] == []
+    told = [record.getMessage() for record in caplog.records if "was not believed" in record.getMessage()]
+    assert len(told) == 1
+    assert "localhost:5173" in told[0]
+    assert token not in told[0]
+    assert await app.viewer(headers=behind | {"Sec-Fetch-Site": "same-origin"}) is not None
 
 
 # --- sockets ---

@@ -44,7 +44,9 @@ class Requirement:
         if not caller.signed_in:
             if self.open and not (self.no_problem and caller.problem):
                 return
-            raise Unauthenticated(caller.problem or "Sign in first.")
+            if caller.problem is not None:
+                raise Unauthenticated(caller.problem, **({"reason": caller.reason} if caller.reason else {}))
+            raise Unauthenticated("Sign in first.")
         if self.roles is not None and caller.role not in self.roles:
             raise Forbidden(f"This needs the role {self.name}.")
 

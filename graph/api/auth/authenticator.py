@@ -2,13 +2,17 @@
 
 The order is header, payload, cookie; the first that is there decides, and a bad one is not made up for by the next. A
 token that signs nobody in makes an anonymous caller with a `problem`. Tokens are read from nowhere else: not from the
-URL, which ends in logs.
+URL, which ends in logs. A cookie that does not count, most often because a proxy rewrites Host, is such a token; the log
+is told once in `TOLD_EVERY` seconds.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING, Any
 
+from graph.api.auth.cookie import UNBELIEVED
 from graph.endpoint.identity.anonymous import limit_address
 from graph.endpoint.identity.caller import Caller
 from graph.patterns.limiter.turnstile import turnstile
@@ -25,8 +29,17 @@ if TYPE_CHECKING:
     from graph.patterns.sessions.revocations import Revocations
     from graph.patterns.sessions.sessions import Sessions
 
+logger = logging.getLogger(__name__)
+
 ENDED = "The session has ended or its token is not valid: sign in again."
 MALFORMED = "The credentials are malformed: send one header, `Authorization: Bearer <token>`."
+NOT_OURS = (
+    "The session cookie was not believed, because the request does not seem to come from a page of this server: its "
+    "Origin is neither the Host that was asked nor one of GRAPH_CORS_ORIGINS. A proxy that rewrites Host must send "
+    "X-Forwarded-Host, and be one of GRAPH_TRUSTED_PROXIES."
+)
+TOLD_EVERY = 60.0
+_SHOWN = 200  # characters of a header in the log
 _NO_TOKEN = ""  # what cannot be a token: several headers, another scheme
 
 
@@ -39,6 +52,7 @@ class SessionAuthenticator:
         self._sessions = sessions
         self._revocations = revocations
         self._cookie = cookie
+        self._told = -TOLD_EVERY
 
     def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:
         """The token presented, `_NO_TOKEN` for what cannot be one, None where there is nothing."""
@@ -49,7 +63,10 @@ class SessionAuthenticator:
             named = [value for name, value in payload.items() if name.lower() == "authorization" and value is not None]
             if named:
                 return _bearer(named[0]) if len(named) == 1 else _NO_TOKEN
-        return self._cookie.read(headers)
+        token = self._cookie.read(headers)
+        if token == UNBELIEVED:
+            self._tell(headers)
+        return token
 
     def address(self, connection: HTTPConnection) -> str:
         """The peer's address, as limits count it."""
@@ -65,10 +82,12 @@ class SessionAuthenticator:
         if token is None:
             return Caller(address)
         if not replies:
-            return Caller(address, token=token, problem=MALFORMED)
+            if token == UNBELIEVED:
+                return Caller(address, token=token, problem=NOT_OURS, reason="COOKIE_NOT_BELIEVED")
+            return Caller(address, token=token, problem=MALFORMED, reason="CREDENTIALS_MALFORMED")
         session = self._sessions.session_of(replies[0])
         if session is None:
-            return Caller(address, token=token, problem=ENDED)
+            return Caller(address, token=token, problem=ENDED, reason="SESSION_ENDED")
         return Caller(address, user=session.user_id, role=session.role, session=session, token=token)
 
     async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
@@ -96,6 +115,14 @@ class SessionAuthenticator:
         if caller.session is None or key is None:
             return lambda: None
         return self._revocations.watch(caller.session.id, key, on_ended)
+
+    def _tell(self, headers: Headers) -> None:
+        """Say that a cookie was not believed, at most once in `TOLD_EVERY` seconds: anybody can send one."""
+        now = time.monotonic()
+        if now - self._told >= TOLD_EVERY:
+            self._told = now
+            asked, origin = headers.get("host", "")[:_SHOWN], headers.get("origin", "")[:_SHOWN]
+            logger.warning("%s (Host %r, Origin %r)", NOT_OURS, asked, origin)
 
 
 def _bearer(value: Any) -> str:

@@ -3,7 +3,7 @@
 Where TLS is on its name begins with ``__Host-`` (RFC 6265bis, 4.1.3.2), so that no other host and no plain connection
 can have planted it. Scripts cannot read it, and other sites send it with nothing but a click on a link. It counts only
 for requests from this server's own pages and from the allowed origins (`counts`): a socket from a foreign page, which
-browsers let through with its cookies, stays anonymous.
+browsers let through with its cookies, stays anonymous, and is told why.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_OWN = ("same-origin", "none")
+_SAME_ORIGIN = "same-origin"
+_TYPED = "none"  # an address that was typed, a bookmark
+UNBELIEVED = "\0cookie"
+"""What stands for the token of a cookie that came with the request of a page that may not act for the user."""
 
 
 class SessionCookie:
@@ -35,7 +38,7 @@ class SessionCookie:
         self._max_age = int(max_age)
 
     def read(self, headers: Headers) -> str | None:
-        """The token in the cookie, if there is one and it counts."""
+        """The token in the cookie, if there is one; `UNBELIEVED` in its place where it does not count."""
         raw = headers.get("cookie")
         if not raw:
             return None
@@ -43,22 +46,27 @@ class SessionCookie:
             token = cookie_parser(raw).get(self.name)
         except CookieError:
             return None
-        return token if token and self.counts(headers) else None
+        if not token:
+            return None
+        return token if self.counts(headers) else UNBELIEVED
 
     def counts(self, headers: Headers) -> bool:
         """Whether the request comes from a page that may act for the user.
 
-        Browsers name the page's origin on every socket, every POST and every request to another origin. A request
-        without that is a plain one to our own origin, as ``Sec-Fetch-Site`` confirms where it is sent; on a socket it
-        is no browser's.
+        ``Sec-Fetch-Site``, which no page can set, says so whatever a proxy has made of Host; a browser sends it with
+        every request to an address that it trusts. Without it the page's origin must be the host that was asked:
+        browsers name it on every socket, every POST and every request to another origin. A request with neither is a
+        plain one to our own origin; on a socket it is no browser's.
         """
-        origins = headers.getlist("origin")
+        origins, sites = headers.getlist("origin"), headers.getlist("sec-fetch-site")
+        if sites == [_SAME_ORIGIN]:
+            return True
         if not origins:
-            return headers.get("sec-fetch-site", "same-origin") in _OWN and "sec-websocket-key" not in headers
+            return sites in ([], [_TYPED]) and "sec-websocket-key" not in headers
         if len(origins) > 1:
             return False
         origin = origins[0].lower()
-        return origin in self._origins or _is_own(origin, headers.get("host", ""))
+        return origin in self._origins or (not sites and _is_own(origin, headers.get("host", "")))
 
     def write(self, response: Response, token: str) -> None:
         """Have the browser keep the token."""

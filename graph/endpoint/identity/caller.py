@@ -31,7 +31,8 @@ class Caller:
 
     `user` and `role` are None for an anonymous caller; `session` is the product's own. `address` is what limits count
     by: an IPv4 address, or the /64 of an IPv6 one. `token` is what was presented, good or bad, and is kept out of the
-    repr so that no log line shows it. `problem` says, for people, why a presented token signs nobody in.
+    repr so that no log line shows it. `problem` says, for people, why a presented token signs nobody in, `reason` the
+    same in one word for programs.
     """
 
     address: str
@@ -40,6 +41,7 @@ class Caller:
     session: Any | None = None
     token: str | None = field(default=None, repr=False)
     problem: str | None = None
+    reason: str | None = None
 
     @property
     def signed_in(self) -> bool:

@@ -16,8 +16,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from graph.api.auth.authenticator import SessionAuthenticator
@@ -29,7 +29,9 @@ from graph.endpoint.declare.caching import check as check_policies
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.persisted import Persisted, read_manifest
 from graph.endpoint.http import graphiql
+from graph.endpoint.http.elsewhere import Elsewhere
 from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.http.security import Origins
 from graph.endpoint.http.transports import attach
 from graph.endpoint.kept.express import EXPRESS, Express
 from graph.endpoint.kept.lane import Responses
@@ -53,7 +55,7 @@ READY_DEADLINE = 2.0
 
 
 class Application:
-    """Sends ``/graphql`` to the endpoint and everything else to `web`."""
+    """Sends ``/graphql`` (or ``/graphql/``) to the endpoint and everything else to `web`."""
 
     def __init__(self, web: FastAPI) -> None:
         """Serve `web` and, once the lifespan has set it, `endpoint`."""
@@ -62,7 +64,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket connection or the lifespan."""
-        if scope["type"] == "lifespan" or scope["path"] != GRAPHQL:
+        if scope["type"] == "lifespan" or observe.route_path(scope) != GRAPHQL:
             await self.web(scope, receive, send)
         elif self.endpoint is not None:
             await self.endpoint(scope, receive, send)
@@ -106,14 +108,16 @@ def create_app(
 
     web = FastAPI(title="graph", openapi_url=None, lifespan=lifespan)
     application = Application(web)
-    _add_routes(web)
+    elsewhere = Elsewhere(GRAPHQL, Origins(cors_origins(settings)))
+    elsewhere.attach(web)
+    _add_routes(web, elsewhere)
     observed = observe.Observed(application, routes=(GRAPHQL, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
     return observed
 
 
 def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Context]:
     """The GraphQL endpoint on open services."""
-    origins = [origin.strip() for origin in settings.endpoint.cors_origins.split(",") if origin.strip()]
+    origins = cors_origins(settings)
     cookie = SessionCookie(
         secure=settings.accounts.secure_cookie or settings.server.tls_certificate is not None,
         origins=origins,
@@ -131,7 +135,7 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         processes=settings.server.workers,
         prefix=settings.redis.prefix,
     )
-    page = graphiql.page(STATIC / "graphiql")
+    page = graphiql.Page(STATIC / "graphiql")
     endpoint = GraphQLEndpoint(
         build_schema(extensions=[lambda: RateLimit(admission)]),
         authenticator=authenticator,
@@ -140,7 +144,7 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         bounds=bounds(settings),
         prepared_bytes=settings.endpoint.prepared_bytes,
         persisted=persisted(services, settings),
-        page=lambda request: page if graphiql.wanted(request.scope) else None,
+        page=lambda request: page.response(request.scope) if graphiql.wanted(request.scope) else None,
         origins=origins,
         debug=settings.server.debug,
     )
@@ -156,6 +160,11 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
     if lane.enabled and not lane.debug:
         endpoint.express = Express(lane, services.client, endpoint.bounds)
     return endpoint
+
+
+def cors_origins(settings: Settings) -> list[str]:
+    """The origins whose pages may use the endpoint."""
+    return [origin.strip() for origin in settings.endpoint.cors_origins.split(",") if origin.strip()]
 
 
 def bounds(settings: Settings) -> Bounds:
@@ -192,11 +201,11 @@ def persisted(services: Services, settings: Settings) -> Persisted:
     )
 
 
-def _add_routes(web: FastAPI) -> None:
+def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
     web.mount("/static", graphiql.Assets(directory=STATIC), name="static")
 
-    async def front() -> RedirectResponse:
-        return RedirectResponse(GRAPHQL)
+    async def front(request: Request) -> Response:
+        return elsewhere.redirect(request)
 
     async def healthz() -> JSONResponse:
         return JSONResponse({"status": "ok"})

@@ -91,10 +91,16 @@ class ServerSettings(Group):
         default="auto", description="Log format: `text`, `json`, or `auto` (text on a terminal, else JSON lines)"
     )
     access_log: bool = Field(default=True, description="Log a line for each request")
+    keep_alive: int = Field(default=75, ge=1, description="Seconds a connection may be idle; more than at the balancer")
     grace: float = Field(default=10.0, ge=0, description="Seconds that requests under way get to finish on shutdown")
     trusted_proxies: str = Field(
         default="",
         description="Comma-separated addresses or networks of proxies whose `X-Forwarded-*` headers are believed",
+    )
+    root_path: str = Field(
+        default="",
+        pattern=r"^((/[A-Za-z0-9._~-]+)+)?$",
+        description="Path prefix that a proxy serves this server under, as `/shop`; or it sends `X-Forwarded-Prefix`",
     )
     tls_certificate: FilePath | None = Field(
         default=None, description="PEM file with the certificate chain; turns TLS on"

@@ -15,7 +15,7 @@ from graph.app import STATIC, create_app
 from graph.endpoint.observe.observe import AccessLog
 from graph.engines.database import migrate
 from graph.services import open_services
-from graph.settings import BoundSettings, RedisSettings, ServerSettings, Settings
+from graph.settings import BoundSettings, EndpointSettings, RedisSettings, ServerSettings, Settings
 from tests.support.asgi import serving
 from tests.support.servers import ValkeyServer
 from tests.support.subscriber import subscriber
@@ -66,8 +66,10 @@ async def test_a_browser_gets_graphiql(web: httpx.AsyncClient) -> None:
     links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(links) >= 3
     for link in links:
-        assert link.startswith("/static/")
-        assert (await web.get(link)).status_code == 200
+        assert link.startswith("./static/")
+        assert (await web.get(link.removeprefix("."))).status_code == 200
+    below = await web.get("/graphql/", headers=BROWSER)
+    assert re.findall(r'(?:src|href)="([^"]+)"', below.text) == [f".{link}" for link in links]
 
 
 async def test_graphiql_names_no_other_host() -> None:
@@ -84,6 +86,38 @@ async def test_a_client_gets_no_page(web: httpx.AsyncClient) -> None:
     """A GET that does not ask for HTML is a GraphQL request."""
     answer = await web.get("/graphql", params={"query": "{ __typename }"}, headers={"X-Requested-With": "test"})
     assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_a_slash_at_the_end_makes_no_difference(web: httpx.AsyncClient) -> None:
+    """``/graphql/`` answers like ``/graphql``."""
+    answer = await web.post("/graphql/", json={"query": "{ __typename }"})
+    assert (answer.status_code, answer.json()) == (200, {"data": {"__typename": "Query"}})
+
+
+async def test_every_other_answer_is_json_too(settings: Settings) -> None:
+    """What is not there, is not done or is elsewhere: JSON with a code, readable for the pages that may ask."""
+    chosen = settings.model_copy(update={"endpoint": EndpointSettings(cors_origins="https://shop.example")})
+    async with (
+        LifespanManager(create_app(chosen)) as manager,
+        httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
+    ):
+        for method, path, status, code in (
+            ("GET", "/nothing", 404, "NOT_FOUND"),
+            ("POST", "/nothing/at/all/", 404, "NOT_FOUND"),
+            ("GET", "/static/none.js", 404, "NOT_FOUND"),
+            ("GET", "/static", 404, "NOT_FOUND"),
+            ("POST", "/healthz", 405, "METHOD_NOT_ALLOWED"),
+            ("DELETE", "/static/icon.svg", 405, "METHOD_NOT_ALLOWED"),
+            ("GET", "/", 307, "MOVED"),
+        ):
+            answer = await web.request(method, path, headers={"Origin": "https://shop.example"})
+            assert (answer.status_code, answer.json()["errors"][0]["extensions"]) == (status, {"code": code}), path
+            assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            foreign = await web.request(method, path, headers={"Origin": "https://evil.example"})
+            assert "Access-Control-Allow-Origin" not in foreign.headers
+        assert (await web.get("/")).headers["Location"] == "graphql"
 
 
 async def test_files_named_by_their_content_may_be_kept(web: httpx.AsyncClient) -> None:

@@ -35,6 +35,7 @@ from graph.cli import support
 from graph.engines.database import migrate
 from graph.engines.embedded import die_with_parent
 from graph.leaderboard.seed import seed_demo
+from graph.server.forwarded import Forwarded
 from graph.server.http_express import HttpProtocol
 from graph.server.websocket import WebSocketConnection
 from graph.services import Services, open_services
@@ -110,13 +111,18 @@ def options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
-        "proxy_headers": bool(server.trusted_proxies),
-        "forwarded_allow_ips": server.trusted_proxies,
+        "proxy_headers": False,  # `Forwarded` knows more of them
+        "timeout_keep_alive": server.keep_alive,
         "timeout_graceful_shutdown": round(server.grace),
         "workers": server.workers,
         "ssl_certfile": server.tls_certificate,
         "ssl_keyfile": server.tls_key,
     }
+
+
+def forwarded(app: "ASGIApp", settings: Settings) -> "ASGIApp":
+    """`app` behind the proxies that the settings name."""
+    return Forwarded(app, settings.server.trusted_proxies, settings.server.root_path)
 
 
 async def prepare(settings: Settings, services: Services) -> None:
@@ -170,7 +176,9 @@ async def _serve_alone(settings: Settings, listener: socket.socket) -> None:
         await prepare(settings, services)
         await stack.enter_async_context(worker_beside(settings))
         app = create_app(settings, services, log=access_log(settings), on_started=spare_the_collector)
-        server = Server(uvicorn.Config(app, **options(settings)), lambda: announce(settings, listener))
+        server = Server(
+            uvicorn.Config(forwarded(app, settings), **options(settings)), lambda: announce(settings, listener)
+        )
         # uvicorn raises the signal that stopped it once more when it is done: by then it has been obeyed.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _already_obeyed)
@@ -235,7 +243,8 @@ def worker_app() -> "ASGIApp":
         die()
     settings = Settings.from_environment()
     log.configure(settings.server.log)
-    return create_app(settings, log=access_log(settings), on_started=spare_the_collector)
+    app = create_app(settings, log=access_log(settings), on_started=spare_the_collector)
+    return forwarded(app, settings)
 
 
 def _serve_with_workers(settings: Settings, listener: socket.socket) -> None:

@@ -10,8 +10,9 @@ import 'graphiql/style.css';
 import '@graphiql/plugin-explorer/style.css';
 import './page.css';
 
-const url = new URL('/graphql', location.href);
-const socketUrl = new URL('/graphql', location.href);
+// The endpoint is where the page is, under whatever path a proxy has put it.
+const url = new URL(location.pathname, location.href);
+const socketUrl = new URL(url);
 socketUrl.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
 
 // One connection a subscription: its `connection_init` carries the headers of the tab that started it, and a login or

@@ -1,15 +1,17 @@
 """GraphiQL for browsers, from files of this server alone.
 
-A browser that opens the GraphQL endpoint gets `page`; its scripts, styles and workers come from `Assets`. The Content
+A browser that opens the GraphQL endpoint gets `Page`; its scripts, styles and workers come from `Assets`. The Content
 Security Policy lets the page load nothing from, and talk to nothing but, its own origin. The files are built from npm
-packages by ``make graphiql`` and named by their content, so that a browser may keep them for ever.
+packages by ``make graphiql`` and named by their content, so that a browser may keep them for ever. Every address in
+them is relative, so that it works under any path prefix, told or not.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 if TYPE_CHECKING:
@@ -51,9 +53,18 @@ def wanted(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
-def page(folder: Path) -> FileResponse:
-    """The page, ready to be sent."""
-    return FileResponse(folder / "index.html", headers=HEADERS)
+class Page:
+    """The page of an endpoint; its links go to ``static/`` beside the endpoint's path."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read it from `folder`."""
+        self._plain = (folder / "index.html").read_text()
+        self._below = re.sub(r'(src|href)="\./', r'\1="../', self._plain)
+
+    def response(self, scope: Scope) -> Response:
+        """The page, for the path of `scope`: with a slash at its end, links start a level higher."""
+        text = self._below if scope["path"].endswith("/") else self._plain
+        return Response(text, media_type="text/html", headers=HEADERS)
 
 
 class Assets(StaticFiles):

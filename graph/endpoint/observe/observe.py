@@ -60,6 +60,12 @@ def annotate(scope: Scope, **facts: str | float | None) -> None:
         found.update(facts)
 
 
+def route_path(scope: Scope) -> str:
+    """The path of a request as the server's own routes spell it: no prefix, no slash at the end."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path.rstrip("/") or "/"
+
+
 class Line(NamedTuple):
     """One request as the access log tells it. `at` is Unix time, `seconds` how long it took."""
 
@@ -291,8 +297,8 @@ class Observed:
             self._done(scope, "WS", status, perf_counter() - started, facts)
 
     def _done(self, scope: Scope, method: str, status: int, seconds: float, facts: dict[str, Any]) -> None:
-        path = scope["path"]
-        route = self._routes.get(path, "other")
+        asked: str = scope["path"]
+        route = self._routes.get(path := route_path(scope), "other")
         label = method if method in METHODS or method == "WS" else "other"
         counter = self._requests.get((route, label, status))
         if counter is None:
@@ -302,7 +308,7 @@ class Observed:
             self._seconds[route].observe(seconds)
         if self._log is not None and not path.startswith(self._quiet):
             client = scope.get("client")
-            self._log.add(Line(time() - seconds, method, path, status, seconds, client[0] if client else "", facts))
+            self._log.add(Line(time() - seconds, method, asked, status, seconds, client[0] if client else "", facts))
 
 
 def exposition() -> tuple[bytes, str]:

@@ -2,8 +2,8 @@
 
 The order is header, payload, cookie; the first that is there decides, and a bad one is not made up for by the next. A
 token that signs nobody in makes an anonymous caller with a `problem`. Tokens are read from nowhere else: not from the
-URL, which ends in logs. A cookie that does not count, most often because a proxy rewrites Host, is such a token; the log
-is told once in `TOLD_EVERY` seconds.
+URL, which ends in logs. A cookie that does not count, most often because a proxy rewrites Host, is such a token; the
+log is told once in `TOLD_EVERY` seconds.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ import strawberry
 from strawberry.asgi import GraphQL
 
 from graph.endpoint.admission.admission import Admission
+from graph.endpoint.declare.live import live
 from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.http.transports import attach
@@ -76,7 +77,7 @@ QUEUES: set[asyncio.Queue[bytes]] = set()
 class OurSubscription:
     """Over the broker."""
 
-    @strawberry.subscription
+    @strawberry.subscription(metadata=live(shared=True))
     async def news(self, key: str = "") -> AsyncGenerator[News]:  # noqa: ARG002 - makes subscriptions differ
         """Every event."""
         async with BROKER[0].subscribe(TOPIC, patient=True) as events:

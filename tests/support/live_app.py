@@ -127,7 +127,7 @@ class Query:
 class Subscription:
     """What can be followed."""
 
-    @strawberry.subscription(metadata=live(cursor="after"))
+    @strawberry.subscription(metadata=live(shared=True, cursor="after"))
     async def news(self, info: LiveInfo, after: str | None = None) -> AsyncGenerator[News]:
         app = info.context.app
         async with app.broker.subscribe(NEWS, after) as events:
@@ -138,7 +138,7 @@ class Subscription:
             finally:
                 app.sources -= 1
 
-    @strawberry.subscription(metadata=live(cursor="after"))
+    @strawberry.subscription(metadata=live(shared=True, cursor="after"))
     async def turning(self, info: LiveInfo, after: str | None = None) -> AsyncGenerator[News]:
         async with info.context.app.broker.subscribe(NEWS, after) as events:
             info.context.app.sources += 1
@@ -147,7 +147,7 @@ class Subscription:
                 if event.data == "turn":
                     assert info.context.caller is not None
 
-    @strawberry.subscription(metadata=live(state_first=True, latest=True))
+    @strawberry.subscription(metadata=live(shared=True, state_first=True, latest=True))
     async def board(self, info: LiveInfo) -> AsyncGenerator[Board]:
         app = info.context.app
         async with app.broker.subscribe(BOARD) as events:
@@ -156,7 +156,7 @@ class Subscription:
             async for _ in events:
                 yield Board(seen=app.value)
 
-    @strawberry.subscription
+    @strawberry.subscription(metadata=live(shared=True))
     async def private(self, info: LiveInfo) -> AsyncGenerator[str]:
         user = info.context.caller.user
         if user is None:
@@ -166,7 +166,7 @@ class Subscription:
             async for event in events:
                 yield f"{user}: {event.data}"
 
-    @strawberry.subscription
+    @strawberry.subscription(metadata=live(shared=True))
     async def quiet(self, info: LiveInfo) -> AsyncGenerator[str]:
         user = info.context.caller.user
         async with info.context.app.broker.subscribe(NEWS) as events:

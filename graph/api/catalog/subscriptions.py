@@ -58,7 +58,7 @@ class CatalogSubscription:
     @strawberry.subscription(
         description="Products created, changed or deleted. With `after`, first everything missed since that cursor.",
         extensions=[requires(ANYBODY)],
-        metadata=live(cursor="after"),
+        metadata=live(shared=True, cursor="after"),
     )
     async def product_changed(
         self,

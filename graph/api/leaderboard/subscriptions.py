@@ -77,7 +77,7 @@ class LeaderboardSubscription:
     @strawberry.subscription(
         description="The top of a board: first as it stands, then whenever it changes (bursts are merged).",
         extensions=[requires(ANYBODY)],
-        metadata=live(state_first=True, latest=True),
+        metadata=live(shared=True, state_first=True, latest=True),
     )
     async def leaderboard_changed(self, info: Info, board: str, first: int = 10) -> AsyncGenerator[LeaderboardSnapshot]:
         if not 1 <= first <= MAX_PAGE:

@@ -2,7 +2,7 @@
 
 ::
 
-    @strawberry.subscription(metadata=live(cursor="after"))
+    @strawberry.subscription(metadata=live(shared=True, cursor="after"))
     async def product_changed(self, after: Cursor | None = None) -> AsyncIterator[ProductEvent]: ...
 """
 
@@ -23,6 +23,7 @@ _KEY = "graph.live"
 class Live:
     """The promise of one field: see `live`."""
 
+    shared: bool = False
     state_first: bool = False
     latest: bool = False
     cursor: str | None = None
@@ -31,14 +32,19 @@ class Live:
 _DEFAULT = Live()
 
 
-def live(*, state_first: bool = False, latest: bool = False, cursor: str | None = None) -> dict[str, Any]:
+def live(
+    *, shared: bool = False, state_first: bool = False, latest: bool = False, cursor: str | None = None
+) -> dict[str, Any]:
     """Metadata for ``strawberry.subscription(metadata=…)``.
 
-    `state_first`: the first event is the state as it stands; whoever joins later gets one of its own. `latest`: an
-    event replaces those before it, so that a slow client may get the newest alone. `cursor`: the argument that takes
-    the cursor after which to resume; every event then has an attribute ``cursor``.
+    `shared`: the events are the same for everybody, so that identical subscriptions of a process are run once, by
+    nobody in particular. Checked at run time through the context's ``viewer_touched``: where the source reads who asks
+    all the same, or the context cannot tell, each client has a subscription of its own. What a field *below* the event
+    reads is executed for each user. `state_first`: the first event is the state as it stands; whoever joins later gets
+    one of its own. `latest`: an event replaces those before it, so that a slow client may get the newest alone.
+    `cursor`: the argument that takes the cursor after which to resume; every event then has an attribute ``cursor``.
     """
-    return {_KEY: Live(state_first, latest, cursor)}
+    return {_KEY: Live(shared, state_first, latest, cursor)}
 
 
 def live_of(field: GraphQLField) -> Live:

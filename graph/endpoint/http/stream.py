@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from graph.endpoint.http.endpoint import Exchange
     from graph.endpoint.identity.caller import Authenticator, Caller
     from graph.endpoint.subscriptions.sink import OperationRequest
-    from graph.endpoint.subscriptions.streams import Streams
+    from graph.endpoint.subscriptions.streams import Follow, Streams
     from graph.patterns.limiter.limiter import Verdict
 
 
@@ -99,11 +99,11 @@ class HttpStreams:
             else:
                 await self.refuse(answer, media, exchange)
             return
-        refused = await self._streams.admit(ready, exchange.request)
-        if refused is not None:
-            await self.refuse(refused, media, exchange)
+        admitted = await self._streams.admit(ready, exchange.request)
+        if isinstance(admitted, Answer):
+            await self.refuse(admitted, media, exchange)
             return
-        await self._follow(ready, framing, exchange)
+        await self._follow(ready, admitted, framing, exchange)
 
     async def refuse(self, answer: Answer, media: str, exchange: Exchange) -> None:
         """Refuse before anything ran (`http.Streams`).
@@ -115,13 +115,17 @@ class HttpStreams:
             raise _refusal(answer)
         await _send_whole(answer, self._framings[media], exchange)
 
-    async def _follow(self, ready: Ready, framing: Framing, exchange: Exchange) -> None:
+    async def _follow(self, ready: Ready, follow: Follow, framing: Framing, exchange: Exchange) -> None:
         outlet = Outlet(exchange.send)
         sink = _Response(outlet, framing, self._queue, self._keep_alive)
-        await exchange.send(_start(framing, ready.ticket.verdict, exchange))
+        try:
+            await exchange.send(_start(framing, ready.ticket.verdict, exchange))
+        except BaseException:
+            follow(sink)()  # what was admitted is left, too
+            raise
         sink.open()
         unwatch = self._authenticator.watch(ready.ticket.caller, sink.session_ended)
-        leave = self._streams.follow(ready, sink)
+        leave = follow(sink)
         gone = asyncio.create_task(_gone(exchange.receive))
         finishing = asyncio.create_task(sink.finish())
         try:

@@ -4,8 +4,10 @@ Followers of the same document with the same variables form a `Group`: one sourc
 event, however many they are; a transport only splices its own frame around the ready text. Each follower is admitted
 on its own first.
 
-Sharing shows nobody what is another's. A group for everybody executes as an anonymous caller; as soon as an execution
-reads who asks (`viewer_touched` of the context), the signed-in followers get executions of their own, one a user.
+Only what a field declares to be the same for everybody is shared (`declare.live`); every other subscription is run for
+its client alone, with all that Strawberry gives it (`own`). Sharing shows nobody what is another's. A group for
+everybody executes as an anonymous caller; as soon as an execution reads who asks (`viewer_touched` of the context), the
+signed-in followers get executions of their own, one a user.
 
 Failure: a source that breaks ends its followers with the error, masked like any other. `Streams.run` raises nothing
 but cancellation.
@@ -15,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from graphql import GraphQLError, OperationType
 
@@ -25,6 +28,7 @@ from graph.endpoint.errors import Refusal
 from graph.endpoint.execution.answer import Answer, encode
 from graph.endpoint.identity.caller import PUBLIC, Caller
 from graph.endpoint.subscriptions.group import Follower, Group, Key
+from graph.endpoint.subscriptions.own import Own
 from graph.endpoint.subscriptions.resume import promise_of, resumed
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
     from graph.endpoint.execution.engine import Engine, Ready
     from graph.endpoint.subscriptions.sink import OperationRequest, Sink
+
+    Follow: TypeAlias = Callable[[Sink], Callable[[], None]]
 
 Context = TypeVar("Context")
 
@@ -52,16 +58,20 @@ class Streams(Generic[Context]):
         self._groups: dict[Key, Group] = {}  # those that newcomers may join
         self._running: set[Group] = set()
         self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        self._owns: set[Own] = set()
         self._mutations: set[asyncio.Task[Answer]] = set()
 
     @property
     def groups(self) -> int:
         """How many executions there are an event."""
-        return len(self._running)
+        return len(self._running) + len(self._owns)
 
     async def close(self) -> None:
         """End every subscription without a word, let mutations finish, and leave nothing running."""
         tasks: list[asyncio.Task[Any]] = [group.stop() for group in list(self._running)]
+        for own in list(self._owns):
+            own.leave()
+            tasks.append(own.task)
         tasks += self._mutations
         if tasks:
             await asyncio.wait(tasks)
@@ -77,10 +87,10 @@ class Streams(Generic[Context]):
             if isinstance(ready, Answer):
                 answer = ready
             elif ready.operation.kind is OperationType.SUBSCRIPTION:
-                refused = await self.admit(ready, connection)
-                if refused is None:
-                    return self.follow(ready, sink)
-                answer = refused
+                admitted = await self.admit(ready, connection)
+                if not isinstance(admitted, Answer):
+                    return admitted(sink)
+                answer = admitted
             elif ready.operation.kind is OperationType.MUTATION:
                 answer = await self._to_its_end(self.engine.run(ready, connection))
             else:
@@ -107,9 +117,17 @@ class Streams(Generic[Context]):
         shown = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
         return encode(self.engine.presenter.present([shown])).decode()
 
-    async def admit(self, ready: Ready, connection: HTTPConnection) -> Answer | None:
-        """Charge one follower and run the hooks of the schema's extensions; an answer when they refuse."""
+    async def admit(self, ready: Ready, connection: HTTPConnection) -> Answer | Follow:
+        """Charge one follower and run the hooks of the schema's extensions; an answer when they refuse.
+
+        What is returned for one that is admitted begins to follow, and gives what leaves.
+        """
+        promise, _ = promise_of(self.engine, ready)
+        if not promise.shared:
+            return await self._own(ready, connection, promise)
         context, runner = self.engine.begin(ready, connection, None)
+        if not hasattr(context.context, "viewer_touched"):
+            return await self._own(ready, connection, promise)
         deadline = asyncio.timeout(self.engine.operations.bounds.deadline)
         try:
             async with deadline, runner.operation():
@@ -117,12 +135,19 @@ class Streams(Generic[Context]):
                 if refused is None:
                     async with runner.executing():
                         pass
-                return refused
+                return partial(self.follow, ready) if refused is None else refused
         except TimeoutError:
             if not deadline.expired():
                 raise
             late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
             return await self.engine.reject([late], ready.ticket)
+
+    async def _own(self, ready: Ready, connection: HTTPConnection, promise: Live) -> Answer | Follow:
+        """Run `ready` for its client alone."""
+        own = Own(self.engine, ready, connection, promise)
+        self._owns.add(own)
+        own.task.add_done_callback(lambda _: self._owns.discard(own))
+        return await own.admitted() or own.follow
 
     # --- sharing ---
 

@@ -1,0 +1,169 @@
+"""A subscription that one client has for itself, run as Strawberry runs it.
+
+It has the caller, the connection and the context variables of whoever asked, one context for as long as it lives, and
+all hooks of the schema's extensions: ``on_operation`` around the whole of it, ``on_execute`` around the opening of its
+source, ``on_stream_result`` around each result, whose ``extensions`` are those of the extensions.
+
+Failure: an event that takes longer than an operation may is a result with an error, and the subscription goes on. A
+source that breaks ends it with the error, masked like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
+from strawberry.execution import optimized_is_awaitable
+from strawberry.types import ExecutionResult as StreamResult
+
+from graph.endpoint.errors import Refusal, coded
+from graph.endpoint.execution.answer import Answer, encode
+from graph.endpoint.execution.hooks import hook_of
+from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable
+
+    from starlette.requests import HTTPConnection
+
+    from graph.endpoint.declare.live import Live
+    from graph.endpoint.execution.engine import Engine, Ready, Ticketed
+    from graph.endpoint.execution.hooks import HooksRunner
+    from graph.endpoint.subscriptions.sink import Sink
+
+
+class Own:
+    """One subscription: it waits to be admitted, then for its sink, and runs until it is left or its source ends."""
+
+    def __init__(self, engine: Engine[Any], ready: Ready, connection: HTTPConnection, promise: Live) -> None:
+        """Run `ready` for whoever sent it over `connection`."""
+        self._engine = engine
+        self._ready = ready
+        self._connection = connection
+        self._promise = promise
+        loop = asyncio.get_running_loop()
+        self._admitted: asyncio.Future[Answer | None] = loop.create_future()
+        self._sink: asyncio.Future[Sink] = loop.create_future()
+        self._left = False
+        self.task = asyncio.create_task(self._run(), name="own-subscription")
+
+    async def admitted(self) -> Answer | None:
+        """Wait until it is charged and the hooks before execution have run; an answer when they refuse."""
+        try:
+            await asyncio.wait({self._admitted, self.task}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self.leave()
+            raise
+        return self._admitted.result() if self._admitted.done() else await self.task
+
+    def follow(self, sink: Sink) -> Callable[[], None]:
+        """Hand what comes to `sink`; the callable returned ends it."""
+        if not self._left:
+            self._sink.set_result(sink)
+        return self.leave
+
+    def leave(self) -> None:
+        """End it without a word; a second call does nothing."""
+        self._left = True
+        if self.task is not asyncio.current_task():
+            self.task.cancel()
+
+    async def _run(self) -> None:
+        GROUPS.inc()
+        FOLLOWERS.inc()
+        try:
+            context, runner = self._engine.begin(self._ready, self._connection, None)
+            async with runner.operation():
+                refused = await self._admit(context, runner)
+                self._admitted.set_result(refused)
+                if refused is None:
+                    await self._stream(context, runner, await self._sink)
+        except Exception as error:
+            if not self._admitted.done():
+                raise
+            self._end(encode(self._present([_as_graphql(error)])).decode())
+        finally:
+            GROUPS.dec()
+            FOLLOWERS.dec()
+
+    async def _admit(self, context: Ticketed, runner: HooksRunner) -> Answer | None:
+        deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
+        try:
+            async with deadline:
+                return await self._engine.admit(self._ready, context, runner)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
+            return await self._engine.reject([late], self._ready.ticket)
+
+    async def _stream(self, context: Ticketed, runner: HooksRunner, sink: Sink) -> None:
+        async with runner.executing():
+            executor = self._engine.build(context, runner, is_awaitable=optimized_is_awaitable)
+            if isinstance(executor, list):
+                self._end(encode(self._present(coded(executor, "BAD_USER_INPUT"))).decode())
+                return
+            async with asyncio.timeout(self._engine.operations.bounds.deadline):
+                opened: Any = create_source_event_stream(executor)
+                source = await opened if isawaitable(opened) else opened
+        if isinstance(source, ExecutionResult):
+            self._end(encode(self._present(source.errors or [])).decode())
+            return
+        async with contextlib.AsyncExitStack() as stack:
+            if (close := getattr(source, "aclose", None)) is not None:
+                stack.push_async_callback(close)
+            watched = any(hook_of(type(one), "on_stream_result") is not None for one in runner.extensions)
+            async for item in cast("AsyncIterable[Any]", source):
+                text = await self._render(context, runner, executor, item, watched=watched)
+                sink.next(text, latest=self._promise.latest, cursor=getattr(item, "cursor", None))
+                SENT.inc()
+                if self._left:
+                    return
+        self._end("")
+
+    async def _render(
+        self, context: Ticketed, runner: HooksRunner, executor: object, item: object, *, watched: bool
+    ) -> str:
+        """Execute one event; give its result as text."""
+        result = await self._execute(executor, item)
+        shown = StreamResult(data=result.data, errors=result.errors)
+        shown.extensions = await runner.get_extensions_results(context) or None
+        context.result = shown
+        if watched:
+            async with runner.on_stream_result(shown):
+                pass
+        answer = Answer(data=shown.data, errors=self._present(shown.errors or ()), extensions=shown.extensions)
+        return answer.encode().decode()
+
+    async def _execute(self, executor: object, item: object) -> ExecutionResult:
+        deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
+        try:
+            async with deadline:
+                one: Any = cast("Any", executor).build_per_event_executor(item)
+                executing: Any = one.execute_operation(False)  # noqa: FBT003 - graphql-core's own signature
+                return cast("ExecutionResult", await executing if isawaitable(executing) else executing)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
+            return ExecutionResult(None, errors=[late])
+
+    def _present(self, errors: Any) -> Any:
+        return self._engine.presenter.present(errors)
+
+    def _end(self, errors: str) -> None:
+        """Tell the client of the end, unless it has gone."""
+        if self._left or not self._sink.done():
+            return
+        self._left = True
+        if errors:
+            self._sink.result().error(errors)
+        else:
+            self._sink.result().complete()
+
+
+def _as_graphql(error: Exception) -> GraphQLError:
+    return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)

@@ -19,8 +19,7 @@ from taskiq.receiver import Receiver
 from taskiq_redis import RedisStreamBroker
 
 from bench.report import Report, median
-from graph.jobs.queue import Jobs
-from graph.jobs.worker import Definition, Progress, Worker
+from graph.jobs import Definition, Jobs, Progress, Worker
 from graph.patterns.client.client import open_client
 from tests.support.servers import ValkeyServer
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Style = Literal["auto", "text", "json"]
 
-QUIET = ("uvicorn.error", "alembic", "taskiq", "websockets")
+QUIET = ("uvicorn.error", "alembic", "websockets")
 """Libraries that tell at INFO what a reader of this log knows already."""
 
 _COLORS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}

@@ -20,9 +20,8 @@ from graph.accounts.service import AccountService
 from graph.catalog.outbox import Outbox
 from graph.catalog.service import CatalogService
 from graph.engines.database import Database
-from graph.engines.embedded import embedded_valkey
-from graph.jobs.announcing import announce_job
-from graph.jobs.queue import Jobs
+from graph.engines.embedded import redis_url
+from graph.jobs import Jobs, announce_job
 from graph.leaderboard.live.boards import LiveBoards
 from graph.leaderboard.seasons.upkeep import CLOSE_SEASONS
 from graph.leaderboard.service import LeaderboardService
@@ -68,7 +67,10 @@ class Services:
 async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     """Open everything that `settings` ask for, for the length of the block."""
     async with AsyncExitStack() as stack:
-        url = await redis_url(settings, stack)
+        redis = settings.redis
+        url = await stack.enter_async_context(
+            redis_url(redis.url, settings.server.data_dir, max_memory=redis.max_memory)
+        )
         client = await stack.enter_async_context(open_client(url))
         prefix, local_bytes = settings.redis.prefix, settings.cache.local_bytes
         codec = JsonCodec(orjson.dumps, orjson.loads)
@@ -128,11 +130,3 @@ def _attempt_limits(settings: Settings) -> AttemptLimits:
         per_address=settings.accounts.attempts_per_address,
         registrations_per_address=settings.accounts.registrations,
     )
-
-
-async def redis_url(settings: Settings, stack: AsyncExitStack) -> str:
-    """The Redis in use: the configured one, or the embedded Valkey, started or joined until `stack` closes."""
-    if settings.redis.url is not None:
-        return settings.redis.url
-    embedded = embedded_valkey(settings.server.data_dir, max_memory=settings.redis.max_memory)
-    return (await stack.enter_async_context(embedded)).url

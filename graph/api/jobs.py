@@ -9,6 +9,7 @@ from typing import Annotated
 
 import strawberry
 
+from graph import jobs
 from graph.api.auth.access import ADMIN, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
@@ -16,9 +17,7 @@ from graph.api.feature import Feature
 from graph.api.node import Node, global_id, parse_id
 from graph.endpoint.declare.live import live
 from graph.errors import BadInput, Unavailable
-from graph.jobs import records
-from graph.jobs.announcing import job_topic
-from graph.jobs.files import NotBelow, file_below
+from graph.jobs import NotBelow, file_below, job_topic
 
 IMPORT = "importProducts"
 """The name of the job that imports a file of products; its unique key is the file."""
@@ -47,7 +46,7 @@ class Job(Node):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, job: records.Job) -> Job:
+    def of(cls, job: jobs.Job) -> Job:
         """Show `job`."""
         return cls(
             id=global_id("Job", job.id),

@@ -15,8 +15,7 @@ from graph.catalog.importing.files import Problem, Unreadable
 from graph.catalog.importing.importer import Report, import_products
 from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.catalog.service import TTL
-from graph.jobs.files import NotBelow, file_below
-from graph.jobs.worker import Definition, GiveUp, Progress, Schedule
+from graph.jobs import Definition, GiveUp, NotBelow, Progress, Schedule, file_below
 from graph.leaderboard.seasons.upkeep import CLOSE_SEASONS
 from graph.patterns.lock.lock import LockTimeout
 

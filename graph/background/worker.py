@@ -13,7 +13,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from graph.background.jobs import definitions, schedules
-from graph.jobs.worker import Worker
+from graph.jobs import Worker
 from graph.services import open_services
 
 if TYPE_CHECKING:

@@ -14,13 +14,12 @@ from typing import Any, Literal
 from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
-from graph.cli.support import console
+from graph.cli.support import console, redis
 from graph.engines.database import Database, head_revision
 from graph.engines.embedded import EmbeddedError
 from graph.errors import DomainError
 from graph.patterns.client.client import Client, open_client
 from graph.patterns.client.commands import Command
-from graph.services import redis_url
 from graph.settings import Settings, without_password
 
 Verdict = Literal["ok", "note", "wrong"]
@@ -64,7 +63,7 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
     """Reachable, new enough, near, safe on disk, and never evicting what must stay."""
     where = without_password(settings.redis.url) if settings.redis.url else "embedded Valkey"
     try:
-        client = await stack.enter_async_context(open_client(await redis_url(settings, stack)))
+        client = await stack.enter_async_context(open_client(await stack.enter_async_context(redis(settings))))
         info = parse_info(await client.execute("INFO"))
         latency = await _median_seconds(lambda: client.execute("PING"))
         policy = info.get("maxmemory_policy") or await _config(client, "maxmemory-policy")

@@ -10,7 +10,7 @@ from graph.cli import support
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from graph.jobs.records import Job
+    from graph.jobs import Job
 
 app = typer.Typer(no_args_is_help=True, help="Background jobs: list, show, retry, discard.")
 
@@ -37,7 +37,7 @@ def list_jobs(
     """Show the newest jobs with their progress."""
     import asyncio
 
-    from graph.jobs.records import JobState
+    from graph.jobs import JobState
 
     states = frozenset(JobState[one.name] for one in state or State)
 
@@ -46,6 +46,9 @@ def list_jobs(
         async with support.jobs(support.read_settings()) as jobs:
             if not (follow and console.is_terminal):
                 console.print(_table(await jobs.list(states=states, limit=limit), console.width))
+                if aside := await jobs.set_aside():
+                    entries = "1 entry of the queue is" if aside == 1 else f"{aside:,} entries of the queue are"
+                    console.print(f"{entries} set aside: no job, or a damaged one (XRANGE {jobs.keys.aside} - +)")
                 return
             from rich.live import Live
 
@@ -93,7 +96,7 @@ def retry(job: _Id) -> None:
     """Queue a failed job again."""
 
     async def again() -> None:
-        from graph.jobs.queue import AlreadyUnderWay, UnknownJob
+        from graph.jobs import AlreadyUnderWay, UnknownJob
 
         async with support.jobs(support.read_settings()) as jobs:
             found = await support.find_job(jobs, job)

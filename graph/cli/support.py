@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from rich.console import Console
 
-    from graph.jobs.queue import Jobs
-    from graph.jobs.records import Job
+    from graph.jobs import Job, Jobs
     from graph.settings import Settings
 
 T = TypeVar("T")
@@ -63,37 +64,52 @@ def read_settings(**given: Any) -> "Settings":
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `main` on a new event loop; failures that a person can do something about become one sentence."""
-    from redis.exceptions import ConnectionError as RedisConnectionError
-    from sqlalchemy.exc import InterfaceError, OperationalError
-
-    from graph.engines.embedded import EmbeddedError
-    from graph.errors import DomainError, Invalid
-
     try:
         return _loop_run(main())
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    except EmbeddedError as error:
-        fail(str(error))
-    except RedisConnectionError as error:
-        fail(f"Redis: {error}")
-    except (OperationalError, InterfaceError) as error:
-        fail(f"SQL: {error.orig or error}")
-    except (DomainError, Invalid) as error:
-        fail(error.message)
+    except Exception as error:
+        if (sentence := _sentence(error)) is None:
+            raise
+        fail(sentence)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What a person is told of a failure; None for a bug."""
+    from redis.exceptions import ConnectionError as RedisConnectionError
+
+    from graph.engines.embedded import EmbeddedError
+    from graph.errors import DomainError, Invalid
+
+    if isinstance(error, EmbeddedError):
+        return str(error)
+    if isinstance(error, RedisConnectionError):
+        return f"Redis: {error}"
+    if isinstance(error, (DomainError, Invalid)):
+        return error.message
+    if "sqlalchemy" in sys.modules:  # half a second to load, and only a command that uses it fails so
+        from sqlalchemy.exc import InterfaceError, OperationalError
+
+        if isinstance(error, (OperationalError, InterfaceError)):
+            return f"SQL: {error.orig or error}"
+    return None
 
 
 @contextlib.asynccontextmanager
 async def jobs(settings: "Settings") -> "AsyncGenerator[Jobs]":
     """The job queue of the Redis in use, without the rest of the services."""
-    from graph.jobs.queue import Jobs
+    from graph.jobs import Jobs
     from graph.patterns.client.client import open_client
-    from graph.services import redis_url
 
-    async with contextlib.AsyncExitStack() as stack:
-        url = await redis_url(settings, stack)
-        client = await stack.enter_async_context(open_client(url))
+    async with redis(settings) as url, open_client(url) as client:
         yield Jobs(client, prefix=settings.redis.prefix)
+
+
+def redis(settings: "Settings") -> "AbstractAsyncContextManager[str]":
+    """The URL of the Redis in use, for the length of the block."""
+    from graph.engines.embedded import redis_url
+
+    return redis_url(settings.redis.url, settings.server.data_dir, max_memory=settings.redis.max_memory)
 
 
 async def find_job(queue: "Jobs", beginning: str) -> "Job":

@@ -310,3 +310,13 @@ async def embedded_valkey(data_dir: Path, *, max_memory: int = 512 << 20) -> Asy
         yield embedded
     finally:
         await embedded.close()
+
+
+@contextlib.asynccontextmanager
+async def redis_url(configured: str | None, data_dir: Path, *, max_memory: int) -> AsyncGenerator[str]:
+    """The Redis in use: the one that is `configured`, or else the embedded Valkey for the length of the block."""
+    if configured is not None:
+        yield configured
+        return
+    async with embedded_valkey(data_dir, max_memory=max_memory) as embedded:
+        yield embedded.url

@@ -10,11 +10,11 @@ unique key is harmless.
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from taskiq.formatters.json_formatter import JSONFormatter
-from taskiq.message import TaskiqMessage
+from redis.exceptions import ResponseError
 
 from graph.jobs.records import Job, JobState, Keys
 from graph.patterns.client.commands import Script, command
@@ -52,7 +52,6 @@ class Jobs:
         self.client = client
         self.keys = Keys(prefix)
         self.announce = announce
-        self._formatter = JSONFormatter()
 
     # --- queueing ---
 
@@ -86,29 +85,22 @@ class Jobs:
         self, name: str, arguments: Mapping[str, Any], unique: str | None, retries: int
     ) -> tuple[str, list[str], list[str | bytes | int]]:
         job = secrets.token_hex(12)
-        message = self._formatter.dumps(
-            TaskiqMessage(task_id=job, task_name=name, labels={}, args=[job], kwargs=dict(arguments))
-        ).message
         keys = [
             self.keys.record(job), self.keys.unique(name, unique if unique is not None else job),
             self.keys.queue, self.keys.index,
         ]  # fmt: skip
-        return job, keys, [name, message, retries]
+        return job, keys, [name, json.dumps(dict(arguments), separators=(",", ":")), retries]
 
     # --- asking ---
 
     async def get(self, job: str) -> Job | None:
         """The job as it stands; None when there is none, or its record has expired."""
-        fields = await self.client.execute("HGETALL", self.keys.record(job))
-        return Job.read(fields) if fields else None
+        return (await self.get_many([job]))[0]
 
     async def get_many(self, jobs: Sequence[str]) -> list[Job | None]:
         """Several jobs in one trip, in the order asked for."""
         replies = await self.client.batch(*(command("HGETALL", self.keys.record(job)) for job in jobs))
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return [Job.read(fields) if fields else None for fields in replies]
+        return [_read(job, reply) for job, reply in zip(jobs, replies, strict=True)]
 
     async def list(self, *, states: frozenset[JobState] = frozenset(JobState), limit: int = 50) -> list[Job]:
         """The newest `limit` jobs in `states`, newest first; forgets index entries whose record has expired."""
@@ -123,9 +115,15 @@ class Jobs:
             if expired:
                 await self.client.execute("ZREM", self.keys.index, *expired, retry=True)
                 await self.client.execute("ZREM", self.keys.failed, *expired, retry=True)
+                await self.client.execute("ZREM", self.keys.succeeded, *expired, retry=True)
             found += [record for record in records if record is not None and record.state in states]
             start += len(page) - len(expired)
         return found[:limit]
+
+    async def set_aside(self) -> int:
+        """How many entries of the queue were no jobs, or could not be worked on, and are kept for people to look at."""
+        count: int = await self.client.execute("XLEN", self.keys.aside)
+        return count
 
     # --- looking after ---
 
@@ -133,7 +131,7 @@ class Jobs:
         """Queue a failed job again; raises `UnknownJob`, or `AlreadyUnderWay` when a twin has taken its place."""
         unique = await self._unique(job)
         keys = [self.keys.record(job), unique, self.keys.queue, self.keys.failed]
-        outcome: int = await self.client.run(_RETRY, keys)
+        outcome: int = await self.client.run(_RETRY, keys, [job])
         if outcome == 0:
             raise UnknownJob(f"there is no failed job {job}")
         if outcome < 0:
@@ -142,7 +140,9 @@ class Jobs:
     async def discard(self, job: str) -> None:
         """Forget a job, whatever its state; one under way stops at its next report. Raises `UnknownJob`."""
         unique = await self._unique(job)
-        keys = [self.keys.record(job), unique, self.keys.failed, self.keys.index, self.keys.due]
+        keys = [
+            self.keys.record(job), unique, self.keys.failed, self.keys.index, self.keys.due, self.keys.succeeded,
+        ]  # fmt: skip
         if not await self.client.run(_DISCARD, keys, [job]):
             raise UnknownJob(f"there is no job {job}")
 
@@ -159,3 +159,11 @@ class Jobs:
         if unique is None:
             raise UnknownJob(f"there is no job {job}")
         return unique.decode()
+
+
+def _read(job: str, reply: Any) -> Job | None:
+    if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
+        return Job.read(job, None)
+    if isinstance(reply, Exception):
+        raise reply
+    return Job.read(job, reply) if reply else None

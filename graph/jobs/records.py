@@ -2,7 +2,9 @@
 
 Everything lies under one hash tag, so that queueing, finishing and discarding are one script each. The queue, the
 jobs to be tried again, the index, and the records and unique keys of unfinished jobs are durable: a job that was
-accepted is never forgotten before it is done. Records of finished jobs live for a week, of failed ones for a month.
+accepted is never forgotten before it is done. Records of finished jobs live for a week, of failed ones for a month;
+the index lists the newest 10,000 of each, and the records of older ones last an hour. Entries of the queue that were
+set aside live for a month.
 """
 
 from __future__ import annotations
@@ -19,6 +21,14 @@ KEPT_MS = 7 * 86_400_000
 """How long the record of a succeeded job is kept."""
 FAILED_KEPT_MS = 30 * 86_400_000
 """How long the record of a failed job waits for somebody to look at it."""
+
+
+LISTED = 10_000
+"""How many succeeded jobs, and how many failed ones, are listed; the oldest make room."""
+UNLISTED_KEPT_MS = 3_600_000
+"""How long the record of a finished job is kept that is listed no more."""
+ASIDE_KEPT = 1000
+"""How many entries of the queue that are no jobs are kept for people to look at."""
 
 
 class JobState(enum.Enum):
@@ -53,8 +63,15 @@ class Job:
     trace: str | None = None
 
     @classmethod
-    def read(cls, fields: Mapping[bytes, bytes]) -> Job:
-        """Read the record that Redis holds."""
+    def read(cls, job: str, fields: Mapping[bytes, bytes] | None) -> Job:
+        """Read the record that Redis holds of `job`; one that makes no sense is told as a failed job that says so."""
+        try:
+            return cls._read(fields or {})
+        except (KeyError, ValueError):
+            return cls(job, "?", JobState.FAILED, 0, None, 0, 0, _instant("0"), error="its record is damaged")
+
+    @classmethod
+    def _read(cls, fields: Mapping[bytes, bytes]) -> Job:
         text = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
         return cls(
             id=text["id"],
@@ -104,6 +121,16 @@ class Keys:
     def failed(self) -> str:
         """Sorted set of failed jobs by their end."""
         return self._key("failed")
+
+    @property
+    def succeeded(self) -> str:
+        """Sorted set of succeeded jobs by their end."""
+        return self._key("succeeded")
+
+    @property
+    def aside(self) -> str:
+        """Stream of entries that stood in the queue and are no jobs."""
+        return self._key("aside")
 
     def record(self, job: str) -> str:
         """Hash of one job."""

@@ -1,18 +1,19 @@
-"""Runs jobs: timeouts, retries with backoff, progress, schedules, draining.
+"""Runs jobs: timeouts, retries with backoff, schedules, draining.
 
-A job's function takes a `Progress` and its arguments, and is made so that running it again, whole or after a crash at
-any point, comes to the same end. An attempt whose worker fell silent is superseded by the next one: it can neither
-report nor finish any more, and stops at its next report.
+An attempt whose worker fell silent is superseded by the next one: it can neither report nor finish any more. It is
+cancelled when it reports, or when the worker notices that its delivery is another's, whichever comes first.
 
 Failure: an error or a timeout is retried after 1 s, 2 s, 4 s … (at most 5 minutes; less up to half of it, at random).
 After the last retry the job is set aside as FAILED with its error and trace, where `graph jobs` shows and replays it. A
-job that raises `GiveUp` is not retried. One whose workers die again and again is given up after 25 attempts.
+job that raises `GiveUp` is not retried. One whose workers die again and again is given up after 25 attempts. A Redis
+that is away or answers with errors ends nothing: jobs run on, and their end is recorded as soon as that can be done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import random
@@ -21,38 +22,37 @@ import socket
 import time
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import Counter, Histogram
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from taskiq.acks import AcknowledgeType
-from taskiq.receiver import Receiver
+from redis.exceptions import RedisError, ResponseError
 
-from graph.jobs.delivery import UNKNOWN, JobBroker
+from graph.jobs.delivery import HEARTBEAT, Deliveries, Delivery
 from graph.jobs.queue import GROUP
-from graph.jobs.records import FAILED_KEPT_MS, KEPT_MS, JobState
-from graph.patterns.client.commands import Script
-from graph.patterns.client.pending import Unavailable
+from graph.jobs.records import FAILED_KEPT_MS, KEPT_MS, LISTED, UNLISTED_KEPT_MS, JobState
+from graph.jobs.work import Definition, GiveUp, Progress, Superseded, announce
+from graph.patterns.client.commands import Script, command
+from graph.patterns.client.link import error_word
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from graph.jobs.queue import Jobs
+    from graph.jobs.work import Schedule
 
 MAX_ATTEMPTS = 25
 MAX_BACKOFF = 300.0
-REPORT_EVERY = 0.25
-"""Least seconds between two reports of one job that reach Redis."""
-_PATIENCE = (0.1, 0.2, 0.5, 1.0, 2.0, 2.0, 2.0)
-"""Seconds between attempts to record the end of a job while Redis is away."""
+CLOSING = 2.0
+"""Seconds that an attempt may take to end once it is cancelled; whoever takes longer is left behind."""
 QUIET = 0.1
 """A job that ends sooner than this many seconds is announced only when it ends."""
+_PATIENCE = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between attempts to record the end of a job; the last one again and again."""
+_BROKEN = frozenset({"ERR", "WRONGTYPE"})
+"""First words of errors that say that what is stored makes no sense; after any other the same may succeed later."""
 
 _START = Script(__name__, "start")
-_PROGRESS = Script(__name__, "progress", idempotent=True)
 # Run twice for one attempt it changes nothing the second time: the job is not RUNNING any more.
 _FINISH = Script(__name__, "finish", idempotent=True)
 _DROP = Script(__name__, "drop", idempotent=True)
@@ -62,75 +62,6 @@ _RUNS = Counter("graph_jobs_total", "Attempts at jobs by name and outcome.", ["n
 _SECONDS = Histogram("graph_job_seconds", "Duration of attempts at jobs.", ["name"])
 
 _log = logging.getLogger(__name__)
-
-
-class GiveUp(Exception):
-    """Trying again would not help: the job fails at once, with this message for people."""
-
-
-class Superseded(Exception):
-    """Another attempt has taken over, or the job was discarded: stop."""
-
-
-async def _unknown(progress: Progress, **_arguments: Any) -> None:
-    raise LookupError(f"job {progress.job} is of a kind that this worker does not know")
-
-
-class Progress:
-    """How a running job says how far it has come."""
-
-    def __init__(self, jobs: Jobs, job: str, attempt: int) -> None:
-        """Report as attempt `attempt` of `job`."""
-        self.job = job
-        self.attempt = attempt
-        self._jobs = jobs
-        self._told = 0.0
-
-    async def __call__(self, done: int, total: int | None = None) -> None:
-        """Report `done` of `total` units; reports that come too fast are skipped, the last of all is not.
-
-        Raises `Superseded` when the attempt is not wanted any more. While Redis is away the report is lost.
-        """
-        now = time.monotonic()
-        if now - self._told < REPORT_EVERY and done != total:
-            return
-        self._told = now
-        args = [self.attempt, done, "" if total is None else total]
-        try:
-            wanted: int = await self._jobs.client.run(_PROGRESS, [self._jobs.keys.record(self.job)], args)
-        except Unavailable:
-            return
-        if not wanted:
-            raise Superseded(self.job)
-        await announce(self._jobs, self.job)
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A kind of job: its function, and the seconds an attempt may take."""
-
-    name: str
-    run: Callable[..., Awaitable[object]]
-    timeout: float = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A job that is queued by itself once in every `every` seconds, by whichever worker comes first."""
-
-    name: str
-    every: float
-    arguments: Mapping[str, Any]
-
-
-async def announce(jobs: Jobs, job: str) -> None:
-    """Tell those who watch `job` how it stands; while Redis is away nobody can be told."""
-    if jobs.announce is None:
-        return
-    with contextlib.suppress(Unavailable):
-        record = await jobs.get(job)
-        if record is not None:
-            await jobs.announce(record)
 
 
 class Worker:
@@ -147,133 +78,167 @@ class Worker:
     ) -> None:
         """Run up to `concurrency` jobs at a time; at the end wait `drain` seconds for those that run."""
         self._jobs = jobs
+        self._definitions = {definition.name: definition for definition in definitions}
         self._schedules = schedules
         self._concurrency = concurrency
         self._drain = drain
         self._ticked: dict[str, int] = {}
         self._announcing = Tasks()
-        consumer = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._broker = JobBroker(jobs, consumer, page=min(50, 2 * concurrency))
-        for definition in definitions:
-            self._broker.register_task(self._task(definition), task_name=definition.name)
-        # A newer worker may know the job, so it is retried like any other failure.
-        self._broker.register_task(self._task(Definition(UNKNOWN, _unknown)), task_name=UNKNOWN)
+        self._running: dict[str, asyncio.Task[None]] = {}
+        """By the id of the delivery."""
+        self._deliveries = Deliveries(jobs, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what runs; a job that does not finish in time is another's."""
-        receiver = Receiver(
-            self._broker,
-            validate_params=False,
-            max_async_tasks=self._concurrency,
-            ack_type=AcknowledgeType.WHEN_EXECUTED,
-            wait_tasks_timeout=self._drain,
-        )
-        await self._started()
-        helpers = [
-            asyncio.create_task(self._broker.keep_alive(), name="jobs-heartbeat"),
-            asyncio.create_task(self._tend(), name="jobs-tend"),
+        beside = [
+            asyncio.create_task(self._again_and_again(self._hold, HEARTBEAT), name="jobs-heartbeat"),
+            asyncio.create_task(self._again_and_again(self._tend, 1.0), name="jobs-tend"),
         ]
+        taking = asyncio.create_task(self._take(), name="jobs-take")
+        stopping = asyncio.create_task(stop.wait())
         try:
-            await receiver.listen(stop)
+            async with self._deliveries:
+                await asyncio.wait((taking, stopping), return_when=asyncio.FIRST_COMPLETED)
+                await _end(taking)  # raises what it raised: a bug
+                if self._running:
+                    await asyncio.wait(list(self._running.values()), timeout=self._drain)
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.wait(helpers)
+            running = list(self._running.values())
+            for task in (taking, stopping, *beside, *running):
+                task.cancel()
+            await asyncio.wait((taking, stopping, *beside, *running), timeout=CLOSING)
             await self._announcing.close()
-            await self._broker.hand_over()
-            await self._broker.shutdown()
+            await self._deliveries.release()
 
-    async def _started(self) -> None:
+    async def _take(self) -> None:
+        while True:
+            room = self._concurrency - len(self._running)
+            if not room:
+                await asyncio.wait(list(self._running.values()), return_when=asyncio.FIRST_COMPLETED)
+                continue
+            for delivery in await self._deliveries.take(room, self._running):
+                if delivery.id not in self._running:
+                    task = asyncio.create_task(self._work_on(delivery), name=f"job-{delivery.job}")
+                    self._running[delivery.id] = task
+
+    async def _again_and_again(self, step: Callable[[], Awaitable[None]], pause: float) -> None:
         while True:
             try:
-                return await self._broker.startup()
-            except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-                _log.debug("the job queue is away: %s", error)
-            await asyncio.sleep(0.5)
+                await step()
+            except RedisError as error:
+                _log.debug("%s: %s", step.__name__, error)
+            except Exception:  # noqa: BLE001 - a bug in one step must not silence the others
+                _log.exception("the job worker's %s failed; it goes on", step.__name__)
+            await asyncio.sleep(pause)
 
     # --- one job ---
 
-    def _task(self, definition: Definition) -> Callable[..., Awaitable[None]]:
-        async def task(job: str, **arguments: Any) -> None:
-            delivery = self._broker.deliveries.get(job, "")
-            try:
-                await self._attempt(definition, job, delivery, arguments)
-            except Unavailable as error:
-                _log.warning("job %s %s: Redis is away, it will be delivered again: %s", definition.name, job, error)
-            finally:
-                if self._broker.deliveries.get(job) == delivery:  # else it has been delivered here once more
-                    del self._broker.deliveries[job]
+    async def _work_on(self, delivery: Delivery) -> None:
+        try:
+            await self._attempt(delivery)
+        except ResponseError as error:
+            if error_word(error) in _BROKEN:
+                await self._deliveries.set_aside(delivery.id, f"the record of job {delivery.job} is damaged: {error}")
+            else:
+                _log.warning("job %s: Redis refuses, it will be delivered again: %s", delivery.job, error)
+        except RedisError as error:
+            _log.warning("job %s: Redis is away, it will be delivered again: %s", delivery.job, error)
+        except Exception:  # noqa: BLE001 - a bug in one delivery must not end the others
+            _log.exception("job %s: the worker failed, it will be delivered again", delivery.job)
+        finally:
+            self._running.pop(delivery.id, None)
 
-        return task
-
-    async def _attempt(self, definition: Definition, job: str, delivery: str, arguments: Mapping[str, Any]) -> None:
-        keys = self._jobs.keys
-        attempt, failures, retries, unique = await self._jobs.client.run(_START, [keys.record(job)], [MAX_ATTEMPTS])
+    async def _attempt(self, delivery: Delivery) -> None:
+        keys, client = self._jobs.keys, self._jobs.client
+        attempt, failures, retries, unique, name, arguments = await client.run(
+            _START, [keys.record(delivery.job)], [MAX_ATTEMPTS]
+        )
         if attempt == 0:
-            await self._jobs.client.run(_DROP, [keys.queue], [GROUP, delivery])
+            await client.run(_DROP, [keys.queue], [GROUP, delivery.id])
             return
+        attempted = _Attempt(delivery, attempt if attempt > 0 else failures, unique)
         if attempt < 0:
-            end = _End(JobState.FAILED, "its workers died again and again")
-            await self._finish(job, delivery, failures, unique, end)
+            await self._finish(attempted, _End(JobState.FAILED, "its workers died again and again"))
             return
-        loud = asyncio.get_running_loop().call_later(QUIET, self._announce_soon, job)
+        # A newer worker may know a job that this one does not, so it is retried like any other failure.
+        definition = self._definitions.get(name.decode()) or Definition(name.decode(), _unknown)
+        loud = asyncio.get_running_loop().call_later(QUIET, self._announce_soon, delivery.job)
         began = time.perf_counter()
         try:
             async with asyncio.timeout(definition.timeout):
-                await definition.run(Progress(self._jobs, job, attempt), **arguments)
+                await definition.run(Progress(self._jobs, delivery.job, attempt), **json.loads(arguments))
             end = _SUCCEEDED
         except Superseded:
             _RUNS.labels(definition.name, "superseded").inc()
-            _log.warning("job %s %s: superseded by another attempt", definition.name, job)
+            _log.warning("job %s %s: superseded by another attempt", definition.name, delivery.job)
             return
         except Exception as error:  # noqa: BLE001 - whatever a job raises is its failure, not the worker's
-            end = _failure(definition, job, error, retries - failures, failures)
+            end = _failure(definition, delivery.job, error, retries - failures, failures)
         finally:
             loud.cancel()
             _SECONDS.labels(definition.name).observe(time.perf_counter() - began)
         _RUNS.labels(definition.name, _OUTCOMES[end.state]).inc()
-        await self._finish(job, delivery, attempt, unique, end)
+        await self._finish(attempted, end)
 
-    async def _finish(self, job: str, delivery: str, attempt: int, unique: bytes, end: _End) -> None:
-        """Record the end; through an outage of some seconds, too, for it would cost more to do the job again."""
-        keys = self._jobs.keys
+    async def _finish(self, attempt: _Attempt, end: _End) -> None:
+        """Record the end, however long Redis is away or refuses: to do the job again would cost more."""
+        keys, (delivery, number, unique) = self._jobs.keys, attempt
+        succeeded = end.state is JobState.SUCCEEDED
         args = [
-            attempt, delivery, GROUP, end.state.value, end.error, end.trace,
-            int(end.delay * 1000), FAILED_KEPT_MS if end.state is JobState.FAILED else KEPT_MS,
+            delivery.job, number, delivery.id, GROUP, end.state.value, end.error, end.trace,
+            int(end.delay * 1000), KEPT_MS if succeeded else FAILED_KEPT_MS, LISTED,
         ]  # fmt: skip
-        finish = _FINISH([keys.record(job), unique, keys.queue, keys.due, keys.failed], args)
-        for pause in _PATIENCE:
+        ended = keys.succeeded if succeeded else keys.failed
+        finish = _FINISH([keys.record(delivery.job), unique, keys.queue, keys.due, ended, keys.index], args)
+        tries = 0
+        while True:
             try:
-                recorded: int = await self._jobs.client.send(finish)
+                recorded, *unlisted = await self._jobs.client.send(finish)
                 break
-            except Unavailable:
-                await asyncio.sleep(pause)
-        else:
-            recorded = await self._jobs.client.send(finish)
+            except RedisError as error:
+                if error_word(error) in _BROKEN:
+                    raise
+            await asyncio.sleep(_PATIENCE[min(tries, len(_PATIENCE) - 1)])
+            tries += 1
         if recorded:
-            await announce(self._jobs, job)
+            await announce(self._jobs, delivery.job)
+        if unlisted:
+            await self._jobs.client.batch(
+                *(command("PEXPIRE", keys.record(job.decode()), UNLISTED_KEPT_MS, retry=True) for job in unlisted)
+            )
 
     def _announce_soon(self, job: str) -> None:
         self._announcing.spawn(announce(self._jobs, job))
 
     # --- what goes on beside the jobs ---
 
+    async def _hold(self) -> None:
+        """Give a sign of life, and end the attempts whose deliveries are another's by now."""
+        for delivery in await self._deliveries.hold(list(self._running)):
+            task = self._running.get(delivery)
+            if task is not None:
+                _log.warning("%s: superseded by another attempt", task.get_name())
+                task.cancel()
+
     async def _tend(self) -> None:
         """Queue what is due: retries, and the jobs of schedules."""
         keys, client = self._jobs.keys, self._jobs.client
-        while True:
-            try:
-                await client.run(_DUE, [keys.due, keys.queue], [100])
-                seconds, _ = await client.execute("TIME")
-                for schedule in self._schedules:
-                    if self._ticked.get(schedule.name) != (period := int(int(seconds) // schedule.every)):
-                        await self._jobs.tick(
-                            schedule.name, schedule.every, schedule.name, schedule.arguments, now=float(seconds)
-                        )
-                        self._ticked[schedule.name] = period
-            except (Unavailable, ResponseError) as error:
-                _log.debug("nothing could be queued: %s", error)
-            await asyncio.sleep(1)
+        await client.run(_DUE, [keys.due, keys.queue], [100])
+        seconds, _ = await client.execute("TIME")
+        for schedule in self._schedules:
+            if self._ticked.get(schedule.name) != (period := int(int(seconds) // schedule.every)):
+                await self._jobs.tick(
+                    schedule.name, schedule.every, schedule.name, schedule.arguments, now=float(seconds)
+                )
+                self._ticked[schedule.name] = period
+
+
+class _Attempt(NamedTuple):
+    """Which delivery, the number of the attempt, and the unique key of the job."""
+
+    delivery: Delivery
+    number: int
+    unique: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +253,17 @@ class _End:
 
 _SUCCEEDED = _End(JobState.SUCCEEDED)
 _OUTCOMES = {JobState.SUCCEEDED: "succeeded", JobState.FAILED: "failed", JobState.QUEUED: "retried"}
+
+
+async def _unknown(progress: Progress, **_arguments: Any) -> None:
+    raise LookupError(f"job {progress.job} is of a kind that this worker does not know")
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel `task`, wait for its end and raise what it had failed with."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _failure(definition: Definition, job: str, error: Exception, left: int, failures: int) -> _End:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from graph.jobs.queue import Jobs
-from graph.jobs.records import JobState
-from graph.jobs.worker import Definition, GiveUp, Progress, Worker
+from graph.jobs import Definition, GiveUp, Jobs, JobState, Progress, Worker
 from tests.support.serving import command
 
 if TYPE_CHECKING:

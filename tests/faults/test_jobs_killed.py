@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.jobs.queue import Jobs
-from graph.jobs.records import JobState
-from graph.jobs.worker import Definition, Progress, Worker
+from graph.jobs import Definition, Jobs, JobState, Progress, Worker
 from graph.patterns.client.client import open_client
 from graph.patterns.client.pending import Unavailable
 from tests.support.servers import ValkeyServer

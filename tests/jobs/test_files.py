@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.jobs.files import NotBelow, file_below
+from graph.jobs import NotBelow, file_below
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,11 @@ from graph.api.jobs import IMPORT
 from graph.api.schema import build_schema
 from graph.background.jobs import definitions
 from graph.endpoint.identity.caller import Caller
-from graph.jobs.records import JobState
-from graph.jobs.worker import Worker
+from graph.jobs import JobState, Worker
 
 if TYPE_CHECKING:
     from graph.catalog.records import ProductRecord
-    from graph.jobs.records import Job
+    from graph.jobs import Job
     from graph.services import Services
 
 

@@ -6,10 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.jobs import delivery
-from graph.jobs.queue import GROUP, AlreadyUnderWay, Jobs, UnknownJob
-from graph.jobs.records import Job, JobState
-from graph.jobs.worker import Definition, GiveUp, Progress, Schedule, Worker
+from graph.jobs import (
+    AlreadyUnderWay,
+    Definition,
+    GiveUp,
+    Job,
+    Jobs,
+    JobState,
+    Progress,
+    Schedule,
+    UnknownJob,
+    Worker,
+    delivery,
+)
+from graph.jobs import worker as worker_module
+from graph.jobs.queue import GROUP
+from graph.patterns.client.commands import Command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -286,7 +298,7 @@ async def test_changes_are_announced_to_those_who_watch(client: Client) -> None:
 
 async def test_a_long_job_is_not_taken_for_dead(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """The heartbeat keeps a job with its worker although it runs longer than a silence may last."""
-    monkeypatch.setattr(delivery, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(worker_module, "HEARTBEAT", 0.1)
     monkeypatch.setattr(delivery, "DEAD_AFTER", 0.6)
     monkeypatch.setattr(delivery, "BLOCK", 0.1)
     attempts = 0
@@ -325,3 +337,85 @@ async def test_a_job_that_nobody_knows_is_set_aside(jobs: Jobs) -> None:
         failed = await ended(jobs, job)
     assert failed.state is JobState.FAILED
     assert "does not know" in (failed.error or "")
+
+
+# --- entries that cannot be worked on ---
+
+
+async def test_what_is_no_job_is_set_aside_and_stops_nothing(jobs: Jobs) -> None:
+    """A stray entry leaves the queue for a place of its own, whose time is limited; the jobs behind it run."""
+
+    async def work(progress: Progress) -> None:
+        await progress(1, 1)
+
+    queue, keys = jobs.client, jobs.keys
+    await queue.execute("XADD", keys.queue, "*", "greeting", b"\xff\xfe", retry=False)
+    await queue.execute("XADD", keys.queue, "*", "id", "", retry=False)
+    job = await jobs.enqueue("work", {})
+    async with working(jobs, work):
+        assert (await ended(jobs, job)).state is JobState.SUCCEEDED
+        async with asyncio.timeout(30):
+            while await queue.execute("XLEN", keys.queue):
+                await asyncio.sleep(0.01)
+    assert await jobs.set_aside() == 2
+    kept = await queue.execute("XRANGE", keys.aside, "-", "+")
+    assert kept[0][1] == [b"why", b"it names no job", b"greeting", b"\xff\xfe"]
+    assert await queue.execute("PTTL", keys.aside) > 0
+
+
+async def test_a_record_that_makes_no_sense_is_set_aside_after_some_deliveries(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job whose record is of another type, or is garbage, is tried as often as a passing fault deserves."""
+    monkeypatch.setattr(delivery, "DEAD_AFTER", 0.2)
+    monkeypatch.setattr(delivery, "BLOCK", 0.05)
+
+    async def work(progress: Progress) -> None:
+        await progress(1, 1)
+
+    wrong, garbage = await jobs.enqueue("work", {}), await jobs.enqueue("work", {})
+    await jobs.client.execute("DEL", jobs.keys.record(wrong), retry=False)
+    await jobs.client.execute("LPUSH", jobs.keys.record(wrong), "x", retry=False)
+    await jobs.client.execute("HSET", jobs.keys.record(garbage), "attempt", "seven", retry=False)
+    async with working(jobs, work):
+        assert (await ended(jobs, await jobs.enqueue("work", {}))).state is JobState.SUCCEEDED
+        async with asyncio.timeout(30):
+            while await jobs.client.execute("XLEN", jobs.keys.queue):
+                await asyncio.sleep(0.01)
+    assert await jobs.set_aside() == 2
+    damaged = [job for job in await jobs.list() if job.error == "its record is damaged"]
+    assert {job.id for job in damaged} == {wrong, garbage}
+
+
+async def test_the_index_lists_so_many_and_no_more(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished jobs beyond the newest are listed no more, and their records go soon; unfinished ones always are."""
+    monkeypatch.setattr(worker_module, "LISTED", 3)
+
+    async def work(progress: Progress, *, fails: bool = False) -> None:
+        if fails:
+            raise GiveUp("no")
+        await progress(1, 1)
+
+    waiting = await jobs.enqueue("work", {})
+    await jobs.client.execute("XTRIM", jobs.keys.queue, "MAXLEN", 0, retry=False)  # it is not delivered
+    async with working(jobs, work):
+        for fails in (True, False):
+            ids = [await jobs.enqueue("work", {"fails": fails}, durable=False) for _ in range(8)]
+            found = [await ended(jobs, job) for job in ids]
+            assert len({job.state for job in found}) == 1
+    listed = await jobs.list()
+    assert await jobs.client.execute("ZCARD", jobs.keys.index) == len(listed) == 7
+    assert listed[-1].id == waiting
+    records = [key async for key in _keys(jobs, "test:{jobs}:job:*")]
+    lives = [await jobs.client.execute("PTTL", key) for key in records]
+    assert sorted(life > 3_600_000 for life in lives if life > 0) == [False] * 10 + [True] * 6
+
+
+async def _keys(jobs: Jobs, pattern: str) -> AsyncGenerator[bytes]:
+    cursor = b"0"
+    while True:
+        cursor, page = await jobs.client.send(Command(("SCAN", cursor, "MATCH", pattern), None, retry=True))
+        for key in page:
+            yield key
+        if cursor == b"0":
+            return

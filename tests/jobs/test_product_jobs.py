@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from graph.background.jobs import REBUILD, TIDY, WARM, definitions, schedules
-from graph.jobs.records import JobState
-from graph.jobs.worker import Worker
+from graph.jobs import JobState, Worker
 from graph.leaderboard.models import SEASONS
 from graph.leaderboard.records import NewBoard, Schedule
 from graph.leaderboard.seasons.upkeep import CLOSE_SEASONS
 
 if TYPE_CHECKING:
-    from graph.jobs.records import Job
+    from graph.jobs import Job
     from graph.services import Services
 
 

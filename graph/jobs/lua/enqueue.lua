@@ -7,7 +7,7 @@
 -- KEYS[5]   optional tick of a schedule: nothing happens when it exists already
 -- ARGV[1]   id of the new job
 -- ARGV[2]   name
--- ARGV[3]   message for the worker
+-- ARGV[3]   arguments, as a JSON object
 -- ARGV[4]   failures that are retried
 -- ARGV[5]   time to live of the tick, milliseconds
 --
@@ -24,8 +24,8 @@ end
 local clock = redis.call('TIME')
 local now = string.format('%.0f', clock[1] * 1000000 + clock[2])
 redis.call('SET', KEYS[2], ARGV[1])
-redis.call('HSET', KEYS[1], 'id', ARGV[1], 'name', ARGV[2], 'message', ARGV[3], 'retries', ARGV[4], 'unique', KEYS[2],
-  'state', 'QUEUED', 'done', 0, 'attempt', 0, 'failures', 0, 'created', now)
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'name', ARGV[2], 'arguments', ARGV[3], 'retries', ARGV[4],
+  'unique', KEYS[2], 'state', 'QUEUED', 'done', 0, 'attempt', 0, 'failures', 0, 'created', now)
 redis.call('ZADD', KEYS[4], now, ARGV[1])
-redis.call('XADD', KEYS[3], '*', 'id', ARGV[1], 'data', ARGV[3])
+redis.call('XADD', KEYS[3], '*', 'id', ARGV[1])
 return ARGV[1]

@@ -4,6 +4,7 @@
 -- KEYS[2]   unique key
 -- KEYS[3]   queue (stream)
 -- KEYS[4]   failed jobs (sorted set)
+-- ARGV[1]   id
 --
 -- Rule      Attempts are never numbered anew: one that was frozen all along stays superseded.
 --
@@ -11,13 +12,12 @@
 if redis.call('HGET', KEYS[1], 'state') ~= 'FAILED' then
   return 0
 end
-local facts = redis.call('HMGET', KEYS[1], 'id', 'message', 'attempt')
-if not redis.call('SET', KEYS[2], facts[1], 'NX') then
+if not redis.call('SET', KEYS[2], ARGV[1], 'NX') then
   return -1
 end
 redis.call('PERSIST', KEYS[1])
+redis.call('HSET', KEYS[1], 'state', 'QUEUED', 'failures', 0, 'before', redis.call('HGET', KEYS[1], 'attempt'), 'done', 0)
 redis.call('HDEL', KEYS[1], 'finished', 'error', 'trace', 'started')
-redis.call('HSET', KEYS[1], 'state', 'QUEUED', 'failures', 0, 'before', facts[3], 'done', 0)
-redis.call('ZREM', KEYS[4], facts[1])
-redis.call('XADD', KEYS[3], '*', 'id', facts[1], 'data', facts[2])
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('XADD', KEYS[3], '*', 'id', ARGV[1])
 return 1

@@ -3,20 +3,22 @@
 -- KEYS[1]   record
 -- ARGV[1]   attempts after which a job is given up whatever ended them (its workers died)
 --
--- Result    {attempt, failures, retries, unique key}; the attempt is 0 when there is nothing to do: finished or
---           discarded meanwhile; or {-1, attempt, 0, unique key} when the job has been attempted too often
+-- Result    {attempt, failures, retries, unique key, name, arguments}; the attempt is 0 when there is nothing to do
+--           (finished or discarded meanwhile), and -1 when the job has been attempted too often: then `failures` is
+--           the number of the attempt that says so
 --
 -- Rule      An attempt supersedes every earlier one: only the newest may report progress or finish.
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or state == 'SUCCEEDED' or state == 'FAILED' then
-  return {0, 0, 0, ''}
+  return {0, 0, 0, '', '', ''}
 end
 local clock = redis.call('TIME')
 local now = string.format('%.0f', clock[1] * 1000000 + clock[2])
 local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('HSET', KEYS[1], 'state', 'RUNNING', 'started', now)
-local facts = redis.call('HMGET', KEYS[1], 'failures', 'retries', 'before', 'unique')
-if attempt - tonumber(facts[3] or 0) > tonumber(ARGV[1]) then
-  return {-1, attempt, 0, facts[4]}
+local facts = redis.call('HMGET', KEYS[1], 'failures', 'retries', 'before', 'unique', 'name', 'arguments')
+local unique, name, arguments = facts[4] or '', facts[5] or '', facts[6] or ''
+if attempt - (tonumber(facts[3]) or 0) > tonumber(ARGV[1]) then
+  return {-1, attempt, 0, unique, name, arguments}
 end
-return {attempt, tonumber(facts[1]), tonumber(facts[2]), facts[4]}
+return {attempt, tonumber(facts[1]) or 0, tonumber(facts[2]) or 0, unique, name, arguments}

@@ -18,8 +18,8 @@ from typing import Any
 import uvloop
 
 from bench.report import Report, median
-from graph.patterns.client.client import command, open_client
-from graph.patterns.sessions.sessions import Sessions
+from graph.patterns.client import command, open_client
+from graph.patterns.sessions import Sessions
 from tests.support.servers import ValkeyServer
 from tests.support.serving import Serving
 

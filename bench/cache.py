@@ -20,10 +20,10 @@ import uvloop
 from aiocache.serializers import JsonSerializer
 
 from bench.report import Report
-from graph.patterns.cache.codec import Frame, JsonCodec, pack
+from graph.patterns.cache import Cache, JsonCodec
+from graph.patterns.cache.codec import Frame, pack
 from graph.patterns.cache.generations import mark_of, stamp_of
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import Client, command, open_client
+from graph.patterns.client import Client, command, open_client
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:

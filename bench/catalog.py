@@ -28,9 +28,8 @@ from graph.catalog.models import PRODUCTS
 from graph.catalog.service import EVERYTHING, CatalogService
 from graph.endpoint.identity.caller import Caller
 from graph.engines.database import Database, migrate
-from graph.patterns.cache.codec import JsonCodec
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import Client, open_client
+from graph.patterns.cache import Cache, JsonCodec
+from graph.patterns.client import Client, open_client
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from tests.support.servers import ValkeyServer

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import redis.asyncio
 import uvloop
 
-from graph.patterns.client.client import Client, command, open_client
+from graph.patterns.client import Client, command, open_client
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.fastapi import GraphQLRouter
 
 from bench.report import Report
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from tests.support.graphql_app import make_endpoint, make_schema
 from tests.support.servers import ValkeyServer, free_port
 

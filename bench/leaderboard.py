@@ -28,8 +28,8 @@ from graph.endpoint.identity.caller import Caller
 from graph.engines.database import migrate
 from graph.leaderboard.records import NewBoard, player_key
 from graph.leaderboard.seed import seed_players
-from graph.patterns.client.client import open_client
-from graph.patterns.ranking.ranking import Operator, Ranking, Row, Ties
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Operator, Ranking, ScoreRow, Ties
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from tests.support.servers import ValkeyServer
@@ -37,7 +37,7 @@ from tests.support.servers import ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from graph.services import Services
 
 FULL = os.environ.get("BENCH_FULL") == "1"
@@ -57,12 +57,12 @@ def score_of(draw: random.Random) -> float:
     return 10.0 * int(draw.lognormvariate(5.0, 0.8))
 
 
-async def rows(count: int) -> AsyncIterator[Sequence[Row]]:
+async def rows(count: int) -> AsyncIterator[Sequence[ScoreRow]]:
     """Players 1 to `count`."""
     draw = random.Random(7)
     for first in range(1, count + 1, 10_000):
         last = min(first + 9_999, count)
-        yield [Row(player_key(n), score_of(draw), 1e9 + n / 1e3, n) for n in range(first, last + 1)]
+        yield [ScoreRow(player_key(n), score_of(draw), 1e9 + n / 1e3, n) for n in range(first, last + 1)]
 
 
 async def script_time(client: Client, call: Callable[[], Awaitable[Any]]) -> float:

@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 from strawberry.types import Info
 
-from graph.patterns.broker.broker import Broker, Topic
-from graph.patterns.client.client import open_client
+from graph.patterns.broker import Broker, Topic
+from graph.patterns.client import open_client
 
 ROOM = Topic("room:lobby", max_length=100)
 

@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 from strawberry.types import Info
 
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import open_client
+from graph.patterns.cache import Cache
+from graph.patterns.client import open_client
 
 BOOK = {1: "Bread", 2: "Soup"}  # stands for a slow database
 

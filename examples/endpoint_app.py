@@ -26,8 +26,8 @@ from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.persisted import Persisted
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.identity.anonymous import Anonymous
-from graph.patterns.client.client import open_client
-from graph.patterns.limiter.limiter import Limiter
+from graph.patterns.client import open_client
+from graph.patterns.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

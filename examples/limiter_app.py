@@ -20,8 +20,8 @@ from strawberry.fastapi import GraphQLRouter
 
 from graph.endpoint.admission.admission import Admission, RateLimit
 from graph.endpoint.identity.caller import Caller
-from graph.patterns.client.client import open_client
-from graph.patterns.limiter.limiter import Limiter
+from graph.patterns.client import open_client
+from graph.patterns.limiter import Limiter
 
 
 @strawberry.type

@@ -19,8 +19,8 @@ from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 from strawberry.types import Info
 
-from graph.patterns.client.client import open_client
-from graph.patterns.lock.lock import Locks, LockTimeout
+from graph.patterns.client import open_client
+from graph.patterns.lock import Locks, LockTimeout
 
 NOTES: dict[int, str] = {}  # stands for a table whose newest row has the highest fence
 

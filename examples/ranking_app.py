@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 from strawberry.types import Info
 
-from graph.patterns.client.client import open_client
-from graph.patterns.ranking.ranking import Operator, Ranking
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Operator, Ranking
 
 
 @strawberry.type

@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 from strawberry.types import Info
 
-from graph.patterns.client.client import open_client
-from graph.patterns.sessions.sessions import Session, Sessions
+from graph.patterns.client import open_client
+from graph.patterns.sessions import Session, Sessions
 
 
 async def session_of(info: Info) -> Session | None:

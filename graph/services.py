@@ -2,7 +2,7 @@
 
 `open_services` is used by the web server, the worker, the command line and the tests alike. What it enters, it leaves
 in reverse order, with no task, connection or process left running. It raises `EmbeddedError` or
-`graph.patterns.client.Unavailable` where Redis cannot be had.
+`graph.patterns.client.RedisUnavailable` where Redis cannot be had.
 """
 
 from __future__ import annotations
@@ -25,15 +25,12 @@ from graph.jobs import Jobs, announce_job
 from graph.leaderboard.live.boards import LiveBoards
 from graph.leaderboard.seasons.upkeep import CLOSE_SEASONS
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.broker.broker import Broker
-from graph.patterns.cache.answers import ByteCache
-from graph.patterns.cache.codec import JsonCodec
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import Client, open_client
-from graph.patterns.limiter.limiter import Limiter
-from graph.patterns.lock.lock import Locks
-from graph.patterns.sessions.revocations import Revocations
-from graph.patterns.sessions.sessions import Sessions
+from graph.patterns.broker import Broker
+from graph.patterns.cache import ByteCache, Cache, JsonCodec
+from graph.patterns.client import Client, open_client
+from graph.patterns.limiter import Limiter
+from graph.patterns.lock import Locks
+from graph.patterns.sessions import Revocations, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

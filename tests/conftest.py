@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.engines.database import Database, migrate
-from graph.patterns.client.client import Client, open_client
+from graph.patterns.client import Client, open_client
 from graph.server.http_express import HttpProtocol
 from tests.support.postgres import Postgres, run_apart
 from tests.support.servers import ValkeyServer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 from typing import TYPE_CHECKING
@@ -53,11 +52,7 @@ def test_documents_name_only_what_exists(document: Path) -> None:
 
 def test_every_code_is_documented() -> None:
     """Whatever ``extensions.code`` a client may meet stands in the table of refusals."""
-    sources = [
-        ROOT / "graph/errors.py",
-        *(ROOT / "graph/endpoint").glob("*.py"),
-        *(ROOT / "graph/patterns").glob("*.py"),
-    ]
+    sources = [ROOT / "graph/errors.py", *(ROOT / "graph/endpoint").rglob("*.py")]
     text = "".join(path.read_text() for path in sources)
     codes = {*re.findall(r'(?i)refusal\(\s*"([A-Z_]+)"', text), *re.findall(r'\bcode\b.* = "([A-Z_]+)"', text)}
     assert len(codes) >= 20
@@ -83,31 +78,21 @@ def test_the_map_shows_the_house() -> None:
 
 
 def test_a_part_can_be_lifted_as_the_map_says() -> None:
-    """What the modules of a part import of ``graph.patterns`` is among the part's own, or the client's."""
-    rows = re.findall(r"^\| ([\w ]+) \| (`.*) \| \[", LAYOUT.read_text(), re.MULTILINE)
-    parts = {name: _modules(told) for name, told in rows}
-    assert len(parts) == 7
-    for name, told in rows:
-        given = parts[name] | parts["client"]
-        if "the topics" in told:
-            given |= parts["topics"]
-        assert {needed for module in parts[name] for needed in _imports(module)} <= given, name
+    """A part imports no other rooms of ``graph.patterns`` than the map says to take along."""
+    rows = re.findall(r"^\| [\w ]+ \| `(\w+)/` \| (.*) \| \[", LAYOUT.read_text(), re.MULTILINE)
+    assert {room for room, _ in rows} == {path.parent.name for path in (ROOT / "graph/patterns").glob("*/__init__.py")}
+    for room, told in rows:
+        taken = set(re.findall(r"`(\w+)(?:/|\.py)`", told))
+        needed = _needs(room)
+        while needed != (more := needed.union(*map(_needs, needed))):
+            needed = more
+        assert needed - {room} == taken, room
 
 
-def _modules(told: str) -> set[str]:
-    folder = ROOT / "graph/patterns"
-    found = {path.name for pattern in re.findall(r"`([\w*]+\.py)`", told) for path in folder.glob(pattern)}
-    assert found >= set(re.findall(r"`(\w+\.py)`", told))
-    return found
-
-
-def _imports(module: str) -> set[str]:
-    """The modules that one of ``graph.patterns`` needs at run time: not those for its types alone."""
-    tree = ast.parse((ROOT / "graph/patterns" / module).read_text())
-    froms = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
-    named = {f"{node.module}.{name.name}" for node in froms for name in node.names}
-    found = {re.match(r"graph\.patterns\.(\w+)", name) for name in named}
-    return {f"{one[1]}.py" for one in found if one is not None}
+def _needs(room: str) -> set[str]:
+    """What the modules of a room import of ``graph.patterns``, for types alone or to run."""
+    text = "".join(path.read_text() for path in (ROOT / "graph/patterns" / room).glob("*.py"))
+    return set(re.findall(r"from graph\.patterns\.(\w+)", text))
 
 
 def test_make_help_tells_every_target() -> None:

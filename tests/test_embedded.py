@@ -17,9 +17,7 @@ import psutil
 import pytest
 
 from graph.engines.embedded import EmbeddedError, embedded_valkey, private_folder, socket_path
-from graph.patterns.client.client import open_client
-from graph.patterns.client.commands import Command
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import Command, RedisUnavailable, open_client
 from tests.support.serving import valkey_of
 from tests.support.waiting import eventually
 
@@ -82,7 +80,7 @@ async def call(url: str, *words: str | int) -> Any:
         try:
             async with open_client(url) as client:
                 return await client.send(Command(words, None, retry=False))
-        except Unavailable:
+        except RedisUnavailable:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.02)

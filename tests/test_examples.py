@@ -11,7 +11,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 
 from examples import broker_app, cache_app, limiter_app, lock_app, ranking_app, sessions_app
-from graph.patterns.lock.lock import Locks
+from graph.patterns.lock import Locks
 from tests.support.asgi import serving
 from tests.support.subscriber import subscriber
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from graph.endpoint.kept.express import EXPRESS
 from graph.endpoint.observe.observe import AccessLog, Observed
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from graph.server.http_express import HttpProtocol
 from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.asgi import serving
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 BODY = b'{"query": "query Thing { thing(key: \\"a\\") { version } }"}'
 DATA = b'{"data":{"thing":{"version":1}}}'

@@ -24,9 +24,9 @@ from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.http.transports import attach
 from graph.endpoint.identity.anonymous import Anonymous
-from graph.patterns.broker.broker import Broker, Topic
-from graph.patterns.client.client import open_client
-from graph.patterns.limiter.limiter import Limiter
+from graph.patterns.broker import Broker, Topic
+from graph.patterns.client import open_client
+from graph.patterns.limiter import Limiter
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

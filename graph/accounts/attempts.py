@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graph.accounts.records import TooMany
-from graph.patterns.limiter.limiter import Charge, Limit
+from graph.patterns.limiter import Charge, Limit
 
 if TYPE_CHECKING:
-    from graph.patterns.limiter.limiter import Limiter
+    from graph.patterns.limiter import Limiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class AttemptLimits:
 
 
 class Attempts:
-    """Charges attempts. Every method raises `graph.patterns.client.Unavailable` while Redis is away."""
+    """Charges attempts. Every method raises `graph.patterns.client.RedisUnavailable` while Redis is away."""
 
     def __init__(self, limiter: Limiter, limits: AttemptLimits, *, prefix: str = "graph") -> None:
         """Keep the logs under `prefix`."""

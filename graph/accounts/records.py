@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graph.patterns.sessions.sessions import Session
+    from graph.patterns.sessions import Session
 
 
 class Role(enum.StrEnum):

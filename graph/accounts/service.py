@@ -30,7 +30,7 @@ from graph.accounts.records import (
     WrongCredentials,
 )
 from graph.errors import Unavailable
-from graph.patterns.sessions.sessions import Superseded
+from graph.patterns.sessions import EpochMoved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from graph.accounts.passwords import Hasher
     from graph.accounts.store import Credentials
     from graph.engines.database import Database
-    from graph.patterns.cache.values import Cache
-    from graph.patterns.limiter.limiter import Limiter
-    from graph.patterns.sessions.sessions import Session, Sessions
+    from graph.patterns.cache import Cache
+    from graph.patterns.limiter import Limiter
+    from graph.patterns.sessions import Session, Sessions
 
 TTL = 300.0
 """Seconds that a user is cached; a change outdates it before that."""
@@ -182,7 +182,7 @@ class AccountService:
                 continue
             try:
                 signed_in = await self._sign_in(current.user, epoch, visitor)
-            except Superseded:
+            except EpochMoved:
                 continue
             await self._hash_anew(current, secret)
             return signed_in

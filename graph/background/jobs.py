@@ -17,7 +17,7 @@ from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.catalog.service import TTL
 from graph.jobs import Definition, GiveUp, NotBelow, Progress, Schedule, file_below
 from graph.leaderboard.seasons.upkeep import CLOSE_SEASONS
-from graph.patterns.lock.lock import LockTimeout
+from graph.patterns.lock import LockTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -34,7 +34,8 @@ from sqlalchemy import bindparam, delete, exists, func, select, update
 from graph.catalog.models import EVENT_LOG, EVENTS
 from graph.catalog.service import EVERYTHING
 from graph.errors import Unavailable as DatabaseUnavailable
-from graph.patterns.broker.broker import Delivery, Topic, Unavailable
+from graph.patterns.broker import Delivery, Topic
+from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.engines.database import Database
-    from graph.patterns.broker.broker import Broker, Event, Position
-    from graph.patterns.cache.values import Cache
+    from graph.patterns.broker import Broker, Event, Position
+    from graph.patterns.cache import Cache
 
 TOPIC = Topic("products", Delivery.EVERY, max_length=10_000, max_age=7 * 86_400.0, sourced=True)
 """What happened to products: see `ProductChange`."""
@@ -157,7 +158,7 @@ class Outbox:
                 pause = 0.0 if self._shown else self._every
                 owed, seen = False, now
                 failing = False
-            except (Unavailable, DatabaseUnavailable) as error:
+            except (RedisUnavailable, DatabaseUnavailable) as error:
                 _log.info("the outbox waits: %s", error)
             except Exception as error:  # noqa: BLE001 - the task must outlive whatever went wrong
                 if not failing:  # once, not every second

@@ -6,7 +6,7 @@ catalog, which an import invalidates in a single step at its end. Without Redis,
 
 Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
 last the tags get new generations. A write that cannot hold its tags is refused with
-`graph.patterns.client.Unavailable` and changes nothing. One that the rules refuse raises a
+`graph.patterns.client.RedisUnavailable` and changes nothing. One that the rules refuse raises a
 `graph.catalog.rules.CatalogError`.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from graph.catalog.reading.paging import Filter, PageRequest
     from graph.catalog.writing import NewProduct, ProductChanges
     from graph.engines.database import Database
-    from graph.patterns.cache.values import Cache
+    from graph.patterns.cache import Cache
 
 TTL = 300.0
 

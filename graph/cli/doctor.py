@@ -18,8 +18,7 @@ from graph.cli.support import console, redis
 from graph.engines.database import Database, head_revision
 from graph.engines.embedded import EmbeddedError
 from graph.errors import DomainError
-from graph.patterns.client.client import Client, open_client
-from graph.patterns.client.commands import Command
+from graph.patterns.client import Client, Command, open_client
 from graph.settings import Settings, without_password
 
 Verdict = Literal["ok", "note", "wrong"]

@@ -99,7 +99,7 @@ def _sentence(error: Exception) -> str | None:
 async def jobs(settings: "Settings") -> "AsyncGenerator[Jobs]":
     """The job queue of the Redis in use, without the rest of the services."""
     from graph.jobs import Jobs
-    from graph.patterns.client.client import open_client
+    from graph.patterns.client import open_client
 
     async with redis(settings) as url, open_client(url) as client:
         yield Jobs(client, prefix=settings.redis.prefix)

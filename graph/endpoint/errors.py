@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError
 from prometheus_client import Counter
 
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.broker import BadCursor, SlowConsumer
+from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,8 +111,17 @@ def _extensions(error: GraphQLError) -> dict[str, Any] | None:
         if _of_a_result(cause if cause is not None else error):
             return None
         return {"code": "BAD_USER_INPUT", **(error.extensions or {})}
-    if isinstance(cause, Unavailable):
+    return _told(cause)
+
+
+def _told(cause: Exception) -> dict[str, Any] | None:
+    """What an exception that is no GraphQL error tells a client; None for a bug."""
+    if isinstance(cause, RedisUnavailable):
         return {"code": "UNAVAILABLE"}
+    if isinstance(cause, BadCursor):
+        return {"code": "BAD_USER_INPUT"}
+    if isinstance(cause, SlowConsumer):
+        return {"code": "SLOW_CONSUMER", "cursor": cause.cursor}
     # Both, because other libraries' exceptions have a code, too: SQLAlchemy's, whose message is the statement.
     code, extensions = getattr(cause, "code", None), getattr(cause, "extensions", None)
     if isinstance(code, str) and _CODE.fullmatch(code) and isinstance(extensions, dict):
@@ -176,7 +186,7 @@ def _short(message: str) -> str:
 
 
 def _redis_away(error: GraphQLError) -> bool:
-    return isinstance(error.original_error, Unavailable)
+    return isinstance(error.original_error, RedisUnavailable)
 
 
 def _where(trace: TracebackType | None) -> tuple[object, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graph.patterns.broker.broker import Delivery, Topic
+from graph.patterns.broker import Delivery, Topic
 
 if TYPE_CHECKING:
     from graph.jobs.records import Job
-    from graph.patterns.broker.broker import Broker, Position
+    from graph.patterns.broker import Broker, Position
 
 DAY = 86_400.0
 

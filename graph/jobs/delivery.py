@@ -23,14 +23,13 @@ from redis.exceptions import RedisError
 
 from graph.jobs.queue import GROUP
 from graph.jobs.records import ASIDE_KEPT, FAILED_KEPT_MS
-from graph.patterns.client.client import open_client
-from graph.patterns.client.commands import Command, Script
+from graph.patterns.client import Command, Script, open_client
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from graph.jobs.queue import Jobs
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 HEARTBEAT = 2.0
 """Seconds between two signs of life."""

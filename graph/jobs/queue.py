@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from graph.jobs.records import Job, JobState, Keys
-from graph.patterns.client.commands import Script, command
+from graph.patterns.client import Script, command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 GROUP = "workers"
 RETRIES = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from graph.patterns.client.commands import Script
+from graph.patterns.client import Script
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

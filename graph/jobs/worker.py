@@ -31,8 +31,7 @@ from graph.jobs.delivery import HEARTBEAT, Deliveries, Delivery
 from graph.jobs.queue import GROUP
 from graph.jobs.records import FAILED_KEPT_MS, KEPT_MS, LISTED, UNLISTED_KEPT_MS, JobState
 from graph.jobs.work import Definition, GiveUp, Progress, Superseded, announce
-from graph.patterns.client.commands import Script, command
-from graph.patterns.client.link import error_word
+from graph.patterns.client import Script, command, error_word
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:

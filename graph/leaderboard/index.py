@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 
 from graph.leaderboard import queries
 from graph.leaderboard.writing import open_season
-from graph.patterns.ranking.ranking import Ranking, RankingMissing
+from graph.patterns.ranking import Ranking, RankingMissing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from graph.engines.database import Database
     from graph.leaderboard.records import BoardRecord
     from graph.leaderboard.writing import Clock
-    from graph.patterns.client.client import Client
-    from graph.patterns.ranking.ranking import Row, State, Submitted
+    from graph.patterns.client import Client
+    from graph.patterns.ranking import RankingState, ScoreRow, Submitted
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class Indexes:
         _unanswered.inc()
         raise NoIndex
 
-    async def put(self, board: BoardRecord, number: int, rows: Sequence[Row]) -> list[Submitted | None]:
+    async def put(self, board: BoardRecord, number: int, rows: Sequence[ScoreRow]) -> list[Submitted | None]:
         """Hand over committed rows, in one batch; None where there is no rank to give.
 
         They arrive in any case, if later.
@@ -228,7 +228,7 @@ class Indexes:
         _rebuilt.inc(built)
         return built
 
-    async def _catch_up(self, board: BoardRecord, number: int, state: State, server: bytes) -> None:
+    async def _catch_up(self, board: BoardRecord, number: int, state: RankingState, server: bytes) -> None:
         """Put what changed since the index was last known to be complete."""
         through = self._through()
         await self._put_since(board, number, max(1, state.through - round(MARGIN * 1e6)))

@@ -13,8 +13,7 @@ from sqlalchemy import and_, func, or_, select, text
 from graph.leaderboard.models import ARCHIVE, BOARDS, SCORES, SEASONS
 from graph.leaderboard.records import player_key, player_number
 from graph.leaderboard.writing import board_of, season_of
-from graph.patterns.ranking.ranking import Context, Entry, Page, Place, Row, Ties
-from graph.patterns.ranking.values import ranks
+from graph.patterns.ranking import Entry, Neighbourhood, Place, RankingPage, ScoreRow, Ties, ranks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 CHUNK = 10_000
 NO_BUILD = "0" * 16
-EMPTY = Page([], 0, has_previous=False, has_next=False, build=NO_BUILD, seq=0)
+EMPTY = RankingPage([], 0, has_previous=False, has_next=False, build=NO_BUILD, seq=0)
 S, A = SCORES.c, ARCHIVE.c
 _BEST_FIRST = (S.score.desc(), S.achieved_at, S.player_id)
 _WORST_FIRST = (S.score, S.achieved_at.desc(), S.player_id.desc())
@@ -67,7 +66,7 @@ async def unfinished(session: AsyncSession) -> list[SeasonRecord]:
 # --- rows for the index ---
 
 
-async def rows(database: Database, season_id: int, *, since: int = 0) -> AsyncIterator[Sequence[Row]]:
+async def rows(database: Database, season_id: int, *, since: int = 0) -> AsyncIterator[Sequence[ScoreRow]]:
     """All rows of a season, or those whose version is at least `since`, in chunks, each read in its own session."""
     columns = select(S.player_id, S.score, S.achieved_at, S.version).where(S.season_id == season_id)
     walk = [S.version, S.player_id] if since else [S.player_id]
@@ -80,7 +79,7 @@ async def rows(database: Database, season_id: int, *, since: int = 0) -> AsyncIt
             found = (await session.execute(statement.order_by(*walk).limit(CHUNK))).all()
         if not found:
             return
-        yield [Row(player_key(player), score, at / 1e6, version) for player, score, at, version in found]
+        yield [ScoreRow(player_key(player), score, at / 1e6, version) for player, score, at, version in found]
         player, _, _, version = found[-1]
         after = (version, player) if since else (player,)
 
@@ -92,7 +91,7 @@ def _beyond(columns: Sequence[Any], values: Sequence[Any]) -> ColumnElement[bool
     return or_(columns[0] > values[0], and_(columns[0] == values[0], columns[1] > values[1]))
 
 
-async def row(session: AsyncSession, board: int, season: int, player: int) -> Row | None:
+async def row(session: AsyncSession, board: int, season: int, player: int) -> ScoreRow | None:
     """What a player holds in a season, by the numbers of all three."""
     statement = (
         select(S.score, S.achieved_at, S.version)
@@ -100,7 +99,7 @@ async def row(session: AsyncSession, board: int, season: int, player: int) -> Ro
         .where(SEASONS.c.board_id == board, SEASONS.c.number == season, S.player_id == player)
     )
     found = (await session.execute(statement)).one_or_none()
-    return None if found is None else Row(player_key(player), found.score, found.achieved_at / 1e6, found.version)
+    return None if found is None else ScoreRow(player_key(player), found.score, found.achieved_at / 1e6, found.version)
 
 
 async def size(session: AsyncSession, season_id: int) -> int:
@@ -150,7 +149,7 @@ def _of(season_id: int) -> Select[int, float, int]:
     return select(S.player_id, S.score, S.achieved_at).where(S.season_id == season_id)
 
 
-async def page(session: AsyncSession, season_id: int, ties: Ties, first: int, place: Place | None) -> Page:
+async def page(session: AsyncSession, season_id: int, ties: Ties, first: int, place: Place | None) -> RankingPage:
     """A page from the best on, or after `place`."""
     statement, position = _of(season_id), 0
     if place is not None:
@@ -161,10 +160,12 @@ async def page(session: AsyncSession, season_id: int, ties: Ties, first: int, pl
     entries = await _ranked(session, season_id, ties, found[:first], position)
     last = entries[-1] if entries else None
     total = await size(session, season_id)
-    return Page(entries, total, position > 0, len(found) > first, NO_BUILD, 0, last)
+    return RankingPage(entries, total, position > 0, len(found) > first, NO_BUILD, 0, last)
 
 
-async def around(session: AsyncSession, season_id: int, ties: Ties, player: int, neighbours: int) -> Context | None:
+async def around(
+    session: AsyncSession, season_id: int, ties: Ties, player: int, neighbours: int
+) -> Neighbourhood | None:
     """A player's entry and its neighbours."""
     own = (await session.execute(_of(season_id).where(S.player_id == player))).one_or_none()
     if own is None:
@@ -176,7 +177,7 @@ async def around(session: AsyncSession, season_id: int, ties: Ties, player: int,
     below = (await session.execute(worse)).all()
     start = await _count(session, season_id, _ahead(*at)) - 1 - len(above)
     entries = await _ranked(session, season_id, ties, [*above, own, *below], start)
-    return Context(entries[len(above)], entries[: len(above)], entries[len(above) + 1 :])
+    return Neighbourhood(entries[len(above)], entries[: len(above)], entries[len(above) + 1 :])
 
 
 async def entries(session: AsyncSession, season_id: int, ties: Ties, players: Sequence[int]) -> list[Entry | None]:
@@ -194,7 +195,7 @@ async def entries(session: AsyncSession, season_id: int, ties: Ties, players: Se
 # --- finished seasons ---
 
 
-async def archived_page(session: AsyncSession, season_id: int, first: int, place: Place | None) -> Page:
+async def archived_page(session: AsyncSession, season_id: int, first: int, place: Place | None) -> RankingPage:
     """A page of a finished season; cursors given out while it ran go on where they stood."""
     after = 0
     if place is not None:
@@ -208,10 +209,10 @@ async def archived_page(session: AsyncSession, season_id: int, first: int, place
     newest = select(A.position).where(A.season_id == season_id).order_by(A.position.desc()).limit(1)
     total = (await session.execute(newest)).scalar_one_or_none() or 0
     last = found[:first][-1] if found else None
-    return Page(found[:first], total, after > 0, len(found) > first, NO_BUILD, 0, last)
+    return RankingPage(found[:first], total, after > 0, len(found) > first, NO_BUILD, 0, last)
 
 
-async def archived_around(session: AsyncSession, season_id: int, player: int, neighbours: int) -> Context | None:
+async def archived_around(session: AsyncSession, season_id: int, player: int, neighbours: int) -> Neighbourhood | None:
     """A player's final entry and its neighbours."""
     own = select(A.position).where(A.season_id == season_id, A.player_id == player)
     position = (await session.execute(own)).scalar_one_or_none()
@@ -220,7 +221,7 @@ async def archived_around(session: AsyncSession, season_id: int, player: int, ne
     after = max(0, position - neighbours - 1)
     found = await _archived(session, season_id, after, position + neighbours - after)
     at: int = position - after - 1
-    return Context(found[at], found[:at], found[at + 1 :])
+    return Neighbourhood(found[at], found[:at], found[at + 1 :])
 
 
 async def _archived(session: AsyncSession, season_id: int, after: int, count: int) -> list[Entry]:

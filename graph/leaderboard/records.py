@@ -6,12 +6,12 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graph.patterns.ranking.ranking import Entry, Operator, Ties
+from graph.patterns.ranking import Entry, Operator, Ties
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from graph.patterns.ranking.ranking import Row
+    from graph.patterns.ranking import ScoreRow
 
 
 class Schedule(enum.Enum):
@@ -99,7 +99,7 @@ class Change:
 
     submission: Submission
     season: SeasonRecord
-    row: Row
+    row: ScoreRow
     changed: bool
     improved: bool
 

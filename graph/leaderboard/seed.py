@@ -20,7 +20,7 @@ from graph.leaderboard import writing
 from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, NewBoard, Schedule
 from graph.leaderboard.rules import Taken
-from graph.patterns.ranking.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Ties
 
 if TYPE_CHECKING:
     from collections.abc import Callable

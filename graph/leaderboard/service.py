@@ -33,7 +33,7 @@ from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score
 from graph.leaderboard.seasons.upkeep import EVERY, Upkeep
 from graph.leaderboard.submission.outdating import Outdating
 from graph.leaderboard.submission.submission import Submissions
-from graph.patterns.ranking.ranking import Place
+from graph.patterns.ranking import Place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from graph.engines.database import Database
     from graph.leaderboard.writing import Clock
-    from graph.patterns.client.client import Client
-    from graph.patterns.ranking.ranking import Context, Entry, Page, Ranking, Submitted
+    from graph.patterns.client import Client
+    from graph.patterns.ranking import Entry, Neighbourhood, Ranking, RankingPage, Submitted
 
 T = TypeVar("T")
 
@@ -182,7 +182,7 @@ class LeaderboardService:
 
     async def around(
         self, board: BoardRecord, player: int, *, neighbours: int = 2, season: int | None = None
-    ) -> Context | None:
+    ) -> Neighbourhood | None:
         """A player's entry with its neighbours; None when the player has none. Raises `rules.Invalid`."""
         finished = await self._past(board, season)
         if isinstance(finished, SeasonRecord):
@@ -280,7 +280,7 @@ def _place(after: str | None) -> Place | None:
         raise Invalid("after", "This is no cursor of this field.") from error
 
 
-def _top(page: Page) -> TopPage:
+def _top(page: RankingPage) -> TopPage:
     entries = [Placed(entry, page.place(entry).encode()) for entry in page.entries]
     end = page.end.encode() if page.end is not None else None
     return TopPage(entries, page.size, page.has_previous, page.has_next, end)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from graph.leaderboard.models import BOARDS, SEASONS
 from graph.leaderboard.records import BoardRecord, NewBoard, Schedule, SeasonRecord, SeasonState
 from graph.leaderboard.rules import Taken, season_at, season_number
-from graph.patterns.ranking.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Ties
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

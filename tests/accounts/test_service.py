@@ -26,15 +26,15 @@ from graph.accounts.records import (
     WrongCredentials,
 )
 from graph.accounts.service import AccountService
-from graph.patterns.cache.values import Cache
-from graph.patterns.limiter.limiter import Limiter
-from graph.patterns.sessions.sessions import Sessions
+from graph.patterns.cache import Cache
+from graph.patterns.limiter import Limiter
+from graph.patterns.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 PASSWORD, OTHER = "correct horse battery staple", "another long phrase"

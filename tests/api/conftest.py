@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import strawberry
     from strawberry.types import ExecutionResult
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from graph.services import Services
     from tests.support.servers import ValkeyServer
 

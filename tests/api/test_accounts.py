@@ -14,7 +14,7 @@ from tests.support.accounts_app import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 OWN = {"Origin": "http://test"}
 LOGOUT = "mutation { logout }"

@@ -11,14 +11,14 @@ from sqlalchemy import event
 
 from graph.api.node import global_id
 from graph.leaderboard.records import BoardRecord, NewBoard
-from graph.patterns.ranking.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Ties
 from tests.api.conftest import ADMIN, ANYBODY, Api
 from tests.leaderboard.conftest import add_players
 from tests.support.sql import statements
 
 if TYPE_CHECKING:
     from graph.endpoint.identity.caller import Caller
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from graph.services import Services
 
 SERVICE = replace(ADMIN, user="3", role="SERVICE")

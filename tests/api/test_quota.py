@@ -15,7 +15,7 @@ from tests.support.browser import browse
 from tests.support.graphql_app import make_admission
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 ALL = "{ rateLimit { limit remaining cost resetAt windowSeconds } }"
 

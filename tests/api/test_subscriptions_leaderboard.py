@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graph.leaderboard.records import BoardRecord
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 TOP = 'subscription { leaderboardChanged(board: "b", first: 3) { entries { rank score player { displayName } } } }'

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.catalog.service import CatalogService
-from graph.patterns.cache.values import Cache
+from graph.patterns.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 @pytest.fixture

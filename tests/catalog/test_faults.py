@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 
 from graph.catalog.reading.paging import PageRequest
 from graph.catalog.service import CatalogService
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import command, open_client
+from graph.patterns.cache import Cache
+from graph.patterns.client import command, open_client
 from tests.support.servers import ValkeyServer
 from tests.support.shop import new
 from tests.support.sql import statements
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 READERS = 6
 RECOVERY = 2.0

@@ -23,9 +23,8 @@ from graph.catalog.importing.importer import Report, import_products
 from graph.catalog.models import EVENTS, PRODUCTS
 from graph.catalog.reading.paging import Filter, PageRequest
 from graph.catalog.service import CatalogService
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import open_client
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.cache import Cache
+from graph.patterns.client import RedisUnavailable, open_client
 from tests.support.servers import ValkeyServer
 from tests.support.shop import START, add_categories, new
 from tests.support.sql import statements
@@ -503,7 +502,7 @@ async def test_without_redis_an_import_changes_nothing(database: Database, tmp_p
             imported = Import(CatalogService(database, cache), tmp_path)
             await imported.catalog.create(new("A"))
             server.kill()
-            with pytest.raises(Unavailable):
+            with pytest.raises(RedisUnavailable):
                 await imported(HEADER + "B,B,,,1,USD,1,true\n")
             assert await imported.catalog.products_by_sku(["B"]) == {}
             await cache.close()

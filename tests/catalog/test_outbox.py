@@ -15,17 +15,18 @@ from graph.catalog.models import EVENT_LOG, EVENTS
 from graph.catalog.outbox import TOPIC, Outbox, ProductChange
 from graph.catalog.service import CatalogService
 from graph.engines.database import Database
-from graph.patterns.broker.broker import Broker, Event, Unavailable
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import open_client
+from graph.patterns.broker import Broker, Event
+from graph.patterns.broker.broker import RedisUnavailable
+from graph.patterns.cache import Cache
+from graph.patterns.client import open_client
 from tests.support.servers import ValkeyServer
 from tests.support.shop import START, add_categories, new
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from graph.patterns.broker.broker import Subscription
-    from graph.patterns.client.client import Client
+    from graph.patterns.broker import Subscription
+    from graph.patterns.client import Client
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ async def test_a_redis_that_lost_its_newest_events_gets_them_again(database: Dat
                     try:
                         assert await outbox.publish() == 3
                         break
-                    except Unavailable:
+                    except RedisUnavailable:
                         await asyncio.sleep(0.02)
                 got = await take(events, 1)
                 assert (products(got), got[0].gap) == ([5], False)

@@ -13,10 +13,9 @@ from graph.catalog.importing import bulk, importer
 from graph.catalog.models import EVENTS
 from graph.catalog.outbox import TOPIC, Outbox, ProductChange
 from graph.catalog.service import CatalogService
-from graph.patterns.broker.broker import Broker
-from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconfirmed
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import open_client
+from graph.patterns.broker import Broker
+from graph.patterns.cache import Cache, CacheWriteRefused, CacheWriteUnconfirmed
+from graph.patterns.client import open_client
 from tests.support.servers import ValkeyServer
 from tests.support.shop import START
 
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from graph.engines.database import Database
-    from graph.patterns.broker.broker import Subscription
-    from graph.patterns.client.client import Client
+    from graph.patterns.broker import Subscription
+    from graph.patterns.client import Client
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from graph.catalog.models import EVENTS
 from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.catalog.rules import Invalid, Missing, Taken
 from graph.catalog.service import TTL, CatalogService
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import open_client
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.cache import Cache
+from graph.patterns.client import RedisUnavailable, open_client
 from tests.support.servers import ValkeyServer
 from tests.support.shop import add_categories, add_products, new, remove
 from tests.support.sql import statements
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from graph.catalog.records import ProductRecord
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 ALL = PageRequest.of()
 
@@ -229,7 +228,7 @@ async def test_without_redis_reads_go_on_and_writes_are_refused(database: Databa
                 catalog.update(product.id, {"stock": 9}),
                 catalog.delete(product.id),
             ):
-                with pytest.raises(Unavailable):
+                with pytest.raises(RedisUnavailable):
                     await write
             await remove(database, "nothing")  # no lock is left behind
             assert await everything(catalog, product) == before

@@ -11,7 +11,7 @@ from tests.support.serving import command
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 

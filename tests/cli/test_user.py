@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from graph.accounts.records import Visitor
 from graph.cli.commands import app
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from graph.services import open_services
 from graph.settings import Settings
 

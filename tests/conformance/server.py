@@ -13,7 +13,7 @@ import uvicorn
 
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.persisted import Persisted
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from tests.support.graphql_app import make_endpoint
 from tests.support.servers import ValkeyServer, free_port
 

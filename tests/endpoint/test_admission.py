@@ -17,8 +17,8 @@ from graph.endpoint.document.persisted import Persisted
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.identity.anonymous import Anonymous
 from graph.endpoint.identity.caller import Caller
-from graph.patterns.client.client import open_client
-from graph.patterns.limiter.limiter import Charge, Limit, Verdict
+from graph.patterns.client import open_client
+from graph.patterns.limiter import Charge, Limit, Verdict
 from tests.support.browser import browse
 from tests.support.graphql_app import LOG, Scene, Tokens, make_admission, make_endpoint, make_schema
 from tests.support.servers import ValkeyServer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.websockets import WebSocket
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 ANN = {"authorization": "Bearer ann"}
 

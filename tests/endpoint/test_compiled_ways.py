@@ -26,7 +26,7 @@ from tests.support.graphql_app import Scene, Tokens, make_admission
 from tests.support.twins import Twins, ordered
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 @dataclass

@@ -9,14 +9,14 @@ from prometheus_client import REGISTRY
 from sqlalchemy.exc import OperationalError
 
 from graph.endpoint.errors import MAX_MESSAGE, Presenter, coded
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable
 from tests.support.browser import browse
 from tests.support.graphql_app import make_endpoint
 
 if TYPE_CHECKING:
     import pytest
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 async def test_a_bug_is_masked_and_logged_once(client: Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -103,7 +103,7 @@ def test_a_code_of_another_library_is_not_ours(caplog: pytest.LogCaptureFixture)
 
 def test_redis_being_away_is_not_a_bug(caplog: pytest.LogCaptureFixture) -> None:
     """A resolver that loses Redis says so under its own code, without telling where Redis lives."""
-    cause = Unavailable("cannot connect to redis://secret-host")
+    cause = RedisUnavailable("cannot connect to redis://secret-host")
     (shown,) = Presenter().present([GraphQLError(str(cause), original_error=cause)])
     assert shown["extensions"] == {"code": "UNAVAILABLE"}
     assert "secret-host" not in str(shown)

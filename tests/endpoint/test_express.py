@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.endpoint.kept import express
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.browser import browse
 from tests.support.servers import ValkeyServer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 QUERY = '{ thing(key: "a") { version } }'
 

@@ -16,9 +16,9 @@ from graph.endpoint.document.operations import Prepared
 from graph.endpoint.document.retention import Retention
 from graph.endpoint.kept.express import EXPRESS
 from graph.endpoint.observe.observe import Observed
-from graph.patterns.cache.local import Copy
-from graph.patterns.client.client import open_client
-from graph.patterns.limiter.limiter import Charge, Limit, Limiter
+from graph.patterns.cache import Copy
+from graph.patterns.client import open_client
+from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.server.http_express import HttpProtocol
 from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.asgi import serving
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 QUERY = 'query Thing { thing(key: "a") { version } }'
 REQUEST = post(json.dumps({"query": QUERY}).encode())

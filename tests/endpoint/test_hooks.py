@@ -16,7 +16,7 @@ from tests.support.graphql_app import Query, Scene, Tokens, make_admission
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 LOG: list[str] = []
 

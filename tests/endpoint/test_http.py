@@ -14,7 +14,7 @@ from graph.endpoint.http.negotiation import JSON, RESPONSE, Acceptable, accepted
 from graph.endpoint.http.security import Origins
 from graph.endpoint.identity.caller import Caller
 from graph.endpoint.kept.lane import Fast
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable
 from tests.support.browser import browse
 from tests.support.graphql_app import LOG, Tokens, make_endpoint
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.http.endpoint import GraphQLEndpoint
     from graph.endpoint.subscriptions.sink import OperationRequest
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.graphql_app import Scene
 
 PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
@@ -224,7 +224,7 @@ class Away(Tokens):
         """Fail as `Sessions` does while Redis is away."""
         if self.token(connection.headers, payload) is None:
             return await super().authenticate(connection, payload)
-        raise Unavailable("Redis is away")
+        raise RedisUnavailable("Redis is away")
 
 
 async def test_a_session_that_cannot_be_checked_is_unavailable(client: Client) -> None:

@@ -15,7 +15,7 @@ from tests.support.graphql_app import Scene, Tokens, make_admission
 
 if TYPE_CHECKING:
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 FOR_EVER = {
     "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",

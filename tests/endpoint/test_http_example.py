@@ -10,7 +10,7 @@ from asgi_lifespan import LifespanManager
 from examples.endpoint_app import create_app
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 

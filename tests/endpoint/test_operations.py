@@ -22,7 +22,7 @@ from tests.support.graphql_app import make_endpoint, make_schema
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 SCHEMA = make_schema()
 CORE = SCHEMA._schema

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from graph.endpoint.document.persisted import Persisted, read_manifest
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from tests.support.browser import browse
 from tests.support.graphql_app import make_endpoint
 from tests.support.servers import ValkeyServer
@@ -17,7 +17,7 @@ from tests.support.servers import ValkeyServer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 HELLO = "query Hello { hello }"
 

@@ -21,7 +21,7 @@ from tests.support.graphql_app import Scene, Tokens, make_admission
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 PATIENCE = 8.0
 """Less than the deadline of an operation, which would end them too."""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns.client.client import Client, open_client
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import Client, RedisUnavailable, open_client
 from tests.support.answers_app import AnswersApp, KeyTokens
 from tests.support.browser import browse
 from tests.support.servers import ValkeyServer
@@ -383,7 +382,7 @@ async def test_without_redis_answers_are_made(apps: Callable[..., AnswersApp]) -
             app = AnswersApp(client, truth)
             first = await ask(app, key="a")
             server.kill()
-            with pytest.raises(Unavailable):
+            with pytest.raises(RedisUnavailable):
                 await client.execute("PING")
             for _ in range(3):
                 assert (await ask(app, key="a")).content == first.content

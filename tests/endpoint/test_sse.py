@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from graph.endpoint.http.stream import HttpStreams
-from graph.patterns.broker.broker import Broker
+from graph.patterns.broker import Broker
 from tests.support.asgi import serving
 from tests.support.live_app import LiveApp
 from tests.support.waiting import until
@@ -19,7 +19,7 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 FOLLOW = "subscription { news { text gap } }"
 SSE = {"accept": "text/event-stream"}

@@ -16,14 +16,14 @@ from prometheus_client import REGISTRY
 from graph.endpoint.identity.caller import Caller
 from graph.endpoint.subscriptions import group
 from graph.endpoint.subscriptions.sink import OperationRequest
-from graph.patterns.broker.broker import Broker
+from graph.patterns.broker import Broker
 from tests.support.live_app import NEWS, NOWHERE, LiveApp, Notes
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 FOLLOW = "subscription { news { text author { name } } }"
 RESUME = "subscription($after: String) { news(after: $after) { text gap } }"

@@ -25,7 +25,7 @@ from tests.support.live_app import Notes
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="none")
 PLACE = HTTPConnection(

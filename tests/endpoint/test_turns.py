@@ -17,7 +17,7 @@ from graph.endpoint.subscriptions.sink import OperationRequest
 from tests.support.graphql_app import Scene, Tokens, make_admission
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 def work(seconds: float) -> None:

@@ -14,7 +14,7 @@ from graph.endpoint.identity.anonymous import Anonymous
 from graph.endpoint.identity.caller import Caller
 from graph.endpoint.subscriptions.sink import OperationRequest, Sink, refusal
 from graph.endpoint.websocket.socket import SUBPROTOCOL, SocketLimits, WebSockets
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable
 from tests.support.asgi import serving
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Doorman(Anonymous):
         await asyncio.sleep(0)
         token = self.token(connection.headers, payload)
         if self.away and token:
-            raise Unavailable("away")
+            raise RedisUnavailable("away")
         return Caller(self.address(connection), user=token if token in self.sessions else None)
 
     def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:

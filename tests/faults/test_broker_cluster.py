@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.broker.broker import Broker, Topic
-from graph.patterns.broker.topic import Keys
-from graph.patterns.client.client import open_client
+from graph.patterns.broker import Broker, Topic
+from graph.patterns.broker.topic import TopicKeys
+from graph.patterns.client import RedisUnavailable, open_client
 from graph.patterns.client.cluster import slot_of
-from graph.patterns.client.pending import Unavailable
 from tests.support.servers import ValkeyCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graph.patterns.broker.broker import Event, Subscription
+    from graph.patterns.broker import Event, Subscription
     from tests.support.servers import ValkeyServer
 
 
@@ -31,7 +30,7 @@ def cluster() -> Iterator[ValkeyCluster]:
 
 def slot(topic: Topic) -> int:
     """Where a topic lives."""
-    return slot_of(Keys.of("graph", topic).history)
+    return slot_of(TopicKeys.of("graph", topic).history)
 
 
 def topics_of(cluster: ValkeyCluster, name: str) -> dict[int, Topic]:
@@ -54,7 +53,7 @@ async def publish(broker: Broker, topic: Topic, data: int) -> None:
     """Publish, as soon as the node is there."""
     async with asyncio.timeout(20):
         while True:
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(RedisUnavailable):
                 await broker.publish(topic, data)
                 return
             await asyncio.sleep(0.02)

@@ -8,16 +8,15 @@ import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from graph.patterns.broker.broker import Broker, Topic
-from graph.patterns.client.client import open_client
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.broker import Broker, Topic
+from graph.patterns.client import RedisUnavailable, open_client
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from graph.patterns.broker.broker import Event, Position
-    from graph.patterns.client.client import Client
+    from graph.patterns.broker import Event, Position
+    from graph.patterns.client import Client
 
 TOPIC = Topic("test:faults")
 TICK = 0.02
@@ -70,7 +69,7 @@ class Load:
     async def _publish_one(self) -> None:
         self._sent += 1
         n = self._sent
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(RedisUnavailable):
             self.acknowledged[n] = await self.broker.publish(TOPIC, n)
 
     async def _follow(self, number: int, opened: asyncio.Event) -> None:
@@ -151,7 +150,7 @@ async def test_an_offset_handed_out_again_is_a_gap() -> None:
                 server.kill()
                 await asyncio.to_thread(server.start)
                 while True:
-                    with contextlib.suppress(Unavailable):
+                    with contextlib.suppress(RedisUnavailable):
                         again = await broker.publish(TOPIC, "again")
                         break
                     await asyncio.sleep(0.01)

@@ -11,8 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from graph.catalog.outbox import TOPIC, Outbox
 from graph.catalog.service import CatalogService
 from graph.engines.database import Database
-from graph.patterns.broker.broker import Broker
-from graph.patterns.cache.values import Cache
+from graph.patterns.broker import Broker
+from graph.patterns.cache import Cache
 from tests.support.serving import Serving
 from tests.support.shop import new
 from tests.support.subscriber import subscriber
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 FOLLOW = "subscription($after: Cursor) { productChanged(after: $after) { cursor kind gap productId } }"

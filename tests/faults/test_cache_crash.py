@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns.cache import metrics
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import Unavailable, open_client
+from graph.patterns.cache import Cache, metrics
+from graph.patterns.client import RedisUnavailable, open_client
 from tests.support.counters import count
 from tests.support.servers import ValkeyServer
 
@@ -60,7 +59,7 @@ class World:
         while not self.stop:
             try:
                 await self.write(cache, str(random.randrange(20)))
-            except Unavailable:  # refused, or not acknowledged
+            except RedisUnavailable:  # refused, or not acknowledged
                 await asyncio.sleep(0.01)
             await asyncio.sleep(random.uniform(0, 0.05))
 

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import open_client
+from graph.patterns.cache import Cache
+from graph.patterns.client import open_client
 from tests.support.shared_truth import SharedTruth
 
 if TYPE_CHECKING:

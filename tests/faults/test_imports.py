@@ -21,9 +21,9 @@ from graph.catalog.outbox import STILL, TOPIC, Outbox, ProductChange
 from graph.catalog.reading.paging import Filter, PageRequest
 from graph.catalog.service import CatalogService
 from graph.engines.database import Database
-from graph.patterns.broker.broker import Broker
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import open_client
+from graph.patterns.broker import Broker
+from graph.patterns.cache import Cache
+from graph.patterns.client import open_client
 from tests.support.shared_truth import SharedTruth
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.jobs import Definition, Jobs, JobState, Progress, Worker
-from graph.patterns.client.client import open_client
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable, open_client
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ async def _all_ended(jobs: Jobs, ids: list[str], patience: float) -> float:
     """Wait until every job has succeeded, and give the longest time one of them was open, seconds."""
     async with asyncio.timeout(patience):
         while True:
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(RedisUnavailable):
                 found = await jobs.get_many(ids)
                 assert all(job is not None for job in found), "a job was lost"
                 if all(job is not None and job.state is JobState.SUCCEEDED for job in found):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client.client import open_client
-from graph.patterns.limiter.limiter import Charge, Limit, Limiter
+from graph.patterns.client import open_client
+from graph.patterns.limiter import Charge, Limit, Limiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graph.patterns.client.client import open_client
-from graph.patterns.lock.lock import Locks
+from graph.patterns.client import open_client
+from graph.patterns.lock import Locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 TTL = 0.4

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client.client import open_client
-from graph.patterns.ranking.ranking import Operator, Ranking, RankingStale, Row, Ties
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Operator, Ranking, RankingStale, ScoreRow, Ties
 from tests.support.ranking_load import read, write
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 async def test_readers_see_one_instant_while_writers_write(
@@ -47,12 +47,12 @@ async def test_no_row_is_lost_while_rebuilds_run_beside_writers(
     client: Client, scaled: Callable[[int, int], int], ties: Ties
 ) -> None:
     """Rebuild after rebuild beside writers who put each row after it is in the truth: index and truth end up equal."""
-    truth: dict[str, Row] = {}
+    truth: dict[str, ScoreRow] = {}
     ranking = Ranking(client, "b", ties=ties, derived=True)
     clock = iter(range(1, 1 << 40))
     stop = False
 
-    async def truth_rows() -> AsyncIterator[Sequence[Row]]:
+    async def truth_rows() -> AsyncIterator[Sequence[ScoreRow]]:
         for first in sorted(truth, key=int)[::7]:
             chunk = [truth[str(i)] for i in range(int(first), int(first) + 7) if str(i) in truth]
             await asyncio.sleep(0)
@@ -61,7 +61,7 @@ async def test_no_row_is_lost_while_rebuilds_run_beside_writers(
     async def writer(player: int, count: int) -> None:
         for n in range(count):
             version = next(clock)
-            row = Row(str(player + 8 * (n % 9)), float(version * 7919 % 23), version / 1e6, version)
+            row = ScoreRow(str(player + 8 * (n % 9)), float(version * 7919 % 23), version / 1e6, version)
             truth[row.player] = row
             await asyncio.sleep(0)
             await ranking.put(row)
@@ -91,10 +91,10 @@ async def test_a_server_that_came_back_with_old_data_gives_no_rank() -> None:
         async with open_client(server.url) as client:
             ranking = Ranking(client, "b", derived=True)
 
-            async def source(*rows: Row) -> AsyncIterator[Sequence[Row]]:
+            async def source(*rows: ScoreRow) -> AsyncIterator[Sequence[ScoreRow]]:
                 yield rows
 
-            old, lost, late = Row("1", 1, 1, 10), Row("2", 2, 2, 20), Row("3", 3, 3, 30)
+            old, lost, late = ScoreRow("1", 1, 1, 10), ScoreRow("2", 2, 2, 20), ScoreRow("3", 3, 3, 30)
             assert await ranking.rebuild(source(old), through=10)
             await client.execute("SAVE", retry=False)
             await ranking.put(lost)

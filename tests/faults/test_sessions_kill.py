@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from graph.patterns.client.client import Unavailable, open_client
-from graph.patterns.sessions.sessions import Sessions
+from graph.patterns.client import RedisUnavailable, open_client
+from graph.patterns.sessions import Sessions
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def test_sessions_survive_a_restart() -> None:
             token, session = await Sessions(client).create("7", role="ADMIN", user_agent="a", ip_address="b")
             key = Sessions(client).session_key(token) or ""
             expires = await client.execute("PEXPIRETIME", key)
-            with contextlib.suppress(Unavailable):  # it closes the connection instead of answering
+            with contextlib.suppress(RedisUnavailable):  # it closes the connection instead of answering
                 await client.execute("SHUTDOWN", retry=False)
         server.kill()
         server.start()

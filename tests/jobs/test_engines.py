@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.jobs import Definition, Job, Jobs, JobState, Progress, Worker
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from tests.support.servers import SentinelSet, ValkeyCluster
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ from graph.jobs import (
 )
 from graph.jobs import worker as worker_module
 from graph.jobs.queue import GROUP
-from graph.patterns.client.commands import Command
+from graph.patterns.client import Command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from sqlalchemy import insert
 from graph.accounts.models import User
 from graph.leaderboard.records import BoardRecord, NewBoard
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 PLAYERS = 60
 

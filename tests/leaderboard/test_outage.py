@@ -11,8 +11,8 @@ from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, Change, NewBoard, Submission, player_key
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake as taking
-from graph.patterns.client.client import open_client
-from graph.patterns.ranking.ranking import Operator, RankingMissing, Row, Ties
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Operator, RankingMissing, ScoreRow, Ties
 from tests.leaderboard.conftest import add_players
 from tests.support.proxy import Chaos, FaultProxy
 from tests.support.ranking_load import check
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.leaderboard.conftest import Clock
 
 
@@ -46,7 +46,7 @@ async def in_index(service: LeaderboardService, board: BoardRecord) -> dict[str,
     return {entry.player: entry.score for entry in page.entries}
 
 
-async def commit(database: Database, board: BoardRecord, player: int, score: float) -> Row:
+async def commit(database: Database, board: BoardRecord, player: int, score: float) -> ScoreRow:
     """Take a score in and put it nowhere, as a process does that dies then."""
     async with database.transaction() as session:
         (change,) = await taking.take_in(await session.connection(), board, [Submission(board, player, score)], None)
@@ -281,7 +281,7 @@ async def test_a_row_that_comes_late_is_not_taken_back(database: Database, clien
         await service.submit(board, 1, 3)
         assert await service.indexes.put(board, 1, [late]) != [None]
         assert await in_index(service, board) == {player_key(1): 3}
-        assert await service.indexes.put(board, 1, [Row(player_key(1), 4, 1.0, late.version - 1)]) != [None]
+        assert await service.indexes.put(board, 1, [ScoreRow(player_key(1), 4, 1.0, late.version - 1)]) != [None]
         assert await in_index(service, board) == {player_key(1): 3}
 
 

@@ -17,12 +17,12 @@ from graph.leaderboard.rules import Invalid, season_at, season_number
 from graph.leaderboard.seasons import archive
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake as taking
-from graph.patterns.ranking.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Ties
 
 if TYPE_CHECKING:
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
-    from graph.patterns.ranking.ranking import Entry
+    from graph.patterns.client import Client
+    from graph.patterns.ranking import Entry
     from tests.leaderboard.conftest import Clock
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2190, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - has a zone

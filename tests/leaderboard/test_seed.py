@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 

@@ -14,7 +14,7 @@ from graph.leaderboard.records import BoardRecord, NewBoard, Settlement, player_
 from graph.leaderboard.rules import Invalid, Missing, Taken
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import idempotency as keys
-from graph.patterns.ranking.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Ties
 from tests.leaderboard.conftest import PLAYERS
 from tests.support.ranking_model import RankingModel
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
-    from graph.patterns.ranking.ranking import Entry, Submitted
+    from graph.patterns.client import Client
+    from graph.patterns.ranking import Entry, Submitted
     from tests.leaderboard.conftest import Clock
 
 

@@ -18,14 +18,14 @@ from graph.leaderboard.models import SCORES, SUBMISSIONS
 from graph.leaderboard.records import BoardRecord, NewBoard, Outcome
 from graph.leaderboard.rules import Invalid, Missing
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.ranking.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Ties
 from tests.leaderboard.conftest import PLAYERS, Clock, add_players
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from graph.engines.database import Database
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 SENDER = Path(__file__).parent.parent / "support" / "score_sender.py"

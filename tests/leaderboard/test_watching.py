@@ -7,8 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from graph.leaderboard.live.watching import Moves, Watchers
-from graph.patterns.ranking.ranking import Ties
-from graph.patterns.ranking.values import Submitted
+from graph.patterns.ranking import Submitted, Ties
 
 if TYPE_CHECKING:
     from graph.leaderboard.live.watching import Watch

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import REGISTRY
 
-from graph.patterns.broker.broker import BadCursor, Broker, Delivery, Event, SlowConsumer, Topic
-from graph.patterns.broker.topic import Keys
+from graph.patterns.broker import BadCursor, Broker, Delivery, Event, SlowConsumer, Topic
+from graph.patterns.broker.topic import TopicKeys
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from graph.patterns.broker.broker import Subscription
-    from graph.patterns.client.client import Client
+    from graph.patterns.broker import Subscription
+    from graph.patterns.client import Client
 
 TOPIC = Topic("test:every", Delivery.EVERY)
 LATEST = Topic("test:latest", Delivery.LATEST)
@@ -88,7 +88,7 @@ async def test_subscribers_of_one_topic_share_it(client: Client, broker: Broker)
         tasks = [group.create_task(follow(n)) for n in range(100)]
         for event in ready:
             await event.wait()
-        channel = Keys.of("graph", TOPIC).channel
+        channel = TopicKeys.of("graph", TOPIC).channel
         assert await client.execute("PUBSUB", "NUMSUB", channel, retry=True) == [channel.encode(), 1]
         for n in range(3):
             await broker.publish(TOPIC, n)
@@ -170,7 +170,7 @@ async def test_trimmed_history_is_a_gap(client: Client, broker: Broker) -> None:
         got = await take(events, 3)
     assert values(got) == [5, 6, 7]
     assert [event.gap for event in got] == [True, False, False]
-    await client.execute("DEL", Keys.of("graph", short).history, retry=False)
+    await client.execute("DEL", TopicKeys.of("graph", short).history, retry=False)
     async with broker.subscribe(short, after=got[0].cursor) as events:
         bare = (await take(events, 1))[0]
         assert bare.gap
@@ -185,11 +185,11 @@ async def test_old_events_are_trimmed(client: Client, broker: Broker) -> None:
     await broker.publish(young, 1)
     await asyncio.sleep(0.06)
     await broker.publish(young, 2)
-    assert await client.execute("XLEN", Keys.of("graph", young).history) <= 1
+    assert await client.execute("XLEN", TopicKeys.of("graph", young).history) <= 1
     aged = Topic("test:aged", max_age=100)
     await broker.publish(aged, 1)
-    assert 0 < await client.execute("TTL", Keys.of("graph", aged).history) <= 100
-    assert 100 < await client.execute("TTL", Keys.of("graph", aged).state) <= 200
+    assert 0 < await client.execute("TTL", TopicKeys.of("graph", aged).history) <= 100
+    assert 100 < await client.execute("TTL", TopicKeys.of("graph", aged).state) <= 200
 
 
 async def test_a_lost_store_is_a_gap(client: Client, broker: Broker) -> None:
@@ -257,7 +257,6 @@ async def test_a_slow_subscriber_of_every_event_ends_with_its_cursor(broker: Bro
             await take(quick, 2 if n == 1 else 1)
         with pytest.raises(SlowConsumer) as caught:
             await anext(slow)
-    assert caught.value.code == "SLOW_CONSUMER"
     async with broker.subscribe(TOPIC, after=caught.value.cursor) as resumed:
         assert values(await take(resumed, 20)) == list(range(1, 21))
 
@@ -419,7 +418,7 @@ def test_a_topic_keeps_its_keys_together() -> None:
             Topic(bad)
     with pytest.raises(ValueError, match="at least one event"):
         Topic("a", max_length=0)
-    assert Keys.of("shop", Topic("a")) == (
+    assert TopicKeys.of("shop", Topic("a")) == (
         "shop:topic:{a}:history",
         "shop:topic:{a}:state",
         "shop:topic:{a}:channel",

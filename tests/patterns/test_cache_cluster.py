@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import open_client
+from graph.patterns.cache import Cache
+from graph.patterns.client import command, open_client
 from graph.patterns.client.cluster import slot_of
-from graph.patterns.client.commands import command
 from tests.support.servers import ValkeyCluster, wait_until
 from tests.support.truth import Truth
 

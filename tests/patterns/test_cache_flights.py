@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns.cache import metrics
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import Client, open_client
+from graph.patterns.cache import Cache, metrics
+from graph.patterns.client import Client, open_client
 from tests.support.counters import count
 from tests.support.truth import Truth
 from tests.support.waiting import until

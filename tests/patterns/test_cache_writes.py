@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconfirmed, Generations, held
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.client import Client, open_client
+from graph.patterns.cache import Cache, CacheWriteRefused, CacheWriteUnconfirmed, Generations
+from graph.patterns.cache.generations import held
+from graph.patterns.client import Client, open_client
 from tests.support.servers import ValkeyServer
 from tests.support.truth import Truth
 

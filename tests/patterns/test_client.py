@@ -7,14 +7,13 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
-from graph.patterns.client.client import Overloaded, Unavailable, command, open_client
-from graph.patterns.client.commands import Script
+from graph.patterns.client import RedisOverloaded, RedisUnavailable, Script, command, open_client
 from graph.patterns.client.wire import QUEUE_BOUND
 from tests.support.proxy import FaultProxy
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 class Inline(Script):
@@ -141,8 +140,8 @@ async def test_too_many_waiting_bytes_are_a_clear_error() -> None:
             calls += [client.batch(command("SET", f"k{n}", blob)) for n in range(12)]
             patient = asyncio.create_task(client.execute("INCR", "n"))
             (refused,) = await calls[-1]
-            assert isinstance(refused, Overloaded)
-            assert isinstance(refused, Unavailable)
+            assert isinstance(refused, RedisOverloaded)
+            assert isinstance(refused, RedisUnavailable)
             assert (REGISTRY.get_sample_value("graph_redis_queued_bytes") or 0) > QUEUE_BOUND / 2
             server.resume()
             replies = [(await call)[0] for call in calls]
@@ -162,7 +161,7 @@ async def test_closing_leaves_no_task_and_no_caller_behind(valkey: ValkeyServer)
         call = client.batch(command("BLPOP", "nothing", 0, retry=False))
         await asyncio.sleep(0)
     (reply,) = await call
-    assert isinstance(reply, Unavailable)
+    assert isinstance(reply, RedisUnavailable)
     assert asyncio.all_tasks() == before
-    with pytest.raises(Unavailable):
+    with pytest.raises(RedisUnavailable):
         await client.execute("GET", "k")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client.client import Unavailable, command, open_client
+from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.patterns.client.cluster import slot_of
 from tests.patterns.test_client import Inline
 from tests.support.servers import ValkeyCluster, wait_until
@@ -13,7 +13,7 @@ from tests.support.servers import ValkeyCluster, wait_until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 _ONE = Inline("return redis.call('INCR', KEYS[1])")
@@ -145,10 +145,10 @@ async def test_a_dead_node_fails_only_its_own_slots(cluster: ValkeyCluster, spre
     keys = [f"k{n}" for n in range(30)]
     owned = [cluster.owner(slot_of(key)) is dead for key in keys]
     dead.kill()
-    while not any(isinstance(r, Unavailable) for r in await spread.batch(*(command("GET", key) for key in keys))):
+    while not any(isinstance(r, RedisUnavailable) for r in await spread.batch(*(command("GET", key) for key in keys))):
         await asyncio.sleep(0.01)
     replies = await spread.batch(*(command("GET", key) for key in keys))
-    assert [isinstance(reply, Unavailable) for reply in replies] == owned
+    assert [isinstance(reply, RedisUnavailable) for reply in replies] == owned
     assert not spread.connected
     dead.start()
     async with asyncio.timeout(10):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client.client import Unavailable, open_client
+from graph.patterns.client import RedisUnavailable, open_client
 from tests.support.proxy import FaultProxy
 from tests.support.servers import SentinelSet, ValkeyServer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 async def test_user_password_and_database_come_from_the_url() -> None:
@@ -35,7 +35,7 @@ async def test_user_password_and_database_come_from_the_url() -> None:
                 assert b"db=3" in mine
                 await client.execute("CLIENT", "KILL", "USER", "alice", "SKIPME", "no", retry=False)
                 assert await client.execute("GET", "k") == b"v"
-        with pytest.raises(Unavailable, match="WRONGPASS") as failure:
+        with pytest.raises(RedisUnavailable, match="WRONGPASS") as failure:
             async with open_client(f"redis://alice:guess@127.0.0.1:{server.port}"):
                 pass
         assert "guess" not in str(failure.value)
@@ -65,7 +65,7 @@ async def test_tls_is_verified(valkey: ValkeyServer, client: Client, tmp_path: P
             while secure.connected:
                 await asyncio.sleep(0)
             assert await secure.execute("GET", "k") == b"v"
-        with pytest.raises(Unavailable, match=r"(?i)certificate"):
+        with pytest.raises(RedisUnavailable, match=r"(?i)certificate"):
             async with open_client(proxy.url):
                 pass
 
@@ -74,7 +74,7 @@ async def test_tls_is_verified(valkey: ValkeyServer, client: Client, tmp_path: P
 async def test_the_client_follows_a_sentinel_failover(how: str) -> None:
     """After the primary died, or was deposed, the client writes to the new one; a Sentinel itself is refused."""
     with SentinelSet() as servers:
-        with pytest.raises(Unavailable, match=r"use redis\+sentinel"):
+        with pytest.raises(RedisUnavailable, match=r"use redis\+sentinel"):
             async with open_client(f"redis://127.0.0.1:{servers.port}"):
                 pass
         async with open_client(servers.url) as client:
@@ -89,7 +89,7 @@ async def test_the_client_follows_a_sentinel_failover(how: str) -> None:
                 assert time.monotonic() - start < 9  # a deposed primary is told so after 8 s at the earliest
                 try:
                     await client.execute("SET", "k", "after")
-                except Unavailable:
+                except RedisUnavailable:
                     await asyncio.sleep(0.01)
             await client.execute("SET", "k", "there")
             assert servers.replica.command("GET", "k") == b"there"
@@ -100,20 +100,20 @@ async def test_a_primary_that_was_deposed_unnoticed_is_refused() -> None:
     """The server that a Sentinel names must itself say that it is a primary."""
     with SentinelSet() as servers:
         servers.primary.command("REPLICAOF", "127.0.0.1", servers.replica.port)
-        with pytest.raises(Unavailable, match="not a primary"):
+        with pytest.raises(RedisUnavailable, match="not a primary"):
             async with open_client(servers.url):
                 pass
 
 
 async def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
-    """Opening fails with Unavailable, in every kind of URL, and a URL that makes no sense with ValueError."""
+    """Opening fails with RedisUnavailable, in every kind of URL, and a URL that makes no sense with ValueError."""
     for url in (
         f"unix://{tmp_path}/none",
         "redis://127.0.0.1:1",
         "redis+sentinel://127.0.0.1:1/main",
         "redis+cluster://127.0.0.1:1",
     ):
-        with pytest.raises(Unavailable):
+        with pytest.raises(RedisUnavailable):
             async with open_client(url):
                 pass
     for url in ("http://127.0.0.1", "redis+sentinel://127.0.0.1:1", "redis+cloud://127.0.0.1"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client.client import OutcomeUnknown, Unavailable, command, open_client
+from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
 from tests.patterns.test_client import Inline
 from tests.support.proxy import Chaos, FaultProxy
 from tests.support.servers import ValkeyServer
@@ -16,7 +16,7 @@ from tests.support.servers import ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 _ONCE = Inline("redis.call('RPUSH', KEYS[2], ARGV[1]) return redis.call('INCR', KEYS[1])")
 _SAME = Inline("redis.call('SET', KEYS[1], ARGV[1]) return ARGV[1]", idempotent=True)
@@ -48,7 +48,7 @@ class Storm:
                 self.outcomes["cancelled"] += 1
             except OutcomeUnknown:
                 self.outcomes["unknown"] += 1
-            except Unavailable:
+            except RedisUnavailable:
                 self.outcomes["unavailable"] += 1
                 await asyncio.sleep(0.002)
 
@@ -70,7 +70,7 @@ class Storm:
                 )
                 right = [str(n).encode(), 1, str(n).encode()]
         for reply, expected in zip(replies, right, strict=True):
-            if isinstance(reply, Unavailable):
+            if isinstance(reply, RedisUnavailable):
                 raise reply
             if reply != expected:
                 self.wrong.append((n, reply, expected))
@@ -155,12 +155,12 @@ async def test_a_frozen_server_costs_no_caller_more_than_the_deadline() -> None:
                 client.execute("INCR", "n"), client.execute("GET", "k"), return_exceptions=True
             )
             took = time.monotonic() - start
-            with pytest.raises(Unavailable):  # it accepts connections and answers none: nobody waits for it again
+            with pytest.raises(RedisUnavailable):  # it accepts connections and answers none: nobody waits for it again
                 await client.execute("GET", "k")
             assert time.monotonic() - start - took < 1
             server.resume()
             assert type(write) is OutcomeUnknown
-            assert isinstance(read, Unavailable)
+            assert isinstance(read, RedisUnavailable)
             assert 4.9 < took < 8
             assert await _back(client) < 2
 
@@ -172,13 +172,13 @@ async def test_a_killed_server_fails_fast_and_is_back_at_once() -> None:
             await client.run(_SAME, ["k"], ["v"])
             first = client.run_id
             server.kill()
-            with pytest.raises(Unavailable):
+            with pytest.raises(RedisUnavailable):
                 await client.execute("INCR", "n")
             while client.connected:
                 await asyncio.sleep(0.001)
             start = time.monotonic()
             for _ in range(200):
-                with pytest.raises(Unavailable):
+                with pytest.raises(RedisUnavailable):
                     await client.execute("GET", "k")
             assert time.monotonic() - start < 2
             server.start()
@@ -247,7 +247,7 @@ async def _back(client: Client) -> float:
     while True:
         try:
             await client.execute("SET", "back", 1)
-        except Unavailable:
+        except RedisUnavailable:
             await asyncio.sleep(0.005)
         else:
             return time.monotonic() - start

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns.client.client import OutcomeUnknown, Unavailable, command, open_client
+from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
 from tests.patterns.test_client import Inline
 from tests.support.proxy import FaultProxy
 from tests.support.servers import ValkeyServer
@@ -14,7 +14,7 @@ from tests.support.servers import ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.patterns.client.client import Client, Listener
+    from graph.patterns.client import Client, Listener
 
 
 class Diary:
@@ -64,10 +64,10 @@ async def test_a_subscription_that_is_given_up_is_not_called_live(client: Client
     asking = asyncio.create_task(listener.subscribe("a"))
     await asyncio.sleep(0)
     await listener.unsubscribe("a")
-    with pytest.raises(Unavailable):
+    with pytest.raises(RedisUnavailable):
         await asking
     await listener.close()
-    with pytest.raises(Unavailable):
+    with pytest.raises(RedisUnavailable):
         await listener.subscribe("a")
 
 

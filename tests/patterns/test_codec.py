@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.patterns.cache.codec import MAGIC, MAX_SIZE, STAMP_SIZE, Corrupt, Frame, JsonCodec, pack, stamp_of, unpack
+from graph.patterns.cache import JsonCodec
+from graph.patterns.cache.codec import MAGIC, MAX_SIZE, STAMP_SIZE, Corrupt, Frame, pack, stamp_of, unpack
 
 STAMP = bytes(range(STAMP_SIZE))
 SMALL = Frame(STAMP, 1_700_000_000.5, 0.25, b'{"name":"M\xc3\xbcsli"}', ("product:1", "products"))

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.patterns.client.client import open_client
-from graph.patterns.client.commands import command
-from graph.patterns.client.pending import Unavailable
-from graph.patterns.limiter.limiter import Charge, Limit, Limiter
+from graph.patterns.client import RedisUnavailable, command, open_client
+from graph.patterns.limiter import Charge, Limit, Limiter
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 HUNDRED = Limit("user", 100, 60.0)
 
@@ -135,13 +133,13 @@ async def test_every_log_expires(limiter: Limiter, client: Client) -> None:
 
 
 async def test_without_redis_it_says_so() -> None:
-    """While Redis is away a charge raises Unavailable instead of passing or hanging."""
+    """While Redis is away a charge raises RedisUnavailable instead of passing or hanging."""
     with ValkeyServer() as server:
         async with open_client(server.url) as client:
             limiter = Limiter(client)
             assert (await limiter.charge(Charge(HUNDRED, "{u}:b"))).allowed
             server.kill()
-            with pytest.raises(Unavailable):
+            with pytest.raises(RedisUnavailable):
                 await asyncio.wait_for(limiter.charge(Charge(HUNDRED, "{u}:b")), 10)
 
 

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client.client import open_client
-from graph.patterns.client.commands import command
-from graph.patterns.client.pending import Unavailable
-from graph.patterns.lock.lock import LockLost, Locks, LockTimeout
+from graph.patterns.client import RedisUnavailable, command, open_client
+from graph.patterns.lock import LockLost, Locks, LockTimeout
 from tests.support.servers import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 
 @pytest.fixture
@@ -173,6 +171,6 @@ async def test_the_lock_of_a_holder_cut_off_from_redis_is_lost_in_time() -> None
                     server.kill()
                     await asyncio.sleep(30)
             assert time.monotonic() - began < 5
-            with pytest.raises(Unavailable):
+            with pytest.raises(RedisUnavailable):
                 async with locks.hold("door"):
                     raise AssertionError("held in nothing")

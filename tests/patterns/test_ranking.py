@@ -9,25 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.patterns.ranking.ranking import Operator, Place, Ranking, RankingMissing, RankingStale, Row, Ties
+from graph.patterns.ranking import Operator, Place, Ranking, RankingMissing, RankingStale, ScoreRow, Ties
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 KEYS = [f"graph:ranking:{{b}}:{part}" for part in ("order", "players", "levels", "state")]
 
 
-async def source(*chunks: Sequence[Row]) -> AsyncIterator[Sequence[Row]]:
+async def source(*chunks: Sequence[ScoreRow]) -> AsyncIterator[Sequence[ScoreRow]]:
     """Chunks as a rebuild reads them."""
     for chunk in chunks:
         yield chunk
 
 
-def rows(scores: Iterable[float]) -> list[Row]:
+def rows(scores: Iterable[float]) -> list[ScoreRow]:
     """Players 0, 1, 2, … who reached their scores one after the other."""
-    return [Row(str(i), score, 1.0 + i, i + 1) for i, score in enumerate(scores)]
+    return [ScoreRow(str(i), score, 1.0 + i, i + 1) for i, score in enumerate(scores)]
 
 
 @pytest.mark.parametrize("operator", [Operator.BEST, Operator.LATEST])
@@ -58,7 +58,7 @@ async def test_what_is_no_finite_number_is_refused(client: Client, score: float)
     with pytest.raises(ValueError, match="finite"):
         await ranking.submit("1", score)
     with pytest.raises(ValueError, match="finite"):
-        await ranking.put(Row("1", score, 1.0, 1))
+        await ranking.put(ScoreRow("1", score, 1.0, 1))
     assert await ranking.size() == 0
 
 
@@ -179,7 +179,7 @@ async def test_an_index_that_lost_a_key_answers_nothing(client: Client, ties: Ti
         lambda: ranking.entries(["1"]),
         ranking.size,
         lambda: ranking.submit("1", 9),
-        lambda: ranking.put(Row("9", 1, 1, 99)),
+        lambda: ranking.put(ScoreRow("9", 1, 1, 99)),
         lambda: ranking.remove("1"),
     ):
         with pytest.raises(RankingMissing):
@@ -197,12 +197,12 @@ async def test_an_index_of_another_server_process_is_stale(client: Client) -> No
         with pytest.raises(RankingStale):
             await call()
     with pytest.raises(RankingStale):
-        await ranking.put(Row("5", 5, 1, 3))
+        await ranking.put(ScoreRow("5", 5, 1, 3))
     server, state = await ranking.server_id(), await ranking.state()
     assert state.stale
     assert state.through == 2, "what was put since says nothing about what was lost"
     assert await ranking.catch_up(source(rows([3, 1, 2]))) == 1
-    assert await ranking.catch_up(source([Row("7", 7, 1, 9)])) == 1
+    assert await ranking.catch_up(source([ScoreRow("7", 7, 1, 9)])) == 1
     assert not await ranking.verify(state, b"1" * 40, 9)
     assert await ranking.verify(state, server, 9)
     assert (await ranking.state()).through == 9
@@ -216,12 +216,12 @@ async def test_one_process_rebuilds_at_a_time(client: Client) -> None:
     """A second builder is turned away without reading its source."""
     ranking = Ranking(client, "b")
 
-    async def outer() -> AsyncIterator[Sequence[Row]]:
+    async def outer() -> AsyncIterator[Sequence[ScoreRow]]:
         yield rows([1])
         assert not await ranking.rebuild(untouched())
         yield []
 
-    async def untouched() -> AsyncIterator[Sequence[Row]]:
+    async def untouched() -> AsyncIterator[Sequence[ScoreRow]]:
         raise AssertionError
         yield []
 
@@ -237,7 +237,7 @@ async def test_a_rebuild_whose_builder_died_is_taken_over(client: Client) -> Non
     script = build._load_command(rows([5, 6]))  # pyright: ignore[reportPrivateUsage] - as above
     assert await client.send(script) == 1
     with pytest.raises(RankingMissing):
-        await dead.put(Row("late", 1, 1, 100))
+        await dead.put(ScoreRow("late", 1, 1, 100))
     heir = Ranking(client, "b")
     assert not await heir.rebuild(source(rows([1])))
     async with asyncio.timeout(10):
@@ -254,9 +254,9 @@ async def test_no_key_of_a_successor_outlives_its_lease(client: Client) -> None:
     ranking = Ranking(client, "b", ties=Ties.DENSE, lease=5)
     ttls: list[int] = []
 
-    async def begun() -> AsyncIterator[Sequence[Row]]:
+    async def begun() -> AsyncIterator[Sequence[ScoreRow]]:
         with pytest.raises(RankingMissing):
-            await ranking.put(Row("1", 1, 1, 1))
+            await ranking.put(ScoreRow("1", 1, 1, 1))
         keys: list[bytes] = await client.execute("KEYS", "*next*", retry=False)
         assert len(keys) == 4
         ttls.extend([await client.execute("PTTL", key) for key in keys])
@@ -273,7 +273,7 @@ async def test_a_rebuild_that_redis_forgot_is_not_put_in_place(client: Client) -
     ranking = Ranking(client, "b")
     for loss in (("FLUSHALL",), ("DEL", "graph:ranking:{b}:next:order")):
 
-        async def forgetful(loss: tuple[str, ...] = loss) -> AsyncIterator[Sequence[Row]]:
+        async def forgetful(loss: tuple[str, ...] = loss) -> AsyncIterator[Sequence[ScoreRow]]:
             yield rows([1, 2, 3])
             await asyncio.sleep(0)
             while not await client.execute("EXISTS", "graph:ranking:{b}:next:order"):
@@ -293,12 +293,12 @@ async def test_rows_put_during_a_rebuild_stand(client: Client) -> None:
     ranking = Ranking(client, "b", ties=Ties.DENSE)
     await ranking.rebuild(source(rows([1, 2, 3])))
 
-    async def busy() -> AsyncIterator[Sequence[Row]]:
-        await ranking.put(Row("0", 10, 9, 50))
+    async def busy() -> AsyncIterator[Sequence[ScoreRow]]:
+        await ranking.put(ScoreRow("0", 10, 9, 50))
         yield rows([1, 2, 3])
-        await ranking.put(Row("1", 20, 9, 51))
-        yield [Row("2", 30, 9, 52), Row("2", 31, 9, 53), Row("2", 29, 9, 51)]
-        await ranking.put(Row("3", 0, 9, 54))
+        await ranking.put(ScoreRow("1", 20, 9, 51))
+        yield [ScoreRow("2", 30, 9, 52), ScoreRow("2", 31, 9, 53), ScoreRow("2", 29, 9, 51)]
+        await ranking.put(ScoreRow("3", 0, 9, 54))
 
     await ranking.rebuild(busy())
     page = await ranking.page(9)

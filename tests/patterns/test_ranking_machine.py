@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from graph.patterns.client.client import open_client
-from graph.patterns.ranking.ranking import Entry, Operator, Ranking, Row, Ties
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Entry, Operator, Ranking, ScoreRow, Ties
 from tests.support.ranking_model import RankingModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
     from tests.support.servers import ValkeyServer
 
 PLAYERS = st.sampled_from(["1", "2", "10", "12", "300", "Zoë", "zoe", "~"])
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
         """A row is taken in exactly if it is newer."""
         version = max(1, self.model.versions.get(player, 0) + step)
         changed = self.model.put(player, score, at, version)
-        assert self._run(self.ranking.put(Row(player, score, at, version))).changed is changed
+        assert self._run(self.ranking.put(ScoreRow(player, score, at, version))).changed is changed
 
     @rule(player=PLAYERS)
     def remove(self, player: str) -> None:
@@ -143,8 +143,8 @@ class Machine(RuleBasedStateMachine):
     def rebuild(self, late: list[tuple[str, float, float]], gone: list[str]) -> None:
         """A rebuild from the list keeps what was put, submitted and removed while it ran."""
 
-        async def source() -> AsyncIterator[list[Row]]:
-            old = [Row(p, score, at, self.model.versions[p]) for p, (score, at) in self.model.rows.items()]
+        async def source() -> AsyncIterator[list[ScoreRow]]:
+            old = [ScoreRow(p, score, at, self.model.versions[p]) for p, (score, at) in self.model.rows.items()]
             yield old[:2]
             for player, score, at in late:
                 with contextlib.suppress(OverflowError):

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client.commands import command
-from graph.patterns.sessions.sessions import Session, Sessions, Superseded
+from graph.patterns.client import command
+from graph.patterns.sessions import EpochMoved, Session, Sessions
 from tests.support.ageing import age_sessions
 from tests.support.dumps import dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -313,7 +313,7 @@ async def test_a_login_under_way_does_not_outlive_a_revocation(sessions: Session
     """Credentials checked before a revocation begin no session after it."""
     epoch = await sessions.epoch("7")
     await sessions.revoke_all("7")
-    with pytest.raises(Superseded):
+    with pytest.raises(EpochMoved):
         await sessions.create("7", epoch=epoch)
     assert await sessions.list("7") == []
     token, _ = await sessions.create("7", epoch=await sessions.epoch("7"))

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from graph.patterns.client.client import Client, open_client
-from graph.patterns.client.commands import command
-from graph.patterns.sessions.sessions import Sessions, Superseded
+from graph.patterns.client import Client, command, open_client
+from graph.patterns.sessions import EpochMoved, Sessions
 from tests.support.ageing import age_sessions
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class SessionMachine(RuleBasedStateMachine):
         user, epoch, seen = self.logins.pop(which % len(self.logins))
         try:
             token, session = self.run(self.sessions.create(user, epoch=epoch))
-        except Superseded:
+        except EpochMoved:
             assert seen != self.model.revocations[user] or self.model.forgotten(user)
         else:
             assert seen == self.model.revocations[user] or self.model.forgotten(user)

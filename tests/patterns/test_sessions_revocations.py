@@ -6,10 +6,9 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from graph.patterns.broker.broker import Broker
-from graph.patterns.client.client import open_client
-from graph.patterns.sessions.revocations import Revocations
-from graph.patterns.sessions.sessions import Sessions
+from graph.patterns.broker import Broker
+from graph.patterns.client import open_client
+from graph.patterns.sessions import Revocations, Sessions
 from tests.support.ageing import age_sessions
 from tests.support.servers import ValkeyCluster, ValkeyServer
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 SOON = 10.0
 

@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.patterns.client.client import open_client
-from graph.patterns.limiter.limiter import Charge, Limit, Limiter
-from graph.patterns.limiter.turnstile import passage, turnstile
-from graph.patterns.sessions.sessions import Sessions
+from graph.patterns.client import open_client
+from graph.patterns.limiter import Charge, Limit, Limiter, passage, passage_command
+from graph.patterns.sessions import Sessions
 from tests.support.ageing import age_sessions
 from tests.support.dumps import dump
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
-    from graph.patterns.limiter.turnstile import Passage
+    from graph.patterns.client import Client
+    from graph.patterns.limiter import Passage
     from tests.support.servers import ValkeyServer
 
 MINUTE = Limit("user", 100, 60.0)
@@ -76,7 +75,7 @@ async def test_what_is_not_let_through_changes_nothing(client: Client, sessions:
 async def test_without_a_session_the_limit_decides(client: Client) -> None:
     """An anonymous caller is charged alone."""
     charge = Charge(Limit("anonymous", 2, 60.0), "{address:192.0.2.1}")
-    replies = await client.batch(*[turnstile(charge) for _ in range(3)])
+    replies = await client.batch(*[passage_command(charge) for _ in range(3)])
     assert [one and one.remaining for one in map(passage, replies)] == [1, 0, None]
 
 
@@ -84,7 +83,7 @@ async def test_every_log_expires_with_its_newest_charge(client: Client) -> None:
     """However the charges fell into slices, the key lives as long as the window of the last one."""
     charge = Charge(Limit("wide", 1_000, 12.8), "{u}:wide")
     for _ in range(30):
-        passed = passage(await client.send(turnstile(charge)))
+        passed = passage(await client.send(passage_command(charge)))
         left = await client.execute("PTTL", charge.key)
         assert passed is not None
         assert left / 1000 == pytest.approx(passed.reset_after, abs=0.05)
@@ -109,7 +108,7 @@ def test_it_counts_as_the_limiter_does(valkey: ValkeyServer, limit: int, steps: 
                 if step == "refund":
                     used -= await limiter.refund(charge)
                 elif step == "pass":
-                    passed = passage(await client.send(turnstile(charge)))
+                    passed = passage(await client.send(passage_command(charge)))
                     assert (passed is not None) == room
                     used += weight if room else 0
                     assert passed is None or passed.remaining == limit - used
@@ -126,15 +125,15 @@ def test_it_counts_as_the_limiter_does(valkey: ValkeyServer, limit: int, steps: 
 async def test_a_charge_counts_from_its_own_time_on(client: Client, units: int) -> None:
     """What is charged late in the window of an earlier charge does not leave with it."""
     charge = Charge(Limit("late", units, 1.2), "{u}:b")
-    assert passage(await client.send(turnstile(charge))) is not None
+    assert passage(await client.send(passage_command(charge))) is not None
     await asyncio.sleep(0.9)
     rest = Charge(charge.limit, charge.key, units - 1)
-    passed = passage(await client.send(turnstile(rest)))
+    passed = passage(await client.send(passage_command(rest)))
     assert passed is not None
     assert passed.reset_after >= 1.2
     await asyncio.sleep(0.6)
-    assert passage(await client.send(turnstile(Charge(charge.limit, charge.key, 2)))) is None
-    assert passage(await client.send(turnstile(charge))) is not None
+    assert passage(await client.send(passage_command(Charge(charge.limit, charge.key, 2)))) is None
+    assert passage(await client.send(passage_command(charge))) is not None
 
 
 @pytest.mark.parametrize("limit", [Limit("exact", 60, 0.5), Limit("sliced", 600, 0.5)])
@@ -147,7 +146,7 @@ async def test_no_window_holds_more_than_the_limit(client: Client, limit: Limit)
     async def spend(number: int) -> None:
         for turn in range(120):
             if (turn + number) % 3:
-                one = passage(await client.send(turnstile(charge)))
+                one = passage(await client.send(passage_command(charge)))
                 passed.extend([one.at] if one is not None else [])
             else:
                 verdict = await limiter.charge(charge)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graph.patterns.client.commands import command
+from graph.patterns.client import command
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 _TIMES = (b"created", b"ends")
 

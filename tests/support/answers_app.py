@@ -16,21 +16,17 @@ from graph.endpoint.declare.caching import Scope, cached, do_not_keep, keep_unti
 from graph.endpoint.identity.caller import Caller
 from graph.endpoint.kept.express import Express
 from graph.endpoint.kept.lane import Responses
-from graph.patterns.cache.answers import ByteCache
-from graph.patterns.cache.values import Cache
-from graph.patterns.client.commands import command
-from graph.patterns.limiter.limiter import Limiter
-from graph.patterns.limiter.turnstile import turnstile
+from graph.patterns.cache import ByteCache, Cache
+from graph.patterns.client import command
+from graph.patterns.limiter import Limiter, passage_command
 from tests.support.express_app import ExchangingEndpoint
 from tests.support.graphql_app import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.wire import Reply
-    from graph.patterns.limiter.limiter import Charge
+    from graph.patterns.client import Client, Command, Reply
+    from graph.patterns.limiter import Charge
     from tests.support.truth import Truth
 
 
@@ -59,7 +55,7 @@ class KeyTokens(Tokens):
         return None if token is None else self.key(token)
 
     def turnstile(self, token: str | None, charge: Charge) -> Command | None:
-        return turnstile(charge, guards=[] if token is None else [self.key(token)])
+        return passage_command(charge, guards=[] if token is None else [self.key(token)])
 
     @staticmethod
     def key(token: str) -> str:

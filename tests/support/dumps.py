@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 _READ: dict[bytes, tuple[Any, ...]] = {
     b"string": ("GET",),

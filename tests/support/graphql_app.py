@@ -17,8 +17,7 @@ from graph.endpoint.declare.cost import cost
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.identity.caller import Caller
 from graph.errors import Forbidden
-from graph.patterns.limiter.limiter import Limiter
-from graph.patterns.limiter.turnstile import turnstile
+from graph.patterns.limiter import Limiter, passage_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
     from graph.endpoint.document.bounds import Bounds
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.wire import Reply
-    from graph.patterns.limiter.limiter import Charge
+    from graph.patterns.client import Client, Command, Reply
+    from graph.patterns.limiter import Charge
 
 
 class Tokens:
@@ -55,7 +52,7 @@ class Tokens:
         return None
 
     def turnstile(self, token: str | None, charge: Charge) -> Command | None:
-        return turnstile(charge)
+        return passage_command(charge)
 
     def budget(self, token: str | None) -> str | None:
         return None if token is None else f"test:budget:{{{token}}}"

@@ -21,14 +21,14 @@ from graph.endpoint.identity.caller import Caller
 from graph.endpoint.subscriptions.sink import OperationRequest
 from graph.endpoint.websocket.socket import SocketLimits
 from graph.errors import Unauthenticated
-from graph.patterns.broker.broker import Broker, Delivery, Topic
+from graph.patterns.broker import Broker, Delivery, Topic
 from tests.support.graphql_app import Tokens, make_admission
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 NEWS = Topic("test:news", Delivery.EVERY)
 BOARD = Topic("test:board", Delivery.LATEST)

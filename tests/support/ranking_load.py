@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import random
 
-from graph.patterns.client.client import open_client
-from graph.patterns.ranking.ranking import Context, Entry, Operator, Ranking, Ties
+from graph.patterns.client import open_client
+from graph.patterns.ranking import Entry, Neighbourhood, Operator, Ranking, Ties
 
 
 def write(url: str, ties: Ties, seed: int, operations: int, players: int) -> None:
@@ -52,7 +52,7 @@ async def _read(url: str, ties: Ties, seed: int, operations: int, players: int) 
     return found
 
 
-def check(context: Context, ties: Ties, neighbours: int) -> None:
+def check(context: Neighbourhood, ties: Ties, neighbours: int) -> None:
     """Raise AssertionError unless the entries can all be of one instant."""
     entries = [*context.above, context.entry, *context.below]
     assert len({entry.player for entry in entries}) == len(entries), entries

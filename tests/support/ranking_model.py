@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from graph.patterns.ranking.ranking import Entry, Operator, Ties
+from graph.patterns.ranking import Entry, Operator, Ties
 from graph.patterns.ranking.values import micros
 
 

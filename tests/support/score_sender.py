@@ -12,7 +12,7 @@ import sys
 
 from graph.engines.database import Database
 from graph.leaderboard.service import LeaderboardService
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 
 
 async def main(database_url: str, redis_url: str, first: int) -> None:

@@ -14,8 +14,8 @@ import sys
 import time
 from typing import Any
 
-from graph.patterns.client.client import open_client
-from graph.patterns.sessions.sessions import Sessions, Superseded
+from graph.patterns.client import open_client
+from graph.patterns.sessions import EpochMoved, Sessions
 
 USERS = 6
 TASKS = 4
@@ -50,7 +50,7 @@ class Racer:
         await asyncio.sleep(self.random.random() * 0.002)
         try:
             token, session = await self.sessions.create(user, epoch=epoch)
-        except Superseded:
+        except EpochMoved:
             self.seen.append(["login", user, "", start, time.time(), False])
         else:
             self.seen.append(["login", user, session.id, start, time.time(), True])

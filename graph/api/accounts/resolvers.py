@@ -32,7 +32,7 @@ from graph.api.feature import Feature
 from graph.api.node import Node, integer_keys, parse_id
 from graph.endpoint.declare.caching import Scope, cached
 from graph.errors import Unauthenticated
-from graph.patterns.sessions.sessions import Session as SessionValue
+from graph.patterns.sessions import Session as SessionValue
 
 
 def _visitor(context: Context) -> Visitor:

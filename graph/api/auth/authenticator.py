@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from graph.api.auth.cookie import UNBELIEVED
 from graph.endpoint.identity.anonymous import limit_address
 from graph.endpoint.identity.caller import Caller
-from graph.patterns.limiter.turnstile import turnstile
+from graph.patterns.limiter import passage_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from graph.api.auth.cookie import SessionCookie
-    from graph.patterns.client.client import Client, Command
-    from graph.patterns.limiter.limiter import Charge
-    from graph.patterns.sessions.revocations import Revocations
-    from graph.patterns.sessions.sessions import Sessions
+    from graph.patterns.client import Client, Command
+    from graph.patterns.limiter import Charge
+    from graph.patterns.sessions import Revocations, Sessions
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class SessionAuthenticator:
         return [] if touch is None else [touch]
 
     def caller(self, replies: Sequence[Any], *, token: str | None, address: str) -> Caller:
-        """Read the check's reply; raises `graph.patterns.client.Unavailable` when Redis did not answer."""
+        """Read the check's reply; raises `graph.patterns.client.RedisUnavailable` when Redis did not answer."""
         if token is None:
             return Caller(address)
         if not replies:
@@ -91,7 +90,7 @@ class SessionAuthenticator:
         return Caller(address, user=session.user_id, role=session.role, session=session, token=token)
 
     async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
-        """Find the caller of a request or a socket; raises `graph.patterns.client.Unavailable`."""
+        """Find the caller of a request or a socket; raises `graph.patterns.client.RedisUnavailable`."""
         token = self.token(connection.headers, payload)
         commands = self.commands(token)
         replies = await self._client.batch(*commands) if commands else ()
@@ -103,7 +102,7 @@ class SessionAuthenticator:
 
     def turnstile(self, token: str | None, charge: Charge) -> Command | None:
         """Session and charge in one."""
-        return turnstile(charge) if token is None else self._sessions.turnstile(token, charge)
+        return passage_command(charge) if token is None else self._sessions.turnstile(token, charge)
 
     def budget(self, token: str | None) -> str | None:
         """The key of the user's rate budget."""

@@ -28,7 +28,7 @@ from graph.endpoint.declare.cost import cost
 from graph.leaderboard import rules
 from graph.leaderboard.records import NewBoard, Schedule
 from graph.leaderboard.submission.outdating import board_tag
-from graph.patterns.ranking.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Ties
 
 
 async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:

@@ -24,7 +24,7 @@ from graph.api.leaderboard.types import (
 from graph.endpoint.declare.live import live
 from graph.errors import BadInput, Unavailable
 from graph.leaderboard.records import BoardRecord, player_key, player_of
-from graph.patterns.ranking.ranking import Context as Neighbourhood
+from graph.patterns.ranking import Neighbourhood
 
 T = TypeVar("T")
 

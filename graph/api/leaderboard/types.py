@@ -17,8 +17,7 @@ from graph.endpoint.declare.cost import cost
 from graph.errors import BadInput
 from graph.leaderboard import rules
 from graph.leaderboard.records import BoardRecord, Placed, Span, TopPage, player_of
-from graph.patterns.ranking.ranking import Context as Neighbourhood
-from graph.patterns.ranking.ranking import Entry
+from graph.patterns.ranking import Entry, Neighbourhood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -78,7 +78,7 @@ async def import_products(
     A `report` that is handed in tells at any moment how far the import is. `on_progress` is called with it after each
     batch, `on_problem` with each bad row. Raises `Unreadable` when the file cannot
     be read (any further: what came before it is in, unless strict), OSError when it cannot be opened, and
-    `graph.patterns.client.Unavailable` when readers cannot be told.
+    `graph.patterns.client.RedisUnavailable` when readers cannot be told.
     """
     chosen = kind or format_of(path)
     if strict:

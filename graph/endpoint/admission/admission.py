@@ -26,17 +26,15 @@ from prometheus_client import Counter
 from strawberry.extensions import SchemaExtension
 
 from graph.endpoint.errors import Refusal
-from graph.patterns.client.pending import Unavailable
-from graph.patterns.limiter.limiter import Charge, Limit, Verdict, passed, remembered
-from graph.patterns.limiter.turnstile import passage
+from graph.patterns.client import RedisUnavailable
+from graph.patterns.limiter import Charge, Limit, Verdict, passage, passed, remembered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from graph.endpoint.identity.caller import Caller
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.wire import Reply
-    from graph.patterns.limiter.limiter import Limiter
+    from graph.patterns.client import Command, Reply
+    from graph.patterns.limiter import Limiter
 
 _LOCAL = Counter("graph_admission_local_total", "Operations decided without Redis, by outcome.", ["outcome"])
 _KEPT = 10_000  # callers remembered by the local budget
@@ -124,7 +122,7 @@ class Admission:
                 charge = self.charge(ticket.caller, 0)
             try:
                 verdict = await self._limiter.charge(charge)
-            except Unavailable:
+            except RedisUnavailable:
                 verdict = self._local.charge(charge)
             ticket.verdict = replace(verdict, allowed=False, retry_after=math.inf) if hopeless else verdict
         _current.set(ticket)
@@ -140,7 +138,7 @@ class Admission:
         """Note on `ticket` that the turnstile made `charge`; if it is not known to, the local budget decides."""
         try:
             made = passage(reply)
-        except Unavailable:
+        except RedisUnavailable:
             ticket.verdict = self._local.charge(charge)
         else:
             assert made is not None
@@ -153,7 +151,7 @@ class Admission:
         """Read the reply of `command` into `ticket`, falling back to the local budget while Redis is away."""
         try:
             ticket.verdict = self._limiter.verdict(reply, charge)
-        except Unavailable:
+        except RedisUnavailable:
             ticket.verdict = self._local.charge(charge)
         _current.set(ticket)
         return ticket.verdict

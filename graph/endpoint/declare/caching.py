@@ -38,7 +38,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from graph.patterns.cache.observed import current
+from graph.patterns.cache import current_observation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,13 +86,13 @@ def uncached() -> dict[str, Any]:
 
 def do_not_keep() -> None:
     """Have the answer that is being made not kept, whatever the schema says: it shows what no tag tells of."""
-    if (observed := current()) is not None:
+    if (observed := current_observation()) is not None:
         observed.note((), None)
 
 
 def keep_until(moment: float) -> None:
     """Have the answer that is being made kept no longer than until `moment` (Unix seconds)."""
-    if (observed := current()) is not None:
+    if (observed := current_observation()) is not None:
         observed.note((), (), moment)
 
 

@@ -19,15 +19,14 @@ import orjson
 from redis.exceptions import ResponseError
 
 from graph.endpoint.errors import Refusal
-from graph.patterns.client.commands import command
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable, command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from graph.endpoint.subscriptions.sink import OperationRequest
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -109,7 +108,7 @@ class Persisted:
         if text is None and not remembered and _SHA256.fullmatch(digest):
             try:
                 found = await self._client.execute("GETEX", self._key(digest), "EX", self._ttl, retry=True)
-            except (Unavailable, ResponseError):
+            except (RedisUnavailable, ResponseError):
                 found = None
             text = found.decode() if found is not None else None
         if text is None:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from graph.endpoint.execution.executors import Made
     from graph.endpoint.identity.caller import Caller
     from graph.endpoint.subscriptions.sink import OperationRequest
-    from graph.patterns.limiter.limiter import Verdict
+    from graph.patterns.limiter import Verdict
 
 Context = TypeVar("Context")
 

@@ -35,7 +35,7 @@ from graph.endpoint.http.request import Disconnected, parse_body, parse_query_st
 from graph.endpoint.http.security import HEADERS, METHODS, Origins, check_get
 from graph.endpoint.kept.express import EXCHANGE
 from graph.endpoint.observe.observe import annotate
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -169,7 +169,7 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
             return
         except Refusal as error:
             await self._refuse(exchange, error)
-        except Unavailable:
+        except RedisUnavailable:
             away = Refusal("UNAVAILABLE", "The session cannot be checked right now.", headers={"Retry-After": "1"})
             await self._refuse(exchange, away)
         except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from graph.endpoint.identity.caller import Authenticator, Caller
     from graph.endpoint.subscriptions.sink import OperationRequest
     from graph.endpoint.subscriptions.streams import Follow, Streams
-    from graph.patterns.limiter.limiter import Verdict
+    from graph.patterns.limiter import Verdict
 
 
 class Framing(Protocol):

@@ -7,7 +7,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.identity.caller import Caller
-from graph.patterns.limiter.turnstile import turnstile
+from graph.patterns.limiter import passage_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Reply
-    from graph.patterns.limiter.limiter import Charge
+    from graph.patterns.client import Command, Reply
+    from graph.patterns.limiter import Charge
 
 
 @lru_cache(maxsize=4096)
@@ -67,7 +66,7 @@ class Anonymous:
 
     def turnstile(self, token: str | None, charge: Charge) -> Command | None:  # noqa: ARG002 - protocol
         """The charge alone."""
-        return turnstile(charge)
+        return passage_command(charge)
 
     def budget(self, token: str | None) -> str | None:  # noqa: ARG002 - protocol
         """None: no user."""

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Reply
-    from graph.patterns.limiter.limiter import Charge
+    from graph.patterns.client import Command, Reply
+    from graph.patterns.limiter import Charge
 
 PUBLIC = "public"
 """The scope of what everybody may see."""
@@ -85,11 +84,11 @@ class Authenticator(Protocol):
         ...
 
     def caller(self, replies: Sequence[Reply], *, token: str | None, address: str) -> Caller:
-        """Read the replies of `commands`; raises `graph.patterns.client.Unavailable` when Redis did not answer."""
+        """Read the replies of `commands`; raises `graph.patterns.client.RedisUnavailable` when Redis did not answer."""
         ...
 
     async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
-        """All of the above in one go; raises `graph.patterns.client.Unavailable` when a token cannot be checked."""
+        """All of the above at once; raises `graph.patterns.client.RedisUnavailable` when a token cannot be checked."""
         ...
 
     def guard(self, token: str | None) -> str | None:

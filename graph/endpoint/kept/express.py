@@ -28,9 +28,9 @@ from graph.endpoint.http.security import HEADERS
 from graph.endpoint.kept.lane import control
 from graph.endpoint.observe.observe import ABORTED
 from graph.endpoint.subscriptions.sink import OperationRequest
-from graph.patterns.cache.answers import Look
-from graph.patterns.client.pending import OutcomeUnknown, pack
-from graph.patterns.limiter.limiter import passed
+from graph.patterns.cache import Look
+from graph.patterns.client import OutcomeUnknown, pack
+from graph.patterns.limiter import passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +41,8 @@ if TYPE_CHECKING:
     from graph.endpoint.http.security import Raw
     from graph.endpoint.kept.lane import Approach, Fast, Responses
     from graph.endpoint.observe.observe import Tally
-    from graph.patterns.cache.local import Copy
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Replies
+    from graph.patterns.cache import Copy
+    from graph.patterns.client import Client, Command, Replies
 
 EXCHANGE = "graph.exchange"
 """Where the scope holds the `Exchange`."""

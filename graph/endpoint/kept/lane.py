@@ -34,7 +34,7 @@ from graph.endpoint.errors import Refusal
 from graph.endpoint.execution.engine import Ready
 from graph.endpoint.identity.caller import PUBLIC, Caller
 from graph.endpoint.observe.observe import annotate
-from graph.patterns.cache.answers import Made, digest_of
+from graph.patterns.cache import Made, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,11 +46,9 @@ if TYPE_CHECKING:
     from graph.endpoint.execution.engine import Engine
     from graph.endpoint.identity.caller import Authenticator
     from graph.endpoint.subscriptions.sink import OperationRequest
-    from graph.patterns.cache.answers import ByteCache, Look
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Replies
-    from graph.patterns.limiter.limiter import Charge
+    from graph.patterns.cache import ByteCache, Look
+    from graph.patterns.client import Client, Command, Replies
+    from graph.patterns.limiter import Charge
 
 Context = TypeVar("Context")
 
@@ -165,7 +163,7 @@ class Responses(Generic[Context]):
     ) -> Fast | None:
         """Admit and answer `request`, which came as `body`; None, uncharged, for what is none of the lane's business.
 
-        Raises `graph.patterns.client.Unavailable` when the caller's session cannot be checked.
+        Raises `graph.patterns.client.RedisUnavailable` when the caller's session cannot be checked.
         """
         asked = await self.find(request)
         if asked is None:

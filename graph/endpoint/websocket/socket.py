@@ -23,7 +23,7 @@ from starlette.requests import HTTPConnection
 from graph.endpoint.subscriptions.outlet import Outlet
 from graph.endpoint.subscriptions.sink import OperationRequest, refusal
 from graph.endpoint.websocket.operation import SocketOperation
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +191,7 @@ class _Socket:
             raise BrokenProtocol(4429, "Too many initialisation requests")
         self._initialised = True
         self._payload = _object(message, "payload")
-        with contextlib.suppress(Unavailable):  # each operation asks again, and says so then
+        with contextlib.suppress(RedisUnavailable):  # each operation asks again, and says so then
             caller = await self._authenticator.authenticate(self.connection, self._payload)
             self._watch(caller)
         self._await_ping()
@@ -249,7 +249,7 @@ class _Socket:
     async def _run(self, operation: SocketOperation, request: OperationRequest) -> None:
         try:
             caller = await self._authenticator.authenticate(self.connection, self._payload)
-        except Unavailable:
+        except RedisUnavailable:
             operation.error(refusal("UNAVAILABLE", "Sessions cannot be checked right now; try again shortly"))
             return
         if self._signed_in and not caller.signed_in:

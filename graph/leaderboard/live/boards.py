@@ -20,7 +20,8 @@ from prometheus_client import Counter, Gauge
 
 from graph.leaderboard.index import NoIndex
 from graph.leaderboard.live.watching import MERGE, Moves, Watch, Watchers
-from graph.patterns.broker.broker import Broker, Delivery, Event, Topic, Unavailable
+from graph.patterns.broker import Broker, Delivery, Event, Topic
+from graph.patterns.client import RedisUnavailable
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from graph.leaderboard.records import BoardRecord
     from graph.leaderboard.service import LeaderboardService
-    from graph.patterns.ranking.ranking import Submitted
+    from graph.patterns.ranking import Submitted
 
 CHECK = 5.0
 _GRACE = 1.0  # an announcement may be on its way that long
@@ -86,7 +87,7 @@ class LiveBoards:
             self._pending[board] = Moves()
             try:
                 await self._broker.publish(topic_of(board), moves.message())
-            except Unavailable as error:
+            except RedisUnavailable as error:
                 _log.info("a move on board %s was not announced: %s", board, error)
             await asyncio.sleep(MERGE)
         del self._pending[board]

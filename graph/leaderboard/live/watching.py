@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prometheus_client import Counter
 
-from graph.patterns.ranking.ranking import Ties
+from graph.patterns.ranking import Ties
 
 if TYPE_CHECKING:
-    from graph.patterns.broker.broker import Event
-    from graph.patterns.ranking.ranking import Submitted
+    from graph.patterns.broker import Event
+    from graph.patterns.ranking import Submitted
 
 MERGE = 0.1
 """Seconds between two wakings of a watcher, and between two announcements of one process about one board."""

@@ -17,7 +17,7 @@ from sqlalchemy import CursorResult, and_, delete, func, insert, or_, select, up
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
 from graph.leaderboard.queries import S, behind
 from graph.leaderboard.records import SeasonState, player_key
-from graph.patterns.ranking.values import ranks
+from graph.patterns.ranking import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from graph.engines.database import Database
     from graph.leaderboard.records import SeasonRecord
-    from graph.patterns.ranking.ranking import Entry, Ties
+    from graph.patterns.ranking import Entry, Ties
 
 LEASE = 30.0
 CHUNK = 2_000

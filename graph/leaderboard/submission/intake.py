@@ -22,7 +22,7 @@ from graph.leaderboard.records import Change, Remembered, SeasonState, player_ke
 from graph.leaderboard.rules import Invalid, Missing
 from graph.leaderboard.submission import idempotency as keys
 from graph.leaderboard.writing import open_season, season_of, upsert
-from graph.patterns.ranking.ranking import Operator, Row
+from graph.patterns.ranking import Operator, ScoreRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +164,7 @@ def _weigh(
             after = held[one.player] = _Held(score, now, now if before is None else max(now, before.version + 1))
             changed.add(one.player)
         assert after is not None
-        row = Row(player_key(one.player), after.score, after.achieved_at / 1e6, after.version)
+        row = ScoreRow(player_key(one.player), after.score, after.achieved_at / 1e6, after.version)
         improved = after is not before and (before is None or score > before.score)
         found.append(Change(one, season, row, changed=after is not before, improved=improved))
     rows: list[dict[str, Any]] = []

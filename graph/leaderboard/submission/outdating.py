@@ -15,13 +15,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 PATIENCE = 0.5
 """Seconds."""
@@ -36,7 +36,7 @@ class Outdating:
     """Outdates the tags of boards; `close` it at the end."""
 
     def __init__(self, client: Client, invalidate: Callable[[str], Awaitable[None]]) -> None:
-        """`invalidate` gives a tag a new generation over `client`, or raises `Unavailable` and goes on trying."""
+        """`invalidate` gives a tag a new generation over `client`, or raises `RedisUnavailable` and goes on trying."""
         self._client = client
         self._invalidate = invalidate
         self._next: dict[str, asyncio.Future[None]] = {}
@@ -56,7 +56,7 @@ class Outdating:
     async def _run(self, slug: str) -> None:
         try:
             while (waiting := self._next.pop(slug, None)) is not None:
-                with contextlib.suppress(Unavailable):
+                with contextlib.suppress(RedisUnavailable):
                     await self._invalidate(board_tag(slug))
                 waiting.set_result(None)
         finally:

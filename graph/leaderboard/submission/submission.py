@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from graph.leaderboard.index import Indexes
     from graph.leaderboard.records import BoardRecord
     from graph.leaderboard.writing import Clock
-    from graph.patterns.ranking.ranking import Submitted
+    from graph.patterns.ranking import Submitted
 
     Item: TypeAlias = Submission | Settlement
     Written: TypeAlias = Change | Remembered | Outcome

@@ -14,7 +14,7 @@ Delivery, as a subscriber sees it:
 - a subscriber that reads too slowly gets `SlowConsumer` (`Delivery.EVERY`) or the newest event only
   (`Delivery.LATEST`). It delays nobody else.
 
-While Redis is away subscriptions stay open; publishing and new subscriptions raise `Unavailable`.
+While Redis is away subscriptions stay open; publishing and new subscriptions raise `RedisUnavailable`.
 
 Offset and epoch after Centrifugo (https://centrifugal.dev/docs/server/history_and_recovery). Keys, all with a TTL that
 publishing and watching renew: ``{prefix}:topic:{name}:history`` (`max_age`), ``…:state`` (twice that).
@@ -31,42 +31,24 @@ from typing import TYPE_CHECKING, Any, Self
 from graph.patterns.broker import metrics
 from graph.patterns.broker.channel import PAGE, Channel
 from graph.patterns.broker.healer import Healer
-from graph.patterns.broker.subscription import SlowConsumer, Subscription
+from graph.patterns.broker.subscription import Subscription
 from graph.patterns.broker.topic import (
-    BadCursor,
-    Delivery,
     Event,
-    Keys,
-    Page,
+    HistoryPage,
     Position,
     Topic,
+    TopicKeys,
     encode,
     read_command,
 )
-from graph.patterns.client.commands import Script
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable, Script
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
     from types import TracebackType
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.listen import Listener
-
-__all__ = [
-    "BadCursor",
-    "Broker",
-    "Delivery",
-    "Event",
-    "Position",
-    "Registration",
-    "SlowConsumer",
-    "Subscription",
-    "Topic",
-    "Unavailable",
-]
+    from graph.patterns.client import Client, Command, Listener
 
 _PUBLISH = Script(__name__, "publish")
 _APPEND = Script(__name__, "append", idempotent=True)
@@ -85,7 +67,7 @@ class Registration:
         self._removed = False
 
     def push(self, event: Event, /, *, late: bool) -> None:  # noqa: ARG002 - a callback takes late events like others
-        """Call back (`Sink`)."""
+        """Call back (`EventSink`)."""
         try:
             self._callback(event)
         except Exception:  # noqa: BLE001 - whatever a callback raises, the others get the event
@@ -156,14 +138,14 @@ class Broker:
         """Build the command that publishes `data` (JSON bytes, or a JSON value); its reply is the cursor as bytes."""
         metrics.PUBLISHED.labels(topic.family).inc()
         return _PUBLISH(
-            Keys.of(self._prefix, topic),
+            TopicKeys.of(self._prefix, topic),
             (encode(data), secrets.token_hex(4), topic.length, topic.max_age_us, topic.state_ms, self._verb),
         )
 
     async def publish(self, topic: Topic, data: Any) -> Position:
         """Publish `data` (JSON bytes, or a JSON value).
 
-        Raises `Unavailable` when it was not published, `OutcomeUnknown` when it may have been.
+        Raises `RedisUnavailable` when it was not published, `OutcomeUnknown` when it may have been.
         """
         reply: bytes = await self._client.send(self.publish_command(topic, data))
         return Position.parse(reply.decode())
@@ -178,7 +160,7 @@ class Broker:
         Where nothing of the log has been published yet, or all of it was lost, only what may `begin` it is taken; else
         -1. The server serves nobody else meanwhile: some dozens at a time cost others a fraction of a millisecond.
         """
-        keys, args = Keys.of(self._prefix, topic), (topic.length, topic.max_age_us, topic.state_ms, self._verb)
+        keys, args = TopicKeys.of(self._prefix, topic), (topic.length, topic.max_age_us, topic.state_ms, self._verb)
         places = (first, previous, int(begin))
         newest: int = await self._client.run(_APPEND, keys, (log, *args, *places, *map(encode, events)))
         if newest == first + len(events) - 1:
@@ -189,9 +171,9 @@ class Broker:
         """Where the history of `topic` ends at the moment."""
         return (await self._read(topic, None)).end
 
-    async def _read(self, topic: Topic, after: Position | None) -> Page:
-        command = read_command(topic, Keys.of(self._prefix, topic), after, PAGE)
-        return Page.of(topic, await self._client.send(command))
+    async def _read(self, topic: Topic, after: Position | None) -> HistoryPage:
+        command = read_command(topic, TopicKeys.of(self._prefix, topic), after, PAGE)
+        return HistoryPage.of(topic, await self._client.send(command))
 
     @property
     def _verb(self) -> str:
@@ -206,7 +188,7 @@ class Broker:
         """Follow `topic`: everything published from now on, and before it everything after the cursor `after`.
 
         A `patient` subscriber that is slow is not ended: it reads on in the history, as far as that goes back.
-        Raises `BadCursor` for a text that is no cursor, `Unavailable` when Redis does not answer in time.
+        Raises `BadCursor` for a text that is no cursor, `RedisUnavailable` when Redis does not answer in time.
         """
         position = None if after is None else Position.parse(after)
         channel = self._join(topic)
@@ -216,7 +198,7 @@ class Broker:
                 async with asyncio.timeout(self._patience):
                     await channel.synced.wait()
             except TimeoutError:
-                raise Unavailable("Redis did not confirm the subscription in time") from None
+                raise RedisUnavailable("Redis did not confirm the subscription in time") from None
             subscription = Subscription(channel, lambda at: self._read(topic, at), position, self._queue, patient)
             channel.sinks[subscription.push] = None
             self._subscriptions.add(subscription)
@@ -238,7 +220,7 @@ class Broker:
         return registration
 
     def _join(self, topic: Topic) -> Channel:
-        keys = Keys.of(self._prefix, topic)
+        keys = TopicKeys.of(self._prefix, topic)
         channel = self._channels.get(keys.channel)
         if channel is None:
             channel = self._channels[keys.channel] = Channel(topic, keys, self._healer.request)
@@ -265,7 +247,7 @@ class Broker:
 
     async def _listen(self, name: str) -> None:
         assert self._listener is not None, "the broker is not open"
-        with contextlib.suppress(Unavailable):  # the listener goes on trying; on_up tells
+        with contextlib.suppress(RedisUnavailable):  # the listener goes on trying; on_up tells
             await self._listener.subscribe(name)
             if name in self._listener.live:
                 self._on_up([name])

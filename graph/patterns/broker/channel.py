@@ -14,7 +14,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from graph.patterns.broker import metrics
-from graph.patterns.broker.topic import BadCursor, Delivery, Event, Keys, Page, Position, Topic, decode, judge
+from graph.patterns.broker.topic import (
+    BadCursor,
+    Delivery,
+    Event,
+    HistoryPage,
+    Position,
+    Topic,
+    TopicKeys,
+    decode,
+    judge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +37,7 @@ _HELD = 4 * PAGE  # live events kept while the history is read
 _log = logging.getLogger(__name__)
 
 
-class Sink(Protocol):
+class EventSink(Protocol):
     """Takes the events of a topic; never waits, never raises."""
 
     def __call__(self, event: Event, /, *, late: bool) -> None:
@@ -38,13 +48,13 @@ class Sink(Protocol):
 class Channel:
     """The state of one topic in this process; it exists while somebody follows the topic."""
 
-    def __init__(self, topic: Topic, keys: Keys, request_heal: Callable[[Channel], None]) -> None:
+    def __init__(self, topic: Topic, keys: TopicKeys, request_heal: Callable[[Channel], None]) -> None:
         """Start without a position: the first heal takes the end of the history for it."""
         self.topic = topic
         self.keys = keys
         self.position: Position | None = None
         self.synced = asyncio.Event()
-        self.sinks: dict[Sink, None] = {}
+        self.sinks: dict[EventSink, None] = {}
         self._request_heal = request_heal
         self.users = 0
         self._held: deque[Event] = deque()
@@ -116,7 +126,7 @@ class Channel:
         """Note that a page is about to be read: whatever is held by now is older than its end."""
         self._read_covers = len(self._held)
 
-    def heal(self, page: Page) -> bool:
+    def heal(self, page: HistoryPage) -> bool:
         """Go on with a page read after `position`; False when another page has to be read."""
         if self.position is None:
             self.position = page.end

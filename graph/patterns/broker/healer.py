@@ -15,15 +15,15 @@ import logging
 from typing import TYPE_CHECKING
 
 from graph.patterns.broker.channel import PAGE
-from graph.patterns.broker.topic import Page, read_command
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.broker.topic import HistoryPage, read_command
+from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from graph.patterns.broker.channel import Channel
     from graph.patterns.broker.topic import Position
-    from graph.patterns.client.client import Client
+    from graph.patterns.client import Client
 
 _BATCH = 128  # topics whose histories are read in one trip
 _GRACE = 0.25  # seconds a message may be on its way before it counts as lost
@@ -67,9 +67,9 @@ class Healer:
             for channel, reply in zip(batch, await self._client.batch(*commands), strict=True):
                 if isinstance(reply, Exception):
                     failed = True
-                    if not isinstance(reply, Unavailable):
+                    if not isinstance(reply, RedisUnavailable):
                         _log.error("the history of %s cannot be read: %s", channel.topic.name, reply)
-                elif channel.heal(Page.of(channel.topic, reply)):
+                elif channel.heal(HistoryPage.of(channel.topic, reply)):
                     continue
                 if self._channels.get(channel.keys.channel) is channel:
                     self._dirty[channel] = None
@@ -95,7 +95,7 @@ class Healer:
         ends: list[tuple[Channel, Position]] = []
         for channel, reply in zip(channels, await self._client.batch(*commands), strict=True):
             if not isinstance(reply, Exception):
-                end = Page.of(channel.topic, reply).end
+                end = HistoryPage.of(channel.topic, reply).end
                 if channel.behind(end):
                     ends.append((channel, end))
         if not ends:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from graph.patterns.broker import metrics
 from graph.patterns.broker.channel import PAGE
-from graph.patterns.broker.topic import Delivery, Event, Page, Position, judge
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.broker.topic import Delivery, Event, HistoryPage, Position, judge
+from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,13 +22,10 @@ _RETRY = 0.1  # seconds between two tries to read the history
 class SlowConsumer(Exception):
     """Events came faster than the subscriber took them; it may go on after `cursor`, the last one it took."""
 
-    code = "SLOW_CONSUMER"
-
     def __init__(self, cursor: str) -> None:
         """Name the `cursor` to resume after."""
         super().__init__("The events came faster than they were read; resume after the cursor")
         self.cursor = cursor
-        self.extensions = {"cursor": cursor}
 
 
 class Subscription:
@@ -41,7 +38,7 @@ class Subscription:
     def __init__(
         self,
         channel: Channel,
-        read: Callable[[Position], Awaitable[Page]],
+        read: Callable[[Position], Awaitable[HistoryPage]],
         after: Position | None,
         limit: int,
         patient: bool,  # noqa: FBT001 - only the broker calls this
@@ -69,7 +66,7 @@ class Subscription:
     # --- the channel's side ---
 
     def push(self, event: Event, /, *, late: bool) -> None:
-        """Take an event from the channel (`Sink`)."""
+        """Take an event from the channel (`EventSink`)."""
         queue = self._queue
         if not self._open or self._error is not None:
             return
@@ -134,7 +131,7 @@ class Subscription:
         live = _position(channel)
         try:
             page = await self._read(self.position)
-        except Unavailable:
+        except RedisUnavailable:
             await asyncio.sleep(_RETRY)
             return
         now = _position(channel)

@@ -9,15 +9,14 @@ import enum
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graph.patterns.client.commands import Script
+from graph.patterns.client import Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Reply
+    from graph.patterns.client import Command, Reply
 
 _READ = Script(__name__, "read", idempotent=True)
 _MICROSECONDS = 1_000_000
@@ -79,7 +78,7 @@ class Topic:
         return int(self.max_age * 1000 * _STATE_OUTLIVES_HISTORY)
 
 
-class Keys(NamedTuple):
+class TopicKeys(NamedTuple):
     """Where a topic lives; one hash tag, so one slot of a cluster."""
 
     history: str
@@ -87,7 +86,7 @@ class Keys(NamedTuple):
     channel: str
 
     @classmethod
-    def of(cls, prefix: str, topic: Topic) -> Keys:
+    def of(cls, prefix: str, topic: Topic) -> TopicKeys:
         """Name the keys of `topic` under `prefix`."""
         base = f"{prefix}:topic:{{{topic.name}}}"
         return cls(f"{base}:history", f"{base}:state", f"{base}:channel")
@@ -95,9 +94,6 @@ class Keys(NamedTuple):
 
 class BadCursor(ValueError):
     """The text is not a cursor that this broker gave out."""
-
-    code = "BAD_USER_INPUT"
-    extensions: ClassVar[dict[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +180,14 @@ def decode(payload: bytes) -> Event:
     return Event(Position.parse(head.decode()), raw)
 
 
-class Page(NamedTuple):
+class HistoryPage(NamedTuple):
     """What `read_command` answers: events of the history after a position, and where the history ends."""
 
     end: Position
     events: Sequence[Event]
 
     @classmethod
-    def of(cls, topic: Topic, reply: Reply) -> Page:
+    def of(cls, topic: Topic, reply: Reply) -> HistoryPage:
         """Read the reply of broker_read.lua."""
         nonce, run, last, entries = reply
         nonce, run = nonce.decode(), "" if topic.sourced else run.decode()
@@ -203,7 +199,7 @@ class Page(NamedTuple):
         return cls(position(last), [Event(position(entry), fields[1]) for entry, fields in entries])
 
 
-def read_command(topic: Topic, keys: Keys, after: Position | None, count: int) -> Command:
+def read_command(topic: Topic, keys: TopicKeys, after: Position | None, count: int) -> Command:
     """Read at most `count` events after `after` (the newest alone, where the latest wins); None reads only the end."""
     if after is None:
         count = 0
@@ -213,7 +209,7 @@ def read_command(topic: Topic, keys: Keys, after: Position | None, count: int) -
     return _READ((keys.history, keys.state), (nonce, entry, count, topic.state_ms))
 
 
-def judge(topic: Topic, before: Position, page: Page) -> tuple[list[Event], Position]:
+def judge(topic: Topic, before: Position, page: HistoryPage) -> tuple[list[Event], Position]:
     """Tell a reader at `before` what `page` has for it: the events that follow, with gaps marked, and its new position.
 
     Pages are read in order, each from the position that the one before gave. Within an epoch offsets tell exactly what

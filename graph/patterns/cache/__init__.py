@@ -1,1 +1,30 @@
-"""A cache that never shows an outdated value after an acknowledged write."""
+"""A cache that never serves a value older than an acknowledged write, and loads each value once per expiry.
+
+`Cache` reads JSON values through Redis and tells it about writes. `ByteCache` keeps whole answers under the same tags;
+what an answer was made of is gathered by `observing`. Both check what they have against the `Generations` of its tags
+at every use. Without Redis everything is loaded from its source and nothing is kept.
+"""
+
+from graph.patterns.cache.answers import ByteCache, Hit, Look, Made, digest_of
+from graph.patterns.cache.codec import JsonCodec
+from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconfirmed, Generations
+from graph.patterns.cache.local_copies import Copy
+from graph.patterns.cache.observation import Observation, current_observation, observing
+from graph.patterns.cache.values import Cache
+
+__all__ = [
+    "ByteCache",
+    "Cache",
+    "CacheWriteRefused",
+    "CacheWriteUnconfirmed",
+    "Copy",
+    "Generations",
+    "Hit",
+    "JsonCodec",
+    "Look",
+    "Made",
+    "Observation",
+    "current_observation",
+    "digest_of",
+    "observing",
+]

@@ -3,7 +3,7 @@
 An entry carries the names of its tags beside their stamp. A process that has seen it before asks for the generations
 of those tags, and for the entry unless it has a copy, in commands that the caller sends in a batch of his own
 (`ByteCache.look`, `Look.commands`, `ByteCache.judge`): one trip. A process that sees it for the first time needs a
-second one. The rules are the cache's: served only under the generations that its parts were read under (`Observed`),
+second one. The rules are the cache's: served only under the generations that its parts were read under (`Observation`),
 one maker at a time in a process (flight) and among processes (lease), early refresh by lot.
 
 Nobody is given what a flight that began before him brought, unless its generations are still current: he looks again.
@@ -28,19 +28,17 @@ from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
 from graph.patterns.cache.flight import FILL, LEASE, RENEW
 from graph.patterns.cache.generations import fresh, held, mark_of, stamp_of
-from graph.patterns.cache.local import Copy, LocalCopies
-from graph.patterns.cache.observed import observing
-from graph.patterns.client.commands import command
+from graph.patterns.cache.local_copies import Copy, LocalCopies
+from graph.patterns.cache.observation import observing
+from graph.patterns.client import command
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from graph.patterns.cache.generations import Generations
-    from graph.patterns.cache.observed import Observed
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Replies
+    from graph.patterns.cache.observation import Observation
+    from graph.patterns.client import Client, Command, Replies
 
 MOST_TAGS = 256
 """Something made of more is not kept: checking it would cost more than making it."""
@@ -298,7 +296,7 @@ class ByteCache:
             if len(self._unkept) > _KNOWN or kept:
                 self._unkept.pop(key if kept else next(iter(self._unkept)), None)
 
-    async def _declare(self, observed: Observed, tags: Sequence[str]) -> None:
+    async def _declare(self, observed: Observation, tags: Sequence[str]) -> None:
         """Note the generations of `tags` before anything is read."""
         if not tags:
             return
@@ -308,7 +306,7 @@ class ByteCache:
         except RedisError:
             observed.note(tags, None)
 
-    def _fill(self, key: str, lease: bytes, made: Made, observed: Observed, began: float) -> bool:
+    def _fill(self, key: str, lease: bytes, made: Made, observed: Observation, began: float) -> bool:
         """Keep what was made, if it is known what of."""
         now = time.time()
         delta = time.perf_counter() - began

@@ -26,19 +26,18 @@ from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import Frame, pack, unpack
 from graph.patterns.cache.codec import stamp_of as stamp_in
 from graph.patterns.cache.generations import fresh, held, stamp_of
-from graph.patterns.cache.local import Copy
-from graph.patterns.client.commands import Script
+from graph.patterns.cache.local_copies import Copy
+from graph.patterns.client import Script
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from graph.patterns.cache.codec import JsonCodec
-    from graph.patterns.cache.direct import DirectLoads, Load
+    from graph.patterns.cache.direct_loads import DirectLoads, Load
     from graph.patterns.cache.generations import Generations
-    from graph.patterns.cache.local import LocalCopies
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.pending import Replies
+    from graph.patterns.cache.local_copies import LocalCopies
+    from graph.patterns.client import Client, Replies
 
 LEASE = Script(__name__, "lease", idempotent=True)
 RENEW = Script(__name__, "renew", idempotent=True)

@@ -26,16 +26,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import STAMP_SIZE
-from graph.patterns.client.client import Unavailable
-from graph.patterns.client.commands import Script, command
+from graph.patterns.client import RedisUnavailable, Script, command
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Replies
+    from graph.patterns.client import Client, Command, Replies
 
 Mark: TypeAlias = bytes | None
 """A tag as it was read: run id and generation; ``!`` and the holds; or None where there is none."""
@@ -45,11 +42,11 @@ _HOLD = Script(__name__, "hold", idempotent=True)
 _RELEASE = Script(__name__, "release")
 
 
-class CacheWriteRefused(Unavailable):
+class CacheWriteRefused(RedisUnavailable):
     """The write was not started: readers could not be told about it."""
 
 
-class CacheWriteUnconfirmed(Unavailable):
+class CacheWriteUnconfirmed(RedisUnavailable):
     """The write was made, but Redis did not confirm that nothing older is served; this goes on in the background."""
 
 
@@ -134,7 +131,7 @@ class Generations:
             yield
         except Exception:
             keeper.cancel()
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(RedisUnavailable):
                 await self._release(names, hold)
             raise
         except BaseException:

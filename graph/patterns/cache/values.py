@@ -29,13 +29,12 @@ from redis.exceptions import RedisError
 from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import JsonCodec
 from graph.patterns.cache.codec import stamp_of as stamp_in
-from graph.patterns.cache.direct import DirectLoads
+from graph.patterns.cache.direct_loads import DirectLoads
 from graph.patterns.cache.flight import Flights, Known, Request, Timing
 from graph.patterns.cache.generations import Generations, held, mark_of, stamp_of
-from graph.patterns.cache.local import LocalCopies
-from graph.patterns.cache.observed import current
-from graph.patterns.client.client import Unavailable
-from graph.patterns.client.commands import command
+from graph.patterns.cache.local_copies import LocalCopies
+from graph.patterns.cache.observation import current_observation
+from graph.patterns.client import RedisUnavailable, command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -43,10 +42,8 @@ if TYPE_CHECKING:
 
     from graph.patterns.cache.flight import Marks
     from graph.patterns.cache.generations import Mark
-    from graph.patterns.cache.local import Copy
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Replies
+    from graph.patterns.cache.local_copies import Copy
+    from graph.patterns.client import Client, Command, Replies
 
 _AWAY = 1.0
 """Seconds for which a Redis that let a reader wait too long is left alone."""
@@ -277,7 +274,7 @@ class Cache:
     async def _ask(self, *commands: Command) -> Replies:
         """The replies of a batch; raises the first error, or `TimeoutError`."""
         if time.monotonic() < self._away_until:
-            raise Unavailable("Redis did not answer just now")
+            raise RedisUnavailable("Redis did not answer just now")
         async with asyncio.timeout(self._deadline):
             replies = await self._client.batch(*commands)
         for reply in replies:
@@ -298,7 +295,7 @@ class Cache:
 
 def _note(tags: Sequence[str], known: Known | None) -> None:
     """Tell whoever observes this task what was read."""
-    if (observed := current()) is not None:
+    if (observed := current_observation()) is not None:
         if known is None:
             observed.note(tags, None)
         else:

@@ -1,1 +1,38 @@
-"""The Redis client: one multiplexed connection a node, one write for all that is asked in a tick of the event loop."""
+"""The Redis client: one multiplexed connection to each server, one write for everything sent in a turn of the loop.
+
+`open_client` connects to a single server, a Sentinel group or a cluster, as the URL says. `Client` then sends commands
+(`command`), Lua scripts (`Script`) and batches of both, and listens to channels (`Listener`). It fails with
+`RedisUnavailable`, or its subclasses `OutcomeUnknown` and `RedisOverloaded`.
+"""
+
+from graph.patterns.client.batch import (
+    OutcomeUnknown,
+    Receiver,
+    RedisOverloaded,
+    RedisUnavailable,
+    Replies,
+    Reply,
+    pack,
+)
+from graph.patterns.client.client import Client, open_client
+from graph.patterns.client.commands import Argument, Command, Script, command
+from graph.patterns.client.link import error_word
+from graph.patterns.client.listener import Listener
+
+__all__ = [
+    "Argument",
+    "Client",
+    "Command",
+    "Listener",
+    "OutcomeUnknown",
+    "Receiver",
+    "RedisOverloaded",
+    "RedisUnavailable",
+    "Replies",
+    "Reply",
+    "Script",
+    "command",
+    "error_word",
+    "open_client",
+    "pack",
+]

@@ -1,10 +1,10 @@
 """The Redis client of every pattern: one multiplexed connection a server, one write a turn of the event loop.
 
 redis-py reads the URL and finds the server; the traffic itself runs over `wire.Wire`. A command has a deadline of
-5 s. While the server is away commands fail at once with `Unavailable` and the connection is retried in the background
-with full jitter, 2 s at most between attempts. A command whose reply was lost is sent again only when that is
-harmless (`Command.retry`); any other fails with `OutcomeUnknown`. While 32 MiB wait for the server, batches are refused
-with `Overloaded`, and whoever awaits a single command waits for room first.
+5 s. While the server is away commands fail at once with `RedisUnavailable` and the connection is retried in the
+background with full jitter, 2 s at most between attempts. A command whose reply was lost is sent again only when that
+is harmless (`Command.retry`); any other fails with `OutcomeUnknown`. While 32 MiB wait for the server, batches are
+refused with `RedisOverloaded`, and whoever awaits a single command waits for room first.
 
 All callers share the connection, so it must not be changed or blocked: no MULTI, SELECT or BLPOP through it.
 
@@ -18,32 +18,19 @@ import contextlib
 import random
 from typing import TYPE_CHECKING
 
+from graph.patterns.client.batch import RedisOverloaded
 from graph.patterns.client.cluster import Cluster, slot_of
 from graph.patterns.client.commands import Argument, Command, Script, command
-from graph.patterns.client.dial import Dialer
-from graph.patterns.client.durable import Lane
+from graph.patterns.client.dialer import Dialer
+from graph.patterns.client.durable_writer import DurableWriter
 from graph.patterns.client.link import COMMAND_DEADLINE
-from graph.patterns.client.listen import Hear, Listener
-from graph.patterns.client.pending import OutcomeUnknown, Overloaded, Unavailable
+from graph.patterns.client.listener import Hear, Listener
 from graph.patterns.client.router import Router, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from graph.patterns.client.pending import Receiver, Replies, Reply
-
-__all__ = [
-    "Argument",
-    "Client",
-    "Command",
-    "Listener",
-    "OutcomeUnknown",
-    "Overloaded",
-    "Script",
-    "Unavailable",
-    "command",
-    "open_client",
-]
+    from graph.patterns.client.batch import Receiver, Replies, Reply
 
 
 class Client:
@@ -54,7 +41,7 @@ class Client:
         self.url = url
         self._dialer = dialer
         self._router = router
-        self._lane: Lane | None = None
+        self._lane: DurableWriter | None = None
         self._opening = asyncio.Lock()
         self._listeners: list[Listener] = []
 
@@ -77,8 +64,8 @@ class Client:
         """Send `commands` together, in one write with whatever else this turn of the loop sends.
 
         The future gives their replies in order and never raises: a command that failed has its exception
-        (`ResponseError`, `Unavailable`, `OutcomeUnknown`, `Overloaded`) in its place. The commands leave at the call,
-        not at the await. They are not a transaction: put what belongs together into one script.
+        (`ResponseError`, `RedisUnavailable`, `OutcomeUnknown`, `RedisOverloaded`) in its place. The commands leave at
+        the call, not at the await. They are not a transaction: put what belongs together into one script.
         """
         return self._router.submit(commands)
 
@@ -90,10 +77,10 @@ class Client:
         """Send one command and give its reply, raising what the server or the connection reports.
 
         While too many bytes wait for the server it waits for room, as long as a command may take, before it raises
-        `Overloaded`.
+        `RedisOverloaded`.
         """
         reply = (await self._router.submit((one,)))[0]
-        if type(reply) is Overloaded:
+        if type(reply) is RedisOverloaded:
             reply = await self._wait_for_room(one)
         if isinstance(reply, Exception):
             raise reply
@@ -105,7 +92,7 @@ class Client:
         while True:
             await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - jitter, not a secret
             reply = (await self._router.submit((one,)))[0]
-            if type(reply) is not Overloaded or loop.time() > due:
+            if type(reply) is not RedisOverloaded or loop.time() > due:
                 return reply
 
     async def execute(self, name: str, *args: Argument, retry: bool | None = None) -> Reply:
@@ -138,7 +125,7 @@ class Client:
         """
         async with self._opening:
             if self._lane is None:
-                self._lane = Lane(await connect(self._dialer))
+                self._lane = DurableWriter(await connect(self._dialer))
         return _value(await self._lane.send(one))
 
     def listen(
@@ -178,7 +165,7 @@ def _value(reply: Reply) -> Reply:
 
 @contextlib.asynccontextmanager
 async def open_client(url: str) -> AsyncGenerator[Client]:
-    """Connect to `url` (see `dial`) for the length of the block; raises `Unavailable` when that fails."""
+    """Connect to `url` (see `dial`) for the length of the block; raises `RedisUnavailable` when that fails."""
     dialer = Dialer(url)
     client = Client(url, dialer, await connect(dialer))
     try:

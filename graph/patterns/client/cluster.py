@@ -22,16 +22,16 @@ from redis.crc import key_slot
 from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from graph.patterns.client.batch import Batch, RedisUnavailable
 from graph.patterns.client.commands import Argument, Command, Script, command
-from graph.patterns.client.dial import Address
+from graph.patterns.client.dialer import Address
 from graph.patterns.client.link import COMMAND_DEADLINE, Link
-from graph.patterns.client.pending import Pending, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from graph.patterns.client.dial import Dialer
-    from graph.patterns.client.pending import Receiver, Replies
+    from graph.patterns.client.batch import Receiver, Replies
+    from graph.patterns.client.dialer import Dialer
 
 _ASKING = Command(("ASKING",), None, retry=True)
 _NODE_TIMEOUT = 1.0  # seconds for one node to tell the slot map before the next is asked
@@ -71,12 +71,12 @@ class Cluster:
         return b""
 
     async def open(self) -> None:
-        """Read the slot map and connect to every primary, raising `Unavailable` when no node tells the map."""
+        """Read the slot map and connect to every primary, raising `RedisUnavailable` when no node tells the map."""
         await self._refresh()
         await asyncio.gather(*(link.submit([command("PING")]) for link in self._links.values()))
 
     async def close(self) -> None:
-        """Stop; whatever still waits fails with `Unavailable`, or `OutcomeUnknown` if it may have run."""
+        """Stop; whatever still waits fails with `RedisUnavailable`, or `OutcomeUnknown` if it may have run."""
         self._closed = True
         tasks = [task for task in (self._refresher, *self._leaving) if task is not None]
         for task in tasks:
@@ -105,7 +105,7 @@ class Cluster:
 
     def deliver(self, receiver: Receiver, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> None:
         """Send a batch for `receiver`."""
-        pending = Pending(commands, self._loop.time() + seconds, receiver)
+        pending = Batch(commands, self._loop.time() + seconds, receiver)
         groups: dict[Link, list[int]] = {}
         for place, one in enumerate(commands):
             if one.script is not None:
@@ -121,7 +121,7 @@ class Cluster:
 
     # --- redirections ---
 
-    def _reroute(self, link: Link, pending: Pending, place: int, word: str) -> bool:
+    def _reroute(self, link: Link, pending: Batch, place: int, word: str) -> bool:
         """Take over a command that belongs elsewhere, or nowhere for the moment."""
         if word in ("MOVED", "ASK"):
             _, slot, where = str(pending.replies[place]).split()[:3]
@@ -161,7 +161,7 @@ class Cluster:
 
     async def _refresh_soon(self) -> None:
         try:
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(RedisUnavailable):
                 await self._refresh()
             await asyncio.sleep(_REFRESH_PAUSE)
         finally:
@@ -211,7 +211,7 @@ class Cluster:
                 slot: Address(str(nodes[0].host), int(nodes[0].port)) for slot, nodes in manager.slots_cache.items()
             }
         except (OSError, RedisError, RedisClusterException) as error:  # the last one is no RedisError
-            raise Unavailable(f"no node tells the slots of the cluster: {error}") from error
+            raise RedisUnavailable(f"no node tells the slots of the cluster: {error}") from error
         finally:
             await manager.aclose()
             await manager.aclose("startup_nodes")

@@ -1,7 +1,7 @@
 """A connection to one server that is replaced whenever it is lost.
 
 A lost connection is replaced at once; while the first attempt runs, batches wait for it. Once an attempt has failed
-they fail at once with `Unavailable`, and the attempts go on in the background with full jitter between them (AWS
+they fail at once with `RedisUnavailable`, and the attempts go on in the background with full jitter between them (AWS
 Architecture Blog, "Exponential Backoff and Jitter"), 2 s at most, so that the link is back soon after the server is.
 
 What may be sent twice: a command that never left, always; a command whose reply was lost, only when it is harmless
@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import ResponseError
 
+from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies
 from graph.patterns.client.commands import command
-from graph.patterns.client.pending import OutcomeUnknown, Pending, Replies, Unavailable
 from graph.patterns.client.traffic import TRAFFIC
-from graph.patterns.client.waiting import Waiting
+from graph.patterns.client.waitlist import Waitlist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from graph.patterns.client.batch import Connection, Receiver
     from graph.patterns.client.commands import Argument, Command, Script
-    from graph.patterns.client.dial import Address, Dialer
-    from graph.patterns.client.pending import Receiver
+    from graph.patterns.client.dialer import Address, Dialer
     from graph.patterns.client.wire import Wire
 
 COMMAND_DEADLINE = 5.0
@@ -73,7 +73,7 @@ class Link:
         *,
         address: Address | None = None,
         scripts: set[Script] | None = None,
-        reroute: Callable[[Link, Pending, int, str], bool] | None = None,
+        reroute: Callable[[Link, Batch, int, str], bool] | None = None,
         on_trouble: Callable[[], None] | None = None,
     ) -> None:
         """Prepare for the server that `dialer` finds, or the one at `address`.
@@ -89,8 +89,8 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
         self._down = False
-        self._waiting = Waiting()
-        self._pauses: dict[Pending, asyncio.TimerHandle] = {}
+        self._waiting = Waitlist()
+        self._pauses: dict[Batch, asyncio.TimerHandle] = {}
         self._scripts: set[Script] = scripts if scripts is not None else set()
         self._tasks: list[asyncio.Task[None]] = []
         self._lost = asyncio.Event()
@@ -117,7 +117,7 @@ class Link:
         return self._wire.mode if self._wire is not None else b""
 
     async def open(self) -> None:
-        """Connect once, raising `Unavailable` when that fails, then keep connected in the background."""
+        """Connect once, raising `RedisUnavailable` when that fails, then keep connected in the background."""
         await self._connect()
         self.start()
 
@@ -129,7 +129,7 @@ class Link:
         if self._dialer.kind == "sentinel":
             self._tasks.append(asyncio.create_task(self._follow(), name="redis-follow"))
 
-    async def leave(self) -> list[Pending]:
+    async def leave(self) -> list[Batch]:
         """Stop gently: what is under way may still be answered; give what was not sent, for another link."""
         await self._stop()
         if self._wire is not None:
@@ -144,7 +144,7 @@ class Link:
             await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
-        """Stop; whatever still waits fails with `Unavailable`, or `OutcomeUnknown` if it may have run."""
+        """Stop; whatever still waits fails with `RedisUnavailable`, or `OutcomeUnknown` if it may have run."""
         self._down = True
         await self._stop()
         self._waiting.close()
@@ -153,9 +153,9 @@ class Link:
                 wire.abort()
         for pending, handle in list(self._pauses.items()):
             handle.cancel()
-            pending.fail(Unavailable("the client was closed"))
+            pending.fail(RedisUnavailable("the client was closed"))
         self._pauses.clear()
-        self._waiting.fail(Unavailable("the client was closed"))
+        self._waiting.fail(RedisUnavailable("the client was closed"))
 
     # --- sending ---
 
@@ -170,26 +170,26 @@ class Link:
         for one in commands:
             if one.script is not None:
                 self._scripts.add(one.script)
-        self.put(Pending(commands, self._loop.time() + seconds, receiver))
+        self.put(Batch(commands, self._loop.time() + seconds, receiver))
 
     def link_for(self, key: Argument | None) -> Link:  # noqa: ARG002 - a cluster asks for it
         """Give itself: it holds every key."""
         return self
 
-    def put(self, pending: Pending) -> None:
+    def put(self, pending: Batch) -> None:
         """Send it over the current connection or, while there is none, keep it for the next or fail it."""
         if not pending.commands:
             pending.finish()
         elif self._wire is not None:
             self._wire.submit(pending)
         elif self._down:
-            pending.fail(Unavailable("Redis is away"))
+            pending.fail(RedisUnavailable("Redis is away"))
         else:
             self._waiting.put(pending)
 
     # --- replies that need a second look ---
 
-    def _settle(self, pending: Pending) -> None:
+    def _settle(self, pending: Batch) -> None:
         """Send again what the server refused without doing anything; the rest keeps its reply."""
         pending.hold()
         missing: list[int] = []
@@ -207,47 +207,48 @@ class Link:
             self._teach(pending, missing)
         pending.release()
 
-    def _teach(self, pending: Pending, places: list[int]) -> None:
+    def _teach(self, pending: Batch, places: list[int]) -> None:
         """Load the scripts that the server has forgotten, each right before the command that wants it."""
         scripts = [pending.commands[place].script for place in places]
         load = [command("SCRIPT", "LOAD", s.source, retry=True) if s is not None else None for s in scripts]
         self.again(pending.part(places, load))
 
-    def put_later(self, pending: Pending, place: int, seconds: float = _PAUSE) -> None:
+    def put_later(self, pending: Batch, place: int, seconds: float = _PAUSE) -> None:
         """Send the command at `place` again after a pause."""
         self.again(pending.part([place]), seconds)
 
-    def again(self, part: Pending, seconds: float = 0.0) -> None:
+    def again(self, part: Batch, seconds: float = 0.0) -> None:
         """Send a part that was made of a refused batch, after a pause, unless it is too late for that."""
         if part.hops > _HOPS:  # nodes that send a command to and fro do not yet agree
             seconds = max(seconds, _PAUSE)
         if self._loop.time() + seconds + _MARGIN > part.due:
-            part.fail(Unavailable("Redis was not ready to run the command in time"))
+            part.fail(RedisUnavailable("Redis was not ready to run the command in time"))
         elif part.abandoned:
-            part.fail(Unavailable("nobody waits for the reply"))
+            part.fail(RedisUnavailable("nobody waits for the reply"))
         elif seconds:
             self._pauses[part] = self._loop.call_later(seconds, self._resume, part)
         else:
             TRAFFIC.retries += part.want
             self.put(part)
 
-    def _resume(self, part: Pending) -> None:
+    def _resume(self, part: Batch) -> None:
         del self._pauses[part]
         TRAFFIC.retries += part.want
         self.put(part)
 
     # --- connecting ---
 
-    def _replace(self, wire: Wire | None) -> None:
+    def _replace(self, wire: Connection | None) -> None:
         """Leave a server that is no longer the primary; what is under way there may still be answered."""
-        if wire is None or wire is not self._wire:
+        current = self._wire
+        if current is None or wire is not current:
             return
         self._wire = None
-        self._retired.add(wire)
+        self._retired.add(current)
         self._lost.set()
-        self._loop.call_soon(wire.retire)
+        self._loop.call_soon(current.retire)
 
-    def _on_lost(self, wire: Wire, sent: list[Pending], unsent: list[Pending], error: Exception | None) -> None:
+    def _on_lost(self, wire: Wire, sent: list[Batch], unsent: list[Batch], error: Exception | None) -> None:
         self._retired.discard(wire)
         if wire is self._wire:
             self._wire = None
@@ -258,7 +259,8 @@ class Link:
         for pending in sent:
             pending.hold()
             answered = len(pending.replies)
-            pending.replies.wires = [wire] * answered + [None] * (pending.want - answered)
+            wires: list[Connection | None] = [wire] * answered
+            pending.replies.wires = wires + [None] * (pending.want - answered)
             pending.replies.extend(OutcomeUnknown(why) for _ in range(pending.want - answered))
             again = [i for i in range(answered, pending.want) if pending.commands[i].retry]
             if again and not pending.abandoned:
@@ -271,14 +273,14 @@ class Link:
             pending.release()
         for pending in unsent:
             if pending.abandoned:
-                pending.fail(Unavailable(why))
+                pending.fail(RedisUnavailable(why))
             else:
                 self.put(pending)
 
     async def _connect(self) -> None:
         try:
             wire = await self._dialer.dial(self._scripts, address=self.address)
-        except Unavailable as error:
+        except RedisUnavailable as error:
             self._down = True
             self._waiting.fail(error)
             if self._on_trouble is not None:
@@ -289,7 +291,7 @@ class Link:
         self._lost.clear()
         for pending in self._waiting.take():
             if pending.abandoned:
-                pending.fail(Unavailable("nobody waits for the reply"))
+                pending.fail(RedisUnavailable("nobody waits for the reply"))
             else:
                 wire.submit(pending)
 
@@ -311,7 +313,7 @@ class Link:
                 await asyncio.sleep(backoff(0))
             attempt = 0
             while self._wire is None:
-                with contextlib.suppress(Unavailable):
+                with contextlib.suppress(RedisUnavailable):
                     await self._connect()
                     break
                 await asyncio.sleep(backoff(attempt, cap))

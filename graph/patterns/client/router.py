@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
+    from graph.patterns.client.batch import Receiver, Replies
     from graph.patterns.client.commands import Argument, Command
-    from graph.patterns.client.dial import Dialer
-    from graph.patterns.client.pending import Receiver, Replies
+    from graph.patterns.client.dialer import Dialer
 
 
 class Router(Protocol):
@@ -47,7 +47,7 @@ class Router(Protocol):
 
 
 async def connect(dialer: Dialer) -> Router:
-    """Connect to what `dialer` finds; raises `Unavailable` when that fails."""
+    """Connect to what `dialer` finds; raises `RedisUnavailable` when that fails."""
     if dialer.kind != "cluster":
         link = Link(dialer)
         try:

@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Any, cast
 import hiredis
 from redis.exceptions import ResponseError
 
-from graph.patterns.client.pending import OutcomeUnknown, Overloaded, Pending, Replies, Reply, Unavailable
+from graph.patterns.client.batch import Batch, RedisOverloaded, RedisUnavailable
 from graph.patterns.client.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["OutcomeUnknown", "Overloaded", "Pending", "Replies", "Reply", "Unavailable", "Wire"]
 
 QUEUE_BOUND = 32 << 20
 """Bytes of packed commands that may wait for room on a socket; while so many wait, batches are refused."""
@@ -41,8 +39,8 @@ class Wire(asyncio.Protocol):
         """Let at most `bound` bytes wait for room on the socket."""
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(notEnoughData=_NOTHING, replyError=ResponseError)
-        self._pending: deque[Pending] = deque()  # sent, in the order of their replies
-        self._unsent: deque[Pending] = deque()
+        self._pending: deque[Batch] = deque()  # sent, in the order of their replies
+        self._unsent: deque[Batch] = deque()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._suspect = False
@@ -50,8 +48,8 @@ class Wire(asyncio.Protocol):
         self._paused = False
         self._retired = False
         self._bound = bound
-        self._on_done: Callable[[Pending], None] = Pending.finish
-        self._on_lost: Callable[[Wire, list[Pending], list[Pending], Exception | None], None] = _refuse_all
+        self._on_done: Callable[[Batch], None] = Batch.finish
+        self._on_lost: Callable[[Wire, list[Batch], list[Batch], Exception | None], None] = _refuse_all
         self._on_push: Callable[[list[Any]], None] | None = None
         self.run_id = b""
         self.mode = b""
@@ -62,8 +60,8 @@ class Wire(asyncio.Protocol):
     def adopt(
         self,
         *,
-        on_done: Callable[[Pending], None] = Pending.finish,
-        on_lost: Callable[[Wire, list[Pending], list[Pending], Exception | None], None],
+        on_done: Callable[[Batch], None] = Batch.finish,
+        on_lost: Callable[[Wire, list[Batch], list[Batch], Exception | None], None],
         on_push: Callable[[list[Any]], None] | None = None,
     ) -> None:
         """Report to a new owner.
@@ -75,14 +73,14 @@ class Wire(asyncio.Protocol):
 
     # --- sending ---
 
-    def submit(self, pending: Pending) -> None:
+    def submit(self, pending: Batch) -> None:
         """Queue a batch for the one write at the end of this turn of the loop; refuse it when too many bytes wait."""
         if self.closed:
-            pending.fail(Unavailable("the connection to Redis is closed"))
+            pending.fail(RedisUnavailable("the connection to Redis is closed"))
             return
         if self.queued >= self._bound:
             TRAFFIC.overloaded += 1
-            pending.fail(Overloaded(f"{self.queued} bytes already wait for Redis"))
+            pending.fail(RedisOverloaded(f"{self.queued} bytes already wait for Redis"))
             return
         size = pending.pack()
         self.queued += size
@@ -215,7 +213,7 @@ class Wire(asyncio.Protocol):
         self._on_lost(self, sent, unsent, error)
 
 
-def _refuse_all(_wire: Wire, sent: list[Pending], unsent: list[Pending], error: Exception | None) -> None:
+def _refuse_all(_wire: Wire, sent: list[Batch], unsent: list[Batch], error: Exception | None) -> None:
     """End of a connection that nobody owns yet."""
     for batch in chain(sent, unsent):
-        batch.fail(Unavailable(f"the connection to Redis was lost: {error or 'closed by the server'}"))
+        batch.fail(RedisUnavailable(f"the connection to Redis was lost: {error or 'closed by the server'}"))

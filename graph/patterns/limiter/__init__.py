@@ -1,1 +1,20 @@
-"""Exact sliding-window limits."""
+"""Exact sliding-window limits: no window, however it is laid, lets more pass than its limit.
+
+`Limiter` makes a `Charge` against a `Limit` and answers with a `Verdict`. `passage_command` is the short way for a
+request whose session and budget are both in order: one script checks the first and charges the second.
+"""
+
+from graph.patterns.limiter.limiter import Charge, Limit, Limiter, Verdict, passed, remembered
+from graph.patterns.limiter.turnstile import Passage, passage, passage_command
+
+__all__ = [
+    "Charge",
+    "Limit",
+    "Limiter",
+    "Passage",
+    "Verdict",
+    "passage",
+    "passage_command",
+    "passed",
+    "remembered",
+]

@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
 
-from graph.patterns.client.commands import Script
+from graph.patterns.client import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.wire import Reply
+    from graph.patterns.client import Client, Command, Reply
 
 _MICROSECONDS = 1_000_000
 _MAX_UNITS = 2**32 - 1  # an entry of the log holds its units in four bytes

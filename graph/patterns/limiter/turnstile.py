@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from graph.patterns.client.commands import Script
+from graph.patterns.client import Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.patterns.client.commands import Argument, Command
-    from graph.patterns.client.pending import Reply
+    from graph.patterns.client import Argument, Command, Reply
     from graph.patterns.limiter.limiter import Charge
 
 _MICROSECONDS = 1_000_000
@@ -33,7 +32,7 @@ class Passage(NamedTuple):
     reset_after: float
 
 
-def turnstile(charge: Charge, *, guards: Sequence[str] = (), args: Sequence[Argument] = ()) -> Command:
+def passage_command(charge: Charge, *, guards: Sequence[str] = (), args: Sequence[Argument] = ()) -> Command:
     """Build the command that makes `charge` if its limit has room.
 
     `guards` is empty; or the session's key, which must exist; or that and the index that must list it, with `args` as

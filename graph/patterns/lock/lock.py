@@ -13,8 +13,8 @@ one it has seen, in the same statement or transaction as the write::
 Without such a check use it only to save work that may harmlessly be done twice. Nor does it survive the failover to a
 replica that had not heard of it: two holders are possible then, and again the fence decides.
 
-Failure: `LockTimeout` when the lock was not to be had in time, `Unavailable` while Redis is away, `LockLost` when it
-was lost while held. A holder that dies leaves a lock that expires after its time to live.
+Failure: `LockTimeout` when the lock was not to be had in time, `RedisUnavailable` while Redis is away, `LockLost` when
+it was lost while held. A holder that dies leaves a lock that expires after its time to live.
 
 Source of fencing: M. Kleppmann, "How to do distributed locking", 2016.
 """
@@ -28,15 +28,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from graph.patterns.client.commands import Script
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.client import RedisUnavailable, Script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from types import TracebackType
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.listen import Listener
+    from graph.patterns.client import Client, Listener
 
 POLL = 1.0
 """Seconds between two tries of a waiter whom nobody woke."""
@@ -124,7 +122,7 @@ class Locks:
         waiters = self._waiting.setdefault(channel, set())
         waiters.add(event)
         try:
-            with contextlib.suppress(Unavailable):  # polling goes on without it
+            with contextlib.suppress(RedisUnavailable):  # polling goes on without it
                 await self._listener.subscribe(channel)
             yield event
         finally:
@@ -153,7 +151,7 @@ class Hold:
         self._lost = False
 
     async def __aenter__(self) -> Held:
-        """Acquire within the wait, or raise `LockTimeout` or `Unavailable`."""
+        """Acquire within the wait, or raise `LockTimeout` or `RedisUnavailable`."""
         task = asyncio.current_task()
         assert task is not None
         try:
@@ -202,7 +200,7 @@ class Hold:
         raise LockTimeout(f"the lock {self._name!r} was held by others for {self._wait:g} s")
 
     async def _give_back(self) -> None:
-        with contextlib.suppress(Unavailable):  # it expires by itself
+        with contextlib.suppress(RedisUnavailable):  # it expires by itself
             await self._locks.release(self._name, self._token)
 
     async def _watch(self, holder: asyncio.Task[object], until: float) -> None:
@@ -216,7 +214,7 @@ class Hold:
                     ours = await self._locks.extend(self._name, self._token, self._ttl)
             except TimeoutError:
                 ours = False
-            except Unavailable:
+            except RedisUnavailable:
                 if asked < until:
                     await asyncio.sleep(min(0.05, self._ttl / 10))
                     continue

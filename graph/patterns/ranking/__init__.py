@@ -1,1 +1,37 @@
-"""Rankings whose ranks, scores and neighbours are read at one instant."""
+"""Rankings whose rank, score and neighbours are read at one instant.
+
+A `Ranking` either holds the scores itself or is an index of rows (`ScoreRow`) that are kept elsewhere and can rebuild
+it. An index that cannot answer for its rows raises `RankingMissing` or `RankingStale`.
+"""
+
+from graph.patterns.ranking.ranking import Ranking
+from graph.patterns.ranking.values import (
+    Entry,
+    Neighbourhood,
+    Operator,
+    Place,
+    RankingMissing,
+    RankingPage,
+    RankingStale,
+    RankingState,
+    ScoreRow,
+    Submitted,
+    Ties,
+    ranks,
+)
+
+__all__ = [
+    "Entry",
+    "Neighbourhood",
+    "Operator",
+    "Place",
+    "Ranking",
+    "RankingMissing",
+    "RankingPage",
+    "RankingStale",
+    "RankingState",
+    "ScoreRow",
+    "Submitted",
+    "Ties",
+    "ranks",
+]

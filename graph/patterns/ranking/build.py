@@ -13,16 +13,14 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
-from graph.patterns.client.commands import Script
+from graph.patterns.client import Script
 from graph.patterns.ranking.values import RankingMissing, finite, micros
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Sequence
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Argument, Command
-    from graph.patterns.client.pending import Replies
-    from graph.patterns.ranking.values import Row
+    from graph.patterns.client import Argument, Client, Command, Replies
+    from graph.patterns.ranking.values import ScoreRow
 
 CHUNK = 500  # rows a load script takes: it holds the server for about a millisecond
 WINDOW = 20  # load scripts under way, so that the server works while the source reads
@@ -57,7 +55,7 @@ class Build:
         """Put the successor in place; False when it was lost on the way."""
         return bool(await self._client.run(_promote, self._both, (self._token, self._dense, through)))
 
-    async def feed(self, source: AsyncIterable[Sequence[Row]], on_progress: Callable[[int], None] | None) -> None:
+    async def feed(self, source: AsyncIterable[Sequence[ScoreRow]], on_progress: Callable[[int], None] | None) -> None:
         """Load all of `source`; raises `RankingMissing` when the successor was lost."""
         beat = asyncio.create_task(self._keep_lease())
         try:
@@ -67,7 +65,7 @@ class Build:
             with contextlib.suppress(asyncio.CancelledError):
                 await beat
 
-    async def _feed(self, source: AsyncIterable[Sequence[Row]], on_progress: Callable[[int], None] | None) -> None:
+    async def _feed(self, source: AsyncIterable[Sequence[ScoreRow]], on_progress: Callable[[int], None] | None) -> None:
         under_way: deque[tuple[asyncio.Future[Replies], int]] = deque()
 
         async def settle() -> None:
@@ -89,7 +87,7 @@ class Build:
         while under_way:
             await settle()
 
-    def _load_command(self, rows: Sequence[Row]) -> Command:
+    def _load_command(self, rows: Sequence[ScoreRow]) -> Command:
         newest = {row.player: row for row in sorted(rows, key=_version)} if _repeats(rows) else None
         args: list[Argument] = [self._token, self._lease, self._dense, max(map(_version, rows), default=0)]
         for row in rows if newest is None else newest.values():
@@ -104,9 +102,9 @@ class Build:
             await self._client.batch(self._load_command(()))
 
 
-def _version(row: Row) -> int:
+def _version(row: ScoreRow) -> int:
     return row.version
 
 
-def _repeats(rows: Sequence[Row]) -> bool:
+def _repeats(rows: Sequence[ScoreRow]) -> bool:
     return len({row.player for row in rows}) < len(rows)

@@ -25,19 +25,15 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from graph.patterns.client.commands import Script, command
+from graph.patterns.client import Script, command
 from graph.patterns.ranking.build import CHUNK, Build
-from graph.patterns.ranking.reading import Reading
+from graph.patterns.ranking.reader import RankingReader
 from graph.patterns.ranking.values import (
-    Context,
-    Entry,
     Operator,
-    Page,
-    Place,
     RankingMissing,
     RankingStale,
-    Row,
-    State,
+    RankingState,
+    ScoreRow,
     Submitted,
     Ties,
     finite,
@@ -48,24 +44,7 @@ from graph.patterns.ranking.values import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Sequence
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Argument, Command
-    from graph.patterns.client.pending import Replies
-
-__all__ = [
-    "Context",
-    "Entry",
-    "Operator",
-    "Page",
-    "Place",
-    "Ranking",
-    "RankingMissing",
-    "RankingStale",
-    "Row",
-    "State",
-    "Submitted",
-    "Ties",
-]
+    from graph.patterns.client import Argument, Client, Command, Replies
 
 LEASE = 15.0  # seconds a rebuild may be silent before another process takes over
 
@@ -75,7 +54,7 @@ _remove = Script(__name__, "remove")
 _verify = Script(__name__, "verify", idempotent=True)
 
 
-class Ranking(Reading):
+class Ranking(RankingReader):
     """One ranking, by `board` (any text without braces), under an operator and a tie policy that never change."""
 
     def __init__(
@@ -111,19 +90,19 @@ class Ranking(Reading):
         replies = await self._client.batch(_submit(self._both, args))
         return self._submitted(replies, 0)
 
-    def put_command(self, row: Row) -> Command:
+    def put_command(self, row: ScoreRow) -> Command:
         """Build the command of `put`, for a batch."""
         score = repr(finite(row.score))
         return _put(self._both, ("set", self.ties.value, row.player, score, micros(row.achieved_at), row.version))
 
-    async def put(self, row: Row) -> Submitted:
+    async def put(self, row: ScoreRow) -> Submitted:
         """Take in a row as it stands elsewhere, if it is newer than the one held.
 
         Raises `RankingMissing` or `RankingStale` when there is no rank to give; a successor has the row all the same.
         """
         return self._submitted(await self._client.batch(self.put_command(row)), 0)
 
-    async def put_all(self, rows: Sequence[Row]) -> list[Submitted | Exception]:
+    async def put_all(self, rows: Sequence[ScoreRow]) -> list[Submitted | Exception]:
         """Put several rows in one batch, in their order; what `put` would raise stands in the result."""
         replies = await self._client.batch(*map(self.put_command, rows))
         found: list[Submitted | Exception] = []
@@ -151,7 +130,7 @@ class Ranking(Reading):
 
     async def rebuild(
         self,
-        source: AsyncIterable[Sequence[Row]],
+        source: AsyncIterable[Sequence[ScoreRow]],
         *,
         through: int = 0,
         if_missing: bool = False,
@@ -177,7 +156,7 @@ class Ranking(Reading):
     def _build(self) -> Build:
         return Build(self._client, self._live, self._next, dense=self._dense, lease=self._lease)
 
-    async def catch_up(self, source: AsyncIterable[Sequence[Row]]) -> int:
+    async def catch_up(self, source: AsyncIterable[Sequence[ScoreRow]]) -> int:
         """Put every row of `source`; returns how many were newer than what the index held."""
         changed = 0
         async for rows in source:
@@ -191,7 +170,7 @@ class Ranking(Reading):
                     changed += reply[0]
         return changed
 
-    async def verify(self, state: State, server: bytes, through: int) -> bool:
+    async def verify(self, state: RankingState, server: bytes, through: int) -> bool:
         """Say that all rows from version `state.through` to `through` were put since `state` was read.
 
         `server` is `server_id()` as of before that. False when the index, or the server, is another one by now.

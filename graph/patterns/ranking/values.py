@@ -46,7 +46,7 @@ class RankingStale(RankingMissing):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoreRow:
     """A player's score as its truth has it. `version` grows with every change of the row and is below 2**53."""
 
     player: str
@@ -66,7 +66,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class Neighbourhood:
     """An entry and its neighbours at one instant, best first."""
 
     entry: Entry
@@ -91,7 +91,7 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RankingState:
     """How large an index is and how far it has come: it was seen to hold all rows up to version `through`."""
 
     size: int
@@ -139,7 +139,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RankingPage:
     """Entries in order, with the size of the whole ranking at the same instant."""
 
     entries: list[Entry]

@@ -1,1 +1,10 @@
-"""Sessions that end everywhere at once, and the news of their ends."""
+"""Sessions behind opaque tokens, which end everywhere at once and do not come back.
+
+`Sessions` begins, checks, lists and ends them. `Revocations` tells every process which ones have ended, so that it
+closes what is open on their behalf. `EpochMoved` stops a sign-in whose credentials were checked before a revocation.
+"""
+
+from graph.patterns.sessions.revocations import Revocations
+from graph.patterns.sessions.sessions import EpochMoved, Session, Sessions
+
+__all__ = ["EpochMoved", "Revocations", "Session", "Sessions"]

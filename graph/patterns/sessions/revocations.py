@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, Self
 
 from prometheus_client import Counter, Gauge
 
-from graph.patterns.broker.broker import Topic
-from graph.patterns.client.commands import command
-from graph.patterns.client.pending import Unavailable
+from graph.patterns.broker import Topic
+from graph.patterns.client import RedisUnavailable, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from graph.patterns.broker.broker import Broker, Event, Registration
-    from graph.patterns.client.client import Client
+    from graph.patterns.broker import Broker, Event, Registration
+    from graph.patterns.client import Client
 
 TOPIC = Topic("sessions:revoked")
 """Its events are ``{"user": …, "sessions": [id, …]}``."""
@@ -84,7 +83,7 @@ class Revocations:
         """Tell every process that these sessions of the user have ended."""
         try:
             await self._broker.publish(TOPIC, {"user": user_id, "sessions": list(session_ids)})
-        except Unavailable as error:
+        except RedisUnavailable as error:
             _UNTOLD.inc()
             _log.warning("the end of %d sessions could not be announced: %s", len(session_ids), error)
 

@@ -8,7 +8,7 @@ key exists exactly as long as it is valid, so that any script under the same has
 Guarantees:
 
 - Check, begin and end are one script each. A check writes only to a session that exists, so no check that runs late
-  brings one back; a login that was under way during a revocation (`Superseded`) has to check its credentials again.
+  brings one back; a login that was under way during a revocation (`EpochMoved`) has to check its credentials again.
 - A revocation is acknowledged only once it is on disk, where the server can say so, and nobody is let in from the
   moment it runs. A server that crashed and lost it in between is told again before the acknowledgement.
 - Ending all sessions of a user costs the same whatever the number of other users: the index names them, nothing scans.
@@ -16,7 +16,7 @@ Guarantees:
   sliding lifetime counts from it, to the millisecond.
 - Every key has a TTL. A store short of memory that evicts them ends sessions early, never late.
 
-Failure: every method raises `Unavailable` while Redis is away, `OutcomeUnknown` when a change may have been made.
+Failure: every method raises `RedisUnavailable` while Redis is away, `OutcomeUnknown` when a change may have been made.
 Repeating a revocation is harmless, and its second acknowledgement is as good as the first. A failover to a replica that
 had not received a revocation yet brings the session back: the acknowledgement covers the server's disk, not replicas.
 """
@@ -32,17 +32,14 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
 
-from graph.patterns.client.commands import Script, command
-from graph.patterns.client.pending import Unavailable
-from graph.patterns.limiter.turnstile import turnstile
+from graph.patterns.client import RedisUnavailable, Script, command
+from graph.patterns.limiter import passage_command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Command
-    from graph.patterns.client.pending import Reply
-    from graph.patterns.limiter.limiter import Charge
+    from graph.patterns.client import Client, Command, Reply
+    from graph.patterns.limiter import Charge
 
 _MICROSECONDS = 1_000_000
 _EPOCH_LIFETIME_MS = 3_600_000
@@ -65,7 +62,7 @@ _SEAL = Script(__name__, "seal", idempotent=True)
 _LIST = Script(__name__, "list", idempotent=True)
 
 
-class Superseded(Exception):
+class EpochMoved(Exception):
     """Something of the user was revoked since the epoch was read: what was checked then has to be checked again."""
 
 
@@ -159,7 +156,7 @@ class Sessions:
             return None
         digest = _digest(token)
         guards = [self._session(user, digest), self._index(user)]
-        return turnstile(charge, guards=guards, args=[digest, self._accuracy])
+        return passage_command(charge, guards=guards, args=[digest, self._accuracy])
 
     @staticmethod
     def session_of(reply: Reply) -> Session | None:
@@ -212,8 +209,8 @@ class Sessions:
             ip_address: Told back by `list`.
 
         Raises:
-            Superseded: Something of the user was revoked since `epoch`.
-            Unavailable: Redis is away. With `OutcomeUnknown` a session may exist whose token nobody has.
+            EpochMoved: Something of the user was revoked since `epoch`.
+            RedisUnavailable: Redis is away. With `OutcomeUnknown` a session may exist whose token nobody has.
         """
         user = _checked(user_id)
         token = f"{user}.{secrets.token_urlsafe(32)}"
@@ -233,7 +230,7 @@ class Sessions:
             if reply[0] == b"full":
                 known = [name.decode() for name in reply[1:]]
             elif epoch is not None:
-                raise Superseded
+                raise EpochMoved
             else:
                 expected = await self.epoch(user)
         _BEGUN.inc()
@@ -255,7 +252,7 @@ class Sessions:
             there = there or bool(ended)
             if await self._seal(user, epoch):
                 return there
-        raise Unavailable(_LOST)
+        raise RedisUnavailable(_LOST)
 
     async def revoke_all(self, user_id: str, *, keep: str | None = None) -> int:
         """End all sessions of the user, but the one whose id is `keep`, and say how many those were."""
@@ -271,7 +268,7 @@ class Sessions:
                 total.update(ended)
             if await self._seal(user, epoch):
                 return len(total)
-        raise Unavailable(_LOST)
+        raise RedisUnavailable(_LOST)
 
     async def _revoke(
         self, user: str, which: str, spared: str, digests: Sequence[str]

@@ -14,14 +14,14 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, pack
 from graph.patterns.client.commands import Command
 from graph.patterns.client.link import BACKOFF_CAP, COMMAND_DEADLINE, LOCAL_BACKOFF_CAP, backoff
-from graph.patterns.client.pending import Pending, Replies, Unavailable, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from graph.patterns.client.dial import Address, Dialer
+    from graph.patterns.client.dialer import Address, Dialer
     from graph.patterns.client.wire import Wire
 
 _log = logging.getLogger(__name__)
@@ -63,11 +63,11 @@ class Listener:
     async def subscribe(self, channel: str) -> None:
         """Listen to `channel`; on return it is live.
 
-        Raises `Unavailable` when the server does not confirm within 5 s. The wish stands all the same until
+        Raises `RedisUnavailable` when the server does not confirm within 5 s. The wish stands all the same until
         `unsubscribe`: `on_up` tells when it has come true. Also raised if it is unsubscribed or closed meanwhile.
         """
         if self._closed:
-            raise Unavailable("the listener was closed")
+            raise RedisUnavailable("the listener was closed")
         if channel not in self._wanted:
             self._wanted[channel] = self._locate(channel) if self._locate is not None else None
         try:
@@ -77,8 +77,8 @@ class Listener:
                     if waiter is None or await waiter:
                         return  # else the channel went to another node meanwhile
         except TimeoutError:
-            raise Unavailable(f"the subscription to {channel} was not confirmed in time") from None
-        raise Unavailable(f"the subscription to {channel} was given up meanwhile")
+            raise RedisUnavailable(f"the subscription to {channel} was not confirmed in time") from None
+        raise RedisUnavailable(f"the subscription to {channel} was given up meanwhile")
 
     async def unsubscribe(self, channel: str) -> None:
         """Stop listening to `channel`; nothing of it is delivered any more."""
@@ -239,13 +239,13 @@ class _Ear:
 
     # --- the connection ---
 
-    def _on_lost(self, _wire: Wire, sent: list[Pending], unsent: list[Pending], error: Exception | None) -> None:
+    def _on_lost(self, _wire: Wire, sent: list[Batch], unsent: list[Batch], error: Exception | None) -> None:
         self._wire = None
         self._asked.clear()
         if self._on_trouble is not None:
             self._on_trouble()
         for ping in (*sent, *unsent):
-            ping.fail(Unavailable(f"the connection to Redis was lost: {error}"))
+            ping.fail(RedisUnavailable(f"the connection to Redis was lost: {error}"))
         live, self.live = self.live, set()
         self._lost.set()
         if live:
@@ -255,7 +255,7 @@ class _Ear:
         cap = LOCAL_BACKOFF_CAP if self._dialer.local else BACKOFF_CAP
         attempt = 0
         while True:
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(RedisUnavailable):
                 wire = await self._dialer.dial(address=self._address)
                 self._lost.clear()
                 wire.adopt(on_lost=self._on_lost, on_push=self._on_push)
@@ -272,7 +272,7 @@ class _Ear:
         """Send a PING now and then until the connection is lost; the wire itself gives up on a late PONG."""
         while not wire.closed:
             future: asyncio.Future[Replies] = self._loop.create_future()
-            wire.submit(Pending((_PING,), self._loop.time() + self._hear.pong_deadline, future))
+            wire.submit(Batch((_PING,), self._loop.time() + self._hear.pong_deadline, future))
             refused = isinstance((await future)[0], Exception)  # of an SSUBSCRIBE: the slot is elsewhere
             if refused or await self._dialer.moved(wire):
                 wire.abort()

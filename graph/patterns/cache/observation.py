@@ -2,7 +2,7 @@
 
 Whatever is computed from cached values (a whole answer) is right as long as the generations behind them stay, so it can
 be cached under all their tags, and needs no list of them. A value that does not come through the cache has its tags
-declared (`Observed.note`) *before* it is read.
+declared (`Observation.note`) *before* it is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graph.patterns.cache.generations import Mark
 
 
-class Observed:
+class Observation:
     """Gathers marks; `certain` turns False for good when something was read that must not be built upon."""
 
     def __init__(self) -> None:
@@ -41,18 +41,18 @@ class Observed:
                 self.certain = False
 
 
-_observed: ContextVar[Observed | None] = ContextVar("cache_observed", default=None)
+_observed: ContextVar[Observation | None] = ContextVar("cache_observed", default=None)
 
 
-def current() -> Observed | None:
+def current_observation() -> Observation | None:
     """Where reads are to be noted; None while nobody asks."""
     return _observed.get()
 
 
 @contextlib.contextmanager
-def observing() -> Generator[Observed]:
+def observing() -> Generator[Observation]:
     """Note every read in this block, and in the tasks begun in it."""
-    observed = Observed()
+    observed = Observation()
     token = _observed.set(observed)
     try:
         yield observed

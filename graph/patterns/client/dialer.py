@@ -10,7 +10,7 @@ own are the options `sentinel_username` and `sentinel_password`) and `redis+clus
 `rediss+…`. A cluster is also recognised behind a plain URL of one of its nodes. Options are redis-py's:
 `?ssl_ca_certs=…&ssl_cert_reqs=none&client_name=…`.
 
-It fails with `Unavailable`, whatever the reason; the message holds no password.
+It fails with `RedisUnavailable`, whatever the reason; the message holds no password.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, Reply
 from graph.patterns.client.commands import Argument, Command, command
-from graph.patterns.client.pending import Pending, Replies, Reply, Unavailable
 from graph.patterns.client.wire import Wire
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ class Dialer:
                     wire.abort()
                     raise
                 if wire.closed:
-                    raise Unavailable("the connection was lost at once")
+                    raise RedisUnavailable("the connection was lost at once")
         except (OSError, RedisError) as error:  # TimeoutError is an OSError
-            raise Unavailable(f"cannot connect to Redis: {str(error) or type(error).__name__}") from error
+            raise RedisUnavailable(f"cannot connect to Redis: {str(error) or type(error).__name__}") from error
         return wire
 
     async def moved(self, wire: Wire) -> bool:
@@ -149,7 +149,7 @@ class Dialer:
         load = [command("SCRIPT", "LOAD", script.source, retry=False) for script in scripts]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Replies] = loop.create_future()
-        wire.submit(Pending((*first, *load), loop.time() + self._timeout, future))
+        wire.submit(Batch((*first, *load), loop.time() + self._timeout, future))
         replies = await future
         for reply in replies[: len(first)]:  # a script that was not taken now (LOADING) is loaded on NOSCRIPT
             if isinstance(reply, Exception):
@@ -162,9 +162,9 @@ class Dialer:
         """Refuse a server that cannot serve: a Sentinel, or a primary that the Sentinels have just deposed."""
         wire.mode = hello[b"mode"]
         if wire.mode == b"sentinel":
-            raise Unavailable("this is a Sentinel: use redis+sentinel://host:port/service")
+            raise RedisUnavailable("this is a Sentinel: use redis+sentinel://host:port/service")
         if self.kind == "sentinel" and hello[b"role"] != b"master":
-            raise Unavailable("the server that the Sentinels named is not a primary yet")
+            raise RedisUnavailable("the server that the Sentinels named is not a primary yet")
 
 
 def _host_port(text: str, default: int) -> Address:

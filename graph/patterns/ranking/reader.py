@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.patterns.client.commands import Script
+from graph.patterns.client import Script
 from graph.patterns.ranking.values import (
-    Context,
     Entry,
+    Neighbourhood,
     Operator,
-    Page,
     Place,
     RankingMissing,
+    RankingPage,
     RankingStale,
-    State,
+    RankingState,
     Ties,
     ranked,
     seconds,
@@ -22,9 +22,7 @@ from graph.patterns.ranking.values import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.patterns.client.client import Client
-    from graph.patterns.client.commands import Argument
-    from graph.patterns.client.pending import Replies
+    from graph.patterns.client import Argument, Client, Replies
 
 _page = Script(__name__, "page", idempotent=True)
 _around = Script(__name__, "around", idempotent=True)
@@ -34,7 +32,7 @@ _state = Script(__name__, "state", idempotent=True)
 _PARTS = ("order", "players", "levels", "state")
 
 
-class Reading:
+class RankingReader:
     """The reading side of `graph.patterns.ranking.Ranking`, and its keys."""
 
     def __init__(
@@ -51,12 +49,12 @@ class Reading:
         self._both = self._live + self._next
         self._turn = f"{base}:turn"
 
-    async def page(self, first: int, *, offset: int = 0) -> Page:
+    async def page(self, first: int, *, offset: int = 0) -> RankingPage:
         """The `first` entries from position `offset` on, best first."""
         return await self._read_page((self.ties.value, first, offset, "", "", "", 0), None)
 
-    async def page_after(self, first: int, place: Place) -> Page:
-        """Up to `first` entries that come after `place` (from `Page.place`), whether or not it is still taken.
+    async def page_after(self, first: int, place: Place) -> RankingPage:
+        """Up to `first` entries that come after `place` (from `RankingPage.place`), whether or not it is still taken.
 
         Pages join: an entry that did not change between two pages is in exactly one of them. One that did change is at
         most in one: under operators by which it may have moved down it is left out of the later page.
@@ -65,7 +63,7 @@ class Reading:
         args = (self.ties.value, first, 0, repr(place.score), place.member, build, since)
         return await self._read_page(args, place)
 
-    async def _read_page(self, args: tuple[Argument, ...], place: Place | None) -> Page:
+    async def _read_page(self, args: tuple[Argument, ...], place: Place | None) -> RankingPage:
         reply = self._whole(await self._client.batch(_page(self._live, args)), 7, 8)
         size, position, first, raw, omitted, more, seq, _, build = reply
         entries = ranked(self.ties, raw, position, first)
@@ -76,7 +74,7 @@ class Reading:
         name = build.decode()
         if place is not None and place.build == name:
             seq = place.seq
-        return Page(entries, size, position > 0, bool(more), name, seq, last)
+        return RankingPage(entries, size, position > 0, bool(more), name, seq, last)
 
     async def entry(self, player: str) -> Entry | None:
         """The player's entry."""
@@ -93,7 +91,7 @@ class Reading:
             for player, rank, score, achieved in zip(players, ranks, scores, times, strict=True)
         ]
 
-    async def around(self, player: str, neighbours: int = 2) -> Context | None:
+    async def around(self, player: str, neighbours: int = 2) -> Neighbourhood | None:
         """The player's entry with up to `neighbours` entries above and below; None for a player who has none."""
         reply = self._whole(await self._client.batch(_around(self._live, (self.ties.value, player, neighbours))), 1, 2)
         if not reply[0]:
@@ -101,13 +99,13 @@ class Reading:
         position, start, first, raw = reply[3:7]
         entries = ranked(self.ties, raw, start, first)
         own: int = position - start
-        return Context(entries[own], entries[:own], entries[own + 1 :])
+        return Neighbourhood(entries[own], entries[:own], entries[own + 1 :])
 
-    async def state(self) -> State:
+    async def state(self) -> RankingState:
         """How large the ranking is and how far it has come, even if it is stale."""
         replies = await self._client.batch(_state(self._live, (self.ties.value,)))
         size, seq, through, server, build = self._reply(replies, 0)
-        return State(size, seq, through, build.decode(), stale=self._derived and server != replies.run_id)
+        return RankingState(size, seq, through, build.decode(), stale=self._derived and server != replies.run_id)
 
     async def size(self) -> int:
         """How many players it holds."""

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import ResponseError
 
+from graph.patterns.client.batch import Batch, Connection, OutcomeUnknown, RedisUnavailable, Replies, Reply
 from graph.patterns.client.commands import Command
 from graph.patterns.client.link import COMMAND_DEADLINE, Link
-from graph.patterns.client.pending import OutcomeUnknown, Pending, Replies, Reply, Unavailable
 
 if TYPE_CHECKING:
     from graph.patterns.client.router import Router
-    from graph.patterns.client.wire import Wire
 
 FSYNC_TIMEOUT = 3.0
 """Seconds that the server may take to confirm; less than the deadline of a command, which the group shares."""
@@ -29,7 +28,7 @@ FSYNC_TIMEOUT = 3.0
 _WAIT = Command(("WAITAOF", 1, 0, round(FSYNC_TIMEOUT * 1000)), None, retry=False)
 
 
-class Lane:
+class DurableWriter:
     """Sends durable commands over links of its own."""
 
     def __init__(self, router: Router) -> None:
@@ -41,7 +40,7 @@ class Lane:
     async def send(self, one: Command) -> Reply:
         """Give the reply of `one` once it is on disk; an error reply is returned, a doubt raised."""
         if self._closed:
-            raise Unavailable("the client was closed")
+            raise RedisUnavailable("the client was closed")
         link = self._router.link_for(one.key)
         group = self._groups.get(link)
         if group is None:
@@ -49,7 +48,7 @@ class Lane:
         return await group.send(one)
 
     async def close(self) -> None:
-        """Stop; what is under way fails with `OutcomeUnknown`, what was not sent with `Unavailable`."""
+        """Stop; what is under way fails with `OutcomeUnknown`, what was not sent with `RedisUnavailable`."""
         self._closed = True
         await self._router.close()  # ends the groups under way
         for group in self._groups.values():
@@ -88,7 +87,7 @@ class _Group:
                 for (_, future), outcome in zip(group, await self._write([one for one, _ in group]), strict=True):
                     if future.done():
                         continue
-                    if isinstance(outcome, Unavailable):
+                    if isinstance(outcome, RedisUnavailable):
                         future.set_exception(outcome)
                     else:
                         future.set_result(outcome)
@@ -108,11 +107,11 @@ class _Group:
             for place, reply in enumerate(replies)
         ]
 
-    async def _wait(self, wire: Wire | None) -> OutcomeUnknown | None:
+    async def _wait(self, wire: Connection | None) -> OutcomeUnknown | None:
         if wire is None:
             return _doubt("the connection was lost")
         future: asyncio.Future[Replies] = self._loop.create_future()
-        wire.submit(Pending((_WAIT,), self._loop.time() + COMMAND_DEADLINE, future))
+        wire.submit(Batch((_WAIT,), self._loop.time() + COMMAND_DEADLINE, future))
         return _doubt((await future)[0])
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from graph.patterns.client.commands import Argument, Command
-    from graph.patterns.client.wire import Wire
 
 Reply: TypeAlias = Any
 """A RESP3 value: bytes, int, float, bool, None, list, dict, set; or an exception where a batch reports one."""
@@ -24,16 +23,29 @@ pack = cast("Callable[[tuple[Argument, ...]], bytes]", cast("Any", hiredis).pack
 """Encode one command."""
 
 
-class Unavailable(RedisConnectionError):
+class RedisUnavailable(RedisConnectionError):
     """Redis cannot be reached, or did not answer in time; nothing is known to have been done."""
 
 
-class OutcomeUnknown(Unavailable):
+class OutcomeUnknown(RedisUnavailable):
     """The connection was lost after the command left: it may have run, so it was not sent again."""
 
 
-class Overloaded(Unavailable):
+class RedisOverloaded(RedisUnavailable):
     """More bytes wait for Redis than the client may hold; the command was not sent."""
+
+
+class Connection(Protocol):
+    """What answers a batch: one connection to one server process."""
+
+    @property
+    def run_id(self) -> bytes:
+        """The id of the server process."""
+        ...
+
+    def submit(self, batch: Batch, /) -> None:
+        """Send `batch`, or fail it."""
+        ...
 
 
 class Replies(list[Reply]):
@@ -43,12 +55,12 @@ class Replies(list[Reply]):
     empty where the batch was answered partly before and partly after a reconnect to another process.
     """
 
-    # Defaults of the class, here and in Pending: to set them for each batch would be felt on the hot path.
+    # Defaults of the class, here and in Batch: to set them for each batch would be felt on the hot path.
     run_id: bytes = b""
-    wire: Wire | None = None  # the connection that answered all of it
-    wires: list[Wire | None] | None = None  # or of each reply, where it was not sent as one and once
+    wire: Connection | None = None  # the connection that answered all of it
+    wires: list[Connection | None] | None = None  # or of each reply, where it was not sent as one and once
 
-    def wire_of(self, place: int) -> Wire | None:
+    def wire_of(self, place: int) -> Connection | None:
         """The connection that answered the command at `place`; None where none did."""
         return self.wires[place] if self.wires is not None else self.wire
 
@@ -75,10 +87,10 @@ class Receiver(Protocol):
 _TAKEN = object()  # stands for a reply that another part will bring
 
 
-class Pending:
+class Batch:
     """A batch under way: its replies so far, and the future, or the larger batch, that gets them all at once."""
 
-    parent: Pending | None = None
+    parent: Batch | None = None
     places: Sequence[int] = ()
     dirty = False  # has an error among its replies
     size = 0
@@ -123,14 +135,14 @@ class Pending:
 
     def fail(self, error: Exception) -> None:
         """Put `error` in the place of every reply that is missing."""
-        if self.maybe_ran and type(error) is Unavailable:
+        if self.maybe_ran and type(error) is RedisUnavailable:
             error = OutcomeUnknown(str(error))
         self.replies.extend([error] * (self.want - len(self.replies)))
         self.finish()
 
     # --- parts ---
 
-    def part(self, places: Sequence[int], before: Sequence[Command | None] = ()) -> Pending:
+    def part(self, places: Sequence[int], before: Sequence[Command | None] = ()) -> Batch:
         """Make a part of the commands at `places`, each preceded by its entry of `before`, to be sent separately.
 
         Call `hold` first and `release` after the last part was made. A part of a part belongs to the whole batch.
@@ -143,7 +155,7 @@ class Pending:
                 back.append(-1)
             commands.append(self.commands[place])
             back.append(place if self.parent is None else self.places[place])
-        part = Pending(commands, self.due)
+        part = Batch(commands, self.due)
         part.parent, part.places = self.parent or self, back  # places in the whole batch, -1: dropped
         part.hops = self.hops + 1
         if self.parent is not None:
@@ -154,10 +166,10 @@ class Pending:
             self.parts += 1
         return part
 
-    def spread(self, groups: Iterable[Sequence[int]]) -> list[Pending]:
+    def spread(self, groups: Iterable[Sequence[int]]) -> list[Batch]:
         """Divide the whole batch into parts for several nodes."""
         self.replies.extend([None] * self.want)
-        nobody: list[Wire | None] = [None]
+        nobody: list[Connection | None] = [None]
         self.replies.wires = nobody * self.want
         parts = [self.part(places) for places in groups]
         self.many = True
@@ -177,7 +189,7 @@ class Pending:
                 replies.run_id = ids.pop() if len(ids) == 1 else b""
             self.finish()
 
-    def merge(self, part: Pending) -> None:
+    def merge(self, part: Batch) -> None:
         """Take the replies of `part`."""
         mine, theirs = self.replies, part.replies
         if mine.wires is None:

@@ -45,7 +45,8 @@ def _parse_moment(value: Any) -> datetime:
 
 
 def _print_moment(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    """One width for all, so that strings sort like moments."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _parse_cursor(value: Any) -> Cursor:
@@ -58,18 +59,21 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     Decimal: strawberry.scalar(
         name="Decimal",
         description='Decimal number as a string, e.g. "19.99". Never a float.',
+        specified_by_url="https://www.w3.org/TR/xmlschema-2/#decimal",
         serialize=_print_decimal,
         parse_value=_parse_decimal,
     ),
     datetime: strawberry.scalar(
         name="DateTime",
-        description='RFC 3339 date and time in UTC, e.g. "2026-01-31T12:00:00Z".',
+        description='RFC 3339 date and time in UTC, to the microsecond, e.g. "2026-01-31T12:00:00.000000Z".',
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_print_moment,
         parse_value=_parse_moment,
     ),
     Cursor: strawberry.scalar(
         name="Cursor",
         description="Opaque position in an event stream; hand it back as `after` to resume.",
+        specified_by_url="https://relay.dev/graphql/connections.htm#sec-Cursor",
         serialize=str,
         parse_value=_parse_cursor,
     ),

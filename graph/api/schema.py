@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import strawberry
+from graphql.utilities.print_schema import print_schema_definition
 from strawberry.schema.config import StrawberryConfig
 
 from graph.api import jobs, quota
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 FEATURES: tuple[Feature, ...] = (catalog.FEATURE, accounts.FEATURE, leaderboard.FEATURE, jobs.FEATURE, quota.FEATURE)
 
+DESCRIPTION = (
+    "A shop's catalog, accounts and leaderboards. Everything public answers without signing in; `login` gives a token for "
+    "`Authorization: Bearer`, and browsers a cookie. Lists are connections with opaque cursors. What a mutation is "
+    "expected to refuse is a member of its result's union, with `code` and `message`; every other error has "
+    "`extensions.code`. `rateLimit` tells what the caller has left, and asking for it alone is free."
+)
+
 
 def build_schema(
     *, features: Sequence[Feature] = FEATURES, schema_class: type[strawberry.Schema] = strawberry.Schema, **options: Any
@@ -37,7 +45,7 @@ def build_schema(
     queries = [node_query(loaders, kept), *(feature.query for feature in features if feature.query)]
     mutations = [feature.mutation for feature in features if feature.mutation]
     subscriptions = [feature.subscription for feature in features if feature.subscription]
-    return schema_class(
+    schema = schema_class(
         query=_joined("Query", queries),
         mutation=_joined("Mutation", mutations) if mutations else None,
         subscription=_joined("Subscription", subscriptions) if subscriptions else None,
@@ -45,6 +53,9 @@ def build_schema(
         config=StrawberryConfig(scalar_map=SCALARS),
         **options,
     )
+    # Strawberry has no place for the description of a schema.
+    schema._schema.description = DESCRIPTION  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return schema
 
 
 def _joined(name: str, parts: Sequence[type]) -> type:
@@ -54,4 +65,6 @@ def _joined(name: str, parts: Sequence[type]) -> type:
 
 def sdl() -> str:
     """The schema in GraphQL's schema language."""
-    return build_schema().as_str() + "\n"
+    schema = build_schema()
+    core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry prints no description of it
+    return f"{print_schema_definition(core)}\n\n{schema.as_str()}\n"

@@ -12,9 +12,11 @@ import websockets
 from starlette.datastructures import Headers
 
 from graph.accounts.records import Role
+from graph.api.auth.authenticator import ENDED
 from graph.api.auth.cookie import UNBELIEVED, SessionCookie
 from graph.app import build_endpoint
 from graph.endpoint.http.transports import attach
+from graph.leaderboard.records import NewBoard
 from graph.settings import AccountSettings, EndpointSettings, RateLimitSettings, ServerSettings, Settings
 from tests.support.accounts_app import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER, Shop, shop
 from tests.support.asgi import serving
@@ -288,6 +290,31 @@ async def test_an_ended_session_closes_its_sockets(app: Shop, port: int) -> None
         assert [await sockets[0].close_code(), await sockets[1].close_code()] == [4403, 4403]
         assert loop.time() - acknowledged < 1.0
         assert (await sockets[2].ask("{ viewer { user { id } } }"))["data"]["viewer"]
+
+
+async def test_an_ended_token_is_told_on_subscriptions_too(app: Shop, port: int) -> None:
+    """A subscription that needs a viewer says that the session has ended, over each transport, however often."""
+    await app.services.leaderboards.create_board(NewBoard("b", "Board"))
+    token = (await app.register("ann@example.org"))["token"]
+    await app.ask(LOGOUT, token=token)
+    mine = 'subscription { myRankChanged(board: "b", range: 1) { previousRank } }'
+    expected = {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"}
+    async with connect(port) as connection:
+        socket = Socket(connection)
+        await socket.start({"authorization": f"Bearer {token}"})
+        for _ in range(2):
+            (error,) = await socket.ask(mine)
+            assert error["message"] == ENDED
+            assert error["extensions"] == expected
+    async with connect(port) as connection:
+        socket = Socket(connection)
+        await socket.start()
+        (error,) = await socket.ask(mine)
+        assert error["extensions"] == {"code": "UNAUTHENTICATED"}
+    events = await app.web.post(
+        "/graphql", json={"query": mine}, headers={"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
+    )
+    assert json.dumps(ENDED) in events.text
 
 
 # --- secrets stay secret ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,15 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLUnionType,
     build_schema,
+    graphql_sync,
     is_specified_scalar_type,
     print_ast,
 )
 
+from graph.api.schema import build_schema as build_product
 from graph.api.schema import sdl
 
 if TYPE_CHECKING:
@@ -122,3 +126,26 @@ def default_of(argument: Any) -> str | None:
 def fields_of(kind: GraphQLNamedType | None) -> dict[str, Any]:
     """The fields of a type that has some."""
     return getattr(kind, "fields", {})
+
+
+def test_the_schema_and_its_scalars_say_what_they_are() -> None:
+    """The schema has a description, also for who asks over the wire; each scalar of its own has a specification."""
+    core = build_product()._schema
+    assert core.description is not None
+    assert core.description.strip()
+    asked = graphql_sync(core, "{ __schema { description } }")
+    assert asked.data == {"__schema": {"description": core.description}}
+    own = [one for one in core.type_map.values() if isinstance(one, GraphQLScalarType)]
+    own = [one for one in own if not is_specified_scalar_type(one)]
+    assert {one.name for one in own} == {"Cursor", "DateTime", "Decimal"}
+    for scalar in own:
+        assert (scalar.specified_by_url or "").startswith("https://"), scalar.name
+
+
+def test_moments_have_one_width() -> None:
+    """Microseconds are always printed, so that strings sort like moments."""
+    core: Any = build_product()._schema
+    moment = core.type_map["DateTime"]
+    whole = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert moment.serialize(whole) == "2026-01-31T12:00:00.000000Z"
+    assert moment.serialize(whole + timedelta(microseconds=1)) == "2026-01-31T12:00:00.000001Z"

@@ -18,23 +18,21 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     parse,
-    specified_rules,
     validate,
 )
 from prometheus_client import Counter
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.cost_planner import Planner
 from graph.endpoint.document.measure import INTROSPECTION_DEPTH, Measure, measure
 from graph.endpoint.document.retention import Retention
+from graph.endpoint.document.rules import RULES
 from graph.endpoint.errors import Refusal, coded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from graphql import ASTValidationRule, DocumentNode, GraphQLNamedType, GraphQLSchema, ObjectValueNode
+    from graphql import ASTValidationRule, DocumentNode, GraphQLSchema
 
     from graph.endpoint.document.cost_plan import Plan
 
@@ -46,26 +44,6 @@ _KNOWN, _PREPARED, _INVALID = (_LOOKUPS.labels(outcome) for outcome in ("known",
 _BYTES_PER_TOKEN = 1024
 _BYTES_PER_DOCUMENT = 12_288
 _BYTES_PER_REFUSAL = 4096
-
-
-class OneOfRule(OneOfInputValidationRule):
-    """Strawberry's rule for `@oneOf`, which raises KeyError on a variable that the operation does not declare."""
-
-    def __init__(self, validation_context: Any) -> None:
-        """Know no variables until an operation is entered."""
-        super().__init__(validation_context)
-        self.variable_definitions = {}
-
-    def validate_one_of(self, node: ObjectValueNode, type: GraphQLNamedType) -> None:  # noqa: A002 - its name
-        """Check `node`, leaving unknown variables to the rule that reports them and to coercion."""
-        if len(node.fields) == 1:
-            value: Any = node.fields[0].value
-            if value.kind == "variable" and value.name.value not in self.variable_definitions:
-                return
-        super().validate_one_of(node, type)
-
-
-RULES: tuple[type[ASTValidationRule], ...] = (*specified_rules, MaybeNullValidationRule, OneOfRule)
 
 
 class Operation:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
+from graphql import get_operation_ast
 from strawberry.execution import optimized_is_awaitable
 
 from graph.endpoint.execution.compiled import Compiler
+from graph.endpoint.execution.wrong_variables import named
 
 if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLError
@@ -65,7 +67,7 @@ class Execution:
         is_awaitable: Any = optimized_is_awaitable,
     ) -> Made:
         """What executes the operation called `name` by graphql-core."""
-        return cast(
+        made = cast(
             "Made",
             self._schema.execution_context_class.build(
                 self._schema._schema,  # noqa: SLF001 - Strawberry has no public name for it
@@ -81,3 +83,8 @@ class Execution:
                 is_awaitable=is_awaitable,
             ),
         )
+        if isinstance(made, list):
+            operation = get_operation_ast(document, name)
+            definitions = operation.variable_definitions if operation is not None else ()
+            made = named(made, self._schema._schema, definitions or (), given.variables)  # noqa: SLF001 - the same
+        return made

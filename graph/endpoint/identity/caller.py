@@ -49,8 +49,10 @@ class Caller:
 
     @property
     def scope(self) -> str:
-        """Whose answers may be shared with this caller: ``user:<id>``, or `PUBLIC`."""
-        return PUBLIC if self.user is None else f"user:{self.user}"
+        """Whose answers may be shared with this caller: ``user:<id>``, ``refused:<reason>``, or `PUBLIC`."""
+        if self.user is not None:
+            return f"user:{self.user}"
+        return PUBLIC if self.problem is None else f"refused:{self.reason}"
 
 
 class Authenticator(Protocol):

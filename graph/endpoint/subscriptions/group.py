@@ -207,7 +207,7 @@ class Group:
                 looking.cancel()
 
     def _check(self, context: Any, *, waits: bool = False) -> None:
-        """Send signed-in followers away when the source of a group for everybody has read who asks.
+        """Send followers who are not just anybody away when the source of a group for all has read who asks.
 
         They go on after the last event that they were given. If an event `waits` to be given to them and nothing tells
         a source of their own where to begin, they are told to subscribe again.
@@ -215,15 +215,15 @@ class Group:
         if not self._public or self._events.by_viewer or not getattr(context, "viewer_touched", False):
             return
         self._events.by_viewer = True
-        signed_in = [one for one in (*self._followers, *self._joining) if one.caller.signed_in]
-        for follower in signed_in:
+        named = [one for one in (*self._followers, *self._joining) if one.caller.scope != PUBLIC]
+        for follower in named:
             self._take(follower)
         last = self._recent[-1].cursor if self._recent else None
         if not waits or last is not None or self._base is not None or self._promise.state_first:
-            self._home.rehome(self, signed_in, last)
+            self._home.rehome(self, named, last)
         else:
             errors = self._home.errors(Refusal("UNAVAILABLE", "These events depend on who asks. Subscribe again."))
-            self._dismiss(signed_in, errors)
+            self._dismiss(named, errors)
         self.stop_if_idle()
 
     def _end(self, errors: str) -> None:

@@ -18,6 +18,7 @@ from graphql.utilities.coerce_input_value import (
 )
 
 from graph.endpoint.execution.compiled.literals import immutable, pure
+from graph.endpoint.execution.wrong_variables import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,9 +48,10 @@ class Variables:
             values = self._coerced(given or {})
             if values is not None:
                 return values
-        return get_variable_values(
+        found = get_variable_values(
             self._schema, self._definitions, dict(given or {}), max_errors=self._errors, hide_suggestions=self._hide
         )
+        return named(found, self._schema, self._definitions, given) if isinstance(found, list) else found
 
     def _coerced(self, given: Mapping[str, Any]) -> VariableValues | None:
         """The same, if there is nothing wrong with them."""

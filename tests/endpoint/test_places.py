@@ -1,0 +1,91 @@
+"""Errors about values say where: a literal its place in the document, a variable its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import GraphQLError
+
+from graph.endpoint.document.operations import Operations
+from graph.endpoint.execution.executors import Execution, Given
+
+
+@strawberry.input(one_of=True)
+class By:
+    """One way to say it."""
+
+    key: strawberry.ID | None = strawberry.UNSET
+    name: str | None = strawberry.UNSET
+
+
+def _parse(value: Any) -> str:
+    if value == "good":
+        return value
+    raise GraphQLError("That is not good.")
+
+
+Good = strawberry.scalar(name="Good", serialize=str, parse_value=_parse)
+
+
+class Fine(str):
+    """What a `Good` is."""
+
+
+@strawberry.input
+class Filter:
+    """A nest of values."""
+
+    inner: list[Fine | None] | None = None
+
+
+@strawberry.type
+class Query:
+    """Takes values."""
+
+    @strawberry.field
+    def take(self, good: Fine | None = None, filter: Filter | None = None, by: By | None = None) -> str:
+        return "taken"
+
+
+SCHEMA = strawberry.Schema(Query, config=strawberry.schema.config.StrawberryConfig(scalar_map={Fine: Good}))
+
+
+@pytest.mark.parametrize(
+    ("document", "column"),
+    [
+        ('{ take(good: "bad") }', 14),
+        ('{ take(filter: {inner: ["good", "bad"]}) }', 33),
+        ("{ take(good: 5) }", 14),
+        ('{ take(by: {key: "a", name: "b"}) }', 12),
+        ("{ take(by: {}) }", 12),
+    ],
+)
+def test_a_literal_has_its_place(document: str, column: int) -> None:
+    """What a scalar's own parser or a one-of refuses is reported where it stands."""
+    (error,) = Operations(SCHEMA._schema).prepare(document).errors
+    assert [(place.line, place.column) for place in error.locations or ()] == [(1, column)]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_variable_has_its_name(compiled: bool) -> None:  # noqa: FBT001 - a parameter
+    """So has every wrong one of several, those of a one-of among them."""
+    document = "query ($fine: Good, $by: By, $other: By!) { a: take(good: $fine, by: $by) b: take(by: $other) }"
+    prepared = Operations(SCHEMA._schema).prepare(document)
+    assert prepared.errors == ()
+    execution = Execution(SCHEMA, errors=10, hide_suggestions=True, compiled=compiled)
+    for variables, names in (
+        ({"by": {"key": "a", "name": "b"}, "other": {"key": "a"}}, ["by"]),
+        ({"by": {}, "other": {"key": "a"}}, ["by"]),
+        ({"by": {"key": None}, "other": {"key": "a"}}, ["by"]),
+        ({"other": {"key": "a", "name": "b"}}, ["other"]),
+        ({"fine": "bad", "other": {"key": "a", "name": "b"}}, ["fine", "other"]),
+        ({}, ["other"]),
+    ):
+        made = execution.of(prepared, prepared.select(None), Given(variables, None, None, None))
+        assert isinstance(made, list)
+        assert len(made) == len(names)
+        for error, name in zip(made, names, strict=True):
+            assert f"'${name}'" in error.message
+            assert error.locations

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 FEATURES: tuple[Feature, ...] = (catalog.FEATURE, accounts.FEATURE, leaderboard.FEATURE, jobs.FEATURE, quota.FEATURE)
 
 DESCRIPTION = (
-    "A shop's catalog, accounts and leaderboards. Everything public answers without signing in; `login` gives a token for "
-    "`Authorization: Bearer`, and browsers a cookie. Lists are connections with opaque cursors. What a mutation is "
+    "A shop's catalog, accounts and leaderboards. Everything public answers without signing in; `login` gives a token "
+    "for `Authorization: Bearer`, and browsers a cookie. Lists are connections with opaque cursors. What a mutation is "
     "expected to refuse is a member of its result's union, with `code` and `message`; every other error has "
     "`extensions.code`. `rateLimit` tells what the caller has left, and asking for it alone is free."
 )

@@ -5,6 +5,11 @@ refused as `malformed` has it, after the answers to all good requests before it;
 that lets the peer read them. An offer to speak something else than WebSocket (``Upgrade: h2c``, which Java's own client
 makes with each first request) is not taken up, and the request that bore it is served with its body.
 
+An answer that ends the connection before the request's body is there, as 413 does, is followed by a staged close (RFC
+9112, 9.6): a close at once would be a reset, which takes the answer away from a client that is still sending. The rest
+of the body is read and forgotten, for at most `DRAIN_SECONDS`. HTTP/1.0 knows no chunks: an answer of unknown length
+ends with the connection.
+
 A peer that takes nothing for `STALL_SECONDS`, or that does not let its connection be closed, is cut off without an
 answer. `graph.server.websocket` does the same for WebSockets.
 """
@@ -33,8 +38,9 @@ STALL_SECONDS = 60.0
 CLOSE_SECONDS = 15.0
 """Seconds a closing connection gets to take what was sent to it: more than uvicorn waits for the peer's close."""
 LINGER_SECONDS = 2.0
-"""Seconds that a peer whose request was no HTTP gets to read the answers: a reset would take them away from it."""
-
+"""Seconds that a peer gets to read the answers, or to go on sending, before its connection is cut: see `_tell`."""
+DRAIN_SECONDS = 30.0
+"""Seconds that a peer may go on sending a body that was refused."""
 
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
@@ -50,6 +56,7 @@ class HttpConnection(HttpToolsProtocol):
     _declined: int | None = None
     _malformed: Malformed | None = None
     _told = False
+    _drained_until: float | None = None
     attended: tuple[RequestResponseCycle, Callable[[], None]] | None = None
     """The request under way, and what to call when its client goes."""
 
@@ -62,6 +69,9 @@ class HttpConnection(HttpToolsProtocol):
         """Read on; give up on a head that is too long."""
         if self._malformed is not None:
             return  # what follows is nothing that could be read
+        if self._drained_until is not None:
+            self._linger()
+            return
         super().data_received(data)
         if self._declined is not None:
             offset, self._declined = self._declined, None
@@ -101,6 +111,12 @@ class HttpConnection(HttpToolsProtocol):
         self._head = cancelled(self._head)
         super().on_headers_complete()
         self._in_body = True
+        if self.parser.should_upgrade():  # to a WebSocket: there is no exchange
+            return
+        cycle: Any = self.cycle
+        cycle.transport = _Staged(self)
+        if self.scope["http_version"] == "1.0":
+            _without_chunks(cycle)
 
     def on_message_complete(self) -> None:
         """The body is there, too."""
@@ -197,9 +213,37 @@ class HttpConnection(HttpToolsProtocol):
 
     # --- ending ---
 
+    def end(self) -> None:
+        """End after an answer: at once if the request has been read, else in stages."""
+        if not self._in_body or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._drained_until = self.loop.time() + DRAIN_SECONDS
+        if self.transport.can_write_eof():  # over TLS the length of the answer must do
+            self.transport.write_eof()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Wait for more to forget, until the peer has gone or is silent."""
+        assert self._drained_until is not None
+        self._head = cancelled(self._head)
+        left = self._drained_until - self.loop.time()
+        if left > 0:
+            self._head = self.loop.call_later(min(left, LINGER_SECONDS), self.transport.abort)
+        else:
+            self.transport.abort()
+
+    def on_response_complete(self) -> None:
+        """Rest, or go on with the next request; after the last answer there is neither."""
+        if self._drained_until is None:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+
     def shutdown(self) -> None:
         """The server stops."""
-        if self._told:
+        if self._told or self._drained_until is not None:
             self.transport.close()
         else:
             super().shutdown()
@@ -229,6 +273,33 @@ class HttpConnection(HttpToolsProtocol):
             cycle, left = self.attended
             cycle.disconnected = not cycle.response_complete  # uvicorn tells it only to the last one in the pipeline
             left()
+
+
+class _Staged:
+    """The transport as an exchange sees it: it is not closed under a client that is still sending."""
+
+    __slots__ = ("_connection", "is_closing", "write")
+
+    def __init__(self, connection: HttpConnection) -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        self._connection.end()
+
+
+def _without_chunks(cycle: Any) -> None:
+    """Have `cycle` send the body as it is; it closes the connection at the end anyway."""
+    send = cycle.send
+    cycle.chunked_encoding = False
+
+    async def as_it_is(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            cycle.expected_content_length = len(message.get("body", b""))  # uvicorn would hold it against a header
+        await send(message)
+
+    cycle.send = as_it_is
 
 
 def cancelled(timer: TimerHandle | None) -> None:

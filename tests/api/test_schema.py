@@ -16,7 +16,6 @@ from graphql import (
     GraphQLScalarType,
     GraphQLUnionType,
     build_schema,
-    graphql_sync,
     is_specified_scalar_type,
     print_ast,
 )
@@ -130,10 +129,11 @@ def fields_of(kind: GraphQLNamedType | None) -> dict[str, Any]:
 
 def test_the_schema_and_its_scalars_say_what_they_are() -> None:
     """The schema has a description, also for who asks over the wire; each scalar of its own has a specification."""
-    core = build_product()._schema
+    schema = build_product()
+    core = schema._schema
     assert core.description is not None
     assert core.description.strip()
-    asked = graphql_sync(core, "{ __schema { description } }")
+    asked = schema.execute_sync("{ __schema { description } }")
     assert asked.data == {"__schema": {"description": core.description}}
     own = [one for one in core.type_map.values() if isinstance(one, GraphQLScalarType)]
     own = [one for one in own if not is_specified_scalar_type(one)]

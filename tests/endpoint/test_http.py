@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 from starlette.responses import HTMLResponse
 
 from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.document.persisted import Persisted
 from graph.endpoint.execution.engine import Ready
 from graph.endpoint.http.negotiation import JSON, RESPONSE, Acceptable, accepted
 from graph.endpoint.http.security import Origins
@@ -108,7 +110,18 @@ async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
         ({"content-type": "Application/X-WWW-Form-Urlencoded; a=application/json"}, 403),
         ({"content-type": "multipart/form-data"}, 403),
         ({"content-type": "nonsense"}, 403),
-        ({"accept": RESPONSE}, 403),
+        ({"accept": "*/*"}, 403),
+        ({"accept": "image/avif,*/*;q=0.8"}, 403),
+        ({"accept": RESPONSE, "origin": "https://evil.example"}, 403),
+        ({"accept": RESPONSE, "origin": "null"}, 403),
+        ({"accept": RESPONSE, "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        ({"accept": JSON, "sec-fetch-site": "same-site"}, 403),
+        ({"accept": JSON, "sec-fetch-site": "none, cross-site"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"origin": "https://shop.example", "sec-fetch-site": "cross-site"}, 200),
+        ({"accept": RESPONSE}, 200),
+        ({"accept": JSON, "sec-fetch-mode": "cors"}, 200),  # what Node's fetch sends
         ({"content-type": "application/json"}, 200),
         ({"graphql-require-preflight": ""}, 200),
         ({"apollo-require-preflight": "1"}, 200),
@@ -120,10 +133,27 @@ async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
 async def test_a_query_by_get_needs_what_no_foreign_page_can_send(
     client: Client, headers: dict[str, str], status: int
 ) -> None:
-    """A GET that a browser sends to any site without asking is refused."""
-    async with browse(make_endpoint(client)) as http:
+    """A GET that a browser sends to any site without asking is refused, unless it comes from a page of ours."""
+    async with browse(make_endpoint(client, origins=["https://shop.example"])) as http:
         answer = await http.get("/graphql", params={"query": "{hello}"}, headers=headers)
         assert answer.status_code == status, answer.text
+
+
+async def test_a_document_known_by_its_hash_may_come_from_anywhere(client: Client) -> None:
+    """Nobody foreign has chosen it; with its text it is a query like any other."""
+    document = "query Known { hello }"
+    digest = hashlib.sha256(document.encode()).hexdigest()
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    by_hash = {"extensions": orjson.dumps({"persistedQuery": {"version": 1, "sha256Hash": digest}}).decode()}
+    async with browse(make_endpoint(client, persisted=Persisted(client))) as http:
+        unknown = await http.get("/graphql", params=by_hash, headers=foreign)
+        assert unknown.json()["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+        refused = await http.get("/graphql", params={"query": document, **by_hash}, headers=foreign)
+        assert refused.status_code == 403
+        await http.ask(document, extensions={"persistedQuery": {"version": 1, "sha256Hash": digest}})
+        known = await http.get("/graphql", params=by_hash, headers=foreign)
+        assert known.json() == {"data": {"hello": "world"}}
+        assert (await http.get("/graphql", params={"documentId": digest}, headers=foreign)).status_code == 200
 
 
 async def test_only_named_origins_pass_cors(client: Client) -> None:
@@ -138,6 +168,9 @@ async def test_only_named_origins_pass_cors(client: Client) -> None:
         answer = await http.ask("{hello}", headers={"origin": "https://shop.example"})
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"
         assert "Origin" in answer.headers["vary"]
+        exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+        assert exposed >= {"ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "X-RateLimit-Limit"}
+        assert exposed >= {"X-RateLimit-Remaining", "X-RateLimit-Reset"}
         for origin in ("https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"):
             refused = await http.options("/graphql", headers={"origin": origin, **wanted})
             assert not [name for name in refused.headers if name.startswith("access-control")]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import strawberry
 from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
 
 from graph.endpoint.document.operations import Operations
 from graph.endpoint.execution.executors import Execution, Given
@@ -32,6 +33,8 @@ Good = strawberry.scalar(name="Good", serialize=str, parse_value=_parse)
 class Fine(str):
     """What a `Good` is."""
 
+    __slots__ = ()
+
 
 @strawberry.input
 class Filter:
@@ -45,18 +48,18 @@ class Query:
     """Takes values."""
 
     @strawberry.field
-    def take(self, good: Fine | None = None, filter: Filter | None = None, by: By | None = None) -> str:
+    def take(self, good: Fine | None = None, nest: Filter | None = None, by: By | None = None) -> str:
         return "taken"
 
 
-SCHEMA = strawberry.Schema(Query, config=strawberry.schema.config.StrawberryConfig(scalar_map={Fine: Good}))
+SCHEMA = strawberry.Schema(Query, config=StrawberryConfig(scalar_map={Fine: Good}))
 
 
 @pytest.mark.parametrize(
     ("document", "column"),
     [
         ('{ take(good: "bad") }', 14),
-        ('{ take(filter: {inner: ["good", "bad"]}) }', 33),
+        ('{ take(nest: {inner: ["good", "bad"]}) }', 31),
         ("{ take(good: 5) }", 14),
         ('{ take(by: {key: "a", name: "b"}) }', 12),
         ("{ take(by: {}) }", 12),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,7 @@ async def test_a_broken_source_ends_the_response(site: Site, headers: dict[str, 
 async def test_multipart_frames(site: Site) -> None:
     """A part is followed by the next delimiter at once, a quiet line by empty objects."""
     async with site.follow(FOLLOW, MIXED) as body:
-        assert body.response.headers["content-type"] == 'multipart/mixed; boundary="graphql"; subscriptionSpec=1.0'
+        assert body.response.headers["content-type"] == "multipart/mixed; boundary=graphql; subscriptionSpec=1.0"
         await body.until(b"\r\n--graphql")
         await until(lambda: site.app.sources == 1)
         await site.app.publish("a")
@@ -221,3 +222,25 @@ async def drain(reader: asyncio.StreamReader) -> bytes:
         while b"event: complete" not in raw:
             raw += await reader.read(1 << 20)
     return raw
+
+
+async def test_an_event_source_follows_by_get_and_resumes(site: Site) -> None:
+    """As a browser's EventSource asks: by GET, with nothing but Accept; on the next try with Last-Event-ID."""
+    native = {"accept": "text/event-stream", "sec-fetch-site": "same-origin", "cache-control": "no-cache"}
+    asking = {"query": FOLLOW}
+    async with site.http.stream("GET", "/graphql", params=asking, headers=native) as response:
+        body = Body(response)
+        await body.until(b":\n\n")
+        await until(lambda: site.app.sources == 1)
+        await site.app.publish("one")
+        await body.until(b"one")
+    cursor = re.search(rb"id: (\S+)", body.raw)
+    assert cursor is not None
+    await site.app.publish("two")
+    again = native | {"last-event-id": cursor[1].decode()}
+    async with site.http.stream("GET", "/graphql", params=asking, headers=again) as response:
+        raw = await Body(response).until(b"two")
+    assert b"one" not in raw
+    foreign = {"accept": "text/event-stream", "sec-fetch-site": "cross-site", "origin": "https://evil.example"}
+    refused = await site.http.get("/graphql", params=asking, headers=foreign)
+    assert refused.status_code == 403

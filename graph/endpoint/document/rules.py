@@ -12,18 +12,20 @@ from graphql import (
     ValuesOfCorrectTypeRule,
     specified_rules,
 )
-from graphql.utilities.validate_input_value import validate_input_literal
+from graphql.utilities.validate_input_value import (
+    validate_input_literal,  # pyright: ignore[reportUnknownVariableType] - its types are partial
+)
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 if TYPE_CHECKING:
-    from graphql import ASTValidationRule, GraphQLInputType, GraphQLNamedType, ValueNode, VisitorAction
+    from graphql import ASTValidationRule, GraphQLNamedType, ValueNode, VisitorAction
 
 
 class ValuesRule(ValuesOfCorrectTypeRule):
     """graphql-core's rule for literals, which forgets where a literal stands that a scalar's own parser refuses."""
 
-    def is_valid_value_node(self, node: ValueNode, input_type: GraphQLInputType | None) -> VisitorAction:
+    def is_valid_value_node(self, node: ValueNode, input_type: Any) -> VisitorAction:
         """Report what is wrong with `node`, in its place."""
         if input_type:
 
@@ -63,10 +65,10 @@ class OneOfRule(OneOfInputValidationRule):
         super().validate_one_of(node, type)
 
 
-_MENDED = {ValuesOfCorrectTypeRule: ValuesRule}
+_CORE: tuple[type[ASTValidationRule], ...] = tuple(specified_rules)
 
 RULES: tuple[type[ASTValidationRule], ...] = (
-    *(_MENDED.get(rule, rule) for rule in specified_rules),  # pyright: ignore[reportArgumentType, reportCallIssue]
+    *(ValuesRule if rule is ValuesOfCorrectTypeRule else rule for rule in _CORE),
     MaybeNullValidationRule,
     OneOfRule,
 )

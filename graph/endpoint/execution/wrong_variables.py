@@ -23,7 +23,7 @@ def named(
     definitions: Sequence[VariableDefinitionNode],
     given: Mapping[str, Any] | None,
 ) -> list[GraphQLError]:
-    """`errors`, which were found in the variables `given`; those without a place are looked for in each `definition`."""
+    """`errors`, which were found in the variables `given`; for those without a place each definition is looked at."""
     if all(error.locations for error in errors):
         return list(errors)
     culprits: dict[str, VariableDefinitionNode] = {}

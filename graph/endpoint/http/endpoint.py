@@ -32,7 +32,7 @@ from graph.endpoint.execution.engine import RUNNABLE, Engine, Ready
 from graph.endpoint.http.negotiation import JSON, accepted
 from graph.endpoint.http.presence import presence
 from graph.endpoint.http.request import Disconnected, parse_body, parse_query_string, read_body
-from graph.endpoint.http.security import HEADERS, METHODS, Origins, check_get
+from graph.endpoint.http.security import HEADERS, METHODS, Origins
 from graph.endpoint.kept.express import EXCHANGE
 from graph.endpoint.observe.observe import annotate
 from graph.patterns.client import RedisUnavailable
@@ -200,8 +200,8 @@ class GraphQLEndpoint(GraphQL[Any, Any], Generic[Context]):
                 return
             media, stream = accepted(request.headers.get("accept"))
             _need_some(media, stream)
-            check_get(request.headers)
             asked = parse_query_string(exchange.scope["query_string"], self.bounds)
+            self.origins.check_get(request.headers, asked)
             await self._one(exchange, media, stream, asked, _QUERY | {OperationType.SUBSCRIPTION})
         elif method == "OPTIONS":
             await _start(exchange.send, 204, [*HEADERS, *self.origins.preflight(request.headers)], b"")

@@ -2,7 +2,7 @@
 
 Source: https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol. Each part is
 followed by the next delimiter at once: a client takes a part for whole only when it sees one. An empty object keeps a
-quiet line open.
+quiet line open. The boundary stands without quotes, which some clients take for a part of it (Python's gql).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _part(body: str) -> bytes:
 class Multipart:
     """A `httpstream.Framing`."""
 
-    content_type = f'multipart/mixed; boundary="{_BOUNDARY}"; subscriptionSpec=1.0'.encode()
+    content_type = f"multipart/mixed; boundary={_BOUNDARY}; subscriptionSpec=1.0".encode()
     opening = _NEXT.encode()
     idle = _part("{}")
 

@@ -7,24 +7,20 @@ Every mistake is a `Refusal` with a 4xx; nothing a client can send raises anythi
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
 import orjson
 
 from graph.endpoint.errors import Refusal
 from graph.endpoint.http.negotiation import JSON, parse_media, utf8
-from graph.endpoint.subscriptions.sink import OperationRequest
+from graph.endpoint.subscriptions.sink import OperationRequest, parse_operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.datastructures import Headers
     from starlette.types import Receive
 
     from graph.endpoint.document.bounds import Bounds
-
-T = TypeVar("T")
 
 _CLOSE = {"Connection": "close"}
 _MAX_FIELDS = 32  # of a query string
@@ -114,27 +110,6 @@ def parse_body(body: bytes, bounds: Bounds) -> OperationRequest | list[Operation
     if len(batch) > bounds.batch:
         raise Refusal("BATCH_TOO_LARGE", f"A batch holds at most {bounds.batch} operations.", limit=bounds.batch)
     return [parse_operation(one) for one in batch]
-
-
-def parse_operation(value: object) -> OperationRequest:
-    """One operation from its JSON object."""
-    if not isinstance(value, dict):
-        raise Refusal("BAD_REQUEST", "An operation is a JSON object.")
-    members = cast("dict[str, Any]", value)
-    return OperationRequest(
-        _member(members, "query", str, "a string"),
-        _member(members, "variables", dict, "an object"),
-        _member(members, "operationName", str, "a string"),
-        _member(members, "extensions", dict, "an object"),
-        _member(members, "documentId", str, "a string"),
-    )
-
-
-def _member(members: Mapping[str, Any], name: str, kind: type[T], meaning: str) -> T | None:
-    value = members.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise Refusal("BAD_REQUEST", f"`{name}` must be {meaning} or null.")
-    return value
 
 
 def parse_query_string(query: bytes, bounds: Bounds) -> OperationRequest:

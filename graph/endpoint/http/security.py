@@ -1,8 +1,8 @@
 """What keeps another site from using a visitor's browser against this endpoint.
 
 A browser sends some requests to any site without asking (Fetch, "simple" requests), cookies included. None of them
-gets as far as an operation: a POST must be `application/json`, and a GET must carry a header that makes a browser ask
-first (a preflight), which only the origins named here pass. Answers cannot be framed, sniffed or embedded.
+gets as far as an operation that a foreign page has chosen: a POST must be `application/json`, and a GET must come from
+a page of ours (`Origins.check_get`). Answers cannot be framed, sniffed or embedded.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from graph.endpoint.errors import Refusal
-from graph.endpoint.http.negotiation import SIMPLE, parse_media
+from graph.endpoint.http.negotiation import EVENT_STREAM, JSON, MULTIPART, RESPONSE, SIMPLE, parse_media
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.datastructures import Headers
+
+    from graph.endpoint.subscriptions.sink import OperationRequest
 
 Raw = list[tuple[bytes, bytes]]
 
@@ -39,21 +41,12 @@ HEADERS: Raw = [
 ]
 """On every answer that is JSON; pages bring their own policy."""
 
-_EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Age"
+_EXPOSED = (
+    "ETag, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Age"
+)
+_OWN = (["same-origin"], ["none"])
+_TOLD = (JSON, RESPONSE, EVENT_STREAM, MULTIPART)
 _MAX_AGE = "600"
-
-
-def check_get(headers: Headers) -> None:
-    """Refuse a GET that any site could have made a visitor's browser send."""
-    if any(name in headers for name in PREFLIGHT_HEADERS):
-        return
-    essence = parse_media(headers.get("content-type", "")).essence
-    if "/" not in essence or essence in SIMPLE:
-        raise Refusal(
-            "CSRF_REFUSED",
-            "A GET needs a header that no foreign page can send: Content-Type: application/json, or "
-            "GraphQL-Require-Preflight: 1.",
-        )
 
 
 class Origins:
@@ -72,12 +65,39 @@ class Origins:
             if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
                 raise ValueError(f"{origin!r} is no origin: expected https://host or http://host:port")
 
+    def allow(self, origin: str | None) -> bool:
+        """Whether pages of `origin` may use the endpoint."""
+        return origin is not None and (self._all or origin.lower() in self._allowed)
+
+    def check_get(self, headers: Headers, request: OperationRequest) -> None:
+        """Refuse a GET that a foreign page could have made a visitor's browser send.
+
+        It runs if the browser says that a page of this server sent it, or nobody but the visitor (``Sec-Fetch-Site``);
+        if a page of an allowed origin did; if it has a header that a page may send only after a preflight; if it asks
+        for a document that was given to this server beforehand; or if nothing speaks of a page: no Origin, no
+        ``Sec-Fetch-Site``, and an Accept that names what no image, link or script asks for.
+        """
+        if any(name in headers for name in PREFLIGHT_HEADERS) or self.allow(headers.get("origin")):
+            return
+        essence = parse_media(headers.get("content-type", "")).essence
+        if "/" in essence and essence not in SIMPLE:
+            return
+        if request.query is None and (request.document_id or (request.extensions or {}).get("persistedQuery")):
+            return
+        sites = headers.getlist("sec-fetch-site")
+        accept = headers.get("accept", "").lower()
+        if sites in _OWN or (not sites and "origin" not in headers and any(one in accept for one in _TOLD)):
+            return
+        raise Refusal(
+            "CSRF_REFUSED",
+            "This GET may have been sent by a page of another site: it needs Accept: application/json, or, from a "
+            "page, a header that no foreign page can send, such as GraphQL-Require-Preflight: 1.",
+        )
+
     def headers(self, headers: Headers) -> Raw:
         """What CORS adds to the answer to a request with `headers`."""
         origin = headers.get("origin")
-        if not self._allowed or origin is None:
-            return []
-        if not self._all and origin.lower() not in self._allowed:
+        if origin is None or not self.allow(origin):
             return []
         told: Raw = [(b"access-control-allow-origin", b"*" if self._all else origin.encode("latin-1"))]
         if self._credentials:

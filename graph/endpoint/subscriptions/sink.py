@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import orjson
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from graph.endpoint.identity.caller import Caller
+
+
+T = TypeVar("T")
 
 
 class Sink(Protocol):
@@ -47,6 +50,27 @@ class OperationRequest(NamedTuple):
     document_id: str | None = None
 
 
+def parse_operation(value: object) -> OperationRequest:
+    """One operation from its JSON object; raises `Refusal` for a member of the wrong type, others are ignored."""
+    if not isinstance(value, dict):
+        raise Refusal("BAD_REQUEST", "An operation is a JSON object.")
+    members = cast("dict[str, Any]", value)
+    return OperationRequest(
+        _member(members, "query", str, "a string"),
+        _member(members, "variables", dict, "an object"),
+        _member(members, "operationName", str, "a string"),
+        _member(members, "extensions", dict, "an object"),
+        _member(members, "documentId", str, "a string"),
+    )
+
+
+def _member(members: Mapping[str, Any], name: str, kind: type[T], meaning: str) -> T | None:
+    value = members.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise Refusal("BAD_REQUEST", f"`{name}` must be {meaning} or null.")
+    return value
+
+
 class Runner(Protocol):
     """Runs operations for transports that keep a connection open."""
 
@@ -63,4 +87,9 @@ class Runner(Protocol):
 
 def refusal(code: str, message: str, **extensions: str | float) -> str:
     """The JSON list of errors that refuses an operation for `code`, as `Sink.error` takes it."""
-    return orjson.dumps(Presenter().present([Refusal(code, message, headers=None, **extensions)])).decode()
+    return refused(Refusal(code, message, headers=None, **extensions))
+
+
+def refused(error: Refusal) -> str:
+    """The same for an `error` that was raised."""
+    return orjson.dumps(Presenter().present([error])).decode()

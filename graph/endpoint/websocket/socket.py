@@ -6,8 +6,9 @@ its socket is closed (4403), running subscriptions with it.
 
 Close codes: 4400 a message that is not of the protocol, 4401 an operation before the acknowledgement, 4403 the session
 ended, 4406 no common subprotocol, 4408 no connection_init in time, 4409 an operation id in use, 4429 a second
-connection_init, 4499 no pong in time, 1009 a message above the size limit, 1012 the server stops. A refused operation
-is an ``error`` message and leaves the socket and its other operations alone.
+connection_init, 4499 no pong in time, 1009 a message above the size limit, 1012 the server stops. A refused operation,
+one whose members make no sense among them, is an ``error`` message and leaves the socket and its other operations
+alone. Documents may be named by ``documentId`` or hash, as over HTTP.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from starlette.requests import HTTPConnection
 
+from graph.endpoint.errors import Refusal
 from graph.endpoint.subscriptions.outlet import Outlet
-from graph.endpoint.subscriptions.sink import OperationRequest, refusal
+from graph.endpoint.subscriptions.sink import parse_operation, refusal, refused
 from graph.endpoint.websocket.operation import SocketOperation
 from graph.patterns.client import RedisUnavailable
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from graph.endpoint.identity.caller import Authenticator, Caller
-    from graph.endpoint.subscriptions.sink import Runner
+    from graph.endpoint.subscriptions.sink import OperationRequest, Runner
 
 SUBPROTOCOL = "graphql-transport-ws"
 
@@ -227,14 +229,6 @@ class _Socket:
         payload = _object(message, "payload")
         if payload is None:
             raise BrokenProtocol(4400, "A subscribe message has a payload")
-        request = OperationRequest(
-            query=_optional_text(payload, "query"),
-            variables=_object(payload, "variables"),
-            operation_name=_optional_text(payload, "operationName"),
-            extensions=_object(payload, "extensions"),
-        )
-        if request.query is None and request.extensions is None:
-            raise BrokenProtocol(4400, "The payload of a subscribe message has a query")
         if key in self.operations:
             raise BrokenProtocol(4409, f"Subscriber for {key} already exists")
         operation = SocketOperation(key, self.outlet, self.operations, self.limits.queue)
@@ -243,6 +237,11 @@ class _Socket:
             operation.error(
                 refusal("TOO_MANY_OPERATIONS", f"A socket runs at most {self.limits.operations} operations")
             )
+            return
+        try:
+            request = parse_operation(payload)
+        except Refusal as error:
+            operation.error(refused(error))
             return
         operation.start(self._run(operation, request))
 
@@ -263,13 +262,6 @@ def _text(message: dict[str, Any], name: str) -> str:
     value = message.get(name)
     if not isinstance(value, str) or not value:
         raise BrokenProtocol(4400, f"'{name}' is a non-empty string")
-    return value
-
-
-def _optional_text(message: dict[str, Any], name: str) -> str | None:
-    value = message.get(name)
-    if value is not None and not isinstance(value, str):
-        raise BrokenProtocol(4400, f"'{name}' is a string")
     return value
 
 

@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from graph.jobs import Definition, Job, Jobs, JobState, Progress, Worker
-from graph.patterns.client.client import open_client
+from graph.patterns.client import open_client
 from tests.support.servers import ValkeyServer, free_port, wait_until
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from graph.patterns.cache import Cache
-from graph.patterns.cache.flight import Timing
 from graph.patterns.client import open_client
 
 if TYPE_CHECKING:
@@ -38,9 +37,11 @@ class Machine(RuleBasedStateMachine):
         self.writers: list[tuple[str, AbstractAsyncContextManager[None]]] = []
         self.slow: list[tuple[asyncio.Event, asyncio.Task[Any], int, str]] = []
         first, second = self.clients
-        self.caches = [Cache(one, l1_bytes=size, beta=0) for one, size in ((first, 9999), (second, 9999), (second, 0))]
+        self.caches = [
+            Cache(one, l1_bytes=size, lease=0.25, beta=0) for one, size in ((first, 9999), (second, 9999), (second, 0))
+        ]
         for cache in self.caches:  # a load that waits at its gate is not waited for
-            cache._flights._timing = Timing(lease=0.25, patience=0.0)
+            cache._flights._patience = 0.0
         self.reads = 0
         self.lose(("FLUSHALL",))
 
@@ -72,8 +73,8 @@ class Machine(RuleBasedStateMachine):
 
         async def start() -> asyncio.Task[Any]:
             # A cache of its own: a reader that joins a slow load would stop the machine.
-            cache = Cache(self.clients[reader % 2], l1_bytes=0, beta=0)
-            cache._flights._timing = Timing(lease=0.25, patience=0.0)
+            cache = Cache(self.clients[reader % 2], l1_bytes=0, lease=0.25, beta=0)
+            cache._flights._patience = 0.0
             task = asyncio.create_task(cache.get(key, load, tags=[key, "both"]))
             await asyncio.wait((task,), timeout=0.003)
             return task

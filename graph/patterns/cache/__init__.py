@@ -5,7 +5,8 @@ what an answer was made of is gathered by `observing`. Both check what they have
 at every use. Without Redis everything is loaded from its source and nothing is kept.
 """
 
-from graph.patterns.cache.answers import ByteCache, Hit, Look, Made, digest_of
+from graph.patterns.cache.answer import Hit, Look, Made, digest_of
+from graph.patterns.cache.answers import ByteCache
 from graph.patterns.cache.codec import JsonCodec
 from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconfirmed, Generations
 from graph.patterns.cache.local_copies import Copy

@@ -4,9 +4,9 @@ An entry carries the names of its tags beside their stamp. A process that has se
 of those tags, and for the entry unless it has a copy, in commands that the caller sends in a batch of his own
 (`ByteCache.look`, `Look.commands`, `ByteCache.judge`): one trip. A process that sees it for the first time needs a
 second one. The rules are the cache's: served only under the generations that its parts were read under (`Observation`),
-one maker at a time in a process (flight) and among processes (lease), early refresh by lot.
+one maker at a time in a process and among processes (`lease`), early refresh by one reader chosen at random.
 
-Nobody is given what a flight that began before him brought, unless its generations are still current: he looks again.
+Whoever waited for somebody else's making looks again: what it brought is served only while its generations are current.
 
 Failure: without Redis everything is made, and nothing is kept.
 """
@@ -14,20 +14,18 @@ Failure: without Redis everything is made, and nothing is kept.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import math
-import random
 import struct
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
+from graph.patterns.cache.answer import MADE, Hit, Look, Made, digest_of, hit_of, sure_stamp
 from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
-from graph.patterns.cache.flight import FILL, LEASE, RENEW
-from graph.patterns.cache.generations import fresh, held, mark_of, stamp_of
+from graph.patterns.cache.generations import fresh, mark_of, stamp_of
+from graph.patterns.cache.lease import Lease, Leases, Polling, is_due, jittered
 from graph.patterns.cache.local_copies import Copy, LocalCopies
 from graph.patterns.cache.observation import observing
 from graph.patterns.client import command
@@ -44,38 +42,8 @@ MOST_TAGS = 256
 """Something made of more is not kept: checking it would cost more than making it."""
 _KNOWN = 8192
 """Entries whose tags this process remembers beyond its copies."""
-_POLLS = 0.004, 0.02
 _ANY = bytes(STAMP_SIZE)
 """In place of a stamp in a lease: what an answer is made of is not known when its lease is asked for."""
-_MADE = struct.Struct(">d")
-
-
-class Hit(NamedTuple):
-    """A current entry."""
-
-    body: bytes
-    digest: str
-    """Of the body: the same bytes have the same one."""
-    made: float
-    """When it was made, Unix seconds."""
-    expires: float
-    delta: float
-
-
-class Made(NamedTuple):
-    """Something new: kept for `max_age` seconds at most, or not at all."""
-
-    body: bytes
-    max_age: float
-
-
-class Look(NamedTuple):
-    """What a look at a key needs: `commands` to send, in one batch, in this order."""
-
-    key: str
-    copy: Copy | None
-    tags: tuple[str, ...]
-    commands: tuple[Command, ...]
 
 
 class ByteCache:
@@ -98,7 +66,7 @@ class ByteCache:
         self._generations = generations
         self._prefix = f"{prefix}:{name}"
         self._local = LocalCopies(local_bytes, factor=1)
-        self._lease = lease
+        self._leases = Leases(client, lease)
         self._patience = patience
         self._beta = beta
         self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
@@ -148,13 +116,17 @@ class ByteCache:
                 return None
             values += [(value, run_id) for value in reply] if isinstance(reply, list) else [(reply, run_id)]  # pyright: ignore[reportUnknownVariableType] - MGET's
         if look.copy is not None:
-            stamp = _stamp([mark_of(*value) for value in values])
-            return _hit(look.copy) if stamp == look.copy.stamp else None
+            stamp = sure_stamp([mark_of(*value) for value in values])
+            return hit_of(look.copy) if stamp == look.copy.stamp else None
         copy = self._unpack(look.key, values[0][0])
-        if copy is None or copy.tags != look.tags or copy.stamp != _stamp([mark_of(*value) for value in values[1:]]):
+        if (
+            copy is None
+            or copy.tags != look.tags
+            or copy.stamp != sure_stamp([mark_of(*value) for value in values[1:]])
+        ):
             return None
         self._local.put(look.key, copy)
-        return _hit(copy)
+        return hit_of(copy)
 
     async def settle(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
         """`judge`, and `again` where the replies tell that the entry may have been made anew."""
@@ -178,14 +150,14 @@ class ByteCache:
             return None
         try:
             frame = unpack(blob)
-            made = _MADE.unpack_from(frame.body)[0]
+            made = MADE.unpack_from(frame.body)[0]
         except (Corrupt, struct.error):
             metrics.CORRUPT.inc()
             return None
         self._remember(key, frame.tags)
         if frame.expires <= time.time():
             return None
-        body = frame.body[_MADE.size :]
+        body = frame.body[MADE.size :]
         return Copy(frame.stamp, frame.expires, frame.delta, (body, digest_of(body), made), len(body), frame.tags)
 
     def _remember(self, key: str, tags: tuple[str, ...]) -> None:
@@ -195,9 +167,8 @@ class ByteCache:
             self._tags.popitem(last=False)
 
     def due(self, hit: Hit) -> bool:
-        """XFetch: whether this reader, by lot, is the one that refreshes early."""
-        early = hit.delta * self._beta * math.log(1.0 - random.random())  # noqa: S311 - a lot
-        return time.time() - early >= hit.expires
+        """Whether this reader, chosen at random, refreshes the entry before it expires."""
+        return is_due(hit.expires, hit.delta, self._beta)
 
     # --- making ---
 
@@ -233,7 +204,7 @@ class ByteCache:
             return
         if newer is not None and newer.expires > hit.expires:
             self._local.drop(key)
-            self._give_up(key, lease)
+            self._leases.give_up([lease])
             return
         metrics.EARLY.inc()
         await self._make(key, lease, make, tags)
@@ -251,8 +222,8 @@ class ByteCache:
     async def _share(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> Hit | None:
         """Wait while another process makes it; make it when none does, or when that takes too long."""
         deadline = time.monotonic() + self._patience
-        delay, most = _POLLS
-        lease: bytes | None = None
+        polling = Polling()
+        lease: Lease | None = None
         while time.monotonic() < deadline:
             try:
                 lease, entry = await self._ask(key)
@@ -261,37 +232,33 @@ class ByteCache:
                 break
             if entry is not None and (hit := await self.again(key)) is not None:
                 if lease is not None:
-                    self._give_up(key, lease)
+                    self._leases.give_up([lease])
                 return hit
             if lease is not None or key in self._unkept:
                 break
-            await asyncio.sleep(delay)
-            delay = min(delay * 1.5, most)
+            await polling.pause()
         await self._make(key, lease, make, tags)
         return None
 
-    async def _ask(self, key: str) -> tuple[bytes | None, Copy | None]:
+    async def _ask(self, key: str) -> tuple[Lease | None, Copy | None]:
         """The lease of `key`, None if it is another's; and the entry as it stands."""
-        lease = _ANY + fresh().encode()
-        reply = await self._client.run(LEASE, self._keys(key), (lease, int(self._lease * 1000)))
+        lease = Lease(*self._keys(key), _ANY + fresh().encode())
+        reply = await self._client.send(self._leases.ask(lease))
         return (lease if reply[0] else None), self._unpack(key, reply[1])
 
     async def _make(
-        self, key: str, lease: bytes | None, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]
+        self, key: str, lease: Lease | None, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]
     ) -> None:
-        renewing = self._tasks.spawn(self._renew(key, lease)) if lease is not None else None
         began = time.perf_counter()
         kept = False
         try:
-            with observing() as observed:
+            with self._leases.keeping([lease] if lease is not None else []), observing() as observed:
                 await self._declare(observed, tags)
                 made = await make()
             kept = made is not None and lease is not None and self._fill(key, lease, made, observed, began)
         finally:
-            if renewing is not None:
-                renewing.cancel()
             if lease is not None and not kept:
-                self._give_up(key, lease)
+                self._leases.give_up([lease])
                 self._unkept[key] = None
             if len(self._unkept) > _KNOWN or kept:
                 self._unkept.pop(key if kept else next(iter(self._unkept)), None)
@@ -306,47 +273,23 @@ class ByteCache:
         except RedisError:
             observed.note(tags, None)
 
-    def _fill(self, key: str, lease: bytes, made: Made, observed: Observation, began: float) -> bool:
+    def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, began: float) -> bool:
         """Keep what was made, if it is known what of."""
         now = time.time()
         delta = time.perf_counter() - began
-        expires = min(now + made.max_age * random.uniform(0.9, 1.1), observed.expires)  # noqa: S311 - jitter
+        expires = min(now + jittered(made.max_age), observed.expires)
         if not observed.certain or len(observed.marks) > MOST_TAGS or expires <= now:
             return False
         tags = tuple(sorted(observed.marks))
         stamp = stamp_of(observed.marks[tag] for tag in tags)
-        blob = pack(Frame(stamp, expires, delta, _MADE.pack(now) + made.body, tags))
-        self._client.batch(FILL(self._keys(key), (blob, max(1, int((expires - now) * 1000)), lease)))
+        blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
+        self._leases.fill([lease], [blob], [expires - now])
         self._remember(key, tags)
         self._local.put(key, Copy(stamp, expires, delta, (made.body, digest_of(made.body), now), len(made.body), tags))
         return True
-
-    async def _renew(self, key: str, lease: bytes) -> None:
-        while True:
-            await asyncio.sleep(self._lease / 5)
-            await self._client.batch(RENEW(self._keys(key)[1:], (lease, int(self._lease * 1000))))
-
-    def _give_up(self, key: str, lease: bytes) -> None:
-        self._client.batch(RENEW(self._keys(key)[1:], (lease, 0)))
 
     # --- life ---
 
     async def close(self) -> None:
         """Stop what is under way."""
         await self._tasks.close()
-
-
-def digest_of(body: bytes) -> str:
-    """What tells `body` from any other."""
-    return hashlib.blake2b(body, digest_size=12).hexdigest()
-
-
-def _stamp(marks: Sequence[bytes | None]) -> bytes | None:
-    """The stamp of marks none of which is missing or held."""
-    sure = [mark for mark in marks if mark is not None and not held(mark)]
-    return stamp_of(sure) if len(sure) == len(marks) else None
-
-
-def _hit(copy: Copy) -> Hit:
-    body, digest, made = copy.value
-    return Hit(body, digest, made, copy.expires, copy.delta)

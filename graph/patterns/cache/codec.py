@@ -37,7 +37,7 @@ class Frame(NamedTuple):
     """A cached value and what is known about it."""
 
     stamp: bytes
-    """Digest of the generations that it was loaded under (`cache_generations.stamp_of`)."""
+    """Digest of the generations that it was loaded under (`generations.stamp_of`)."""
     expires: float
     """When its time to live ends, Unix seconds."""
     delta: float

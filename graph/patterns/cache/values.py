@@ -2,12 +2,12 @@
 
 Cache-aside with tags: every value names the tags (``product:7``, ``products``) whose writes outdate it, and a writer
 brackets its transaction with ``async with cache.invalidating(...)``. How the guarantees are reached is told where they
-are: `cache_generations` (no stale read), `cache_flight` (one load per expiry), `cache_direct` (Redis away, or a writer
-at work), `cache_local` (copies in this process), `cache_metrics` (what is counted).
+are: `generations` (no stale read), `flights` and `lease` (one load per expiry), `direct_loads` (Redis away, or a writer
+at work), `local_copies` (copies in this process), `metrics` (what is counted).
 
 A read is one trip: the entries and the generations of their tags in one batch; where this process still has a copy,
 the generations alone. A value about to expire is loaded again in the background, the earlier the longer it takes to
-load (XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015).
+load (XFetch: see `lease`).
 
 Values are JSON, and shared between callers: treat them as immutable. None means that there is no such value; that is
 remembered for 5 s at most. A foreign or damaged entry is a counted miss.
@@ -19,8 +19,6 @@ allows a value past its time to live (``stale``); even that must agree with the 
 from __future__ import annotations
 
 import asyncio
-import math
-import random
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,8 +28,10 @@ from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import JsonCodec
 from graph.patterns.cache.codec import stamp_of as stamp_in
 from graph.patterns.cache.direct_loads import DirectLoads
-from graph.patterns.cache.flight import Flights, Known, Request, Timing
+from graph.patterns.cache.flight import Known, Request, Timing
+from graph.patterns.cache.flights import Flights
 from graph.patterns.cache.generations import Generations, held, mark_of, stamp_of
+from graph.patterns.cache.lease import is_due
 from graph.patterns.cache.local_copies import LocalCopies
 from graph.patterns.cache.observation import current_observation
 from graph.patterns.client import RedisUnavailable, command
@@ -103,9 +103,9 @@ class Cache:
     ) -> Any:
         """The value of `key`: from the cache if it is current, else from `load`, and from now on in the cache.
 
-        `load` gives a JSON value, or None where there is none. It runs in a task of its own: cancelling the caller
-        stops it not. `tags` must be the same at every read of `key`. The value lives `ttl` seconds, give or take a
-        tenth; for `stale` seconds more it is served if `load` raises.
+        `load` gives a JSON value, or None where there is none. It runs in a task of its own, which cancelling the
+        caller does not stop. `tags` must be the same at every read of `key`. The value lives `ttl` seconds, give or
+        take a tenth; for `stale` seconds more it is served if `load` raises.
         """
 
         async def load_one(_: Sequence[str]) -> Mapping[str, Any]:
@@ -173,7 +173,7 @@ class Cache:
             elif known.expires > now:
                 found[key] = known.value
                 _note(request.tags[key], known)
-                if self._due(known, now):
+                if is_due(known.expires, known.delta, self._beta):
                     self._flights.refresh(request, key, marks, known.expires)
             else:
                 stale[key] = known
@@ -223,10 +223,6 @@ class Cache:
             metrics.HIT.inc()
             self._flights.keep(key, known)
         return known
-
-    def _due(self, known: Known, now: float) -> bool:
-        """XFetch: whether this reader, by lot, is the one that refreshes early."""
-        return now - known.delta * self._beta * math.log(1.0 - random.random()) >= known.expires  # noqa: S311 - a lot
 
     async def _look(self, keys: tuple[str, ...], request: Request) -> _Sight:
         """Read entries and generations: one trip, and another for copies and tags that turn out to be outdated."""

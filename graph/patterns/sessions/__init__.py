@@ -5,6 +5,7 @@ closes what is open on their behalf. `EpochMoved` stops a sign-in whose credenti
 """
 
 from graph.patterns.sessions.revocations import Revocations
-from graph.patterns.sessions.sessions import EpochMoved, Session, Sessions
+from graph.patterns.sessions.session import Session
+from graph.patterns.sessions.sessions import EpochMoved, Sessions
 
 __all__ = ["EpochMoved", "Revocations", "Session", "Sessions"]

@@ -23,17 +23,14 @@ had not received a revocation yet brings the session back: the acknowledgement c
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
 
 from graph.patterns.client import RedisUnavailable, Script, command
 from graph.patterns.limiter import passage_command
+from graph.patterns.sessions.session import Session, checked, digest_of, kept, public_id, session_from, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -48,9 +45,6 @@ _EPOCH_LIFETIME_MS = 3_600_000
 _ATTEMPTS = 5
 _LOST = "the server keeps losing what it was told"
 
-_USER = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TOKEN = re.compile(rf"({_USER.pattern})\.[A-Za-z0-9_-]{{43}}")
-
 _BEGUN = Counter("graph_sessions_begun_total", "Sessions begun.")
 _ENDED = Counter("graph_sessions_ended_total", "Sessions ended before they expired: revoked, evicted.", ["reason"])
 _REVOKED, _EVICTED = (_ENDED.labels(reason) for reason in ("revoked", "evicted"))
@@ -64,20 +58,6 @@ _LIST = Script(__name__, "list", idempotent=True)
 
 class EpochMoved(Exception):
     """Something of the user was revoked since the epoch was read: what was checked then has to be checked again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A session as its user may see it. `id` names it and opens nothing. Times are Unix seconds of the server."""
-
-    id: str
-    user_id: str
-    role: str
-    created_at: float
-    last_active_at: float
-    expires_at: float
-    user_agent: str | None = None
-    ip_address: str | None = None
 
 
 class Sessions:
@@ -119,12 +99,12 @@ class Sessions:
 
     def session_key(self, token: str) -> str | None:
         """The key that exists exactly as long as the session of `token`; None for a malformed token."""
-        user = _user_of(token)
-        return None if user is None else self._session(user, _digest(token))
+        user = user_of(token)
+        return None if user is None else self._session(user, digest_of(token))
 
     def budget_key(self, token: str) -> str | None:
         """The key of the user's rate budget, under the same hash tag; None for a malformed token."""
-        user = _user_of(token)
+        user = user_of(token)
         return None if user is None else f"{self._prefix}:budget:{{{user}}}"
 
     def _session(self, user: str, digest: str) -> str:
@@ -140,10 +120,10 @@ class Sessions:
 
     def touch_command(self, token: str) -> Command | None:
         """The command that checks `token` and notes its use, to be sent in a batch; None for a malformed token."""
-        user = _user_of(token)
+        user = user_of(token)
         if user is None:
             return None
-        digest = _digest(token)
+        digest = digest_of(token)
         return _TOUCH([self._session(user, digest), self._index(user)], [user, digest, self._sliding, self._accuracy])
 
     def turnstile(self, token: str, charge: Charge) -> Command | None:
@@ -151,10 +131,10 @@ class Sessions:
 
         None for a malformed token. The charge's key shares the hash tag of `budget_key`.
         """
-        user = _user_of(token)
+        user = user_of(token)
         if user is None:
             return None
-        digest = _digest(token)
+        digest = digest_of(token)
         guards = [self._session(user, digest), self._index(user)]
         return passage_command(charge, guards=guards, args=[digest, self._accuracy])
 
@@ -163,7 +143,7 @@ class Sessions:
         """Read the reply of `touch_command`; None: no such session. An exception in the reply's place is raised."""
         if isinstance(reply, Exception):
             raise reply
-        return None if reply is None else _session(reply)
+        return None if reply is None else session_from(reply)
 
     async def touch(self, token: str) -> Session | None:
         """Check `token` and note its use; None when it is malformed, unknown or ended."""
@@ -172,12 +152,12 @@ class Sessions:
 
     async def list(self, user_id: str) -> list[Session]:
         """The user's sessions, the most recently used first."""
-        user = _checked(user_id)
+        user = checked(user_id)
         digests = await self._digests(user)
         if not digests:
             return []
         keys = [self._index(user), *(self._session(user, digest) for digest in digests)]
-        return [_session(reply) for reply in await self._client.run(_LIST, keys, [user, self._sliding, *digests])]
+        return [session_from(reply) for reply in await self._client.run(_LIST, keys, [user, self._sliding, *digests])]
 
     async def _digests(self, user: str) -> list[str]:
         listed: list[bytes] = await self._client.send(command("ZRANGE", self._index(user), 0, -1, "REV"))
@@ -187,7 +167,7 @@ class Sessions:
 
     async def epoch(self, user_id: str) -> str:
         """The user's epoch, which every revocation moves: read it before the credentials are looked up."""
-        reply: bytes | None = await self._client.execute("GET", self._epoch(_checked(user_id)))
+        reply: bytes | None = await self._client.execute("GET", self._epoch(checked(user_id)))
         return reply.decode() if reply is not None else ""
 
     async def create(
@@ -212,10 +192,10 @@ class Sessions:
             EpochMoved: Something of the user was revoked since `epoch`.
             RedisUnavailable: Redis is away. With `OutcomeUnknown` a session may exist whose token nobody has.
         """
-        user = _checked(user_id)
+        user = checked(user_id)
         token = f"{user}.{secrets.token_urlsafe(32)}"
-        digest = _digest(token)
-        agent, address = _kept(user_agent), _kept(ip_address)
+        digest = digest_of(token)
+        agent, address = kept(user_agent), kept(ip_address)
         expected = await self.epoch(user) if epoch is None else epoch
         known: list[str] = []
         while True:
@@ -238,16 +218,16 @@ class Sessions:
         if evicted:
             _EVICTED.inc(len(evicted))
             await self._tell(user, [name.decode() for name in evicted])
-        return token, _session([user, digest.encode(), now, now, expires, agent, address, role.encode()])
+        return token, session_from([user, digest.encode(), now, now, expires, agent, address, role.encode()])
 
     # --- ending ---
 
     async def revoke(self, user_id: str, session_id: str) -> bool:
         """End one session of the user and say whether there was one; see the module for what that promises."""
-        user = _checked(user_id)
+        user = checked(user_id)
         there = False
         for _ in range(_ATTEMPTS):
-            named = [digest for digest in await self._digests(user) if _public_id(digest) == session_id]
+            named = [digest for digest in await self._digests(user) if public_id(digest) == session_id]
             epoch, ended, _ = await self._revoke(user, "these", "", named)
             there = there or bool(ended)
             if await self._seal(user, epoch):
@@ -256,10 +236,10 @@ class Sessions:
 
     async def revoke_all(self, user_id: str, *, keep: str | None = None) -> int:
         """End all sessions of the user, but the one whose id is `keep`, and say how many those were."""
-        user = _checked(user_id)
+        user = checked(user_id)
         spared = ""
         if keep is not None:
-            spared = next((digest for digest in await self._digests(user) if _public_id(digest) == keep), "")
+            spared = next((digest for digest in await self._digests(user) if public_id(digest) == keep), "")
         total: set[str] = set()
         for _ in range(_ATTEMPTS):
             epoch, ended, left = await self._revoke(user, "all", spared, [])
@@ -287,43 +267,4 @@ class Sessions:
 
     async def _tell(self, user: str, digests: Sequence[str]) -> None:
         if self._announce is not None:
-            await self._announce(user, [_public_id(digest) for digest in digests])
-
-
-def _user_of(token: str) -> str | None:
-    found = _TOKEN.fullmatch(token)
-    return found[1] if found is not None else None
-
-
-def _checked(user_id: str) -> str:
-    if _USER.fullmatch(user_id) is None:
-        raise ValueError(f"a user id of sessions is 1 to 64 letters, digits, hyphens and underscores, not {user_id!r}")
-    return user_id
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _public_id(digest: str) -> str:
-    """A name for the session that leads neither to its token nor to its key."""
-    named = hashlib.sha256(b"session id:" + digest.encode()).digest()
-    return base64.urlsafe_b64encode(named[:16]).rstrip(b"=").decode()
-
-
-def _kept(text: str | None) -> bytes:
-    return (text or "")[:256].encode("utf-8", "replace")
-
-
-def _session(fields: Sequence[Reply]) -> Session:
-    user, digest, created, last, expires, agent, address, role = fields
-    return Session(
-        id=_public_id(digest.decode()),
-        user_id=user if isinstance(user, str) else user.decode(),
-        role=role.decode(),
-        created_at=created / _MICROSECONDS,
-        last_active_at=last / _MICROSECONDS,
-        expires_at=expires / _MICROSECONDS,
-        user_agent=agent.decode() or None,
-        ip_address=address.decode() or None,
-    )
+            await self._announce(user, [public_id(digest) for digest in digests])

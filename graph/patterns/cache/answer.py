@@ -1,0 +1,63 @@
+"""What goes into the cache of answers and what comes out: plain values."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from graph.patterns.cache.generations import held, stamp_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.patterns.cache.local_copies import Copy
+    from graph.patterns.client import Command
+
+MADE = struct.Struct(">d")
+"""When an answer was made, Unix seconds: it stands before the body in its frame."""
+
+
+class Hit(NamedTuple):
+    """A current entry."""
+
+    body: bytes
+    digest: str
+    """Of the body: the same bytes have the same one."""
+    made: float
+    """When it was made, Unix seconds."""
+    expires: float
+    delta: float
+
+
+class Made(NamedTuple):
+    """Something new: kept for `max_age` seconds at most, or not at all."""
+
+    body: bytes
+    max_age: float
+
+
+class Look(NamedTuple):
+    """What a look at a key needs: `commands` to send, in one batch, in this order."""
+
+    key: str
+    copy: Copy | None
+    tags: tuple[str, ...]
+    commands: tuple[Command, ...]
+
+
+def digest_of(body: bytes) -> str:
+    """What tells `body` from any other."""
+    return hashlib.blake2b(body, digest_size=12).hexdigest()
+
+
+def sure_stamp(marks: Sequence[bytes | None]) -> bytes | None:
+    """The stamp of marks none of which is missing or held."""
+    sure = [mark for mark in marks if mark is not None and not held(mark)]
+    return stamp_of(sure) if len(sure) == len(marks) else None
+
+
+def hit_of(copy: Copy) -> Hit:
+    """The hit that a copy is."""
+    body, digest, made = copy.value
+    return Hit(body, digest, made, copy.expires, copy.delta)

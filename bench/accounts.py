@@ -20,8 +20,8 @@ import uvloop
 from bench.report import Report, median
 from graph.patterns.client import command, open_client
 from graph.patterns.sessions import Sessions
-from tests.support.servers import ValkeyServer
-from tests.support.serving import Serving
+from harness.serving import Serving
+from harness.valkey import ValkeyServer
 
 RATE, CLIENTS = 200, 50
 ROUNDS, SECONDS = 3, 5.0

@@ -24,7 +24,7 @@ from graph.patterns.cache import Cache, JsonCodec
 from graph.patterns.cache.codec import Frame, pack
 from graph.patterns.cache.generations import mark_of, stamp_of
 from graph.patterns.client import Client, command, open_client
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

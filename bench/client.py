@@ -16,7 +16,7 @@ import redis.asyncio
 import uvloop
 
 from graph.patterns.client import Client, command, open_client
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import strawberry
 import uvicorn
 import uvloop
 from fastapi import FastAPI
@@ -22,9 +23,12 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.fastapi import GraphQLRouter
 
 from bench.report import Report
+from graph.endpoint.admission.admission import Admission, RateLimit
+from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint.identity.anonymous import Anonymous
 from graph.patterns.client import open_client
-from tests.support.graphql_app import make_endpoint, make_schema
-from tests.support.servers import ValkeyServer, free_port
+from graph.patterns.limiter import Limiter
+from harness.valkey import ValkeyServer, free_port
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -41,6 +45,40 @@ QUERIES = {
     "one field": "query Small { hello }",
     "20 objects of 2 fields": "query List($n: Int!) { items(first: $n) { nodes { id name } } }",
 }
+
+
+@strawberry.type
+class Item:
+    """Something with a name."""
+
+    id: int
+
+    @strawberry.field(description="What it is called.")
+    def name(self) -> str:
+        """Resolved, not read from an attribute."""
+        return f"item {self.id}"
+
+
+@strawberry.type
+class ItemConnection:
+    """A page of items."""
+
+    nodes: list[Item]
+
+
+@strawberry.type
+class Query:
+    """What is asked."""
+
+    @strawberry.field(description="A constant.")
+    def hello(self) -> str:
+        """One field."""
+        return "world"
+
+    @strawberry.field(description="As many items as are asked for.")
+    def items(self, first: int = 10) -> ItemConnection:
+        """A list of objects."""
+        return ItemConnection(nodes=[Item(id=number) for number in range(first)])
 
 
 class Connection(asyncio.Protocol):
@@ -151,10 +189,16 @@ async def serve(name: str, url: str) -> None:
     async with open_client(url) as client:
         app: ASGIApp
         if name == OURS:
-            app = make_endpoint(client, limits={"anonymous": 1_000_000_000})
+            nobody = Anonymous()
+            admission = Admission(Limiter(client), budget=nobody.budget, anonymous=1_000_000_000, prefix="bench")
+            app = GraphQLEndpoint(
+                strawberry.Schema(Query, extensions=[lambda: RateLimit(admission)]),
+                authenticator=nobody,
+                admission=admission,
+                context=lambda caller, _connection, _response: caller,
+            )
         else:
-            schema = make_schema()
-            schema.extensions = (ParserCache, ValidationCache) if name == CACHED else ()
+            schema = strawberry.Schema(Query, extensions=[ParserCache, ValidationCache] if name == CACHED else [])
             router: GraphQLRouter[Any, Any] = GraphQLRouter(schema)
             app = FastAPI()
             app.include_router(router, prefix="/graphql")

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from bench.report import Report
-from tests.support.saturation import LOADS, shop, watch
+from harness.saturation import LOADS, shop, watch
 
 SECONDS = 10.0
 

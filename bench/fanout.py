@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Self
 
 from bench.peers.fanclient import QUERY, frame
 from bench.report import Report, median
-from tests.support.servers import ValkeyServer, free_port
+from harness.valkey import ValkeyServer, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -30,7 +30,7 @@ from bench.peers.measured import Measured
 from bench.peers.scenarios import OTHERS, PAGE, PRODUCT, TRACED, Scenario
 from bench.peers.shopdata import PLAYERS, VIEWER, Shop, prepare
 from bench.report import Report
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

@@ -21,7 +21,7 @@ from taskiq_redis import RedisStreamBroker
 from bench.report import Report, median
 from graph.jobs import Definition, Jobs, Progress, Worker
 from graph.patterns.client import open_client
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -32,7 +32,7 @@ from graph.patterns.client import open_client
 from graph.patterns.ranking import Operator, Ranking, ScoreRow, Ties
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

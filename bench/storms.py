@@ -33,7 +33,7 @@ import uvloop
 from bench.accounts import CLIENTS, REGISTER, Wire, storm
 from bench.report import Report, median
 from graph.catalog import seed
-from tests.support.serving import Serving
+from harness.serving import Serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -16,9 +16,10 @@ from graph.endpoint.observe.observe import AccessLog
 from graph.engines.database import migrate
 from graph.services import open_services
 from graph.settings import BoundSettings, EndpointSettings, RedisSettings, ServerSettings, Settings
-from tests.support.asgi import serving
-from tests.support.servers import ValkeyServer
-from tests.support.subscriber import subscriber
+from harness.subscriber import subscriber
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -154,7 +155,7 @@ async def test_without_redis_it_is_ready_but_degraded(tmp_path: Path) -> None:
             ready = await web.get("/readyz")
             assert (ready.status_code, ready.json()) == (200, {"status": "degraded", "sql": "ok", "redis": "away"})
             valkey.start()
-            async with asyncio.timeout(10):
+            async with within("Redis to be back"):
                 while (await web.get("/readyz")).json()["status"] != "ok":
                     await asyncio.sleep(0.02)
 

@@ -11,14 +11,14 @@ import pytest
 
 from graph.server import http_bounds as connections
 from graph.server.http_express import HttpProtocol
-from tests.support.asgi import serving
+from harness.waiting import within
+from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.types import Receive, Scope, Send
 
-PATIENCE = 10.0
 HEAD = b"GET / HTTP/1.1\r\nHost: t\r\n"
 
 
@@ -45,7 +45,7 @@ async def test_a_head_that_does_not_come_is_given_up(port: int, sent: bytes) -> 
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     started = monotonic()
     writer.write(sent)
-    async with asyncio.timeout(PATIENCE):
+    async with within("the connection to be closed"):
         for _ in range(3 if sent not in {b"", b"\r\n"} else 0):
             await asyncio.sleep(0.1)
             writer.write(b"a")
@@ -59,7 +59,7 @@ async def test_a_head_after_an_answer_is_timed_too(port: int) -> None:
     """A kept connection is closed when its next head stops half way, however often a new line comes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(HEAD + b"\r\n")
-    async with asyncio.timeout(PATIENCE):
+    async with within("the connection to be closed"):
         await reader.readuntil(b"\r\n\r\n")
         assert await reader.readexactly(2) == b"xx"
         writer.write(b"\r\n")
@@ -72,7 +72,7 @@ async def test_an_answer_may_take_longer_than_a_head(port: int) -> None:
     """Pipelined requests on one connection are all answered, though each takes longer than a head may."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write((HEAD + b"\r\n") * 3)
-    async with asyncio.timeout(PATIENCE):
+    async with within("three answers"):
         for _ in range(3):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
             assert await reader.readexactly(2) == b"xx"
@@ -84,7 +84,7 @@ async def test_a_head_without_end_is_refused(port: int, piece: bytes) -> None:
     """Headers, or one header, of megabytes are refused before they are held in memory."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(HEAD + b"X-B: ")
-    async with asyncio.timeout(PATIENCE):
+    async with within("the refusal"):
         try:
             for _ in range(1000):
                 writer.write(piece)
@@ -99,7 +99,7 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off(port: int) -> N
     """An answer of megabytes that nobody reads does not hold its connection and its memory for ever."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
     writer.write(HEAD.replace(b" / ", b" /big ") + b"\r\n")
-    async with asyncio.timeout(PATIENCE):
+    async with within("the answer to be cut off"):
         await asyncio.sleep(1.5)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(5_000_000)

@@ -23,11 +23,12 @@ import graph
 from graph.engines import database as module
 from graph.engines.database import Database, UtcDateTime, UtcText, async_url, head_revision, migrate, moment
 from graph.errors import Unavailable
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from tests.support.postgres import Postgres
+    from tests.support.engines.postgres import Postgres
 
 INSERT = text("INSERT INTO category (slug, name) VALUES (:slug, :slug)")
 COUNT = text("SELECT count(*) FROM category")
@@ -182,7 +183,7 @@ async def test_postgresql_that_says_nothing_any_more_is_left(
     backend = (await database.execute(text("SELECT pg_backend_pid()")))[0][0]
     os.kill(backend, signal.SIGSTOP)
     try:
-        async with asyncio.timeout(15):
+        async with within("the database to be left"):
             await database.close()
     finally:
         os.kill(backend, signal.SIGCONT)

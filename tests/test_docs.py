@@ -11,7 +11,7 @@ from graphql import build_schema, parse, validate
 
 from graph.cli.settings import rewrite
 from graph.settings import Settings
-from tests.support.serving import ROOT
+from harness.serving import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,14 +18,13 @@ import pytest
 
 from graph.engines.embedded import EmbeddedError, embedded_valkey, private_folder, socket_path
 from graph.patterns.client import Command, RedisUnavailable, open_client
-from tests.support.serving import valkey_of
-from tests.support.waiting import eventually
+from harness.serving import valkey_of
+from harness.waiting import HANG, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SCRIPT = Path(__file__).parent / "support" / "embedded_process.py"
-PATIENCE = 20.0
+SCRIPT = Path(__file__).parent / "support" / "processes" / "embedded.py"
 
 
 class Sharer:
@@ -55,7 +54,7 @@ class Sharer:
         """Let it close its server in good order."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(PATIENCE)
+        return self.process.wait(HANG)
 
     def __enter__(self) -> Self:
         return self
@@ -70,12 +69,12 @@ class Sharer:
 
 def only(folder: Path, pid: int) -> None:
     """Assert that `pid` is the one server of `folder`; one that has closed its files may take a moment to vanish."""
-    eventually(lambda: valkey_of(folder) == [pid], 2)
+    eventually(lambda: valkey_of(folder) == [pid])
 
 
 async def call(url: str, *words: str | int) -> Any:
     """One command on a connection of its own, as soon as the server takes it."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + HANG
     while True:
         try:
             async with open_client(url) as client:
@@ -91,7 +90,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """A data directory; whatever server still runs in it afterwards is a failure, and is ended."""
     yield tmp_path
     with contextlib.suppress(AssertionError):
-        eventually(lambda: not valkey_of(tmp_path), 5)
+        eventually(lambda: not valkey_of(tmp_path))
     left = valkey_of(tmp_path)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
@@ -166,7 +165,7 @@ async def test_the_server_dies_with_its_owner(folder: Path) -> None:
 
 
 async def test_a_sharer_takes_over_when_the_owner_is_killed(folder: Path) -> None:
-    """SIGKILL of the owner: another process owns a new server on the same address, with the data, within 2 s."""
+    """SIGKILL of the owner: another process owns a new server on the same address, with the data."""
     with Sharer(folder) as owner:
         url, first = owner.read()["url"], owner.seen["pid"]
         assert owner.seen["owned"]
@@ -174,9 +173,7 @@ async def test_a_sharer_takes_over_when_the_owner_is_killed(folder: Path) -> Non
             assert sharer.read() == {"url": url, "owned": False, "pid": None}
             await call(url, "SET", "a", "1")
             owner.kill()
-            started = time.monotonic()
             assert sharer.read()["owned"]
-            assert time.monotonic() - started < 2
             assert sharer.seen["pid"] != first
             assert await call(sharer.seen["url"], "GET", "a") == b"1"
             assert sharer.seen["url"] == url
@@ -224,7 +221,7 @@ def _next_owner(racers: list[Sharer]) -> Sharer:
             assert racer.process.stdout is not None
             selector.register(racer.process.stdout, selectors.EVENT_READ, racer)
         while True:
-            for key, _ in selector.select(PATIENCE):
+            for key, _ in selector.select(HANG):
                 racer: Sharer = key.data
                 if racer.read()["owned"]:
                     return racer

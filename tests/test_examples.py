@@ -12,8 +12,9 @@ from asgi_lifespan import LifespanManager
 
 from examples import broker_app, cache_app, limiter_app, lock_app, ranking_app, sessions_app
 from graph.patterns.lock import Locks
-from tests.support.asgi import serving
-from tests.support.subscriber import subscriber
+from harness.subscriber import subscriber
+from harness.waiting import within
+from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 class Visitor:
@@ -112,7 +113,7 @@ async def test_a_chat_goes_on_after_a_cursor(url: str) -> None:
     async with visiting(app) as visitor, serving(app) as port, subscriber(port) as reader:
         await visitor.ask('mutation { say(text: "before") }')
         early = await reader.follow(lines)
-        async with asyncio.timeout(15):
+        async with within("the reader to listen"):
             while not early.results:  # until it listens
                 await visitor.ask('mutation { say(text: "hello") }')
         cursor = early.values("lines")[0]["cursor"]
@@ -120,7 +121,7 @@ async def test_a_chat_goes_on_after_a_cursor(url: str) -> None:
         late = await reader.follow(lines, after=cursor)
         await late.until(1)
         await visitor.ask('mutation { say(text: "live") }')
-        async with asyncio.timeout(15):
+        async with within("the live line"):
             while late.values("lines")[-1]["text"] != "live":
                 await late.until(len(late.results) + 1)
     told = late.values("lines")

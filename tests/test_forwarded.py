@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 QUERY = {"query": "{ __typename }"}
 ANSWER = {"data": {"__typename": "Query"}}

@@ -14,12 +14,13 @@ from graph.endpoint.kept.express import EXPRESS
 from graph.endpoint.observe.observe import AccessLog, Observed
 from graph.patterns.client import open_client
 from graph.server.http_express import HttpProtocol
-from tests.support.answers_app import AnswersApp, KeyTokens
-from tests.support.asgi import serving
-from tests.support.proxy import FaultProxy
-from tests.support.raw_http import Connection, post
-from tests.support.servers import ValkeyServer
-from tests.support.truth import Truth
+from harness.valkey import ValkeyServer
+from harness.waiting import until, within
+from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.apps.serving import serving
+from tests.support.clients.raw_http import Connection, post
+from tests.support.engines.proxy import FaultProxy
+from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -150,9 +151,7 @@ async def test_ready_answers_are_counted_and_logged(app: AnswersApp, expressed: 
         Connection(port) as connection,
     ):
         await connection.ask(REQUEST, 6)
-        async with asyncio.timeout(5):
-            while sum(map(bytes.count, lines, [b"\n"] * len(lines))) < 6:
-                await asyncio.sleep(0.01)
+        await until(lambda: not (sum(map(bytes.count, lines, [b"\n"] * len(lines))) < 6))
     told = [orjson.loads(line) for line in b"".join(lines).splitlines()]
     assert [(one["status"], one["operation"]) for one in told] == [(200, "Thing")] * 6
     assert [one["cache"] for one in told][-3:] == ["hit"] * 3
@@ -233,7 +232,7 @@ async def test_an_idle_connection_is_ended(app: AnswersApp, expressed: list[bool
         for _ in range(10):
             await connection.ask(REQUEST)
             await asyncio.sleep(0.15)
-        async with asyncio.timeout(15):
+        async with within("the idle connection to be ended"):
             assert await connection.reader.read() == b""
         assert monotonic() - began >= 2.3
     assert len(expressed) >= 10

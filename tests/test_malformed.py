@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from graph.server.http_express import HttpProtocol
-from tests.support.asgi import serving
-from tests.support.serving import Serving
+from harness.serving import Serving
+from harness.waiting import HANG, within
+from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from starlette.types import Receive, Scope, Send
 
-PATIENCE = 10.0
 MARK = b"do-not-echo-me"
 GOOD = b"GET /%d HTTP/1.1\r\nHost: t\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -101,7 +101,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 def told(server: Serving, sent: bytes) -> list[Answer]:
     """What `sent` is answered, read to the end, which must be no reset."""
-    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+    with socket.create_connection(("127.0.0.1", server.port), HANG) as client:
         client.sendall(sent)
         raw = b""
         while piece := client.recv(65536):
@@ -152,7 +152,7 @@ def test_a_request_that_is_known_is_answered_first(server: Serving, together: bo
     body = b'{"query": "{ products(first: 1) { nodes { sku } } }"}'
     head = b"POST /graphql HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     asked, bad = head % len(body) + body, MALFORMED["a header without a name"]
-    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+    with socket.create_connection(("127.0.0.1", server.port), HANG) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(4):
             client.sendall(asked)
@@ -177,7 +177,7 @@ def test_an_offer_of_another_protocol_is_passed_over(server: Serving, together: 
         % len(body)
     )
     last = HEALTH.replace(b"Host", b"Connection: close\r\nHost")
-    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+    with socket.create_connection(("127.0.0.1", server.port), HANG) as client:
         pieces = [HEALTH, asked[:50], asked[50:], body, asked, body, last]
         for piece in [b"".join(pieces)] if together else pieces:
             client.sendall(piece)
@@ -224,7 +224,7 @@ async def port() -> AsyncIterator[int]:
 async def seen(port: int, *pieces: bytes) -> list[tuple[int, bytes]]:
     """The statuses and first bytes of all answers to `pieces`, sent one by one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(PATIENCE):
+    async with within("the connection to end"):
         for piece in pieces:
             writer.write(piece)
             await asyncio.sleep(0.05 if len(pieces) > 1 else 0)
@@ -258,7 +258,7 @@ async def test_good_requests_first(port: int, sent: tuple[bytes, ...], expected:
 async def test_a_request_answered_before_its_body_broke_gets_no_second_answer(port: int) -> None:
     """A body that breaks after the answer to its request is the end of the connection, and no answer to anything."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(PATIENCE):
+    async with within("the connection to end"):
         writer.write(CHUNKED % b"early")
         assert (await reader.readuntil(b"/early")).startswith(b"HTTP/1.1 200")
         writer.write(BAD)
@@ -270,7 +270,7 @@ async def test_a_refused_client_that_stays_is_cut_off(port: int, monkeypatch: py
     """A client that goes on sending after its refusal does not keep the connection."""
     monkeypatch.setattr("graph.server.http_bounds.LINGER_SECONDS", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(PATIENCE):
+    async with within("the connection to be reset"):
         writer.write(BAD)
         assert (await reader.readuntil(b"}]}")).startswith(b"HTTP/1.1 400")
         with pytest.raises(ConnectionError):

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import wait_until
-from tests.support.serving import ROOT
+from harness.serving import ROOT
+from harness.waiting import eventually
 
 RUN = """
 import time
-from tests.support.postgres import Postgres
-from tests.support.servers import ValkeyServer
+from tests.support.engines.postgres import Postgres
+from harness.valkey import ValkeyServer
 with ValkeyServer() as gone:
     pass
 with ValkeyServer() as valkey, Postgres() as postgres:
@@ -35,5 +35,5 @@ def test_a_killed_run_leaves_no_server_behind() -> None:
         valkey, folder, postgres, data = run.stdout.readline().split()
         assert all(Path(f"/proc/{pid}").exists() for pid in (valkey, postgres))
         os.kill(run.pid, signal.SIGKILL)
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (valkey, postgres)))
-    wait_until(lambda: not Path(folder).exists() and not Path(data).exists())
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (valkey, postgres)))
+    eventually(lambda: not Path(folder).exists() and not Path(data).exists())

@@ -10,9 +10,9 @@ import pytest
 
 from graph.server import http_bounds
 from graph.server.http_express import HttpProtocol
-from tests.support.asgi import serving
-from tests.support.graphql_app import make_endpoint
-from tests.support.raw_http import Connection, post
+from tests.support.apps.serving import serving
+from tests.support.apps.small import make_endpoint
+from tests.support.clients.raw_http import Connection, post
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

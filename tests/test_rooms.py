@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.serving import ROOT
+from harness.serving import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

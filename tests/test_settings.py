@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from graph.cli.settings import shown
 from graph.settings import RedisSettings, ServerSettings, Settings, SettingsError, unknown_variables
-from tests.support.serving import command
+from harness.serving import command
 
 
 @pytest.fixture(autouse=True)

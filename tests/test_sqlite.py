@@ -15,6 +15,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from graph.engines.database import BUSY_TIMEOUT, Database
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -167,7 +168,7 @@ async def test_nothing_runs_that_nobody_waits_for(single: Database, *, own: bool
         if turns < 0:
             await asyncio.sleep(0.05)  # it runs for sure
         task.cancel()
-        async with asyncio.timeout(30):
+        async with within("the statement that nobody waits for to end"):
             await asyncio.wait([task])
             assert (await single.execute(ONE))[0][0] == 1
 

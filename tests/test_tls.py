@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.support.certificates import Certificate, certificate, needs_openssl
-from tests.support.proxy import FaultProxy
-from tests.support.servers import free_port
-from tests.support.serving import Serving, command
-from tests.support.subscriber import PROTOCOL
+from harness.serving import Serving, command
+from harness.subscriber import PROTOCOL
+from harness.valkey import free_port
+from harness.waiting import within
+from tests.support.engines.certificates import Certificate, certificate, needs_openssl
+from tests.support.engines.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from email.message import Message
     from pathlib import Path
 
-    from tests.support.postgres import Postgres
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
+    from tests.support.engines.postgres import Postgres
 
 pytestmark = needs_openssl
 
@@ -138,7 +139,7 @@ async def _used(server: Serving, folder: Path, ours: Certificate) -> None:
     (folder / "one.csv").write_text("sku,name,price,stock\nTLS-1,A padlock,9.99,1\n")
     _, started = await asyncio.to_thread(_ask, server, IMPORT, token)
     job = started["importProducts"]["id"]
-    async with asyncio.timeout(60):
+    async with within(f"import {job}"):
         state = None
         while state != "SUCCEEDED":
             _, found = await asyncio.to_thread(_ask, server, JOB, token, id=job)

@@ -6,14 +6,14 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from graph.background import beside as worker_beside
-from tests.support.serving import PATIENCE, Serving
+from harness.serving import Serving
+from harness.waiting import eventually
 
 AUTOGROUP = Path("/proc/self/autogroup")
 
@@ -24,15 +24,12 @@ def test_the_worker_comes_after_the_server(tmp_path: Path) -> None:
     with Serving(tmp_path, GRAPH_ACCOUNTS_FIRST_ADMIN="none") as serving:
         serving.ready()
         server = psutil.Process(serving.process.pid)
-        deadline = time.monotonic() + PATIENCE
-        while not (found := [one for one in server.children() if "worker" in one.cmdline()]):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert found[0].nice() == server.nice() + 10
+        eventually(lambda: [one for one in server.children() if "worker" in one.cmdline()])
+        [worker] = [one for one in server.children() if "worker" in one.cmdline()]
+        assert worker.nice() == server.nice() + 10
         if AUTOGROUP.exists():
-            while not (told := Path(f"/proc/{found[0].pid}/autogroup").read_text()).endswith(" nice 10\n"):
-                assert time.monotonic() < deadline, told
-                time.sleep(0.01)
+            told = Path(f"/proc/{worker.pid}/autogroup")
+            eventually(lambda: told.read_text().endswith(" nice 10\n"))
 
 
 @pytest.mark.skipif(

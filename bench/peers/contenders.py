@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.support.servers import free_port
+from harness.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

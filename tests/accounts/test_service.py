@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from graph.engines.database import Database
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 PASSWORD, OTHER = "correct horse battery staple", "another long phrase"
 HERE = Visitor("192.0.2.1", "192.0.2.1", "test")

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.api.context import Context
 from graph.api.schema import build_schema
-from graph.endpoint.identity.caller import Caller
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
-from tests.support.accounts_app import Shop, shop
-from tests.support.proxy import FaultProxy
+from tests.support.apps.accounts import Shop, shop
+from tests.support.apps.api import Api
+from tests.support.engines.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
     from pathlib import Path
 
     import strawberry
-    from strawberry.types import ExecutionResult
 
     from graph.patterns.client import Client
     from graph.services import Services
-    from tests.support.servers import ValkeyServer
-
-ANYBODY = Caller(address="192.0.2.1")
-ADMIN = Caller(address="192.0.2.1", user="1", role="ADMIN")
-PLAYER = Caller(address="192.0.2.1", user="2", role="PLAYER")
+    from harness.valkey import ValkeyServer
 
 
 @pytest.fixture
@@ -49,34 +43,6 @@ async def services(database_url: str, proxy: FaultProxy, client: Client) -> Asyn
 def schema() -> strawberry.Schema:
     """The product's schema."""
     return build_schema()
-
-
-class Api:
-    """Runs operations; each has a context of its own, which `context` keeps for a look."""
-
-    def __init__(self, schema: strawberry.Schema, services: Services) -> None:
-        self.schema = schema
-        self.services = services
-        self.context = Context(services, ANYBODY)
-
-    async def execute(self, document: str, caller: Caller = ANYBODY, **variables: Any) -> ExecutionResult:
-        """The whole result."""
-        self.context = Context(self.services, caller)
-        return await self.schema.execute(document, variables, self.context)
-
-    async def __call__(self, document: str, caller: Caller = ANYBODY, **variables: Any) -> dict[str, Any]:
-        """The data of an operation that has no errors."""
-        result = await self.execute(document, caller, **variables)
-        assert result.errors is None
-        assert result.data is not None
-        return result.data
-
-    async def refused(self, document: str, caller: Caller = ANYBODY, **variables: Any) -> dict[str, Any]:
-        """The extensions of the only error of an operation."""
-        result = await self.execute(document, caller, **variables)
-        assert result.errors is not None
-        (error,) = result.errors
-        return dict(getattr(error.original_error, "extensions", None) or error.extensions or {})
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pytest
 
 from graph.accounts.attempts import AttemptLimits
 from graph.accounts.records import Role, UserRecord
-from tests.support.accounts_app import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER, Shop, shop
+from tests.support.apps.accounts import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER, Shop, shop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 # --- the way in ---

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from graph.accounts.records import Role
 
 if TYPE_CHECKING:
-    from tests.support.accounts_app import Shop
+    from tests.support.apps.accounts import Shop
 
 WHO = "{ viewer { user { email displayName role } } }"
 

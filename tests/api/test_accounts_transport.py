@@ -18,10 +18,11 @@ from graph.app import build_endpoint
 from graph.endpoint.http.transports import attach
 from graph.leaderboard.records import NewBoard
 from graph.settings import AccountSettings, EndpointSettings, RateLimitSettings, ServerSettings, Settings
-from tests.support.accounts_app import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER, Shop, shop
-from tests.support.asgi import serving
-from tests.support.dumps import dump
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.apps.accounts import CHANGE, LOGIN, PASSWORD, REGISTER, VIEWER, Shop, shop
+from tests.support.apps.serving import serving
+from tests.support.engines.dumps import dump
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 OWN = {"Origin": "http://test"}
 LOGOUT = "mutation { logout }"
-SOON = 10.0
 
 
 # --- the header ---
@@ -224,7 +224,8 @@ class Socket:
 
     async def close_code(self) -> int | None:
         """Wait until the server closes."""
-        await asyncio.wait_for(self.connection.wait_closed(), SOON)
+        async with within("the server to close the socket"):
+            await self.connection.wait_closed()
         return self.connection.close_code
 
 
@@ -355,7 +356,7 @@ async def test_without_redis_nobody_is_let_in(tmp_path: Path) -> None:
                 assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["UNAVAILABLE"]
                 assert answer.status_code in {200, 503}
             server.start()
-            async with asyncio.timeout(30):
+            async with within("sessions to be known again"):
                 while await app.codes(VIEWER, token=token):
                     await asyncio.sleep(0.05)
             assert await app.viewer(token) is not None

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.api.node import global_id, parse_id
-from tests.api.conftest import ADMIN, ANYBODY, PLAYER
-from tests.support.shop import add_categories, add_products
-from tests.support.sql import statements
+from tests.support.apps.api import ADMIN, ANYBODY, PLAYER
+from tests.support.apps.products import add_categories, add_products
+from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
     from graph.endpoint.identity.caller import Caller
     from graph.services import Services
-    from tests.api.conftest import Api
-    from tests.support.proxy import FaultProxy
+    from tests.support.apps.api import Api
+    from tests.support.engines.proxy import FaultProxy
 
 PRODUCT = """fragment All on Product {
   __typename id sku name description category { id slug name productCount }

@@ -11,11 +11,11 @@ import pytest
 from graph.api.context import Context
 from graph.api.node import global_id
 from graph.leaderboard.records import NewBoard
-from tests.api.conftest import ADMIN, ANYBODY, PLAYER
-from tests.leaderboard.conftest import add_players
-from tests.support.documents import Author
-from tests.support.shop import add_categories, add_products
-from tests.support.twins import Twins
+from tests.support.apps.api import ADMIN, ANYBODY, PLAYER
+from tests.support.apps.products import add_categories, add_products
+from tests.support.models.documents import Author
+from tests.support.models.players import add_players
+from tests.support.models.twins import Twins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

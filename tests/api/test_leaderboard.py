@@ -12,9 +12,9 @@ from sqlalchemy import event
 from graph.api.node import global_id
 from graph.leaderboard.records import BoardRecord, NewBoard
 from graph.patterns.ranking import Operator, Ties
-from tests.api.conftest import ADMIN, ANYBODY, Api
-from tests.leaderboard.conftest import add_players
-from tests.support.sql import statements
+from tests.support.apps.api import ADMIN, ANYBODY, Api
+from tests.support.engines.statements import statements
+from tests.support.models.players import add_players
 
 if TYPE_CHECKING:
     from graph.endpoint.identity.caller import Caller

@@ -10,14 +10,14 @@ import pytest
 
 from graph.leaderboard.records import Change, NewBoard, Submission
 from graph.leaderboard.submission import intake as taking
-from tests.leaderboard.conftest import add_players
-from tests.support.accounts_app import Shop, shop
+from tests.support.apps.accounts import Shop, shop
+from tests.support.models.players import add_players
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 TOP = """query ($slug: String! = "main") {
     leaderboard(slug: $slug) { size top(first: 3) { nodes { score player { displayName } } } } }"""

@@ -11,7 +11,7 @@ import pytest
 from graph.catalog.writing import NewProduct
 
 if TYPE_CHECKING:
-    from tests.support.accounts_app import Shop
+    from tests.support.apps.accounts import Shop
 
 NODES = """query Q($ids: [ID!]!) { nodes(ids: $ids) {
     ... on Product { stock } ... on User { email } ... on Session { current } ... on Job { name }

@@ -11,8 +11,8 @@ from graph.api.schema import build_schema
 from graph.endpoint.admission.admission import RateLimit
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.identity.anonymous import Anonymous
-from tests.support.browser import browse
-from tests.support.graphql_app import make_admission
+from tests.support.apps.small import make_admission
+from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
     from graph.patterns.client import Client

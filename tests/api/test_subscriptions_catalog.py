@@ -11,18 +11,18 @@ import pytest
 from graph.api.node import global_id
 from graph.catalog.outbox import TOPIC
 from graph.catalog.rules import Taken
-from tests.support.accounts_app import Shop, shop
-from tests.support.asgi import serving
-from tests.support.shop import add_categories, new
-from tests.support.subscriber import subscriber
-from tests.support.waiting import until
+from harness.subscriber import subscriber
+from harness.waiting import until, within
+from tests.support.apps.accounts import Shop, shop
+from tests.support.apps.products import add_categories, new
+from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 EVENT = "{ cursor kind productId gap at product { sku name active category { slug } } }"
 FOLLOW = f"subscription {{ productChanged {EVENT} }}"
@@ -40,7 +40,7 @@ class House:
 
     async def published(self, count: int) -> None:
         """Wait until that many changes are published."""
-        async with asyncio.timeout(10):
+        async with within(f"{count} changes to be published"):
             while (await self.app.services.broker.end(TOPIC)).offset < count:
                 await asyncio.sleep(0.01)
 

@@ -10,10 +10,10 @@ import pytest
 from graph.accounts.records import Role
 from graph.leaderboard.live import boards as live
 from graph.leaderboard.records import NewBoard
-from tests.support.accounts_app import PASSWORD, Shop, shop
-from tests.support.asgi import serving
-from tests.support.subscriber import Following, subscriber
-from tests.support.waiting import until
+from harness.subscriber import Following, subscriber
+from harness.waiting import until
+from tests.support.apps.accounts import PASSWORD, Shop, shop
+from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from graph.leaderboard.records import BoardRecord
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 TOP = 'subscription { leaderboardChanged(board: "b", first: 3) { entries { rank score player { displayName } } } }'
 MINE = """subscription { myRankChanged(board: "b", range: 1) {

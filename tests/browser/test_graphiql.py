@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.serving import ROOT, Serving
+from harness.serving import ROOT, Serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

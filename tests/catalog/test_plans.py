@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from graph.catalog import seed
 from graph.catalog.reading import filtering, pages, queries
 from graph.catalog.reading.paging import Filter, PageRequest, Position, Sort
-from tests.support.sql import statements
+from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

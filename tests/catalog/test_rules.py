@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graph.catalog import rules, writing
 from graph.catalog.records import SCALE, decimal_of
-from tests.support.shop import new
+from tests.support.apps.products import new
 
 
 @pytest.mark.parametrize(

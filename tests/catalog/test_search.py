@@ -9,7 +9,7 @@ from graph.catalog import rules
 from graph.catalog.reading import pages, queries
 from graph.catalog.reading.paging import Filter, PageRequest
 from graph.errors import BadInput
-from tests.support.shop import add_products, new
+from tests.support.apps.products import add_products, new
 
 if TYPE_CHECKING:
     from collections.abc import Callable

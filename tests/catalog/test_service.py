@@ -15,9 +15,9 @@ from graph.catalog.rules import Invalid, Missing, Taken
 from graph.catalog.service import TTL, CatalogService
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisUnavailable, open_client
-from tests.support.servers import ValkeyServer
-from tests.support.shop import add_categories, add_products, new, remove
-from tests.support.sql import statements
+from harness.valkey import ValkeyServer
+from tests.support.apps.products import add_categories, add_products, new, remove
+from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.serving import command
+from harness.serving import command
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from graph.cli.doctor import check_redis, check_sql, redis_version, round_trip
 from graph.settings import DatabaseSettings, RedisSettings, Settings
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from graph.cli.doctor import Finding

@@ -6,13 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from graph.jobs import Definition, GiveUp, Jobs, JobState, Progress, Worker
-from tests.support.serving import command
+from harness.serving import command
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 async def _graph(server: ValkeyServer, folder: Path, *words: str) -> tuple[int, str, str]:
@@ -32,7 +33,7 @@ async def _one_failed_one_done(jobs: Jobs) -> tuple[str, str]:
     failed, done = await jobs.enqueue("fail", {}), await jobs.enqueue("succeed", {})
     stop = asyncio.Event()
     task = asyncio.create_task(Worker(jobs, [Definition("fail", fail), Definition("succeed", succeed)]).run(stop))
-    async with asyncio.timeout(20):
+    async with within("both jobs to end"):
         while not all(job.state.finished for job in await jobs.list()):
             await asyncio.sleep(0.01)
     stop.set()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.serving import command
+from harness.serving import command
 
 if TYPE_CHECKING:
     from pathlib import Path

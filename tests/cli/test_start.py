@@ -6,13 +6,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.support.serving import ROOT, environment
+from harness.serving import ROOT, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 def _loaded(folder: Path, code: str, *packages: str, **settings: str) -> list[str]:

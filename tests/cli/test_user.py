@@ -18,7 +18,7 @@ from graph.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 PASSWORD = "correct horse battery staple"
 

@@ -14,8 +14,8 @@ import uvicorn
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.persisted import Persisted
 from graph.patterns.client import open_client
-from tests.support.graphql_app import make_endpoint
-from tests.support.servers import ValkeyServer, free_port
+from harness.valkey import ValkeyServer, free_port
+from tests.support.apps.small import make_endpoint
 
 
 async def main() -> None:

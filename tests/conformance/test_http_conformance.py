@@ -16,7 +16,7 @@ from gql import Client, GraphQLRequest, gql
 from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.exceptions import TransportQueryError
 
-from tests.support.serving import Serving
+from harness.serving import Serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

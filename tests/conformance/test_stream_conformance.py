@@ -15,7 +15,8 @@ from gql import Client, GraphQLRequest, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 
-from tests.support.serving import Serving, environment
+from harness.serving import Serving, environment
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ async def test_gql_works_over_websocket(shop: Shop) -> None:
 
         changing = asyncio.create_task(change())
         try:
-            async with asyncio.timeout(20):
+            async with within("the change"):
                 async for event in session.subscribe(GraphQLRequest(follow, variable_values={"ids": [shop.product]})):
                     assert event["productChanged"] == {"kind": "UPDATED", "product": {"stock": 77}}
                     break

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 
-from tests.support.serving import Serving
+from harness.serving import Serving
+from harness.waiting import until, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -192,7 +193,7 @@ class Raw:
 
     async def hear(self) -> tuple[int, bytes]:
         """The kind and the content of the next frame."""
-        async with asyncio.timeout(10):
+        async with within("the next frame"):
             kind, size = await self.reader.readexactly(2)
             if size == 126:
                 size = struct.unpack("!H", await self.reader.readexactly(2))[0]
@@ -333,9 +334,7 @@ async def test_200_sockets_that_say_nothing_cost_little_and_go(server: Server) -
             await stack.enter_async_context(opened(server, greeted=False))
         assert await answers(server) < 1.0
         assert server.memory() - before < 50_000_000
-    async with asyncio.timeout(10):
-        while server.connections() > descriptors + 5:
-            await asyncio.sleep(0.01)
+    await until(lambda: server.connections() <= descriptors + 5)
 
 
 HANDSHAKES = {
@@ -353,7 +352,7 @@ async def test_a_broken_handshake_is_refused(server: Server, kind: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     head = ["GET /graphql HTTP/1.1", "Host: t", "Upgrade: websocket", "Connection: Upgrade", *HANDSHAKES[kind], "", ""]
     writer.write("\r\n".join(head).encode())
-    async with asyncio.timeout(5):
+    async with within("the refusal of the handshake"):
         assert (await reader.readline())[:10] == b"HTTP/1.1 4"
     writer.transport.abort()
     await answers(server)

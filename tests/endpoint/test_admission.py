@@ -19,9 +19,10 @@ from graph.endpoint.identity.anonymous import Anonymous
 from graph.endpoint.identity.caller import Caller
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Charge, Limit, Verdict
-from tests.support.browser import browse
-from tests.support.graphql_app import LOG, Scene, Tokens, make_admission, make_endpoint, make_schema
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.apps.small import LOG, Scene, Tokens, make_admission, make_endpoint, make_schema
+from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -195,7 +196,7 @@ async def test_while_redis_is_away_each_process_grants_its_share() -> None:
             statuses = [(await http.ask("{hello}")).status_code for _ in range(7)]
             assert statuses == [200] * 5 + [429] * 2
             server.start()
-            async with asyncio.timeout(10):
+            async with within("the whole limit to be back"):
                 while (await http.ask("{hello}")).headers["x-ratelimit-limit"] != "20":
                     await asyncio.sleep(0.05)
 

@@ -10,6 +10,7 @@ import pytest
 
 from graph.endpoint.subscriptions.backlog import Backlog
 from graph.endpoint.subscriptions.outlet import Outlet
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -34,7 +35,7 @@ class Client:
     async def read(self, count: int) -> None:
         for _ in range(count):
             self._readiness.release()
-            async with asyncio.timeout(5):
+            async with within("the next message"):
                 await self._taken.acquire()
         await asyncio.sleep(0)  # the outlet goes on to the next message
 

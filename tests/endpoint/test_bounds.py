@@ -14,7 +14,7 @@ from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.measure import Measure, measure
 from graph.endpoint.document.operations import Operations
 from graph.endpoint.errors import Refusal
-from tests.support.graphql_app import make_schema
+from tests.support.apps.small import make_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.support.documents import Author
-from tests.support.torture import World, torture_schema
-from tests.support.twins import Twins, ordered
+from tests.support.models.documents import Author
+from tests.support.models.torture import World, torture_schema
+from tests.support.models.twins import Twins, ordered
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from strawberry.types.field import StrawberryField
 
 from graph.endpoint.execution.compiled.basics import Field
 from graph.endpoint.execution.compiled.program import Program
-from tests.support.twins import Twins, ordered
+from tests.support.models.twins import Twins, ordered
 
 
 class Doubled(StrawberryField):

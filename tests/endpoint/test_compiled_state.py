@@ -12,8 +12,8 @@ from strawberry.scalars import JSON
 
 from graph.endpoint.document.operations import Operations
 from graph.endpoint.execution.compiled.program import Program
-from tests.support.graphql_app import Query as SmallQuery
-from tests.support.twins import BOUNDLESS, Twins, ordered
+from tests.support.apps.small import Query as SmallQuery
+from tests.support.models.twins import BOUNDLESS, Twins, ordered
 
 if TYPE_CHECKING:
     import pytest

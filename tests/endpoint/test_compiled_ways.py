@@ -20,10 +20,10 @@ from graph.endpoint.execution.engine import Engine
 from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.identity.caller import Caller
-from tests.support.browser import browse
-from tests.support.graphql_app import Query as SmallQuery
-from tests.support.graphql_app import Scene, Tokens, make_admission
-from tests.support.twins import Twins, ordered
+from tests.support.apps.small import Query as SmallQuery
+from tests.support.apps.small import Scene, Tokens, make_admission
+from tests.support.clients.browser import browse
+from tests.support.models.twins import Twins, ordered
 
 if TYPE_CHECKING:
     from graph.patterns.client import Client

@@ -10,8 +10,8 @@ from sqlalchemy.exc import OperationalError
 
 from graph.endpoint.errors import MAX_MESSAGE, Presenter, coded
 from graph.patterns.client import RedisUnavailable
-from tests.support.browser import browse
-from tests.support.graphql_app import make_endpoint
+from tests.support.apps.small import make_endpoint
+from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
     import pytest

@@ -9,10 +9,11 @@ import pytest
 
 from graph.endpoint.kept import express
 from graph.patterns.client import open_client
-from tests.support.answers_app import AnswersApp, KeyTokens
-from tests.support.browser import browse
-from tests.support.servers import ValkeyServer
-from tests.support.truth import Truth
+from harness.valkey import ValkeyServer
+from harness.waiting import until
+from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.clients.browser import browse
+from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -131,9 +132,7 @@ async def versions(app: AnswersApp, times: int) -> list[int]:
 
 async def connected(client: Client) -> None:
     """Wait until the server is back."""
-    async with asyncio.timeout(20):
-        while not client.connected:
-            await asyncio.sleep(0.01)
+    await until(lambda: client.connected)
 
 
 async def test_routes_are_bounded(app: AnswersApp, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,13 +20,14 @@ from graph.patterns.cache import Copy
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.server.http_express import HttpProtocol
-from tests.support.answers_app import AnswersApp, KeyTokens
-from tests.support.asgi import serving
-from tests.support.proxy import Chaos, FaultProxy
-from tests.support.raw_http import Connection, post
-from tests.support.servers import ValkeyCluster, ValkeyServer
-from tests.support.serving import Serving
-from tests.support.truth import Truth
+from harness.serving import Serving
+from harness.valkey import ValkeyCluster, ValkeyServer
+from harness.waiting import until
+from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.apps.serving import serving
+from tests.support.clients.raw_http import Connection, post
+from tests.support.engines.proxy import Chaos, FaultProxy
+from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -89,17 +90,13 @@ async def test_a_charge_whose_reply_was_lost_is_not_made_again(
             before = await used(client)
             proxy.unleash(Chaos(cut_reply=1.0))
             connection.writer.write(REQUEST)
-            async with asyncio.timeout(10):
-                while not proxy.faults:
-                    await asyncio.sleep(0.001)
+            await until(lambda: proxy.faults)
             proxy.unleash(Chaos())
             proxy.faults = 0
             answer = await connection.read()
             assert (answer.status, answer.body) == (200, DATA)
             assert await used(client) == before + 1
-            async with asyncio.timeout(10):
-                while not through.connected:
-                    await asyncio.sleep(0.01)
+            await until(lambda: through.connected)
             await connection.ask(REQUEST, 2)
 
 
@@ -208,10 +205,12 @@ async def test_the_metrics_add_up(proxied: tuple[FaultProxy, Client], expressed:
         await asyncio.sleep(0.1)
         proxy.hold.clear()
         assert {(await connection.read()).status for connection in connections[5:]} == {200}
-        async with asyncio.timeout(5):
-            while sum(stand()[:2]) < sum(before[:2]) + 32 or stand()[3] != before[3] or stand()[4] < before[4] + 32:
-                await asyncio.sleep(0.01)
-        assert [after - one for after, one in zip(stand(), before, strict=True)] == [27, 5, 32, 0, 32]
+
+        def change() -> list[float]:
+            return [after - one for after, one in zip(stand(), before, strict=True)]
+
+        await until(lambda: sum(change()[:2]) >= 32 and change()[3] == 0 and change()[4] >= 32)
+        assert change() == [27, 5, 32, 0, 32]
     assert expressed
 
 
@@ -248,9 +247,7 @@ async def test_decisions_are_counted_once_each(client: Client) -> None:
         statuses += [answer.status for answer in await connection.ask(post(b'{"query": "{ nothing }"}'), 3)]
         statuses += [answer.status for answer in await connection.ask(REQUEST, 3)]
         assert statuses == [200] * 6 + [429] * 12
-        async with asyncio.timeout(5):
-            while decisions()[0] < before[0] + 6:
-                await asyncio.sleep(0.01)
+        await until(lambda: decisions()[0] >= before[0] + 6)
         assert [after - one for after, one in zip(decisions(), before, strict=True)] == [6, 1, 11]
 
 

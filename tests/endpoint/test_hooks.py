@@ -10,8 +10,8 @@ from strawberry.extensions import SchemaExtension
 
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.identity.caller import Caller
-from tests.support.browser import browse
-from tests.support.graphql_app import Query, Scene, Tokens, make_admission
+from tests.support.apps.small import Query, Scene, Tokens, make_admission
+from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -17,8 +17,8 @@ from graph.endpoint.http.security import Origins
 from graph.endpoint.identity.caller import Caller
 from graph.endpoint.kept.lane import Fast
 from graph.patterns.client import RedisUnavailable
-from tests.support.browser import browse
-from tests.support.graphql_app import LOG, Tokens, make_endpoint
+from tests.support.apps.small import LOG, Tokens, make_endpoint
+from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from graph.endpoint.http.endpoint import GraphQLEndpoint
     from graph.endpoint.subscriptions.sink import OperationRequest
     from graph.patterns.client import Client
-    from tests.support.graphql_app import Scene
+    from tests.support.apps.small import Scene
 
 PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
 

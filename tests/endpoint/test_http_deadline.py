@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.http.endpoint import GraphQLEndpoint
-from tests.support.browser import browse
-from tests.support.graphql_app import Scene, Tokens, make_admission
+from tests.support.apps.small import Scene, Tokens, make_admission
+from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
     from graph.engines.database import Database

@@ -11,7 +11,7 @@ from examples.endpoint_app import create_app
 
 if TYPE_CHECKING:
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 async def test_the_example_serves_a_foreign_schema_within_its_limits(client: Client, valkey: ValkeyServer) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
-from tests.support.serving import ROOT, Serving
+from harness.serving import ROOT, Serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ import shutil
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from tests.endpoint.test_abuse_http import CASES, ask, exchange, get, post, request
-from tests.support.serving import Serving
+from harness.serving import Serving
+from tests.support.clients.raw_http import exchange
+from tests.support.models.abuse import CASES, ask, get, post, request
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ async def _answers(server: Serving, raw: bytes) -> list[tuple[int, dict[str, str
     answers: list[tuple[int, dict[str, str], bytes] | str] = []
     for _ in range(4):
         try:
-            status, headers, body = await exchange(server.port, raw, patience=20)
+            status, headers, body = await exchange(server.port, raw)
             answers.append((status, _lasting(headers), body))
         except asyncio.IncompleteReadError:
             answers.append("hung up")

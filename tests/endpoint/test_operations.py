@@ -16,8 +16,8 @@ from graph.endpoint.document.operations import Operations
 from graph.endpoint.document.retention import Retention
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution.compiled import Compiler
-from tests.support.browser import browse
-from tests.support.graphql_app import make_endpoint, make_schema
+from tests.support.apps.small import make_endpoint, make_schema
+from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ import pytest
 
 from graph.endpoint.document.persisted import Persisted, read_manifest
 from graph.patterns.client import open_client
-from tests.support.browser import browse
-from tests.support.graphql_app import make_endpoint
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from tests.support.apps.small import make_endpoint
+from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,15 +15,15 @@ from websockets.asyncio.client import connect
 from graph.endpoint.http.endpoint import GraphQLEndpoint
 from graph.endpoint.http.transports import attach
 from graph.server.http_express import HttpProtocol
-from tests.support.asgi import serving
-from tests.support.graphql_app import Scene, Tokens, make_admission
+from harness.waiting import within
+from tests.support.apps.serving import serving
+from tests.support.apps.small import Scene, Tokens, make_admission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from graph.patterns.client import Client
 
-PATIENCE = 8.0
 """Less than the deadline of an operation, which would end them too."""
 
 
@@ -98,7 +98,7 @@ async def test_a_query_ends_with_its_client(
 ) -> None:
     """The resolver of a client that hung up is cancelled at once, and nothing is logged."""
     caplog.set_level(logging.INFO, "uvicorn.error")
-    async with asyncio.timeout(PATIENCE):
+    async with within("the operations to be cancelled"):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
         for _ in range(operations):
@@ -126,7 +126,7 @@ async def _unharmed(port: int) -> None:
 )
 async def test_a_mutation_runs_to_its_end(port: int, stage: Stage, sent: bytes) -> None:
     """What a client began and did not wait for is finished."""
-    async with asyncio.timeout(PATIENCE):
+    async with within("the mutation to end"):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
         await stage.began.acquire()
@@ -139,7 +139,7 @@ async def test_a_mutation_runs_to_its_end(port: int, stage: Stage, sent: bytes) 
 
 async def test_a_socket_takes_its_queries_along_and_leaves_its_mutations(port: int, stage: Stage) -> None:
     """Over a WebSocket it is the same: the query is cancelled, the mutation finished."""
-    async with asyncio.timeout(PATIENCE):
+    async with within("the socket's query to be cancelled, and its mutation to end"):
         socket = await connect(f"ws://127.0.0.1:{port}/", subprotocols=[Subprotocol("graphql-transport-ws")])
         await socket.send('{"type": "connection_init"}')
         await socket.recv()
@@ -156,7 +156,7 @@ async def test_a_socket_takes_its_queries_along_and_leaves_its_mutations(port: i
 
 async def test_others_on_the_connection_are_answered(port: int, stage: Stage) -> None:
     """A kept connection goes on after queries that took a while, pipelined ones too, and its end hurts nobody."""
-    async with asyncio.timeout(PATIENCE):
+    async with within("the others to be answered"):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(post(HANG) + post(HELLO) + post(HANG))
         await stage.began.acquire()
@@ -177,7 +177,7 @@ async def test_another_cancellation_is_not_taken_for_a_leaving(
 ) -> None:
     """A query that is cancelled for another reason, as by a server that stops, ends as it did before."""
     caplog.set_level(logging.INFO, "uvicorn.error")
-    async with asyncio.timeout(PATIENCE):
+    async with within("the operation to be cancelled"):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(post(HANG))
         await stage.began.acquire()

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.patterns.client import Client, RedisUnavailable, open_client
-from tests.support.answers_app import AnswersApp, KeyTokens
-from tests.support.browser import browse
-from tests.support.servers import ValkeyServer
-from tests.support.truth import Truth
+from harness.valkey import ValkeyServer
+from harness.waiting import until, within
+from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.clients.browser import browse
+from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -130,7 +131,7 @@ async def test_requests_together_for_what_cannot_be_kept_do_not_queue(apps: Call
     app = apps()
     query = '{ thing(key: "a", delay: 0.1) { owner } }'
     await ask(app, query)
-    async with asyncio.timeout(2):
+    async with within("thirty answers"):
         await asyncio.gather(*[ask(app, query) for _ in range(30)])
     assert app.resolved == 31
 
@@ -303,9 +304,7 @@ async def test_an_answer_about_to_expire_is_made_again_in_the_background(apps: C
     one, two = apps(beta=1e9), apps(beta=1e9)
     await ask(one, key="a")
     await asyncio.gather(*[ask(app, key="a") for app in (one, two) for _ in range(10)])
-    async with asyncio.timeout(5):
-        while one.answers._tasks or two.answers._tasks:
-            await asyncio.sleep(0.005)
+    await until(lambda: not one.answers._tasks and not two.answers._tasks)
     assert 2 <= one.resolved + two.resolved <= 5
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from graph.endpoint.http.stream import HttpStreams
 from graph.patterns.broker import Broker
-from tests.support.asgi import serving
-from tests.support.live_app import LiveApp
-from tests.support.waiting import until
+from harness.waiting import HANG, until, within
+from tests.support.apps.live import LiveApp
+from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -54,14 +54,14 @@ class Body:
 
     async def until(self, needle: bytes) -> bytes:
         """Read on until `needle` has come."""
-        async with asyncio.timeout(10):
+        async with within(repr(needle)):
             while needle not in self.raw:
                 self.raw += await anext(self._chunks)
         return self.raw
 
     async def rest(self) -> bytes:
         """Read to the end."""
-        async with asyncio.timeout(10):
+        async with within("the end of the response"):
             async for chunk in self._chunks:
                 self.raw += chunk
         return self.raw
@@ -73,7 +73,7 @@ async def site(client: Client) -> AsyncIterator[Site]:
     async with Broker(client) as broker:
         app = LiveApp(client, broker, anonymous=20)
         async with serving(app.endpoint) as port:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=HANG) as http:
                 yield Site(app, http)
             await app.streams.close()
 
@@ -218,7 +218,7 @@ async def test_as_many_results_wait_as_for_a_socket(client: Client) -> None:
 async def drain(reader: asyncio.StreamReader) -> bytes:
     """Read to the end of the response."""
     raw = b""
-    async with asyncio.timeout(10):
+    async with within("event: complete"):
         while b"event: complete" not in raw:
             raw += await reader.read(1 << 20)
     return raw

@@ -17,8 +17,8 @@ from graph.endpoint.identity.caller import Caller
 from graph.endpoint.subscriptions import group
 from graph.endpoint.subscriptions.sink import OperationRequest
 from graph.patterns.broker import Broker
-from tests.support.live_app import NEWS, NOWHERE, LiveApp, Notes
-from tests.support.waiting import until
+from harness.waiting import until
+from tests.support.apps.live import NEWS, NOWHERE, LiveApp, Notes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -20,9 +20,9 @@ from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.identity.caller import Caller
 from graph.endpoint.subscriptions.sink import OperationRequest
 from graph.endpoint.subscriptions.streams import Streams
-from tests.support.graphql_app import make_admission
-from tests.support.live_app import Notes
-from tests.support.waiting import until
+from harness.waiting import until
+from tests.support.apps.live import Notes
+from tests.support.apps.small import make_admission
 
 if TYPE_CHECKING:
     from graph.patterns.client import Client

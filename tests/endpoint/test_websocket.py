@@ -15,7 +15,8 @@ from graph.endpoint.identity.caller import Caller
 from graph.endpoint.subscriptions.sink import OperationRequest, Sink, refusal
 from graph.endpoint.websocket.socket import SUBPROTOCOL, SocketLimits, WebSockets
 from graph.patterns.client import RedisUnavailable
-from tests.support.asgi import serving
+from harness.waiting import until, within
+from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -67,9 +68,7 @@ class Clockwork:
             self.running -= 1
 
     async def follower(self, name: str) -> Sink:
-        async with asyncio.timeout(10):
-            while name not in self.followers:
-                await asyncio.sleep(0.005)
+        await until(lambda: name in self.followers)
         return self.followers[name]
 
     async def _run(self, request: OperationRequest, caller: Caller, sink: Sink) -> Callable[[], None] | None:
@@ -104,11 +103,11 @@ class Peer:
         await self.say(id=key, type="subscribe", payload={"query": query, **payload})
 
     async def hear(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with within("the next message"):
             return json.loads(await self.connection.recv())
 
     async def closed(self) -> tuple[int, str]:
-        async with asyncio.timeout(10):
+        async with within("the socket to be closed"):
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     await self.connection.recv()
@@ -147,9 +146,7 @@ async def house(**limits: Any) -> AsyncGenerator[House]:
     async with serving(built.app) as port:
         built.port = port
         yield built
-    async with asyncio.timeout(5):
-        while asyncio.all_tasks() - before:  # nothing may be left running
-            await asyncio.sleep(0.01)
+    await until(lambda: not asyncio.all_tasks() - before)
 
 
 async def test_a_query_is_answered_and_its_id_is_free_again() -> None:
@@ -351,9 +348,7 @@ async def test_operations_end_with_their_socket() -> None:
             await peer.ask("2", "{slow}")
             await peer.ask("3", "{ask}")
             await peer.hear()
-        async with asyncio.timeout(5):
-            while served.clockwork.running or not served.clockwork.closed:
-                await asyncio.sleep(0.01)
+        await until(lambda: not (served.clockwork.running or not served.clockwork.closed))
 
 
 async def test_operations_of_one_socket_are_bounded() -> None:

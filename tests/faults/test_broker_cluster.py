@@ -12,13 +12,14 @@ from graph.patterns.broker import Broker, Topic
 from graph.patterns.broker.topic import TopicKeys
 from graph.patterns.client import RedisUnavailable, open_client
 from graph.patterns.client.cluster import slot_of
-from tests.support.servers import ValkeyCluster
+from harness.valkey import ValkeyCluster
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graph.patterns.broker import Event, Subscription
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +46,13 @@ def topics_of(cluster: ValkeyCluster, name: str) -> dict[int, Topic]:
 
 async def take(events: Subscription, count: int) -> list[Event]:
     """The next events."""
-    async with asyncio.timeout(20):
+    async with within(f"{count} events"):
         return [await anext(events) for _ in range(count)]
 
 
 async def publish(broker: Broker, topic: Topic, data: int) -> None:
     """Publish, as soon as the node is there."""
-    async with asyncio.timeout(20):
+    async with within(f"{topic} to be published to"):
         while True:
             with contextlib.suppress(RedisUnavailable):
                 await broker.publish(topic, data)
@@ -126,7 +127,7 @@ async def test_a_topic_that_moves_to_another_node(cluster: ValkeyCluster) -> Non
             cluster.end_migration(slot(topic), target)
             mark = sent
             got: list[Event] = []
-            async with asyncio.timeout(20):
+            async with within("the events that came after the move"):
                 while not got or got[-1].data is None or got[-1].data < mark + 20:
                     got.append(await anext(events))
             publishing.cancel()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from graph.patterns.broker import Broker, Topic
 from graph.patterns.client import RedisUnavailable, open_client
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,7 +54,7 @@ class Load:
     async def resumed(self) -> float:
         """Wait until every subscriber has an event published from now on; returns the seconds it took."""
         started, mark = time.monotonic(), self._sent
-        async with asyncio.timeout(30):
+        async with within("every subscriber to be told of something new"):
             while min(self.latest) <= mark:
                 if self._sent == mark:
                     await self._publish_one()
@@ -155,13 +156,13 @@ async def test_an_offset_handed_out_again_is_a_gap() -> None:
                         break
                     await asyncio.sleep(0.01)
                 assert again.offset == lost.offset
-                async with asyncio.timeout(10):
+                async with within("the event at the offset that was handed out again"):
                     event = await anext(events)
                     gap = event.gap
                     while event.data is None:
                         event = await anext(events)
                 assert (event.data, gap) == ("again", True)
-            async with asyncio.timeout(10), broker.subscribe(TOPIC, after=str(old)) as events:
+            async with within("the event after the cursor"), broker.subscribe(TOPIC, after=str(old)) as events:
                 event = await anext(events)
                 assert (event.data, event.gap) == ("again", True)
 

@@ -13,16 +13,17 @@ from graph.catalog.service import CatalogService
 from graph.engines.database import Database
 from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache
-from tests.support.serving import Serving
-from tests.support.shop import new
-from tests.support.subscriber import subscriber
+from harness.serving import Serving
+from harness.subscriber import subscriber
+from harness.waiting import until
+from tests.support.apps.products import new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 FOLLOW = "subscription($after: Cursor) { productChanged(after: $after) { cursor kind gap productId } }"
 
@@ -44,9 +45,8 @@ class Roamer:
                 async with subscriber(self._ports[turn % len(self._ports)]) as socket:
                     following = await socket.follow(FOLLOW, after=self._cursor)
                     seen = 0
-                    while not socket.gone:
-                        with contextlib.suppress(TimeoutError):
-                            await following.until(seen + 1, 0.05)
+                    while not socket.gone and following.errors is None:
+                        await asyncio.sleep(0.01)
                         for event in following.values("productChanged")[seen:]:
                             self.events.append(event)
                             self._cursor = event["cursor"]
@@ -93,9 +93,7 @@ async def test_clients_move_on_and_miss_nothing(
                         made += 1
                     victim.__enter__()
                     await asyncio.to_thread(victim.ready)
-                async with asyncio.timeout(30):
-                    while any(len(one.events) < made for one in clients):
-                        await asyncio.sleep(0.05)
+                await until(lambda: all(len(one.events) >= made for one in clients))
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)

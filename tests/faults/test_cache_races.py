@@ -10,19 +10,17 @@ import random
 import signal
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from graph.patterns.cache import Cache, metrics
 from graph.patterns.client import open_client
-from tests.support.counters import count
-from tests.support.shared_truth import SharedTruth
+from tests.support.models.counters import count
+from tests.support.models.shared_truth import SharedTruth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.synchronize import Barrier
     from pathlib import Path
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 PROCESSES, KEYS, HOT, AT_ONCE = 4, 60, 4, 12
 HOLD = 0.15
@@ -144,7 +142,6 @@ def _process(url: str, folder: str, number: int, races: int, finish: Barrier) ->
         json.dump(result, file)
 
 
-@pytest.mark.timeout(300)
 async def test_no_read_is_older_than_an_acknowledged_write(
     valkey: ValkeyServer, tmp_path: Path, scaled: Callable[[int, int], int]
 ) -> None:

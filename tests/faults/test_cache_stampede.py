@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.patterns.cache import Cache
 from graph.patterns.client import open_client
-from tests.support.shared_truth import SharedTruth
+from tests.support.models.shared_truth import SharedTruth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 PROCESSES, TASKS = 4, 500
 TTL, LEASE = 0.5, 0.5  # the lease is the default one

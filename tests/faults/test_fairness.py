@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.saturation import LOADS, Load, shop, watch
+from harness.saturation import LOADS, Load, shop, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.serving import Serving
+    from harness.serving import Serving
 
 BOUND = 5.0
 """Seconds: this machine may be busy with other things. The benchmark `fairness` holds the figures against the aim."""

@@ -18,7 +18,7 @@ import pytest
 
 from graph.jobs import Definition, Jobs, JobState, Progress, Worker
 from graph.patterns.client import RedisUnavailable, open_client
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

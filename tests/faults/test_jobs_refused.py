@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 
 from graph.jobs import Definition, Job, Jobs, JobState, Progress, Worker
 from graph.patterns.client import open_client
-from tests.support.servers import ValkeyServer, free_port, wait_until
+from harness.valkey import ValkeyServer, free_port
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ def refuse(server: ValkeyServer, how: str) -> Callable[[], object]:
         (server.folder / "dump.rdb").mkdir()  # it cannot save its snapshot there
         server.command("CONFIG", "SET", "save", "3600 1000000")
         server.command("BGSAVE")
-        wait_until(lambda: b"rdb_last_bgsave_status:err" in server.command("INFO", "persistence"))
+        eventually(lambda: b"rdb_last_bgsave_status:err" in server.command("INFO", "persistence"))
         return lambda: server.command("CONFIG", "SET", "save", "")
     if how == "OOM":
         server.command("CONFIG", "SET", "maxmemory", 1)

@@ -16,7 +16,7 @@ from graph.patterns.limiter import Charge, Limit, Limiter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 PROCESSES = 8
 KEY = "{caller}:budget"

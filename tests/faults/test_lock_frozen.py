@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 TTL = 0.4
 WRITE = "UPDATE guarded SET fence = :fence, writer = :writer WHERE name = :name AND fence <= :fence"

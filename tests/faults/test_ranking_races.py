@@ -9,8 +9,8 @@ import pytest
 
 from graph.patterns.client import open_client
 from graph.patterns.ranking import Operator, Ranking, RankingStale, ScoreRow, Ties
-from tests.support.ranking_load import read, write
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from tests.support.processes.ranking_load import read, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from graph.patterns.client import RedisUnavailable, open_client
 from graph.patterns.sessions import Sessions
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

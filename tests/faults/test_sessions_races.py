@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 PROCESSES = 4
 
 
 class Seen(NamedTuple):
-    """One operation of one process; see `tests.support.session_racer`."""
+    """One operation of one process; see `tests.support.processes.session_racer`."""
 
     kind: str
     user: str
@@ -35,7 +35,7 @@ async def race(url: str, operations: int) -> list[Seen]:
     """Let the processes loose on the same users and collect what they saw."""
     running = [
         await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.support.session_racer", url, str(seed), str(operations)),
+            *(sys.executable, "-m", "tests.support.processes.session_racer", url, str(seed), str(operations)),
             stdout=asyncio.subprocess.PIPE,
         )
         for seed in range(PROCESSES)

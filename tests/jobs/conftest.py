@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from graph.jobs import Definition, Job, Jobs, JobState, Progress, Worker
 from graph.patterns.client import open_client
-from tests.support.servers import SentinelSet, ValkeyCluster
+from harness.valkey import SentinelSet, ValkeyCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ from graph.api.schema import build_schema
 from graph.background.jobs import definitions
 from graph.endpoint.identity.caller import Caller
 from graph.jobs import JobState, Worker
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from graph.catalog.records import ProductRecord
@@ -26,7 +27,7 @@ async def _done(services: Services, job: str) -> Job:
     stop = asyncio.Event()
     task = asyncio.create_task(Worker(services.jobs, definitions(services)).run(stop))
     try:
-        async with asyncio.timeout(30):
+        async with within(f"job {job}"):
             while (found := await services.jobs.get(job)) is None or not found.state.finished:
                 await asyncio.sleep(0.02)
     finally:

@@ -22,6 +22,7 @@ from graph.jobs import (
 from graph.jobs import worker as worker_module
 from graph.jobs.queue import GROUP
 from graph.patterns.client import Command
+from harness.waiting import until, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -47,12 +48,13 @@ async def working(
         yield stop
     finally:
         stop.set()
-        await asyncio.wait_for(task, 30)
+        async with within("the worker to end"):
+            await task
 
 
 async def ended(jobs: Jobs, job: str, seconds: float = 15) -> Job:
     """The job, once it has finished."""
-    async with asyncio.timeout(seconds):
+    async with within(f"job {job}"):
         while (found := await jobs.get(job)) is None or not found.state.finished:
             await asyncio.sleep(0.01)
     return found
@@ -178,9 +180,9 @@ async def test_a_discarded_job_stops_at_its_next_report(jobs: Jobs) -> None:
 
     job = await jobs.enqueue("run", {})
     async with working(jobs, run):
-        await asyncio.wait_for(running.wait(), 10)
+        await running.wait()
         await jobs.discard(job)
-        await asyncio.wait_for(stopped.wait(), 10)
+        await stopped.wait()
     assert await jobs.get(job) is None
 
 
@@ -194,7 +196,7 @@ async def test_draining_finishes_what_runs_and_starts_nothing(jobs: Jobs) -> Non
 
     first = await jobs.enqueue("slow", {})
     async with working(jobs, slow, concurrency=1) as stop:
-        await asyncio.wait_for(running.wait(), 10)
+        await running.wait()
         second = await jobs.enqueue("slow", {})
         stop.set()
         await asyncio.sleep(0.1)
@@ -243,9 +245,7 @@ async def test_a_worker_that_stops_keeps_nobody_waiting(jobs: Jobs) -> None:
                 total += 1
             await asyncio.sleep(0.02)  # some are fetched, some run, some are on their way
     async with working(jobs, quick):
-        async with asyncio.timeout(20):
-            while len(set(ran)) < total:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(set(ran)) == total)
     assert asyncio.get_running_loop().time() - began < delivery.DEAD_AFTER
 
 
@@ -262,9 +262,7 @@ async def test_a_schedule_queues_once_a_period_in_the_whole_fleet(jobs: Jobs) ->
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(4):
             await stack.enter_async_context(working(jobs, tidy, schedules=[schedule]))
-        async with asyncio.timeout(15):
-            while not ran:
-                await asyncio.sleep(0.01)
+        await until(lambda: ran)
         await asyncio.sleep(1.5)  # every worker has looked again
     assert ran == 1
 
@@ -285,9 +283,7 @@ async def test_changes_are_announced_to_those_who_watch(client: Client) -> None:
     job = await jobs.enqueue("count", {})
     async with working(jobs, count):
         await ended(jobs, job)
-        async with asyncio.timeout(5):
-            while told[-1].state is not JobState.SUCCEEDED:
-                await asyncio.sleep(0.01)
+        await until(lambda: told[-1].state is JobState.SUCCEEDED)
     assert [(one.state.value, one.done) for one in told] == [
         ("RUNNING", 0),
         ("RUNNING", 5),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from graph.jobs import JobState, Worker
 from graph.leaderboard.models import SEASONS
 from graph.leaderboard.records import NewBoard, Schedule
 from graph.leaderboard.seasons.upkeep import CLOSE_SEASONS
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from graph.jobs import Job
@@ -25,14 +25,13 @@ async def _run(services: Services, name: str, **arguments: object) -> Job:
 async def _finished(services: Services, job: str) -> Job:
     stop = asyncio.Event()
     task = asyncio.create_task(Worker(services.jobs, definitions(services)).run(stop))
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(30):
+    try:
+        async with within(f"job {job}"):
             while (found := await services.jobs.get(job)) is None or not found.state.finished:
                 await asyncio.sleep(0.02)
-    stop.set()
-    await task
-    found = await services.jobs.get(job)
-    assert found is not None
+    finally:
+        stop.set()
+        await task
     return found
 
 

@@ -13,17 +13,18 @@ from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake as taking
 from graph.patterns.client import open_client
 from graph.patterns.ranking import Operator, RankingMissing, ScoreRow, Ties
-from tests.leaderboard.conftest import add_players
-from tests.support.proxy import Chaos, FaultProxy
-from tests.support.ranking_load import check
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.engines.proxy import Chaos, FaultProxy
+from tests.support.models.players import add_players
+from tests.support.processes.ranking_load import check
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from graph.engines.database import Database
     from graph.patterns.client import Client
-    from tests.leaderboard.conftest import Clock
+    from tests.support.models.clock import Clock
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ async def commit(database: Database, board: BoardRecord, player: int, score: flo
 
 async def recovered(service: LeaderboardService, database: Database, board: BoardRecord) -> None:
     """Wait until the index equals SQL; fails after 20 s."""
-    async with asyncio.timeout(20):
+    async with within("the index to equal SQL"):
         while True:
             try:
                 if await in_index(service, board) == await in_sql(database):

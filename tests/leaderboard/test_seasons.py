@@ -18,12 +18,13 @@ from graph.leaderboard.seasons import archive
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake as taking
 from graph.patterns.ranking import Operator, Ties
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from graph.engines.database import Database
     from graph.patterns.client import Client
     from graph.patterns.ranking import Entry
-    from tests.leaderboard.conftest import Clock
+    from tests.support.models.clock import Clock
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2190, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - has a zone
 
@@ -242,7 +243,7 @@ async def test_upkeep_goes_on_by_itself(
     clock.set(2026, 3, 3)
     async with (
         LeaderboardService(database, client, upkeep=0.02, clock=clock, delegate=fail),
-        asyncio.timeout(20),
+        within("the season to be archived"),
     ):
         while (season := await stored(database, board)) is None or season.state is not SeasonState.ARCHIVED:
             await asyncio.sleep(0.02)

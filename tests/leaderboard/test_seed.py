@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from graph.engines.database import Database
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 async def test_the_demo_has_three_boards_of_different_policies(database: Database, client: Client) -> None:

@@ -15,8 +15,8 @@ from graph.leaderboard.rules import Invalid, Missing, Taken
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import idempotency as keys
 from graph.patterns.ranking import Operator, Ties
-from tests.leaderboard.conftest import PLAYERS
-from tests.support.ranking_model import RankingModel
+from tests.support.models.players import PLAYERS
+from tests.support.models.ranking import RankingModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from graph.engines.database import Database
     from graph.patterns.client import Client
     from graph.patterns.ranking import Entry, Submitted
-    from tests.leaderboard.conftest import Clock
+    from tests.support.models.clock import Clock
 
 
 @pytest.mark.parametrize("ties", Ties)

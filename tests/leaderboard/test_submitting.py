@@ -19,16 +19,18 @@ from graph.leaderboard.records import BoardRecord, NewBoard, Outcome
 from graph.leaderboard.rules import Invalid, Missing
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.ranking import Operator, Ties
-from tests.leaderboard.conftest import PLAYERS, Clock, add_players
+from harness.waiting import within
+from tests.support.models.clock import Clock
+from tests.support.models.players import PLAYERS, add_players
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from graph.engines.database import Database
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
-SENDER = Path(__file__).parent.parent / "support" / "score_sender.py"
+SENDER = Path(__file__).parent.parent / "support" / "processes" / "score_sender.py"
 UNKNOWN = 10_000
 POISON = 2**70  # a number that no engine takes
 
@@ -177,7 +179,7 @@ async def test_a_group_that_was_abandoned_is_in_the_index(
     await asyncio.wait(tasks)
     event.remove(database.engine.sync_engine, "commit", abandon)
     assert all(task.cancelled() for task in tasks)
-    async with asyncio.timeout(10):
+    async with within("three rows in the index"):
         while len((await service.top(board)).entries) < 3:
             await asyncio.sleep(0.01)
 
@@ -236,7 +238,7 @@ async def killed(database_url: str, redis_url: str, first: int) -> tuple[int, se
     )
     assert process.stdout is not None
     lines: list[bytes] = []
-    async with asyncio.timeout(60):
+    async with within("two hundred acknowledgements"):
         while len(lines) < 200:
             lines.append(await process.stdout.readline())
     await asyncio.sleep(random.uniform(0, 0.03))  # any moment of a group's life

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from typing import TYPE_CHECKING
 
 from graph.leaderboard.live.watching import Moves, Watchers
 from graph.patterns.ranking import Submitted, Ties
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from graph.leaderboard.live.watching import Watch
@@ -90,7 +90,7 @@ async def test_what_moves_while_it_is_read_counts() -> None:
     watch.stands(10, 12)
     assert not woken(watch)
     watchers.take(Moves([(11, 11)], {"x"}, 1))
-    async with asyncio.timeout(5):
+    async with within("the watcher to be woken"):
         await watch.changed()
     watchers.take(Moves([(30, 40)], {"x"}, 1))
     watch.stands(35, 37)

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from graph.patterns.broker import BadCursor, Broker, Delivery, Event, SlowConsumer, Topic
 from graph.patterns.broker.topic import TopicKeys
-from tests.support.waiting import until
+from harness.waiting import until, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ async def broker(client: Client) -> AsyncIterator[Broker]:
 
 async def take(events: Subscription, count: int) -> list[Event]:
     """The next `count` events."""
-    async with asyncio.timeout(10):
+    async with within(f"{count} events"):
         return [await anext(events) for _ in range(count)]
 
 
@@ -389,7 +389,7 @@ async def test_churn_leaves_nothing(client: Client, broker: Broker, scaled: Any)
     async def heard() -> bool:
         return bool(await client.execute("PUBSUB", "CHANNELS", "*", retry=True))
 
-    async with asyncio.timeout(10):
+    async with within("the last channel to be left"):
         while await heard():
             await asyncio.sleep(0.01)
 

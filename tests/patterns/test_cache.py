@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from graph.patterns.cache import Cache, metrics
 from graph.patterns.client import Client, open_client
-from tests.support.counters import count
-from tests.support.truth import Truth
+from harness.waiting import within
+from tests.support.models.counters import count
+from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ async def test_a_value_that_is_not_json_is_an_error_at_once(cache: Cache) -> Non
     async def load() -> Any:
         return {1, 2}
 
-    async with asyncio.timeout(1):
+    async with within("a lease that was not given up"):
         for _ in range(2):
             with pytest.raises(TypeError):
                 await cache.get("bad", load, tags=["bad"])

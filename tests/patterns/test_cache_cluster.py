@@ -12,13 +12,14 @@ import redis
 from graph.patterns.cache import Cache
 from graph.patterns.client import command, open_client
 from graph.patterns.client.cluster import slot_of
-from tests.support.servers import ValkeyCluster, wait_until
-from tests.support.truth import Truth
+from harness.valkey import ValkeyCluster
+from harness.waiting import eventually, within
+from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +81,10 @@ async def test_a_node_that_forgot_an_invalidation_brings_nothing_old_back() -> N
                 truth.versions["k"] = 2
             node.kill()
             node.start()
-            wait_until(lambda: _restored(node, key, before))
+            eventually(lambda: _restored(node, key, before))
             for _ in range(3):
                 assert await cache.get("k", truth.load("k"), tags=[tag]) == {"version": 2}
-            async with asyncio.timeout(20):
+            async with within("the node to be back with its old generation"):
                 while await client.batch(command("GET", key)) != [before]:
                     await asyncio.sleep(0.02)
             assert await cache.get("k", truth.load("k"), tags=[tag]) == {"version": 2}

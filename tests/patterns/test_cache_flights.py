@@ -10,14 +10,14 @@ import pytest
 
 from graph.patterns.cache import Cache, metrics
 from graph.patterns.client import Client, open_client
-from tests.support.counters import count
-from tests.support.truth import Truth
-from tests.support.waiting import until
+from harness.waiting import until, within
+from tests.support.models.counters import count
+from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 LEASE = 0.2
 
@@ -130,7 +130,7 @@ async def test_nobody_waits_for_ever_for_a_load_elsewhere(caches: Callable[..., 
     await truth.reading.wait()
     truth.gate = None
     impatient = caches(patience=0.1)
-    async with asyncio.timeout(5):
+    async with within("the reader whose patience is short"):
         assert await read(impatient, truth) == {"version": 1}
     assert len(truth.loads) == 2
     gate.set()
@@ -152,7 +152,7 @@ async def test_a_failed_load_does_not_keep_others_waiting(caches: Callable[..., 
     with pytest.raises(RuntimeError, match="broken"):
         await first
     truth.error = None
-    async with asyncio.timeout(5):
+    async with within("the reader behind a load that failed"):
         assert await second == {"version": 1}
 
 
@@ -266,7 +266,7 @@ async def test_loaders_may_read_through_the_cache_themselves(caches: Callable[..
     async def page() -> Any:
         return [await read(cache, truth)]
 
-    async with asyncio.timeout(5):
+    async with within("nested reads"):
         assert await cache.get("page", page, tags=["pages"]) == [{"version": 1}]
         async with cache.invalidating("a", "pages"):
             pages = await asyncio.gather(*[cache.get("page", page, tags=["pages"]) for _ in range(20)])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 KEYS = st.sampled_from("ab")
 READERS = st.integers(0, 2)

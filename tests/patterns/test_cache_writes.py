@@ -10,8 +10,9 @@ import pytest
 from graph.patterns.cache import Cache, CacheWriteRefused, CacheWriteUnconfirmed, Generations
 from graph.patterns.cache.generations import held
 from graph.patterns.client import Client, open_client
-from tests.support.servers import ValkeyServer
-from tests.support.truth import Truth
+from harness.valkey import ValkeyServer
+from harness.waiting import until, within
+from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -141,7 +142,7 @@ async def test_a_dead_writers_hold_expires_alone(client: Client) -> None:
     async with living.invalidating("a"):
         truth.versions["a"] = 3
     assert held(await raw(client)), "the living writer's release freed the dead one's hold"
-    async with asyncio.timeout(5):
+    async with within("the dead hold to expire"):
         while held(await raw(client)):
             assert await read(living, truth) == 3
     assert await read(living, truth) == 3
@@ -262,9 +263,7 @@ async def test_a_write_that_redis_does_not_confirm_is_not_acknowledged() -> None
             value = await cache.get("a", truth.load("a"), tags=["a"])
             assert value == {"version": 2}
             server.start()
-            async with asyncio.timeout(10):
-                while cache.generations._tasks:
-                    await asyncio.sleep(0.02)
+            await until(lambda: not cache.generations._tasks)
             assert not held(await raw(client))
             assert await read(cache, truth) == 2
             await cache.close()

@@ -7,21 +7,14 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
-from graph.patterns.client import RedisOverloaded, RedisUnavailable, Script, command, open_client
+from graph.patterns.client import RedisOverloaded, RedisUnavailable, command, open_client
 from graph.patterns.client.wire import QUEUE_BOUND
-from tests.support.proxy import FaultProxy
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from tests.support.engines.inline import Inline
+from tests.support.engines.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from graph.patterns.client import Client
-
-
-class Inline(Script):
-    """A script whose text stands in the test."""
-
-    def __init__(self, source: str, *, idempotent: bool = False) -> None:
-        super().__init__(__name__, "inline", idempotent=idempotent)
-        self.__dict__["source"] = source.encode()
 
 
 def spy_on_writes(client: Client) -> list[int]:

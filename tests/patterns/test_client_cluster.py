@@ -7,14 +7,15 @@ import pytest
 
 from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.patterns.client.cluster import slot_of
-from tests.patterns.test_client import Inline
-from tests.support.servers import ValkeyCluster, wait_until
+from harness.valkey import ValkeyCluster
+from harness.waiting import eventually, until, within
+from tests.support.engines.inline import Inline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 _ONE = Inline("return redis.call('INCR', KEYS[1])")
 _COUNT = Inline("redis.call('INCR', KEYS[2]) return redis.call('INCR', KEYS[1])")
@@ -84,7 +85,7 @@ async def test_a_slot_moves_under_load_and_no_command_notices(cluster: ValkeyClu
         for step in (cluster.begin_migration, cluster.move_keys, cluster.end_migration):
             await asyncio.to_thread(step, slot, target)
             await asyncio.sleep(0.05)
-        await asyncio.to_thread(wait_until, lambda target=target: cluster.owner(slot) is target)
+        await asyncio.to_thread(eventually, lambda target=target: cluster.owner(slot) is target)
     stop.set()
     calls = await asyncio.gather(*workers)
     assert min(calls) > 3
@@ -99,7 +100,7 @@ async def test_commands_of_a_slot_on_its_way_are_asked_of_the_other_node(
     await spread.execute("SET", "{way}:old", 5)
     target = _elsewhere(cluster, slot)
     await asyncio.to_thread(cluster.begin_migration, slot, target)
-    async with asyncio.timeout(4):
+    async with within("keys of the slot that is on its way"):
         assert await spread.run(_ONE, ["{way}:new"]) == 1
         assert await spread.execute("INCR", "{way}:old") == 6
     divided = asyncio.create_task(spread.run(_COUNT, ["{way}:old", "{way}:new"]))
@@ -126,7 +127,7 @@ async def test_pubsub_follows_the_slot_of_its_channel(cluster: ValkeyCluster, sp
     target = _elsewhere(cluster, slot)
     for step in (cluster.begin_migration, cluster.move_keys, cluster.end_migration):
         await asyncio.to_thread(step, slot, target)
-    async with asyncio.timeout(10):
+    async with within("the channel on its new node"):
         assert await heard.get() == ("down", ["news"])
         assert await heard.get() == ("up", ["news"])
         await spread.execute("SPUBLISH", "news", "two")
@@ -151,8 +152,7 @@ async def test_a_dead_node_fails_only_its_own_slots(cluster: ValkeyCluster, spre
     assert [isinstance(reply, RedisUnavailable) for reply in replies] == owned
     assert not spread.connected
     dead.start()
-    async with asyncio.timeout(10):
-        while not spread.connected:
-            await asyncio.sleep(0.01)
+    await until(lambda: spread.connected)
+    async with within("the slots of the node that is back"):
         while await spread.batch(*(command("GET", key) for key in keys)) != [None] * 30:
             await asyncio.sleep(0.01)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.patterns.client import RedisUnavailable, open_client
-from tests.support.proxy import FaultProxy
-from tests.support.servers import SentinelSet, ValkeyServer
+from harness.valkey import SentinelSet, ValkeyServer
+from tests.support.engines.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
-from tests.patterns.test_client import Inline
-from tests.support.proxy import Chaos, FaultProxy
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from tests.support.engines.inline import Inline
+from tests.support.engines.proxy import Chaos, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
-from tests.patterns.test_client import Inline
-from tests.support.proxy import FaultProxy
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.engines.inline import Inline
+from tests.support.engines.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Diary:
         return client.listen(self.message, self.up, self.down, **options)
 
     async def next(self) -> tuple[Any, ...]:
-        async with asyncio.timeout(15):
+        async with within("the next thing a listener is told"):
             return await self.entries.get()
 
 

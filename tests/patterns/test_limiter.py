@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.patterns.limiter import Charge, Limit, Limiter
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from graph.patterns.client import Client
@@ -140,7 +140,7 @@ async def test_without_redis_it_says_so() -> None:
             assert (await limiter.charge(Charge(HUNDRED, "{u}:b"))).allowed
             server.kill()
             with pytest.raises(RedisUnavailable):
-                await asyncio.wait_for(limiter.charge(Charge(HUNDRED, "{u}:b")), 10)
+                await limiter.charge(Charge(HUNDRED, "{u}:b"))
 
 
 @pytest.mark.parametrize(("count", "window"), [(0, 60), (-1, 60), (5, 0), (5, -1), (5, math.inf), (5, math.nan)])

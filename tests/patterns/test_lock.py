@@ -8,7 +8,7 @@ import pytest
 
 from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.patterns.lock import LockLost, Locks, LockTimeout
-from tests.support.servers import ValkeyServer
+from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

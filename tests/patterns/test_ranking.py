@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.patterns.ranking import Operator, Place, Ranking, RankingMissing, RankingStale, ScoreRow, Ties
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -240,7 +241,7 @@ async def test_a_rebuild_whose_builder_died_is_taken_over(client: Client) -> Non
         await dead.put(ScoreRow("late", 1, 1, 100))
     heir = Ranking(client, "b")
     assert not await heir.rebuild(source(rows([1])))
-    async with asyncio.timeout(10):
+    async with within("the dead builder's lease to expire"):
         while not await heir.rebuild(source(rows([1, 2]))):
             await asyncio.sleep(0.02)
     assert [entry.player for entry in (await heir.page(9)).entries] == ["1", "0"]

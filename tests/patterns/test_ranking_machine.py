@@ -12,13 +12,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from graph.patterns.client import open_client
 from graph.patterns.ranking import Entry, Operator, Ranking, ScoreRow, Ties
-from tests.support.ranking_model import RankingModel
+from tests.support.models.ranking import RankingModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from graph.patterns.client import Client
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 PLAYERS = st.sampled_from(["1", "2", "10", "12", "300", "Zoë", "zoe", "~"])
 EXTREMES = [

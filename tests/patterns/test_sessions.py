@@ -9,8 +9,8 @@ import pytest
 
 from graph.patterns.client import command
 from graph.patterns.sessions import EpochMoved, Session, Sessions
-from tests.support.ageing import age_sessions
-from tests.support.dumps import dump
+from tests.support.engines.ageing import age_sessions
+from tests.support.engines.dumps import dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,12 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from graph.patterns.client import Client, command, open_client
 from graph.patterns.sessions import EpochMoved, Sessions
-from tests.support.ageing import age_sessions
+from tests.support.engines.ageing import age_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 SLIDING, ABSOLUTE, ROOM, ACCURACY = 1000, 3000, 3, 60
 REMEMBERED = 3600  # seconds for which a revocation is known to logins that began before it

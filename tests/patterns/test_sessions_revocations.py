@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from graph.patterns.broker import Broker
 from graph.patterns.client import open_client
 from graph.patterns.sessions import Revocations, Sessions
-from tests.support.ageing import age_sessions
-from tests.support.servers import ValkeyCluster, ValkeyServer
+from harness.valkey import ValkeyCluster, ValkeyServer
+from harness.waiting import within
+from tests.support.engines.ageing import age_sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import pytest
 
     from graph.patterns.client import Client
-
-SOON = 10.0
 
 
 class Process:
@@ -45,7 +44,7 @@ class Process:
 
     async def until_closed(self, *names: str) -> None:
         """Wait until exactly these are closed."""
-        async with asyncio.timeout(SOON):
+        async with within(f"{names} to be closed"):
             while sorted(self.closed) != sorted(names):
                 self._changed.clear()
                 await self._changed.wait()
@@ -98,7 +97,8 @@ async def test_an_end_just_before_the_watch_is_heard(client: Client, valkey: Val
         await silent.revoke_all("7")
         closed = asyncio.Event()
         one.revocations.watch(session.id, str(silent.session_key(token)), closed.set)
-        await asyncio.wait_for(closed.wait(), SOON)
+        async with within("the socket to be closed"):
+            await closed.wait()
 
 
 async def test_an_end_that_nobody_announced_is_found(client: Client, valkey: ValkeyServer) -> None:

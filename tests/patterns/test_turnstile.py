@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Charge, Limit, Limiter, passage, passage_command
 from graph.patterns.sessions import Sessions
-from tests.support.ageing import age_sessions
-from tests.support.dumps import dump
+from tests.support.engines.ageing import age_sessions
+from tests.support.engines.dumps import dump
 
 if TYPE_CHECKING:
     from graph.patterns.client import Client
     from graph.patterns.limiter import Passage
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 MINUTE = Limit("user", 100, 60.0)
 

@@ -1,1 +1,1 @@
-"""What the tests share: real servers in child processes."""
+"""What only the tests share. What the benchmarks need as well is in `harness`."""

@@ -1,6 +1,6 @@
 """One of several processes that log in, check and log out everywhere for the same few users, and note what they saw.
 
-Run as ``python -m tests.support.session_racer URL SEED OPERATIONS``; prints one JSON list per operation:
+Run as ``python -m tests.support.processes.session_racer URL SEED OPERATIONS``; prints one JSON list per operation:
 ``[kind, user, session, start, end, ok]``. Start and end are Unix seconds taken before the call and after its answer;
 for a login `start` is when its epoch had been read: its credentials are as old as that.
 """

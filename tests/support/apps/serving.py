@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from graph.server.websocket import WebSocketConnection
-from tests.support.servers import free_port
+from harness.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

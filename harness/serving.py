@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
-from tests.support.servers import free_port
+from harness.valkey import free_port
+from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+ROOT = Path(__file__).parents[1]
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -40,7 +40,7 @@ def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) 
         env=environment(folder, **settings),
         capture_output=True,
         text=True,
-        timeout=2 * PATIENCE,
+        timeout=HANG,
         check=False,
     )
 
@@ -80,7 +80,7 @@ class Serving:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(PATIENCE)
+                self.process.wait(HANG)
             finally:
                 self.process.kill()
 
@@ -93,13 +93,13 @@ class Serving:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send it a signal and wait; its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(HANG)
 
     def get(self, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of one GET."""
         request = urllib.request.Request(self.url + path, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE, context=self.trusting) as answer:
+            with urllib.request.urlopen(request, timeout=HANG, context=self.trusting) as answer:
                 return answer.status, dict(answer.headers), answer.read()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()
@@ -108,12 +108,12 @@ class Serving:
         """The answer to one operation."""
         body = json.dumps({"query": document, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=PATIENCE, context=self.trusting) as answer:
+        with urllib.request.urlopen(request, timeout=HANG, context=self.trusting) as answer:
             return json.loads(answer.read())
 
     def ready(self) -> Self:
         """Wait until it answers; what it logged is told when it does not."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HANG
         while True:
             try:
                 if self.get("/readyz")[0] == 200:

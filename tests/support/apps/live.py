@@ -22,8 +22,8 @@ from graph.endpoint.subscriptions.sink import OperationRequest
 from graph.endpoint.websocket.socket import SocketLimits
 from graph.errors import Unauthenticated
 from graph.patterns.broker import Broker, Delivery, Topic
-from tests.support.graphql_app import Tokens, make_admission
-from tests.support.waiting import until
+from harness.waiting import until
+from tests.support.apps.small import Tokens, make_admission
 
 if TYPE_CHECKING:
     from collections.abc import Callable

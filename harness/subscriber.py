@@ -11,6 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from harness.waiting import HANG, within
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -43,9 +45,9 @@ class Following:
             assert "errors" not in result, result
         return [result["data"][name] for result in self.results]
 
-    async def until(self, count: int, seconds: float = 15) -> None:
+    async def until(self, count: int, seconds: float = HANG) -> None:
         """Wait for `count` results."""
-        async with asyncio.timeout(seconds):
+        async with within(f"{count} results", seconds):
             while len(self.results) < count and self.errors is None:
                 self._news.clear()
                 await self._news.wait()
@@ -53,7 +55,7 @@ class Following:
 
     async def refused(self) -> str:
         """Wait for the error that ends it; give its code."""
-        async with asyncio.timeout(15):
+        async with within("the error that ends it"):
             while self.errors is None:
                 self._news.clear()
                 await self._news.wait()
@@ -92,9 +94,10 @@ class Subscriber:
                     self._operations[message["id"]].take(message)
         self.close_code = self.connection.close_code
 
-    async def closed(self, seconds: float = 10) -> int | None:
+    async def closed(self, seconds: float = HANG) -> int | None:
         """Wait until the server closes the socket; give the code."""
-        await asyncio.wait_for(asyncio.shield(self._reading), seconds)
+        async with within("the server to close the socket", seconds):
+            await asyncio.shield(self._reading)
         return self.close_code
 
     async def aclose(self) -> None:

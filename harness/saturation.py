@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.support.serving import Serving
-from tests.support.subscriber import subscriber
+from harness.serving import Serving
+from harness.subscriber import subscriber
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
     from multiprocessing.connection import Connection
 
-    from tests.support.subscriber import Following
+    from harness.subscriber import Following
 
 WARM_UP = 1.0
 """Seconds in which every connection is accepted, every document read and the caches filled for the first time."""

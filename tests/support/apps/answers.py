@@ -19,15 +19,15 @@ from graph.endpoint.kept.lane import Responses
 from graph.patterns.cache import ByteCache, Cache
 from graph.patterns.client import command
 from graph.patterns.limiter import Limiter, passage_command
-from tests.support.express_app import ExchangingEndpoint
-from tests.support.graphql_app import Tokens
+from tests.support.apps.express import ExchangingEndpoint
+from tests.support.apps.small import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graph.patterns.client import Client, Command, Reply
     from graph.patterns.limiter import Charge
-    from tests.support.truth import Truth
+    from tests.support.models.truth import Truth
 
 
 class KeyTokens(Tokens):

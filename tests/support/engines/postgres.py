@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from graph.engines.database import migrate
-from tests.support import reaper
+from harness import reaper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Self
+
+from harness.waiting import within
 
 if TYPE_CHECKING:
     import ssl
-
-PATIENCE = 15.0
 
 
 class Answer(NamedTuple):
@@ -49,7 +50,7 @@ class Connection:
 
     async def read(self) -> Answer:
         """The next answer."""
-        async with asyncio.timeout(PATIENCE):
+        async with within("the next answer"):
             head = await self.reader.readuntil(b"\r\n\r\n")
             status, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
             headers: dict[bytes, bytes] = {}
@@ -69,5 +70,23 @@ class Connection:
 
     async def end(self) -> bytes:
         """What comes until the server closes the connection."""
-        async with asyncio.timeout(PATIENCE):
+        async with within("the connection to be closed"):
             return await self.reader.read()
+
+
+async def exchange(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send `raw` on a connection of its own and read one answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(raw)
+        async with within("one answer"):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            headers = {
+                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
+            }
+            body = await reader.readexactly(0 if raw.startswith(b"HEAD") else int(headers.get("content-length", "0")))
+        return int(head[0].split()[1]), headers, body
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

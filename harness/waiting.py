@@ -1,0 +1,53 @@
+"""Waiting for what is bound to come. No time here measures anything: `HANG` only ends a test that would never end.
+
+A machine five times slower, with all its processors busy, keeps `HANG`; a test that runs into it fails with what it
+waited for. pytest itself ends a test after the `timeout` of pyproject.toml, with the stack of every thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import linecache
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+HANG = 120.0
+
+
+@contextlib.asynccontextmanager
+async def within(what: str, seconds: float = HANG) -> AsyncGenerator[None]:
+    """Fail, naming `what` was waited for, if the block has not ended after `seconds`."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise AssertionError(f"waited {seconds:g} s for {what}") from error
+
+
+async def until(condition: Callable[[], object], seconds: float = HANG) -> None:
+    """Wait until `condition()` is true; other tasks go on meanwhile."""
+    async with within(_line(condition), seconds):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+def eventually(condition: Callable[[], object], seconds: float = HANG) -> None:
+    """Wait until `condition()` is true of another process."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for {_line(condition)}"
+        time.sleep(0.01)
+
+
+def _line(condition: Callable[..., Any]) -> str:
+    """The line of source where `condition` begins, which says what is waited for."""
+    code = inspect.unwrap(condition).__code__
+    return linecache.getline(code.co_filename, code.co_firstlineno).strip() or code.co_name

@@ -1,0 +1,1 @@
+"""HTTP clients of an application in this process or on a port."""

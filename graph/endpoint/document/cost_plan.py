@@ -10,6 +10,7 @@ Introspection is counted apart, for it has a limit of its own. `planner` makes t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from graph.endpoint.declare.cost import ASSUMED
@@ -71,24 +72,28 @@ class Estimate(NamedTuple):
 class Plan:
     """The cost of one operation, still open in its variables."""
 
-    __slots__ = ("_defaults", "_fixed", "_sets", "free", "variable")
-
     def __init__(self, sets: list[SetCost], defaults: Mapping[str, Any]) -> None:
         """Cost the last of `sets`; each of them refers only to ones before it."""
         self._sets = sets
         self._defaults = defaults
         root = sets[-1]
         self.free = bool(root.fields) and not root.spreads and all(f.free for f in root.fields)
-        self.variable = any(
-            isinstance(size, Variable) for one in sets for f in one.fields for size in (*f.slices, *f.lengths)
+        self._fixed: Estimate | None = None
+
+    @cached_property
+    def variable(self) -> bool:
+        """Whether the cost depends on variables."""
+        return any(
+            isinstance(size, Variable) for one in self._sets for f in one.fields for size in (*f.slices, *f.lengths)
         )
-        self._fixed = None if self.variable else self._evaluate({})
 
     def estimate(self, variables: Mapping[str, Any] | None) -> Estimate:
         """The cost with `variables` as the client sent them."""
-        if self._fixed is not None:
-            return self._fixed
-        return self._evaluate({**self._defaults, **variables} if variables else self._defaults)
+        if self.variable:
+            return self._evaluate({**self._defaults, **variables} if variables else self._defaults)
+        if self._fixed is None:
+            self._fixed = self._evaluate({})
+        return self._fixed
 
     def _evaluate(self, variables: Mapping[str, Any]) -> Estimate:
         pages = [0]

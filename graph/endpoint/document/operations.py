@@ -3,13 +3,20 @@
 A `Prepared` is immutable and shared by all requests that send the same text. Invalid documents are remembered too, in a
 small store of their own, so that a client that repeats a mistake costs little and pushes out nothing.
 
-Failure: `Operations.prepare` raises nothing for what a client can send; what is wrong is in `Prepared.errors`.
+Every step is linear in the document. `Operations.prepared` gives way to the event loop every `SLICE` seconds, prepares
+one document at a time, and a text that many send at once only once; its longest piece at one go is to parse a document
+of as many tokens as `Bounds.tokens`. What an operation costs, and how it may be kept, is found out when it is asked
+for: a document may hold a hundred operations that all spread the same large fragment.
+
+Failure: `prepare` and `prepared` raise nothing for what a client can send; what is wrong is in `Prepared.errors`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from functools import cached_property
+import time
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -18,7 +25,6 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     parse,
-    validate,
 )
 from prometheus_client import Counter
 
@@ -27,10 +33,11 @@ from graph.endpoint.document.cost_planner import Planner
 from graph.endpoint.document.measure import INTROSPECTION_DEPTH, Measure, measure
 from graph.endpoint.document.retention import Retention
 from graph.endpoint.document.rules import RULES
+from graph.endpoint.document.validation import validate_in_steps
 from graph.endpoint.errors import Refusal, coded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from graphql import ASTValidationRule, DocumentNode, GraphQLSchema
 
@@ -45,6 +52,10 @@ _BYTES_PER_TOKEN = 1024
 _BYTES_PER_DOCUMENT = 12_288
 _BYTES_PER_REFUSAL = 4096
 
+SLICE = 0.004
+"""Seconds that a document is prepared at one go before everything else has its turn."""
+_STEPS = 16  # between two looks at the clock
+
 
 class Operation:
     """One operation of a document; `policy` is whatever the product derives from it once (how to cache it, say).
@@ -52,16 +63,19 @@ class Operation:
     `program` is kept here for `compiled`, which makes it when the operation first runs.
     """
 
-    __slots__ = ("kind", "name", "node", "plan", "policy", "program")
-
-    def __init__(self, node: OperationDefinitionNode, plan: Plan, policy: object) -> None:
-        """Describe the operation defined by `node`."""
+    def __init__(self, node: OperationDefinitionNode, plan: Plan, derive: Callable[[], object]) -> None:
+        """Describe the operation defined by `node`; `derive` gives its `policy`, when it is first asked for."""
         self.node = node
         self.name = node.name.value if node.name else None
         self.kind = node.operation
         self.plan = plan
-        self.policy = policy
+        self._derive = derive
         self.program: object = None
+
+    @cached_property
+    def policy(self) -> object:
+        """What the product derives from the operation."""
+        return self._derive()
 
     @property
     def free(self) -> bool:
@@ -126,6 +140,8 @@ class Operations:
         self._hide_suggestions = hide_suggestions
         self._valid: Retention[str, Prepared] = Retention(capacity)
         self._invalid: Retention[str, Prepared] = Retention(capacity // 16)
+        self._turn = asyncio.Lock()
+        self._under_way: dict[str, asyncio.Task[Prepared]] = {}
 
     @property
     def size(self) -> int:
@@ -150,7 +166,43 @@ class Operations:
     def prepare(self, text: str) -> Prepared:
         """Parse, measure, validate and cost `text`, or recall it."""
         known = self.known(text)
-        return known if known is not None else self._make(text)
+        if known is not None:
+            return known
+        steps = self._make(text)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return done.value
+
+    async def prepared(self, text: str) -> Prepared:
+        """Do what `prepare` does, giving way to the event loop meanwhile.
+
+        A caller that is cancelled leaves the preparation to those who wait for the same text; without them it is
+        finished all the same, and kept.
+        """
+        known = self.known(text)
+        if known is not None:
+            return known
+        task = self._under_way.get(text)
+        if task is None:
+            task = self._under_way[text] = asyncio.create_task(self._in_turn(text))
+            task.add_done_callback(lambda _: self._under_way.pop(text, None))
+        return await asyncio.shield(task)
+
+    async def _in_turn(self, text: str) -> Prepared:
+        async with self._turn:
+            steps = self._make(text)
+            until = time.perf_counter() + SLICE
+            while True:
+                try:
+                    for _ in range(_STEPS):
+                        next(steps)
+                except StopIteration as done:
+                    return done.value
+                if time.perf_counter() > until:
+                    await asyncio.sleep(0)
+                    until = time.perf_counter() + SLICE
 
     def check(self, operation: Operation, variables: Mapping[str, Any] | None) -> int:
         """The cost of `operation` with `variables`. Raises `Refusal` when that is out of bounds."""
@@ -165,29 +217,38 @@ class Operations:
             raise Refusal("TOO_COMPLEX", "The introspection asks for too much at once.")
         return estimate.cost + estimate.introspection
 
-    def _make(self, text: str) -> Prepared:
+    def _make(self, text: str) -> Generator[None, None, Prepared]:
         try:
             document = self._parse(text)
+            yield
             self._bound(measure(document))
+            yield
+            errors = yield from validate_in_steps(
+                self._schema,
+                document,
+                self._rules,
+                most=self.bounds.errors,
+                hide_suggestions=self._hide_suggestions,
+            )
         except GraphQLError as error:
             return self._refuse(text, coded([error], "GRAPHQL_PARSE_FAILED"))
-        errors = validate(
-            self._schema, document, self._rules, self.bounds.errors, hide_suggestions=self._hide_suggestions
-        )
         if errors:
             return self._refuse(text, coded(errors, "GRAPHQL_VALIDATION_FAILED"))
-        plans = self._planner.plans(document)
+        yield
         operations: dict[str | None, Operation] = {}
+        plans = self._planner.plans(document)
         for node in document.definitions:
             if isinstance(node, OperationDefinitionNode):
                 name = node.name.value if node.name else None
-                policy = self._derive(self._schema, document, node) if self._derive is not None else None
-                operations[name] = Operation(node, plans[name], policy)
+                operations[name] = Operation(node, plans[name], partial(self._policy, document, node))
         prepared = Prepared(text, document, operations, ())
         tokens = document.token_count or len(text)
         self._valid.put(text, prepared, _BYTES_PER_DOCUMENT + _BYTES_PER_TOKEN * tokens + 4 * len(text))
         _PREPARED.inc()
         return prepared
+
+    def _policy(self, document: DocumentNode, node: OperationDefinitionNode) -> object:
+        return self._derive(self._schema, document, node) if self._derive is not None else None
 
     def _refuse(self, text: str, errors: Sequence[GraphQLError]) -> Prepared:
         prepared = Prepared(text, None, {}, errors)

@@ -1,25 +1,43 @@
-"""The rules a document is validated by: graphql-core's and Strawberry's, mended where they leave a client guessing."""
+"""The rules a document is validated by: graphql-core's and Strawberry's.
+
+They are mended where they leave a client guessing, where they fail on a document that a client may well send, and where
+they take quadratic time (`merging`).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from graphql import (
     SKIP,
     GraphQLError,
+    GraphQLUnionType,
     ListValueNode,
     ObjectValueNode,
+    OverlappingFieldsCanBeMergedRule,
     ValuesOfCorrectTypeRule,
     specified_rules,
 )
 from graphql.utilities.validate_input_value import (
     validate_input_literal,  # pyright: ignore[reportUnknownVariableType] - its types are partial
 )
+from graphql.validation import StreamDirectiveOnListField
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from graph.endpoint.document.merging import MergeableFieldsRule
+
 if TYPE_CHECKING:
-    from graphql import ASTValidationRule, GraphQLNamedType, ValueNode, VisitorAction
+    from collections.abc import Mapping
+
+    from graphql import (
+        ASTValidationRule,
+        DirectiveNode,
+        GraphQLNamedType,
+        ValidationContext,
+        ValueNode,
+        VisitorAction,
+    )
 
 
 class ValuesRule(ValuesOfCorrectTypeRule):
@@ -65,10 +83,28 @@ class OneOfRule(OneOfInputValidationRule):
         super().validate_one_of(node, type)
 
 
-_CORE: tuple[type[ASTValidationRule], ...] = tuple(specified_rules)
+class StreamRule(StreamDirectiveOnListField):
+    """graphql-core's rule for `@stream`, which raises AttributeError at a field of a union."""
+
+    def enter_directive(self, node: DirectiveNode, _key: Any, parent: Any, path: Any, ancestors: Any) -> None:
+        """Check a directive; the only field that a union has, `__typename`, is no list."""
+        context = cast("ValidationContext", self.context)
+        kind = context.get_parent_type()
+        if not isinstance(kind, GraphQLUnionType):
+            super().enter_directive(node, _key, parent, path, ancestors)
+        elif node.name.value == "stream" and context.get_field_def() is not None:
+            message = f"Stream directive cannot be used on non-list field '__typename' on type '{kind.name}'."
+            self.report_error(GraphQLError(message, node))
+
+
+_OURS: Mapping[type[ASTValidationRule], type[ASTValidationRule]] = {
+    OverlappingFieldsCanBeMergedRule: MergeableFieldsRule,
+    StreamDirectiveOnListField: StreamRule,
+    ValuesOfCorrectTypeRule: ValuesRule,
+}
 
 RULES: tuple[type[ASTValidationRule], ...] = (
-    *(ValuesRule if rule is ValuesOfCorrectTypeRule else rule for rule in _CORE),
+    *(_OURS.get(rule, rule) for rule in specified_rules),
     MaybeNullValidationRule,
     OneOfRule,
 )

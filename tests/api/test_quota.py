@@ -34,10 +34,12 @@ def endpoint(client: Client, **limits: Any) -> GraphQLEndpoint[Context]:
 
 async def test_reading_the_budget_is_free_and_true(client: Client) -> None:
     """The budget told is the limiter's, before and after something was spent, and reading it spends nothing."""
-    async with browse(endpoint(client, anonymous=20)) as http:
+    async with browse(endpoint(client, anonymous=22)) as http:
+        for text in (ALL, "{ __typename rateLimit { remaining cost } }"):
+            assert (await http.data(text))["rateLimit"]["cost"] == 1  # a new document
         for _ in range(3):
             budget = (await http.data(ALL))["rateLimit"]
-            assert (budget["limit"], budget["remaining"], budget["cost"], budget["windowSeconds"]) == (20, 20, 0, 60)
+            assert (budget["limit"], budget["remaining"], budget["cost"], budget["windowSeconds"]) == (22, 20, 0, 60)
         mixed = await http.data("{ __typename rateLimit { remaining cost } }")
         assert mixed["rateLimit"] == {"remaining": 20, "cost": 0}
         spent = await http.data("{ rateLimit { remaining cost } __schema { description } }")

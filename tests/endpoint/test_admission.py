@@ -122,14 +122,37 @@ def commands(info: bytes) -> int:
 
 async def test_reading_the_budget_costs_nothing(client: Client) -> None:
     """The free field can be read at will, over the limit too; beside others, or twice, it is an operation like any."""
-    async with browse(make_endpoint(client, limits={"anonymous": 2})) as http:
-        for _ in range(5):
+    async with browse(make_endpoint(client, limits={"anonymous": 3})) as http:
+        for _ in range(5):  # the document is charged when it is new
             assert await http.data("{quota{remaining}}") == {"quota": {"remaining": 2}}
         assert await http.data("{quota{remaining} hello}") == {"quota": {"remaining": 1}, "hello": "world"}
-        assert await http.data("query A{quota{remaining}}") == {"quota": {"remaining": 1}}
+        assert await http.data("{quota{remaining}}") == {"quota": {"remaining": 1}}
         assert await http.data("{...F} fragment F on Query{hello}") == {"hello": "world"}
         assert await http.code("{hello}") == "RATE_LIMITED"
-        assert await http.data("query B{quota{remaining}}") == {"quota": {"remaining": 0}}
+        assert await http.data("{quota{remaining}}") == {"quota": {"remaining": 0}}
+
+
+async def test_no_new_document_is_free(client: Client) -> None:
+    """Whatever a document asks for, it is charged before anybody looks into it, and not looked into over the limit."""
+    endpoint = make_endpoint(client, limits={"anonymous": 3})
+    async with browse(endpoint) as http:
+        texts = [f"query Q{n}{{quota{{remaining}}}}" for n in range(9)]
+        batches = [[{"query": one} for one in texts[n::3]] for n in range(3)]
+        answers = await asyncio.gather(*(http.post("/graphql", json=batch) for batch in batches))
+        codes = [one.get("errors", [{}])[0].get("extensions", {}).get("code") for a in answers for one in a.json()]
+        assert sorted(codes, key=str) == [None] * 3 + ["RATE_LIMITED"] * 6
+        assert len(endpoint.engine.operations) == 3
+        assert await http.code("query B{__typename}") == "RATE_LIMITED"
+
+
+async def test_a_new_document_is_part_of_what_its_operation_costs(client: Client) -> None:
+    """In the mode "cost" the unit for preparing a document is the first of those of its operation."""
+    limits = {"anonymous": 10, "mode": "cost", "unit": 100}
+    text = "query($n:Int){items(first:$n){nodes{id name related(first:2){id}}}}"
+    async with browse(make_endpoint(client, limits=limits)) as http:
+        for left in ("5", "0"):
+            answer = await http.ask(text, variables={"n": 90})
+            assert (answer.status_code, answer.headers["x-ratelimit-remaining"]) == (200, left)
 
 
 async def test_cost_mode_charges_what_an_operation_asks_for(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 import tracemalloc
@@ -162,6 +163,35 @@ def test_no_text_breaks_the_preparation(text: str) -> None:
     """Any text at all is prepared or refused with a code."""
     prepared = Operations(CORE).prepare(text)
     assert prepared.operations or all("code" in (error.extensions or {}) for error in prepared.errors)
+
+
+async def test_a_preparation_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a large document is prepared everything else has its turns, and those who send it too wait for the same."""
+    monkeypatch.setattr("graph.endpoint.document.operations.SLICE", 0.0)
+    operations = Operations(CORE)
+    turns: list[int] = []
+
+    async def others() -> None:
+        while True:
+            turns.append(len(turns))
+            await asyncio.sleep(0)
+
+    meanwhile = asyncio.create_task(others())
+    text = "{" + "hello " * 900 + "}"
+    first, second = await asyncio.gather(operations.prepared(text), operations.prepared(text))
+    meanwhile.cancel()
+    assert first is second is operations.known(text)
+    assert len(turns) > 50
+
+
+async def test_whoever_gives_up_leaves_the_preparation_to_the_others() -> None:
+    """A caller that is cancelled takes nothing from others who sent the same text."""
+    operations = Operations(CORE)
+    one, other = (asyncio.create_task(operations.prepared("{hello whoami}")) for _ in range(2))
+    await asyncio.sleep(0)
+    one.cancel()
+    assert (await other).operations
+    assert one.cancelled() or await asyncio.wait([one])
 
 
 async def test_every_generated_document_is_answered(client: Client, scaled: Callable[[int, int], int]) -> None:

@@ -20,7 +20,7 @@ from graph.endpoint.document.merging import STEPS, Merging, conflicts
 from graph.endpoint.document.rules import StreamRule
 from graph.endpoint.document.validation import validate_in_steps
 from graph.endpoint.errors import Refusal
-from tests.support.graphql_app import make_schema
+from tests.support.apps.small import make_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,7 +2,8 @@
 
 `Admission` is the one rule: 100 operations a minute for a signed-in user over all of that user's sessions, 20 for an
 anonymous address (an IPv6 /64). Whatever carries an operation (HTTP, a batch, a WebSocket, SSE), it is charged once,
-before it runs; a document that is refused or invalid is charged too, so that mistakes are not free. In the mode "cost"
+before it runs; a document that is refused or invalid is charged too, so that mistakes are not free. So is a document
+that this process does not know, before it is looked into, even if all that it asks for is free. In the mode "cost"
 an operation is charged its estimated cost instead, in steps of `unit`.
 
 While Redis is away each process grants its share, limit ÷ processes, and counts that it did
@@ -90,6 +91,14 @@ class Admission:
     def weight(self, cost: int) -> int:
         """What an operation of `cost` fields is charged."""
         return 1 if self.mode == "count" else max(1, math.ceil(cost / self.unit))
+
+    def weigh(self, ticket: Ticket, weight: int) -> None:
+        """Say what the operation of `ticket` weighs; the unit that its document was charged already is part of that."""
+        if ticket.verdict is None:
+            ticket.weight = weight
+        elif weight > 1:
+            hopeless = weight > self.charge(ticket.caller).limit.count
+            ticket.verdict, ticket.weight = None, weight if hopeless else weight - 1
 
     def charge(self, caller: Caller, weight: int = 1) -> Charge:
         """The charge of `weight` units to the budget of `caller`."""

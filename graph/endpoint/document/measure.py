@@ -3,6 +3,10 @@
 A fragment is measured once and then counted as often as it is spread, so a document of a thousand tokens takes a
 thousand steps even where spreading it out would take 2^30. The sums are exact: Python's integers do not overflow.
 
+An alias counts once, however often the same alias of the same field is spread: what is spread costs, and `cost_plan`
+counts that. The many distinct ones of a client that asks for a hundred things at once are what the bound is for. An
+alias of ``__typename`` does not count: Relay's compiler gives one to each fragment on an abstract type.
+
 `measure` needs no schema, so it runs before validation.
 """
 
@@ -36,11 +40,17 @@ class Measure:
 
     depth: int = 0
     introspection_depth: int = 0
-    aliases: int = 0
+    named: int = 0
+    """The aliased fields that there are, as bits: see `_Names`."""
     directives: int = 0
     introspects: bool = False
     spreads: list[tuple[str, int, bool]] = field(default_factory=list[tuple[str, int, bool]])
     """Fragments by name, with the depth at which they are spread and whether below an introspection field."""
+
+    @property
+    def aliases(self) -> int:
+        """Distinct aliased fields."""
+        return self.named.bit_count()
 
     def add(self, other: Measure, at: int, *, introspecting: bool) -> None:
         """Count a fragment that is spread at depth `at`."""
@@ -50,24 +60,25 @@ class Measure:
             self.depth = max(self.depth, at + other.depth)
             if other.introspection_depth:
                 self.introspection_depth = max(self.introspection_depth, at + other.introspection_depth)
-        self.aliases += other.aliases
+        self.named |= other.named
         self.directives += other.directives
         self.introspects |= other.introspects
 
 
 def measure(document: DocumentNode) -> Measure:
     """The largest value of each measure over the operations of `document`. A fragment cycle counts once."""
-    fragments = {d.name.value: _local(d) for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    names = _Names()
+    fragments = {d.name.value: _local(d, names) for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     for name in fragment_order({name: [s[0] for s in local.spreads] for name, local in fragments.items()}):
         _resolve(fragments[name], fragments)
     whole = Measure()
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            one = _local(definition)
+            one = _local(definition, names)
             _resolve(one, fragments)
             whole.depth = max(whole.depth, one.depth)
             whole.introspection_depth = max(whole.introspection_depth, one.introspection_depth)
-            whole.aliases = max(whole.aliases, one.aliases)
+            whole.named = max(whole.named, one.named, key=int.bit_count)
             whole.directives = max(whole.directives, one.directives)
             whole.introspects |= one.introspects
     return whole
@@ -82,7 +93,15 @@ def _resolve(one: Measure, fragments: dict[str, Measure]) -> None:
             one.add(fragment, at, introspecting=introspecting)
 
 
-def _local(definition: DefinitionNode) -> Measure:
+class _Names(dict[tuple[str, str], int]):
+    """A bit for each aliased field of a document, so that a set of them is a number, and a union of sets one step."""
+
+    def __missing__(self, key: tuple[str, str]) -> int:
+        bit = self[key] = 1 << len(self)
+        return bit
+
+
+def _local(definition: DefinitionNode, names: _Names) -> Measure:
     """Measure one definition, leaving its spreads to be added."""
     assert isinstance(definition, (OperationDefinitionNode, FragmentDefinitionNode))
     result = Measure(directives=len(definition.directives or ()))
@@ -94,7 +113,8 @@ def _local(definition: DefinitionNode) -> Measure:
         for node in selection_set.selections:
             result.directives += len(node.directives or ())
             if isinstance(node, FieldNode):
-                result.aliases += node.alias is not None
+                if node.alias is not None and node.name.value != "__typename":
+                    result.named |= names[node.alias.value, node.name.value]
                 inside = introspecting or node.name.value in INTROSPECTION
                 result.introspects |= inside
                 if inside:

@@ -54,7 +54,6 @@ _BYTES_PER_REFUSAL = 4096
 
 SLICE = 0.004
 """Seconds that a document is prepared at one go before everything else has its turn."""
-_STEPS = 16  # between two looks at the clock
 
 
 class Operation:
@@ -196,8 +195,7 @@ class Operations:
             until = time.perf_counter() + SLICE
             while True:
                 try:
-                    for _ in range(_STEPS):
-                        next(steps)
+                    next(steps)
                 except StopIteration as done:
                     return done.value
                 if time.perf_counter() > until:

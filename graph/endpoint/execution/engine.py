@@ -25,7 +25,6 @@ from strawberry.types.execution import ExecutionContext
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from graph.endpoint.admission.admission import RateLimit, Ticket, headers, refusal
-from graph.endpoint.declare.cost import cost_of
 from graph.endpoint.document.persisted import Persisted
 from graph.endpoint.errors import REFUSALS, Presenter, Refusal, code_of, coded
 from graph.endpoint.execution.answer import Answer
@@ -55,7 +54,6 @@ RUNNABLE = frozenset({OperationType.QUERY, OperationType.MUTATION})
 ALL_KINDS = frozenset(OperationType)
 
 _UNCHARGED = frozenset({"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"})
-_FREE_TEXT = 1024  # characters of a document that is looked into although its sender is over the limit
 
 
 class Ready(NamedTuple):
@@ -105,7 +103,6 @@ class Engine(Generic[Context]):
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self.core = core
         self.subscription = core.subscription_type
-        query = core.query_type
         self.execution = Execution(
             schema,
             errors=operations.bounds.errors,
@@ -113,7 +110,6 @@ class Engine(Generic[Context]):
             compiled=compiled,
         )
         self._deadlines = Deadlines(operations.bounds.deadline)
-        self._free = [name for name, f in query.fields.items() if cost_of(f).free] if query is not None else []
 
     # --- finding the operation ---
 
@@ -125,7 +121,9 @@ class Engine(Generic[Context]):
         over = self.admission.refused(caller)
         try:
             text = await self.persisted.text(request, remembered=over is not None)
-            prepared = self.operations.known(text) or self._prepare(text, over)
+            prepared = self.operations.known(text)
+            if prepared is None:
+                prepared = await self._prepare(text, ticket, over)
             if prepared.errors:
                 return await self.reject(prepared.errors, ticket)
             operation = prepared.select(request.operation_name)
@@ -136,14 +134,15 @@ class Engine(Generic[Context]):
             if over is not None:
                 self.admission.repeat(ticket, over)
             return await self.reject([error], ticket, charged=over is not None or error.code not in _UNCHARGED)
-        ticket.weight = 0 if operation.free else self.admission.weight(cost)
+        self.admission.weigh(ticket, 0 if operation.free else self.admission.weight(cost))
         return Ready(request, prepared, operation, ticket)
 
-    def _prepare(self, text: str, over: Verdict | None) -> Prepared:
-        """Prepare `text`, unless it comes from a caller who is over the limit: then only what may turn out free."""
-        if over is None or (len(text) <= _FREE_TEXT and any(name in text for name in self._free)):
-            return self.operations.prepare(text)
-        raise refusal(over, 1)
+    async def _prepare(self, text: str, ticket: Ticket, over: Verdict | None) -> Prepared:
+        """Prepare `text` for whoever can pay for it: one unit, whatever it turns out to ask for."""
+        verdict = over or await self.admission.admit(ticket)
+        if not verdict.allowed:
+            raise refusal(verdict, ticket.weight)
+        return await self.operations.prepared(text)
 
     async def reject(self, errors: Sequence[GraphQLError], ticket: Ticket, *, charged: bool = True) -> Answer:
         """The answer to a request that does not run. It counts all the same, unless it is not to be `charged`."""

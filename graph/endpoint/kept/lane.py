@@ -260,7 +260,7 @@ class Responses(Generic[Context]):
         engine = self._engine
         try:
             text = await engine.persisted.text(request)
-            prepared = engine.operations.prepare(text) if prepare else engine.operations.known(text)
+            prepared = await engine.operations.prepared(text) if prepare else engine.operations.known(text)
             if prepared is None or prepared.errors:
                 return None
             operation = prepared.select(request.operation_name)

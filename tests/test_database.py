@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import random
 import signal
 import sqlite3
 import threading
@@ -21,11 +22,15 @@ from sqlmodel import SQLModel
 
 import graph
 from graph.engines import database as module
-from graph.engines.database import Database, UtcDateTime, UtcText, async_url, head_revision, migrate, moment
+from graph.engines.database import Database, async_url, head_revision, migrate
+from graph.engines.moments import UtcDateTime, UtcText, moment
 from graph.errors import Unavailable
 from harness.waiting import within
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.synchronize import Event
+
     from sqlalchemy.engine import Connection
 
     from tests.support.engines.postgres import Postgres
@@ -343,3 +348,111 @@ def test_a_connection_that_nobody_waits_for_is_closed(
     for turns in range(60):
         asyncio.run(cancel_after(turns % 20))
     assert failures == []
+
+
+# --- processes that stand still, or are gone ---
+
+
+async def _add(database: Database, slug: str) -> None:
+    async with database.transaction() as session:
+        await session.execute(INSERT, {"slug": slug})
+
+
+_RENAME = text("UPDATE category SET name = name || '!' WHERE slug = 'row'")
+
+
+async def _sessions(database: Database, state: str) -> int:
+    async with database.session() as session:
+        query = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE :state")
+        return int(await session.scalar(query, {"state": state}) or 0)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_transaction_that_stands_still_is_ended(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are free for others after a while, and whoever had opened it is told that the database was away."""
+    monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.3)
+    async with Database(database_url) as frozen, Database(database_url) as other:
+        await _add(other, "row")
+        with pytest.raises(Unavailable):
+            async with frozen.transaction() as session:
+                await session.execute(_RENAME)
+                async with asyncio.timeout(30), other.transaction() as theirs:
+                    await theirs.execute(_RENAME)
+                await session.execute(_RENAME)
+        async with frozen.transaction() as session:  # on another connection
+            await session.execute(_RENAME)
+        assert await other.execute(text("SELECT name FROM category")) == [("row!!",)]
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_nobody_waits_for_a_row_for_ever(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another transaction keeps a row, the wait for it ends, and says that trying again may help."""
+    monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.2)
+    async with Database(database_url) as holder, Database(database_url) as waiter:
+        await _add(holder, "row")
+        async with holder.transaction() as session:
+            await session.execute(_RENAME)
+            with pytest.raises(Unavailable):
+                async with asyncio.timeout(30), waiter.transaction() as theirs:
+                    await theirs.execute(_RENAME)
+
+
+def _hang(url: str, ready: Event) -> None:
+    async def hang() -> None:
+        async with Database(url) as database, database.transaction() as session:
+            await session.execute(_RENAME)
+            ready.set()
+            await session.execute(text("SELECT pg_sleep(3600)"))
+
+    asyncio.run(hang())
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_the_statement_of_a_process_that_was_killed_ends(database_url: str) -> None:
+    """PostgreSQL looks whether the client is still there, also in the middle of a statement."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    async with Database(database_url) as database:
+        await _add(database, "row")
+        process = context.Process(target=_hang, args=(database_url, ready))
+        process.start()
+        assert await asyncio.to_thread(ready.wait, 60)
+        async with asyncio.timeout(30):
+            while await _sessions(database, "active") < 2:
+                await asyncio.sleep(0.01)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        async with asyncio.timeout(30):
+            while await _sessions(database, "%") > 1:
+                await asyncio.sleep(0.05)
+        async with database.transaction() as session:
+            await session.execute(_RENAME)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_transaction_that_is_cancelled_at_any_moment_leaves_no_session_open(
+    database_url: str, scaled: Callable[[int, int], int]
+) -> None:
+    """Wherever a cancellation (or two) hits, its connections are idle again, and its rows free."""
+    async with Database(database_url) as database, Database(database_url) as other:
+        for number in range(500):
+            await _add(other, f"row{number}")
+
+        async def write() -> None:
+            while True:
+                async with database.transaction() as session:
+                    await session.execute(text("SELECT * FROM category FOR UPDATE"))
+                    rename = text("UPDATE category SET name = :slug WHERE slug = :slug")
+                    await session.execute(rename, [{"slug": f"row{number}"} for number in range(500)])
+
+        rng = random.Random(7)
+        for _ in range(scaled(200, 20)):
+            task = asyncio.create_task(write())
+            for _ in range(rng.choice((1, 2))):
+                await asyncio.sleep(rng.uniform(0, 0.1))
+                task.cancel()
+            await asyncio.wait((task,), timeout=30)
+            async with asyncio.timeout(30):
+                while await _sessions(other, "idle in%") or await _sessions(other, "active") > 1:
+                    await asyncio.sleep(0.01)

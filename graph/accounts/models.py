@@ -12,7 +12,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Integer, Table, Text
 from sqlmodel import Field, SQLModel
 
-from graph.engines.database import UtcDateTime
+from graph.engines.moments import UtcDateTime
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Table, Text, false, text
 from sqlmodel import Field, SQLModel
 
-from graph.engines.database import UtcDateTime
+from graph.engines.moments import UtcDateTime
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Bytes = Text().with_variant(Text(collation="C"), "postgresql")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from graph.engines.database import moment
+from graph.engines.moments import moment
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,6 +9,9 @@ it wrote.
 It fails with `graph.errors.Unavailable` when the database cannot be reached, is locked for longer than
 `BUSY_TIMEOUT`, or has no free connection within `POOL_TIMEOUT` (seconds). A transaction must not be opened inside
 another one of the same task.
+
+A process that stands still or is cut off keeps no one waiting: PostgreSQL ends a transaction that has been idle for
+`IDLE_TIMEOUT` seconds, and within a second a statement whose client is gone.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -25,13 +28,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import DateTime, event, text
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
-from sqlalchemy.types import TypeDecorator
 from sqlalchemy.util import greenlet_spawn
 
 from graph.engines import sqlite
@@ -42,11 +44,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Executable, Row
     from sqlalchemy.engine import URL, Connection
-    from sqlalchemy.engine.interfaces import Dialect
     from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import QueuePool
 
 BUSY_TIMEOUT = 5.0
+IDLE_TIMEOUT = 6.0
+"""Less than the time after which a background job is given to another worker, who wants the same rows."""
 POOL_SIZE = 8
 POOL_TIMEOUT = 5.0
 MIGRATION_TIMEOUT = 120.0
@@ -64,54 +67,19 @@ _READING = {"sqlite": {"graph_begin": "BEGIN"}, "postgresql": {"isolation_level"
 _WRITING = {"sqlite": {"graph_begin": "BEGIN IMMEDIATE"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
 """How a transaction begins: an engine without these options begins none."""
 
-# PostgreSQL's own words for "not now": connection lost, out of resources, shut down, serialization or deadlock.
-_AWAY = ("08", "53", "57P", "40001", "40P01")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment, always aware and always UTC in Python; SQLite stores it as text that sorts by time."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - signature
-        """Refuse a moment without a zone, which would mean something else on every machine."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment needs a time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - signature
-        """Say again that it is UTC, which SQLite does not store."""
-        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """The same in one step where the moment comes as text."""
-        return _read if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
-
-
-class UtcText(UtcDateTime):
-    """A moment read as the text that SQLite stores, for who passes it on; `moment` reads it."""
-
-    cache_ok = True
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - signature
-        """Write it as SQLite does where it does not come so."""
-        return None if dialect.name == "sqlite" else _written
-
-
-def moment(stored: str) -> datetime:
-    """The moment that SQLite stores as `stored`."""
-    return datetime.fromisoformat(f"{stored}+00:00")
-
-
-def _read(value: str | None) -> datetime | None:
-    return None if value is None else moment(value)
-
-
-def _written(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+# PostgreSQL's own words for "not now": connection lost, out of resources, shut down, serialization or deadlock, a lock
+# not had in time, a transaction ended because it was idle.
+_AWAY = ("08", "53", "57P", "40001", "40P01", "55P03", "25P03")
+_TIMEOUTS = """
+DO $$ BEGIN
+  PERFORM set_config('lock_timeout', '{lock:.0f}', false);
+  PERFORM set_config('idle_in_transaction_session_timeout', '{idle:.0f}', false);
+  BEGIN  -- PostgreSQL 14 and newer, on Linux
+    PERFORM set_config('client_connection_check_interval', '1000', false);
+  EXCEPTION WHEN OTHERS THEN NULL;
+  END;
+END $$
+"""
 
 
 def async_url(url: str) -> URL:
@@ -128,10 +96,19 @@ def async_url(url: str) -> URL:
 def _create_engine(url: URL, *, busy: float, **options: Any) -> AsyncEngine:
     """An engine that begins no transactions: each statement is one, and on PostgreSQL so is trying a connection."""
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, isolation_level="AUTOCOMMIT", **options)
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **options)
+        timeouts = _TIMEOUTS.format(lock=1000 * busy, idle=1000 * IDLE_TIMEOUT)
+        event.listen(engine.sync_engine, "connect", partial(_run, timeouts))
+        return engine
     engine = create_async_engine(url, module=sqlite.Driver(busy=busy), **options)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _run(statement: str, raw: Any, _record: object) -> None:
+    cursor = raw.cursor()
+    cursor.execute(statement)
+    cursor.close()
 
 
 def _begin(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Float, Index, Integer, Table, TableClause, UniqueConstraint, column, table
 from sqlmodel import Field, SQLModel
 
-from graph.engines.database import UtcDateTime
+from graph.engines.moments import UtcDateTime
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Double = Float(53)

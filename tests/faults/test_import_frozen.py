@@ -1,0 +1,87 @@
+"""An import on PostgreSQL whose worker stands still amid it: another finishes it, whatever rows the first one keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from graph.api.jobs import IMPORT
+from graph.background.jobs import definitions
+from graph.jobs import JobState, Worker
+from graph.services import open_services
+from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
+from tests.support.serving import ROOT, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graph.services import Services
+    from tests.support.servers import ValkeyServer
+
+ROWS = 30_000
+
+
+async def _done(services: Services, job: str, *, begun: bool = False) -> JobState:
+    """Wait for the first report (`begun`) or the end of a job."""
+    async with asyncio.timeout(120):
+        while True:
+            found = await services.jobs.get(job)
+            assert found is not None
+            if found.state.finished or (begun and found.done):
+                return found.state
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_another_worker_finishes_the_import_of_one_that_stands_still(
+    database_url: str, valkey: ValkeyServer, client: object, tmp_path: Path
+) -> None:
+    """SIGSTOP amid a transaction: the import is taken over and ends; the first worker, awake again, harms nothing."""
+    imports = tmp_path / "imports"
+    imports.mkdir()
+    rows = (f"S{number},Product {number},1.00" for number in range(ROWS))
+    (imports / "products.csv").write_text("\n".join(("sku,name,price", *rows)))
+    settings = Settings(
+        server=ServerSettings(data_dir=tmp_path),
+        redis=RedisSettings(url=valkey.url),
+        database=DatabaseSettings(url=database_url),
+        jobs=JobSettings(imports=imports),
+    )
+    variables = {name: value for name, value in settings.environment().items() if name != "GRAPH_DATA_DIR"}
+    async with open_services(settings) as services:
+        first = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "graph", "worker"),
+            cwd=ROOT,
+            env=environment(tmp_path, **variables),
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            job = await services.jobs.enqueue(IMPORT, {"path": "products.csv"}, retries=5)
+            assert await _done(services, job, begun=True) is JobState.RUNNING
+            os.kill(first.pid, signal.SIGSTOP)
+            stop = asyncio.Event()
+            second = asyncio.create_task(Worker(services.jobs, definitions(services)).run(stop))
+            assert await _done(services, job) is JobState.SUCCEEDED
+            os.kill(first.pid, signal.SIGCONT)
+            count = await services.database.execute(text("SELECT count(*) FROM product"))
+            assert count == [(ROWS,)]
+            stop.set()
+            await second
+            first.terminate()
+            assert await asyncio.wait_for(first.wait(), 60) == 0
+            found = await services.jobs.get(job)
+            assert found is not None
+            assert found.state is JobState.SUCCEEDED
+            open_ones = text("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'")
+            assert await services.database.execute(open_ones) == [(0,)]
+        finally:
+            if first.returncode is None:
+                first.kill()
+                await first.wait()

@@ -15,6 +15,7 @@ job worker. It checks session and limit at every request, exactly, as `Contender
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -28,8 +29,9 @@ from bench.peers import contenders as peers
 from bench.peers.load import burst
 from bench.peers.measured import Measured
 from bench.peers.scenarios import OTHERS, PAGE, PRODUCT, TRACED, Scenario
-from bench.peers.shopdata import PLAYERS, VIEWER, Shop, prepare
+from bench.peers.shopdata import BOARD, PLAYERS, VIEWER, Shop, prepare
 from bench.report import Report
+from harness.postgres import Postgres
 from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class Plan:
     rounds: int = 3
     seconds: int = 3
     access_log: bool = False
+    postgres: bool = False
+    """Whether all of them have their SQL on PostgreSQL, in place of an SQLite file."""
 
     def cells(self) -> Iterable[tuple[Scenario, int, list[Contender]]]:
         """Each scenario with a number of connections, and who takes part."""
@@ -87,9 +91,11 @@ def stage(plan: Plan) -> Generator[Stage]:
         valkey = stack.enter_context(ValkeyServer())
         if peers.PINNED:
             os.sched_setaffinity(valkey.pid, {peers.LOAD_CORE})
+        database = stack.enter_context(_postgres()) if plan.postgres else None
         _say("filling the database")
-        shop = prepare(folder, valkey.url)
+        shop = prepare(folder, valkey.url, database and database.url)
         environment = _environment(plan, folder, valkey, shop)
+        environment |= database.environment if database is not None else {"SQL": str(folder / "graph.db")}
         running: dict[str, Running] = {}
         for contender in plan.contenders:
             _seed_redis(valkey, contender.name, shop)
@@ -97,6 +103,28 @@ def stage(plan: Plan) -> Generator[Stage]:
             running[contender.name] = stack.enter_context(one)
         check(plan, running, shop)
         yield Stage(running, shop, valkey.pid)
+
+
+class _Database(NamedTuple):
+    """A database for all of them: its URL for ours, and what tells everybody of it."""
+
+    url: str
+    environment: dict[str, str]
+
+
+@contextmanager
+def _postgres() -> Generator[_Database]:
+    """A PostgreSQL server that every commit waits for, as an SQLite file does."""
+    with Postgres() as server:
+        name = asyncio.run(server.create(empty=True))
+        url = server.url(name)
+        asyncio.run(
+            server.execute(
+                "ALTER SYSTEM SET fsync = on", "ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()"
+            )
+        )
+        environment = {"SQL": f"postgresql://postgres@/{name}?host={server.folder}", "GRAPH_DATABASE_URL": url}
+        yield _Database(url, environment)
 
 
 def measure(plan: Plan) -> Measured:
@@ -117,6 +145,7 @@ def _environment(plan: Plan, folder: Path, valkey: ValkeyServer, shop: Shop) -> 
         "REDIS": str(valkey.socket),
         "DATA": str(data),
         "ANSWER": str(answer),
+        "BOARD": BOARD,
         "GRAPH_REDIS_URL": valkey.url,
         "GRAPH_DATA_DIR": str(folder),
         "GRAPH_RATE_LIMIT_AUTHENTICATED": "1000000000",
@@ -220,8 +249,9 @@ def report(plan: Plan, measured: Measured) -> Report:
         )
     )
     told.notes.append(
-        "Ours, Mercurius, Yoga and Apollo ask Redis for session, limit and answer. The stock Python servers and the "
-        "bare one ask nobody; the peers' catalog is in memory, and their scores are in Redis only."
+        "Ours, Mercurius, Yoga and Apollo ask Redis for session, limit and answer, and read and write the same "
+        f"{'PostgreSQL database' if plan.postgres else 'SQLite file'}, a transaction a score. The stock Python servers "
+        "and the bare one ask nobody, and have the catalog in memory."
     )
     return told
 
@@ -256,6 +286,7 @@ def main() -> None:
     parser.add_argument("--connections", nargs="+", type=int, default=list(SCALE), help="for the catalog page")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="of each burst; one less beside the page")
+    parser.add_argument("--postgres", action="store_true", help="SQL on PostgreSQL, in place of an SQLite file")
     parser.add_argument("--access-log", action="store_true", help="let ours keep its access log, written to a file")
     asked = parser.parse_args()
     plan = Plan(
@@ -265,6 +296,7 @@ def main() -> None:
         rounds=asked.rounds,
         seconds=asked.seconds,
         access_log=asked.access_log,
+        postgres=asked.postgres,
     )
     print(run(plan).as_markdown())
 

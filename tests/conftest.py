@@ -10,8 +10,8 @@ import pytest
 from graph.engines.database import Database, migrate
 from graph.patterns.client import Client, open_client
 from graph.server.http_express import HttpProtocol
+from harness.postgres import Postgres, run_apart
 from harness.valkey import ValkeyServer
-from tests.support.engines.postgres import Postgres, run_apart
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

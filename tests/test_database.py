@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from tests.support.engines.postgres import Postgres
+    from harness.postgres import Postgres
 
 INSERT = text("INSERT INTO category (slug, name) VALUES (:slug, :slug)")
 COUNT = text("SELECT count(*) FROM category")

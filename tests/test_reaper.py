@@ -15,7 +15,7 @@ from harness.waiting import eventually
 
 RUN = """
 import time
-from tests.support.engines.postgres import Postgres
+from harness.postgres import Postgres
 from harness.valkey import ValkeyServer
 with ValkeyServer() as gone:
     pass

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from email.message import Message
     from pathlib import Path
 
+    from harness.postgres import Postgres
     from harness.valkey import ValkeyServer
-    from tests.support.engines.postgres import Postgres
 
 pytestmark = needs_openssl
 

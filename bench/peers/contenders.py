@@ -60,7 +60,7 @@ STRAWBERRY = Contender(
     "strawberry", "Strawberry on FastAPI, stock", _uvicorn("strawberry_stock"), _CATALOG, checked=False
 )
 ARIADNE = Contender("ariadne", "Ariadne, stock", _uvicorn("ariadne_stock"), _CATALOG, checked=False)
-BARE = Contender("bare", "uvicorn, constant bytes", _uvicorn("bare"), frozenset({"page"}), checked=False)
+BARE = Contender("bare", "uvicorn, constant bytes", _uvicorn("bare"), frozenset({"page", "traced"}), checked=False)
 CONTENDERS = (OURS, MERCURIUS, YOGA, APOLLO, STRAWBERRY, ARIADNE, BARE)
 
 

@@ -31,7 +31,7 @@ class Scenario:
     expected: Callable[[Shop], Any]
     variables: str = ""
     numbered: bool = False
-    """Whether each request has a header ``X-Request-Id`` of its own, as tracing adds one: no two are alike then."""
+    """Whether each request has a browser's head, and headers of its own, as balancers and tracing add them."""
 
     def body(self, shop: Shop) -> str:
         """The request's body."""
@@ -69,7 +69,13 @@ PAGE = Scenario(
     f"query Page {{ products(first: 20) {{ nodes {{ {FIELDS} }} }} }}",
     _page,
 )
-TRACED = Scenario("traced", "The same page, no two requests alike (X-Request-Id)", PAGE.query, _page, numbered=True)
+TRACED = Scenario(
+    "traced",
+    "The same page with browsers' heads, no two requests alike (traceparent, X-Request-Id)",
+    PAGE.query,
+    _page,
+    numbered=True,
+)
 PRODUCT = Scenario(
     "product",
     "One product, warm",

@@ -1,20 +1,19 @@
 // What all Node peers share: the schema, the data, the store, the session. Each gets its own keys (NAME) on one Redis.
 //
 // Redis is reached over the same unix socket as by everybody else, with auto-pipelining: what is asked in one turn of the
-// event loop leaves in one write. The catalog is held in memory, so that a miss costs these servers no database.
+// event loop leaves in one write. What is not cached comes from SQL (sql.mjs), and a score is there before it is ranked.
 
 import { readFileSync } from 'node:fs'
 import Redis from 'ioredis'
+import * as sql from './sql.mjs'
 
-const { NAME, PORT, REDIS, DATA } = process.env
+const { NAME, PORT, REDIS, BOARD } = process.env
 
 export const name = NAME
 export const port = Number(PORT)
 export const LIMIT = { max: 1_000_000_000, window: 60 }
 export const TTL = 300
 const IDLE = 86_400
-
-const data = JSON.parse(readFileSync(DATA, 'utf8'))
 
 export const redis = new Redis({ path: REDIS, enableAutoPipelining: true })
 export const ready = new Promise(resolve => redis.once('ready', resolve))
@@ -53,9 +52,6 @@ export function session (authorization) {
   return token === undefined ? Promise.resolve(null) : redis.getex(`session:${token}`, 'EX', IDLE).then(JSON.parse)
 }
 
-const bySku = new Map(data.products.map(product => [product.sku, product]))
-const byId = new Map(data.products.map(product => [product.id, product]))
-
 async function around (_, { range }, { session }) {
   const found = await redis.around(board, names, session.player, range)
   if (found === null) return null
@@ -71,23 +67,17 @@ async function around (_, { range }, { session }) {
 
 export const resolvers = {
   Query: {
-    product: (_, { by }) => (by.sku !== undefined ? bySku.get(by.sku) : byId.get(by.id)) ?? null,
-    products: (_, { first, sort, filter }) => {
-      const least = Number(filter?.minPrice ?? 0)
-      const nodes = []
-      for (const product of sort === 'PRICE_ASC' ? data.cheapest : data.products) {
-        if (product.price.amount >= least && nodes.push(product) === first) break
-      }
-      return { nodes }
-    },
-    viewer: (_, __, { session }) => session && { user: session.user },
-    leaderboard: (_, { slug }) => (slug === data.board ? { slug } : null)
+    product: (_, { by }) => sql.product(by),
+    products: async (_, { first, sort, filter }) => ({ nodes: await sql.products(first, sort, filter?.minPrice ?? 0) }),
+    viewer: async (_, __, { session }) => session && { user: await sql.user(session.player) },
+    leaderboard: (_, { slug }) => (slug === BOARD ? { slug } : null)
   },
   Leaderboard: { around },
   Mutation: {
     submitScore: async (_, { input }, { session }) => {
-      const [changed, score, place] = await redis.submit(board, session.player, input.score)
-      return { __typename: 'ScoreSubmitted', improved: changed === 1, score: Number(score), rank: place + 1 }
+      const improved = await sql.submit(session.player, input.score)
+      const [, score, place] = await redis.submit(board, session.player, input.score)
+      return { __typename: 'ScoreSubmitted', improved, score: Number(score), rank: place + 1 }
     }
   }
 }

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import uvloop
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from graph.accounts.models import USERS
 from graph.catalog.seed import seed
@@ -24,10 +23,17 @@ from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from sqlalchemy import RowMapping
+
+    from graph.engines.database import Database
 
 PRODUCTS, PLAYERS = 6_000, 300
 BOARD = "bench"
+WITH_SQL = ("mercurius", "yoga", "apollo")
+"""The peers that keep scores in SQL, each on a board of its own."""
 VIEWER = 150  # the number of the signed-in user, who stands in the middle of the board
 
 
@@ -43,37 +49,19 @@ class Shop:
     scores: dict[int, int]
 
     def as_json(self) -> str:
-        """What the peers read."""
+        """What the stock Python servers read: they hold it in memory."""
         return json.dumps({"board": BOARD, "products": self.products, "cheapest": self.cheapest})
 
 
-def prepare(folder: Path, redis_url: str) -> Shop:
-    """Fill a new database in `folder` and the Redis."""
+def prepare(folder: Path, redis_url: str, database_url: str | None = None) -> Shop:
+    """Fill the Redis and a new database: an SQLite file in `folder`, unless it has a URL."""
     settings = Settings(
-        server=ServerSettings(data_dir=folder), redis=RedisSettings(url=redis_url), database=DatabaseSettings()
+        server=ServerSettings(data_dir=folder),
+        redis=RedisSettings(url=redis_url),
+        database=DatabaseSettings(url=database_url),
     )
     scores = {player: player * 10 for player in range(1, PLAYERS + 1)}
-    token = uvloop.run(_fill(settings, scores))
-    assert settings.database_path is not None
-    with sqlite3.connect(settings.database_path) as database:
-        database.row_factory = sqlite3.Row
-        names = {row["id"]: row["display_name"] for row in database.execute("SELECT id, display_name FROM users")}
-        viewer = database.execute("SELECT * FROM users WHERE id = ?", (VIEWER,)).fetchone()
-        products = [_product(row) for row in database.execute(f"{_SHOWN} ORDER BY name_key, product.id")]
-        cheapest = [_product(row) for row in database.execute(f"{_SHOWN} ORDER BY price, product.id LIMIT 100")]
-    return Shop(
-        token=token,
-        products=products,
-        cheapest=cheapest,
-        viewer={
-            "id": _global_id("User", VIEWER),
-            "email": viewer["email"],
-            "displayName": viewer["display_name"],
-            "role": viewer["role"],
-        },
-        players=names,
-        scores=scores,
-    )
+    return uvloop.run(_fill(settings, scores))
 
 
 _SHOWN = """
@@ -83,7 +71,31 @@ _SHOWN = """
 """
 
 
-def _product(row: sqlite3.Row) -> dict[str, Any]:
+async def _read(database: Database, token: str, scores: dict[int, int]) -> Shop:
+    """What is in SQL."""
+
+    async def rows(statement: str) -> Sequence[RowMapping]:
+        async with database.session() as session:
+            return (await session.execute(text(statement))).mappings().all()
+
+    users = {row["id"]: row for row in await rows("SELECT id, email, display_name, role FROM users")}
+    viewer = users[VIEWER]
+    return Shop(
+        token=token,
+        products=[_product(row) for row in await rows(f"{_SHOWN} ORDER BY name_key, product.id")],
+        cheapest=[_product(row) for row in await rows(f"{_SHOWN} ORDER BY price, product.id LIMIT 100")],
+        viewer={
+            "id": _global_id("User", VIEWER),
+            "email": viewer["email"],
+            "displayName": viewer["display_name"],
+            "role": viewer["role"],
+        },
+        players={number: user["display_name"] for number, user in users.items()},
+        scores=scores,
+    )
+
+
+def _product(row: RowMapping) -> dict[str, Any]:
     return {
         "id": _global_id("Product", row["id"]),
         "sku": row["sku"],
@@ -100,7 +112,7 @@ def _global_id(kind: str, number: int) -> str:
     return base64.b64encode(f"{kind}:{number}".encode()).decode()
 
 
-async def _fill(settings: Settings, scores: dict[int, int]) -> str:
+async def _fill(settings: Settings, scores: dict[int, int]) -> Shop:
     await migrate(settings.database_url)
     async with open_services(settings) as services:
         await seed(services.catalog, PRODUCTS)
@@ -121,8 +133,9 @@ async def _fill(settings: Settings, scores: dict[int, int]) -> str:
         async with services.database.transaction() as session:
             await session.execute(insert(USERS), users)
             await session.commit()
-        board = await services.leaderboards.create_board(NewBoard(slug=BOARD, name="Bench"))
-        for player, score in scores.items():
-            await services.leaderboards.submit(board, player, float(score))
+        for slug in (BOARD, *(f"{BOARD}-{name}" for name in WITH_SQL)):
+            board = await services.leaderboards.create_board(NewBoard(slug=slug, name="Bench"))
+            for player, score in scores.items():
+                await services.leaderboards.submit(board, player, float(score))
         token, _ = await services.sessions.create(str(VIEWER), role="PLAYER")
-    return token
+        return await _read(services.database, token, scores)

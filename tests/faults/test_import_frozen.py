@@ -17,13 +17,13 @@ from graph.background.jobs import definitions
 from graph.jobs import JobState, Worker
 from graph.services import open_services
 from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
-from tests.support.serving import ROOT, environment
+from harness.serving import ROOT, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from graph.services import Services
-    from tests.support.servers import ValkeyServer
+    from harness.valkey import ValkeyServer
 
 ROWS = 30_000
 

@@ -26,7 +26,7 @@ from graph.catalog import seed
 from graph.catalog.importing.importer import import_products
 from graph.catalog.models import PRODUCTS
 from graph.catalog.service import EVERYTHING, CatalogService
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.identity import Caller
 from graph.engines.database import Database, migrate
 from graph.patterns.cache import Cache, JsonCodec
 from graph.patterns.client import Client, open_client

@@ -23,9 +23,9 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.fastapi import GraphQLRouter
 
 from bench.report import Report
-from graph.endpoint.admission.admission import Admission, RateLimit
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.identity.anonymous import Anonymous
+from graph.endpoint.admission import Admission, RateLimit
+from graph.endpoint.endpoint import GraphQLEndpoint
+from graph.endpoint.identity import Anonymous
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Limiter
 from harness.valkey import ValkeyServer, free_port

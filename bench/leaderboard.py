@@ -24,7 +24,7 @@ from bench.report import Report, median
 from graph.api.context import Context
 from graph.api.node import global_id
 from graph.api.schema import build_schema
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.identity import Caller
 from graph.engines.database import migrate
 from graph.leaderboard.records import NewBoard, player_key
 from graph.leaderboard.seed import seed_players

@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 
 from bench.report import Report
 from graph.api.schema import build_schema
-from graph.endpoint.declare.caching import derive
-from graph.endpoint.document.operations import Operations
+from graph.endpoint.document import Operations, derive
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution.compiled import Compiler
+from graph.endpoint.execution import Compiler
 
 SEARCH = 40.0
 """Seconds of search."""

@@ -20,19 +20,18 @@ import uvicorn
 from fastapi import FastAPI
 from strawberry.types import Info  # noqa: TC002 - Strawberry reads it at run time
 
-from graph.endpoint.admission.admission import Admission, RateLimit
-from graph.endpoint.declare.cost import cost
-from graph.endpoint.document.bounds import Bounds
-from graph.endpoint.document.persisted import Persisted
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.identity.anonymous import Anonymous
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.admission import Admission, RateLimit
+from graph.endpoint.declare import cost
+from graph.endpoint.document import Bounds, Persisted
+from graph.endpoint.identity import Anonymous
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from graph.endpoint.identity.caller import Caller
+    from graph.endpoint.identity import Caller
 
 BOOK: list[str] = ["Welcome!"]
 

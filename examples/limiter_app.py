@@ -18,8 +18,8 @@ import uvicorn
 from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 
-from graph.endpoint.admission.admission import Admission, RateLimit
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.admission import Admission, RateLimit
+from graph.endpoint.identity import Caller
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Limiter
 

@@ -24,19 +24,13 @@ from graph.api.auth.authenticator import SessionAuthenticator
 from graph.api.auth.cookie import SessionCookie
 from graph.api.context import Context
 from graph.api.schema import build_schema
-from graph.endpoint.admission.admission import Admission, RateLimit
-from graph.endpoint.declare.caching import check as check_policies
-from graph.endpoint.document.bounds import Bounds
-from graph.endpoint.document.persisted import Persisted, read_manifest
-from graph.endpoint.http import graphiql
-from graph.endpoint.http.elsewhere import Elsewhere
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.http.security import Origins
-from graph.endpoint.http.transports import attach
-from graph.endpoint.kept.express import EXPRESS, Express
-from graph.endpoint.kept.lane import Responses
-from graph.endpoint.observe import observe
-from graph.endpoint.websocket.socket import SocketLimits
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.admission import Admission, RateLimit
+from graph.endpoint.document import Bounds, Persisted, read_manifest
+from graph.endpoint.http import Assets, Elsewhere, GraphiqlPage, Origins, wants_graphiql
+from graph.endpoint.kept import EXPRESS, KeptAnswers
+from graph.endpoint.observe import Observed, exposition, route_path
+from graph.endpoint.websocket import SocketLimits
 from graph.services import open_services
 from graph.settings import Settings
 
@@ -45,6 +39,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from graph.endpoint.observe import AccessLog, Tally
     from graph.services import Services
 
 GRAPHQL = "/graphql"
@@ -64,7 +59,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket connection or the lifespan."""
-        if scope["type"] == "lifespan" or observe.route_path(scope) != GRAPHQL:
+        if scope["type"] == "lifespan" or route_path(scope) != GRAPHQL:
             await self.web(scope, receive, send)
         elif self.endpoint is not None:
             await self.endpoint(scope, receive, send)
@@ -79,7 +74,7 @@ def create_app(
     settings: Settings | None = None,
     services: Services | None = None,
     *,
-    log: observe.AccessLog | None = None,
+    log: AccessLog | None = None,
     on_started: Callable[[], None] = lambda: None,
 ) -> ASGIApp:
     """Build the application.
@@ -97,10 +92,8 @@ def create_app(
         async with AsyncExitStack() as stack:
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
-            endpoint = build_endpoint(opened, settings)
-            stack.push_async_callback(attach(endpoint, socket_limits(settings)).close)
-            if endpoint.express is not None:
-                endpoint.express.tally = observed.tally("POST", GRAPHQL)
+            tally = observed.tally("POST", GRAPHQL)
+            endpoint = await stack.enter_async_context(build_endpoint(opened, settings, tally=tally))
             application.endpoint = endpoint
             on_started()
             yield {EXPRESS: endpoint.express}
@@ -111,12 +104,12 @@ def create_app(
     elsewhere = Elsewhere(GRAPHQL, Origins(cors_origins(settings)))
     elsewhere.attach(web)
     _add_routes(web, elsewhere)
-    observed = observe.Observed(application, routes=(GRAPHQL, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
+    observed = Observed(application, routes=(GRAPHQL, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
     return observed
 
 
-def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Context]:
-    """The GraphQL endpoint on open services."""
+def build_endpoint(services: Services, settings: Settings, *, tally: Tally | None = None) -> GraphQLEndpoint[Context]:
+    """The GraphQL endpoint on open services; `tally` hears of each answer given before the application."""
     origins = cors_origins(settings)
     cookie = SessionCookie(
         secure=settings.accounts.secure_cookie or settings.server.tls_certificate is not None,
@@ -135,8 +128,9 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         processes=settings.server.workers,
         prefix=settings.redis.prefix,
     )
-    page = graphiql.Page(STATIC / "graphiql")
-    endpoint = GraphQLEndpoint(
+    page = GraphiqlPage(STATIC / "graphiql")
+    debug = settings.server.debug
+    return GraphQLEndpoint(
         build_schema(extensions=[lambda: RateLimit(admission)]),
         authenticator=authenticator,
         admission=admission,
@@ -144,22 +138,12 @@ def build_endpoint(services: Services, settings: Settings) -> GraphQLEndpoint[Co
         bounds=bounds(settings),
         prepared_bytes=settings.endpoint.prepared_bytes,
         persisted=persisted(services, settings),
-        page=lambda request: page.response(request.scope) if graphiql.wanted(request.scope) else None,
+        kept=KeptAnswers(services.client, services.answers, enabled=settings.cache.responses, debug=debug, tally=tally),
+        sockets=socket_limits(settings),
+        page=lambda request: page.response(request.scope) if wants_graphiql(request.scope) else None,
         origins=origins,
-        debug=settings.server.debug,
+        debug=debug,
     )
-    check_policies(endpoint.engine.core)
-    endpoint.lane = lane = Responses(
-        endpoint.engine,
-        authenticator,
-        services.client,
-        services.answers,
-        enabled=settings.cache.responses,
-        debug=settings.server.debug,
-    )
-    if lane.enabled and not lane.debug:
-        endpoint.express = Express(lane, services.client, endpoint.bounds)
-    return endpoint
 
 
 def cors_origins(settings: Settings) -> list[str]:
@@ -202,7 +186,7 @@ def persisted(services: Services, settings: Settings) -> Persisted:
 
 
 def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
-    web.mount("/static", graphiql.Assets(directory=STATIC), name="static")
+    web.mount("/static", Assets(directory=STATIC), name="static")
 
     async def front(request: Request) -> Response:
         return elsewhere.redirect(request)
@@ -219,7 +203,7 @@ def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
         return JSONResponse({"status": status, "sql": sql or "ok", "redis": redis or "ok"}, 503 if sql else 200)
 
     def metrics() -> Response:  # FastAPI runs it in a thread: many series take a while to print
-        body, content_type = observe.exposition()
+        body, content_type = exposition()
         return Response(body, media_type=content_type)
 
     for path, handler in (("/", front), ("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):

@@ -12,7 +12,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 
 from graph.app import STATIC, create_app
-from graph.endpoint.observe.observe import AccessLog
+from graph.endpoint.observe import AccessLog
 from graph.engines.database import migrate
 from graph.services import open_services
 from graph.settings import BoundSettings, EndpointSettings, RedisSettings, ServerSettings, Settings

@@ -9,7 +9,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 
 from graph.app import create_app
-from graph.endpoint.observe.observe import AccessLog
+from graph.endpoint.observe import AccessLog
 from graph.engines.database import migrate
 from graph.server.forwarded import Forwarded
 from graph.settings import RedisSettings, ServerSettings, Settings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from graph.endpoint.kept.express import EXPRESS
-from graph.endpoint.observe.observe import AccessLog, Observed
+from graph.endpoint.kept import EXPRESS
+from graph.endpoint.observe import AccessLog, Observed, Tally
 from graph.patterns.client import open_client
 from graph.server.http_express import HttpProtocol
 from harness.valkey import ValkeyServer
@@ -140,12 +140,15 @@ async def test_a_client_that_does_not_read_is_waited_for(app: AnswersApp) -> Non
             assert (await connection.read()).body == DATA
 
 
-async def test_ready_answers_are_counted_and_logged(app: AnswersApp, expressed: list[bool]) -> None:
+async def test_ready_answers_are_counted_and_logged(client: Client, expressed: list[bool]) -> None:
     """The access log tells the status of an answer that passed the application by, and how it was made."""
     lines: list[bytes] = []
-    observed = Observed(app.endpoint, routes=("/graphql",), log=AccessLog(lines.append, style="json"))
-    assert app.endpoint.express is not None
-    app.endpoint.express.tally = observed.tally("POST", "/graphql")
+    log = AccessLog(lines.append, style="json")
+    truth = Truth()
+    truth.versions["a"] = 1
+    app = AnswersApp(client, truth, express=True, tally=Tally("POST", "/graphql", "/graphql", log))
+    app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
+    observed = Observed(app.endpoint, routes=("/graphql",), log=log)
     async with (
         serving(observed, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port,
         Connection(port) as connection,

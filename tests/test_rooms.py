@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HOUSES = ["graph.patterns"]
+HOUSES = ["graph.patterns", "graph.endpoint"]
 """Packages whose sub-packages are rooms."""
 
 ROOMS = sorted(

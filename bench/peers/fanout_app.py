@@ -18,12 +18,11 @@ import redis.asyncio
 import strawberry
 from strawberry.asgi import GraphQL
 
-from graph.endpoint.admission.admission import Admission
-from graph.endpoint.declare.live import live
-from graph.endpoint.execution.event_executor import EventExecutor
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.http.transports import attach
-from graph.endpoint.identity.anonymous import Anonymous
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.admission import Admission
+from graph.endpoint.declare import live
+from graph.endpoint.execution import EventExecutor
+from graph.endpoint.identity import Anonymous
 from graph.patterns.broker import Broker, Topic
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Limiter
@@ -145,10 +144,9 @@ def ours() -> Server:
                 admission=admission,
                 context=lambda _caller, _connection, _response: None,
             )
-            streams = attach(endpoint)
-            holder.append(endpoint)
-            yield
-            await streams.close()
+            async with endpoint:
+                holder.append(endpoint)
+                yield
 
     async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
         await holder[0](scope, receive, send)

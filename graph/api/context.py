@@ -14,7 +14,7 @@ from graph.api.loaders import Loaders
 
 if TYPE_CHECKING:
     from graph.api.auth.cookie import SessionCookie
-    from graph.endpoint.identity.caller import Caller
+    from graph.endpoint.identity import Caller
     from graph.services import Services
 
 

@@ -15,7 +15,7 @@ from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.feature import Feature
 from graph.api.node import Node, global_id, parse_id
-from graph.endpoint.declare.live import live
+from graph.endpoint.declare import live
 from graph.errors import BadInput, Unavailable
 from graph.jobs import NotBelow, file_below, job_topic
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import strawberry
 
 from graph.api.context import Context, Info
-from graph.endpoint.declare.caching import cached, do_not_keep
+from graph.endpoint.declare import cached, do_not_keep
 from graph.errors import BadInput
 
 MAX_AGE = 300.0

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import strawberry
 
 from graph.api.feature import Feature
-from graph.endpoint.admission.admission import current
-from graph.endpoint.declare.cost import cost
+from graph.endpoint.admission import current
+from graph.endpoint.declare import cost
 from graph.errors import Unavailable
 
 

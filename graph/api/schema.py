@@ -18,7 +18,7 @@ from graph.api.catalog import resolvers as catalog
 from graph.api.leaderboard import resolvers as leaderboard
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
-from graph.endpoint.execution.event_executor import EventExecutor
+from graph.endpoint.execution import EventExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

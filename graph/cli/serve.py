@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from graph.endpoint.observe.observe import AccessLog
+    from graph.endpoint.observe import AccessLog
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ def _already_obeyed(_number: int, _frame: FrameType | None) -> None:
 
 def access_log(settings: Settings) -> "AccessLog | None":
     """The access log on standard error, unless it is switched off."""
-    from graph.endpoint.observe.observe import AccessLog
+    from graph.endpoint.observe import AccessLog
 
     if not settings.server.access_log:
         return None

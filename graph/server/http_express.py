@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from graph.endpoint.kept.express import EXCHANGE, EXPRESS, LARGEST
+from graph.endpoint.http import EXCHANGE
+from graph.endpoint.kept import EXPRESS, LARGEST
 from graph.server.http_bounds import HttpConnection, cancelled
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from graph.endpoint.kept.express import Express, Leftover, Sight
+    from graph.endpoint.kept import Express, Leftover, Sight
 
 _OK = STATUS_LINE[200]
 _SOON = 0.05

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from graph.endpoint.errors import REFUSALS
-from graph.endpoint.http.security import HEADERS
+from graph.endpoint.http import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

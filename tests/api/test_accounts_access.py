@@ -21,7 +21,7 @@ from graph.api.auth.access import (
     requires,
 )
 from graph.api.schema import build_schema
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.identity import Caller
 from graph.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:

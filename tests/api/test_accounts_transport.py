@@ -15,7 +15,6 @@ from graph.accounts.records import Role
 from graph.api.auth.authenticator import ENDED
 from graph.api.auth.cookie import UNBELIEVED, SessionCookie
 from graph.app import build_endpoint
-from graph.endpoint.http.transports import attach
 from graph.leaderboard.records import NewBoard
 from graph.settings import AccountSettings, EndpointSettings, RateLimitSettings, ServerSettings, Settings
 from harness.valkey import ValkeyServer
@@ -237,12 +236,8 @@ async def port(app: Shop, tmp_path: Path) -> AsyncGenerator[int]:
         rate_limit=RateLimitSettings(anonymous=1_000_000, authenticated=1_000_000),
         endpoint=EndpointSettings(cors_origins="https://shop.example"),
     )
-    endpoint = build_endpoint(app.services, settings)
-    streams = None if endpoint.websocket is not None else attach(endpoint)
-    async with serving(endpoint) as opened:
+    async with build_endpoint(app.services, settings) as endpoint, serving(endpoint) as opened:
         yield opened
-    if streams is not None:
-        await streams.close()
 
 
 def connect(port: int, **headers: str) -> websockets.connect:

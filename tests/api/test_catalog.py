@@ -14,7 +14,7 @@ from tests.support.apps.products import add_categories, add_products
 from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
-    from graph.endpoint.identity.caller import Caller
+    from graph.endpoint.identity import Caller
     from graph.services import Services
     from tests.support.apps.api import Api
     from tests.support.engines.proxy import FaultProxy

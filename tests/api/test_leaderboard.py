@@ -17,7 +17,7 @@ from tests.support.engines.statements import statements
 from tests.support.models.players import add_players
 
 if TYPE_CHECKING:
-    from graph.endpoint.identity.caller import Caller
+    from graph.endpoint.identity import Caller
     from graph.patterns.client import Client
     from graph.services import Services
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from graph.api.context import Context
 from graph.api.schema import build_schema
-from graph.endpoint.admission.admission import RateLimit
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.identity.anonymous import Anonymous
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.admission import RateLimit
+from graph.endpoint.identity import Anonymous
 from tests.support.apps.small import make_admission
 from tests.support.clients.browser import browse
 

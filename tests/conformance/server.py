@@ -11,8 +11,7 @@ import sys
 
 import uvicorn
 
-from graph.endpoint.document.bounds import Bounds
-from graph.endpoint.document.persisted import Persisted
+from graph.endpoint.document import Bounds, Persisted
 from graph.patterns.client import open_client
 from harness.valkey import ValkeyServer, free_port
 from tests.support.apps.small import make_endpoint

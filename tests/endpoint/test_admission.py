@@ -12,11 +12,11 @@ from starlette.routing import Mount
 from strawberry.asgi import GraphQL
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from graph.endpoint.admission.admission import LocalBudget, headers
-from graph.endpoint.document.persisted import Persisted
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.identity.anonymous import Anonymous
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.admission.headers import headers
+from graph.endpoint.admission.local import LocalBudget
+from graph.endpoint.document import Persisted
+from graph.endpoint.identity import Anonymous, Caller
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Charge, Limit, Verdict
 from harness.valkey import ValkeyServer
@@ -176,8 +176,7 @@ async def test_cost_mode_charges_what_an_operation_asks_for(client: Client) -> N
 
 async def test_forwarded_addresses_count_only_from_trusted_proxies(client: Client) -> None:
     """Behind a trusted proxy each client has its own budget; anybody else's X-Forwarded-For changes nothing."""
-    endpoint = make_endpoint(client, limits={"anonymous": 1})
-    endpoint.authenticator = Anonymous()
+    endpoint = make_endpoint(client, limits={"anonymous": 1}, authenticator=Anonymous())
     for trusted, codes in (("127.0.0.1", [200, 200, 429]), ("10.0.0.1", [200, 429, 429])):
         await client.execute("FLUSHALL", retry=False)
         endpoint.engine.admission = make_admission(client, anonymous=1)
@@ -265,7 +264,7 @@ class Stock(GraphQL[Any, None]):
 
 async def test_the_extension_works_under_strawberrys_own_view(client: Client) -> None:
     """Status, headers and error are those of the endpoint; invalid documents and syntax errors are charged."""
-    from graph.endpoint.admission.admission import RateLimit
+    from graph.endpoint.admission import RateLimit
 
     admission = make_admission(client, anonymous=4)
     schema = make_schema()
@@ -284,7 +283,7 @@ async def test_the_extension_works_under_strawberrys_own_view(client: Client) ->
 
 async def test_the_extension_refuses_subscriptions_with_an_error(client: Client) -> None:
     """A subscription over the limit gets the error, where an exception in a hook would end it without a word."""
-    from graph.endpoint.admission.admission import RateLimit
+    from graph.endpoint.admission import RateLimit
 
     admission = make_admission(client, anonymous=1)
     schema = make_schema()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.endpoint.subscriptions.backlog import Backlog
-from graph.endpoint.subscriptions.outlet import Outlet
+from graph.endpoint.subscriptions import Backlog, Outlet
 from harness.waiting import within
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from graphql import get_introspection_query, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.document import Bounds, Operations
 from graph.endpoint.document.measure import Measure, measure
-from graph.endpoint.document.operations import Operations
 from graph.endpoint.errors import Refusal
 from tests.support.apps.small import make_schema
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import strawberry
 from strawberry.scalars import JSON
 
-from graph.endpoint.document.operations import Operations
+from graph.endpoint.document import Operations
 from graph.endpoint.execution.compiled.program import Program
 from tests.support.apps.small import Query as SmallQuery
 from tests.support.models.twins import BOUNDLESS, Twins, ordered

@@ -14,12 +14,11 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from graph.endpoint.document.bounds import Bounds
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.document import Bounds
+from graph.endpoint.execution import EventExecutor
 from graph.endpoint.execution.compiled.program import MAX_VARIANTS, Program
-from graph.endpoint.execution.engine import Engine
-from graph.endpoint.execution.event_executor import EventExecutor
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.identity import Caller
 from tests.support.apps.small import Query as SmallQuery
 from tests.support.apps.small import Scene, Tokens, make_admission
 from tests.support.clients.browser import browse
@@ -225,15 +224,7 @@ async def test_extensions_around_resolvers(client: Client, options: dict[str, An
 
 async def test_it_can_be_switched_off(client: Client) -> None:
     """An engine without a compiler executes all by graphql-core, with the same answers."""
-    endpoint = _endpoint(client)
-    engine = endpoint.engine
-    endpoint.engine = Engine(
-        engine.schema,
-        operations=engine.operations,
-        admission=engine.admission,
-        context=engine.context,
-        compiled=False,
-    )
+    endpoint = _endpoint(client, compiled=False)
     async with browse(endpoint) as browser:
         answer = await browser.post("/", json={"query": "{ hello wrong }"})
         assert answer.json()["data"] == {"hello": "world", "wrong": None}
@@ -243,12 +234,13 @@ async def test_it_can_be_switched_off(client: Client) -> None:
     assert known.select(None).program is None
 
 
-def _endpoint(client: Client, **options: Any) -> GraphQLEndpoint[Scene]:
+def _endpoint(client: Client, *, compiled: bool = True, **options: Any) -> GraphQLEndpoint[Scene]:
     return GraphQLEndpoint(
         strawberry.Schema(SmallQuery, **options),
         authenticator=Tokens(),
         admission=make_admission(client),
         context=lambda caller, _, response: Scene(caller, response),
+        compiled=compiled,
     )
 
 

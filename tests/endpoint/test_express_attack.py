@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import REGISTRY
 
-from graph.endpoint.document.operations import Prepared
-from graph.endpoint.document.retention import Retention
-from graph.endpoint.kept.express import EXPRESS
-from graph.endpoint.observe.observe import Observed
+from graph.endpoint.document import Prepared, Retention
+from graph.endpoint.kept import EXPRESS
+from graph.endpoint.observe import Observed, Tally
 from graph.patterns.cache import Copy
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Charge, Limit, Limiter
@@ -52,12 +51,10 @@ async def shop(client: Client, *, observed: bool = False, **options: Any) -> Asy
     """An endpoint that makes a route of whatever the lane answers, served as `graph serve` does; and its port."""
     truth = Truth()
     truth.versions["a"] = 1
-    app = AnswersApp(client, truth, express=True, **options)
+    tally = Tally("POST", "/graphql", "/graphql", None) if observed else None
+    app = AnswersApp(client, truth, express=True, tally=tally, **options)
     app.endpoint.engine.operations.prepare(QUERY)
-    served: ASGIApp = app.endpoint
-    if observed and app.endpoint.express is not None:
-        served = Observed(app.endpoint, routes=("/graphql",))
-        app.endpoint.express.tally = served.tally("POST", "/graphql")
+    served: ASGIApp = Observed(app.endpoint, routes=("/graphql",)) if observed else app.endpoint
     async with serving(served, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port:
         yield app, port
     await app.close()

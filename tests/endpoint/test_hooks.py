@@ -8,8 +8,8 @@ import pytest
 import strawberry
 from strawberry.extensions import SchemaExtension
 
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.identity import Caller
 from tests.support.apps.small import Query, Scene, Tokens, make_admission
 from tests.support.clients.browser import browse
 

@@ -9,13 +9,12 @@ import orjson
 import pytest
 from starlette.responses import HTMLResponse
 
-from graph.endpoint.document.bounds import Bounds
-from graph.endpoint.document.persisted import Persisted
-from graph.endpoint.execution.engine import Ready
+from graph.endpoint.document import Bounds, Persisted
+from graph.endpoint.execution import Ready
+from graph.endpoint.http import HttpTransport, Origins
 from graph.endpoint.http.negotiation import JSON, RESPONSE, Acceptable, accepted
-from graph.endpoint.http.security import Origins
-from graph.endpoint.identity.caller import Caller
-from graph.endpoint.kept.lane import Fast
+from graph.endpoint.identity import Caller
+from graph.endpoint.kept import Fast
 from graph.patterns.client import RedisUnavailable
 from tests.support.apps.small import LOG, Tokens, make_endpoint
 from tests.support.clients.browser import browse
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import Message
 
-    from graph.endpoint.http.endpoint import GraphQLEndpoint
-    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.execution import Engine
     from graph.patterns.client import Client
     from tests.support.apps.small import Scene
 
@@ -262,8 +261,7 @@ class Away(Tokens):
 
 async def test_a_session_that_cannot_be_checked_is_unavailable(client: Client) -> None:
     """While Redis is away a signed-in request is told to try again; an anonymous one is served."""
-    endpoint = make_endpoint(client)
-    endpoint.authenticator = Away()
+    endpoint = make_endpoint(client, authenticator=Away())
     async with browse(endpoint) as http:
         answer = await http.ask("{hello}", headers={"authorization": "Bearer ann"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -278,8 +276,7 @@ async def test_a_bug_in_the_endpoint_itself_is_masked(client: Client, caplog: py
         async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
             raise ZeroDivisionError("secret")
 
-    endpoint = make_endpoint(client)
-    endpoint.authenticator = Broken()
+    endpoint = make_endpoint(client, authenticator=Broken())
     async with browse(endpoint) as http:
         answer = await http.ask("{hello}")
     assert answer.status_code == 500
@@ -335,8 +332,8 @@ def test_the_json_bounds_are_inclusive() -> None:
 class Memory:
     """The plainest lane: what was answered once is answered from memory; it admits as the endpoint would."""
 
-    def __init__(self, endpoint: GraphQLEndpoint[Scene]) -> None:
-        self._engine = endpoint.engine
+    def __init__(self, engine: Engine[Scene]) -> None:
+        self._engine = engine
         self.known: dict[str, bytes] = {}
 
     async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
@@ -361,9 +358,9 @@ class Memory:
 
 async def test_a_lane_may_answer_before_the_schema(client: Client) -> None:
     """What the lane has is sent as it is; what it lacks runs, is charged once, and is handed to it."""
-    endpoint = make_endpoint(client, limits={"anonymous": 3})
-    lane = endpoint.lane = Memory(endpoint)
-    async with browse(endpoint) as http:
+    engine = make_endpoint(client, limits={"anonymous": 3}).engine
+    lane: Any = Memory(engine)
+    async with browse(HttpTransport(engine, Tokens(), origins=Origins(), lane=lane)) as http:
         first = await http.ask("{hello}")
         assert first.headers["x-ratelimit-remaining"] == "2"
         (stored,) = lane.known.values()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import strawberry
 from sqlalchemy import text
 
-from graph.endpoint.document.bounds import Bounds
-from graph.endpoint.http.endpoint import GraphQLEndpoint
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.document import Bounds
 from tests.support.apps.small import Scene, Tokens, make_admission
 from tests.support.clients.browser import browse
 

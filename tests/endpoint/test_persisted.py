@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from graph.endpoint.document.persisted import Persisted, read_manifest
+from graph.endpoint.document import Persisted, read_manifest
 from graph.patterns.client import open_client
 from harness.valkey import ValkeyServer
 from tests.support.apps.small import make_endpoint

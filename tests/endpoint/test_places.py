@@ -9,8 +9,8 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
-from graph.endpoint.document.operations import Operations
-from graph.endpoint.execution.executors import Execution, Given
+from graph.endpoint.document import Operations
+from graph.endpoint.execution.executors import Executors, Given
 
 
 @strawberry.input(one_of=True)
@@ -77,7 +77,7 @@ def test_a_variable_has_its_name(compiled: bool) -> None:  # noqa: FBT001 - a pa
     document = "query ($fine: Good, $by: By, $other: By!) { a: take(good: $fine, by: $by) b: take(by: $other) }"
     prepared = Operations(SCHEMA._schema).prepare(document)
     assert prepared.errors == ()
-    execution = Execution(SCHEMA, errors=10, hide_suggestions=True, compiled=compiled)
+    execution = Executors(SCHEMA, errors=10, hide_suggestions=True, compiled=compiled)
     for variables, names in (
         ({"by": {"key": "a", "name": "b"}, "other": {"key": "a"}}, ["by"]),
         ({"by": {}, "other": {"key": "a"}}, ["by"]),

@@ -12,8 +12,7 @@ import strawberry
 from websockets import Subprotocol
 from websockets.asyncio.client import connect
 
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.http.transports import attach
+from graph.endpoint import GraphQLEndpoint
 from graph.server.http_express import HttpProtocol
 from harness.waiting import within
 from tests.support.apps.serving import serving
@@ -69,10 +68,8 @@ async def port(client: Client, stage: Stage) -> AsyncIterator[int]:
         admission=make_admission(client),
         context=lambda caller, _, response: Scene(caller, response),
     )
-    transports = attach(endpoint)
-    async with serving(endpoint, http=HttpProtocol) as port:
+    async with endpoint, serving(endpoint, http=HttpProtocol) as port:
         yield port
-    await transports.close()
 
 
 def post(asked: object, *headers: str) -> bytes:

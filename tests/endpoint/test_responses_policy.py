@@ -11,7 +11,9 @@ from strawberry.permission import BasePermission
 
 from graph.api.auth.access import ANYBODY, SIGNED_IN, requires
 from graph.api.schema import build_schema
-from graph.endpoint.declare.caching import BadPolicy, Policy, Scope, cached, check, derive, problems, uncached
+from graph.endpoint.declare import BadPolicy, Scope, cached, check, uncached
+from graph.endpoint.declare.caching import problems
+from graph.endpoint.document import Policy, derive
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from graph.endpoint.http.stream import HttpStreams
 from graph.patterns.broker import Broker
 from harness.waiting import HANG, until, within
 from tests.support.apps.live import LiveApp
@@ -208,11 +207,11 @@ async def test_a_client_that_does_not_read_is_cut_off_and_can_resume(client: Cli
 
 
 async def test_as_many_results_wait_as_for_a_socket(client: Client) -> None:
-    """The `queue` of the limits given to `attach` is that of a long response, too."""
+    """The `queue` of the limits of each WebSocket is that of a long response, too."""
     async with Broker(client) as broker:
         app = LiveApp(client, broker)
-        assert isinstance(app.endpoint.streams, HttpStreams)
-        assert app.endpoint.streams._queue == 20
+        assert app.endpoint._http._streaming is not None
+        assert app.endpoint._http._streaming._queue == 20
 
 
 async def drain(reader: asyncio.StreamReader) -> bytes:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import REGISTRY
 
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.document import OperationRequest
+from graph.endpoint.identity import Caller
 from graph.endpoint.subscriptions import group
-from graph.endpoint.subscriptions.sink import OperationRequest
 from graph.patterns.broker import Broker
 from harness.waiting import until
 from tests.support.apps.live import NEWS, NOWHERE, LiveApp, Notes

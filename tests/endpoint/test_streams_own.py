@@ -13,13 +13,11 @@ from starlette.requests import HTTPConnection
 from strawberry.extensions import SchemaExtension
 from strawberry.types import Info  # noqa: TC002 - the same
 
-from graph.endpoint.declare.live import live
-from graph.endpoint.document.operations import Operations
-from graph.endpoint.execution.engine import Engine
-from graph.endpoint.execution.event_executor import EventExecutor
-from graph.endpoint.identity.caller import Caller
-from graph.endpoint.subscriptions.sink import OperationRequest
-from graph.endpoint.subscriptions.streams import Streams
+from graph.endpoint.declare import live
+from graph.endpoint.document import OperationRequest, Operations
+from graph.endpoint.execution import Engine, EventExecutor
+from graph.endpoint.identity import Caller
+from graph.endpoint.subscriptions import Streams
 from harness.waiting import until
 from tests.support.apps.live import Notes
 from tests.support.apps.small import make_admission

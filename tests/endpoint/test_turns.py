@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import strawberry
 from starlette.requests import HTTPConnection
 
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.document import OperationRequest
 from graph.endpoint.execution.turns import FIRST, Turns
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.identity.caller import Caller
-from graph.endpoint.subscriptions.sink import OperationRequest
+from graph.endpoint.identity import Caller
 from harness.waiting import within
 from tests.support.apps.small import Scene, Tokens, make_admission
 

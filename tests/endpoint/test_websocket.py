@@ -10,10 +10,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from graph.endpoint.identity.anonymous import Anonymous
-from graph.endpoint.identity.caller import Caller
-from graph.endpoint.subscriptions.sink import OperationRequest, Sink, refusal
-from graph.endpoint.websocket.socket import SUBPROTOCOL, SocketLimits, WebSockets
+from graph.endpoint.identity import Anonymous, Caller
+from graph.endpoint.subscriptions import Sink, errors_json
+from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits, WebSockets
 from graph.patterns.client import RedisUnavailable
 from harness.waiting import until, within
 from tests.support.apps.serving import serving
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
+
+    from graph.endpoint.document import OperationRequest
 
 
 class Doorman(Anonymous):
@@ -77,7 +78,7 @@ class Clockwork:
                 sink.next(json.dumps({"data": {"ask": caller.user}}))
                 sink.complete()
             case "{refused}":
-                sink.error(refusal("TOO_DEEP", "too deep"))
+                sink.error(errors_json("TOO_DEEP", "too deep"))
             case None:
                 sink.next(json.dumps({"data": {"named": request.document_id}}))
                 sink.complete()

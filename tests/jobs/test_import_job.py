@@ -9,7 +9,7 @@ from graph.api.context import Context
 from graph.api.jobs import IMPORT
 from graph.api.schema import build_schema
 from graph.background.jobs import definitions
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.identity import Caller
 from graph.jobs import JobState, Worker
 from harness.waiting import within
 

@@ -30,7 +30,7 @@ from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.feature import Feature
 from graph.api.node import Node, integer_keys, parse_id
-from graph.endpoint.declare.caching import Scope, cached
+from graph.endpoint.declare import Scope, cached
 from graph.errors import Unauthenticated
 from graph.patterns.sessions import Session as SessionValue
 

@@ -12,7 +12,7 @@ from graph.accounts.records import Role, SignedIn, TooMany, UserRecord
 from graph.api.context import Info
 from graph.api.errors import InvalidInput, UserError
 from graph.api.node import Node, global_id
-from graph.endpoint.declare.caching import uncached
+from graph.endpoint.declare import uncached
 from graph.patterns.sessions import Session as SessionValue
 
 strawberry.enum(Role, description="What a user may do: each role all that the ones before may.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from strawberry.types.field import StrawberryField
 
     from graph.api.context import Context
-    from graph.endpoint.identity.caller import Caller
+    from graph.endpoint.identity import Caller
 
 PRIVATE_TYPES = frozenset({"User", "Session", "Viewer", "Job"})
 

@@ -13,8 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from graph.api.auth.cookie import UNBELIEVED
-from graph.endpoint.identity.anonymous import limit_address
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.identity import Caller, limit_address
 from graph.patterns.limiter import passage_command
 
 if TYPE_CHECKING:

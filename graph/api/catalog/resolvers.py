@@ -32,8 +32,7 @@ from graph.catalog import rules
 from graph.catalog.reading import paging
 from graph.catalog.service import TTL
 from graph.catalog.writing import NewProduct
-from graph.endpoint.declare.caching import cached
-from graph.endpoint.declare.cost import cost
+from graph.endpoint.declare import cached, cost
 
 
 async def _load_products(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:

@@ -15,7 +15,7 @@ from graph.api.node import global_id, key_of
 from graph.api.pagination import given
 from graph.api.scalars import Cursor
 from graph.catalog.outbox import TOPIC, ProductChange
-from graph.endpoint.declare.live import live
+from graph.endpoint.declare import live
 from graph.errors import BadInput
 
 MAX_IDS = 100

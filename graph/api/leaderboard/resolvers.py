@@ -23,8 +23,7 @@ from graph.api.leaderboard.subscriptions import LeaderboardSubscription
 from graph.api.leaderboard.types import MAX_AGE, Leaderboard
 from graph.api.node import Node, integer_keys
 from graph.api.pagination import given
-from graph.endpoint.declare.caching import cached, keep_until
-from graph.endpoint.declare.cost import cost
+from graph.endpoint.declare import cached, cost, keep_until
 from graph.leaderboard import rules
 from graph.leaderboard.records import NewBoard, Schedule
 from graph.leaderboard.submission.outdating import board_tag

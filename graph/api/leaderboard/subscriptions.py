@@ -21,7 +21,7 @@ from graph.api.leaderboard.types import (
     LeaderboardEntry,
     names_around,
 )
-from graph.endpoint.declare.live import live
+from graph.endpoint.declare import live
 from graph.errors import BadInput, Unavailable
 from graph.leaderboard.records import BoardRecord, player_key, player_of
 from graph.patterns.ranking import Neighbourhood

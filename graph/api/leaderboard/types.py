@@ -12,8 +12,7 @@ from graph.api.context import Info
 from graph.api.leaderboard.players import Player, names_of, player_key_of, viewer_key
 from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
-from graph.endpoint.declare.caching import Scope, cached
-from graph.endpoint.declare.cost import cost
+from graph.endpoint.declare import Scope, cached, cost
 from graph.errors import BadInput
 from graph.leaderboard import rules
 from graph.leaderboard.records import BoardRecord, Placed, Span, TopPage, player_of

@@ -1,1 +1,42 @@
-"""What a schema says about its fields: what they cost, how their answers may be kept, what their events promise."""
+"""What a schema says about its fields: what they cost, how long their answers may be kept, what their events promise.
+
+All of it is metadata: ``strawberry.field(metadata=cost(5) | cached(60))``. This room reads nothing but the schema.
+"""
+
+from graph.endpoint.declare.caching import (
+    BadPolicy,
+    Rule,
+    Scope,
+    Tags,
+    cached,
+    check,
+    do_not_keep,
+    keep_until,
+    named_type_of,
+    rule_of,
+    uncached,
+)
+from graph.endpoint.declare.cost import ASSUMED, Cost, cost, cost_of
+from graph.endpoint.declare.live import Live, cursor_variable, live, live_of
+
+__all__ = [
+    "ASSUMED",
+    "BadPolicy",
+    "Cost",
+    "Live",
+    "Rule",
+    "Scope",
+    "Tags",
+    "cached",
+    "check",
+    "cost",
+    "cost_of",
+    "cursor_variable",
+    "do_not_keep",
+    "keep_until",
+    "live",
+    "live_of",
+    "named_type_of",
+    "rule_of",
+    "uncached",
+]

@@ -1,1 +1,26 @@
-"""From a request to an operation that may run: its text is found, parsed, measured, validated and costed once."""
+"""From a request to an operation that may run.
+
+A document's text is found (`Persisted`), then parsed, measured, validated, costed and given its cache policy once
+(`Operations`). What comes out is shared by all requests that send the same text.
+"""
+
+from graph.endpoint.document.bounds import Bounds
+from graph.endpoint.document.caching import Policy, derive
+from graph.endpoint.document.operations import Operation, Operations, Prepared
+from graph.endpoint.document.persisted import Persisted, read_manifest
+from graph.endpoint.document.request import OperationRequest, parse_operation
+from graph.endpoint.document.retention import Retention
+
+__all__ = [
+    "Bounds",
+    "Operation",
+    "OperationRequest",
+    "Operations",
+    "Persisted",
+    "Policy",
+    "Prepared",
+    "Retention",
+    "derive",
+    "parse_operation",
+    "read_manifest",
+]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from graph.endpoint.declare.cost import ASSUMED
+from graph.endpoint.declare import ASSUMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

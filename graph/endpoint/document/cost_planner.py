@@ -31,7 +31,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from graph.endpoint.declare.cost import ASSUMED, cost_of
+from graph.endpoint.declare import ASSUMED, cost_of
 from graph.endpoint.document.cost_plan import FieldCost, Plan, SetCost, Size, Variable
 from graph.endpoint.document.measure import INTROSPECTION, fragment_order
 

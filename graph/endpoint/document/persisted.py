@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.endpoint.document.request import OperationRequest
     from graph.patterns.client import Client
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -11,8 +11,8 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from graph.endpoint.admission.admission import Ticket
-    from graph.endpoint.document.operations import Operation
+    from graph.endpoint.admission import Ticket
+    from graph.endpoint.document import Operation
 
 
 @dataclass(slots=True)

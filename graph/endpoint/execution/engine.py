@@ -24,12 +24,12 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.types.execution import ExecutionContext
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
-from graph.endpoint.admission.admission import RateLimit, Ticket, headers, refusal
-from graph.endpoint.document.persisted import Persisted
+from graph.endpoint.admission import RateLimit, Ticket, over_limit
+from graph.endpoint.document import Persisted
 from graph.endpoint.errors import REFUSALS, Presenter, Refusal, code_of, coded
 from graph.endpoint.execution.answer import Answer
 from graph.endpoint.execution.deadline import Deadlines
-from graph.endpoint.execution.executors import Execution, Given
+from graph.endpoint.execution.executors import Executors, Given
 from graph.endpoint.execution.hooks import HooksRunner
 from graph.endpoint.execution.turns import Turns
 
@@ -41,11 +41,10 @@ if TYPE_CHECKING:
     from strawberry import Schema
     from strawberry.extensions import SchemaExtension
 
-    from graph.endpoint.admission.admission import Admission
-    from graph.endpoint.document.operations import Operation, Operations, Prepared
+    from graph.endpoint.admission import Admission
+    from graph.endpoint.document import Operation, OperationRequest, Operations, Prepared
     from graph.endpoint.execution.executors import Made
-    from graph.endpoint.identity.caller import Caller
-    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.endpoint.identity import Caller
     from graph.patterns.limiter import Verdict
 
 Context = TypeVar("Context")
@@ -103,7 +102,7 @@ class Engine(Generic[Context]):
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self.core = core
         self.subscription = core.subscription_type
-        self.execution = Execution(
+        self.executors = Executors(
             schema,
             errors=operations.bounds.errors,
             hide_suggestions=not self.presenter.debug,
@@ -141,7 +140,7 @@ class Engine(Generic[Context]):
         """Prepare `text` for whoever can pay for it: one unit, whatever it turns out to ask for."""
         verdict = over or await self.admission.admit(ticket)
         if not verdict.allowed:
-            raise refusal(verdict, ticket.weight)
+            raise over_limit(verdict, ticket.weight)
         return await self.operations.prepared(text)
 
     async def reject(self, errors: Sequence[GraphQLError], ticket: Ticket, *, charged: bool = True) -> Answer:
@@ -150,9 +149,9 @@ class Engine(Generic[Context]):
         told: dict[str, str] = {}
         if charged:
             verdict = await self.admission.admit(ticket)
-            told = headers(verdict)
+            told = ticket.headers
             if not verdict.allowed:
-                errors = [first := refusal(verdict, ticket.weight)]
+                errors = [first := over_limit(verdict, ticket.weight)]
         REFUSALS.labels(code_of(first)).inc()
         status = first.status if isinstance(first, Refusal) else None
         if isinstance(first, Refusal):
@@ -200,12 +199,12 @@ class Engine(Generic[Context]):
         context = self.context(ticket.caller, connection, response)
         verdict = await self.admission.admit(ticket)
         if not verdict.allowed:
-            return await self.reject([refusal(verdict, ticket.weight)], ticket)
+            return await self.reject([over_limit(verdict, ticket.weight)], ticket)
         self.persisted.keep(ready.request, ready.prepared.text)
         await self.turns.mine()
         request = ready.request
         given = Given(request.variables, self._root_value, context, request.extensions)
-        executor = self.execution.of(ready.prepared, ready.operation, given)
+        executor = self.executors.of(ready.prepared, ready.operation, given)
         if isinstance(executor, list):
             return await self.reject(coded(executor, "BAD_USER_INPUT"), ticket)
         result: Any = executor.execute_operation()
@@ -265,7 +264,7 @@ class Engine(Generic[Context]):
                     pass
         verdict = await self.admission.admit(ready.ticket)
         if not verdict.allowed:
-            return await self.reject([refusal(verdict, ready.ticket.weight)], ready.ticket)
+            return await self.reject([over_limit(verdict, ready.ticket.weight)], ready.ticket)
         if context.pre_execution_errors:
             return await self.reject(context.pre_execution_errors, ready.ticket)
         self.persisted.keep(ready.request, ready.prepared.text)
@@ -288,21 +287,20 @@ class Engine(Generic[Context]):
         ready, document = context.ready, context.graphql_document
         given = Given(context.variables, context.root_value, context.context, context.operation_extensions)
         if ready is not None and not wrappers and document is ready.prepared.document:
-            return self.execution.of(ready.prepared, ready.operation, given)
+            return self.executors.of(ready.prepared, ready.operation, given)
         assert document is not None
         middleware = MiddlewareManager(*wrappers) if wrappers else None
-        return self.execution.by_core(document, context.operation_name, given, middleware, is_awaitable)
+        return self.executors.by_core(document, context.operation_name, given, middleware, is_awaitable)
 
     def _answer(self, result: ExecutionResult, extensions: dict[str, Any], ready: Ready, context: object) -> Answer:
         errors = result.errors or ()
         away = result.data is None and any(code_of(error) == "UNAVAILABLE" for error in errors)
-        verdict = ready.ticket.verdict
         return Answer(
             data=result.data,
             errors=self.presenter.present(errors),
             extensions={**(result.extensions or {}), **extensions},
             status=503 if away else None,
-            headers=headers(verdict) if verdict is not None else {},
+            headers=ready.ticket.headers,
             ticket=ready.ticket,
             operation=ready.operation,
             context=context,
@@ -310,12 +308,11 @@ class Engine(Generic[Context]):
 
     def _broken(self, error: Exception, ready: Ready) -> Answer:
         shown = self.presenter.present([GraphQLError(str(error), original_error=error)])
-        verdict = ready.ticket.verdict
         return Answer(
             errors=shown,
             executed=False,
             status=500,
-            headers=headers(verdict) if verdict is not None else {},
+            headers=ready.ticket.headers,
             ticket=ready.ticket,
             operation=ready.operation,
         )

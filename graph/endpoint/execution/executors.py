@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from graphql import get_operation_ast
 from strawberry.execution import optimized_is_awaitable
 
-from graph.endpoint.execution.compiled import Compiler
+from graph.endpoint.execution.compiled.program import Compiler
 from graph.endpoint.execution.wrong_variables import named
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from graphql.execution.middleware import MiddlewareManager
     from strawberry import Schema
 
-    from graph.endpoint.document.operations import Operation, Prepared
+    from graph.endpoint.document import Operation, Prepared
 
 Made: TypeAlias = "Executor[Any] | list[GraphQLError]"
 """What executes an operation, or the errors in its variables."""
@@ -31,7 +31,7 @@ class Given(NamedTuple):
     extensions: Any
 
 
-class Execution:
+class Executors:
     """Makes the executors of one schema."""
 
     def __init__(self, schema: Schema, *, errors: int, hide_suggestions: bool, compiled: bool = True) -> None:

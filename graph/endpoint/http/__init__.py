@@ -1,1 +1,31 @@
-"""GraphQL over HTTP: single answers, batches, server-sent events and multipart; and the page for people."""
+"""GraphQL over HTTP: requests, answers, and operations that answer with a long response (SSE, multipart).
+
+`HttpTransport` is the ASGI application. What a server underneath can do beyond ASGI is a `ServerExchange`.
+"""
+
+from graph.endpoint.http.elsewhere import Elsewhere
+from graph.endpoint.http.exchange import EXCHANGE, ServerExchange
+from graph.endpoint.http.graphiql import Assets, GraphiqlPage, wants_graphiql
+from graph.endpoint.http.multipart import Multipart
+from graph.endpoint.http.negotiation import EVENT_STREAM, MULTIPART
+from graph.endpoint.http.security import HEADERS, Origins
+from graph.endpoint.http.sse import ServerSentEvents
+from graph.endpoint.http.streaming import HttpStreaming
+from graph.endpoint.http.transport import HttpTransport
+
+__all__ = [
+    "EVENT_STREAM",
+    "EXCHANGE",
+    "HEADERS",
+    "MULTIPART",
+    "Assets",
+    "Elsewhere",
+    "GraphiqlPage",
+    "HttpStreaming",
+    "HttpTransport",
+    "Multipart",
+    "Origins",
+    "ServerExchange",
+    "ServerSentEvents",
+    "wants_graphiql",
+]

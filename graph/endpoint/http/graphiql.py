@@ -1,9 +1,9 @@
 """GraphiQL for browsers, from files of this server alone.
 
-A browser that opens the GraphQL endpoint gets `Page`; its scripts, styles and workers come from `Assets`. The Content
-Security Policy lets the page load nothing from, and talk to nothing but, its own origin. The files are built from npm
-packages by ``make graphiql`` and named by their content, so that a browser may keep them for ever. Every address in
-them is relative, so that it works under any path prefix, told or not.
+A browser that opens the GraphQL endpoint gets `GraphiqlPage`; its scripts, styles and workers come from `Assets`. The
+Content Security Policy lets the page load nothing from, and talk to nothing but, its own origin. The files are built
+from npm packages by ``make graphiql`` and named by their content, so that a browser may keep them for ever. Every
+address in them is relative, so that it works under any path prefix, told or not.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _POLICY = (
     "form-action 'none'",
     "frame-ancestors 'none'",
 )
-HEADERS = {
+PAGE_HEADERS = {
     "Content-Security-Policy": "; ".join(_POLICY),
     "Cache-Control": "no-cache",
     "Referrer-Policy": "same-origin",
@@ -42,7 +42,7 @@ HEADERS = {
 FOREVER = "public, max-age=31536000, immutable"
 
 
-def wanted(scope: Scope) -> bool:
+def wants_graphiql(scope: Scope) -> bool:
     """Whether a GET comes from a browser that was pointed at the endpoint, and not from a GraphQL client.
 
     A browser names ``text/html`` in Accept, a GraphQL client does not. A link with ``?query=`` opened in a browser
@@ -53,7 +53,7 @@ def wanted(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
-class Page:
+class GraphiqlPage:
     """The page of an endpoint; its links go to ``static/`` beside the endpoint's path."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Page:
     def response(self, scope: Scope) -> Response:
         """The page, for the path of `scope`: with a slash at its end, links start a level higher."""
         text = self._below if scope["path"].endswith("/") else self._plain
-        return Response(text, media_type="text/html", headers=HEADERS)
+        return Response(text, media_type="text/html", headers=PAGE_HEADERS)
 
 
 class Assets(StaticFiles):

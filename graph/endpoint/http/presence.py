@@ -5,8 +5,8 @@ of one is worse than either whole, and the client may have hung up because it di
 callers share (the load of a cached value, the making of an answer that is kept) runs in tasks of its own, which the
 cancellation of one caller leaves alone.
 
-It needs the server's help (`express.Exchange.attend`); under any other server queries run to their end. It costs an
-executed query two calls, and no task.
+It needs the server's help (`exchange.ServerExchange.attend`); under any other server queries run to their end. It costs
+an executed query two calls, and no task.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from graphql import OperationType
 
+from graph.endpoint.http.exchange import EXCHANGE
 from graph.endpoint.http.request import Disconnected
-from graph.endpoint.kept.express import EXCHANGE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
-    from graph.endpoint.kept.express import Exchange
+    from graph.endpoint.http.exchange import ServerExchange
 
 
 _NOT_NEEDED = nullcontext()
@@ -34,14 +34,14 @@ _NOT_NEEDED = nullcontext()
 
 def presence(scope: Scope, kind: OperationType = OperationType.QUERY) -> AbstractContextManager[object]:
     """A block that ends with `Disconnected` as soon as the client of `scope` has gone, if it runs a query."""
-    exchange: Exchange | None = scope.get(EXCHANGE)
+    exchange: ServerExchange | None = scope.get(EXCHANGE)
     return _Presence(exchange) if exchange is not None and kind is OperationType.QUERY else _NOT_NEEDED
 
 
 class _Presence:
     __slots__ = ("_cancelling", "_exchange", "_gone", "_task")
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ServerExchange) -> None:
         self._exchange = exchange
         self._gone = False
 

@@ -12,15 +12,15 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from graph.endpoint.document import OperationRequest, parse_operation
 from graph.endpoint.errors import Refusal
 from graph.endpoint.http.negotiation import JSON, parse_media, utf8
-from graph.endpoint.subscriptions.sink import OperationRequest, parse_operation
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.types import Receive
 
-    from graph.endpoint.document.bounds import Bounds
+    from graph.endpoint.document import Bounds
 
 _CLOSE = {"Connection": "close"}
 _MAX_FIELDS = 32  # of a query string

@@ -7,7 +7,7 @@ a page of ours (`Origins.check_get`). Answers cannot be framed, sniffed or embed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from graph.endpoint.errors import Refusal
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import Headers
 
-    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.endpoint.document import OperationRequest
 
-Raw = list[tuple[bytes, bytes]]
+Raw: TypeAlias = list[tuple[bytes, bytes]]
+"""Headers as ASGI has them."""
 
 PREFLIGHT_HEADERS = (
     "graphql-require-preflight",

@@ -1,1 +1,20 @@
-"""Who asks: the caller of a request, and how a product tells the endpoint of its own."""
+"""Who asks: the caller of a request, and how a product tells the endpoint of its own sign-in.
+
+A product gives the endpoint an `Authenticator`. One whose sessions live in Redis is a `BatchAuthenticator`, too.
+"""
+
+from graph.endpoint.identity.anonymous import Anonymous, limit_address
+from graph.endpoint.identity.caller import PUBLIC, Authenticator, BatchAuthenticator, Caller
+from graph.endpoint.identity.context import NotesViewer, notes_viewer, viewer_touched
+
+__all__ = [
+    "PUBLIC",
+    "Anonymous",
+    "Authenticator",
+    "BatchAuthenticator",
+    "Caller",
+    "NotesViewer",
+    "limit_address",
+    "notes_viewer",
+    "viewer_touched",
+]

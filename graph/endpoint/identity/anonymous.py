@@ -1,4 +1,4 @@
-"""An `Authenticator` for a server without accounts: nobody signs in, every caller is known by address alone."""
+"""A `BatchAuthenticator` for a server without accounts: nobody signs in, every caller is known by address alone."""
 
 from __future__ import annotations
 

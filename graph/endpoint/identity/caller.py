@@ -1,15 +1,17 @@
 """Who is asking: the `Caller` of a request or a socket, and the `Authenticator` that finds out.
 
-The endpoint knows nothing of accounts. It takes an `Authenticator` from the product, sends its commands in the batch
-that the request needs anyway, and puts the `Caller` into the context. A token that is malformed, unknown or ended
-makes an anonymous caller with a `problem`, never an error: public fields still answer, and a field that needs a
-viewer refuses with that problem as its message.
+The endpoint knows nothing of accounts. It takes an `Authenticator` from the product and puts the `Caller` into the
+context. A token that is malformed, unknown or ended makes an anonymous caller with a `problem`, never an error: public
+fields still answer, and a field that needs a viewer refuses with that problem as its message.
+
+Any sign-in can be an `Authenticator`. One whose sessions live in Redis can be a `BatchAuthenticator`, too: then the
+fast lane checks the session in the batch that it sends anyway.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,14 +60,7 @@ class Caller:
 class Authenticator(Protocol):
     """Turns what a request carries into a `Caller`.
 
-    The fast lane goes in steps, so that the session check shares a round trip with everything else::
-
-        token = authenticator.token(headers)
-        commands = authenticator.commands(token)
-        replies = await client.batch(*commands, …)
-        caller = authenticator.caller(replies[: len(commands)], token=token, address=authenticator.address(connection))
-
-    A socket keeps its token and goes the same steps before each operation, so that an ended session cannot act.
+    A socket is authenticated anew before each operation, so that an ended session cannot act.
     """
 
     def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:
@@ -81,16 +76,36 @@ class Authenticator(Protocol):
         """What limits count an anonymous caller by: an IPv4 address, or the /64 of an IPv6 one."""
         ...
 
+    async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
+        """The caller of a request or socket; raises `graph.patterns.client.RedisUnavailable` if that cannot be told."""
+        ...
+
+    def watch(self, caller: Caller, on_ended: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_ended` once, on the event loop, when the session of `caller` ends: close its socket (4403) then.
+
+        The function returned stops watching. For an anonymous caller nothing is watched.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchAuthenticator(Authenticator, Protocol):
+    """An `Authenticator` that goes in steps, so that the session check shares a round trip with everything else.
+
+    ::
+
+        token = authenticator.token(headers)
+        commands = authenticator.commands(token)
+        replies = await client.batch(*commands, …)
+        caller = authenticator.caller(replies[: len(commands)], token=token, address=authenticator.address(connection))
+    """
+
     def commands(self, token: str | None) -> list[Command]:
         """The commands whose replies `caller` needs; none when `token` is None or malformed."""
         ...
 
     def caller(self, replies: Sequence[Reply], *, token: str | None, address: str) -> Caller:
         """Read the replies of `commands`; raises `graph.patterns.client.RedisUnavailable` when Redis did not answer."""
-        ...
-
-    async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
-        """All of the above at once; raises `graph.patterns.client.RedisUnavailable` when a token cannot be checked."""
         ...
 
     def guard(self, token: str | None) -> str | None:
@@ -107,11 +122,4 @@ class Authenticator(Protocol):
 
     def budget(self, token: str | None) -> str | None:
         """The Redis key of the user's rate budget, under the hash tag of `guard`; None where that is None."""
-        ...
-
-    def watch(self, caller: Caller, on_ended: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_ended` once, on the event loop, when the session of `caller` ends: close its socket (4403) then.
-
-        The function returned stops watching. For an anonymous caller nothing is watched.
-        """
         ...

@@ -1,7 +1,7 @@
 """The fast lane for a request that was seen before, byte for byte, from the same peer.
 
 What the lane derives from a request alone (who asks, what to ask Redis, most of the answer's head) is kept as a
-`_Route` once it has answered the request twice. The third is recognised by its bytes, before it is parsed. Everything
+`Route` once it has answered the request twice. The third is recognised by its bytes, before it is parsed. Everything
 that can change is asked anew each time, in one batch: session and limit (`graph.patterns.limiter.turnstile`), the
 generations of the answer's tags. Only the plain outcome is served here: session in use, limit not reached, this
 process's copy current and not near its end. Any other is handed on, with the replies if the charge was or may have been
@@ -20,32 +20,27 @@ import asyncio
 import logging
 import math
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from graph.endpoint.admission.admission import template
-from graph.endpoint.http.request import parse_body
-from graph.endpoint.http.security import HEADERS
-from graph.endpoint.kept.lane import control
-from graph.endpoint.observe.observe import ABORTED
-from graph.endpoint.subscriptions.sink import OperationRequest
+from graph.endpoint.admission import template
+from graph.endpoint.kept.approach import control
+from graph.endpoint.kept.route import Leftover, ReadyAnswer, Route
+from graph.endpoint.observe import ABORTED
 from graph.patterns.cache import Look
 from graph.patterns.client import OutcomeUnknown, pack
 from graph.patterns.limiter import passed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.requests import Request
 
-    from graph.endpoint.document.bounds import Bounds
-    from graph.endpoint.http.security import Raw
-    from graph.endpoint.kept.lane import Approach, Fast, Responses
-    from graph.endpoint.observe.observe import Tally
+    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.kept.approach import Approach, Fast
+    from graph.endpoint.kept.lane import Lane
+    from graph.endpoint.kept.route import Connection, Raw, Sight
+    from graph.endpoint.observe import Tally
     from graph.patterns.cache import Copy
     from graph.patterns.client import Client, Command, Replies
 
-EXCHANGE = "graph.exchange"
-"""Where the scope holds the `Exchange`."""
 EXPRESS = "graph.express"
 """Where the lifespan's state holds the `Express` for the server to ask."""
 ROUTES = 8192
@@ -61,87 +56,13 @@ _EARLY = 40.0
 
 _log = logging.getLogger(__name__)
 
-Sight: TypeAlias = "tuple[str, bytes]"
-"""A request as it is recognised: the peer's address and all of its bytes."""
-
-
-class Exchange(Protocol):
-    """One HTTP exchange of the server underneath, as the application sees it."""
-
-    sight: Sight | None
-    """The request, if it came in one piece over a connection that stays."""
-    left: Leftover | None
-    """What has been done about it already."""
-
-    def attend(self, left: Callable[[], None] | None) -> bool:
-        """Call `left` (in place of what was to be called before) when the client goes; False if it has gone."""
-        ...
-
-
-class Connection(Protocol):
-    """The connection that a recognised request came over."""
-
-    def answer(self, head: bytes, body: bytes) -> bool:
-        """Send an answer with status 200, whose header lines are `head`; False: not this way, nothing was sent."""
-        ...
-
-    def hand_on(self, left: Leftover | None) -> bool:
-        """Let the application have the request, with what was done about it; False: the client has gone."""
-        ...
-
-    def abort(self) -> None:
-        """End it at once: nobody knows what state it is in."""
-        ...
-
-
-class Leftover(NamedTuple):
-    """A request that was charged, or may have been, and is not answered yet."""
-
-    media: str
-    look: Look
-    replies: Replies
-    """To the turnstile, and from the second on to `look`."""
-
-
-class _Ready:
-    """How a copy of an answer is served. It is known by stamp and digest: to hold it would keep it alive."""
-
-    __slots__ = ("commands", "digest", "head", "run_id", "stamp", "values")
-
-    def __init__(self, copy: Copy, commands: tuple[Command, ...], head: bytes) -> None:
-        self.stamp = copy.stamp
-        self.digest: str = copy.value[1]
-        self.commands = commands
-        self.head = head
-        self.values: list[Any] | None = None  # the generations under which it was found current
-        self.run_id = b""
-
-
-class _Route:
-    """What is known of a request beforehand."""
-
-    __slots__ = ("caller", "cors", "key", "limit", "media", "operation", "peer", "ready", "scope", "turnstile", "used")
-
-    def __init__(self, approach: Approach, turnstile: Command, media: str, cors: Raw, peer: str) -> None:
-        self.caller = approach.caller
-        self.key = approach.key
-        self.limit = approach.charge.limit
-        self.scope = approach.asked.policy.scope
-        self.operation = approach.asked.operation.name
-        self.turnstile = turnstile
-        self.media = media
-        self.cors = cors
-        self.peer = peer
-        self.ready: _Ready | None = None
-        self.used = False  # since somebody looked for a route to forget
-
 
 class _Ride:
     """A request under way: takes the replies to its batch."""
 
     __slots__ = ("_express", "began", "connection", "copy", "ready", "route")
 
-    def __init__(self, express: Express, route: _Route, ready: _Ready, copy: Copy, connection: Connection) -> None:
+    def __init__(self, express: Express, route: Route, ready: ReadyAnswer, copy: Copy, connection: Connection) -> None:
         self._express = express
         self.route = route
         self.ready = ready
@@ -159,16 +80,15 @@ class _Ride:
 class Express:
     """The routes of one endpoint."""
 
-    def __init__(self, lane: Responses[Any], client: Client, bounds: Bounds, *, eager: bool = False) -> None:
-        """Serve what `lane` would, to requests within `bounds`.
+    def __init__(self, lane: Lane[Any], client: Client, *, tally: Tally | None = None, eager: bool = False) -> None:
+        """Serve what `lane` would; `tally` hears of each answer.
 
-        With `eager` a request has its route from the first sighting on. `tally`, once it is set, hears of each answer.
+        With `eager` a request has its route from the first sighting on.
         """
         self._lane = lane
         self._client = client
-        self._bounds = bounds
-        self.tally: Tally | None = None
-        self._routes: dict[Sight, _Route] = {}
+        self._tally = tally
+        self._routes: dict[Sight, Route] = {}
         self._seen: set[int] = set()
         self._eager = eager
         self._served = 0
@@ -186,8 +106,8 @@ class Express:
         ready = route.ready
         if ready is None or ready.stamp != copy.stamp or ready.digest != copy.value[1]:
             ready = route.ready = self._prepare(route, copy)
-        if self.tally is not None:
-            self.tally.begin()
+        if self._tally is not None:
+            self._tally.begin()
         self._client.deliver(_Ride(self, route, ready, copy, connection), *ready.commands)
         return True
 
@@ -199,8 +119,8 @@ class Express:
             _log.exception("a request that was recognised could not be handed on")
             ride.connection.abort()
             status = ABORTED
-        if self.tally is not None:
-            self.tally.end(status, ride.began, ride.route.peer, ride.route.operation)
+        if self._tally is not None:
+            self._tally.end(status, ride.began, ride.route.peer, ride.route.operation)
 
     def _settle(self, ride: _Ride, replies: Replies) -> int:
         """The status that was answered; 0 if the request was handed on."""
@@ -248,10 +168,8 @@ class Express:
         head = ride.ready.head % (remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age)
         return ride.connection.answer(head, body)
 
-    async def finish(self, left: Leftover, body: bytes, request: Request) -> Fast:
-        """Answer what was handed on, and came as `body`; raises what `Responses.proceed` raises."""
-        asked = parse_body(body, self._bounds)
-        assert isinstance(asked, OperationRequest)
+    async def finish(self, left: Leftover, asked: OperationRequest, request: Request) -> Fast:
+        """Answer what was handed on, and `asked` for that operation; raises what `Lane.proceed` raises."""
         return await self._lane.proceed(asked, left.look, left.replies, request)
 
     def _count(self) -> None:
@@ -267,10 +185,10 @@ class Express:
 
     # --- routes ---
 
-    def notice(self, sight: Sight, approach: Approach, media: str, cors: Raw, peer: str) -> None:
+    def notice(self, sight: Sight, approach: Approach, media: str, headers: Raw, peer: str) -> None:
         """Make a route of what the lane has answered for the second time.
 
-        It was `approach`, the answer had the type `media` and the headers `cors`, and the access log calls the client
+        It was `approach`, the answer had the type `media` and the `headers`, and the access log calls the client
         `peer`.
         """
         sighting = hash(sight)
@@ -284,7 +202,7 @@ class Express:
             return
         turnstile = self._lane.turnstile(approach)
         if turnstile is not None and self._make_room():
-            self._routes[sight] = _Route(approach, _packed(turnstile), media, cors, peer)
+            self._routes[sight] = Route(approach, _packed(turnstile), media, headers, peer)
 
     def _make_room(self) -> bool:
         """Forget a route that was not taken for a whole round (CLOCK); False where all seen just now were."""
@@ -300,20 +218,19 @@ class Express:
             routes[sight] = route
         return False
 
-    def _prepare(self, route: _Route, copy: Copy) -> _Ready:
+    def _prepare(self, route: Route, copy: Copy) -> ReadyAnswer:
         """Prepare to serve `copy`."""
         body, digest, _ = copy.value
         fixed = [
             (b"content-type", b"%b; charset=utf-8" % route.media.encode()),
             (b"content-length", b"%d" % len(body)),
-            *HEADERS,
-            *route.cors,
+            *route.headers,
         ]
         head = b"".join(b"%b: %b\r\n" % line for line in fixed).replace(b"%", b"%%")
         told = template(route.limit) | control(route.scope, digest, 0) | {"age": "%d"}
         head += "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode("latin-1")
         asking = self._lane.cache.look_at(route.key, copy).commands
-        return _Ready(copy, (route.turnstile, *map(_packed, asking)), head)
+        return ReadyAnswer(copy, (route.turnstile, *map(_packed, asking)), head)
 
 
 def _packed(one: Command) -> Command:

@@ -1,9 +1,9 @@
 """Whole answers, kept as bytes: an operation that is known and may be kept is answered before the schema.
 
-`Responses.enter` is the fast lane. For a prepared query whose policy (`policy`) allows it, one batch goes to Redis: the
+`Lane.enter` is the fast lane. For a prepared query whose policy (`policy`) allows it, one batch goes to Redis: the
 check of the session, the charge to the limit, the generations of the tags that the kept answer was made of, and the
 answer itself unless this process has a copy. What the lane enforces is what the schema's way enforces, by the same
-objects: `Admission`, `Authenticator`, `Operations`. What it does not know it leaves to the schema, uncharged.
+objects: `Admission`, `BatchAuthenticator`, `Operations`. What it does not know it leaves to the schema, uncharged.
 
 An answer is kept under the digest of its document, its operation, the variables that the operation declares and, where
 it is private, its session; and under the tags of whatever was read through the cache while it was made. So an
@@ -17,52 +17,36 @@ Failure: without Redis every operation goes to the schema. A session that cannot
 
 from __future__ import annotations
 
-import hashlib
 import time
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import orjson
 from prometheus_client import Counter
 from starlette.responses import Response
 
-from graph.endpoint.admission.admission import Ticket, headers
-from graph.endpoint.declare.caching import Policy, Scope
-from graph.endpoint.document.retention import Retention
+from graph.endpoint.admission import Ticket
+from graph.endpoint.declare import Scope
+from graph.endpoint.document import Policy, Retention
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution.engine import Ready
-from graph.endpoint.identity.caller import PUBLIC, Caller
-from graph.endpoint.observe.observe import annotate
+from graph.endpoint.execution import Ready
+from graph.endpoint.identity import Caller, viewer_touched
+from graph.endpoint.kept.approach import Approach, Asked, Fast, control, matches, name_of
+from graph.endpoint.observe import annotate
 from graph.patterns.cache import Made, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.requests import HTTPConnection
 
-    from graph.endpoint.document.operations import Operation, Prepared
-    from graph.endpoint.execution.answer import Answer
-    from graph.endpoint.execution.engine import Engine
-    from graph.endpoint.identity.caller import Authenticator
-    from graph.endpoint.subscriptions.sink import OperationRequest
+    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.execution import Answer, Engine
+    from graph.endpoint.identity import BatchAuthenticator
     from graph.patterns.cache import ByteCache, Look
     from graph.patterns.client import Client, Command, Replies
-    from graph.patterns.limiter import Charge
 
 Context = TypeVar("Context")
 
 _ANSWERS = Counter("graph_responses_total", "Answers that may be kept, by outcome: hit, made, unkept.", ["outcome"])
 _HIT, _MADE, _UNKEPT = (_ANSWERS.labels(outcome) for outcome in ("hit", "made", "unkept"))
-
-_CONTROL = {
-    Scope.PUBLIC: {"cache-control": "public, max-age=0, must-revalidate", "vary": "Accept, Origin"},
-    Scope.VIEWER: {
-        "cache-control": "private, max-age=0, must-revalidate",
-        "vary": "Accept, Origin, Authorization, Cookie",
-    },
-}
-
 
 _RECALLED = 64 << 20
 """Bytes that recalled requests are taken to need, as if no two had the same document."""
@@ -70,51 +54,6 @@ _LONGEST = 8192
 """Bytes of the longest of them."""
 _BYTES_PER_TOKEN = 1024
 """Bytes that a document takes for each of its tokens, about as `Operations` reckons."""
-
-
-@dataclass(slots=True)
-class Fast:
-    """What the fast lane came to: bytes to send, or the `answer` of the schema with what its resolvers set."""
-
-    body: bytes | None = None
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    answer: Answer | None = None
-    response: Response | None = None
-    approach: Approach | None = None
-    """How the lane went about the request whose answer these bytes are."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """An operation that the lane can take."""
-
-    prepared: Prepared
-    operation: Operation
-    policy: Policy
-    weight: int
-    name: bytes | None
-    """What tells its answers from those of any other, but for who asks; None if they are not to be kept."""
-
-    @cached_property
-    def key(self) -> str | None:
-        """The key of its public answer."""
-        return None if self.name is None else _digest(self.name + PUBLIC.encode())
-
-    def private_key(self, guard: str | None) -> str | None:
-        """The key of its answer for the session behind `guard`."""
-        return None if self.name is None or guard is None else _digest(self.name + f"session {guard}".encode())
-
-
-class Approach(NamedTuple):
-    """What the lane asks for a request: `commands` check the session, if it names one, and make the `charge`."""
-
-    request: OperationRequest
-    asked: Asked
-    caller: Caller
-    charge: Charge
-    key: str
-    commands: tuple[Command, ...]
 
 
 class _Seen(NamedTuple):
@@ -125,13 +64,13 @@ class _Seen(NamedTuple):
     place: int
 
 
-class Responses(Generic[Context]):
+class Lane(Generic[Context]):
     """The fast lane of one endpoint."""
 
     def __init__(
         self,
         engine: Engine[Context],
-        authenticator: Authenticator,
+        authenticator: BatchAuthenticator,
         client: Client,
         cache: ByteCache,
         *,
@@ -199,28 +138,30 @@ class Responses(Generic[Context]):
             caller = Caller(address, user="", token=token)
         else:
             caller = authenticator.caller((), token=token, address=address)
-        charge = admission.charge(caller, asked.weight)
+        charges = admission.charges(caller, asked.weight)
         key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(guard)
-        if key is None or charge.weight > charge.limit.count:
+        if key is None or any(one.weight > one.limit.count for one in charges):
             return None
-        commands = (*session, admission.command(charge, guard=guard))
-        return Approach(request, asked, caller, charge, key, commands)
+        commands = (*session, admission.command(charges, guard=guard))
+        return Approach(request, asked, caller, charges, key, commands)
 
     async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
         """Read the replies to the commands of `approach` and of `look`, and make what is not there."""
-        admission, (_, asked, caller, charge, _, commands) = self._engine.admission, approach
+        admission, (_, asked, caller, charges, _, commands) = self._engine.admission, approach
         checks = len(commands) - 1
         if checks:
             caller = self._authenticator.caller(replies[:checks], token=caller.token, address=caller.address)
-        ticket = Ticket(caller, asked.weight)
-        if not admission.settle(ticket, charge, replies[checks]).exists:
-            ticket.verdict = None
+        ticket = Ticket(caller, asked.weight, charges)
+        if not admission.settle(ticket, replies[checks]).exists:
+            ticket = Ticket(caller, asked.weight)  # the session has ended, so the address is charged
             await admission.admit(ticket)
         return await self._conclude(approach, ticket, _Seen(look, replies, len(commands)), connection)
 
     def turnstile(self, approach: Approach) -> Command | None:
         """The command that does what those of `approach` do, where that is the plain thing to do."""
-        return self._authenticator.turnstile(approach.caller.token, approach.charge)
+        if len(approach.charges) != 1:
+            return None
+        return self._authenticator.turnstile(approach.caller.token, approach.charges[0])
 
     async def proceed(
         self, request: OperationRequest, look: Look, replies: Replies, connection: HTTPConnection
@@ -229,8 +170,9 @@ class Responses(Generic[Context]):
         asked = await self.find(request, prepare=True)
         approach = self.approach(asked, request, connection) if asked is not None else None
         assert approach is not None
-        ticket = Ticket(await self._authenticator.authenticate(connection), approach.asked.weight)
-        self._engine.admission.passed(ticket, approach.charge, replies[0])
+        caller = await self._authenticator.authenticate(connection)
+        ticket = Ticket(caller, approach.asked.weight, approach.charges)
+        self._engine.admission.settle(ticket, replies[0], turnstile=True)
         return await self._conclude(approach, ticket, _Seen(look, replies, 1), connection)
 
     async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Seen, connection: HTTPConnection) -> Fast:
@@ -270,7 +212,7 @@ class Responses(Generic[Context]):
         except Refusal:
             return None
         weight = 0 if operation.free else engine.admission.weight(cost)
-        return Asked(prepared, operation, operation.policy, weight, _name(prepared, operation, request))
+        return Asked(prepared, operation, operation.policy, weight, name_of(prepared, operation, request))
 
     def refused(self, caller: Caller) -> bool:
         """Whether this process remembers a refusal of `caller` that still holds."""
@@ -293,23 +235,18 @@ class Responses(Generic[Context]):
         return self._send(turn, made.body, digest_of(made.body), 0, "miss")
 
     def _send(self, turn: _Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
-        connection, verdict = turn.connection, turn.ready.ticket.verdict
+        connection = turn.connection
         annotate(connection.scope, operation=turn.ready.operation.name, cache=how)
         told = {
-            **(headers(verdict) if verdict is not None else {}),
+            **turn.ready.ticket.headers,
             **control(turn.approach.asked.policy.scope, digest, age),
         }
         etag = told["etag"]
-        if connection.scope["method"] == "GET" and _matches(connection.headers.get("if-none-match"), etag):
+        if connection.scope["method"] == "GET" and matches(connection.headers.get("if-none-match"), etag):
             return Fast(b"", 304, told, approach=turn.approach)
         if self.debug:
             body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
         return Fast(body, 200, told, approach=turn.approach)
-
-
-def control(scope: Scope, digest: str, age: int) -> dict[str, str]:
-    """What caches between here and the client are told."""
-    return {**_CONTROL[scope], "age": str(age), "etag": f'W/"{digest}"'}
 
 
 class _Turn(Generic[Context]):
@@ -337,28 +274,4 @@ class _Turn(Generic[Context]):
             return False
         if any(name != b"content-length" for name, _ in response.raw_headers):
             return False
-        touched: Any = getattr(answer.context, "viewer_touched", False)
-        return self.approach.asked.policy.scope is Scope.VIEWER or not touched
-
-
-def _name(prepared: Prepared, operation: Operation, request: OperationRequest) -> bytes | None:
-    assert isinstance(operation.policy, Policy)
-    given = request.variables or {}
-    used = {name: given[name] for name in operation.policy.variables if name in given}
-    try:
-        variables = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer that no variable may be
-        return None
-    return b"\0".join((prepared.digest.encode(), (operation.name or "").encode(), variables, b""))
-
-
-def _digest(name: bytes) -> str:
-    return hashlib.blake2b(name, digest_size=16).hexdigest()
-
-
-def _matches(sent: str | None, etag: str) -> bool:
-    """Whether ``If-None-Match`` names `etag` (RFC 9110, 13.1.2: weak comparison)."""
-    if sent is None:
-        return False
-    opaque = etag.removeprefix("W/")
-    return sent.strip() == "*" or any(one.strip().removeprefix("W/") == opaque for one in sent.split(","))
+        return self.approach.asked.policy.scope is Scope.VIEWER or not viewer_touched(answer.context)

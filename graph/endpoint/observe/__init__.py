@@ -1,1 +1,18 @@
-"""What an operator sees of requests: metrics, and one line each in the access log."""
+"""Metrics and the access log of everything that is served.
+
+`Observed` wraps the application. What runs inside adds facts to the line of its request with `annotate`.
+"""
+
+from graph.endpoint.observe.access_log import AccessLog, annotate
+from graph.endpoint.observe.metrics import exposition
+from graph.endpoint.observe.requests import ABORTED, Observed, Tally, route_path
+
+__all__ = [
+    "ABORTED",
+    "AccessLog",
+    "Observed",
+    "Tally",
+    "annotate",
+    "exposition",
+    "route_path",
+]

@@ -1,1 +1,22 @@
-"""Subscriptions, whatever carries them: shared where they are the same, resumed, and bounded for slow clients."""
+"""Subscriptions, whatever carries them: one execution for all who follow the same, and a bounded queue for each client.
+
+A transport makes a `Sink` of each operation and hands it to `Streams`.
+"""
+
+from graph.endpoint.subscriptions.backlog import Backlog
+from graph.endpoint.subscriptions.outlet import Outlet
+from graph.endpoint.subscriptions.resume import resumed
+from graph.endpoint.subscriptions.sink import Runner, Sink, errors_json, refused
+from graph.endpoint.subscriptions.streams import Follow, Streams
+
+__all__ = [
+    "Backlog",
+    "Follow",
+    "Outlet",
+    "Runner",
+    "Sink",
+    "Streams",
+    "errors_json",
+    "refused",
+    "resumed",
+]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from graph.endpoint.subscriptions.sink import refusal
+from graph.endpoint.subscriptions.sink import errors_json
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Backlog:
-    """The `outlet.Source` of one operation."""
+    """The `outlet.Producer` of one operation."""
 
     __slots__ = ("_cursor", "_limit", "_outlet", "_queue", "_waiting")
 
@@ -46,7 +46,7 @@ class Backlog:
         elif queue and len(queue) >= self._limit:
             queue.clear()
             facts = {"cursor": self._cursor} if self._cursor is not None else {}
-            return refusal("SLOW_CONSUMER", "The client reads too slowly; resume after the cursor", **facts)
+            return errors_json("SLOW_CONSUMER", "The client reads too slowly; resume after the cursor", **facts)
         self._keep(message, cursor)
         return None
 
@@ -60,7 +60,7 @@ class Backlog:
         self._queue = None
 
     def pull(self) -> Message | None:
-        """Give the oldest message that waits (`outlet.Source`)."""
+        """Give the oldest message that waits (`outlet.Producer`)."""
         if not self._queue:
             self._waiting = False
             return None

@@ -1,6 +1,6 @@
 """A group of followers that share one subscription: who gets which text when.
 
-One task runs the source (`streamevents`) and hands each event, the same string, to every sink of its audience. A
+One task runs the source (`event_stream`) and hands each event, the same string, to every sink of its audience. A
 follower that joins a group whose field gives the state first gets a state of its own, executed between two events, so
 that no older one follows it; all who wait for one at that moment share it.
 
@@ -20,17 +20,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution.answer import encode
-from graph.endpoint.identity.caller import PUBLIC
-from graph.endpoint.subscriptions.events import Events, Failed, Rendered
+from graph.endpoint.execution import encode
+from graph.endpoint.identity import PUBLIC, viewer_touched
+from graph.endpoint.subscriptions.event_stream import EventStream, Failed, Rendered
 from graph.endpoint.subscriptions.metrics import FANOUT, FOLLOWERS, GROUPS, SENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
 
-    from graph.endpoint.declare.live import Live
-    from graph.endpoint.execution.engine import Engine, Ready
-    from graph.endpoint.identity.caller import Caller
+    from graph.endpoint.declare import Live
+    from graph.endpoint.execution import Engine, Ready
+    from graph.endpoint.identity import Caller
     from graph.endpoint.subscriptions.sink import Sink
 
 _LOOKS = (0.01, 0.05, 0.2, 1.0)  # seconds
@@ -93,7 +93,7 @@ class Group:
         self._recent: deque[Rendered] = deque(maxlen=_REMEMBERED if promise.cursor else 1)
         self._given = 0  # events since the start
         self._public = key[3] == PUBLIC
-        self._events = Events(home.engine, ready, public=self._public)
+        self._events = EventStream(home.engine, ready, public=self._public)
         self._turn = asyncio.Lock()
         # A context of its own: nothing of whoever happened to come first.
         self._task = asyncio.create_task(self._run(), name="stream-group", context=contextvars.Context())
@@ -212,7 +212,7 @@ class Group:
         They go on after the last event that they were given. If an event `waits` to be given to them and nothing tells
         a source of their own where to begin, they are told to subscribe again.
         """
-        if not self._public or self._events.by_viewer or not getattr(context, "viewer_touched", False):
+        if not self._public or self._events.by_viewer or not viewer_touched(context):
             return
         self._events.by_viewer = True
         named = [one for one in (*self._followers, *self._joining) if one.caller.scope != PUBLIC]

@@ -3,7 +3,7 @@
 An event goes to thousands of sockets from one loop over ready strings. A task switch per socket would cost more than
 the send itself, so `Outlet.offer` runs the server's ``send`` coroutine by hand up to its first suspension. A server
 takes the message without suspending while its socket is writable; only when the client is slow does a task carry the
-rest, and whoever has more to say waits as a `Source` with a queue of its own. A stalled client delays nobody else.
+rest, and whoever has more to say waits as a `Producer` with a queue of its own. A stalled client delays nobody else.
 
 Whoever lets a client start more should first await `Outlet.room`: it is set while fewer than `most` sources wait.
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Send
 
 
-class Source(Protocol):
+class Producer(Protocol):
     """Somebody with messages for a socket that was busy."""
 
     def pull(self) -> Message | None:
@@ -40,7 +40,7 @@ class Outlet:
         self.room.set()
         self._most = most
         self._send = send
-        self._waiting: deque[Source] = deque()
+        self._waiting: deque[Producer] = deque()
         self._busy: asyncio.Task[None] | None = None
         self.gone = False
 
@@ -61,7 +61,7 @@ class Outlet:
         self._busy = asyncio.create_task(self._carry_on(sending, step))
         return True
 
-    def wait(self, source: Source) -> None:
+    def wait(self, source: Producer) -> None:
         """Have `source` pulled from as soon as the line is free; once per source until it has run dry."""
         self._waiting.append(source)
         if len(self._waiting) >= self._most:

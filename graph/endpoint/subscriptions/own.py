@@ -20,8 +20,7 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.types import ExecutionResult as StreamResult
 
 from graph.endpoint.errors import Refusal, coded
-from graph.endpoint.execution.answer import Answer, encode
-from graph.endpoint.execution.hooks import hook_of
+from graph.endpoint.execution import Answer, encode, hook_of
 from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
 
 if TYPE_CHECKING:
@@ -29,9 +28,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
-    from graph.endpoint.declare.live import Live
-    from graph.endpoint.execution.engine import Engine, Ready, Ticketed
-    from graph.endpoint.execution.hooks import HooksRunner
+    from graph.endpoint.declare import Live
+    from graph.endpoint.execution import Engine, HooksRunner, Ready, Ticketed
     from graph.endpoint.subscriptions.sink import Sink
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, VariableNode
 
-from graph.endpoint.declare.live import Live, live_of
+from graph.endpoint.declare import Live, live_of
 
 if TYPE_CHECKING:
     from graphql import OperationDefinitionNode, SelectionSetNode
 
-    from graph.endpoint.document.operations import Prepared
-    from graph.endpoint.execution.engine import Engine, Ready
+    from graph.endpoint.document import Prepared
+    from graph.endpoint.execution import Engine, Ready
 
 _VARIABLE = "lastEventId"
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
 from graph.endpoint.errors import Presenter, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from starlette.requests import HTTPConnection
 
-    from graph.endpoint.identity.caller import Caller
-
-
-T = TypeVar("T")
+    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.identity import Caller
 
 
 class Sink(Protocol):
@@ -40,37 +38,6 @@ class Sink(Protocol):
         ...
 
 
-class OperationRequest(NamedTuple):
-    """What a client asks for, as any transport delivers it; members are of the right JSON type, nothing more."""
-
-    query: str | None
-    variables: Mapping[str, Any] | None
-    operation_name: str | None
-    extensions: Mapping[str, Any] | None
-    document_id: str | None = None
-
-
-def parse_operation(value: object) -> OperationRequest:
-    """One operation from its JSON object; raises `Refusal` for a member of the wrong type, others are ignored."""
-    if not isinstance(value, dict):
-        raise Refusal("BAD_REQUEST", "An operation is a JSON object.")
-    members = cast("dict[str, Any]", value)
-    return OperationRequest(
-        _member(members, "query", str, "a string"),
-        _member(members, "variables", dict, "an object"),
-        _member(members, "operationName", str, "a string"),
-        _member(members, "extensions", dict, "an object"),
-        _member(members, "documentId", str, "a string"),
-    )
-
-
-def _member(members: Mapping[str, Any], name: str, kind: type[T], meaning: str) -> T | None:
-    value = members.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise Refusal("BAD_REQUEST", f"`{name}` must be {meaning} or null.")
-    return value
-
-
 class Runner(Protocol):
     """Runs operations for transports that keep a connection open."""
 
@@ -85,7 +52,7 @@ class Runner(Protocol):
         ...
 
 
-def refusal(code: str, message: str, **extensions: str | float) -> str:
+def errors_json(code: str, message: str, **extensions: str | float) -> str:
     """The JSON list of errors that refuses an operation for `code`, as `Sink.error` takes it."""
     return refused(Refusal(code, message, headers=None, **extensions))
 

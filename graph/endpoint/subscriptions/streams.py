@@ -6,7 +6,7 @@ on its own first.
 
 Only what a field declares to be the same for everybody is shared (`declare.live`); every other subscription is run for
 its client alone, with all that Strawberry gives it (`own`). Sharing shows nobody what is another's. A group for
-everybody executes as an anonymous caller; as soon as an execution reads who asks (`viewer_touched` of the context), the
+everybody executes as an anonymous caller; as soon as an execution reads who asks (`identity.viewer_touched`), the
 signed-in followers get executions of their own, one a user.
 
 Failure: a source that breaks ends its followers with the error, masked like any other. `Streams.run` raises nothing
@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from graphql import GraphQLError, OperationType
 
-from graph.endpoint.admission.admission import Ticket
-from graph.endpoint.declare.live import Live, cursor_variable
+from graph.endpoint.admission import Ticket
+from graph.endpoint.declare import Live, cursor_variable
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution.answer import Answer, encode
-from graph.endpoint.identity.caller import PUBLIC, Caller
+from graph.endpoint.execution import Answer, encode
+from graph.endpoint.identity import PUBLIC, Caller, notes_viewer
 from graph.endpoint.subscriptions.group import Follower, Group, Key
 from graph.endpoint.subscriptions.own import Own
 from graph.endpoint.subscriptions.resume import promise_of, resumed
@@ -36,12 +36,14 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
-    from graph.endpoint.execution.engine import Engine, Ready
-    from graph.endpoint.subscriptions.sink import OperationRequest, Sink
-
-    Follow: TypeAlias = Callable[[Sink], Callable[[], None]]
+    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.execution import Engine, Ready
+    from graph.endpoint.subscriptions.sink import Sink
 
 Context = TypeVar("Context")
+
+Follow: TypeAlias = "Callable[[Sink], Callable[[], None]]"
+"""Begins to follow a subscription, and gives what leaves it."""
 
 ANONYMOUS = Caller(address="")
 """Who asks for what everybody may see."""
@@ -126,7 +128,7 @@ class Streams(Generic[Context]):
         if not promise.shared:
             return await self._own(ready, connection, promise)
         context, runner = self.engine.begin(ready, connection, None)
-        if not hasattr(context.context, "viewer_touched"):
+        if not notes_viewer(context.context):
             return await self._own(ready, connection, promise)
         deadline = asyncio.timeout(self.engine.operations.bounds.deadline)
         try:

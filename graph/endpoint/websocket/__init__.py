@@ -1,1 +1,12 @@
-"""GraphQL over WebSocket, by the protocol graphql-transport-ws."""
+"""GraphQL over WebSocket: the graphql-transport-ws protocol, bounded.
+
+`WebSockets` is the ASGI application; it hands each operation to a `subscriptions.Runner`.
+"""
+
+from graph.endpoint.websocket.socket import SUBPROTOCOL, SocketLimits, WebSockets
+
+__all__ = [
+    "SUBPROTOCOL",
+    "SocketLimits",
+    "WebSockets",
+]

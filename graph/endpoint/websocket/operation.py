@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from graph.endpoint.subscriptions.backlog import Backlog
+from graph.endpoint.subscriptions import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from graph.endpoint.subscriptions.outlet import Outlet
+    from graph.endpoint.subscriptions import Outlet
 
 
 class SocketOperation:

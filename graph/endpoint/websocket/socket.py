@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from starlette.requests import HTTPConnection
 
+from graph.endpoint.document import OperationRequest, parse_operation
 from graph.endpoint.errors import Refusal
-from graph.endpoint.subscriptions.outlet import Outlet
-from graph.endpoint.subscriptions.sink import parse_operation, refusal, refused
+from graph.endpoint.subscriptions import Outlet, errors_json, refused
 from graph.endpoint.websocket.operation import SocketOperation
 from graph.patterns.client import RedisUnavailable
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from graph.endpoint.identity.caller import Authenticator, Caller
-    from graph.endpoint.subscriptions.sink import OperationRequest, Runner
+    from graph.endpoint.identity import Authenticator, Caller
+    from graph.endpoint.subscriptions import Runner
 
 SUBPROTOCOL = "graphql-transport-ws"
 
@@ -235,7 +235,7 @@ class _Socket:
         self.operations[key] = operation
         if len(self.operations) > self.limits.operations:
             operation.error(
-                refusal("TOO_MANY_OPERATIONS", f"A socket runs at most {self.limits.operations} operations")
+                errors_json("TOO_MANY_OPERATIONS", f"A socket runs at most {self.limits.operations} operations")
             )
             return
         try:
@@ -249,7 +249,7 @@ class _Socket:
         try:
             caller = await self._authenticator.authenticate(self.connection, self._payload)
         except RedisUnavailable:
-            operation.error(refusal("UNAVAILABLE", "Sessions cannot be checked right now; try again shortly"))
+            operation.error(errors_json("UNAVAILABLE", "Sessions cannot be checked right now; try again shortly"))
             return
         if self._signed_in and not caller.signed_in:
             self.end(4403, "The session has ended")

@@ -11,11 +11,10 @@ from starlette.requests import HTTPConnection  # noqa: TC002
 from starlette.responses import Response  # noqa: TC002
 from strawberry.types import Info
 
-from graph.endpoint.admission.admission import Admission, RateLimit
-from graph.endpoint.declare.caching import Scope, cached, do_not_keep, keep_until, uncached
-from graph.endpoint.identity.caller import Caller
-from graph.endpoint.kept.express import Express
-from graph.endpoint.kept.lane import Responses
+from graph.endpoint.admission import Admission, RateLimit
+from graph.endpoint.declare import Scope, cached, do_not_keep, keep_until, uncached
+from graph.endpoint.identity import Caller
+from graph.endpoint.kept import KeptAnswers
 from graph.patterns.cache import ByteCache, Cache
 from graph.patterns.client import command
 from graph.patterns.limiter import Limiter, passage_command
@@ -188,10 +187,9 @@ class AnswersApp:
             authenticator=authenticator,
             admission=admission,
             context=lambda caller, _, response: Sight(self, caller, response),
+            kept=KeptAnswers(client, self.answers, **options, recognise=express, eager=True),
+            sockets=None,
         )
-        self.endpoint.lane = lane = Responses(self.endpoint.engine, authenticator, client, self.answers, **options)
-        if express and lane.enabled and not lane.debug:
-            self.endpoint.express = Express(lane, client, self.endpoint.bounds, eager=True)
 
     async def close(self) -> None:
         await self.answers.close()

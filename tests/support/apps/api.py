@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graph.api.context import Context
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint.identity import Caller
 
 if TYPE_CHECKING:
     import strawberry

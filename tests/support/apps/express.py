@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.kept.express import EXCHANGE
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.http import EXCHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from graph.endpoint.kept.express import Leftover, Sight
+    from graph.endpoint.kept import Leftover, Sight
 
 
 class Wired:

@@ -12,14 +12,13 @@ import strawberry
 from starlette.requests import HTTPConnection
 from strawberry.types import Info
 
-from graph.endpoint.admission.admission import RateLimit
-from graph.endpoint.declare.live import live
-from graph.endpoint.execution.event_executor import EventExecutor
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.http.transports import attach
-from graph.endpoint.identity.caller import Caller
-from graph.endpoint.subscriptions.sink import OperationRequest
-from graph.endpoint.websocket.socket import SocketLimits
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.admission import RateLimit
+from graph.endpoint.declare import live
+from graph.endpoint.document import OperationRequest
+from graph.endpoint.execution import EventExecutor
+from graph.endpoint.identity import Caller
+from graph.endpoint.websocket import SocketLimits
 from graph.errors import Unauthenticated
 from graph.patterns.broker import Broker, Delivery, Topic
 from harness.waiting import until
@@ -257,8 +256,10 @@ class LiveApp:
             authenticator=self.authenticator,
             admission=admission,
             context=lambda caller, _connection, _response: LiveContext(self, caller),
+            sockets=SocketLimits(queue=20),
+            keep_alive=0.05,
         )
-        self.streams = attach(self.endpoint, SocketLimits(queue=20), keep_alive=0.05)
+        self.streams = self.endpoint.streams
 
     async def follow(
         self, query: str, sink: Notes | None = None, user: str | None = None, address: str = "here", **variables: Any

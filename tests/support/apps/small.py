@@ -12,10 +12,10 @@ from starlette.requests import HTTPConnection  # noqa: TC002
 from starlette.responses import Response  # noqa: TC002
 from strawberry.types import Info
 
-from graph.endpoint.admission.admission import Admission, RateLimit, current
-from graph.endpoint.declare.cost import cost
-from graph.endpoint.http.endpoint import GraphQLEndpoint
-from graph.endpoint.identity.caller import Caller
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.admission import Admission, RateLimit, current
+from graph.endpoint.declare import cost
+from graph.endpoint.identity import Caller
 from graph.errors import Forbidden
 from graph.patterns.limiter import Limiter, passage_command
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import Headers
 
-    from graph.endpoint.document.bounds import Bounds
+    from graph.endpoint.document import Bounds
     from graph.patterns.client import Client, Command, Reply
     from graph.patterns.limiter import Charge
 
@@ -234,9 +234,10 @@ def make_endpoint(
     admission = make_admission(client, **(limits or {}))
     return GraphQLEndpoint(
         make_schema(admission),
-        authenticator=Tokens(),
         admission=admission,
         context=lambda caller, _, response: Scene(caller, response),
         bounds=bounds,
+        sockets=None,
+        authenticator=options.pop("authenticator", Tokens()),
         **options,
     )

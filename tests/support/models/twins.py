@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from graphql import ExecutionResult, GraphQLError
 from strawberry.execution import optimized_is_awaitable
 
-from graph.endpoint.document.bounds import Bounds
-from graph.endpoint.document.operations import Operations, Prepared
-from graph.endpoint.execution.compiled import Compiler
+from graph.endpoint.document import Bounds, Operations, Prepared
+from graph.endpoint.execution import Compiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

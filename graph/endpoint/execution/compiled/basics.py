@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import gather, get_running_loop
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from graphql.pyutils import Path
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from graphql import FieldNode, GraphQLObjectType
     from graphql.execution.collect_fields import FieldDetails
-
-    from graph.endpoint.execution.compiled.selections import Variant
 
 Place: TypeAlias = "tuple[Any, str | int, str | None] | None"
 """Where a value stands: what graphql-core's `Path` holds, as a plain tuple (cheaper to make); None is the root."""
@@ -30,6 +28,35 @@ PLAIN = frozenset({type(None), bool, int, float, str, bytes, bytearray, list, tu
 COROUTINE: Any = CoroutineType
 
 
+Execute: TypeAlias = "Callable[[Run, Any, Place], Any]"
+"""Executes the selection on an object: a dict, or a coroutine that gives it."""
+
+
+class FieldResolvers(Protocol):
+    """What a field needs of `resolvers.Resolvers`."""
+
+    def attribute(self, field: Field) -> str | None:
+        """The attribute that is the value of `field`; None where it is not one."""
+        ...
+
+    def resolver(self, field: Field) -> Callable[[Run, Any, Place], Any] | None:
+        """What calls the function behind `field` without detours; None where there may be more to it."""
+        ...
+
+
+class Compilation(Protocol):
+    """What a field needs of the operation that it belongs to, a `selections.Variant`."""
+
+    @property
+    def resolvers(self) -> FieldResolvers:
+        """How the fields of the schema are resolved."""
+        ...
+
+    def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Execute | None:
+        """What executes the selection of the fields `details` on an object of `type_`; None beyond the grant."""
+        ...
+
+
 class Field(NamedTuple):
     """One field of an object type as an operation selects it."""
 
@@ -38,7 +65,7 @@ class Field(NamedTuple):
     definition: Any  # a GraphQLField; its types are partial
     details: list[FieldDetails]
     nodes: list[FieldNode]
-    variant: Variant
+    variant: Compilation
 
     @property
     def name(self) -> str:

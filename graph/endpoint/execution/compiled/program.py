@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from graphql import DirectiveNode, DocumentNode, OperationDefinitionNode, SelectionSetNode
     from strawberry import Schema
 
-    from graph.endpoint.document.operations import Operation, Prepared
+    from graph.endpoint.document import Operation, Prepared
 
 logger = logging.getLogger("graph.endpoint")
 

@@ -12,16 +12,16 @@ executes what lies below: a small document that spreads its fragments widely mus
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 from graphql.execution.collect_fields import collect_fields, collect_subfields
 
-from graph.endpoint.execution.compiled.basics import COROUTINE, Field, Place, Run, awaited
+from graph.endpoint.execution.compiled.basics import COROUTINE, Execute, Field, Place, Run, awaited
 from graph.endpoint.execution.compiled.fields import Step, compile_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from graphql import GraphQLObjectType, GraphQLSchema, OperationDefinitionNode
     from graphql.execution.collect_fields import FieldDetails, FragmentDetails, GroupedFieldSet
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from graph.endpoint.execution.compiled.resolvers import Resolvers
 
 logger = logging.getLogger("graph.endpoint")
-
-Execute: TypeAlias = "Callable[[Run, Any, Place], Any]"
-"""Executes the selection on an object: a dict, or a coroutine that gives it."""
 
 
 class Grant:

@@ -1,8 +1,8 @@
 """The events of one subscription: opens its source, executes each event and encodes the results.
 
-An event is executed once for everybody, or once a user where the answer depends on who asks: a context tells that by
-its `viewer_touched`. Each execution has a context of its own and ends at the deadline of an operation, with an error
-in the result.
+An event is executed once for everybody, or once a user where the answer may depend on who asks
+(`identity.context.viewer_touched`). Each execution has a context of its own and ends at the deadline of an operation,
+with an error in the result.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from starlette.requests import HTTPConnection
 from strawberry.execution import optimized_is_awaitable
 
 from graph.endpoint.errors import Refusal, coded
-from graph.endpoint.execution.answer import Answer
-from graph.endpoint.identity.caller import PUBLIC
+from graph.endpoint.execution import Answer
+from graph.endpoint.identity import PUBLIC, viewer_touched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 
     from graphql.execution import Executor
 
-    from graph.endpoint.execution.engine import Engine, Ready
-    from graph.endpoint.identity.caller import Caller
+    from graph.endpoint.execution import Engine, Ready
+    from graph.endpoint.identity import Caller
 
 EXECUTED = Counter("graph_stream_executions_total", "Executions of subscription events.")
 
@@ -53,7 +53,7 @@ class Rendered(NamedTuple):
         return texts[None] if None in texts else texts.get(caller.scope)
 
 
-class Source(NamedTuple):
+class OpenStream(NamedTuple):
     """An open event stream; `context` is that of the resolver that made it."""
 
     executor: Executor[Any]
@@ -61,7 +61,7 @@ class Source(NamedTuple):
     items: AsyncIterable[Any]
 
 
-class Events:
+class EventStream:
     """What `ready` subscribes to, rendered for those who ask."""
 
     def __init__(self, engine: Engine[Any], ready: Ready, *, public: bool) -> None:
@@ -72,7 +72,7 @@ class Events:
         """Whether the answers are known to depend on who asks."""
 
     @contextlib.asynccontextmanager
-    async def open(self, look: Callable[[Any], None]) -> AsyncGenerator[Source]:
+    async def open(self, look: Callable[[Any], None]) -> AsyncGenerator[OpenStream]:
         """Open the event stream and close it again; raises `Failed`, and whatever the resolver raises.
 
         `look` is shown the resolver's context before an error leaves: what it read may have been the reason.
@@ -86,7 +86,7 @@ class Events:
             source = await opened if isawaitable(opened) else opened
         try:
             _raise_if_failed(source)
-            yield Source(executor, context.context, source)
+            yield OpenStream(executor, context.context, source)
         except BaseException:
             look(context.context)
             raise
@@ -136,7 +136,7 @@ class Events:
             late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
             result = ExecutionResult(None, errors=[late])
         answer = Answer(data=result.data, errors=self._engine.presenter.present(result.errors or ()))
-        return answer.encode().decode(), bool(getattr(context, "viewer_touched", False))
+        return answer.encode().decode(), viewer_touched(context)
 
 
 def _nobody() -> HTTPConnection:

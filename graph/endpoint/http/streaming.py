@@ -13,27 +13,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from graphql import OperationType
 
-from graph.endpoint.admission.admission import headers
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution.answer import Answer
+from graph.endpoint.execution import Answer
 from graph.endpoint.http.negotiation import EVENT_STREAM
 from graph.endpoint.http.security import HEADERS
-from graph.endpoint.subscriptions.backlog import Backlog
-from graph.endpoint.subscriptions.outlet import Outlet
-from graph.endpoint.subscriptions.resume import resumed
-from graph.endpoint.subscriptions.sink import refusal
+from graph.endpoint.subscriptions import Backlog, Outlet, errors_json, resumed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.types import Message, Receive
 
-    from graph.endpoint.execution.engine import Ready
-    from graph.endpoint.http.endpoint import Exchange
-    from graph.endpoint.identity.caller import Authenticator, Caller
-    from graph.endpoint.subscriptions.sink import OperationRequest
-    from graph.endpoint.subscriptions.streams import Follow, Streams
-    from graph.patterns.limiter import Verdict
+    from graph.endpoint.admission import Ticket
+    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.execution import Ready
+    from graph.endpoint.http.call import Call
+    from graph.endpoint.identity import Authenticator, Caller
+    from graph.endpoint.subscriptions import Follow, Streams
 
 
 class Framing(Protocol):
@@ -58,8 +54,8 @@ class Framing(Protocol):
         ...
 
 
-class HttpStreams:
-    """Streams operations over HTTP for a `http.GraphQLEndpoint`."""
+class HttpStreaming:
+    """Streams operations over HTTP."""
 
     def __init__(
         self,
@@ -81,52 +77,52 @@ class HttpStreams:
         self._keep_alive = keep_alive
         self._queue = queue
 
-    async def stream(self, media: str, request: OperationRequest, caller: Caller, exchange: Exchange) -> None:
-        """Send the whole response (`http.Streams`); raises `Refusal` while nothing has been sent."""
+    async def stream(self, media: str, request: OperationRequest, caller: Caller, call: Call) -> None:
+        """Send the whole response of type `media`; raises `Refusal` while nothing has been sent."""
         engine = self._streams.engine
         ready = await engine.ready(request, caller)
         if isinstance(ready, Answer):
-            await self.refuse(ready, media, exchange)
+            await self.refuse(ready, media, call)
             return
-        last = exchange.request.headers.get("last-event-id") if media == EVENT_STREAM else None
+        last = call.request.headers.get("last-event-id") if media == EVENT_STREAM else None
         if last:
             ready = resumed(engine, ready, last)
         framing = self._framings[media]
         if ready.operation.kind is not OperationType.SUBSCRIPTION:
-            answer = await engine.run(ready, exchange.request)
+            answer = await engine.run(ready, call.request)
             if answer.executed:
-                await _send_whole(answer, framing, exchange)
+                await _send_whole(answer, framing, call)
             else:
-                await self.refuse(answer, media, exchange)
+                await self.refuse(answer, media, call)
             return
-        admitted = await self._streams.admit(ready, exchange.request)
+        admitted = await self._streams.admit(ready, call.request)
         if isinstance(admitted, Answer):
-            await self.refuse(admitted, media, exchange)
+            await self.refuse(admitted, media, call)
             return
-        await self._follow(ready, admitted, framing, exchange)
+        await self._follow(ready, admitted, framing, call)
 
-    async def refuse(self, answer: Answer, media: str, exchange: Exchange) -> None:
-        """Refuse before anything ran (`http.Streams`).
+    async def refuse(self, answer: Answer, media: str, call: Call) -> None:
+        """Tell what was refused before anything ran; raises `Refusal` for what has a status of its own.
 
         An EventSource sees nothing of a response that is not 200, so the protocol wants what a document is refused
         for in a ``next`` event. A refusal with a status of its own (429 and its Retry-After) is an ordinary answer.
         """
         if media != EVENT_STREAM or answer.status is not None:
             raise _refusal(answer)
-        await _send_whole(answer, self._framings[media], exchange)
+        await _send_whole(answer, self._framings[media], call)
 
-    async def _follow(self, ready: Ready, follow: Follow, framing: Framing, exchange: Exchange) -> None:
-        outlet = Outlet(exchange.send)
+    async def _follow(self, ready: Ready, follow: Follow, framing: Framing, call: Call) -> None:
+        outlet = Outlet(call.send)
         sink = _Response(outlet, framing, self._queue, self._keep_alive)
         try:
-            await exchange.send(_start(framing, ready.ticket.verdict, exchange))
+            await call.send(_start(framing, ready.ticket, call))
         except BaseException:
             follow(sink)()  # what was admitted is left, too
             raise
         sink.open()
         unwatch = self._authenticator.watch(ready.ticket.caller, sink.session_ended)
         leave = follow(sink)
-        gone = asyncio.create_task(_gone(exchange.receive))
+        gone = asyncio.create_task(_gone(call.receive))
         finishing = asyncio.create_task(sink.finish())
         try:
             await asyncio.wait({gone, finishing}, return_when=asyncio.FIRST_COMPLETED)
@@ -172,7 +168,7 @@ class _Response:
 
     def session_ended(self) -> None:
         """End because the caller's session has."""
-        self.error(refusal("UNAUTHENTICATED", "The session has ended"))
+        self.error(errors_json("UNAUTHENTICATED", "The session has ended"))
 
     # --- sending ---
 
@@ -207,22 +203,22 @@ def _body(frame: bytes) -> Message:
     return {"type": "http.response.body", "body": frame, "more_body": True}
 
 
-async def _send_whole(answer: Answer, framing: Framing, exchange: Exchange) -> None:
+async def _send_whole(answer: Answer, framing: Framing, call: Call) -> None:
     """Send one result and the end."""
     body = framing.opening + framing.next(answer.encode().decode(), None) + framing.complete()
-    await exchange.send(_start(framing, answer.ticket.verdict if answer.ticket is not None else None, exchange))
-    await exchange.send({"type": "http.response.body", "body": body})
+    await call.send(_start(framing, answer.ticket, call))
+    await call.send({"type": "http.response.body", "body": body})
 
 
-def _start(framing: Framing, verdict: Verdict | None, exchange: Exchange) -> Message:
-    told = headers(verdict) if verdict is not None else {}
+def _start(framing: Framing, ticket: Ticket | None, call: Call) -> Message:
+    told = ticket.headers if ticket is not None else {}
     raw = [
         (b"content-type", framing.content_type),
         (b"cache-control", b"no-store"),
         (b"x-accel-buffering", b"no"),  # nginx would hold the events back
         (b"vary", b"Accept, Origin"),
         *HEADERS,
-        *exchange.cors,
+        *call.cors,
         *((name.encode(), value.encode("latin-1")) for name, value in told.items()),
     ]
     return {"type": "http.response.start", "status": 200, "headers": raw}

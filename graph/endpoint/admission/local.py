@@ -1,0 +1,78 @@
+"""The limits of one process while Redis is away: its share of each, in memory.
+
+Metric: ``graph_admission_local_total{outcome}``, operations that were decided here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter
+
+from graph.patterns.limiter import Limit, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.patterns.limiter import Charge
+
+_LOCAL = Counter("graph_admission_local_total", "Operations decided without Redis, by outcome.", ["outcome"])
+_KEPT = 10_000  # callers remembered
+
+
+class LocalBudget:
+    """The share of one process in limits that cannot be asked: the same sliding window, in memory."""
+
+    def __init__(self, processes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Grant 1/`processes` of each limit, at least 1, by the monotonic `clock`."""
+        self._processes = processes
+        self._clock = clock
+        self._logs: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
+
+    def charge(self, *charges: Charge) -> Verdict:
+        """Decide as the limiter would: make all of `charges`, or none; the verdict is that of the tightest."""
+        now = self._clock()
+        verdicts = [self._look(charge, now) for charge in charges]
+        allowed = all(verdict.allowed for verdict in verdicts)
+        _LOCAL.labels("passed" if allowed else "refused").inc()
+        if not allowed:
+            return max((one for one in verdicts if not one.allowed), key=lambda one: one.retry_after)
+        return min((self._make(*pair, now) for pair in zip(charges, verdicts, strict=True)), key=lambda v: v.remaining)
+
+    def _look(self, charge: Charge, now: float) -> Verdict:
+        """What would come of `charge`."""
+        limit = Limit(charge.limit.name, max(1, charge.limit.count // self._processes), charge.limit.window)
+        log = self._logs.setdefault(charge.key, deque())
+        self._logs.move_to_end(charge.key)
+        if len(self._logs) > _KEPT:
+            self._logs.popitem(last=False)
+        while log and log[0][0] <= now - limit.window:
+            log.popleft()
+        used = sum(weight for _, weight in log)
+        allowed = used + charge.weight <= limit.count
+        retry = 0.0 if allowed else _wait(log, used + charge.weight - limit.count, now - limit.window)
+        return Verdict(allowed, limit, limit.count - used, self._reset(log, limit, now), retry)
+
+    def _make(self, charge: Charge, verdict: Verdict, now: float) -> Verdict:
+        """Make a `charge` that passes."""
+        log = self._logs.setdefault(charge.key, deque())
+        if charge.weight:
+            log.append((now, charge.weight))
+        limit = verdict.limit
+        return Verdict(True, limit, verdict.remaining - charge.weight, self._reset(log, limit, now), 0.0)  # noqa: FBT003 - allowed
+
+    @staticmethod
+    def _reset(log: deque[tuple[float, int]], limit: Limit, now: float) -> float:
+        return log[-1][0] + limit.window - now if log else 0.0
+
+
+def _wait(log: deque[tuple[float, int]], missing: int, start: float) -> float:
+    """How long until `missing` units have left the window that began at `start`."""
+    for at, weight in log:
+        missing -= weight
+        if missing <= 0:
+            return at - start
+    return math.inf

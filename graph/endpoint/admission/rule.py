@@ -1,0 +1,178 @@
+"""The rule for who may run how many operations, and the one place that charges.
+
+100 operations a minute for a signed-in user over all of that user's sessions, 20 for an anonymous address (an IPv6
+/64). Whatever carries an operation (HTTP, a batch, a WebSocket, SSE), it is charged once, before it runs; a document
+that is refused or invalid is charged too, so that mistakes are not free. So is a document that this process does not
+know, before it is looked into, even if all that it asks for is free. In the mode "cost" an operation is charged its
+estimated cost instead, in steps of `unit`.
+
+An operation may be charged to several limits: all of them in one script, or none.
+
+Failure: while Redis is away each process grants its share, limit ÷ processes, and counts that it did (`local`). A
+caller is never let through uncounted.
+"""
+
+from __future__ import annotations
+
+import math
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from graph.endpoint.admission.headers import headers
+from graph.endpoint.admission.local import LocalBudget
+from graph.patterns.client import RedisUnavailable
+from graph.patterns.limiter import Charge, Limit, Verdict, passage, passed, remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from graph.endpoint.identity import Caller
+    from graph.patterns.client import Command, Reply
+    from graph.patterns.limiter import Limiter
+
+
+@dataclass(slots=True)
+class Ticket:
+    """One operation on its way in: who asks, what it weighs, and what the limiter said once it was asked.
+
+    `charges` is what the operation is charged. Left empty, it is `weight` units of the caller's budget. Whoever puts
+    charges here before the operation is admitted has them made in one script, all or none; their keys share the hash
+    tag of the caller's budget (`Admission.charges`).
+    """
+
+    caller: Caller
+    weight: int = 1
+    charges: tuple[Charge, ...] = ()
+    verdict: Verdict | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the caller is told about the limits; nothing before the operation was admitted."""
+        return headers(self.verdict) if self.verdict is not None else {}
+
+
+_current: ContextVar[Ticket | None] = ContextVar("graph_admission_ticket", default=None)
+
+
+def current() -> Ticket | None:
+    """The ticket of the operation that this task runs; None outside of one."""
+    return _current.get()
+
+
+def _no_user(_token: str | None) -> str | None:
+    return None
+
+
+class Admission:
+    """The rate limit of operations."""
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        *,
+        budget: Callable[[str | None], str | None] = _no_user,
+        authenticated: int = 100,
+        anonymous: int = 20,
+        window: float = 60.0,
+        mode: Literal["count", "cost"] = "count",
+        unit: int = 100,
+        processes: int = 1,
+        prefix: str = "graph",
+    ) -> None:
+        """Grant `authenticated` or `anonymous` units in any `window` seconds.
+
+        `budget` gives the Redis key of the user behind a token (`BatchAuthenticator.budget`); without it that key is
+        made of the caller's `user`. In the mode "cost" a unit stands for `unit` fields. `processes` share the limit
+        while Redis is away.
+        """
+        self.authenticated = Limit("authenticated", authenticated, window)
+        self.anonymous = Limit("anonymous", anonymous, window)
+        self.mode = mode
+        self.unit = unit
+        self._limiter = limiter
+        self._budget = budget
+        self._prefix = prefix
+        self._local = LocalBudget(processes)
+
+    def weight(self, cost: int) -> int:
+        """What an operation of `cost` fields is charged."""
+        return 1 if self.mode == "count" else max(1, math.ceil(cost / self.unit))
+
+    def charges(self, caller: Caller, weight: int = 1) -> tuple[Charge, ...]:
+        """The charges of an operation of `weight` units to the budget of `caller`."""
+        if caller.user is not None:
+            key = self._budget(caller.token) or f"{self._prefix}:budget:{{user:{caller.user}}}"
+            return (Charge(self.authenticated, key, weight),)
+        return (Charge(self.anonymous, f"{self._prefix}:budget:{{address:{caller.address}}}", weight),)
+
+    def refused(self, caller: Caller) -> Verdict | None:
+        """A refusal of `caller` that this process remembers and that still holds."""
+        return self._limiter.refused(*self.charges(caller))
+
+    @staticmethod
+    def repeat(ticket: Ticket, verdict: Verdict) -> None:
+        """Refuse an operation by a `verdict` that `refused` gave."""
+        remembered()
+        ticket.verdict = verdict
+
+    @property
+    def remembers(self) -> bool:
+        """Whether any caller might be `refused` at the moment."""
+        return self._limiter.remembers
+
+    def weigh(self, ticket: Ticket, weight: int) -> None:
+        """Say what the operation of `ticket` weighs; the unit that its document was charged already is part of that."""
+        if ticket.verdict is None:
+            ticket.weight = weight
+        elif weight > 1:
+            hopeless = any(weight > one.limit.count for one in ticket.charges)
+            ticket.verdict, ticket.charges, ticket.weight = None, (), weight if hopeless else weight - 1
+
+    async def admit(self, ticket: Ticket) -> Verdict:
+        """Charge an operation, once; the verdict stays on its ticket."""
+        verdict = ticket.verdict
+        if verdict is None:
+            charges = ticket.charges = ticket.charges or self.charges(ticket.caller, ticket.weight)
+            hopeless = next((one for one in charges if one.weight > one.limit.count), None)
+            if hopeless is not None:  # waiting would not help, whatever this process remembers of the caller
+                charges = (replace(hopeless, weight=0),)
+            try:
+                verdict = await self._limiter.charge(*charges)
+            except RedisUnavailable:
+                verdict = self._local.charge(*charges)
+            if hopeless is not None:
+                verdict = replace(verdict, allowed=False, retry_after=math.inf)
+        return self._note(ticket, verdict)
+
+    # --- for those who send the charges in a batch of their own ---
+
+    def command(self, charges: Sequence[Charge], *, guard: str | None = None) -> Command:
+        """The command that makes `charges`, to be sent in a batch; it makes none unless the key `guard` exists."""
+        return self._limiter.command(*charges, guard=guard)
+
+    def settle(self, ticket: Ticket, reply: Reply, *, turnstile: bool = False) -> Verdict:
+        """Note on `ticket` what came of its `charges`: `reply` answers `command`, or the `turnstile`.
+
+        While Redis is away the local budget decides.
+        """
+        try:
+            verdict = _passed(reply, ticket) if turnstile else self._limiter.verdict(reply, *ticket.charges)
+        except RedisUnavailable:
+            verdict = self._local.charge(*ticket.charges)
+        return self._note(ticket, verdict)
+
+    @staticmethod
+    def _note(ticket: Ticket, verdict: Verdict) -> Verdict:
+        ticket.verdict = verdict
+        _current.set(ticket)
+        return verdict
+
+
+def _passed(reply: Reply, ticket: Ticket) -> Verdict:
+    """The verdict on the one charge that the turnstile made."""
+    made = passage(reply)
+    assert made is not None
+    passed(1)
+    (charge,) = ticket.charges
+    return Verdict(True, charge.limit, made.remaining, made.reset_after, 0.0, at=made.at)  # noqa: FBT003 - allowed

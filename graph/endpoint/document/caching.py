@@ -1,0 +1,134 @@
+"""How long the answer to an operation may be kept, and for whom: derived once a document from what its fields declare.
+
+An operation keeps the shortest age of all its fields (`declare.caching`), and is private as soon as one of them is. It
+is not kept at all if a field at its root declares nothing, or any field forbids it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationType,
+    is_composite_type,
+    value_from_ast_untyped,
+)
+
+from graph.endpoint.declare import Scope, named_type_of, rule_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphql import (
+        DocumentNode,
+        GraphQLField,
+        GraphQLNamedType,
+        GraphQLSchema,
+        OperationDefinitionNode,
+        SelectionSetNode,
+    )
+
+    from graph.endpoint.declare import Rule, Tags
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What follows for an operation."""
+
+    max_age: float
+    """Seconds."""
+    scope: Scope
+    variables: frozenset[str]
+    """Those that the operation declares: nothing else that a client sends as variables matters."""
+    fields: tuple[tuple[FieldNode, Tags], ...] = ()
+    defaults: tuple[tuple[str, Any], ...] = ()
+    """Of variables that a client leaves out."""
+
+    def tags(self, variables: Mapping[str, Any] | None) -> list[str]:
+        """The declared tags, with the arguments that `variables` give."""
+        found: dict[str, None] = {}
+        values = {**dict(self.defaults), **(variables or {})}
+        for node, tags in self.fields:
+            if callable(tags):
+                given = {a.name.value: value_from_ast_untyped(a.value, values) for a in node.arguments or ()}
+                tags = tags(given)  # noqa: PLW2901 - made of the arguments
+            found.update(dict.fromkeys(tags))
+        return list(found)
+
+
+class _Walk:
+    """Reads the rules off one document; each fragment is entered once a type, however often it is spread."""
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+        self._schema = schema
+        self._fragments = {
+            one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
+        }
+        self._entered: set[tuple[str, bool]] = set()
+        self.rules: list[Rule] = []
+        self.fields: list[tuple[FieldNode, Tags]] = []
+        self.possible = True
+
+    def walk(self, selections: SelectionSetNode, parent: GraphQLNamedType | None, *, root: bool) -> None:
+        for node in selections.selections:
+            if node.directives and any(one.name.value in {"defer", "stream"} for one in node.directives):
+                self.possible = False
+            if isinstance(node, FieldNode):
+                self._field(node, parent, root=root)
+            elif isinstance(node, InlineFragmentNode):
+                self.walk(node.selection_set, self._type(node.type_condition, parent), root=root)
+            elif isinstance(node, FragmentSpreadNode) and (node.name.value, root) not in self._entered:
+                self._entered.add((node.name.value, root))
+                fragment = self._fragments[node.name.value]
+                self.walk(fragment.selection_set, self._type(fragment.type_condition, parent), root=root)
+
+    def _type(self, condition: Any, parent: GraphQLNamedType | None) -> GraphQLNamedType | None:
+        return parent if condition is None else self._schema.type_map.get(condition.name.value)
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, *, root: bool) -> None:
+        if node.name.value == "__typename":
+            return
+        field = self._definition(parent, node.name.value)
+        rule = rule_of(field) if field is not None else None
+        if field is None or (root and rule is None) or (rule is not None and rule.max_age <= 0):
+            self.possible = False
+            return
+        if rule is not None:
+            self.rules.append(rule)
+            if rule.tags:
+                self.fields.append((node, rule.tags))
+        if node.selection_set is not None:
+            self.walk(node.selection_set, named_type_of(field), root=False)
+
+    def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
+        if parent is None or not is_composite_type(parent) or name in {"__schema", "__type"}:
+            return None
+        return self._schema.get_field(parent, name)  # pyright: ignore[reportArgumentType] - narrowed to a union that it accepts
+
+
+def derive(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> Policy | None:
+    """What may be kept of `operation`; None for nothing."""
+    if operation.operation is not OperationType.QUERY:
+        return None
+    walk = _Walk(schema, document)
+    walk.walk(operation.selection_set, schema.query_type, root=True)
+    if not walk.possible or not walk.rules:
+        return None
+    private = any(rule.scope is Scope.VIEWER for rule in walk.rules)
+    definitions = operation.variable_definitions or ()
+    return Policy(
+        max_age=min(rule.max_age for rule in walk.rules),
+        scope=Scope.VIEWER if private else Scope.PUBLIC,
+        variables=frozenset(one.variable.name.value for one in definitions),
+        fields=tuple(walk.fields),
+        defaults=tuple(
+            (one.variable.name.value, value_from_ast_untyped(one.default_value))
+            for one in definitions
+            if one.default_value is not None
+        ),
+    )

@@ -1,0 +1,44 @@
+"""What a client asks for, as any transport delivers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from graph.endpoint.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+T = TypeVar("T")
+
+
+class OperationRequest(NamedTuple):
+    """One operation to run. Its members have the right JSON type; nothing else has been checked."""
+
+    query: str | None
+    variables: Mapping[str, Any] | None
+    operation_name: str | None
+    extensions: Mapping[str, Any] | None
+    document_id: str | None = None
+
+
+def parse_operation(value: object) -> OperationRequest:
+    """One operation from its JSON object; raises `Refusal` for a member of the wrong type, others are ignored."""
+    if not isinstance(value, dict):
+        raise Refusal("BAD_REQUEST", "An operation is a JSON object.")
+    members = cast("dict[str, Any]", value)
+    return OperationRequest(
+        _member(members, "query", str, "a string"),
+        _member(members, "variables", dict, "an object"),
+        _member(members, "operationName", str, "a string"),
+        _member(members, "extensions", dict, "an object"),
+        _member(members, "documentId", str, "a string"),
+    )
+
+
+def _member(members: Mapping[str, Any], name: str, kind: type[T], meaning: str) -> T | None:
+    value = members.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise Refusal("BAD_REQUEST", f"`{name}` must be {meaning} or null.")
+    return value

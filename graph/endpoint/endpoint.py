@@ -1,0 +1,151 @@
+"""The whole endpoint as one ASGI application: GraphQL over HTTP, WebSocket, SSE and multipart, before any schema.
+
+`GraphQLEndpoint` puts the parts together, and is complete once it is made. What a request may take is in its `Bounds`,
+who may ask how often in its `Admission`, what a foreign page cannot do in `http.security`, which answers are kept in
+its `KeptAnswers`.
+
+It serves from the moment it is made. Close it, or use it as an ``async with`` block, to end its subscriptions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from graph.endpoint.declare import check
+from graph.endpoint.document import Bounds, Operations, derive
+from graph.endpoint.errors import Presenter
+from graph.endpoint.execution import Engine
+from graph.endpoint.http import (
+    EVENT_STREAM,
+    MULTIPART,
+    HttpStreaming,
+    HttpTransport,
+    Multipart,
+    Origins,
+    ServerSentEvents,
+)
+from graph.endpoint.identity import Anonymous
+from graph.endpoint.subscriptions import Streams
+from graph.endpoint.websocket import SocketLimits, WebSockets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+    from strawberry import Schema
+
+    from graph.endpoint.admission import Admission
+    from graph.endpoint.document import Persisted
+    from graph.endpoint.identity import Authenticator, Caller
+    from graph.endpoint.kept import KeptAnswers
+
+Context = TypeVar("Context")
+
+_SOCKETS = SocketLimits()
+_FRAMINGS = {EVENT_STREAM: ServerSentEvents(), MULTIPART: Multipart()}
+
+
+class GraphQLEndpoint(Generic[Context]):
+    """A schema on the web: mount it where Strawberry's `GraphQL` would stand."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        admission: Admission,
+        context: Callable[[Caller, HTTPConnection, Response | None], Context],
+        authenticator: Authenticator | None = None,
+        bounds: Bounds | None = None,
+        operations: Operations | None = None,
+        prepared_bytes: int = 32 << 20,
+        persisted: Persisted | None = None,
+        kept: KeptAnswers | None = None,
+        sockets: SocketLimits | None = _SOCKETS,
+        keep_alive: float = 12.0,
+        page: Callable[[Request], Response | None] = lambda _: None,
+        origins: Collection[str] = (),
+        compiled: bool = True,
+        debug: bool = False,
+    ) -> None:
+        """Serve `schema`.
+
+        Args:
+            schema: Any Strawberry schema.
+            admission: Charges each operation to its caller.
+            context: Makes the context of an operation: ``context(caller, connection, response)``. Headers and cookies
+                set on `response` are sent with the answer; it is None where there is none to set them on. A context
+                that notes who was asked for (`identity.NotesViewer`) lets subscriptions and kept answers be shared.
+            authenticator: Finds the caller of a request; without one everybody is anonymous.
+            bounds: What one request may take.
+            operations: The store of prepared documents, in place of one made with `bounds` and `prepared_bytes`.
+            prepared_bytes: Bytes of memory for prepared documents.
+            persisted: Documents that clients name by hash or id.
+            kept: How answers are kept; None keeps none.
+            sockets: Bounds of each WebSocket; their `queue` bounds what waits for a slow client of a long HTTP
+                response, too. None serves no subscriptions, and no WebSocket.
+            keep_alive: Seconds between two signs of life on a quiet response.
+            page: May answer a GET from a browser.
+            origins: Origins whose pages may use the endpoint from a browser (CORS).
+            compiled: Compile operations where that is possible; else graphql-core executes all of them.
+            debug: Show suggestions, and the tracebacks of bugs.
+
+        Raises:
+            BadPolicy: The schema declares that something may be kept which cannot be.
+            TypeError: `kept` is given, and `authenticator` is not a `BatchAuthenticator`.
+        """
+        authenticator = authenticator or Anonymous()
+        core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+        if kept is not None:
+            check(core)
+        self.bounds = bounds or (operations.bounds if operations is not None else Bounds())
+        self.engine = Engine(
+            schema,
+            operations=operations
+            or Operations(core, self.bounds, capacity=prepared_bytes, hide_suggestions=not debug, derive=derive),
+            admission=admission,
+            context=context,
+            persisted=persisted,
+            presenter=Presenter(debug=debug),
+            compiled=compiled,
+        )
+        self.authenticator = authenticator
+        self.streams = Streams(self.engine)
+        self.lane = kept.lane(self.engine, authenticator) if kept is not None else None
+        self.express = kept.express(self.lane) if kept is not None and self.lane is not None else None
+        streaming: HttpStreaming | None = None
+        self._sockets: WebSockets | None = None
+        if sockets is not None:
+            streaming = HttpStreaming(
+                self.streams, authenticator, _FRAMINGS, keep_alive=keep_alive, queue=sockets.queue
+            )
+            self._sockets = WebSockets(self.streams, authenticator, sockets)
+        self._http = HttpTransport(
+            self.engine,
+            authenticator,
+            origins=Origins(origins),
+            page=page,
+            streaming=streaming,
+            lane=self.lane,
+            express=self.express,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request or one WebSocket."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket" and self._sockets is not None:
+            await self._sockets(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def close(self) -> None:
+        """End every subscription without a word, let mutations finish, and leave nothing running."""
+        await self.streams.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()

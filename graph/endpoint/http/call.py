@@ -1,0 +1,58 @@
+"""One HTTP request under way, and how it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graph.endpoint.http.security import HEADERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+
+    from graph.endpoint.http.security import Raw
+
+_NO_STORE = (b"cache-control", b"no-store")
+_VARY = (b"vary", b"Accept, Origin")
+_NOT_MODIFIED = 304
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request; `cors` are headers that its answer needs."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    request: Request
+    cors: Raw
+
+    async def answer(
+        self, media: str, status: int, body: bytes, headers: Mapping[str, str], *responses: Response
+    ) -> None:
+        """Send the whole answer, of type `media`, with the headers and cookies that resolvers set on `responses`."""
+        length = [(b"content-length", b"%d" % len(body))] if status != _NOT_MODIFIED else []
+        raw: Raw = [
+            (b"content-type", b"%b; charset=utf-8" % media.encode()),
+            *length,
+            *HEADERS,
+            *self.cors,
+            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
+        ]
+        for response in responses:
+            raw += [pair for pair in response.raw_headers if pair[0] not in {b"content-length", b"content-type"}]
+        names = {name for name, _ in raw}
+        if b"vary" not in names:
+            raw.append(_VARY)
+        if b"cache-control" not in names:
+            raw.append(_NO_STORE)
+        await self.start(status, raw, body)
+
+    async def start(self, status: int, headers: Raw, body: bytes) -> None:
+        """Send an answer with exactly these headers."""
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})

@@ -1,0 +1,49 @@
+"""How an endpoint keeps answers: one value that makes the fast lane, and the way for requests known by their bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graph.endpoint.identity import BatchAuthenticator
+from graph.endpoint.kept.express import Express
+from graph.endpoint.kept.lane import Lane
+
+if TYPE_CHECKING:
+    from graph.endpoint.execution import Engine
+    from graph.endpoint.identity import Authenticator
+    from graph.endpoint.observe import Tally
+    from graph.patterns.cache import ByteCache
+    from graph.patterns.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswers:
+    """Keep answers in `cache`, and ask Redis through `client`, in one batch a request.
+
+    Unless `enabled`, every operation is executed, and answered with the same headers. With `debug` an answer tells in
+    ``extensions.cache`` how it was made. Unless `recognise`, every request is parsed; `tally` hears of each answer to
+    one that was known by its bytes, and with `eager` a request is known so from its first sighting on.
+    """
+
+    client: Client
+    cache: ByteCache
+    enabled: bool = True
+    debug: bool = False
+    recognise: bool = True
+    tally: Tally | None = None
+    eager: bool = False
+
+    def lane(self, engine: Engine[Any], authenticator: Authenticator) -> Lane[Any]:
+        """The fast lane before `engine`. Raises TypeError unless `authenticator` is a `BatchAuthenticator`."""
+        if not isinstance(authenticator, BatchAuthenticator):
+            raise TypeError(
+                "kept answers need a BatchAuthenticator: the session is checked in the batch that asks Redis"
+            )
+        return Lane(engine, authenticator, self.client, self.cache, enabled=self.enabled, debug=self.debug)
+
+    def express(self, lane: Lane[Any]) -> Express | None:
+        """What answers requests that are known by their bytes; None where every answer is made anew."""
+        if not self.recognise or not self.enabled or self.debug:
+            return None
+        return Express(lane, self.client, tally=self.tally, eager=self.eager)

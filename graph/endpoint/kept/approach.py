@@ -1,0 +1,107 @@
+"""What the fast lane knows of a request before Redis has replied, and what it comes to in the end."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from graph.endpoint.declare import Scope
+from graph.endpoint.document import Policy
+from graph.endpoint.identity import PUBLIC
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+    from graph.endpoint.document import Operation, OperationRequest, Prepared
+    from graph.endpoint.execution import Answer
+    from graph.endpoint.identity import Caller
+    from graph.patterns.client import Command
+    from graph.patterns.limiter import Charge
+
+_CONTROL = {
+    Scope.PUBLIC: {"cache-control": "public, max-age=0, must-revalidate", "vary": "Accept, Origin"},
+    Scope.VIEWER: {
+        "cache-control": "private, max-age=0, must-revalidate",
+        "vary": "Accept, Origin, Authorization, Cookie",
+    },
+}
+
+
+@dataclass(slots=True)
+class Fast:
+    """What the fast lane came to: bytes to send, or the `answer` of the schema with what its resolvers set."""
+
+    body: bytes | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    answer: Answer | None = None
+    response: Response | None = None
+    approach: Approach | None = None
+    """How the lane went about the request whose answer these bytes are."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An operation that the lane can take."""
+
+    prepared: Prepared
+    operation: Operation
+    policy: Policy
+    weight: int
+    name: bytes | None
+    """What tells its answers from those of any other, but for who asks; None if they are not to be kept."""
+
+    @cached_property
+    def key(self) -> str | None:
+        """The key of its public answer."""
+        return None if self.name is None else _digest(self.name + PUBLIC.encode())
+
+    def private_key(self, guard: str | None) -> str | None:
+        """The key of its answer for the session behind `guard`."""
+        return None if self.name is None or guard is None else _digest(self.name + f"session {guard}".encode())
+
+
+class Approach(NamedTuple):
+    """What the lane asks for a request: `commands` check the session, if it names one, and make the `charges`."""
+
+    request: OperationRequest
+    asked: Asked
+    caller: Caller
+    charges: tuple[Charge, ...]
+    key: str
+    commands: tuple[Command, ...]
+
+
+def name_of(prepared: Prepared, operation: Operation, request: OperationRequest) -> bytes | None:
+    """What tells the answers of an operation from those of any other; None if they are not to be kept."""
+    assert isinstance(operation.policy, Policy)
+    given = request.variables or {}
+    used = {name: given[name] for name in operation.policy.variables if name in given}
+    try:
+        variables = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer that no variable may be
+        return None
+    return b"\0".join((prepared.digest.encode(), (operation.name or "").encode(), variables, b""))
+
+
+def _digest(name: bytes) -> str:
+    return hashlib.blake2b(name, digest_size=16).hexdigest()
+
+
+def matches(sent: str | None, etag: str) -> bool:
+    """Whether ``If-None-Match`` names `etag` (RFC 9110, 13.1.2: weak comparison)."""
+    if sent is None:
+        return False
+    opaque = etag.removeprefix("W/")
+    return sent.strip() == "*" or any(one.strip().removeprefix("W/") == opaque for one in sent.split(","))
+
+
+def control(scope: Scope, digest: str, age: int) -> dict[str, str]:
+    """What caches between here and the client are told."""
+    return {**_CONTROL[scope], "age": str(age), "etag": f'W/"{digest}"'}

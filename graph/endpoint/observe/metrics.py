@@ -1,0 +1,39 @@
+"""The metrics of everything that is served, and the page that shows them to Prometheus.
+
+``graph_http_requests_total{route, method, status}``, ``graph_http_request_seconds{route}`` (until the last byte of the
+answer was handed over), ``graph_http_requests_in_progress`` and ``graph_websocket_connections``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+REQUESTS = Counter("graph_http_requests_total", "Requests answered.", ["route", "method", "status"])
+SECONDS = Histogram(
+    "graph_http_request_seconds",
+    "Time until the last byte of the answer was handed over.",
+    ["route"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+IN_PROGRESS = Gauge("graph_http_requests_in_progress", "Requests under way.", multiprocess_mode="livesum")
+SOCKETS = Gauge("graph_websocket_connections", "Open WebSocket connections.", multiprocess_mode="livesum")
+
+
+def exposition() -> tuple[bytes, str]:
+    """Every metric in Prometheus' text format, of all server processes together, and its content type."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    return generate_latest(registry), CONTENT_TYPE_LATEST

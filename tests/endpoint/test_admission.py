@@ -112,7 +112,7 @@ async def test_a_refused_callers_hashes_are_not_looked_up(client: Client) -> Non
         for n in range(5):
             extensions = {"persistedQuery": {"version": 1, "sha256Hash": f"{n:064x}"}}
             assert await http.code(None, extensions=extensions) == "RATE_LIMITED"
-        assert b"cmdstat_getex" not in await client.execute("INFO", "commandstats")
+        assert b"cmdstat_hget" not in await client.execute("INFO", "commandstats")
 
 
 def commands(info: bytes) -> int:

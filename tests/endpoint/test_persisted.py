@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from graph.endpoint.document import Persisted, read_manifest
+from graph.endpoint.document import OperationRequest, Persisted, read_manifest
+
 from graph.patterns.client import open_client
 from harness.valkey import ValkeyServer
 from tests.support.apps.small import make_endpoint
@@ -38,7 +39,7 @@ async def test_a_document_is_sent_once_and_then_known_everywhere(client: Client)
         assert await http.code(None, extensions=by_hash(HELLO)) == "PERSISTED_QUERY_NOT_FOUND"
         assert await http.data(HELLO, extensions=by_hash(HELLO)) == {"hello": "world"}
         assert (await http.ask(None, extensions=by_hash(HELLO))).json() == {"data": {"hello": "world"}}
-    key = f"graph:apq:{digest(HELLO)}"
+    key = "graph:{apq}:texts"
     await client.execute("EXPIRE", key, 5, retry=True)
     async with browse(make_endpoint(client, persisted=Persisted(client, ttl=1000))) as other:
         assert (await other.ask(None, extensions=by_hash(HELLO))).json() == {"data": {"hello": "world"}}
@@ -63,7 +64,7 @@ async def test_a_hash_that_does_not_fit_is_refused_and_kept_nowhere(client: Clie
     async with browse(make_endpoint(client, persisted=Persisted(client))) as http:
         answer = await http.ask("{whoami}", extensions=by_hash(HELLO))
         assert answer.status_code == 400
-        assert await client.execute("KEYS", "graph:apq:*") == []
+        assert await client.execute("KEYS", "graph:*apq*") == []
         assert await http.code(None, extensions=by_hash(HELLO)) == "PERSISTED_QUERY_NOT_FOUND"
 
 
@@ -74,7 +75,38 @@ async def test_only_good_documents_of_admitted_callers_are_kept(client: Client) 
         large = "query A{hello}" + " " * 100
         for text in ("{nothing}", large, HELLO, "{whoami}"):
             await http.ask(text, extensions=by_hash(text))
-    assert await client.execute("KEYS", "graph:apq:*") == [f"graph:apq:{digest(HELLO)}".encode()]
+    assert await client.execute("HKEYS", "graph:{apq}:texts") == [digest(HELLO).encode()]
+
+
+async def test_only_what_was_paid_for_and_ran_is_kept(client: Client) -> None:
+    """A free operation, one whose variables are wrong, and one that is known and free take no room in Redis."""
+    async with browse(make_endpoint(client, persisted=Persisted(client))) as http:
+        await http.data("{quota{remaining}}")
+        await http.data("{quota{remaining}}", extensions=by_hash("{quota{remaining}}"))
+        wrong = "query($n:Int!){items(first:$n){totalCount}}"
+        assert await http.code(wrong, extensions=by_hash(wrong)) == "BAD_USER_INPUT"
+        await http.data(HELLO, extensions=by_hash(HELLO))
+    assert await client.execute("HKEYS", "graph:{apq}:texts") == [digest(HELLO).encode()]
+
+
+async def test_persisted_documents_have_bounded_room(client: Client) -> None:
+    """All texts keep within the capacity, what is used stays, one caller stores no more than a share; all lapses."""
+    texts = [f"query Q{n}{{hello}} #{'x' * 980}" for n in range(60)]
+    persisted = Persisted(client, capacity=20_000, share=10_000)
+    async with browse(make_endpoint(client, persisted=persisted, limits={"anonymous": 1000})) as http:
+        await http.data(HELLO, extensions=by_hash(HELLO), headers={"x-test-address": "good"})
+        for n, text in enumerate(texts):
+            await http.data(text, extensions=by_hash(text), headers={"x-test-address": f"bad{n // 20}"})
+            fresh = Persisted(client, capacity=20_000)
+            assert await fresh.text(OperationRequest(None, None, None, by_hash(HELLO))) == HELLO
+    kept: dict[bytes, bytes] = await client.execute("HGETALL", "graph:{apq}:texts")
+    sizes = sum(map(len, kept.values()))
+    assert 15_000 < sizes <= 20_000
+    assert sizes == int(await client.execute("GET", "graph:{apq}:bytes"))
+    for n in range(3):
+        assert 0 < int(await client.execute("GET", f"graph:{{apq}}:caller:bad{n}")) <= 10_000
+    for key in await client.execute("KEYS", "graph:*apq*"):
+        assert await client.execute("TTL", key) > 0
 
 
 async def test_while_redis_is_away_clients_send_their_text() -> None:
@@ -127,7 +159,7 @@ async def test_trusted_documents_run_and_no_others(client: Client, tmp_path: Pat
         )
         for query, members in refused:
             assert await http.code(query, **members) == "PERSISTED_QUERY_NOT_FOUND"
-    assert await client.execute("KEYS", "graph:apq:*") == []
+    assert await client.execute("KEYS", "graph:*apq*") == []
 
 
 async def test_trusted_documents_beside_others(client: Client) -> None:

@@ -2,8 +2,10 @@
 
 APQ: a client sends the SHA-256 of its document; a document not known yet is answered `PersistedQueryNotFound`, and the
 client sends it once in full. The text is kept in Redis, under its hash, until nobody has asked for it for `ttl`
-seconds. It is kept only when it is a valid document of an admitted caller and not longer than `largest` characters, and
-the hash is always checked. While Redis is away every hash is unknown, and clients send their text.
+seconds. It is kept only once an operation of it was charged and executed, and is not longer than `largest` characters;
+the hash is always checked. All texts together have at most `capacity` bytes: the one that was not asked for the longest
+makes way. One caller stores at most `share` bytes an hour, so nobody pushes out what others use. While Redis is away
+every hash is unknown, and clients send their text.
 
 Trusted documents: a manifest made when the clients were built. With `only`, nothing else runs.
 """
@@ -12,14 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from redis.exceptions import ResponseError
 
+from graph.endpoint.document.retention import Retention
 from graph.endpoint.errors import Refusal
-from graph.patterns.client import RedisUnavailable, command
+from graph.patterns.client import RedisUnavailable, Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEEP = Script(__name__, "keep")
+_FIND = Script(__name__, "find", idempotent=True)
+_SHARE_WINDOW = 3600
+_MEMORY = 8 << 20
+"""Bytes of texts that each process remembers."""
 
 
 def read_manifest(path: Path) -> dict[str, str]:
@@ -59,13 +66,14 @@ class Persisted:
         only: bool = False,
         ttl: float = 7 * 86400.0,
         largest: int = 32_768,
-        remembered: int = 1_000,
+        capacity: int = 16 << 20,
+        share: int = 1 << 18,
         prefix: str = "graph",
     ) -> None:
         """Keep texts through `client` (None: no APQ) for `ttl` seconds after their last use.
 
-        A text has at most `largest` characters. `trusted` documents are known by id and by hash.
-        `remembered` hashes are answered from memory.
+        A text has at most `largest` characters, all of them `capacity` bytes, and those that one caller may store in
+        an hour `share` bytes. `trusted` documents are known by id and by hash.
         """
         self._client = client if not only else None
         self._only = only
@@ -76,8 +84,9 @@ class Persisted:
         for key, text in (trusted or {}).items():
             self._trusted[key] = self._trusted[_digest(text)] = text
         self._texts = frozenset(self._trusted.values())
-        self._memory: OrderedDict[str, str] = OrderedDict()
-        self._remembered = remembered
+        self._capacity = capacity
+        self._share = share
+        self._memory: Retention[str, str] = Retention(_MEMORY)
 
     async def text(self, request: OperationRequest, *, remembered: bool = False) -> str:
         """The document of `request`. Raises `Refusal` when there is none, or it is not to run here.
@@ -107,7 +116,7 @@ class Persisted:
         text = self._memory.get(digest)
         if text is None and not remembered and _SHA256.fullmatch(digest):
             try:
-                found = await self._client.execute("GETEX", self._key(digest), "EX", self._ttl, retry=True)
+                found = await self._client.run(_FIND, self._keys(), (digest, self._ttl))
             except (RedisUnavailable, ResponseError):
                 found = None
             text = found.decode() if found is not None else None
@@ -116,25 +125,25 @@ class Persisted:
         self._remember(digest, text)
         return text
 
-    def keep(self, request: OperationRequest, text: str) -> None:
-        """Store the valid document `text` that `request` sent with its hash; nothing when it sent none."""
+    def keep(self, request: OperationRequest, text: str, caller: str) -> None:
+        """Store `text`, an operation of which `request` had executed for `caller`; nothing when it sent no hash."""
         if request.query is None or self._client is None or request.document_id:
             return
         digest = _hash_of(request)
-        if digest is None or digest in self._memory or digest in self._trusted or len(text) > self._largest:
+        if digest is None or digest in self._trusted or len(text) > self._largest:
+            return
+        if self._memory.get(digest) is not None:
             return
         self._remember(digest, text)
+        keys = (*self._keys(), f"{self._prefix}:{{apq}}:caller:{caller}")
         # Not awaited: the caller's answer does not depend on it, and a failure only means that it is sent again.
-        self._client.batch(command("SET", self._key(digest), text, "EX", self._ttl, retry=True))
+        self._client.batch(_KEEP(keys, (digest, text, self._ttl, self._capacity, self._share, _SHARE_WINDOW)))
 
-    def _key(self, digest: str) -> str:
-        return f"{self._prefix}:apq:{digest}"
+    def _keys(self) -> tuple[str, ...]:
+        return tuple(f"{self._prefix}:{{apq}}:{name}" for name in ("texts", "uses", "bytes"))
 
     def _remember(self, digest: str, text: str) -> None:
-        self._memory[digest] = text
-        self._memory.move_to_end(digest)
-        if len(self._memory) > self._remembered:
-            self._memory.popitem(last=False)
+        self._memory.put(digest, text, 512 + 4 * len(text))
 
 
 def _digest(text: str) -> str:

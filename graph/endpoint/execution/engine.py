@@ -200,7 +200,6 @@ class Engine(Generic[Context]):
         verdict = await self.admission.admit(ticket)
         if not verdict.allowed:
             return await self.reject([over_limit(verdict, ticket.weight)], ticket)
-        self.persisted.keep(ready.request, ready.prepared.text)
         await self.turns.mine()
         request = ready.request
         given = Given(request.variables, self._root_value, context, request.extensions)
@@ -267,8 +266,15 @@ class Engine(Generic[Context]):
             return await self.reject([over_limit(verdict, ready.ticket.weight)], ready.ticket)
         if context.pre_execution_errors:
             return await self.reject(context.pre_execution_errors, ready.ticket)
-        self.persisted.keep(ready.request, ready.prepared.text)
+        if ready.operation.kind is OperationType.SUBSCRIPTION:
+            self._keep(ready)
         return None
+
+    def _keep(self, ready: Ready) -> None:
+        """Keep the document of an operation that was paid for and runs."""
+        if ready.ticket.weight:
+            caller = ready.ticket.caller
+            self.persisted.keep(ready.request, ready.prepared.text, caller.user or caller.address)
 
     async def _execute(self, context: Ticketed, runner: HooksRunner) -> list[GraphQLError] | None:
         if context.result is not None:  # an extension has answered
@@ -295,6 +301,7 @@ class Engine(Generic[Context]):
     def _answer(self, result: ExecutionResult, extensions: dict[str, Any], ready: Ready, context: object) -> Answer:
         errors = result.errors or ()
         away = result.data is None and any(code_of(error) == "UNAVAILABLE" for error in errors)
+        self._keep(ready)
         return Answer(
             data=result.data,
             errors=self.presenter.present(errors),

@@ -71,9 +71,10 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         client = await stack.enter_async_context(open_client(url))
         prefix, local_bytes = settings.redis.prefix, settings.cache.local_bytes
         codec = JsonCodec(orjson.dumps, orjson.loads)
-        cache = Cache(client, prefix=prefix, l1_bytes=local_bytes, codec=codec)
+        room = settings.cache.shared_bytes // settings.server.workers
+        cache = Cache(client, prefix=prefix, l1_bytes=local_bytes, codec=codec, room=room)
         stack.push_async_callback(cache.close)
-        answers = ByteCache(client, cache.generations, prefix=prefix, local_bytes=local_bytes)
+        answers = ByteCache(client, cache.generations, prefix=prefix, local_bytes=local_bytes, room=cache.room)
         stack.push_async_callback(answers.close)
         database = await stack.enter_async_context(Database(settings.database_url))
         limiter = Limiter(client)

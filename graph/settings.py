@@ -81,9 +81,7 @@ class ServerSettings(Group):
     host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
     workers: int = Field(default=1, ge=1, description="Server processes")
-    data_dir: Path = Field(
-        default=Path(".graph"), description="Directory of the SQLite file and of the embedded Valkey"
-    )
+    data_dir: Path = Field(default=Path(".graph"), description="Directory of the SQLite file and the embedded Valkey")
     debug: bool = Field(
         default=False, description="Show clients suggestions and tracebacks of bugs; not for production"
     )
@@ -158,6 +156,9 @@ class CacheSettings(Group):
 
     local_bytes: int = Field(
         default=16 << 20, ge=0, description="Bytes of cached values that each process keeps a copy of; 0 keeps none"
+    )
+    shared_bytes: int = Field(
+        default=256 << 20, ge=1 << 20, description="Bytes of cached values and answers in Redis: well below its memory"
     )
     responses: bool = Field(
         default=True, description="Keep whole answers of queries that may be kept; off, each one is resolved"

@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from graph.endpoint.document import OperationRequest, Persisted, read_manifest
-
 from graph.patterns.client import open_client
 from harness.valkey import ValkeyServer
 from tests.support.apps.small import make_endpoint

@@ -28,6 +28,7 @@ from graph.patterns.cache.generations import fresh, mark_of, stamp_of
 from graph.patterns.cache.lease import Lease, Leases, Polling, is_due, jittered
 from graph.patterns.cache.local_copies import Copy, LocalCopies
 from graph.patterns.cache.observation import observing
+from graph.patterns.cache.room import Room
 from graph.patterns.client import command
 from graph.patterns.tasks import Tasks
 
@@ -60,13 +61,17 @@ class ByteCache:
         lease: float = 0.5,
         patience: float = 2.0,
         beta: float = 1.0,
+        room: Room | None = None,
     ) -> None:
-        """Store under ``{prefix}:{name}:…``, with `local_bytes` of copies in this process; else as `Cache`."""
+        """Store under ``{prefix}:{name}:…``, with `local_bytes` of copies in this process; else as `Cache`.
+
+        `room` may be that of a `Cache`, to be shared with it.
+        """
         self._client = client
         self._generations = generations
         self._prefix = f"{prefix}:{name}"
         self._local = LocalCopies(local_bytes, factor=1)
-        self._leases = Leases(client, lease)
+        self._leases = Leases(client, lease, room or Room(256 << 20))
         self._patience = patience
         self._beta = beta
         self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()

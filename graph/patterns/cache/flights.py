@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from graph.patterns.cache.direct_loads import DirectLoads
     from graph.patterns.cache.generations import Generations
     from graph.patterns.cache.local_copies import LocalCopies
+    from graph.patterns.cache.room import Room
     from graph.patterns.client import Client
 
 NEGATIVE = 5.0
@@ -53,6 +54,7 @@ class Flights:
         *,
         prefix: str,
         timing: Timing,
+        room: Room,
     ) -> None:
         """Share the parts of a `Cache`."""
         self._client = client
@@ -62,7 +64,7 @@ class Flights:
         self._codec = codec
         self._prefix = prefix
         self._patience = timing.patience
-        self._leases = Leases(client, timing.lease)
+        self._leases = Leases(client, timing.lease, room)
         self._flying: dict[tuple[str, bytes], asyncio.Future[Known]] = {}
         self._refreshing: set[tuple[str, bytes]] = set()
         self._tasks = Tasks()

@@ -25,6 +25,7 @@ from graph.patterns.client import Script
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
+    from graph.patterns.cache.room import Room
     from graph.patterns.client import Client, Command, Replies
 
 _ASK = Script(__name__, "lease", idempotent=True)
@@ -73,9 +74,10 @@ class Polling:
 class Leases:
     """Asks for leases, keeps them and ends them."""
 
-    def __init__(self, client: Client, seconds: float) -> None:
-        """A lease outlives its holder by `seconds`."""
+    def __init__(self, client: Client, seconds: float, room: Room) -> None:
+        """A lease outlives its holder by `seconds`; what is filled has to find `room`."""
         self._client = client
+        self._room = room
         self.seconds = seconds
 
     @property
@@ -87,12 +89,15 @@ class Leases:
         return _ASK((lease.entry, lease.key), (lease.word, self._ms))
 
     def fill(self, leases: Sequence[Lease], blobs: Sequence[bytes], seconds: Sequence[float]) -> None:
-        """Store the entries of `leases`, each for some seconds, and give the leases up."""
-        if leases:
-            commands = [
-                _FILL((lease.entry, lease.key), (blob, max(1, int(life * 1000)), lease.word))
-                for lease, blob, life in zip(leases, blobs, seconds, strict=True)
-            ]
+        """Store the entries of `leases` that find room, each for some seconds, and give the leases up."""
+        commands: list[Command] = []
+        for lease, blob, life in zip(leases, blobs, seconds, strict=True):
+            if self._room.take(lease.entry, len(blob), life):
+                commands.append(_FILL((lease.entry, lease.key), (blob, max(1, int(life * 1000)), lease.word)))
+            else:
+                metrics.FULL.inc()
+                commands.append(_RENEW((lease.key,), (lease.word, 0)))
+        if commands:
             self._client.batch(*commands).add_done_callback(_count_errors)
 
     def give_up(self, leases: Iterable[Lease]) -> None:

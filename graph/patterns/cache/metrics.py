@@ -18,6 +18,7 @@ WAITS = Counter("graph_cache_waits_total", "Values that another process was seen
 EARLY = Counter("graph_cache_early_refreshes_total", "Values loaded again in the background before they expired.")
 STALE = Counter("graph_cache_stale_serves_total", "Values served past their time to live because their loader failed.")
 INVALIDATIONS = Counter("graph_cache_invalidations_total", "Tags given a new generation.")
+FULL = Counter("graph_cache_full_total", "Entries that were not kept because the room for them was full.")
 REFUSED = Counter("graph_cache_refused_writes_total", "Writes refused because their hold could not be placed.")
 ERRORS = Counter("graph_cache_errors_total", "What went wrong, by kind.", ["kind"])
 CORRUPT, REDIS, LOAD_FAILED, REFRESH_FAILED = (ERRORS.labels(name) for name in ("corrupt", "redis", "load", "refresh"))

@@ -34,6 +34,7 @@ from graph.patterns.cache.generations import Generations, held, mark_of, stamp_o
 from graph.patterns.cache.lease import is_due
 from graph.patterns.cache.local_copies import LocalCopies
 from graph.patterns.cache.observation import current_observation
+from graph.patterns.cache.room import Room
 from graph.patterns.client import RedisUnavailable, command
 
 if TYPE_CHECKING:
@@ -65,13 +66,14 @@ class Cache:
         direct: int = 16,
         beta: float = 1.0,
         codec: JsonCodec | None = None,
+        room: int = 256 << 20,
     ) -> None:
         """Bounds in seconds, bytes and counts.
 
-        `l1_bytes` for copies in this process; a writer's `hold` outlives it by that much; so does a loader's `lease`.
-        A reader waits `patience` for a load elsewhere before loading as well, and `deadline` for Redis before going on
-        without it. At most `direct` loads run at a time while Redis cannot share them out. A larger `beta` refreshes
-        earlier; 0 never does.
+        `room` in Redis for what this process stores; `l1_bytes` for copies in this process; a writer's `hold` outlives
+        it by that much; so does a loader's `lease`. A reader waits `patience` for a load elsewhere before loading as
+        well, and `deadline` for Redis before going on without it. At most `direct` loads run at a time while Redis
+        cannot share them out. A larger `beta` refreshes earlier; 0 never does.
         """
         self._client = client
         self._beta = beta
@@ -80,6 +82,7 @@ class Cache:
         self.generations = Generations(client, prefix=prefix, hold=hold, patience=patience)
         self._local = LocalCopies(l1_bytes)
         self._direct = DirectLoads(direct)
+        self.room = Room(room)
         self._flights = Flights(
             client,
             self.generations,
@@ -88,6 +91,7 @@ class Cache:
             codec or JsonCodec(),
             prefix=prefix,
             timing=Timing(lease, patience),
+            room=self.room,
         )
 
     # --- reading ---

@@ -24,8 +24,9 @@ from graph.api.context import Context
 from graph.api.schema import build_schema
 from graph.catalog import seed
 from graph.catalog.importing.importer import import_products
+from graph.catalog.keys import EVERYTHING
 from graph.catalog.models import PRODUCTS
-from graph.catalog.service import EVERYTHING, CatalogService
+from graph.catalog.service import CatalogService
 from graph.endpoint.identity import Caller
 from graph.engines.database import Database, migrate
 from graph.patterns.cache import Cache, JsonCodec

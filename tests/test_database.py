@@ -22,8 +22,8 @@ from sqlmodel import SQLModel
 
 import graph
 from graph.engines import database as module
+from graph.engines.columns import UtcDateTime, UtcText, moment
 from graph.engines.database import Database, async_url, head_revision, migrate
-from graph.engines.moments import UtcDateTime, UtcText, moment
 from graph.errors import Unavailable
 from harness.waiting import within
 

@@ -1,16 +1,15 @@
 """How often a password may be guessed: limits per account and per address, charged together before anything is hashed.
 
-An account's log is named by the SHA-256 of its email's key, so that the store lists no addresses, and unknown emails
-are limited like known ones. Guesses at the sign-in and at the change of a password spend the same budget. All logs
-share one hash tag, because one script charges them together.
+Unknown emails are limited like known ones. Guesses at the sign-in and at the change of a password spend the same
+budget. The keys of the logs are in `graph.accounts.keys`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graph.accounts.keys import account_name, attempts_key
 from graph.accounts.records import TooMany
 from graph.patterns.limiter import Charge, Limit
 
@@ -45,7 +44,7 @@ class Attempts:
 
     async def guess(self, email: str, address: str) -> TooMany | None:
         """Charge one guess at the password of the account with this key of an email, made from `address`."""
-        return await self._charge(self._account_charge(email), Charge(self._address, self._key("address", address)))
+        return await self._charge(self._account_charge(email), self._charge_of(self._address, address))
 
     async def forgive(self, email: str) -> None:
         """Give the account its charge back: the guess was right."""
@@ -53,13 +52,13 @@ class Attempts:
 
     async def register(self, address: str) -> TooMany | None:
         """Charge one registration from `address`."""
-        return await self._charge(Charge(self._newcomer, self._key("registration", address)))
+        return await self._charge(self._charge_of(self._newcomer, address))
+
+    def _charge_of(self, limit: Limit, name: str) -> Charge:
+        return Charge(limit, attempts_key(self._prefix, limit.name, name))
 
     def _account_charge(self, email: str) -> Charge:
-        return Charge(self._account, self._key("account", hashlib.sha256(email.encode("utf-8", "replace")).hexdigest()))
-
-    def _key(self, kind: str, name: str) -> str:
-        return f"{self._prefix}:{{attempts}}:{kind}:{name}"
+        return self._charge_of(self._account, account_name(email))
 
     async def _charge(self, *charges: Charge) -> TooMany | None:
         verdict = await self._limiter.charge(*charges)

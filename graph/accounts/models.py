@@ -9,12 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Integer, Table, Text
+from sqlalchemy import Table, Text
 from sqlmodel import Field, SQLModel
 
-from graph.engines.moments import UtcDateTime
-
-Id = BigInteger().with_variant(Integer(), "sqlite")
+from graph.engines.columns import Id, UtcDateTime
 
 
 class User(SQLModel, table=True):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.accounts import rules, store
 from graph.accounts.attempts import AttemptLimits, Attempts
+from graph.accounts.keys import TTL, user_of_tag, user_tag
 from graph.accounts.records import (
     EmailInUse,
     PasswordReplaced,
@@ -42,16 +43,8 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Limiter
     from graph.patterns.sessions import Session, Sessions
 
-TTL = 300.0
-"""Seconds that a user is cached; a change outdates it before that."""
-
 _ATTEMPTS = 5  # to begin a session, or to change a password, while somebody else changes the account
 _DISTURBED = "This account is being changed at the moment; try again."
-
-
-def user_tag(user_id: int) -> str:
-    """The cache tag of what is shown of a user."""
-    return f"user:{user_id}"
 
 
 class AccountService:
@@ -90,7 +83,7 @@ class AccountService:
 
         async def load(keys: Sequence[str]) -> Mapping[str, object]:
             async with self._database.session() as session:
-                found = await store.users(session, [int(key.removeprefix("user:")) for key in keys])
+                found = await store.users(session, [user_of_tag(key) for key in keys])
             return {user_tag(user.id): user.to_json() for user in found}
 
         found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=TTL)

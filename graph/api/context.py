@@ -6,22 +6,27 @@ answer as this caller's own, so that it is never put into the shared response ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import strawberry
-
-from graph.api.loaders import Loaders
+from strawberry.dataloader import DataLoader
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from graph.api.auth.cookie import SessionCookie
     from graph.endpoint.identity import Caller
     from graph.services import Services
 
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+
 class Context:
     """Made by the endpoint for each operation."""
 
-    __slots__ = ("_caller", "connection", "cookie", "loaders", "response", "services", "viewer_touched")
+    __slots__ = ("_caller", "_loaders", "connection", "cookie", "response", "services", "viewer_touched")
 
     def __init__(
         self,
@@ -42,13 +47,28 @@ class Context:
         self.response = response
         self.cookie = cookie
         self.viewer_touched = False
-        self.loaders = Loaders(services)
+        self._loaders: dict[Any, DataLoader[Any, Any]] = {}
 
     @property
     def caller(self) -> Caller:
         """Who asks. Reading it makes the answer private."""
         self.viewer_touched = True
         return self._caller
+
+    def loader(self, load: Callable[[Services, Sequence[K]], Awaitable[Sequence[V]]]) -> DataLoader[K, V]:
+        """The loader of this operation that calls `load`: lookups asked for in one turn of the event loop become one.
+
+        It keeps nothing (`cache=False`): the cache below is right for every later look, a memory here would not be,
+        and an operation may live as long as a socket.
+        """
+        if load not in self._loaders:
+            services = self.services
+
+            async def gathered(keys: list[K]) -> Sequence[V]:
+                return await load(services, keys)
+
+            self._loaders[load] = DataLoader(gathered, cache=False)
+        return self._loaders[load]
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

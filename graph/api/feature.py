@@ -26,3 +26,5 @@ class Feature:
     nodes: Mapping[str, NodeLoader] = field(default_factory=_no_nodes)
     kept: frozenset[str] = frozenset()
     """Types of `nodes` that everybody may see, and whose loaders read nothing but through the cache."""
+    private: frozenset[str] = frozenset()
+    """Types that only the viewer and an ADMIN may see: every field that leads to one declares who may use it."""

@@ -12,10 +12,7 @@ import strawberry
 from graphql.utilities.print_schema import print_schema_definition
 from strawberry.schema.config import StrawberryConfig
 
-from graph.api import jobs, quota
-from graph.api.accounts import resolvers as accounts
-from graph.api.catalog import resolvers as catalog
-from graph.api.leaderboard import resolvers as leaderboard
+from graph.api import accounts, catalog, jobs, leaderboard, quota
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
 from graph.endpoint.execution import EventExecutor
@@ -25,7 +22,13 @@ if TYPE_CHECKING:
 
     from graph.api.feature import Feature
 
-FEATURES: tuple[Feature, ...] = (catalog.FEATURE, accounts.FEATURE, leaderboard.FEATURE, jobs.FEATURE, quota.FEATURE)
+FEATURES: tuple[Feature, ...] = (
+    catalog.FEATURE,
+    accounts.FEATURE,
+    leaderboard.FEATURE,
+    jobs.FEATURE,
+    quota.FEATURE,
+)
 
 DESCRIPTION = (
     "A shop's catalog, accounts and leaderboards. Everything public answers without signing in; `login` gives a token "

@@ -10,13 +10,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Table, Text, false, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Table, Text, false, text
 from sqlmodel import Field, SQLModel
 
-from graph.engines.moments import UtcDateTime
-
-Id = BigInteger().with_variant(Integer(), "sqlite")
-Bytes = Text().with_variant(Text(collation="C"), "postgresql")
+from graph.engines.columns import Bytes, Id, UtcDateTime
 
 
 class Category(SQLModel, table=True):

@@ -25,16 +25,14 @@ import contextlib
 import logging
 import random
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from prometheus_client import Counter
 from sqlalchemy import bindparam, delete, exists, func, select, update
 
+from graph.catalog.keys import EVERYTHING, TOPIC
 from graph.catalog.models import EVENT_LOG, EVENTS
-from graph.catalog.service import EVERYTHING
 from graph.errors import Unavailable as DatabaseUnavailable
-from graph.patterns.broker import Delivery, Topic
 from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
@@ -44,11 +42,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.engines.database import Database
-    from graph.patterns.broker import Broker, Event, Position
+    from graph.patterns.broker import Broker, Position
     from graph.patterns.cache import Cache
-
-TOPIC = Topic("products", Delivery.EVERY, max_length=10_000, max_age=7 * 86_400.0, sourced=True)
-"""What happened to products: see `ProductChange`."""
 
 STILL = 3.0
 """Seconds after which bulk rows that nobody touches are an orphan's: a batch of an import takes a fraction of one."""
@@ -64,22 +59,6 @@ _POSITION = update(EVENTS).where(EVENTS.c.id == bindparam("the_id")).values(posi
 _PUBLISHED = Counter("graph_outbox_published_total", "Events that this process brought from the outbox to the broker.")
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ProductChange:
-    """One event: `kind` is CREATED, UPDATED or DELETED; `categories` are the slugs the product had before and after."""
-
-    kind: str
-    product_id: int
-    categories: frozenset[str]
-    at: str
-
-    @classmethod
-    def of(cls, event: Event) -> ProductChange:
-        """Read what the outbox has published."""
-        data: dict[str, Any] = event.data
-        return cls(data["kind"], data["product"], frozenset(data["categories"]), data["at"])
 
 
 class _State(NamedTuple):

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from graph.engines.moments import moment
+from graph.engines.columns import moment
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 SCALE = 4
 """Prices are stored as whole numbers of 10**-SCALE."""
+
+
+class ChangeKind(StrEnum):
+    """What became of a product."""
+
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    DELETED = "DELETED"
 
 
 @dataclass(frozen=True, slots=True)

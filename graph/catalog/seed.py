@@ -16,13 +16,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from graph.catalog import writing
+from graph.catalog.keys import EVERYTHING
 from graph.catalog.models import CATEGORIES, PRODUCTS
 from graph.catalog.records import SCALE
-from graph.catalog.service import EVERYTHING
+from graph.engines.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,7 +137,7 @@ async def seed_if_empty(catalog: CatalogService, count: int = DEFAULT_COUNT) -> 
 
 
 async def _write(catalog: CatalogService, batch: list[dict[str, Any]]) -> int:
-    add = insert_sqlite if catalog.database.dialect == "sqlite" else insert_postgresql
+    add = upsert(catalog.database.dialect)
     async with catalog.database.transaction() as session:
         shelves = [{"slug": shelf.slug, "name": shelf.name} for shelf in words().shelves]
         await session.execute(add(CATEGORIES).on_conflict_do_nothing(), shelves)

@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog import rules, writing
+from graph.catalog import keys, rules, writing
+from graph.catalog.keys import CATEGORY_LIST, EVERYTHING, PAGES, TTL, page_tag, product_tag, sku_tag
 from graph.catalog.reading import pages, queries
 from graph.catalog.reading.paging import digest
 from graph.catalog.records import (
     CategoryCount,
+    ChangeKind,
     Page,
     ProductRecord,
     counts_json,
@@ -39,29 +41,7 @@ if TYPE_CHECKING:
     from graph.engines.database import Database
     from graph.patterns.cache import Cache
 
-TTL = 300.0
-
-# --- keys and tags of the cache ---
-
-EVERYTHING = "catalog"
-PAGES = "catalog:pages"
-CATEGORY_LIST = "catalog:categories"
 _NO_PAGE = Page((), has_next=False, has_previous=False)
-
-
-def product_tag(product_id: int) -> str:
-    """What changes with one product."""
-    return f"catalog:product:{product_id}"
-
-
-def sku_tag(sku: str) -> str:
-    """What changes with the product of a sku, or when there comes to be one."""
-    return f"catalog:sku:{sku}"
-
-
-def page_tag(category: str | None) -> str:
-    """What changes with the pages of a category, or with those that show all."""
-    return PAGES if category is None else f"{PAGES}:{category}"
 
 
 class CatalogService:
@@ -90,27 +70,25 @@ class CatalogService:
     async def products(self, ids: Sequence[int]) -> dict[int, ProductRecord]:
         """Those of the products that exist, active or not; all in one trip to Redis, one statement for the rest."""
 
-        async def load(keys: Sequence[str]) -> Mapping[str, Any]:
-            found = await queries.values_by_id(self.database, [int(key.removeprefix(prefix)) for key in keys])
-            return {f"{prefix}{values[0]}": values for values in found}
+        async def load(tags: Sequence[str]) -> Mapping[str, Any]:
+            found = await queries.values_by_id(self.database, [keys.product_of_tag(tag) for tag in tags])
+            return {product_tag(values[0]): values for values in found}
 
-        prefix = "catalog:product:"
-        keys = [f"{prefix}{one}" for one in dict.fromkeys(ids)]
-        values = await self.cache.get_many(keys, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
+        wanted = [product_tag(one) for one in dict.fromkeys(ids)]
+        values = await self.cache.get_many(wanted, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
         return {value[0]: product_of(value) for value in values.values() if value is not None}
 
     async def products_by_sku(self, skus: Sequence[str]) -> dict[str, ProductRecord]:
         """The same by sku. What cannot be a sku is not looked up."""
 
-        async def load(keys: Sequence[str]) -> Mapping[str, Any]:
-            found = await queries.values_by_sku(self.database, [key.removeprefix(prefix) for key in keys])
-            return {f"{prefix}{values[1]}": values for values in found}
+        async def load(tags: Sequence[str]) -> Mapping[str, Any]:
+            found = await queries.values_by_sku(self.database, [keys.sku_of_tag(tag) for tag in tags])
+            return {sku_tag(values[1]): values for values in found}
 
-        prefix = "catalog:sku:"
-        keys = [f"{prefix}{sku}" for sku in dict.fromkeys(skus) if rules.is_sku(sku)]
-        if not keys:
+        wanted = [sku_tag(sku) for sku in dict.fromkeys(skus) if rules.is_sku(sku)]
+        if not wanted:
             return {}
-        values = await self.cache.get_many(keys, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
+        values = await self.cache.get_many(wanted, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
         return {value[1]: product_of(value) for value in values.values() if value is not None}
 
     async def page(self, request: PageRequest) -> Page:
@@ -122,7 +100,7 @@ class CatalogService:
             return await pages.page_values(self.database, request, self.database.dialect)
 
         tags = (page_tag(request.filter.category), EVERYTHING)
-        return page_of(await self.cache.get(f"catalog:page:{request.key}", load, tags=tags, ttl=TTL))
+        return page_of(await self.cache.get(keys.page_key(request.key), load, tags=tags, ttl=TTL))
 
     async def count(self, chosen: Filter) -> int:
         """How many products match `chosen`."""
@@ -133,7 +111,7 @@ class CatalogService:
             return await queries.count(self.database, chosen, self.database.dialect)
 
         tags = (page_tag(chosen.category), EVERYTHING)
-        count: int = await self.cache.get(f"catalog:count:{digest(chosen.canonical())}", load, tags=tags, ttl=TTL)
+        count: int = await self.cache.get(keys.count_key(digest(chosen.canonical())), load, tags=tags, ttl=TTL)
         return count
 
     async def categories(self) -> tuple[CategoryCount, ...]:
@@ -153,7 +131,7 @@ class CatalogService:
         async with self.database.transaction() as session:
             values["category_id"] = await writing.category_id(session, new.category)
             product = await writing.insert_product(session, values)
-            await writing.tell(session, "CREATED", product, now)
+            await writing.tell(session, ChangeKind.CREATED, product, now)
             await self._commit(session, None, product)
         return product
 
@@ -167,7 +145,7 @@ class CatalogService:
             after = await writing.update_product(session, before, values)
             if after == before:
                 return before
-            await writing.tell(session, "UPDATED", after, after.updated_at, before)
+            await writing.tell(session, ChangeKind.UPDATED, after, after.updated_at, before)
             await self._commit(session, before, after)
         return after
 
@@ -176,7 +154,7 @@ class CatalogService:
         async with self.database.transaction() as session:
             before = await writing.locked(session, product_id)
             await writing.delete_product(session, product_id)
-            await writing.tell(session, "DELETED", before, datetime.now(UTC))
+            await writing.tell(session, ChangeKind.DELETED, before, datetime.now(UTC))
             await self._commit(session, before, None)
 
     async def outdate(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.catalog.records import ProductRecord
-
-ChangeKind: TypeAlias = Literal["CREATED", "UPDATED", "DELETED"]
+    from graph.catalog.records import ChangeKind, ProductRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@
 through `graph.patterns.client`, so wherever that leads: one server, a Sentinel set, a cluster.
 """
 
-from graph.jobs.announcing import announce_job, job_topic
+from graph.jobs.announcing import announce_job, follow_job, job_topic
 from graph.jobs.files import NotBelow, file_below
+from graph.jobs.progress import watched
 from graph.jobs.queue import AlreadyUnderWay, Jobs, UnknownJob
 from graph.jobs.records import Job, JobState
 from graph.jobs.work import Definition, GiveUp, Progress, Schedule, Superseded
@@ -26,5 +27,7 @@ __all__ = [
     "Worker",
     "announce_job",
     "file_below",
+    "follow_job",
     "job_topic",
+    "watched",
 ]

@@ -23,6 +23,7 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from graph.leaderboard import queries
+from graph.leaderboard.keys import ranking_name
 from graph.leaderboard.writing import open_season
 from graph.patterns.ranking import Ranking, RankingMissing
 
@@ -77,7 +78,7 @@ class Indexes:
         if key not in self._rankings:
             self._rankings[key] = Ranking(
                 self._client,
-                f"{board.id}.{number}",
+                ranking_name(board.id, number),
                 operator=board.operator,
                 ties=board.ties,
                 derived=True,

@@ -11,13 +11,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Float, Index, Integer, Table, TableClause, UniqueConstraint, column, table
+from sqlalchemy import BigInteger, Index, Table, TableClause, UniqueConstraint, column, table
 from sqlmodel import Field, SQLModel
 
-from graph.engines.moments import UtcDateTime
-
-Id = BigInteger().with_variant(Integer(), "sqlite")
-Double = Float(53)
+from graph.engines.columns import Double, Id, UtcDateTime
 
 
 class Board(SQLModel, table=True):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from graph.patterns.ranking import ScoreRow
 
 
-class Schedule(enum.Enum):
+class SeasonSchedule(enum.Enum):
     """When a season ends and the next begins, in UTC: never, at midnight, on Mondays, on the first of the month."""
 
     NEVER = "NEVER"
@@ -46,7 +46,7 @@ class BoardRecord:
     name: str
     operator: Operator
     ties: Ties
-    schedule: Schedule
+    schedule: SeasonSchedule
     created_at: datetime
 
 
@@ -58,7 +58,7 @@ class NewBoard:
     name: str
     operator: Operator = Operator.BEST
     ties: Ties = Ties.EARLIEST_FIRST
-    schedule: Schedule = Schedule.NEVER
+    schedule: SeasonSchedule = SeasonSchedule.NEVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from graph.errors import Invalid
-from graph.leaderboard.records import Schedule, Span
+from graph.leaderboard.records import SeasonSchedule, Span
 
 if TYPE_CHECKING:
     from graph.leaderboard.records import BoardRecord, NewBoard
@@ -67,14 +67,14 @@ def checked_key(key: str | None) -> str | None:
 
 def season_at(board: BoardRecord, moment: datetime) -> Span:
     """The season of `board` that `moment` falls into: number 1 is the one in which the board was made."""
-    if board.schedule is Schedule.NEVER:
+    if board.schedule is SeasonSchedule.NEVER:
         return Span(1, board.created_at, None)
     return season_number(board, max(1, _period(board, moment) - _period(board, board.created_at) + 1))
 
 
 def season_number(board: BoardRecord, number: int) -> Span:
     """The season of `board` with this number."""
-    if board.schedule is Schedule.NEVER:
+    if board.schedule is SeasonSchedule.NEVER:
         return Span(number, board.created_at, None)
     first = _period(board, board.created_at)
     return Span(number, _start(board, first + number - 1), _start(board, first + number))
@@ -83,14 +83,14 @@ def season_number(board: BoardRecord, number: int) -> Span:
 def _period(board: BoardRecord, moment: datetime) -> int:
     """Days, weeks or months from a fixed beginning to `moment`, in UTC."""
     moment = moment.astimezone(UTC)
-    if board.schedule is Schedule.MONTHLY:
+    if board.schedule is SeasonSchedule.MONTHLY:
         return moment.year * 12 + moment.month - 1
     days = moment.date().toordinal() - 1  # 1 January of the year 1 was a Monday
-    return days // 7 if board.schedule is Schedule.WEEKLY else days
+    return days // 7 if board.schedule is SeasonSchedule.WEEKLY else days
 
 
 def _start(board: BoardRecord, period: int) -> datetime:
-    if board.schedule is Schedule.MONTHLY:
+    if board.schedule is SeasonSchedule.MONTHLY:
         return datetime(period // 12, period % 12 + 1, 1, tzinfo=UTC)
-    days = period * 7 if board.schedule is Schedule.WEEKLY else period
+    days = period * 7 if board.schedule is SeasonSchedule.WEEKLY else period
     return datetime.fromordinal(days + 1).replace(tzinfo=UTC)

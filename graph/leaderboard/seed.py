@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, func, select, text
 
+from graph.engines.upsert import upsert
 from graph.leaderboard import writing
 from graph.leaderboard.models import SCORES
-from graph.leaderboard.records import BoardRecord, NewBoard, Schedule
+from graph.leaderboard.records import BoardRecord, NewBoard, SeasonSchedule
 from graph.leaderboard.rules import Taken
 from graph.patterns.ranking import Operator, Ties
 
@@ -35,9 +36,9 @@ DEMO_PLAYERS = 1000
 CHUNK = 20_000
 
 DEMO = (
-    NewBoard("all-time", "All-time best", Operator.BEST, Ties.EARLIEST_FIRST, Schedule.NEVER),
-    NewBoard("weekly-distance", "Distance this week", Operator.SUM, Ties.COMPETITION, Schedule.WEEKLY),
-    NewBoard("daily-form", "Form of the day", Operator.LATEST, Ties.DENSE, Schedule.DAILY),
+    NewBoard("all-time", "All-time best", Operator.BEST, Ties.EARLIEST_FIRST, SeasonSchedule.NEVER),
+    NewBoard("weekly-distance", "Distance this week", Operator.SUM, Ties.COMPETITION, SeasonSchedule.WEEKLY),
+    NewBoard("daily-form", "Form of the day", Operator.LATEST, Ties.DENSE, SeasonSchedule.DAILY),
 )
 
 _USERS = Table(  # named as the accounts have it; features do not import one another
@@ -147,7 +148,7 @@ async def _add_people(session: AsyncSession, people: list[dict[str, Any]]) -> li
     found = select(_USERS.c.id).where(bounds).order_by(_USERS.c.email_key)
     numbers = list(await session.scalars(found))
     if len(numbers) < len(people):
-        await connection.execute(writing.upsert(connection.dialect.name)(_USERS).on_conflict_do_nothing(), people)
+        await connection.execute(upsert(connection.dialect.name)(_USERS).on_conflict_do_nothing(), people)
         numbers = list(await session.scalars(found))
     assert len(numbers) == len(people)
     return numbers
@@ -178,5 +179,5 @@ async def _add_scores(session: AsyncSession, season: int, scores: list[dict[str,
     )
     before = (await session.execute(counted)).scalar_one()
     connection = await session.connection()
-    await connection.execute(writing.upsert(connection.dialect.name)(SCORES).on_conflict_do_nothing(), scores)
+    await connection.execute(upsert(connection.dialect.name)(SCORES).on_conflict_do_nothing(), scores)
     return (await session.execute(counted)).scalar_one() - before

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import BigInteger, func, insert, literal, select, type_coerce
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
+from graph.engines.upsert import upsert
 from graph.leaderboard.models import BOARDS, SEASONS
-from graph.leaderboard.records import BoardRecord, NewBoard, Schedule, SeasonRecord, SeasonState
+from graph.leaderboard.records import BoardRecord, NewBoard, SeasonRecord, SeasonSchedule, SeasonState
 from graph.leaderboard.rules import Taken, season_at, season_number
 from graph.patterns.ranking import Operator, Ties
 
@@ -37,7 +37,7 @@ def board_of(row: SqlRow[Any]) -> BoardRecord:
         name=row.name,
         operator=Operator[row.operator],
         ties=Ties[row.ties],
-        schedule=Schedule(row.schedule),
+        schedule=SeasonSchedule(row.schedule),
         created_at=row.created_at,
     )
 
@@ -45,11 +45,6 @@ def board_of(row: SqlRow[Any]) -> BoardRecord:
 def season_of(row: SqlRow[Any]) -> SeasonRecord:
     """The season in a row."""
     return SeasonRecord(row.id, row.board_id, row.number, row.starts_at, row.ends_at, SeasonState(row.state), row.size)
-
-
-def upsert(dialect: str) -> Callable[[Any], Any]:
-    """The engine's INSERT that knows ON CONFLICT."""
-    return postgresql.insert if dialect == "postgresql" else sqlite.insert
 
 
 def moment(micros: int) -> datetime:

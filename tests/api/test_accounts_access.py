@@ -12,7 +12,6 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, Grap
 from graph.api.auth.access import (
     ADMIN,
     ANYBODY,
-    PRIVATE_TYPES,
     SERVICE,
     SIGNED_IN,
     VALID,
@@ -20,12 +19,15 @@ from graph.api.auth.access import (
     declared,
     requires,
 )
-from graph.api.schema import build_schema
+from graph.api.schema import FEATURES, build_schema
 from graph.endpoint.identity import Caller
 from graph.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLNamedType
+
+
+PRIVATE_TYPES = frozenset[str]().union(*(feature.private for feature in FEATURES))
 
 
 def requirement_of(field: GraphQLField) -> Requirement | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.api.node import global_id
-from graph.catalog.outbox import TOPIC
+from graph.catalog.keys import TOPIC
 from graph.catalog.rules import Taken
 from harness.subscriber import subscriber
 from harness.waiting import until, within

@@ -11,14 +11,15 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from graph.catalog import outbox as outbox_module
+from graph.catalog.changes import ProductChange
+from graph.catalog.keys import TOPIC
 from graph.catalog.models import EVENT_LOG, EVENTS
-from graph.catalog.outbox import TOPIC, Outbox, ProductChange
+from graph.catalog.outbox import Outbox
 from graph.catalog.service import CatalogService
 from graph.engines.database import Database
-from graph.patterns.broker import Broker, Event
-from graph.patterns.broker.broker import RedisUnavailable
+from graph.patterns.broker import Broker, Event, Topic
 from graph.patterns.cache import Cache
-from graph.patterns.client import open_client
+from graph.patterns.client import RedisUnavailable, open_client
 from harness.valkey import ValkeyServer
 from harness.waiting import until, within
 from tests.support.apps.products import START, add_categories, new
@@ -226,7 +227,7 @@ async def test_only_the_newest_rows_are_kept(
 ) -> None:
     """The table does not grow beyond what a topic's history holds and some slack."""
     monkeypatch.setattr(outbox_module, "_PAGE", 10)
-    short = outbox_module.Topic("products", max_length=20, sourced=True)
+    short = Topic("products", max_length=20, sourced=True)
     monkeypatch.setattr(outbox_module, "TOPIC", short)
     for n in range(10):
         await note(database, *range(n * 10, n * 10 + 10))

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from graph.catalog import outbox as outbox_module
+from graph.catalog.changes import ProductChange
 from graph.catalog.importing import bulk, importer
+from graph.catalog.keys import TOPIC
 from graph.catalog.models import EVENTS
-from graph.catalog.outbox import TOPIC, Outbox, ProductChange
+from graph.catalog.outbox import Outbox
 from graph.catalog.service import CatalogService
 from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache, CacheWriteRefused, CacheWriteUnconfirmed

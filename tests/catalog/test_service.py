@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
+from graph.catalog.keys import TTL
 from graph.catalog.models import EVENTS
 from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.catalog.rules import Invalid, Missing, Taken
-from graph.catalog.service import TTL, CatalogService
+from graph.catalog.service import CatalogService
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisUnavailable, open_client
 from harness.valkey import ValkeyServer

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
 
-from graph.catalog.outbox import TOPIC, Outbox
+from graph.catalog.keys import TOPIC
+from graph.catalog.outbox import Outbox
 from graph.catalog.service import CatalogService
 from graph.engines.database import Database
 from graph.patterns.broker import Broker

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from graph.api.jobs import IMPORT
 from graph.background.jobs import definitions
+from graph.catalog.keys import IMPORT_PRODUCTS
 from graph.jobs import JobState, Worker
 from graph.services import open_services
 from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
@@ -63,7 +63,7 @@ async def test_another_worker_finishes_the_import_of_one_that_stands_still(
             stderr=subprocess.DEVNULL,
         )
         try:
-            job = await services.jobs.enqueue(IMPORT, {"path": "products.csv"}, retries=5)
+            job = await services.jobs.enqueue(IMPORT_PRODUCTS, {"path": "products.csv"}, retries=5)
             assert await _done(services, job, begun=True) is JobState.RUNNING
             os.kill(first.pid, signal.SIGSTOP)
             stop = asyncio.Event()

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from graph.catalog.changes import ProductChange
 from graph.catalog.importing import bulk
 from graph.catalog.importing.importer import import_products
-from graph.catalog.outbox import STILL, TOPIC, Outbox, ProductChange
+from graph.catalog.keys import TOPIC
+from graph.catalog.outbox import STILL, Outbox
 from graph.catalog.reading.paging import Filter, PageRequest
 from graph.catalog.service import CatalogService
 from graph.engines.database import Database

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.api.context import Context
-from graph.api.jobs import IMPORT
 from graph.api.schema import build_schema
 from graph.background.jobs import definitions
+from graph.catalog.keys import IMPORT_PRODUCTS
 from graph.endpoint.identity import Caller
 from graph.jobs import JobState, Worker
 from harness.waiting import within
@@ -59,7 +59,7 @@ async def test_an_import_runs_in_the_background_and_cached_reads_see_it(services
     (services.imports / "lamps.csv").write_text("\n".join(rows))
     assert await _product(services, "SKU-7") is None
     first, second = await asyncio.gather(_ask(services, "lamps.csv"), _ask(services, "./lamps.csv"))
-    assert (first["__typename"], first["name"]) == ("Job", IMPORT)
+    assert (first["__typename"], first["name"]) == ("Job", IMPORT_PRODUCTS)
     assert first["id"] == second["id"]  # the same file is imported once
     done = await _done(services, (await services.jobs.list())[0].id)
     assert (done.state, done.done == done.total) == (JobState.SUCCEEDED, True)

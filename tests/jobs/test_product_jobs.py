@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
 
-from graph.background.jobs import REBUILD, TIDY, WARM, definitions, schedules
+from graph.background.jobs import TIDY, definitions, schedules
+from graph.catalog.keys import WARM_CATALOG
 from graph.jobs import JobState, Worker
+from graph.leaderboard.keys import CLOSE_SEASONS, FORGET_KEYS, REBUILD
 from graph.leaderboard.models import SEASONS
-from graph.leaderboard.records import NewBoard, Schedule
-from graph.leaderboard.seasons.upkeep import CLOSE_SEASONS
+from graph.leaderboard.records import NewBoard, SeasonSchedule
 from harness.waiting import within
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def _finished(services: Services, job: str) -> Job:
 async def test_every_scheduled_job_is_defined_and_runs(services: Services) -> None:
     """What comes by itself is known to the worker, succeeds on an empty shop, and may be run again."""
     names = [schedule.name for schedule in schedules()]
-    assert sorted(names) == sorted([WARM, TIDY])
+    assert sorted(names) == sorted([WARM_CATALOG, FORGET_KEYS, TIDY])
     for name in [*names, *names]:
         assert (await _run(services, name)).state is JobState.SUCCEEDED, name
 
@@ -55,7 +56,9 @@ async def test_a_board_is_rebuilt_in_the_background(services: Services) -> None:
 
 async def over(services: Services, seconds: float) -> None:
     """A season of a board that ended so many seconds ago."""
-    board = await services.leaderboards.create_board(NewBoard(slug="daily", name="Daily", schedule=Schedule.DAILY))
+    board = await services.leaderboards.create_board(
+        NewBoard(slug="daily", name="Daily", schedule=SeasonSchedule.DAILY)
+    )
     ended = round((time.time() - seconds) * 1e6)
     async with services.database.transaction() as session:
         season = {"board_id": board.id, "number": 1, "starts_at": 0, "ends_at": ended, "state": "OPEN"}

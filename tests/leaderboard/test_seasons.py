@@ -12,7 +12,15 @@ from sqlalchemy import func, select, update
 
 from graph.leaderboard import queries
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
-from graph.leaderboard.records import BoardRecord, Change, NewBoard, Schedule, SeasonRecord, SeasonState, Submission
+from graph.leaderboard.records import (
+    BoardRecord,
+    Change,
+    NewBoard,
+    SeasonRecord,
+    SeasonSchedule,
+    SeasonState,
+    Submission,
+)
 from graph.leaderboard.rules import Invalid, season_at, season_number
 from graph.leaderboard.seasons import archive
 from graph.leaderboard.service import LeaderboardService
@@ -29,13 +37,13 @@ if TYPE_CHECKING:
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2190, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - has a zone
 
 
-def a_board(schedule: Schedule, created: datetime) -> BoardRecord:
+def a_board(schedule: SeasonSchedule, created: datetime) -> BoardRecord:
     """A board that was made at `created`."""
     return BoardRecord(1, "b", "B", Operator.BEST, Ties.DENSE, schedule, created)
 
 
-@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=4000)), st.sampled_from(list(Schedule)[1:]))
-def test_seasons_join_without_a_gap(created: datetime, later: timedelta, schedule: Schedule) -> None:
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=4000)), st.sampled_from(list(SeasonSchedule)[1:]))
+def test_seasons_join_without_a_gap(created: datetime, later: timedelta, schedule: SeasonSchedule) -> None:
     """Every moment lies in exactly one season; the first holds the making of the board; they begin at midnight UTC."""
     board = a_board(schedule, created)
     span = season_at(board, created + later)
@@ -46,7 +54,7 @@ def test_seasons_join_without_a_gap(created: datetime, later: timedelta, schedul
     assert season_number(board, span.number + 1).starts_at == span.ends_at
     assert season_at(board, created).number == 1
     assert span.starts_at.time() == datetime.min.time()
-    assert {Schedule.WEEKLY: span.starts_at.weekday() == 0, Schedule.MONTHLY: span.starts_at.day == 1}.get(
+    assert {SeasonSchedule.WEEKLY: span.starts_at.weekday() == 0, SeasonSchedule.MONTHLY: span.starts_at.day == 1}.get(
         schedule, True
     )
 
@@ -54,7 +62,7 @@ def test_seasons_join_without_a_gap(created: datetime, later: timedelta, schedul
 def test_a_board_without_seasons_has_one_that_does_not_end() -> None:
     """NEVER: season 1, from the making of the board on."""
     created = datetime(2026, 1, 31, 23, 59, tzinfo=UTC)
-    span = season_at(a_board(Schedule.NEVER, created), created + timedelta(days=9999))
+    span = season_at(a_board(SeasonSchedule.NEVER, created), created + timedelta(days=9999))
     assert (span.number, span.starts_at, span.ends_at) == (1, created, None)
 
 
@@ -64,7 +72,7 @@ async def test_a_season_ends_in_an_archive(
 ) -> None:
     """New scores go to the new season; the old one reads as it stood, before, while and after it is archived."""
     draw = random.Random(1)
-    board = await service.create_board(NewBoard("d", "D", ties=ties, schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", ties=ties, schedule=SeasonSchedule.DAILY))
     for player in range(1, 31):
         await service.submit(board, player, draw.randint(1, 8))
     final = [placed.entry for placed in (await service.top(board, first=100)).entries]
@@ -116,7 +124,7 @@ async def reads_as(service: LeaderboardService, board: BoardRecord, final: list[
 
 async def test_seasons_that_nobody_played_are_empty(service: LeaderboardService, clock: Clock) -> None:
     """A season between two that were played has no entries; one to come is refused."""
-    board = await service.create_board(NewBoard("m", "M", schedule=Schedule.MONTHLY))
+    board = await service.create_board(NewBoard("m", "M", schedule=SeasonSchedule.MONTHLY))
     await service.submit(board, 1, 1)
     clock.set(2026, 6, 1)
     assert (await service.submit(board, 1, 2)).season == 4
@@ -131,7 +139,7 @@ async def test_a_slow_clock_gets_into_no_season_that_is_closing(
     service: LeaderboardService, database: Database, client: Client, clock: Clock
 ) -> None:
     """Once a season is being closed, a process whose clock is behind submits to the next one."""
-    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", schedule=SeasonSchedule.DAILY))
     await service.submit(board, 1, 1)
     slow = clock.now
     clock.set(2026, 3, 3)
@@ -146,7 +154,7 @@ async def test_a_slow_clock_gets_into_no_season_that_is_closing(
 
 async def test_one_of_many_closes_a_season(service: LeaderboardService, database: Database, clock: Clock) -> None:
     """Many at once: exactly one closes it, and the archive has every entry once."""
-    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", schedule=SeasonSchedule.DAILY))
     for player in range(1, 21):
         await service.submit(board, player, player % 5)
     clock.set(2026, 3, 3)
@@ -171,7 +179,7 @@ async def test_a_season_that_is_over_is_handed_to_a_worker_first(
     database: Database, service: LeaderboardService, client: Client, clock: Clock
 ) -> None:
     """Whoever sees one asks for the job; while nobody does that, one process of all closes it after 20 s."""
-    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", schedule=SeasonSchedule.DAILY))
     await service.submit(board, 1, 1)
     asked: list[int] = []
 
@@ -204,7 +212,7 @@ async def test_without_redis_seasons_are_closed_all_the_same(
     without_redis: LeaderboardService, service: LeaderboardService, database: Database, client: Client, clock: Clock
 ) -> None:
     """The archive is written and read; the index, and then the scores that it was built from, go when Redis is back."""
-    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", schedule=SeasonSchedule.DAILY))
     await service.submit(board, 1, 1)
     clock.set(2026, 3, 3)
     await without_redis.upkeep.tick()
@@ -229,7 +237,7 @@ async def test_upkeep_goes_on_by_itself(
     database: Database, service: LeaderboardService, client: Client, clock: Clock
 ) -> None:
     """A service that was opened looks around again and again, whatever became of the look before."""
-    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", schedule=SeasonSchedule.DAILY))
     await service.submit(board, 1, 1)
     looks = 0
 
@@ -260,7 +268,7 @@ async def test_a_killed_closer_is_taken_over_and_cannot_write_again(
     service: LeaderboardService, database: Database, clock: Clock
 ) -> None:
     """After its lease another process goes on where it stopped; if it wakes up then, it is turned away."""
-    board = await service.create_board(NewBoard("d", "D", ties=Ties.COMPETITION, schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", ties=Ties.COMPETITION, schedule=SeasonSchedule.DAILY))
     for player in range(1, 21):
         await service.submit(board, player, player % 4)
     final = [placed.entry for placed in (await service.top(board, first=100)).entries]
@@ -298,7 +306,7 @@ async def test_no_score_is_lost_between_two_seasons(
     service: LeaderboardService, database: Database, client: Client, clock: Clock
 ) -> None:
     """While seasons end under fire, every accepted score is in the season that its answer names."""
-    board = await service.create_board(NewBoard("d", "D", Operator.LATEST, schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", Operator.LATEST, schedule=SeasonSchedule.DAILY))
     accepted: dict[tuple[int, int], float] = {}
     async with LeaderboardService(database, client, upkeep=0, clock=clock) as other:
 
@@ -327,7 +335,7 @@ async def test_closing_waits_for_scores_under_way(
     service: LeaderboardService, database: Database, clock: Clock
 ) -> None:
     """A score whose transaction began in time is in the archive, however late it commits."""
-    board = await service.create_board(NewBoard("d", "D", schedule=Schedule.DAILY))
+    board = await service.create_board(NewBoard("d", "D", schedule=SeasonSchedule.DAILY))
     await service.submit(board, 1, 1)
     async with database.session() as session:
         season = await queries.season(session, board, 1)
@@ -349,7 +357,7 @@ async def test_the_database_says_when_a_season_ends(
 ) -> None:
     """Without a clock of its own the service uses the database's, for the season and for the time of a score."""
     async with LeaderboardService(database, client, upkeep=0) as real:
-        board = await real.create_board(NewBoard("now", "Now", schedule=Schedule.WEEKLY))
+        board = await real.create_board(NewBoard("now", "Now", schedule=SeasonSchedule.WEEKLY))
         before = datetime.now(UTC).timestamp() - 1
         await real.submit(board, 1, 1)
         entry = (await real.top(board)).entries[0].entry

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import strawberry
 
 from graph.accounts import rules
+from graph.accounts.keys import TTL
 from graph.accounts.records import EmailInUse, SignedIn, TooMany, Visitor, WrongCredentials
-from graph.accounts.service import TTL
 from graph.api.accounts.types import (
     AuthPayload,
     ChangePasswordInput,
@@ -177,4 +177,5 @@ FEATURE = Feature(
     mutation=AccountsMutation,
     types=(User, Session),
     nodes={"User": _load_users, "Session": _load_sessions},
+    private=frozenset({"User", "Session", "Viewer"}),
 )

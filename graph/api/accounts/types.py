@@ -10,12 +10,13 @@ import strawberry
 
 from graph.accounts.records import Role, SignedIn, TooMany, UserRecord
 from graph.api.context import Info
+from graph.api.enums import enum
 from graph.api.errors import InvalidInput, UserError
 from graph.api.node import Node, global_id
 from graph.endpoint.declare import uncached
 from graph.patterns.sessions import Session as SessionValue
 
-strawberry.enum(Role, description="What a user may do: each role all that the ones before may.")
+enum(Role, description="What a user may do: each role all that the ones before may.")
 
 
 @strawberry.type(description="Somebody who can sign in; seen by themselves and by an ADMIN.")

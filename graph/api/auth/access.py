@@ -3,8 +3,8 @@
     @strawberry.mutation(extensions=[requires(ADMIN)])
 
 Every mutation and subscription, and every field that leads from the open part of the schema to private types, declares
-one of the requirements below; a test walks the schema and fails on one that does not. `PRIVATE_TYPES` are what only
-the viewer and an ADMIN may see.
+one of the requirements below; a test walks the schema and fails on one that does not. Which types are private each
+feature says (`graph.api.feature.Feature.private`).
 
 A refusal is `UNAUTHENTICATED` for an anonymous caller, with the reason if a token was presented, else `FORBIDDEN`.
 """
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from graph.api.context import Context
     from graph.endpoint.identity import Caller
-
-PRIVATE_TYPES = frozenset({"User", "Session", "Viewer", "Job"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,5 @@
-"""The catalog in GraphQL."""
+"""Products and categories in GraphQL."""
+
+from graph.api.catalog.resolvers import FEATURE
+
+__all__ = ["FEATURE"]

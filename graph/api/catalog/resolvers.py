@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import strawberry
 
 from graph.api.auth.access import ADMIN, check, requires
+from graph.api.catalog.loaders import products, products_by_sku
 from graph.api.catalog.subscriptions import CatalogSubscription
 from graph.api.catalog.types import (
     Category,
@@ -19,7 +20,6 @@ from graph.api.catalog.types import (
     ProductConnection,
     ProductFilter,
     ProductResult,
-    ProductSort,
     UpdateProductInput,
     visible,
 )
@@ -29,15 +29,16 @@ from graph.api.feature import Feature
 from graph.api.node import Node, integer_keys, key_of
 from graph.api.pagination import given, selects
 from graph.catalog import rules
+from graph.catalog.keys import TTL
 from graph.catalog.reading import paging
-from graph.catalog.service import TTL
+from graph.catalog.reading.paging import Sort
 from graph.catalog.writing import NewProduct
 from graph.endpoint.declare import cached, cost
 
 
 async def _load_products(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
     numbers = integer_keys(keys)
-    records = await context.loaders.product.load_many(numbers.values())
+    records = await context.loader(products).load_many(numbers.values())
     shown = {key: visible(context, record) for key, record in zip(numbers, records, strict=True)}
     return {key: product for key, product in shown.items() if product is not None}
 
@@ -68,11 +69,10 @@ class CatalogQuery:
 
     @strawberry.field(metadata=cached(TTL), description="One product; null when there is none.")
     async def product(self, info: Info, by: ProductBy) -> Product | None:
-        loaders = info.context.loaders
         if (sku := given(by.sku)) is not None:
-            return visible(info.context, await loaders.product_by_sku.load(sku))
+            return visible(info.context, await info.context.loader(products_by_sku).load(sku))
         number = key_of(given(by.id) or "", "Product")
-        return None if number is None else visible(info.context, await loaders.product.load(number))
+        return None if number is None else visible(info.context, await info.context.loader(products).load(number))
 
     @strawberry.field(
         metadata=cost(assumed=paging.DEFAULT_SIZE) | cached(TTL),
@@ -87,7 +87,7 @@ class CatalogQuery:
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
         filter: ProductFilter | None = strawberry.UNSET,
-        sort: ProductSort = ProductSort.NAME_ASC,
+        sort: Sort = Sort.NAME_ASC,
     ) -> ProductConnection:
         catalog = info.context.services.catalog
         chosen = _filter(info.context, given(filter))
@@ -97,7 +97,7 @@ class CatalogQuery:
             last=given(last),
             before=given(before),
             filter=chosen,
-            sort=paging.Sort[sort.name],
+            sort=sort,
         )
         counted = any(selects(info, *path, "category", "productCount") for path in (("nodes",), ("edges", "node")))
         # What is asked for in one turn of the event loop leaves in one write: a page costs one trip, whatever it shows.

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
-from enum import Enum
 
 import strawberry
 
 from graph.api.auth.access import ANYBODY, requires
+from graph.api.catalog.loaders import products
 from graph.api.catalog.types import Product, visible
 from graph.api.context import Info
+from graph.api.enums import enum
 from graph.api.node import global_id, key_of
 from graph.api.pagination import given
 from graph.api.scalars import Cursor
-from graph.catalog.outbox import TOPIC, ProductChange
+from graph.catalog.changes import ProductChange, follow
+from graph.catalog.records import ChangeKind
 from graph.endpoint.declare import live
 from graph.errors import BadInput
 
@@ -22,13 +25,7 @@ MAX_IDS = 100
 """How many products one subscription names."""
 
 
-@strawberry.enum(description="What became of a product.")
-class ChangeKind(Enum):
-    """The kinds as the outbox writes them."""
-
-    CREATED = "CREATED"
-    UPDATED = "UPDATED"
-    DELETED = "DELETED"
+enum(ChangeKind, description="What became of a product.")
 
 
 @strawberry.type(description="A product was created, changed or deleted.")
@@ -45,10 +42,22 @@ class ProductEvent:
     at: datetime
     number: strawberry.Private[int]
 
+    @classmethod
+    def of(cls, change: ProductChange) -> ProductEvent:
+        """Show a change."""
+        return cls(
+            cursor=Cursor(change.cursor),
+            kind=change.kind,
+            product_id=global_id("Product", change.product_id),
+            gap=change.gap,
+            at=datetime.fromisoformat(change.at),
+            number=change.product_id,
+        )
+
     @strawberry.field(description="The product as it is now; null once it is deleted, or while it is not shown.")
     async def product(self, info: Info) -> Product | None:
         """Read it through the cache, as any query does."""
-        return visible(info.context, await info.context.loaders.product.load(self.number))
+        return visible(info.context, await info.context.loader(products).load(self.number))
 
 
 @strawberry.type
@@ -67,26 +76,11 @@ class CatalogSubscription:
         category: str | None = strawberry.UNSET,
         after: Cursor | None = strawberry.UNSET,
     ) -> AsyncGenerator[ProductEvent]:
-        chosen, shelf, gap = given(ids), given(category), False
+        chosen = given(ids)
         if chosen is not None and len(chosen) > MAX_IDS:
             raise BadInput(f"productChanged takes at most {MAX_IDS} ids.", argument="ids")
         wanted = None if chosen is None else {key_of(one, "Product") for one in chosen}
-        async with info.context.services.broker.subscribe(TOPIC, given(after), patient=True) as events:
-            async for event in events:
-                gap = gap or event.gap
-                if event.data is None:
-                    continue  # nothing but the gap: the next event tells of it
-                change = ProductChange.of(event)
-                if wanted is not None and change.product_id not in wanted:
-                    continue
-                if shelf is not None and shelf not in change.categories:
-                    continue
-                yield ProductEvent(
-                    cursor=Cursor(event.cursor),
-                    kind=ChangeKind(change.kind),
-                    product_id=global_id("Product", change.product_id),
-                    gap=gap,
-                    at=datetime.fromisoformat(change.at),
-                    number=change.product_id,
-                )
-                gap = False
+        broker = info.context.services.broker
+        async with aclosing(follow(broker, ids=wanted, category=given(category), after=given(after))) as changes:
+            async for change in changes:
+                yield ProductEvent.of(change)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
 from typing import Annotated
 
 import strawberry
 
+from graph.api.catalog.loaders import product_counts
 from graph.api.context import Context, Info
+from graph.api.enums import enum
 from graph.api.errors import InvalidInput, NotFound, SkuTaken
 from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
 from graph.catalog import rules
 from graph.catalog.reading import paging
+from graph.catalog.reading.paging import Sort
 from graph.catalog.records import CategoryRecord, Page, ProductRecord
 from graph.catalog.writing import ProductChanges
 
@@ -47,7 +49,7 @@ class Category(Node):
     @strawberry.field(description="How many active products it holds.")
     async def product_count(self, info: Info) -> int:
         """Known from the list of categories, else loaded together with all others asked for."""
-        return self.counted if self.counted is not None else await info.context.loaders.product_count.load(self.key)
+        return self.counted if self.counted is not None else await info.context.loader(product_counts).load(self.key)
 
 
 @strawberry.type(description="Something for sale.")
@@ -116,15 +118,7 @@ class ProductConnection:
         )
 
 
-@strawberry.enum(description="The order of products; equal ones follow each other by age.")
-class ProductSort(Enum):
-    """Named as `paging.Sort`."""
-
-    NAME_ASC = "NAME_ASC"
-    NAME_DESC = "NAME_DESC"
-    PRICE_ASC = "PRICE_ASC"
-    PRICE_DESC = "PRICE_DESC"
-    NEWEST = "NEWEST"
+enum(Sort, name="ProductSort", description="The order of products; equal ones follow each other by age.")
 
 
 # --- inputs ---

@@ -10,6 +10,7 @@ from graph.api.auth.access import ADMIN, SERVICE, SIGNED_IN, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound
 from graph.api.feature import Feature
+from graph.api.leaderboard.loaders import players
 from graph.api.leaderboard.players import Player, player_key_of, viewer_key
 from graph.api.leaderboard.results import (
     CreateLeaderboardInput,
@@ -25,9 +26,8 @@ from graph.api.node import Node, integer_keys
 from graph.api.pagination import given
 from graph.endpoint.declare import cached, cost, keep_until
 from graph.leaderboard import rules
-from graph.leaderboard.records import NewBoard, Schedule
-from graph.leaderboard.submission.outdating import board_tag
-from graph.patterns.ranking import Operator, Ties
+from graph.leaderboard.keys import board_tag
+from graph.leaderboard.records import NewBoard
 
 
 async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
@@ -38,7 +38,7 @@ async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, No
 
 async def _load_players(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
     numbers = integer_keys(keys)
-    users = await context.loaders.player.load_many(numbers.values())
+    users = await context.loader(players).load_many(numbers.values())
     names = {user.id: user.display_name for user in users if user is not None}
     return {key: Player.of(number, names) for key, number in numbers.items() if number in names}
 
@@ -85,9 +85,9 @@ class LeaderboardMutation:
         new = NewBoard(
             slug=input.slug,
             name=input.name,
-            operator=Operator[input.operator.name],
-            ties=Ties[input.ties.name],
-            schedule=Schedule[input.schedule.name],
+            operator=input.operator,
+            ties=input.ties,
+            schedule=input.schedule,
         )
         try:
             return Leaderboard.of(await info.context.services.leaderboards.create_board(new))

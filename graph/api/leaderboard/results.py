@@ -7,9 +7,10 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from graph.api.errors import InvalidInput, NotFound, UserError
-from graph.api.leaderboard.types import Leaderboard, ScoreOperator, SeasonSchedule, TiePolicy
+from graph.api.leaderboard.types import Leaderboard
 from graph.leaderboard import rules
-from graph.leaderboard.records import BoardRecord, Outcome
+from graph.leaderboard.records import BoardRecord, Outcome, SeasonSchedule
+from graph.patterns.ranking import Operator, Ties
 
 
 @strawberry.input(description="A board to be made.")
@@ -18,8 +19,8 @@ class CreateLeaderboardInput:
 
     slug: str = strawberry.field(description="1 to 64 lower-case letters, digits and inner hyphens.")
     name: str = strawberry.field(description=f"At most {rules.MAX_NAME} characters.")
-    operator: ScoreOperator = ScoreOperator.BEST
-    ties: TiePolicy = TiePolicy.EARLIEST_FIRST
+    operator: Operator = Operator.BEST
+    ties: Ties = Ties.EARLIEST_FIRST
     schedule: SeasonSchedule = SeasonSchedule.NEVER
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
 
 import strawberry
 
@@ -22,14 +21,10 @@ from graph.api.leaderboard.types import (
     names_around,
 )
 from graph.endpoint.declare import live
-from graph.errors import BadInput, Unavailable
-from graph.leaderboard.records import BoardRecord, player_key, player_of
+from graph.errors import BadInput
+from graph.leaderboard.live.boards import insist
+from graph.leaderboard.records import BoardRecord, player_of
 from graph.patterns.ranking import Neighbourhood
-
-T = TypeVar("T")
-
-_RETRY = 1.0
-"""Seconds between two tries to read while the stores are away."""
 
 
 @strawberry.type(description="The top of a board at one instant.")
@@ -57,15 +52,6 @@ async def _board(info: Info, slug: str) -> BoardRecord:
     return found
 
 
-async def _insist(read: Callable[[], Awaitable[T]]) -> T:
-    """Read; while the stores are away, the subscription waits for them."""
-    while True:
-        try:
-            return await read()
-        except Unavailable:
-            await asyncio.sleep(_RETRY)
-
-
 async def _context(info: Info, found: Neighbourhood) -> LeaderboardContext:
     return LeaderboardContext.of(found, await names_around(info, found))
 
@@ -83,21 +69,14 @@ class LeaderboardSubscription:
         if not 1 <= first <= MAX_PAGE:
             raise BadInput(f"first is 1 to {MAX_PAGE}.", argument="first")
         record, services = await _board(info, board), info.context.services
-        async with services.live_boards.watch(record) as watch:
-            page, shown = await services.leaderboards.top(record, first=first), None
-            while True:
-                entries = [placed.entry for placed in page.entries]
-                watch.stands(1, first)
-                if entries != shown:
-                    shown, players = entries, [player_of(entry) for entry in entries]
-                    names = await _insist(partial(names_of, info, players))
-                    yield LeaderboardSnapshot(
-                        board=Leaderboard.of(record),
-                        entries=[LeaderboardEntry.of(entry, names) for entry in entries],
-                        at=datetime.now(UTC),
-                    )
-                await watch.changed()
-                page = await _insist(lambda: services.leaderboards.top(record, first=first))
+        async with aclosing(services.live_boards.top(record, first)) as tops:
+            async for entries in tops:
+                names = await insist(partial(names_of, info, [player_of(entry) for entry in entries]))
+                yield LeaderboardSnapshot(
+                    board=Leaderboard.of(record),
+                    entries=[LeaderboardEntry.of(entry, names) for entry in entries],
+                    at=datetime.now(UTC),
+                )
 
     @strawberry.subscription(
         description="The signed-in player's place and neighbours: first as they stand, then whenever they change, "
@@ -114,21 +93,9 @@ class LeaderboardSubscription:
         if not 0 <= range <= MAX_RANGE:
             raise BadInput(f"range is 0 to {MAX_RANGE}.", argument="range")
         record, services, player = await _board(info, board), info.context.services, viewer_key(info.context)
-        async with services.live_boards.watch(record, player_key(player)) as watch:
-            found, shown = await services.leaderboards.around(record, player, neighbours=range), None
-            previous, first = None, True
-            while True:
-                rank = None if found is None else found.entry.rank
-                # Whoever has no score is told by an own submission alone.
-                watch.stands(*((1, 0) if rank is None else (max(1, rank - range), rank + range)))
-                if first or found != shown:
-                    shown, first = found, False
-                    context = None if found is None else await _insist(partial(_context, info, found))
-                    yield RankSnapshot(
-                        context=context,
-                        previous_rank=previous,
-                        at=datetime.now(UTC),
-                    )
-                    previous = rank
-                await watch.changed()
-                found = await _insist(lambda: services.leaderboards.around(record, player, neighbours=range))
+        previous = None
+        async with aclosing(services.live_boards.around(record, player, range)) as places:
+            async for found in places:
+                context = None if found is None else await insist(partial(_context, info, found))
+                yield RankSnapshot(context=context, previous_rank=previous, at=datetime.now(UTC))
+                previous = None if found is None else found.entry.rank

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 
 from graph.api.context import Info
+from graph.api.enums import enum
 from graph.api.leaderboard.players import Player, names_of, player_key_of, viewer_key
 from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
 from graph.endpoint.declare import Scope, cached, cost
 from graph.errors import BadInput
 from graph.leaderboard import rules
-from graph.leaderboard.records import BoardRecord, Placed, Span, TopPage, player_of
-from graph.patterns.ranking import Entry, Neighbourhood
+from graph.leaderboard.records import BoardRecord, Placed, SeasonSchedule, Span, TopPage, player_of
+from graph.patterns.ranking import Entry, Neighbourhood, Operator, Ties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,32 +29,27 @@ MAX_PAGE = 100
 MAX_RANGE = 50
 
 
-@strawberry.enum(description="What becomes of a player's further scores in a season.")
-class ScoreOperator(Enum):
-    """Named as `graph.patterns.ranking.Operator`."""
-
-    BEST = strawberry.enum_value("BEST", description="The highest counts.")
-    LATEST = strawberry.enum_value("LATEST", description="The latest counts.")
-    SUM = strawberry.enum_value("SUM", description="They add up.")
-
-
-@strawberry.enum(description="Ranks of players with equal scores; whoever reached the score first is listed first.")
-class TiePolicy(Enum):
-    """Named as `graph.patterns.ranking.Ties`."""
-
-    EARLIEST_FIRST = strawberry.enum_value("EARLIEST_FIRST", description="1, 2, 3, 4: the first to reach it is ahead.")
-    COMPETITION = strawberry.enum_value("COMPETITION", description="1, 2, 2, 4.")
-    DENSE = strawberry.enum_value("DENSE", description="1, 2, 2, 3.")
-
-
-@strawberry.enum(description="When a season ends and the next begins, at midnight UTC.")
-class SeasonSchedule(Enum):
-    """Named as `graph.leaderboard.records.Schedule`."""
-
-    NEVER = strawberry.enum_value("NEVER", description="There is one season.")
-    DAILY = "DAILY"
-    WEEKLY = strawberry.enum_value("WEEKLY", description="On Mondays.")
-    MONTHLY = strawberry.enum_value("MONTHLY", description="On the first of the month.")
+enum(
+    Operator,
+    name="ScoreOperator",
+    description="What becomes of a player's further scores in a season.",
+    values={"BEST": "The highest counts.", "LATEST": "The latest counts.", "SUM": "They add up."},
+)
+enum(
+    Ties,
+    name="TiePolicy",
+    description="Ranks of players with equal scores; whoever reached the score first is listed first.",
+    values={
+        "EARLIEST_FIRST": "1, 2, 3, 4: the first to reach it is ahead.",
+        "COMPETITION": "1, 2, 2, 4.",
+        "DENSE": "1, 2, 2, 3.",
+    },
+)
+enum(
+    SeasonSchedule,
+    description="When a season ends and the next begins, at midnight UTC.",
+    values={"NEVER": "There is one season.", "WEEKLY": "On Mondays.", "MONTHLY": "On the first of the month."},
+)
 
 
 @strawberry.type(description="A stretch of time over which a board is played.")
@@ -156,8 +151,8 @@ class Leaderboard(Node):
 
     slug: str = strawberry.field(description="Its name in URLs and inputs; never changes.")
     name: str
-    operator: ScoreOperator
-    ties: TiePolicy
+    operator: Operator
+    ties: Ties
     schedule: SeasonSchedule
     record: strawberry.Private[BoardRecord]
 
@@ -168,9 +163,9 @@ class Leaderboard(Node):
             id=global_id("Leaderboard", record.id),
             slug=record.slug,
             name=record.name,
-            operator=ScoreOperator[record.operator.name],
-            ties=TiePolicy[record.ties.name],
-            schedule=SeasonSchedule[record.schedule.name],
+            operator=record.operator,
+            ties=record.ties,
+            schedule=record.schedule,
             record=record,
         )
 

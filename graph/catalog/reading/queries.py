@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, bindparam, func, select, true, type_coerce
 from graph.catalog.models import CATEGORIES, PRODUCTS
 from graph.catalog.reading.filtering import Shape, conditions, unindexed, values_in
 from graph.catalog.records import CategoryCount, CategoryRecord, ProductRecord, product_of
-from graph.engines.moments import UtcText
+from graph.engines.columns import UtcText
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence

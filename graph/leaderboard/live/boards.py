@@ -14,36 +14,47 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from prometheus_client import Counter, Gauge
 
+from graph.errors import Unavailable as StoreUnavailable
 from graph.leaderboard.index import NoIndex
+from graph.leaderboard.keys import board_topic
 from graph.leaderboard.live.watching import MERGE, Moves, Watch, Watchers
-from graph.patterns.broker import Broker, Delivery, Event, Topic
+from graph.leaderboard.records import player_key
 from graph.patterns.client import RedisUnavailable
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from types import TracebackType
 
     from graph.leaderboard.records import BoardRecord
     from graph.leaderboard.service import LeaderboardService
-    from graph.patterns.ranking import Submitted
+    from graph.patterns.broker import Broker, Event
+    from graph.patterns.ranking import Entry, Neighbourhood, Submitted
 
 CHECK = 5.0
+RETRY = 1.0
+"""Seconds, like those above."""
 _GRACE = 1.0  # an announcement may be on its way that long
 
 _WATCHERS = Gauge("graph_leaderboard_watchers", "Watchers of boards.", multiprocess_mode="livesum")
 _MISSED = Counter("graph_leaderboard_announcements_missed_total", "Times all watchers of a board had to be woken.")
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
 
-def topic_of(board: int) -> Topic:
-    """What moves on a board."""
-    return Topic(f"board:{board}", Delivery.EVERY, max_length=100, max_age=60.0)
+async def insist(read: Callable[[], Awaitable[T]]) -> T:
+    """Read; while the stores are away, try again every `RETRY` seconds."""
+    while True:
+        try:
+            return await read()
+        except StoreUnavailable:
+            await asyncio.sleep(RETRY)
 
 
 class LiveBoards:
@@ -86,7 +97,7 @@ class LiveBoards:
         while (moves := self._pending[board]).count:
             self._pending[board] = Moves()
             try:
-                await self._broker.publish(topic_of(board), moves.message())
+                await self._broker.publish(board_topic(board), moves.message())
             except RedisUnavailable as error:
                 _log.info("a move on board %s was not announced: %s", board, error)
             await asyncio.sleep(MERGE)
@@ -116,6 +127,44 @@ class LiveBoards:
                 del self._boards[board.id]
                 followed.close()
 
+    # --- following ---
+
+    async def top(self, board: BoardRecord, first: int) -> AsyncGenerator[list[Entry]]:
+        """The `first` best entries: as they stand, then whenever they have changed; bursts are merged.
+
+        While the stores are away, it waits for them. Close the generator at the end.
+        """
+        async with self.watch(board) as watch:
+            page, shown = await self._service.top(board, first=first), None
+            while True:
+                entries = [placed.entry for placed in page.entries]
+                watch.stands(1, first)
+                if entries != shown:
+                    shown = entries
+                    yield entries
+                await watch.changed()
+                page = await insist(lambda: self._service.top(board, first=first))
+
+    async def around(self, board: BoardRecord, player: int, neighbours: int) -> AsyncGenerator[Neighbourhood | None]:
+        """A player's entry with its neighbours: as it stands (None: no score), then whenever that has changed.
+
+        While the stores are away, it waits for them. Close the generator at the end.
+        """
+        async with self.watch(board, player_key(player)) as watch:
+            found, shown = await self._service.around(board, player, neighbours=neighbours), None
+            first = True
+            while True:
+                # A player without a score is told by an own submission alone.
+                seen = (1, 0)
+                if found is not None:
+                    seen = (max(1, found.entry.rank - neighbours), found.entry.rank + neighbours)
+                watch.stands(*seen)
+                if first or found != shown:
+                    shown, first = found, False
+                    yield found
+                await watch.changed()
+                found = await insist(lambda: self._service.around(board, player, neighbours=neighbours))
+
     async def _check(self, followed: _Followed) -> None:
         """Compare what was announced with what the ranking counts."""
         while True:
@@ -144,7 +193,7 @@ class _Followed:
         self.watchers = Watchers()
         self.received = 0
         self._base: tuple[str, int] | None = None
-        self._registration = broker.on(topic_of(board.id), self._on_event)
+        self._registration = broker.on(board_topic(board.id), self._on_event)
 
     async def ready(self) -> None:
         """Wait until no further announcement can be missed; while Redis is away, watch all the same."""

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from graph.leaderboard.records import BoardRecord, SeasonRecord
     from graph.leaderboard.writing import Clock
 
-CLOSE_SEASONS = "closeSeasons"
-"""The name of the job that closes seasons."""
-
 EVERY = 5.0
 PATIENCE = 20.0
 KEYS_KEPT = 30 * 86400.0

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select, tuple_, update
 
+from graph.engines.upsert import upsert
 from graph.leaderboard.models import SUBMISSIONS
 from graph.leaderboard.records import Change, Outcome, Remembered
-from graph.leaderboard.writing import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

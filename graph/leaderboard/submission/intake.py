@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, and_, bindparam, func, select, type_coerce
 
+from graph.engines.upsert import upsert
 from graph.leaderboard.models import PLAYERS, SCORES, SEASONS, SUBMISSIONS
 from graph.leaderboard.records import Change, Remembered, SeasonState, player_key
 from graph.leaderboard.rules import Invalid, Missing
 from graph.leaderboard.submission import idempotency as keys
-from graph.leaderboard.writing import open_season, season_of, upsert
+from graph.leaderboard.writing import open_season, season_of
 from graph.patterns.ranking import Operator, ScoreRow
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from graph.leaderboard.keys import board_tag
 from graph.patterns.client import RedisUnavailable
 from graph.patterns.tasks import Tasks
 
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5
 """Seconds."""
-
-
-def board_tag(slug: str) -> str:
-    """The cache tag of everything that shows a board's scores."""
-    return f"leaderboard:{slug}"
 
 
 class Outdating:

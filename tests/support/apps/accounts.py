@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from asgi_lifespan import LifespanManager
 
+from graph.accounts import FEATURE
 from graph.accounts.attempts import AttemptLimits
 from graph.accounts.passwords import Hasher
 from graph.accounts.records import Role, UserRecord
@@ -130,7 +131,7 @@ async def shop(
                 hasher,
                 limits=limits or AttemptLimits(100_000, 100_000, 900, 100_000),
             )
-            services = replace(opened, accounts=cheap)
+            services = replace(opened, opened=opened.opened | {FEATURE: cheap})
             async with (
                 LifespanManager(create_app(settings, services)) as manager,
                 httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,

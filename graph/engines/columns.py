@@ -1,15 +1,22 @@
-"""Moments in SQL: always aware and always UTC in Python, whatever the engine stores."""
+"""Column types that mean the same on SQLite and on PostgreSQL: a row's number, moments, text compared byte by byte."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DateTime
+from sqlalchemy import BigInteger, DateTime, Float, Integer, Text
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import Dialect
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+"""The number of a row. SQLite gives numbers by itself only to a column of the type INTEGER."""
+Bytes = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared byte by byte, as SQLite does by itself."""
+Double = Float(53)
+"""A double (IEEE 754), as Redis keeps a score."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -1,0 +1,29 @@
+"""Lookups of the catalog that an operation gathers (`graph.api.context.Context.loader`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.catalog.records import ProductRecord
+    from graph.services import Services
+
+
+async def products(services: Services, ids: Sequence[int]) -> list[ProductRecord | None]:
+    """Products by number."""
+    found = await services.catalog.products(ids)
+    return [found.get(one) for one in ids]
+
+
+async def products_by_sku(services: Services, skus: Sequence[str]) -> list[ProductRecord | None]:
+    """Products by sku."""
+    found = await services.catalog.products_by_sku(skus)
+    return [found.get(sku) for sku in skus]
+
+
+async def product_counts(services: Services, ids: Sequence[int]) -> list[int]:
+    """The number of active products of a category, by its number."""
+    counts = {count.category.id: count.products for count in await services.catalog.categories()}
+    return [counts.get(one, 0) for one in ids]

@@ -1,0 +1,27 @@
+"""Showing a feature's enum in the schema: declared once, in the feature, and described here.
+
+A resolver hands out and takes the very members that the feature works with.
+"""
+
+from __future__ import annotations
+
+from enum import EnumMeta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import strawberry
+from strawberry.types.enum import StrawberryEnumDefinition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+E = TypeVar("E", bound=EnumMeta)
+
+
+def enum(kind: E, *, description: str, name: str | None = None, values: Mapping[str, str] | None = None) -> E:
+    """Make `kind` an enum of the schema, called `name` there (or as in Python); `values` describes its members."""
+    made: Any = strawberry.enum(kind, name=name, description=description)
+    definition = made.__strawberry_definition__
+    assert isinstance(definition, StrawberryEnumDefinition)
+    for value in definition.values:
+        value.description = (values or {}).get(value.name)
+    return kind

@@ -1,0 +1,57 @@
+"""Queueing work and reading how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import strawberry
+
+from graph.api.auth.access import ADMIN, check, requires
+from graph.api.context import Context, Info
+from graph.api.errors import InvalidInput
+from graph.api.feature import Feature
+from graph.api.jobs.subscriptions import JobsSubscription
+from graph.api.jobs.types import ImportProductsInput, ImportProductsResult, Job
+from graph.api.node import Node
+from graph.catalog.keys import IMPORT_PRODUCTS
+from graph.errors import Unavailable
+from graph.jobs import NotBelow, file_below
+
+
+@strawberry.type
+class JobsMutation:
+    """Starts work."""
+
+    @strawberry.mutation(
+        description="Queues an import of products; follow it with the jobProgress subscription. A file that is being "
+        "imported already is not imported twice: its job is answered. Needs the role ADMIN.",
+        extensions=[requires(ADMIN)],
+    )
+    async def import_products(self, info: Info, input: ImportProductsInput) -> ImportProductsResult:
+        services = info.context.services
+        try:
+            file = file_below(services.imports, input.path)
+        except NotBelow as problem:
+            return InvalidInput.of("path", f"{str(problem)[0].upper()}{str(problem)[1:]}.")
+        if file.suffix.lower() not in (".csv", ".json", ".ndjson", ".jsonl"):
+            return InvalidInput.of("path", "The file is a .csv, .json or .ndjson file.")
+        key = await services.jobs.enqueue(IMPORT_PRODUCTS, {"path": input.path}, unique=str(file))
+        job = await services.jobs.get(key)
+        if job is None:
+            raise Unavailable("The job cannot be read right now; it is queued.")
+        return Job.of(job)
+
+
+async def _load_jobs(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
+    check(context, ADMIN)
+    found = await context.services.jobs.get_many(keys)
+    return {key: Job.of(job) for key, job in zip(keys, found, strict=True) if job is not None}
+
+
+FEATURE = Feature(
+    mutation=JobsMutation,
+    subscription=JobsSubscription,
+    types=(Job,),
+    nodes={"Job": _load_jobs},
+    private=frozenset({"Job"}),
+)

@@ -1,0 +1,53 @@
+"""Background jobs in GraphQL: how they stand; inputs and results."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from graph.api.enums import enum
+from graph.api.errors import InvalidInput
+from graph.api.node import Node, global_id
+from graph.jobs import Job as JobRecord
+from graph.jobs import JobState
+
+enum(JobState, description="Where a job stands.")
+
+
+@strawberry.type(description="Long work in the background. Only an ADMIN sees jobs.")
+class Job(Node):
+    """A job as it stood when it was read."""
+
+    name: str
+    state: JobState
+    done: int = strawberry.field(description="Units of work that are done.")
+    total: int | None = strawberry.field(description="Units of work in all; null while unknown.")
+    error: str | None = strawberry.field(description="Why the last attempt failed.")
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, job: JobRecord) -> Job:
+        """Show `job`."""
+        return cls(
+            id=global_id("Job", job.id),
+            name=job.name,
+            state=job.state,
+            done=job.done,
+            total=job.total,
+            error=job.error,
+            created_at=job.created_at,
+            finished_at=job.finished_at,
+        )
+
+
+@strawberry.input
+class ImportProductsInput:
+    """Names the file."""
+
+    path: str = strawberry.field(description="A file below the configured import directory (csv, json or ndjson).")
+
+
+ImportProductsResult = Annotated[Job | InvalidInput, strawberry.union("ImportProductsResult")]

@@ -1,0 +1,17 @@
+"""Lookups of the leaderboards that an operation gathers (`graph.api.context.Context.loader`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.accounts.records import UserRecord
+    from graph.services import Services
+
+
+async def players(services: Services, ids: Sequence[int]) -> list[UserRecord | None]:
+    """Users by number, for what everybody may see of them."""
+    found = await services.accounts.users(ids)
+    return [found.get(one) for one in ids]

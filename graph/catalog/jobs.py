@@ -1,0 +1,75 @@
+"""What the catalog does in the background: importing files, keeping warm what visitors come in by.
+
+Each job may be killed at any point and run again; it comes to the same end. Imports are upserts that leave alone what
+is the same already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from graph.catalog.importing.files import Problem, Unreadable
+from graph.catalog.importing.importer import Report, import_products
+from graph.catalog.keys import IMPORT_PRODUCTS, TTL, WARM_CATALOG
+from graph.catalog.reading.paging import Filter, PageRequest, Sort
+from graph.jobs import Definition, GiveUp, NotBelow, Progress, Schedule, file_below, watched
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from graph.catalog.service import CatalogService
+
+PROBLEMS_TOLD = 5
+
+SCHEDULES = (Schedule(WARM_CATALOG, TTL * 0.8, {}),)
+
+
+def definitions(catalog: CatalogService, imports: Path) -> Sequence[Definition]:
+    """The catalog's kinds of jobs; files are looked for below `imports`."""
+    return [
+        Definition(IMPORT_PRODUCTS, partial(import_file, catalog, imports), timeout=6 * 3600.0),
+        Definition(WARM_CATALOG, partial(warm, catalog)),
+    ]
+
+
+async def import_file(catalog: CatalogService, imports: Path, progress: Progress, *, path: str) -> None:
+    """Import a file below the import directory; progress counts its bytes.
+
+    Like ``graph import``, it puts the good rows in and then fails if there were bad ones, naming the first of them.
+    """
+    seen = _Seen()
+    try:
+        file = file_below(imports, path)
+        work = asyncio.create_task(import_products(catalog, file, report=seen.report, on_problem=seen.problem))
+        report = await watched(work, progress, lambda: (seen.report.bytes, seen.report.size or None))
+    except (NotBelow, Unreadable, OSError) as error:
+        raise GiveUp(f"{path}: {error}") from error
+    await progress(report.size, report.size)
+    if report.bad:
+        first = "; ".join(f"line {problem.line}: {problem.reason}" for problem in seen.problems)
+        raise GiveUp(f"{report.bad} of {report.rows} rows were left out, the others are in: {first}")
+
+
+class _Seen:
+    """What an import has told so far."""
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self.problems: list[Problem] = []
+
+    def problem(self, problem: Problem) -> None:
+        if len(self.problems) < PROBLEMS_TOLD:
+            self.problems.append(problem)
+
+
+async def warm(catalog: CatalogService, progress: Progress) -> None:
+    """Read what visitors come in by: the categories, and the first page of each and of every order."""
+    categories = [count.category.slug for count in await catalog.categories()]
+    pages = [PageRequest.of(sort=sort) for sort in Sort]
+    pages += [PageRequest.of(filter=Filter(category=slug)) for slug in categories]
+    for done, page in enumerate(pages, 1):
+        await catalog.page(page)
+        await progress(done, len(pages))

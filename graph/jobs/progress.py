@@ -1,0 +1,28 @@
+"""Reporting how far work has come while it goes on elsewhere in the process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.jobs.work import Progress
+
+T = TypeVar("T")
+
+REPORT_EVERY = 0.25
+"""Seconds."""
+
+
+async def watched(work: asyncio.Task[T], progress: Progress, state: Callable[[], tuple[int, int | None]]) -> T:
+    """Report `state` (done, total) while `work` goes on; end `work` when the attempt is not wanted any more."""
+    try:
+        while not work.done():
+            await progress(*state())
+            await asyncio.wait((work,), timeout=REPORT_EVERY)
+        return await work
+    finally:
+        work.cancel()
+        await asyncio.wait((work,))

@@ -1,0 +1,38 @@
+"""How the leaderboards are opened, and what they do in the background."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from graph.feature import Feature
+from graph.leaderboard.jobs import SCHEDULES, definitions
+from graph.leaderboard.keys import CLOSE_SEASONS
+from graph.leaderboard.live.boards import LiveBoards
+from graph.leaderboard.service import LeaderboardService
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.feature import Tools
+    from graph.jobs import Definition
+
+
+def _open(tools: Tools) -> LeaderboardService:
+    close_seasons = partial(tools.jobs.enqueue, CLOSE_SEASONS, {}, unique=CLOSE_SEASONS, durable=False)
+    return LeaderboardService(
+        tools.database, tools.client, prefix=tools.prefix, delegate=close_seasons, invalidate=tools.cache.invalidate
+    )
+
+
+def _jobs(tools: Tools) -> Sequence[Definition]:
+    return definitions(tools.of(FEATURE), tools.locks)
+
+
+def _watch(tools: Tools) -> LiveBoards:
+    return LiveBoards(tools.of(FEATURE), tools.broker)
+
+
+FEATURE = Feature(name="leaderboard", open=_open, jobs=_jobs, schedules=SCHEDULES)
+LIVE = Feature(name="live boards", open=_watch)
+"""Following boards; needs `FEATURE`."""

@@ -6,6 +6,8 @@ again as a whole: exactly the commands concerned travel on as a part, whose repl
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import hiredis
@@ -84,6 +86,19 @@ class Receiver(Protocol):
         ...
 
 
+_log = logging.getLogger(__name__)
+
+
+def settle(batches: Iterable[Batch], how: Callable[[Batch], object], why: Exception) -> None:
+    """Do `how` to each of `batches`; one that it raises for is logged and ended with `why`, the others go on."""
+    for batch in batches:
+        try:
+            how(batch)
+        except Exception:  # noqa: BLE001 - the batches behind it must have their end as well
+            _log.exception("a batch could not be settled")
+            batch.end(why)
+
+
 _TAKEN = object()  # stands for a reply that another part will bring
 
 
@@ -132,6 +147,18 @@ class Batch:
             self.parent.merge(self)
         elif self.future is not None and not self.future.done():
             self.future.set_result(self.replies)
+
+    def end(self, error: Exception) -> None:
+        """Answer whoever waits for the whole batch at once, with `error` where there is no reply, and never raise.
+
+        For a batch in an unknown state: something raised while it was being settled.
+        """
+        top = self.parent or self
+        replies = [error if reply is _TAKEN else reply for reply in top.replies]
+        top.replies[:] = replies + [error] * (top.want - len(replies))
+        with contextlib.suppress(Exception):
+            if top.future is not None and not top.future.done():
+                top.future.set_result(top.replies)
 
     def fail(self, error: Exception) -> None:
         """Put `error` in the place of every reply that is missing."""

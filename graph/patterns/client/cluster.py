@@ -169,6 +169,8 @@ class Cluster:
 
     async def _refresh(self) -> None:
         found = await self._read()
+        if not found:
+            raise RedisUnavailable("the cluster serves no slots")
         self._slots = {slot: self._link_at(address) for slot, address in found.items()}
         kept = set(self._slots.values())
         for address, link in list(self._links.items()):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from graph.patterns.client.commands import Script
+
+_log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 _SENTINEL_TIMEOUT = 1.0  # seconds for one Sentinel to answer before the next is asked
@@ -86,17 +89,26 @@ class Dialer:
                 except BaseException:
                     wire.abort()
                     raise
-                if wire.closed:
-                    raise RedisUnavailable("the connection was lost at once")
         except (OSError, RedisError) as error:  # TimeoutError is an OSError
             raise RedisUnavailable(f"cannot connect to Redis: {str(error) or type(error).__name__}") from error
+        except Exception as error:
+            _log.exception("connecting to Redis failed in a way that is not foreseen")
+            raise RedisUnavailable(f"cannot connect to Redis: {error!r}") from error
+        if wire.closed:
+            raise RedisUnavailable("the connection was lost at once")
         return wire
 
     async def moved(self, wire: Wire) -> bool:
         """Whether the Sentinels name another primary than the server behind `wire`; False if they do not answer."""
-        with contextlib.suppress(OSError, RedisError):
-            return self.kind == "sentinel" and await self._locate() != wire.address
-        return False
+        if self.kind != "sentinel":
+            return False
+        try:
+            return await self._locate() != wire.address
+        except (OSError, RedisError):
+            return False
+        except Exception:  # noqa: BLE001 - they are asked again
+            _log.exception("asking the Sentinels failed in a way that is not foreseen")
+            return False
 
     async def _locate(self) -> Address:
         if self.local:

@@ -77,6 +77,7 @@ class _Group:
 
     async def _drain(self) -> None:
         """Send group after group until nobody waits."""
+        group: list[tuple[Command, asyncio.Future[Reply]]] = []
         try:
             while True:
                 await asyncio.sleep(0)  # let everybody in who comes in this turn of the loop
@@ -93,6 +94,10 @@ class _Group:
                         future.set_result(outcome)
         finally:
             self._task = None
+            for _, future in (*group, *self._waiting):  # none, unless something went wrong in here
+                if not future.done():
+                    future.set_exception(OutcomeUnknown("the durable write was broken off"))
+            self._waiting.clear()
 
     async def _write(self, commands: list[Command]) -> list[Reply]:
         replies = await self._link.submit([*commands, _WAIT])

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import ResponseError
 
-from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies
+from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies, settle
 from graph.patterns.client.commands import command
 from graph.patterns.client.traffic import TRAFFIC
 from graph.patterns.client.waitlist import Waitlist
@@ -256,26 +256,32 @@ class Link:
             # A server that answers nothing may well accept the next connection: nobody waits for it to find its voice.
             self._down = self._down or isinstance(error, TimeoutError)
         why = f"the connection to Redis was lost: {error or 'closed by the server'}"
-        for pending in sent:
-            pending.hold()
-            answered = len(pending.replies)
-            wires: list[Connection | None] = [wire] * answered
-            pending.replies.wires = wires + [None] * (pending.want - answered)
-            pending.replies.extend(OutcomeUnknown(why) for _ in range(pending.want - answered))
-            again = [i for i in range(answered, pending.want) if pending.commands[i].retry]
-            if again and not pending.abandoned:
-                part = pending.part(again)
-                part.maybe_ran = True
-                TRAFFIC.retries += part.want
-                self.put(part)
-            if pending.dirty:
-                self._settle(pending)
-            pending.release()
-        for pending in unsent:
-            if pending.abandoned:
-                pending.fail(RedisUnavailable(why))
-            else:
-                self.put(pending)
+        settle(sent, lambda batch: self._recover(batch, wire, why), OutcomeUnknown(why))
+        settle(unsent, lambda batch: self._resend(batch, why), RedisUnavailable(why))
+
+    def _recover(self, pending: Batch, wire: Wire, why: str) -> None:
+        """Send again what got no reply from a lost connection and may be repeated; the rest has no known outcome."""
+        pending.hold()
+        answered = len(pending.replies)
+        wires: list[Connection | None] = [wire] * answered
+        pending.replies.wires = wires + [None] * (pending.want - answered)
+        pending.replies.extend(OutcomeUnknown(why) for _ in range(pending.want - answered))
+        again = [i for i in range(answered, pending.want) if pending.commands[i].retry]
+        if again and not pending.abandoned:
+            part = pending.part(again)
+            part.maybe_ran = True
+            TRAFFIC.retries += part.want
+            self._resend(part, why)
+        if pending.dirty:
+            self._settle(pending)
+        pending.release()
+
+    def _resend(self, pending: Batch, why: str) -> None:
+        """Send over another connection, unless it is too late: an overdue batch would condemn that one as well."""
+        if pending.abandoned or self._loop.time() + _MARGIN > pending.due:
+            pending.fail(RedisUnavailable(why))
+        else:
+            self.put(pending)
 
     async def _connect(self) -> None:
         try:
@@ -289,11 +295,8 @@ class Link:
         wire.adopt(on_done=self._settle, on_lost=self._on_lost)
         self._wire, self._down = wire, False
         self._lost.clear()
-        for pending in self._waiting.take():
-            if pending.abandoned:
-                pending.fail(RedisUnavailable("nobody waits for the reply"))
-            else:
-                wire.submit(pending)
+        why = "no connection to Redis in time"
+        settle(self._waiting.take(), lambda batch: self._resend(batch, why), RedisUnavailable(why))
 
     async def _follow(self) -> None:
         """Notice a failover that leaves the old primary running: it goes on taking writes for some seconds."""

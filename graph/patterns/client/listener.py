@@ -14,7 +14,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, pack
+from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, pack, settle
 from graph.patterns.client.commands import Command
 from graph.patterns.client.link import BACKOFF_CAP, COMMAND_DEADLINE, LOCAL_BACKOFF_CAP, backoff
 
@@ -244,8 +244,8 @@ class _Ear:
         self._asked.clear()
         if self._on_trouble is not None:
             self._on_trouble()
-        for ping in (*sent, *unsent):
-            ping.fail(RedisUnavailable(f"the connection to Redis was lost: {error}"))
+        why = RedisUnavailable(f"the connection to Redis was lost: {error}")
+        settle((*sent, *unsent), lambda ping: ping.fail(why), why)
         live, self.live = self.live, set()
         self._lost.set()
         if live:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from graph.patterns.client.batch import RedisOverloaded, RedisUnavailable
+from graph.patterns.client.batch import RedisOverloaded, RedisUnavailable, settle
 from graph.patterns.client.traffic import TRAFFIC
 from graph.patterns.client.wire import QUEUE_BOUND
 
@@ -26,6 +26,7 @@ class Waitlist:
         self._batches: list[Batch] = []
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm = 0.0  # when the timer fires
 
     def put(self, pending: Batch) -> None:
         """Keep a batch, or refuse it."""
@@ -35,8 +36,8 @@ class Waitlist:
             return
         self._bytes += pending.pack()
         self._batches.append(pending)
-        if self._timer is None:
-            self._timer = self._loop.call_at(pending.due, self._sweep)
+        if self._timer is None or pending.due < self._alarm:
+            self._arm(pending.due)
 
     def take(self) -> list[Batch]:
         """Give all of them away, in their order."""
@@ -45,13 +46,18 @@ class Waitlist:
 
     def fail(self, error: Exception) -> None:
         """Fail all of them."""
-        for pending in self.take():
-            pending.fail(error)
+        settle(self.take(), lambda batch: batch.fail(error), error)
 
     def close(self) -> None:
         """Stop looking at deadlines."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._alarm = when
+        self._timer = self._loop.call_at(when, self._sweep)
 
     def _sweep(self) -> None:
         """Fail what is overdue."""
@@ -59,7 +65,8 @@ class Waitlist:
         overdue = [pending for pending in self._batches if pending.due <= now]
         self._batches = [pending for pending in self._batches if pending.due > now]
         self._bytes = sum(pending.size for pending in self._batches)
-        due = min((pending.due for pending in self._batches), default=None)
-        self._timer = self._loop.call_at(due, self._sweep) if due is not None else None
-        for pending in overdue:
-            pending.fail(RedisUnavailable("no connection to Redis in time"))
+        self._timer = None
+        if self._batches:
+            self._arm(min(pending.due for pending in self._batches))
+        why = RedisUnavailable("no connection to Redis in time")
+        settle(overdue, lambda batch: batch.fail(why), why)

@@ -11,6 +11,7 @@ under way is handed back to its owner, which knows what may be sent again (`link
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import hiredis
 from redis.exceptions import ResponseError
 
-from graph.patterns.client.batch import Batch, RedisOverloaded, RedisUnavailable
+from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisOverloaded, RedisUnavailable, settle
 from graph.patterns.client.traffic import TRAFFIC
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 QUEUE_BOUND = 32 << 20
 """Bytes of packed commands that may wait for room on a socket; while so many wait, batches are refused."""
+
+_log = logging.getLogger(__name__)
 
 _CHUNK = 256 << 10  # bytes handed to the transport at a time, so that what waits behind it is known to be unsent
 _GRACE = 0.05  # seconds in which an overdue reply that already lies in the socket is read before the verdict
@@ -43,6 +46,7 @@ class Wire(asyncio.Protocol):
         self._unsent: deque[Batch] = deque()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm = 0.0  # when the timer fires: uvloop's handles do not tell
         self._suspect = False
         self._scheduled = False
         self._paused = False
@@ -89,7 +93,7 @@ class Wire(asyncio.Protocol):
         if not self._scheduled and not self._paused:
             self._scheduled = True
             self._loop.call_soon(self._flush)
-        if self._timer is None or pending.due < self._timer.when():
+        if self._timer is None or pending.due < self._alarm:
             self._arm(pending.due)
 
     def push(self, data: bytes) -> None:
@@ -140,8 +144,7 @@ class Wire(asyncio.Protocol):
             while (reply := gets()) is not _NOTHING:
                 kind = reply.__class__
                 if kind is hiredis.PushNotification:
-                    if self._on_push is not None:
-                        self._on_push(cast("list[Any]", reply))
+                    self._push(cast("list[Any]", reply))
                     continue
                 head = pending[0]
                 replies = head.replies
@@ -152,20 +155,32 @@ class Wire(asyncio.Protocol):
                     pending.popleft()
                     replies.run_id = self.run_id
                     replies.wire = self
-                    if head.dirty:
-                        self._on_done(head)
-                    else:
-                        head.finish()
+                    try:
+                        if head.dirty:
+                            self._on_done(head)
+                        else:
+                            head.finish()
+                    except Exception as error:  # noqa: BLE001 - the batches behind it are answered all the same
+                        _log.exception("a batch could not be settled")
+                        head.end(RedisUnavailable(f"the reply could not be handled: {error!r}"))
         except (hiredis.ProtocolError, IndexError) as error:
             self.abort(error)
         if self._retired:
             self.retire()
+
+    def _push(self, message: list[Any]) -> None:
+        try:
+            if self._on_push is not None:
+                self._on_push(message)
+        except Exception:  # noqa: BLE001 - the messages behind it are delivered all the same
+            _log.exception("a message could not be handled")
 
     # --- the end ---
 
     def _arm(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._alarm = when
         self._timer = self._loop.call_at(when, self._check)
 
     def _check(self) -> None:
@@ -210,10 +225,15 @@ class Wire(asyncio.Protocol):
         self.queued = 0
         sent, self._pending = list(self._pending), deque()
         unsent, self._unsent = list(self._unsent), deque()
-        self._on_lost(self, sent, unsent, error)
+        try:
+            self._on_lost(self, sent, unsent, error)
+        except Exception as failure:  # noqa: BLE001 - nobody waits for ever because of it
+            _log.exception("the loss of a connection could not be handled")
+            for batch in chain(sent, unsent):
+                batch.end(OutcomeUnknown(f"the connection to Redis was lost: {failure!r}"))
 
 
 def _refuse_all(_wire: Wire, sent: list[Batch], unsent: list[Batch], error: Exception | None) -> None:
     """End of a connection that nobody owns yet."""
-    for batch in chain(sent, unsent):
-        batch.fail(RedisUnavailable(f"the connection to Redis was lost: {error or 'closed by the server'}"))
+    why = RedisUnavailable(f"the connection to Redis was lost: {error or 'closed by the server'}")
+    settle(chain(sent, unsent), lambda batch: batch.fail(why), why)

@@ -199,6 +199,7 @@ def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
         if services is None:
             return JSONResponse({"status": "starting"}, 503)
         sql, redis = await asyncio.gather(_check(_ping_sql(services)), _check(services.client.execute("PING")))
+        redis = "refuses" if services.client.refusal else redis
         status = "unavailable" if sql else "degraded" if redis else "ok"
         return JSONResponse({"status": status, "sql": sql or "ok", "redis": redis or "ok"}, 503 if sql else 200)
 

@@ -2,7 +2,7 @@
 
 `open_services` is used by the web server, the worker, the command line and the tests alike. What it enters, it leaves
 in reverse order, with no task, connection or process left running. It raises `EmbeddedError` or
-`graph.patterns.client.Unavailable` where Redis cannot be had.
+`graph.patterns.client.RedisUnavailable` where Redis cannot be had.
 
 A feature is one line in `Services`; what its service is built from is in its own package (`graph.feature`).
 """

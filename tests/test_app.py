@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ from harness.subscriber import subscriber
 from harness.valkey import ValkeyServer
 from harness.waiting import within
 from tests.support.apps.serving import serving
+from tests.support.engines.refusing import WAYS, refusing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -158,6 +160,44 @@ async def test_without_redis_it_is_ready_but_degraded(tmp_path: Path) -> None:
             async with within("Redis to be back"):
                 while (await web.get("/readyz")).json()["status"] != "ok":
                     await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_redis_that_refuses_makes_no_error_but_unavailable(
+    tmp_path: Path, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Pages are served, what needs Redis is UNAVAILABLE, readiness is degraded meanwhile; the log stays short."""
+    with ValkeyServer() as valkey:
+        settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
+        await migrate(settings.database_url)
+        async with (
+            LifespanManager(create_app(settings)) as manager,
+            httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
+        ):
+
+            async def ask(query: str) -> tuple[int, Any]:
+                answer = await web.post("/graphql", json={"query": query})
+                return answer.status_code, answer.json()
+
+            caplog.clear()
+            with refusing(valkey, way):
+                for number in range(8):  # within the local budget of a stranger
+                    status, page = await ask(f"{{products(first:{number + 1}){{nodes{{name}}}}}}")
+                    assert (status, "errors" in page) == (200, False), page
+                    status, answer = await ask(
+                        f'mutation{{login(input:{{email:"a{number}@example.com",password:"no matter"}}){{__typename}}}}'
+                    )
+                    codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
+                    assert codes <= {"UNAVAILABLE"}, answer
+                    assert status in {200, 503}
+                ready = (await web.get("/readyz")).json()
+                assert ready == {"status": "degraded", "sql": "ok", "redis": "refuses"}
+            if way != "NOPERM":  # told for a minute, because nobody asks for what was denied
+                async with asyncio.timeout(30):
+                    while (await web.get("/readyz")).json()["status"] != "ok":
+                        await asyncio.sleep(0.02)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) <= 10, told
 
 
 def _replace_by_a_folder(path: Path) -> None:

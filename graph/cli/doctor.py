@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from graph.cli.support import console, redis
@@ -29,6 +29,15 @@ OLDEST_REDIS = 7
 """Major version."""
 NEARLY_FULL = 0.9
 """Share of `maxmemory` in use that is worth a note."""
+_REFUSED = {
+    "OOM": "raise maxmemory, or set a maxmemory-policy that evicts: volatile-lru",
+    "MISCONF": "look at the disk that Redis writes its snapshots to",
+    "NOREPLICAS": "start the replicas that min-replicas-to-write asks for, or lower it",
+    "READONLY": "point GRAPH_REDIS_URL at the primary",
+    "MASTERDOWN": "point GRAPH_REDIS_URL at the primary",
+    "BUSY": "a script holds the server: SCRIPT KILL",
+    "NOPERM": "allow the user of GRAPH_REDIS_URL what is named",
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
         latency = await _median_seconds(lambda: client.execute("PING"))
         policy = info.get("maxmemory_policy") or await _config(client, "maxmemory-policy")
         fsync = await _config(client, "appendfsync")
+        refusal = await refuses(client, settings.redis.prefix)
     except (RedisError, EmbeddedError, OSError) as error:
         yield Finding(
             "wrong", "Redis", f"{where}: {error}", "start it, or correct GRAPH_REDIS_URL; unset means embedded"
@@ -76,6 +86,7 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
     for finding in (
         redis_version(info),
         redis_role(info),
+        redis_writes(refusal),
         round_trip("latency", latency, "put Redis in the same network as this server"),
         redis_persistence(info, fsync),
         redis_eviction(info, policy),
@@ -93,7 +104,7 @@ def parse_info(reply: bytes) -> dict[str, str]:
 async def _config(client: Client, name: str) -> str:
     try:
         found: dict[bytes, bytes] = await client.send(Command(("CONFIG", "GET", name), None, retry=True))
-    except ResponseError:  # hosted Redis often has no CONFIG
+    except RedisError:  # hosted Redis often has no CONFIG
         return ""
     return b"".join(found.values()).decode()
 
@@ -113,6 +124,21 @@ def redis_role(info: Mapping[str, str]) -> Finding:
     if info.get("role", "master") not in {"master", "primary"}:
         return Finding("wrong", "role", "replica", "point GRAPH_REDIS_URL at the primary")
     return Finding("ok", "role", f"primary, {mode}")
+
+
+async def refuses(client: Client, prefix: str) -> str:
+    """Why Redis takes no writes, by one that changes nothing; empty where it takes them."""
+    key = f"{prefix}:probe"
+    (reply,) = await client.batch(Command(("SETRANGE", key, 0, ""), key, retry=True))
+    return str(reply) if isinstance(reply, Exception) else ""
+
+
+def redis_writes(refusal: str) -> Finding:
+    """A server that answers may still refuse every write."""
+    if not refusal:
+        return Finding("ok", "writes", "taken")
+    advice = _REFUSED.get(refusal.partition(" ")[0], "look at the log of Redis")
+    return Finding("wrong", "writes", f"refused: {refusal}", advice)
 
 
 def redis_persistence(info: Mapping[str, str], fsync: str) -> Finding:

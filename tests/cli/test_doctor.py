@@ -10,6 +10,7 @@ import pytest
 from graph.cli.doctor import check_redis, check_sql, redis_version, round_trip
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from harness.valkey import ValkeyServer
+from tests.support.engines.refusing import WAYS, refusing
 
 if TYPE_CHECKING:
     from graph.cli.doctor import Finding
@@ -60,6 +61,19 @@ async def test_a_replica_is_refused() -> None:
     with ValkeyServer() as primary:
         found = await examine(replicaof=f"127.0.0.1 {primary.port}")
     assert found["role"].verdict == "wrong"
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_server_that_refuses_writes_is_wrong_and_why(way: str) -> None:
+    """The reason is Redis' own, the advice names what to change."""
+    with ValkeyServer() as server, refusing(server, way):
+        settings = Settings(redis=RedisSettings(url=server.url))
+        async with AsyncExitStack() as stack:
+            found = [finding async for finding in check_redis(settings, stack)]
+    wrong = [finding for finding in found if finding.verdict == "wrong"]
+    assert wrong
+    assert any(way in finding.fact or (way == "MASTERDOWN" and "READONLY" in finding.fact) for finding in wrong)
+    assert all(finding.advice for finding in wrong)
 
 
 def test_versions_and_distances() -> None:

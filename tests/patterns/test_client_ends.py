@@ -12,7 +12,7 @@ import uvloop
 from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
 from graph.patterns.client import wire as wires
 from graph.patterns.client.link import Link
-from tests.support.servers import SentinelSet, ValkeyServer
+from harness.valkey import SentinelSet, ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

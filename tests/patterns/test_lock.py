@@ -9,6 +9,7 @@ import pytest
 from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.patterns.lock import LockLost, Locks, LockTimeout
 from harness.valkey import ValkeyServer
+from tests.support.engines.refusing import refusing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -174,3 +175,14 @@ async def test_the_lock_of_a_holder_cut_off_from_redis_is_lost_in_time() -> None
             with pytest.raises(RedisUnavailable):
                 async with locks.hold("door"):
                     raise AssertionError("held in nothing")
+
+
+@pytest.mark.parametrize("way", ["NOREPLICAS", "MISCONF", "READONLY", "BUSY", "NOPERM"])
+async def test_a_lock_that_redis_will_not_extend_is_lost_in_time(way: str) -> None:
+    """What does not confirm the lock does not keep it: its holder is cancelled before another may hold it."""
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client, Locks(client) as locks:
+            with pytest.raises(LockLost):
+                async with locks.hold("door", ttl=0.5):
+                    with refusing(server, way):
+                        await asyncio.sleep(30)

@@ -2,7 +2,7 @@
 
 `open_client` connects to a single server, a Sentinel group or a cluster, as the URL says. `Client` then sends commands
 (`command`), Lua scripts (`Script`) and batches of both, and listens to channels (`Listener`). It fails with
-`RedisUnavailable`, or its subclasses `OutcomeUnknown` and `RedisOverloaded`.
+`RedisUnavailable`, or its subclasses `OutcomeUnknown`, `RedisOverloaded` and `RedisRefused`.
 """
 
 from graph.patterns.client.batch import (
@@ -16,8 +16,8 @@ from graph.patterns.client.batch import (
 )
 from graph.patterns.client.client import Client, open_client
 from graph.patterns.client.commands import Argument, Command, Script, command
-from graph.patterns.client.link import error_word
 from graph.patterns.client.listener import Listener
+from graph.patterns.client.refusals import RedisRefused, error_word
 
 __all__ = [
     "Argument",
@@ -27,6 +27,7 @@ __all__ = [
     "OutcomeUnknown",
     "Receiver",
     "RedisOverloaded",
+    "RedisRefused",
     "RedisUnavailable",
     "Replies",
     "Reply",

@@ -56,6 +56,11 @@ class Client:
         return self._router.run_id
 
     @property
+    def refusal(self) -> str:
+        """Why the server refuses writes, or some commands, at the moment; empty while it takes everything."""
+        return self._router.refusal
+
+    @property
     def clustered(self) -> bool:
         """Whether the keys are spread over a cluster: then messages go by SPUBLISH, else by PUBLISH."""
         return isinstance(self._router, Cluster)

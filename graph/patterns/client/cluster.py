@@ -70,6 +70,11 @@ class Cluster:
         """Empty: a cluster has many; ask the replies."""
         return b""
 
+    @property
+    def refusal(self) -> str:
+        """Why a node refuses writes, or some commands; empty while all of them take everything."""
+        return next((link.refusal for link in self._links.values() if link.refusal), "")
+
     async def open(self) -> None:
         """Read the slot map and connect to every primary, raising `RedisUnavailable` when no node tells the map."""
         await self._refresh()

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from typing import TYPE_CHECKING
 
-from redis.exceptions import ResponseError
-
 from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies, settle
+from graph.patterns.client.circuit import Circuit
 from graph.patterns.client.commands import command
+from graph.patterns.client.refusals import BLOCKING, DEPOSED, error_word, refusal_of
+from graph.patterns.client.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, MARGIN, PAUSE, Retries, backoff
 from graph.patterns.client.traffic import TRAFFIC
 from graph.patterns.client.waitlist import Waitlist
 
@@ -35,33 +35,11 @@ if TYPE_CHECKING:
 COMMAND_DEADLINE = 5.0
 """Seconds within which a command is answered or fails."""
 
-BACKOFF_BASE = 0.05
-"""Seconds that the pause after the first failed attempt to connect may take; each further one may take twice that."""
-BACKOFF_CAP = 2.0
-"""Seconds that no pause exceeds."""
-LOCAL_BACKOFF_CAP = 0.25
-"""The same on a unix socket: an attempt there costs next to nothing."""
-
 FOLLOW_INTERVAL = 2.0
 """Seconds between two questions to the Sentinels whether the primary is still the primary."""
 
-_PAUSE = 0.02  # seconds before a command is sent again that the server refused for now
-_DEPOSED_PAUSE = 0.1  # the same, where another server has to be found
-_HOPS = 3  # times that a command is sent on before it has to pause
+_DEPOSED_PAUSE = 0.05  # the same, where another server has to be found
 _SHORT = 0.1  # seconds; a connection that lasted less is not replaced at once: its server may be hanging up on all
-_MARGIN = 0.25  # seconds; a command this close to its deadline is not sent again
-_WAIT = frozenset({"LOADING", "BUSY"})
-_DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
-
-
-def backoff(attempt: int, cap: float = BACKOFF_CAP) -> float:
-    """Seconds to wait after the failed attempt number `attempt` (from 0): full jitter, capped."""
-    return random.uniform(0, min(cap, BACKOFF_BASE * 2 ** min(attempt, 16)))  # noqa: S311 - jitter, not a secret
-
-
-def error_word(reply: object) -> str:
-    """The first word of an error reply, which is its kind; empty for any other reply."""
-    return str(reply).partition(" ")[0] if type(reply) is ResponseError else ""
 
 
 class Link:
@@ -90,10 +68,11 @@ class Link:
         self._wire: Wire | None = None
         self._down = False
         self._waiting = Waitlist()
-        self._pauses: dict[Batch, asyncio.TimerHandle] = {}
+        self._retries = Retries(self.put)
         self._scripts: set[Script] = scripts if scripts is not None else set()
         self._tasks: list[asyncio.Task[None]] = []
         self._lost = asyncio.Event()
+        self._circuit = Circuit(self._probe)
         self._retired: set[Wire] = set()
 
     @property
@@ -147,14 +126,12 @@ class Link:
         """Stop; whatever still waits fails with `RedisUnavailable`, or `OutcomeUnknown` if it may have run."""
         self._down = True
         await self._stop()
+        await self._circuit.close()
         self._waiting.close()
         for wire in (self._wire, *self._retired):
             if wire is not None:
                 wire.abort()
-        for pending, handle in list(self._pauses.items()):
-            handle.cancel()
-            pending.fail(RedisUnavailable("the client was closed"))
-        self._pauses.clear()
+        self._retries.close()
         self._waiting.fail(RedisUnavailable("the client was closed"))
 
     # --- sending ---
@@ -180,6 +157,8 @@ class Link:
         """Send it over the current connection or, while there is none, keep it for the next or fail it."""
         if not pending.commands:
             pending.finish()
+        elif self._circuit.blocked is not None:
+            pending.fail(self._circuit.blocked)
         elif self._wire is not None:
             self._wire.submit(pending)
         elif self._down:
@@ -199,13 +178,40 @@ class Link:
                 continue
             if word == "NOSCRIPT" and pending.commands[place].script is not None:
                 missing.append(place)
-            elif word in _WAIT or word in _DEPOSED:
-                if word in _DEPOSED:
+            elif word == "LOADING" or (word in BLOCKING and self._is_passing()):
+                if word in DEPOSED:
                     self._replace(pending.replies.wire)
-                self.put_later(pending, place, _DEPOSED_PAUSE if word in _DEPOSED else _PAUSE)
+                self.put_later(pending, place, _DEPOSED_PAUSE if word in DEPOSED else PAUSE)
+            elif (refused := refusal_of(reply)) is not None:
+                pending.replies[place] = refused
+                self._circuit.note(refused, pending.commands[place])
         if missing:
             self._teach(pending, missing)
         pending.release()
+
+    def _is_passing(self) -> bool:
+        # Behind Sentinels another server is found, or none: the link itself knows how long to wait.
+        return self._circuit.is_passing() or self._dialer.kind == "sentinel"
+
+    def _probe(self, one: Command) -> asyncio.Future[Replies]:
+        """Ask past the circuit whether the server takes `one`; a server that is no primary is looked for anew."""
+        future: asyncio.Future[Replies] = self._loop.create_future()
+        batch = Batch((one,), self._loop.time() + COMMAND_DEADLINE, future)
+        if self._wire is None:
+            batch.fail(self._circuit.blocked or RedisUnavailable("Redis is away"))
+            return future
+        future.add_done_callback(self._probed)
+        self._wire.submit(batch)
+        return future
+
+    def _probed(self, future: asyncio.Future[Replies]) -> None:
+        if not future.cancelled() and error_word(future.result()[0]) in DEPOSED:
+            self._replace(future.result().wire)
+
+    @property
+    def refusal(self) -> str:
+        """Why the server refuses writes, or some commands; empty while it takes everything."""
+        return self._circuit.refusal
 
     def _teach(self, pending: Batch, places: list[int]) -> None:
         """Load the scripts that the server has forgotten, each right before the command that wants it."""
@@ -213,28 +219,13 @@ class Link:
         load = [command("SCRIPT", "LOAD", s.source, retry=True) if s is not None else None for s in scripts]
         self.again(pending.part(places, load))
 
-    def put_later(self, pending: Batch, place: int, seconds: float = _PAUSE) -> None:
+    def again(self, part: Batch) -> None:
+        """Send a part that was made of a refused batch, unless it is too late for that."""
+        self._retries.again(part)
+
+    def put_later(self, pending: Batch, place: int, seconds: float = PAUSE) -> None:
         """Send the command at `place` again after a pause."""
-        self.again(pending.part([place]), seconds)
-
-    def again(self, part: Batch, seconds: float = 0.0) -> None:
-        """Send a part that was made of a refused batch, after a pause, unless it is too late for that."""
-        if part.hops > _HOPS:  # nodes that send a command to and fro do not yet agree
-            seconds = max(seconds, _PAUSE)
-        if self._loop.time() + seconds + _MARGIN > part.due:
-            part.fail(RedisUnavailable("Redis was not ready to run the command in time"))
-        elif part.abandoned:
-            part.fail(RedisUnavailable("nobody waits for the reply"))
-        elif seconds:
-            self._pauses[part] = self._loop.call_later(seconds, self._resume, part)
-        else:
-            TRAFFIC.retries += part.want
-            self.put(part)
-
-    def _resume(self, part: Batch) -> None:
-        del self._pauses[part]
-        TRAFFIC.retries += part.want
-        self.put(part)
+        self._retries.again(pending.part([place]), seconds)
 
     # --- connecting ---
 
@@ -278,7 +269,7 @@ class Link:
 
     def _resend(self, pending: Batch, why: str) -> None:
         """Send over another connection, unless it is too late: an overdue batch would condemn that one as well."""
-        if pending.abandoned or self._loop.time() + _MARGIN > pending.due:
+        if pending.abandoned or self._loop.time() + MARGIN > pending.due:
             pending.fail(RedisUnavailable(why))
         else:
             self.put(pending)

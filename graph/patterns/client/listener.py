@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, pack, settle
 from graph.patterns.client.commands import Command
-from graph.patterns.client.link import BACKOFF_CAP, COMMAND_DEADLINE, LOCAL_BACKOFF_CAP, backoff
+from graph.patterns.client.link import COMMAND_DEADLINE
+from graph.patterns.client.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

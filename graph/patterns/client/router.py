@@ -29,6 +29,11 @@ class Router(Protocol):
         """The id of the server process; empty while there is none, or where there are many."""
         ...
 
+    @property
+    def refusal(self) -> str:
+        """Why a server refuses writes, or some commands; empty while all of them take everything."""
+        ...
+
     def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
         """Send a batch; the future never fails: errors stand in their command's place."""
         ...

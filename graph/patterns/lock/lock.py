@@ -28,6 +28,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from redis.exceptions import RedisError
+
 from graph.patterns.client import RedisUnavailable, Script
 
 if TYPE_CHECKING:
@@ -200,7 +202,7 @@ class Hold:
         raise LockTimeout(f"the lock {self._name!r} was held by others for {self._wait:g} s")
 
     async def _give_back(self) -> None:
-        with contextlib.suppress(RedisUnavailable):  # it expires by itself
+        with contextlib.suppress(RedisError):  # it expires by itself
             await self._locks.release(self._name, self._token)
 
     async def _watch(self, holder: asyncio.Task[object], until: float) -> None:
@@ -214,7 +216,7 @@ class Hold:
                     ours = await self._locks.extend(self._name, self._token, self._ttl)
             except TimeoutError:
                 ours = False
-            except RedisUnavailable:
+            except Exception:  # noqa: BLE001 - whatever it is, it does not confirm that the lock is ours
                 if asked < until:
                     await asyncio.sleep(min(0.05, self._ttl / 10))
                     continue

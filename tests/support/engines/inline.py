@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graph.patterns.client.commands import Script
+from graph.patterns.client import Script
 
 
 class Inline(Script):

@@ -1,0 +1,119 @@
+"""Remembers that a server refuses, asks it now and then, and notices by itself when it takes commands again.
+
+One circuit belongs to each link. A refusal that lasts longer than `PATIENCE` opens it: while it is open for a reason of
+`refusals.BLOCKING` the link fails every batch at once, as if the server were away; for a reason of `refusals.WRITES`
+reads go on. Meanwhile the server is probed with a write that changes nothing (``SETRANGE key 0 ""``), on a key that was
+refused. The first probe it takes closes the circuit.
+
+What is denied to the user (NOPERM) opens nothing: other commands work. It is remembered for `DENIED` seconds, so that
+health checks tell of it.
+
+Log lines: one when the circuit opens, one for another reason, one when it closes; one a command that is denied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from graph.patterns.client.commands import Command
+from graph.patterns.client.refusals import BLOCKING, DEPOSED, WRITES, RedisRefused, refusal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.patterns.client.batch import Replies
+
+PATIENCE = 0.1
+"""Seconds for which a refused batch is tried again before the circuit opens: a failover's last moments."""
+PROBES = 0.1, 0.5
+"""Seconds between two probes: at first, and at most."""
+DENIED = 60.0
+_DOUBT = 1.0  # seconds after which another refusal is a new one
+_MOST = 256  # denied commands remembered
+
+_log = logging.getLogger(__name__)
+
+
+class Circuit:
+    """The state of one server, as far as its refusals tell."""
+
+    def __init__(self, probe: Callable[[Command], asyncio.Future[Replies]]) -> None:
+        """Begin closed; `probe` sends a command past the circuit."""
+        self._probe = probe
+        self._loop = asyncio.get_running_loop()
+        self._since = self._last = float("-inf")
+        self._key: object = None
+        self._task: asyncio.Task[None] | None = None
+        self._denied: dict[str, tuple[float, str]] = {}
+        self._reason: RedisRefused | None = None
+        self.blocked: RedisRefused | None = None
+        """What every batch fails with; None while batches are sent."""
+
+    @property
+    def refusal(self) -> str:
+        """Why the server takes no writes, or not all commands; empty while it takes everything."""
+        if self._reason is not None:
+            return str(self._reason)
+        recent = self._loop.time() - DENIED
+        return next((message for at, message in self._denied.values() if at > recent), "")
+
+    def is_passing(self) -> bool:
+        """Whether a refusal that has just come may be over in a moment, so that trying again is worth while."""
+        now = self._loop.time()
+        if now - self._last > _DOUBT:
+            self._since = now
+        self._last = now
+        return self._reason is None and now - self._since < PATIENCE
+
+    def note(self, refused: RedisRefused, one: Command) -> None:
+        """Take in that `one` was refused, for good as far as its caller is concerned."""
+        if refused.lasting:
+            self._deny(refused, one)
+        elif refused.word in BLOCKING or refused.word in WRITES:
+            self._open(refused, one)
+
+    def _deny(self, refused: RedisRefused, one: Command) -> None:
+        name = one.script.name if one.script is not None else str(one.args[0])
+        now = self._loop.time()
+        before = self._denied.pop(name, None)
+        self._denied[name] = now, str(refused)
+        if len(self._denied) > _MOST:
+            del self._denied[next(iter(self._denied))]
+        if before is None or before[0] < now - DENIED:
+            _log.warning("Redis denies %s: %s", name, refused)
+
+    def _open(self, refused: RedisRefused, one: Command) -> None:
+        before = self._reason
+        if before is None or not (before.word == refused.word or {before.word, refused.word} <= DEPOSED):
+            _log.warning("Redis refuses: %s", refused)
+            self._reason = refused
+        self.blocked = refused if refused.word in BLOCKING else None
+        if one.key is not None:
+            self._key = one.key
+        if self._task is None:
+            self._task = asyncio.create_task(self._watch(), name="redis-circuit")
+
+    async def _watch(self) -> None:
+        pause, longest = PROBES
+        try:
+            while True:
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, longest)
+                key = self._key if isinstance(self._key, bytes | str) else "graph:probe"
+                (reply,) = await self._probe(Command(("SETRANGE", key, 0, ""), key, retry=True))
+                refused = refusal_of(reply) if not isinstance(reply, RedisRefused) else reply
+                if refused is None or refused.lasting:
+                    break  # it took the write, or is gone, which the link itself tells
+                self._open(refused, Command((), None, retry=False))
+            _log.warning("Redis takes commands again")
+        finally:
+            self._reason = self.blocked = self._task = None
+            self._since = self._last = float("-inf")
+
+    async def close(self) -> None:
+        """Stop probing."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])

@@ -1,0 +1,135 @@
+"""A Redis that answers but refuses does no more harm than one that is dead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.patterns.broker import Broker, Topic
+from graph.patterns.cache import Cache
+from graph.patterns.client import RedisRefused, RedisUnavailable, command, open_client
+from graph.patterns.client.circuit import PATIENCE
+from graph.patterns.limiter import Charge, Limit, Limiter
+from graph.patterns.lock import Locks
+from graph.patterns.ranking import Ranking
+from graph.patterns.sessions import Sessions
+from harness.valkey import ValkeyServer
+from tests.support.engines.refusing import WAYS, refusing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graph.patterns.client import Client
+
+
+@pytest.fixture
+def server() -> Iterator[ValkeyServer]:
+    """A server that a test may spoil."""
+    with ValkeyServer() as started:
+        yield started
+
+
+async def refused(client: Client, way: str) -> RedisRefused:
+    """The refusal that the client has noticed."""
+    one = command("GET", "x") if way == "MASTERDOWN" else command("SET", "x", 1, "PX", 60_000, retry=False)
+    async with asyncio.timeout(30):
+        while True:
+            (reply,) = await client.batch(one)
+            if isinstance(reply, RedisRefused):
+                return reply
+            await asyncio.sleep(0.01)
+
+
+async def taken(client: Client) -> None:
+    """Wait until the server takes everything again."""
+    async with asyncio.timeout(30):
+        while client.refusal:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_every_pattern_falls_back_as_if_redis_were_dead(server: ValkeyServer, way: str) -> None:
+    """The cache loads, everything else raises `RedisUnavailable`; nothing waits for its deadline."""
+    async with open_client(server.url) as client, Broker(client) as broker, Locks(client) as locks:
+        cache, limiter, sessions = Cache(client), Limiter(client), Sessions(client)
+        board = Ranking(client, "b")
+        await board.create()
+        topic = Topic("t")
+
+        async def load() -> int:
+            return 7
+
+        with refusing(server, way):
+            await refused(client, way)
+            for _ in range(5):
+                assert await cache.get("k", load, tags=["t"]) == 7
+            attempts = {
+                "limiter": limiter.charge(Charge(Limit("a", 5, 60), "{u}:log")),
+                "sessions": sessions.create("u"),
+                "broker": broker.publish(topic, 1),
+                "ranking": board.submit("p", 1.0),
+                "lock": locks.hold("l", wait=0).__aenter__(),
+            }
+            outcomes = dict(
+                zip(attempts, await asyncio.gather(*attempts.values(), return_exceptions=True), strict=True)
+            )
+            if way == "OOM":  # publishing trims before it adds, and Redis lets a script end that has begun to write
+                del outcomes["broker"]
+            assert {name: one for name, one in outcomes.items() if not isinstance(one, RedisUnavailable)} == {}
+            assert client.refusal
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "NOPERM"])
+async def test_the_state_is_told_once_and_ends_by_itself(
+    server: ValkeyServer, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One log line when it begins, one when it ends, however many are refused; nobody has to ask for the end."""
+    with caplog.at_level(logging.INFO):
+        async with open_client(server.url) as client:
+            with refusing(server, way):
+                for _ in range(20):
+                    await refused(client, way)
+                assert client.refusal.startswith(way)
+            await taken(client)
+            await client.execute("SET", "x", 1, "PX", 60_000, retry=False)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2, told
+    assert way in told[0]
+    assert told[1] == "Redis takes commands again"
+
+
+@pytest.mark.parametrize("way", ["READONLY", "MASTERDOWN", "BUSY"])
+async def test_what_blocks_the_server_fails_at_once_after_a_moment(server: ValkeyServer, way: str) -> None:
+    """The first batch waits for about as long as the refusal may be over by itself; those after it do not wait."""
+    async with open_client(server.url) as client:
+        with refusing(server, way):
+            began = time.monotonic()
+            first = await refused(client, way)
+            assert first.word == way
+            assert time.monotonic() - began >= PATIENCE / 2
+            future = client.batch(command("GET", "x"))
+            assert future.done(), "nothing was sent"
+        await taken(client)
+        assert await client.execute("GET", "x") in (None, b"1")
+
+
+async def test_what_is_denied_to_the_user_stops_nothing_else(
+    server: ValkeyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A denied command is told of, once; every other command goes on."""
+    server.command("ACL", "SETUSER", "default", "-publish")
+    with caplog.at_level(logging.INFO):
+        async with open_client(server.url) as client:
+            for _ in range(5):
+                with pytest.raises(RedisRefused) as caught:
+                    await client.execute("PUBLISH", "c", "x")
+                assert caught.value.lasting
+                await client.execute("SET", "x", 1, "PX", 60_000, retry=False)
+            assert "PUBLISH" in client.refusal.upper()
+    told = [record.getMessage() for record in caplog.records if "denies" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith("Redis denies PUBLISH: NOPERM")

@@ -196,7 +196,7 @@ class AccountSettings(Group):
     idle: float = Field(default=86_400.0, ge=300, description="Seconds after its last use at which a session ends")
     lifetime: float = Field(default=30 * 86_400.0, ge=300, description="Seconds after which it ends in any case")
     sessions: int = Field(default=20, ge=1, description="Sessions a user may have; one more ends the least used")
-    attempts: int = Field(default=10, ge=1, description="Passwords that may be tried on one account in 15 minutes")
+    attempts: int = Field(default=10, ge=1, description="Guesses from a network at an account in 15 minutes")
     attempts_per_address: int = Field(
         default=100, ge=1, description="Passwords that may be tried from one address in 15 minutes"
     )

@@ -48,11 +48,15 @@ class UserRecord:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Where a request comes from: `address` is what limits count by, the rest is shown in the list of sessions."""
+    """Where a request comes from: `address` is what limits count by; `device` a device's word that it is known.
+
+    The rest is shown in the list of sessions.
+    """
 
     address: str
     ip_address: str | None = None
     user_agent: str | None = None
+    device: str | None = None
 
 
 # --- outcomes ---
@@ -60,11 +64,12 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session has begun; `token` opens it and is kept nowhere."""
+    """A session has begun; `token` opens it and is kept nowhere. By `device` the device is known from now on."""
 
     user: UserRecord
     session: Session
     token: str
+    device: str = ""
 
     def __repr__(self) -> str:
         """Leave the token out."""

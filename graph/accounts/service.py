@@ -5,7 +5,8 @@ then begins its session in that epoch: so no session begins on a password or a r
 change of either ends the sessions first, is committed, and ends them again: a crash in between leaves nobody signed in
 who should not be.
 
-Unknown email and wrong password take the same steps: one charge, one look-up, one hash. Nothing here puts a password,
+Unknown email and wrong password take the same steps: one charge, one look-up (two for a device that says it is known),
+one hash. Nothing here puts a password,
 a hash or a token into a log line or an exception.
 
 Failure: expected outcomes are values (`graph.accounts.records`), a value that breaks a rule raises `rules.Invalid`.
@@ -18,7 +19,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from graph.accounts import rules, store
-from graph.accounts.attempts import AttemptLimits, Attempts
+from graph.accounts.attempts import AttemptLimits, Attempts, issue_device, known_device
 from graph.accounts.keys import TTL, user_of_tag, user_tag
 from graph.accounts.records import (
     EmailInUse,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from graph.accounts.store import Credentials
     from graph.engines.database import Database
     from graph.patterns.cache import Cache
-    from graph.patterns.limiter import Limiter
+    from graph.patterns.limiter import Charge, Limiter
     from graph.patterns.sessions import Session, Sessions
 
 _ATTEMPTS = 5  # to begin a session, or to change a password, while somebody else changes the account
@@ -119,7 +120,10 @@ class AccountService:
                 user = await self._add(shown, key, name, secret, Role.PLAYER)
             except store.Taken:
                 return EmailInUse()
-            return await self._sign_in(user, None, visitor)
+            found = await self._credentials(key)
+            if found is None or found.user.id != user.id:
+                raise Unavailable(_DISTURBED)
+            return await self._sign_in(found, None, visitor)
 
     async def add(self, email: str, password: str, display_name: str, role: Role) -> UserRecord | EmailInUse:
         """Create a user on an operator's word; raises `rules.Invalid`."""
@@ -150,18 +154,28 @@ class AccountService:
     async def login(self, email: str, password: str, visitor: Visitor) -> SignedIn | WrongCredentials | TooMany:
         """Begin a session for whoever knows the password."""
         key = rules.email_key(email) or email[: rules.MAX_EMAIL]
-        if (refusal := await self._attempts.guess(key, visitor.address)) is not None:
-            return refusal
+        charged = await self._attempts.guess(key, visitor.address, await self._device(key, visitor))
+        if isinstance(charged, TooMany):
+            return charged
         async with self._hasher.turn():
-            return await self._login(key, rules.password_bytes(password), visitor)
+            return await self._login(key, rules.password_bytes(password), visitor, charged)
 
-    async def _login(self, key: str, secret: bytes | None, visitor: Visitor) -> SignedIn | WrongCredentials:
+    async def _device(self, key: str, visitor: Visitor) -> str | None:
+        """The name of the visitor's device, if the account knows it."""
+        if visitor.device is None:
+            return None
+        found = await self._credentials(key)
+        return known_device(visitor.device, key, found.password_hash) if found is not None else None
+
+    async def _login(
+        self, key: str, secret: bytes | None, visitor: Visitor, charged: Sequence[Charge]
+    ) -> SignedIn | WrongCredentials:
         found = await self._credentials(key)
         if not await self._hasher.verify(secret, found.password_hash if found is not None else None):
             return WrongCredentials()
         assert found is not None
         assert secret is not None
-        await self._attempts.forgive(key)
+        await self._attempts.forgive(charged)
         for _ in range(_ATTEMPTS):
             user_id = str(found.user.id)
             epoch = await self.sessions.epoch(user_id)
@@ -174,7 +188,7 @@ class AccountService:
                 found = current
                 continue
             try:
-                signed_in = await self._sign_in(current.user, epoch, visitor)
+                signed_in = await self._sign_in(current, epoch, visitor)
             except EpochMoved:
                 continue
             await self._hash_anew(current, secret)
@@ -187,11 +201,12 @@ class AccountService:
         async with self._database.session() as session:
             return await store.credentials_by_key(session, key)
 
-    async def _sign_in(self, user: UserRecord, epoch: str | None, visitor: Visitor) -> SignedIn:
+    async def _sign_in(self, found: Credentials, epoch: str | None, visitor: Visitor) -> SignedIn:
+        user = found.user
         token, session = await self.sessions.create(
             str(user.id), role=user.role, epoch=epoch, user_agent=visitor.user_agent, ip_address=visitor.ip_address
         )
-        return SignedIn(user, session, token)
+        return SignedIn(user, session, token, issue_device(found.email_key, found.password_hash))
 
     async def _hash_anew(self, found: Credentials, secret: bytes) -> None:
         """Replace a hash of other parameters than today's."""
@@ -203,7 +218,7 @@ class AccountService:
     # --- changing ---
 
     async def change_password(
-        self, session: Session, current: str, new: str, visitor: Visitor
+        self, session: Session, current: str, new: str
     ) -> PasswordReplaced | WrongCredentials | TooMany:
         """Change the password of the user of `session` and end all their other sessions; raises `rules.Invalid`."""
         for _ in range(_ATTEMPTS):
@@ -212,12 +227,13 @@ class AccountService:
             if found is None:
                 return WrongCredentials()
             secret = rules.check_password(new, found.user.email, found.user.display_name, field="newPassword")
-            if (refusal := await self._attempts.guess(found.email_key, visitor.address)) is not None:
-                return refusal
+            charged = await self._attempts.change(session.user_id)
+            if isinstance(charged, TooMany):
+                return charged
             async with self._hasher.turn():
                 if not await self._hasher.verify(rules.password_bytes(current), found.password_hash):
                     return WrongCredentials()
-                await self._attempts.forgive(found.email_key)
+                await self._attempts.forgive(charged)
                 revoked = await self._replace(found, secret, keep=session.id)
             if revoked is not None:
                 return PasswordReplaced(revoked)

@@ -104,7 +104,7 @@ async def test_no_login_with_the_old_password_survives_its_change(accounts: Acco
                 await asyncio.sleep(0)
             return await accounts.login(email, PASSWORD, HERE)
 
-        change = accounts.change_password(made.session, PASSWORD, OTHER, HERE)
+        change = accounts.change_password(made.session, PASSWORD, OTHER)
         outcome, *_ = await asyncio.gather(change, *(late(wait=wait) for wait in range(0, 45, 3)))
         assert isinstance(outcome, PasswordReplaced)
         assert [session.id for session in await accounts.sessions.list(str(made.user.id))] == [made.session.id]
@@ -141,7 +141,7 @@ async def test_sessions_end_before_a_change_is_committed(
             alive.append(tuple(int(plain.exists(key)) for key in keys))  # pyright: ignore[reportArgumentType, reportUnknownMemberType] - redis-py types sync and async replies alike
 
         event.listen(database.engine.sync_engine, "commit", look)
-        await accounts.change_password(made.session, PASSWORD, OTHER, HERE)
+        await accounts.change_password(made.session, PASSWORD, OTHER)
         await accounts.set_role(made.user, Role.ADMIN)
         event.remove(database.engine.sync_engine, "commit", look)
     assert alive == [(1, 0), (0, 0)]
@@ -151,7 +151,7 @@ async def test_only_one_of_two_changes_wins(accounts: AccountService) -> None:
     """Two changes at once from one old password: one is done, the other finds the old password gone."""
     made = await registered(accounts)
     outcomes = await asyncio.gather(
-        *(accounts.change_password(made.session, PASSWORD, f"{OTHER} {i}", HERE) for i in range(4))
+        *(accounts.change_password(made.session, PASSWORD, f"{OTHER} {i}") for i in range(4))
     )
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["PasswordReplaced"] + ["WrongCredentials"] * 3
     signed_in = [isinstance(await accounts.login("ann@example.org", f"{OTHER} {i}", HERE), SignedIn) for i in range(4)]
@@ -260,3 +260,78 @@ async def test_time_does_not_tell_who_exists(
     # A hash takes most of it: had one of the two none, the quartiles would lie far apart.
     assert figures["unknown"][0] * 0.8 < figures["wrong"][1] < figures["unknown"][2] * 1.25, figures
     assert figures["wrong"][0] * 0.8 < figures["unknown"][1] < figures["wrong"][2] * 1.25, figures
+
+
+# --- guessing ---
+
+
+@pytest.fixture
+async def guarded(client: Client, database: Database, cache: Cache) -> AsyncGenerator[AccountService]:
+    """The service with the limits that it has by itself."""
+    with Hasher(memory_kib=8, passes=1, threads=2) as hasher:
+        yield AccountService(database, cache, Sessions(client), Limiter(client), hasher)
+
+
+def network(n: int) -> Visitor:
+    """Somebody on a network of their own."""
+    return Visitor(f"198.51.100.{n}")
+
+
+async def test_a_stranger_locks_nobody_out(guarded: AccountService) -> None:
+    """Whoever guesses at an account is stopped on their network alone; the owner signs in from any other."""
+    await registered(guarded)
+    for _ in range(10):
+        assert isinstance(await guarded.login("ann@example.org", "wrong", network(1)), WrongCredentials)
+    for _ in range(50):
+        assert isinstance(await guarded.login("ann@example.org", "wrong", network(1)), TooMany)
+        assert isinstance(await guarded.login("ann@example.org", PASSWORD, network(2)), SignedIn)
+
+
+async def test_a_known_device_has_a_budget_of_its_own(guarded: AccountService) -> None:
+    """A device that the owner signed in on is let in amid guesses from its own network and from all others."""
+    made = await registered(guarded)
+    owner = Visitor("198.51.100.1", device=made.device)
+    for n in range(1, 11):
+        for _ in range(10):
+            await guarded.login("ann@example.org", "wrong", network(n))
+    assert isinstance(await guarded.login("ann@example.org", PASSWORD, network(99)), TooMany)  # a new device waits
+    for _ in range(15):
+        assert isinstance(await guarded.login("ann@example.org", PASSWORD, owner), SignedIn)
+    outcomes = [await guarded.login("ann@example.org", "wrong", owner) for _ in range(12)]
+    assert [type(one) for one in outcomes] == [WrongCredentials] * 10 + [TooMany] * 2  # a stolen one is limited, too
+
+
+async def test_a_device_is_known_to_its_account_and_password_alone(guarded: AccountService) -> None:
+    """A made-up device, one of another account and one of an earlier password are strangers."""
+    made, other = await registered(guarded), await registered(guarded, "bob@example.org")
+    await guarded.change_password(made.session, PASSWORD, OTHER)
+    for _ in range(10):
+        await guarded.login("ann@example.org", "wrong", network(1))
+    for device in ("", "x", "x.y", made.device, other.device, made.device[:-1] + "é"):
+        visitor = Visitor("198.51.100.1", device=device)
+        assert isinstance(await guarded.login("ann@example.org", OTHER, visitor), TooMany)
+
+
+async def test_changing_the_password_is_not_refused_for_the_guesses_of_others(guarded: AccountService) -> None:
+    """A live session has a budget of its own, which bounds what a stolen one may guess."""
+    made = await registered(guarded)
+    for _ in range(20):
+        await guarded.login("ann@example.org", "wrong", HERE)
+    assert isinstance(await guarded.change_password(made.session, PASSWORD, OTHER), PasswordReplaced)
+    outcomes = [await guarded.change_password(made.session, "wrong", PASSWORD) for _ in range(11)]
+    assert [type(one) for one in outcomes] == [WrongCredentials] * 10 + [TooMany]
+    assert isinstance(await guarded.login("ann@example.org", OTHER, network(7)), SignedIn)
+
+
+async def test_a_network_that_goes_on_guessing_waits_longer(client: Client, database: Database, cache: Cache) -> None:
+    """After a second window of guesses the third is not the next one."""
+    limits = AttemptLimits(per_account=2, window=0.2)
+    with Hasher(memory_kib=8, passes=1, threads=2) as hasher:
+        accounts = AccountService(database, cache, Sessions(client), Limiter(client), hasher, limits=limits)
+        waits: list[float] = []
+        while len(waits) < 2:
+            outcome = await accounts.login("ann@example.org", "wrong", network(1))
+            if isinstance(outcome, TooMany):
+                waits.append(outcome.retry_after)
+                await asyncio.sleep(outcome.retry_after if len(waits) < 2 else 0)
+        assert waits[0] <= 0.2 < waits[1] <= 3.2

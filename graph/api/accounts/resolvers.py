@@ -40,7 +40,8 @@ def _visitor(context: Context) -> Visitor:
     if connection is None:
         return Visitor(context.caller.address)
     host = connection.client.host if connection.client is not None else None
-    return Visitor(context.caller.address, host, connection.headers.get("user-agent"))
+    device = context.cookie.device(connection.headers) if context.cookie is not None else None
+    return Visitor(context.caller.address, host, connection.headers.get("user-agent"), device)
 
 
 def _session(context: Context) -> SessionValue:
@@ -54,6 +55,7 @@ def _session(context: Context) -> SessionValue:
 def _begun(context: Context, signed_in: SignedIn) -> AuthPayload:
     if context.cookie is not None and context.response is not None:
         context.cookie.write(context.response, signed_in.token)
+        context.cookie.write_device(context.response, signed_in.device)
     return AuthPayload.of(signed_in)
 
 
@@ -161,7 +163,7 @@ class AccountsMutation:
         context = info.context
         try:
             outcome = await context.services.accounts.change_password(
-                _session(context), input.current_password, input.new_password, _visitor(context)
+                _session(context), input.current_password, input.new_password
             )
         except rules.Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)

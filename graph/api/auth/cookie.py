@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_YEAR = 365 * 86_400
 _SAME_ORIGIN = "same-origin"
 _TYPED = "none"  # an address that was typed, a bookmark
 UNBELIEVED = "\0cookie"
@@ -33,6 +34,7 @@ class SessionCookie:
     def __init__(self, *, secure: bool = False, origins: Collection[str] = (), max_age: float = 30 * 86_400.0) -> None:
         """Believe `origins` (``https://shop.example``) beside our own pages; browsers keep it `max_age` seconds."""
         self.name = "__Host-session" if secure else "session"
+        self.device_name = "__Host-device" if secure else "device"
         self._secure = secure
         self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
         self._max_age = int(max_age)
@@ -72,6 +74,19 @@ class SessionCookie:
         """Have the browser keep the token."""
         response.set_cookie(
             self.name, token, max_age=self._max_age, path="/", secure=self._secure, httponly=True, samesite="lax"
+        )
+
+    def device(self, headers: Headers) -> str | None:
+        """What the device says to be known by. It gives no rights, so it counts whoever's page sent it."""
+        try:
+            return cookie_parser(headers.get("cookie", "")).get(self.device_name)
+        except CookieError:
+            return None
+
+    def write_device(self, response: Response, device: str) -> None:
+        """Have the browser keep what it is known by, beyond the session."""
+        response.set_cookie(
+            self.device_name, device, max_age=_YEAR, path="/", secure=self._secure, httponly=True, samesite="lax"
         )
 
     def clear(self, response: Response) -> None:

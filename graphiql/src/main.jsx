@@ -5,6 +5,9 @@ import { createGraphiQLFetcher } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createClient } from 'graphql-ws';
 import { createRoot } from 'react-dom/client';
+import { logged } from './events.js';
+import { safeStorage } from './secrets.js';
+import { createStatus, Status } from './status.jsx';
 import { tabs } from './tabs.js';
 import 'graphiql/style.css';
 import '@graphiql/plugin-explorer/style.css';
@@ -27,11 +30,14 @@ function subscribe(headers) {
   });
 }
 
-const overHttp = createGraphiQLFetcher({ url: url.href });
+const status = createStatus(url.href);
+const overHttp = createGraphiQLFetcher({ url: url.href, fetch: status.fetch });
 
 function fetcher(params, options) {
-  const withSocket = createGraphiQLFetcher({ url: url.href, wsClient: subscribe(options?.headers) });
-  return isSubscription(params, options) ? withSocket(params, options) : overHttp(params, options);
+  if (!isSubscription(params, options)) return overHttp(params, options);
+  const events = subscribe(options?.headers).iterate(params);
+  setTimeout(status.budget, 1000); // it is charged, too, and no header tells
+  return logged(events);
 }
 
 function isSubscription(params, options) {
@@ -44,18 +50,33 @@ function isSubscription(params, options) {
 const link = new URLSearchParams(location.search);
 const linked = link.get('query');
 
+// What is picked from the history is shown from its first line, wherever the editor stood before.
+document.addEventListener('click', (event) => {
+  if (!event.target.closest?.('.graphiql-history-item-label')) return;
+  setTimeout(async () => {
+    const { editor } = await import('monaco-graphql/esm/monaco-editor.js'); // loaded by GraphiQL already
+    for (const one of editor.getEditors()) one.setScrollPosition({ scrollTop: 0, scrollLeft: 0 });
+  });
+});
+
+status.viewer();
+
 createRoot(document.getElementById('graphiql')).render(
-  <GraphiQL
-    fetcher={fetcher}
-    defaultTabs={tabs}
-    initialQuery={linked ?? undefined}
-    initialVariables={linked ? (link.get('variables') ?? undefined) : undefined}
-    plugins={[HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })]}
-    shouldPersistHeaders={false}
-    defaultEditorToolsVisibility="variables"
-  >
-    <GraphiQL.Logo>
-      <span className="product">graph</span>
-    </GraphiQL.Logo>
-  </GraphiQL>,
+  <>
+    <Status />
+    <GraphiQL
+      fetcher={fetcher}
+      storage={safeStorage()}
+      defaultTabs={tabs}
+      initialQuery={linked ?? undefined}
+      initialVariables={linked ? (link.get('variables') ?? undefined) : undefined}
+      plugins={[HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })]}
+      shouldPersistHeaders={false}
+      defaultEditorToolsVisibility="variables"
+    >
+      <GraphiQL.Logo>
+        <span />
+      </GraphiQL.Logo>
+    </GraphiQL>
+  </>,
 );

@@ -51,6 +51,15 @@ try {
     variables: JSON.stringify({ input: { email: 'admin@example.com', password: process.env.ADMIN_PASSWORD } }),
   })}`);
   seen.login = await run(login);
+  await login.locator('.status .who').getByText('ADMIN').waitFor();
+  seen.status = await login.locator('.status').innerText();
+  const literal = await open(`${url}?query=${encodeURIComponent(`mutation Lit($word: String!) {
+    a: login(input: { email: "admin@example.com", password: "${process.env.ADMIN_PASSWORD}" }) { __typename }
+    b: login(input: { email: "nobody@example.com", password: $word }) { __typename }
+  }`)}&variables=${encodeURIComponent(JSON.stringify({ word: process.env.ADMIN_PASSWORD }))}`);
+  seen.literal = await run(literal);
+  await literal.waitForTimeout(1000); // tabs are stored a moment after they change
+  seen.stored = await literal.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
   const viewer = await open(`${url}?query=${encodeURIComponent('query Me { viewer { user { email role } } }')}`);
   seen.viewer = await run(viewer);
 
@@ -60,7 +69,38 @@ try {
   seen.socket = (await socket).url();
   const product = seen.catalog.data.products.nodes[0];
   seen.changed = await changeUntilShown(live, product.sku);
+  seen.log = await live.locator('.graphiql-response').innerText();
   await shot(live, '5-live');
+
+  // On a telephone: nothing beside the screen, and editor and answer wide enough to be read.
+  const phone = await open(url);
+  await phone.setViewportSize({ width: 400, height: 800 });
+  await run(phone);
+  await shot(phone, '7-phone');
+  seen.phone = await phone.evaluate(() => ({
+    page: [document.documentElement.scrollWidth, document.documentElement.scrollHeight],
+    widths: ['.graphiql-query-editor', '.graphiql-response'].map((one) => document.querySelector(one).getBoundingClientRect().width),
+  }));
+
+  // A long history scrolls by itself, and what is picked from it shows from its first line.
+  await phone.evaluate(() => {
+    const queries = Array.from({ length: 20 }, (_, n) => ({
+      query: `query H${n} {\n${'  __typename\n'.repeat(60)}}`, operationName: `H${n}`, variables: '', headers: '',
+    }));
+    localStorage.setItem('graphiql:queries', JSON.stringify({ queries }));
+  });
+  const past = await open(url);
+  await past.click('[aria-label="Show History"]');
+  await past.getByText('H19', { exact: true }).click();
+  await past.locator('.graphiql-query-editor .view-lines').getByText('H19').waitFor();
+  const top = (await past.locator('.graphiql-query-editor').boundingBox()).y;
+  await past.locator('.graphiql-query-editor .monaco-editor').hover();
+  await past.mouse.wheel(0, 600);
+  await past.locator('.graphiql-query-editor .view-lines').getByText('H19').waitFor({ state: 'hidden' });
+  await past.getByText('H0', { exact: true }).click();
+  await past.locator('.graphiql-query-editor .view-lines').getByText('H0').waitFor();
+  seen.history = [top, (await past.locator('.graphiql-query-editor').boundingBox()).y, await past.evaluate(() => scrollY)];
+  await shot(past, '8-history');
 } finally {
   await browser.close();
   rmSync(profile, { recursive: true, force: true });

@@ -46,9 +46,9 @@ def seen(server: Serving) -> dict[str, Any]:
     password = re.search(r"with the password (\S+)", server.log.read_text())
     assert password is not None
     variables = {**os.environ, "ADMIN_PASSWORD": password[1]}
-    done = subprocess.run(command, env=variables, cwd=HERE, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=variables, cwd=HERE, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) | {"password": password[1]}
 
 
 def test_nothing_is_asked_of_anybody_else(seen: dict[str, Any]) -> None:
@@ -101,6 +101,39 @@ def test_a_subscription_shows_what_changes(seen: dict[str, Any]) -> None:
     socket = urlsplit(str(seen["socket"]))
     assert (socket.scheme, socket.hostname, socket.path) == ("ws", "127.0.0.1", "/graphql")
     assert '"kind": "UPDATED"' in seen["changed"]
+
+
+def test_no_password_is_kept(seen: dict[str, Any]) -> None:
+    """Neither tabs nor history hold it: as a variable, as a variable of another name, as a literal."""
+    assert [seen["literal"]["data"][name]["__typename"] for name in "ab"] == ["AuthPayload", "InvalidCredentials"]
+    assert "mutation Lit" in seen["stored"]
+    assert "mutation In" in seen["stored"]
+    assert seen["password"] not in seen["stored"]
+
+
+def test_the_header_tells_who_and_how_much(seen: dict[str, Any]) -> None:
+    """After the sign-in it names the user and the role, and what is left of the budget."""
+    assert re.search(r"Admin · ADMIN\s+\d+ of 1000 left", seen["status"])
+
+
+def test_a_subscription_shows_a_log(seen: dict[str, Any]) -> None:
+    """Its events are numbered and stay, the newest first."""
+    shown = seen["log"].replace("\xa0", " ")
+    assert '"received":' in shown
+    assert '"events": [' in shown
+
+
+def test_it_is_usable_on_a_telephone(seen: dict[str, Any]) -> None:
+    """400 pixels are enough: nothing lies beside the screen, editor and answer are below one another."""
+    assert seen["phone"]["page"] == [400, 800]
+    assert min(seen["phone"]["widths"]) > 340
+
+
+def test_the_history_leaves_the_editor_alone(seen: dict[str, Any]) -> None:
+    """A long history moves neither the editor nor the page."""
+    top, after, scrolled = seen["history"]
+    assert top == after
+    assert scrolled == 0
 
 
 def test_the_committed_files_are_what_the_sources_build(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graph.endpoint.http.security import HEADERS
+from graph.endpoint.kept import compressed, encoding_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from graph.endpoint.http.security import Raw
 
 _NO_STORE = (b"cache-control", b"no-store")
-_VARY = (b"vary", b"Accept, Origin")
+_VARY = (b"vary", b"Accept, Origin, Accept-Encoding")
 _NOT_MODIFIED = 304
 
 
@@ -32,13 +33,26 @@ class Call:
     cors: Raw
 
     async def answer(
-        self, media: str, status: int, body: bytes, headers: Mapping[str, str], *responses: Response
+        self,
+        media: str,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str],
+        *responses: Response,
+        encoded: str | None = None,
     ) -> None:
-        """Send the whole answer, of type `media`, with the headers and cookies that resolvers set on `responses`."""
+        """Send the whole answer, of type `media`, with the headers and cookies that resolvers set on `responses`.
+
+        It is compressed as the client takes it, unless `encoded` tells that it is already.
+        """
+        encoding = encoded or self.encoding(body)
+        if encoding is not None and encoded is None:
+            body = await compressed(body, encoding)
         length = [(b"content-length", b"%d" % len(body))] if status != _NOT_MODIFIED else []
         raw: Raw = [
             (b"content-type", b"%b; charset=utf-8" % media.encode()),
             *length,
+            *([(b"content-encoding", encoding.encode())] if encoding is not None else []),
             *HEADERS,
             *self.cors,
             *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
@@ -51,6 +65,10 @@ class Call:
         if b"cache-control" not in names:
             raw.append(_NO_STORE)
         await self.start(status, raw, body)
+
+    def encoding(self, body: bytes) -> str | None:
+        """What the client takes `body` in; None: as it is."""
+        return encoding_of(self.request.headers.get("accept-encoding"), len(body))
 
     async def start(self, status: int, headers: Raw, body: bytes) -> None:
         """Send an answer with exactly these headers."""

@@ -8,15 +8,20 @@ address in them is relative, so that it works under any path prefix, told or not
 
 from __future__ import annotations
 
+import asyncio
 import re
+from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
+
+from graph.endpoint.kept import Compressed, encoding_of
 
 if TYPE_CHECKING:
     import os
-    from pathlib import Path
 
     from starlette.types import Scope
 
@@ -39,6 +44,7 @@ PAGE_HEADERS = {
     "Vary": "Accept",
     "X-Content-Type-Options": "nosniff",
 }
+_AS_THEY_ARE = frozenset({"image/png", "font/woff2"})  # they are compressed already
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -68,7 +74,32 @@ class GraphiqlPage:
 
 
 class Assets(StaticFiles):
-    """The files that the page loads."""
+    """The files that the page loads, in the encoding that the browser takes; each is compressed once."""
+
+    def __init__(self, *, directory: Path) -> None:
+        """Serve what is below `directory`."""
+        super().__init__(directory=directory)
+        self._compressed = Compressed()
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Answer a GET or HEAD of the file at `path`."""
+        response = await super().get_response(path, scope)
+        if not isinstance(response, FileResponse) or response.status_code != HTTPStatus.OK:
+            return response
+        response.headers["Vary"] = "Accept-Encoding"
+        size = int(response.headers["Content-Length"])
+        headers = Headers(scope=scope)
+        encoding = encoding_of(headers.get("accept-encoding"), size)
+        if encoding is None or "range" in headers or response.media_type in _AS_THEY_ARE:
+            return response
+        told = {name: value for name, value in response.headers.items() if name not in {"content-length", "etag"}}
+        told |= {"Content-Encoding": encoding, "ETag": f"W/{response.headers['ETag']}"}
+        name = f"{response.path} {response.headers['ETag']}"
+        body = self._compressed.known(name, encoding)
+        if body is None:
+            plain = await asyncio.to_thread(Path(response.path).read_bytes)
+            body = await self._compressed.give(name, encoding, plain)
+        return Response(body, headers=told)
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200

@@ -178,7 +178,10 @@ class HttpTransport:
         if fast.body is not None:
             if fast.approach is not None and self._express is not None and call.scope["method"] == "POST":
                 self._notice(call, media, fast.approach, self._express)
-            await call.answer(media, fast.status, fast.body, fast.headers)
+            body, encoding = fast.body, None
+            if fast.name is not None and self._lane is not None and (encoding := call.encoding(body)) is not None:
+                body = await self._lane.compressed.give(fast.name, encoding, body)
+            await call.answer(media, fast.status, body, fast.headers, encoded=encoding)
         else:
             assert fast.answer is not None
             await self._answer(call, media, fast.answer, fast.response)
@@ -189,7 +192,9 @@ class HttpTransport:
         if exchange is not None and exchange.sight is not None:
             client = call.scope.get("client")
             headers = [*HEADERS, *call.cors]
-            express.notice(exchange.sight, approach, media, headers, client[0] if client else "")
+            accepts = call.request.headers.get("accept-encoding")
+            peer = client[0] if client else ""
+            express.notice(exchange.sight, approach, media, headers, peer=peer, accepts=accepts)
 
     # --- several operations ---
 

@@ -6,6 +6,7 @@ to Redis; `Express` answers a request that it recognises by its bytes, before it
 
 from graph.endpoint.kept.answers import KeptAnswers
 from graph.endpoint.kept.approach import Approach, Fast
+from graph.endpoint.kept.compression import Compressed, compressed, encoding_of
 from graph.endpoint.kept.express import EXPRESS, LARGEST, Express
 from graph.endpoint.kept.lane import Lane
 from graph.endpoint.kept.route import Connection, Leftover, Sight
@@ -14,6 +15,7 @@ __all__ = [
     "EXPRESS",
     "LARGEST",
     "Approach",
+    "Compressed",
     "Connection",
     "Express",
     "Fast",
@@ -21,4 +23,6 @@ __all__ = [
     "Lane",
     "Leftover",
     "Sight",
+    "compressed",
+    "encoding_of",
 ]

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Charge
 
 _CONTROL = {
-    Scope.PUBLIC: {"cache-control": "public, max-age=0, must-revalidate", "vary": "Accept, Origin"},
+    Scope.PUBLIC: {"cache-control": "public, max-age=0, must-revalidate", "vary": "Accept, Origin, Accept-Encoding"},
     Scope.VIEWER: {
         "cache-control": "private, max-age=0, must-revalidate",
-        "vary": "Accept, Origin, Authorization, Cookie",
+        "vary": "Accept, Origin, Accept-Encoding, Authorization, Cookie",
     },
 }
 
@@ -44,6 +44,8 @@ class Fast:
     response: Response | None = None
     approach: Approach | None = None
     """How the lane went about the request whose answer these bytes are."""
+    name: str | None = None
+    """What names the bytes, if they are kept and may be sent again."""
 
 
 @dataclass(frozen=True)

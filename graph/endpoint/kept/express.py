@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.admission import template
 from graph.endpoint.kept.approach import control
+from graph.endpoint.kept.compression import encoding_of
 from graph.endpoint.kept.route import Leftover, ReadyAnswer, Route
 from graph.endpoint.observe import ABORTED
 from graph.patterns.cache import Look
@@ -159,9 +160,10 @@ class Express:
     def _look(ride: _Ride) -> Look:
         return Look(ride.route.key, ride.copy, ride.copy.tags, ride.ready.commands[1:])
 
-    @staticmethod
-    def _answer(ride: _Ride, passage: list[int]) -> bool:
-        body, _, made = ride.copy.value
+    def _answer(self, ride: _Ride, passage: list[int]) -> bool:
+        body, digest, made = ride.copy.value
+        if ride.ready.encoding is not None:
+            body = self._lane.compressed.now(digest, ride.ready.encoding, body)
         at, remaining, reset = passage
         reset /= 1_000_000
         age = max(0, int(time.time() - made))
@@ -185,11 +187,13 @@ class Express:
 
     # --- routes ---
 
-    def notice(self, sight: Sight, approach: Approach, media: str, headers: Raw, peer: str) -> None:
+    def notice(
+        self, sight: Sight, approach: Approach, media: str, headers: Raw, *, peer: str, accepts: str | None = None
+    ) -> None:
         """Make a route of what the lane has answered for the second time.
 
-        It was `approach`, the answer had the type `media` and the `headers`, and the access log calls the client
-        `peer`.
+        It was `approach`, the answer had the type `media` and the `headers`, the access log calls the client `peer`,
+        and it `accepts` these encodings.
         """
         sighting = hash(sight)
         if sighting not in self._seen and not self._eager:
@@ -202,7 +206,7 @@ class Express:
             return
         turnstile = self._lane.turnstile(approach)
         if turnstile is not None and self._make_room():
-            self._routes[sight] = Route(approach, _packed(turnstile), media, headers, peer)
+            self._routes[sight] = Route(approach, _packed(turnstile), media, headers, peer=peer, accepts=accepts)
 
     def _make_room(self) -> bool:
         """Forget a route that was not taken for a whole round (CLOCK); False where all seen just now were."""
@@ -221,16 +225,20 @@ class Express:
     def _prepare(self, route: Route, copy: Copy) -> ReadyAnswer:
         """Prepare to serve `copy`."""
         body, digest, _ = copy.value
+        encoding = encoding_of(route.accepts, len(body))
+        if encoding is not None:
+            body = self._lane.compressed.now(digest, encoding, body)
         fixed = [
             (b"content-type", b"%b; charset=utf-8" % route.media.encode()),
             (b"content-length", b"%d" % len(body)),
+            *([(b"content-encoding", encoding.encode())] if encoding is not None else []),
             *route.headers,
         ]
         head = b"".join(b"%b: %b\r\n" % line for line in fixed).replace(b"%", b"%%")
         told = template(route.limit) | control(route.scope, digest, 0) | {"age": "%d"}
         head += "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode("latin-1")
         asking = self._lane.cache.look_at(route.key, copy).commands
-        return ReadyAnswer(copy, (route.turnstile, *map(_packed, asking)), head)
+        return ReadyAnswer(copy, (route.turnstile, *map(_packed, asking)), head, encoding)
 
 
 def _packed(one: Command) -> Command:

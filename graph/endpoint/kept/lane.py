@@ -31,6 +31,7 @@ from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Ready
 from graph.endpoint.identity import Caller, viewer_touched
 from graph.endpoint.kept.approach import Approach, Asked, Fast, control, matches, name_of
+from graph.endpoint.kept.compression import Compressed
 from graph.endpoint.observe import annotate
 from graph.patterns.cache import Made, digest_of
 
@@ -88,6 +89,7 @@ class Lane(Generic[Context]):
         self.cache = cache
         self.enabled = enabled
         self.debug = debug
+        self.compressed = Compressed()
         self._recalled: Retention[bytes, tuple[OperationRequest, Asked]] = Retention(_RECALLED)
 
     async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
@@ -246,7 +248,7 @@ class Lane(Generic[Context]):
             return Fast(b"", 304, told, approach=turn.approach)
         if self.debug:
             body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
-        return Fast(body, 200, told, approach=turn.approach)
+        return Fast(body, 200, told, approach=turn.approach, name=None if self.debug else digest)
 
 
 class _Turn(Generic[Context]):

@@ -43,13 +43,14 @@ class Leftover(NamedTuple):
 class ReadyAnswer:
     """How a copy of an answer is served. It is known by stamp and digest: to hold it would keep it alive."""
 
-    __slots__ = ("commands", "digest", "head", "run_id", "stamp", "values")
+    __slots__ = ("commands", "digest", "encoding", "head", "run_id", "stamp", "values")
 
-    def __init__(self, copy: Copy, commands: tuple[Command, ...], head: bytes) -> None:
+    def __init__(self, copy: Copy, commands: tuple[Command, ...], head: bytes, encoding: str | None) -> None:
         self.stamp = copy.stamp
         self.digest: str = copy.value[1]
         self.commands = commands
         self.head = head
+        self.encoding = encoding
         self.values: list[Any] | None = None  # the generations under which it was found current
         self.run_id = b""
 
@@ -58,6 +59,7 @@ class Route:
     """What is known of a request beforehand."""
 
     __slots__ = (
+        "accepts",
         "caller",
         "headers",
         "key",
@@ -71,7 +73,16 @@ class Route:
         "used",
     )
 
-    def __init__(self, approach: Approach, turnstile: Command, media: str, headers: Raw, peer: str) -> None:
+    def __init__(
+        self,
+        approach: Approach,
+        turnstile: Command,
+        media: str,
+        headers: Raw,
+        *,
+        peer: str,
+        accepts: str | None,
+    ) -> None:
         self.caller = approach.caller
         self.key = approach.key
         self.limit = approach.charges[0].limit
@@ -81,5 +92,6 @@ class Route:
         self.media = media
         self.headers = headers
         self.peer = peer
+        self.accepts = accepts  # the encodings that the client takes
         self.ready: ReadyAnswer | None = None
         self.used = False  # since somebody looked for a route to forget

@@ -138,7 +138,7 @@ class Broker:
         """Build the command that publishes `data` (JSON bytes, or a JSON value); its reply is the cursor as bytes."""
         metrics.PUBLISHED.labels(topic.family).inc()
         return _PUBLISH(
-            TopicKeys.of(self._prefix, topic),
+            self._keys(topic),
             (encode(data), secrets.token_hex(4), topic.length, topic.max_age_us, topic.state_ms, self._verb),
         )
 
@@ -160,7 +160,10 @@ class Broker:
         Where nothing of the log has been published yet, or all of it was lost, only what may `begin` it is taken; else
         -1. The server serves nobody else meanwhile: some dozens at a time cost others a fraction of a millisecond.
         """
-        keys, args = TopicKeys.of(self._prefix, topic), (topic.length, topic.max_age_us, topic.state_ms, self._verb)
+        keys, args = (
+            self._keys(topic),
+            (topic.length, topic.max_age_us, topic.state_ms, self._verb),
+        )
         places = (first, previous, int(begin))
         newest: int = await self._client.run(_APPEND, keys, (log, *args, *places, *map(encode, events)))
         if newest == first + len(events) - 1:
@@ -172,8 +175,12 @@ class Broker:
         return (await self._read(topic, None)).end
 
     async def _read(self, topic: Topic, after: Position | None) -> HistoryPage:
-        command = read_command(topic, TopicKeys.of(self._prefix, topic), after, PAGE)
+        command = read_command(topic, self._keys(topic), after, PAGE)
         return HistoryPage.of(topic, await self._client.send(command))
+
+    def _keys(self, topic: Topic) -> TopicKeys:
+        keys = TopicKeys.of(self._prefix, topic)
+        return keys._replace(channel=self._client.channel(keys.channel))
 
     @property
     def _verb(self) -> str:
@@ -220,7 +227,7 @@ class Broker:
         return registration
 
     def _join(self, topic: Topic) -> Channel:
-        keys = TopicKeys.of(self._prefix, topic)
+        keys = self._keys(topic)
         channel = self._channels.get(keys.channel)
         if channel is None:
             channel = self._channels[keys.channel] = Channel(topic, keys, self._healer.request)

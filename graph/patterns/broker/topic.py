@@ -87,7 +87,7 @@ class TopicKeys(NamedTuple):
 
     @classmethod
     def of(cls, prefix: str, topic: Topic) -> TopicKeys:
-        """Name the keys of `topic` under `prefix`."""
+        """Name the keys of `topic` under `prefix`, with the channel of database 0."""
         base = f"{prefix}:topic:{{{topic.name}}}"
         return cls(f"{base}:history", f"{base}:state", f"{base}:channel")
 

@@ -61,6 +61,15 @@ class Client:
         return self._router.refusal
 
     @property
+    def database(self) -> int:
+        """The number of the selected database. Channels know nothing of it, so their names carry it."""
+        return self._dialer.database
+
+    def channel(self, name: str) -> str:
+        """The channel `name` of this database: databases of one server share their channels."""
+        return f"{name}:{self.database}" if self.database else name
+
+    @property
     def clustered(self) -> bool:
         """Whether the keys are spread over a cluster: then messages go by SPUBLISH, else by PUBLISH."""
         return isinstance(self._router, Cluster)

@@ -87,6 +87,10 @@ class Script:
             (b"EVALSHA", self.sha, len(keys), *keys, *args), keys[0] if keys else None, self.idempotent, self
         )
 
+    def whole(self, one: Command) -> Command:
+        """`one`, which runs this script by its SHA-1, as an EVAL that carries the script itself."""
+        return one._replace(args=(b"EVAL", self.source, *one.args[2:]), packed=None)
+
     def __repr__(self) -> str:
         """Name it as a log line wants it."""
         return f"Script({self.name!r})"

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
+OLDEST = 7
+"""Major version of Redis; any Valkey is new enough."""
 _SENTINEL_TIMEOUT = 1.0  # seconds for one Sentinel to answer before the next is asked
 
 
@@ -74,6 +76,7 @@ class Dialer:
         self.tls = self.options.pop("connection_class", None) is SSLConnection
         self.hosts = [_host_port(host, 26379 if self.kind == "sentinel" else 6379) for host in (first, *others)]
         self.local = scheme == "unix"
+        self.database = int(self.options.get("db") or 0)
         self._timeout = timeout
         self._ssl: ssl.SSLContext | None = None
 
@@ -151,8 +154,8 @@ class Dialer:
     async def _greet(self, wire: Wire, scripts: Iterable[Script]) -> None:
         options = self.options
         hello: list[Argument] = ["HELLO", 3]
-        if options.get("password"):
-            hello += ["AUTH", options.get("username") or "default", options["password"]]
+        if options.get("password") or options.get("username"):  # a user may need no password
+            hello += ["AUTH", options.get("username") or "default", options.get("password") or ""]
         if options.get("client_name"):
             hello += ["SETNAME", options["client_name"]]
         first = [Command(tuple(hello), None, retry=False), command("INFO", "server")]
@@ -171,7 +174,10 @@ class Dialer:
         wire.run_id = info.partition(b"run_id:")[2].partition(b"\r")[0]
 
     def _check(self, wire: Wire, hello: dict[bytes, Reply]) -> None:
-        """Refuse a server that cannot serve: a Sentinel, or a primary that the Sentinels have just deposed."""
+        """Refuse a server that cannot serve: too old, a Sentinel, or a primary that the Sentinels have just deposed."""
+        version: bytes = hello[b"version"]
+        if hello[b"server"] == b"redis" and int(version.partition(b".")[0]) < OLDEST:
+            raise RedisUnavailable(f"Redis {version.decode()} is too old: {OLDEST}.0 or newer, or Valkey, is needed")
         wire.mode = hello[b"mode"]
         if wire.mode == b"sentinel":
             raise RedisUnavailable("this is a Sentinel: use redis+sentinel://host:port/service")

@@ -4,8 +4,10 @@ They travel on a connection of their own, because WAITAOF (Redis ≥ 7.2, Valkey
 One group is under way at a time: its commands and one `WAITAOF 1 0`; whatever is asked for meanwhile forms the next
 group. So 500 concurrent writes cost about one wait for fsync, which with `appendfsync everysec` is a second at most.
 
-A server without AOF, or without WAITAOF, cannot say more than that the command ran: its reply is then given at once.
-If the fsync is not confirmed in time, or the connection is lost before it is, `OutcomeUnknown` is raised.
+What a server cannot confirm is not waited for: the reply is given once the command ran. That is so without AOF, without
+WAITAOF, and where nothing is being synced to disk: under ``appendfsync no``, or while a rewrite runs under
+``no-appendfsync-on-rewrite yes``. Whether that is so is asked of the server, and again after `LAX` seconds.
+If an fsync that is under way is not confirmed in time, or the connection is lost first, `OutcomeUnknown` is raised.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 from redis.exceptions import ResponseError
 
 from graph.patterns.client.batch import Batch, Connection, OutcomeUnknown, RedisUnavailable, Replies, Reply
-from graph.patterns.client.commands import Command
+from graph.patterns.client.commands import Command, command
 from graph.patterns.client.link import COMMAND_DEADLINE, Link
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 FSYNC_TIMEOUT = 3.0
 """Seconds that the server may take to confirm; less than the deadline of a command, which the group shares."""
+
+LAX = 30.0
+"""Seconds for which a server that was seen to sync nothing is not waited for."""
 
 _WAIT = Command(("WAITAOF", 1, 0, round(FSYNC_TIMEOUT * 1000)), None, retry=False)
 
@@ -63,6 +68,7 @@ class _Group:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._lax_until = float("-inf")
 
     async def send(self, one: Command) -> Reply:
         future: asyncio.Future[Reply] = self._loop.create_future()
@@ -100,8 +106,13 @@ class _Group:
             self._waiting.clear()
 
     async def _write(self, commands: list[Command]) -> list[Reply]:
+        if self._loop.time() < self._lax_until:
+            return list(await self._link.submit(commands))
         replies = await self._link.submit([*commands, _WAIT])
         last = replies.pop()
+        if isinstance(last, list) and not cast("list[int]", last)[0] and await self._is_lax():
+            self._lax_until = self._loop.time() + LAX
+            return list(replies)
         if replies.wires is None:
             doubts = {replies.wire: _doubt(last)}
         else:  # some commands may have run after that WAITAOF: ask again, on the very connections that answered them
@@ -111,6 +122,13 @@ class _Group:
             reply if isinstance(reply, Exception) else doubts[replies.wire_of(place)] or reply
             for place, reply in enumerate(replies)
         ]
+
+    async def _is_lax(self) -> bool:
+        """Whether the server is syncing nothing, so that waiting longer would confirm nothing either."""
+        (info,) = await self._link.submit([command("INFO", "persistence")])
+        if not isinstance(info, bytes):
+            return False
+        return b"aof_pending_bio_fsync:0" in info and b"aof_last_write_status:ok" in info
 
     async def _wait(self, wire: Connection | None) -> OutcomeUnknown | None:
         if wire is None:

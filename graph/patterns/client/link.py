@@ -214,7 +214,12 @@ class Link:
         return self._circuit.refusal
 
     def _teach(self, pending: Batch, places: list[int]) -> None:
-        """Load the scripts that the server has forgotten, each right before the command that wants it."""
+        """Load the scripts that the server has forgotten, or send them whole where it will not load them."""
+        if pending.parent is not None and pending.hops:
+            part = pending.part(places)
+            part.commands = [one.script.whole(one) if one.script is not None else one for one in part.commands]
+            self._retries.again(part)
+            return
         scripts = [pending.commands[place].script for place in places]
         load = [command("SCRIPT", "LOAD", s.source, retry=True) if s is not None else None for s in scripts]
         self.again(pending.part(places, load))

@@ -113,12 +113,13 @@ class Locks:
     async def release(self, name: str, token: str) -> bool:
         """Whether the lock was still held by `token`; it is free now. Wakes the waiters."""
         verb = "SPUBLISH" if self._client.clustered else "PUBLISH"
-        return bool(await self._client.run(_RELEASE, [self.keys(name)[0]], [token, verb]))
+        key = self.keys(name)[0]
+        return bool(await self._client.run(_RELEASE, [key, self._client.channel(key)], [token, verb]))
 
     @contextlib.asynccontextmanager
     async def woken(self, name: str) -> AsyncGenerator[asyncio.Event]:
         """An event that is set whenever the lock is released while the block runs."""
-        channel, event = self.keys(name)[0], asyncio.Event()
+        channel, event = self._client.channel(self.keys(name)[0]), asyncio.Event()
         if self._listener is None:
             self._listener = self._client.listen(self._on_release, self._wake, self._wake)
         waiters = self._waiting.setdefault(channel, set())

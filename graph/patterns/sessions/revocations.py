@@ -5,7 +5,7 @@ something is open for one of them. The news travels on a broker topic, normally 
 cannot promise is looked up: a session is checked when its watch begins, after a gap in the topic, and every
 `check_every` seconds. So an end is heard of even if its announcement was lost, and an expiry is heard of too.
 
-Failure: an announcement that cannot be published is counted and logged, not raised, because the session has ended
+Failure: an announcement that cannot be published is counted, not raised, because the session has ended
 whether or not anybody is told. While Redis is away nothing is called back.
 """
 
@@ -83,9 +83,8 @@ class Revocations:
         """Tell every process that these sessions of the user have ended."""
         try:
             await self._broker.publish(TOPIC, {"user": user_id, "sessions": list(session_ids)})
-        except RedisUnavailable as error:
+        except RedisUnavailable:
             _UNTOLD.inc()
-            _log.warning("the end of %d sessions could not be announced: %s", len(session_ids), error)
 
     def watch(self, session_id: str, key: str, on_ended: Callable[[], None]) -> Callable[[], None]:
         """Call `on_ended` once, on the event loop, when the session ends.

@@ -1,6 +1,7 @@
 -- Give a lock back, if its token still holds it, and wake those who wait.
 --
--- KEYS[1]   the lock, which is also the channel its waiters listen to
+-- KEYS[1]   the lock
+-- KEYS[2]   the channel its waiters listen to
 -- ARGV[1]   token
 -- ARGV[2]   PUBLISH, or SPUBLISH in a cluster
 --
@@ -12,5 +13,5 @@ if not held or string.match(held, '^(.*):%d+$') ~= ARGV[1] then
   return 0
 end
 redis.call('DEL', KEYS[1])
-redis.call(ARGV[2], KEYS[1], '')
+redis.call(ARGV[2], KEYS[2], '')
 return 1

@@ -92,7 +92,7 @@ def create_app(
         async with AsyncExitStack() as stack:
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
-            tally = observed.tally("POST", GRAPHQL)
+            tally = observed.tally(GRAPHQL)
             endpoint = await stack.enter_async_context(build_endpoint(opened, settings, tally=tally))
             application.endpoint = endpoint
             on_started()
@@ -138,7 +138,14 @@ def build_endpoint(services: Services, settings: Settings, *, tally: Tally | Non
         bounds=bounds(settings),
         prepared_bytes=settings.endpoint.prepared_bytes,
         persisted=persisted(services, settings),
-        kept=KeptAnswers(services.client, services.answers, enabled=settings.cache.responses, debug=debug, tally=tally),
+        kept=KeptAnswers(
+            services.client,
+            services.answers,
+            enabled=settings.cache.responses,
+            debug=debug,
+            tally=tally,
+            forwarded=bool(settings.server.trusted_proxies),
+        ),
         sockets=socket_limits(settings),
         page=lambda request: page.response(request.scope) if wants_graphiql(request.scope) else None,
         origins=origins,

@@ -51,8 +51,8 @@ def expressed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     seen: list[bool] = []
     send = HttpProtocol.answer
 
-    def answer(self: HttpProtocol, head: bytes, body: bytes) -> bool:
-        seen.append(send(self, head, body))
+    def answer(self: HttpProtocol, status: int, head: bytes, body: bytes) -> bool:
+        seen.append(send(self, status, head, body))
         return seen[-1]
 
     monkeypatch.setattr(HttpProtocol, "answer", answer)

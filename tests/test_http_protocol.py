@@ -146,7 +146,7 @@ async def test_ready_answers_are_counted_and_logged(client: Client, expressed: l
     log = AccessLog(lines.append, style="json")
     truth = Truth()
     truth.versions["a"] = 1
-    app = AnswersApp(client, truth, express=True, tally=Tally("POST", "/graphql", "/graphql", log))
+    app = AnswersApp(client, truth, express=True, tally=Tally("/graphql", "/graphql", log))
     app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
     observed = Observed(app.endpoint, routes=("/graphql",), log=log)
     async with (

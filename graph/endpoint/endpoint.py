@@ -23,6 +23,7 @@ from graph.endpoint.http import (
     Multipart,
     Origins,
     ServerSentEvents,
+    parse_body,
 )
 from graph.endpoint.identity import Anonymous
 from graph.endpoint.subscriptions import Streams
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from strawberry import Schema
 
     from graph.endpoint.admission import Admission
-    from graph.endpoint.document import Persisted
+    from graph.endpoint.document import OperationRequest, Persisted
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.kept import KeptAnswers
 
@@ -113,7 +114,7 @@ class GraphQLEndpoint(Generic[Context]):
         self.authenticator = authenticator
         self.streams = Streams(self.engine)
         self.lane = kept.lane(self.engine, authenticator) if kept is not None else None
-        self.express = kept.express(self.lane) if kept is not None and self.lane is not None else None
+        self.express = kept.express(self.lane, self._read) if kept is not None and self.lane is not None else None
         streaming: HttpStreaming | None = None
         self._sockets: WebSockets | None = None
         if sockets is not None:
@@ -130,6 +131,11 @@ class GraphQLEndpoint(Generic[Context]):
             lane=self.lane,
             express=self.express,
         )
+
+    def _read(self, body: bytes) -> OperationRequest | None:
+        """The one operation that a body asks for; None for a batch."""
+        asked = parse_body(body, self.bounds)
+        return None if isinstance(asked, list) else asked
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request or one WebSocket."""

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol, with a way for the endpoint to answer at once (`graph.endpoint.kept.express`).
 
-A request that came in one piece, on a connection with nothing else under way, is first shown to `Express` as the bytes
-that it is. If it takes the request, nothing is parsed and no task is started: the answer is written as soon as Redis
+A request that came in one piece, on a connection with nothing else under way, is first shown to `Express`, which looks
+at its bytes. If it takes the request, nothing is parsed and no task is started: the answer is written as soon as Redis
 has replied. Every other request takes uvicorn's way, with the bounds of `graph.server.http_bounds`: parsing,
 keep-alive, pipelining, flow control, shutdown. So does one that `Express` hands on, from its first byte.
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from graph.endpoint.http import EXCHANGE
-from graph.endpoint.kept import EXPRESS, LARGEST
+from graph.endpoint.kept import EXPRESS, Sight
 from graph.server.http_bounds import HttpConnection, cancelled
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from graph.endpoint.kept import Express, Leftover, Sight
+    from graph.endpoint.kept import Express, Leftover
 
-_OK = STATUS_LINE[200]
 _SOON = 0.05
 """Seconds before its time that a timer counts as due: its clock is coarse."""
 
@@ -60,7 +59,7 @@ class HttpProtocol(HttpConnection):
     _left: Leftover | None = None
     _stopping = False
     _rested = 0.0
-    _lines: tuple[list[tuple[bytes, bytes]], bytes] = ([], _OK)
+    _sight: Sight | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """As uvicorn has it."""
@@ -68,6 +67,8 @@ class HttpProtocol(HttpConnection):
         simple = self.limit_concurrency is None and not self.access_log
         self._express: Express | None = self.app_state.get(EXPRESS) if simple else None
         self._peer = ""
+        self._starts: dict[int, bytes] = {}
+        self._lines: list[tuple[bytes, bytes]] = []
         self._counted = [0, 0]  # requests that have begun, and ended, in one piece of data
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -75,18 +76,19 @@ class HttpProtocol(HttpConnection):
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else ""
 
-    # --- requests that are known by their bytes ---
+    # --- requests that are recognised ---
 
     def data_received(self, data: bytes) -> None:
         """Let `Express` have a whole request that it knows; else read it."""
         if self._under_way is not None:
             self._held += data
             self.flow.pause_reading()
-        elif self._express is None or len(data) > LARGEST or not self._is_idle():
+        elif self._express is None or not self._is_idle() or (parts := self._express.split(data)) is None:
             super().data_received(data)
         else:
             self._under_way = data
-            if not self._express.take((self._peer, data), self):
+            self._sight = Sight(self._peer, parts)
+            if not self._express.take(self._sight, self):
                 self._under_way = None
                 self._read(data)
             elif self._head is not None:
@@ -111,18 +113,19 @@ class HttpProtocol(HttpConnection):
         if self._counted == [1, 1] and self._malformed is None:
             cycle: Any = self.cycle
             if cycle is not None and cycle.keep_alive and not cycle.waiting_for_100_continue:
-                cycle.scope[EXCHANGE].sight = self._peer, data
+                cycle.scope[EXCHANGE].sight = self._sight
 
-    def answer(self, head: bytes, body: bytes) -> bool:
+    def answer(self, status: int, head: bytes, body: bytes) -> bool:
         """Send the answer, as `RequestResponseCycle.send` would; False where that has more to do than to write."""
         transport = self.transport
         if self._stopping or self.flow.write_paused or transport.is_closing():
             return False
-        lines, start = self._lines
-        if lines is not self.server_state.default_headers:
-            lines = self.server_state.default_headers
-            start = b"".join([_OK, *(b"%b: %b\r\n" % line for line in lines)])
-            self._lines = lines, start
+        lines = self.server_state.default_headers
+        if lines is not self._lines:
+            self._lines, self._starts = lines, {}
+        start = self._starts.get(status)
+        if start is None:
+            start = self._starts[status] = b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % line for line in lines)])
         transport.write(b"".join((start, head, b"\r\n", body)))
         self.server_state.total_requests += 1
         self._under_way = None

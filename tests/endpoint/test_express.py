@@ -27,7 +27,7 @@ QUERY = '{ thing(key: "a") { version } }'
 
 @pytest.fixture
 async def app(client: Client) -> AsyncIterator[AnswersApp]:
-    """An app that makes a route of whatever it sees."""
+    """An app that recognises what it has seen once."""
     truth = Truth()
     truth.versions["a"] = 1
     made = AnswersApp(client, truth, express=True, limits={"authenticated": 40, "anonymous": 30})
@@ -135,21 +135,83 @@ async def connected(client: Client) -> None:
     await until(lambda: client.connected)
 
 
-async def test_routes_are_bounded(app: AnswersApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many requests differ, no more than so many routes are kept, and none of a large one."""
-    monkeypatch.setattr(express, "ROUTES", 3)
-    routes: Any = app.endpoint.express
-    for number in range(6):
-        await ask(app, 2, **{"x-number": str(number), "x-test-address": f"10.0.0.{number}"})
-    assert len(routes._routes) == 3
-    before = set(routes._routes)
-    monkeypatch.setattr(express, "_TURNS", 1)
-    for stranger in range(10, 16):  # those that are taken stay
-        for number in (3, 4, 5, stranger):
-            await ask(app, 1, **{"x-number": str(number), "x-test-address": f"10.0.0.{number}"})
-    assert set(routes._routes) == before
-    await ask(app, 2, **{"x-large": "x" * express.LARGEST, "x-test-address": "10.0.1.1"})
-    assert set(routes._routes) == before
+async def test_visits_are_bounded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many heads there are, no more than so many bytes of them are kept: those in use, and no large one."""
+    monkeypatch.setattr(express, "VISITS", 30_000)
+    app = AnswersApp(client, Truth(), express=True)
+    app.truth.versions["a"] = 1
+    made: Any = app.endpoint.express
+
+    def kept() -> set[str]:
+        visits = made._visits
+        return {found.visitor.caller.address for entry in (visits._protected, visits._probation)
+                for found in (one.value for one in entry.values())}  # fmt: skip
+
+    regulars = {f"10.0.0.{number}" for number in range(3)}
+    for stranger in range(20):
+        for address in (*regulars, f"10.0.1.{stranger}"):
+            await ask(app, 1, **{"x-test-address": address})
+        assert made._visits.size <= 30_000
+    assert regulars < kept()
+    assert len(kept()) < 8
+    await ask(app, 3, **{"accept": f"application/json, {'x' * express.LARGEST}/x", "x-test-address": "10.0.2.1"})
+    assert "10.0.2.1" not in kept()
+    await app.close()
+
+
+async def test_headers_that_nobody_reads_make_no_other_request(app: AnswersApp) -> None:
+    """What tracing and balancers add is passed over, also the first time that it is seen."""
+    await ask(app, 3)
+    expressed = app.endpoint.expressed
+    for number in range(10):
+        await ask(app, 1, **{"traceparent": f"00-{number:032x}-{number:016x}-01", "x-request-id": str(number)})
+    assert app.endpoint.expressed == expressed + 10
+
+
+async def test_what_was_never_asked_is_recognised_by_its_document(app: AnswersApp) -> None:
+    """Other variables for a known document, from a known head: read once, and from then on known."""
+    query = "query Thing($key: String!) { thing(key: $key) { version } }"
+    app.endpoint.engine.operations.prepare(query)
+    async with browse(app.endpoint) as http:
+        for number in range(6):
+            app.truth.versions[f"k{number}"] = number
+        for _ in range(3):
+            for number in range(6):
+                body = {"query": query, "variables": {"key": f"k{number}"}}
+                answer = await http.post("/graphql", json=body)
+                assert answer.json() == {"data": {"thing": {"version": number}}}
+    assert app.endpoint.expressed >= 11
+    assert app.resolved == 6
+
+
+async def test_a_get_is_recognised_and_so_is_its_condition(app: AnswersApp) -> None:
+    """A GET that was answered before is expressed; with the tag of what it would get it is answered 304."""
+    app.endpoint.engine.operations.prepare(QUERY)
+    async with browse(app.endpoint, headers={"accept": "application/json"}) as http:
+        answers = [await http.get("/graphql", params={"query": QUERY}) for _ in range(5)]
+        assert {answer.status_code for answer in answers} == {200}
+        expressed = app.endpoint.expressed
+        assert expressed >= 3
+        tag = answers[-1].headers["etag"]
+        known = [await http.get("/graphql", params={"query": QUERY}, headers={"if-none-match": tag}) for _ in range(2)]
+        other = await http.get("/graphql", params={"query": QUERY}, headers={"if-none-match": 'W/"other"'})
+    assert app.endpoint.expressed == expressed + 3
+    assert [(answer.status_code, answer.content, answer.headers["etag"]) for answer in known] == [(304, b"", tag)] * 2
+    assert (other.status_code, other.content) == (200, answers[-1].content)
+
+
+async def test_a_get_that_was_not_seen_is_not_answered_by_its_document(app: AnswersApp) -> None:
+    """Whether a GET may be answered depends on what it asks, so each is read once by the application."""
+    for query in (QUERY, '{ thing(key: "b") { version } }'):
+        app.endpoint.engine.operations.prepare(query)
+    app.truth.versions["b"] = 1
+    async with browse(app.endpoint, headers={"accept": "application/json"}) as http:
+        for _ in range(4):
+            await http.get("/graphql", params={"query": QUERY})
+        expressed = app.endpoint.expressed
+        assert expressed
+        await http.get("/graphql", params={"query": '{ thing(key: "b") { version } }'})
+    assert app.endpoint.expressed == expressed
 
 
 @pytest.mark.parametrize(
@@ -159,10 +221,10 @@ async def test_routes_are_bounded(app: AnswersApp, monkeypatch: pytest.MonkeyPat
         '{"query": "mutation { write(key: \\"a\\") }"}',
     ],
 )
-async def test_nothing_else_has_a_route(app: AnswersApp, body: str) -> None:
+async def test_nothing_else_is_recognised(app: AnswersApp, body: str) -> None:
     """What the lane does not take is none of this module's business, however often it is sent."""
     async with browse(app.endpoint, headers={"content-type": "application/json"}) as http:
         for _ in range(3):
             await http.post("/graphql", content=body)
-    routes: Any = app.endpoint.express
-    assert not routes._routes
+    made: Any = app.endpoint.express
+    assert not len(made._visits)

@@ -336,12 +336,12 @@ class Memory:
         self._engine = engine
         self.known: dict[str, bytes] = {}
 
-    async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
+    async def recall(self, query: bytes, body: bytes, connection: HTTPConnection) -> Fast | None:
         """Read everything."""
         return None
 
     async def enter(
-        self, request: OperationRequest, connection: HTTPConnection, body: bytes | None = None
+        self, request: OperationRequest, connection: HTTPConnection, query: bytes, body: bytes
     ) -> Fast | None:
         """Take queries for `hello` only."""
         if request.query is None or "hello" not in request.query:

@@ -52,6 +52,8 @@ class SessionAuthenticator:
         self._cookie = cookie
         self._told = -TOLD_EVERY
 
+    headers = frozenset({b"authorization", b"cookie", b"origin", b"host", b"sec-fetch-site", b"sec-websocket-key"})
+
     def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:
         """The token presented, `_NO_TOKEN` for what cannot be one, None where there is nothing."""
         sent = headers.getlist("authorization")

@@ -93,6 +93,11 @@ class Persisted:
 
         With `remembered` Redis is not asked: what this process does not know by itself is unknown.
         """
+        text = self.known(request)
+        return text if text is not None else await self._find(_hash_of(request) or "", remembered=remembered)
+
+    def known(self, request: OperationRequest) -> str | None:
+        """The document of `request`, as `text` gives it, if this process knows it without asking Redis."""
         digest = _hash_of(request)
         query = request.query
         if query is not None and digest is not None and not request.document_id and _digest(query) != digest:
@@ -106,15 +111,13 @@ class Persisted:
             return query
         if digest is None:
             raise Refusal("BAD_REQUEST", "The request has no query.")
-        if digest in self._trusted:
-            return self._trusted[digest]
-        return await self._find(digest, remembered=remembered)
+        return self._trusted.get(digest) or self._memory.get(digest)
 
     async def _find(self, digest: str, *, remembered: bool) -> str:
         if self._client is None:
             raise Refusal("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
-        text = self._memory.get(digest)
-        if text is None and not remembered and _SHA256.fullmatch(digest):
+        text = None
+        if not remembered and _SHA256.fullmatch(digest):
             try:
                 found = await self._client.run(_FIND, self._keys(), (digest, self._ttl))
             except (RedisUnavailable, ResponseError):

@@ -8,6 +8,7 @@ from graph.endpoint.http.exchange import EXCHANGE, ServerExchange
 from graph.endpoint.http.graphiql import Assets, GraphiqlPage, wants_graphiql
 from graph.endpoint.http.multipart import Multipart
 from graph.endpoint.http.negotiation import EVENT_STREAM, MULTIPART
+from graph.endpoint.http.request import parse_body
 from graph.endpoint.http.security import HEADERS, Origins
 from graph.endpoint.http.sse import ServerSentEvents
 from graph.endpoint.http.streaming import HttpStreaming
@@ -27,5 +28,6 @@ __all__ = [
     "Origins",
     "ServerExchange",
     "ServerSentEvents",
+    "parse_body",
     "wants_graphiql",
 ]

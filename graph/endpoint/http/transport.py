@@ -83,9 +83,9 @@ class HttpTransport:
             exchange: ServerExchange | None = scope.get(EXCHANGE)
             left = exchange.left if exchange is not None else None
             if left is not None and self._express is not None:
-                asked = parse_body(await read_body(receive, request.headers, self._bounds), self._bounds)
-                assert isinstance(asked, OperationRequest)
-                await self._finish_fast(call, left.media, await self._express.finish(left, asked, request))
+                await self._finish_fast(
+                    call, left.media, await self._express.finish(left, await self._read(call), request)
+                )
             else:
                 await self._serve(call)
         except Disconnected:
@@ -98,6 +98,14 @@ class HttpTransport:
         except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id
             shown = self._presenter.present([GraphQLError(str(error), original_error=error)])
             await call.answer(JSON, 500, encode({"errors": shown}), {})
+
+    async def _read(self, call: Call) -> OperationRequest:
+        """What a request asks that was recognised."""
+        if call.scope["method"] == "GET":
+            return parse_query_string(call.scope["query_string"], self._bounds)
+        asked = parse_body(await read_body(call.receive, call.request.headers, self._bounds), self._bounds)
+        assert isinstance(asked, OperationRequest)
+        return asked
 
     async def _serve(self, call: Call) -> None:
         request = call.request
@@ -125,7 +133,7 @@ class HttpTransport:
         _need_some(media, stream)
         body = await read_body(call.receive, request.headers, self._bounds)
         if self._lane is not None and media is not None:
-            fast = await self._lane.recall(body, request)
+            fast = await self._lane.recall(call.scope["query_string"], body, request)
             if fast is not None:
                 await self._finish_fast(call, media, fast)
                 return
@@ -145,13 +153,13 @@ class HttpTransport:
         asked: OperationRequest,
         kinds: frozenset[OperationType],
         *,
-        body: bytes | None = None,
+        body: bytes = b"",
     ) -> None:
         if self._streaming is None or stream is None:
             stream, kinds = None, kinds - {OperationType.SUBSCRIPTION}
             _need_some(media, None)
         if self._lane is not None and media is not None:
-            fast = await self._lane.enter(asked, call.request, body)
+            fast = await self._lane.enter(asked, call.request, call.scope["query_string"], body)
             if fast is not None:
                 await self._finish_fast(call, media, fast)
                 return
@@ -176,7 +184,7 @@ class HttpTransport:
 
     async def _finish_fast(self, call: Call, media: str, fast: Fast) -> None:
         if fast.body is not None:
-            if fast.approach is not None and self._express is not None and call.scope["method"] == "POST":
+            if fast.approach is not None and self._express is not None:
                 self._notice(call, media, fast.approach, self._express)
             body, encoding = fast.body, None
             if fast.name is not None and self._lane is not None and (encoding := call.encoding(body)) is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
@@ -99,6 +99,9 @@ class BatchAuthenticator(Authenticator, Protocol):
         replies = await client.batch(*commands, …)
         caller = authenticator.caller(replies[: len(commands)], token=token, address=authenticator.address(connection))
     """
+
+    headers: Collection[bytes]
+    """The names, in small letters, of all headers that `token` and `address` may depend on."""
 
     def commands(self, token: str | None) -> list[Command]:
         """The commands whose replies `caller` needs; none when `token` is None or malformed."""

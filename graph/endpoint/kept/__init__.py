@@ -1,19 +1,18 @@
 """Answers that were made before, and may be given again.
 
 `KeptAnswers` says how an endpoint keeps them. `Lane` answers a known operation before the schema does, with one batch
-to Redis; `Express` answers a request that it recognises by its bytes, before it is parsed.
+to Redis; `Express` answers a request that it recognises by what its answer depends on, before it is parsed.
 """
 
 from graph.endpoint.kept.answers import KeptAnswers
 from graph.endpoint.kept.approach import Approach, Fast
 from graph.endpoint.kept.compression import Compressed, compressed, encoding_of
-from graph.endpoint.kept.express import EXPRESS, LARGEST, Express
+from graph.endpoint.kept.express import EXPRESS, Express
 from graph.endpoint.kept.lane import Lane
-from graph.endpoint.kept.route import Connection, Leftover, Sight
+from graph.endpoint.kept.visit import Connection, Leftover, Sight
 
 __all__ = [
     "EXPRESS",
-    "LARGEST",
     "Approach",
     "Compressed",
     "Connection",

@@ -10,6 +10,9 @@ from graph.endpoint.kept.express import Express
 from graph.endpoint.kept.lane import Lane
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.endpoint.document import OperationRequest
     from graph.endpoint.execution import Engine
     from graph.endpoint.identity import Authenticator
     from graph.endpoint.observe import Tally
@@ -23,7 +26,8 @@ class KeptAnswers:
 
     Unless `enabled`, every operation is executed, and answered with the same headers. With `debug` an answer tells in
     ``extensions.cache`` how it was made. Unless `recognise`, every request is parsed; `tally` hears of each answer to
-    one that was known by its bytes, and with `eager` a request is known so from its first sighting on.
+    one that was recognised, and with `eager` that begins with the second request with one head. `forwarded` says that
+    the server believes what proxies tell of their clients.
     """
 
     client: Client
@@ -33,6 +37,7 @@ class KeptAnswers:
     recognise: bool = True
     tally: Tally | None = None
     eager: bool = False
+    forwarded: bool = False
 
     def lane(self, engine: Engine[Any], authenticator: Authenticator) -> Lane[Any]:
         """The fast lane before `engine`. Raises TypeError unless `authenticator` is a `BatchAuthenticator`."""
@@ -42,8 +47,11 @@ class KeptAnswers:
             )
         return Lane(engine, authenticator, self.client, self.cache, enabled=self.enabled, debug=self.debug)
 
-    def express(self, lane: Lane[Any]) -> Express | None:
-        """What answers requests that are known by their bytes; None where every answer is made anew."""
+    def express(self, lane: Lane[Any], read: Callable[[bytes], OperationRequest | None]) -> Express | None:
+        """What answers requests before they are parsed, but for a body that `read` reads.
+
+        None where every answer is made anew.
+        """
         if not self.recognise or not self.enabled or self.debug:
             return None
-        return Express(lane, self.client, tally=self.tally, eager=self.eager)
+        return Express(lane, self.client, read, forwarded=self.forwarded, tally=self.tally, eager=self.eager)

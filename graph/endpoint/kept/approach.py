@@ -69,12 +69,30 @@ class Asked:
         return None if self.name is None or guard is None else _digest(self.name + f"session {guard}".encode())
 
 
-class Approach(NamedTuple):
-    """What the lane asks for a request: `commands` check the session, if it names one, and make the `charges`."""
+class Question(NamedTuple):
+    """What a request asks, whoever sends it."""
 
     request: OperationRequest
     asked: Asked
+
+
+class Visitor(NamedTuple):
+    """Who sends a request, as far as the request tells.
+
+    `session` are the commands that check its session, if it names one; `guard` is the key that exists as long as that
+    does. Until their replies are there, a session that may be alive is taken for one that is.
+    """
+
     caller: Caller
+    session: tuple[Command, ...]
+    guard: str | None
+
+
+class Approach(NamedTuple):
+    """What the lane asks for a request: `commands` check the session, if it names one, and make the `charges`."""
+
+    question: Question
+    visitor: Visitor
     charges: tuple[Charge, ...]
     key: str
     commands: tuple[Command, ...]

@@ -1,17 +1,18 @@
-"""The fast lane for a request that was seen before, byte for byte, from the same peer.
+"""The fast lane for requests that are recognised before they are parsed, whatever headers nobody reads they carry.
 
-What the lane derives from a request alone (who asks, what to ask Redis, most of the answer's head) is kept as a
-`Route` once it has answered the request twice. The third is recognised by its bytes, before it is parsed. Everything
-that can change is asked anew each time, in one batch: session and limit (`graph.patterns.limiter.turnstile`), the
-generations of the answer's tags. Only the plain outcome is served here: session in use, limit not reached, this
-process's copy current and not near its end. Any other is handed on, with the replies if the charge was or may have been
-made, so that nothing is charged twice and no rule stands twice.
+A request is taken apart by what its answer depends on (`heads`). From its head follows who asks and how the answer
+looks: a `Visit`, kept once the lane has answered two requests with that head. From its body, or query string, follows
+what is asked: the lane's `Question`, read here if its document is known. Everything that can change is asked anew each
+time, in one batch: session and limit (`graph.patterns.limiter.turnstile`), the generations of the answer's tags, and
+the answer itself unless this process has a copy. Only the plain outcome is served here: session in use, limit not
+reached, the answer current and not near its end. Any other is handed on, with the replies if the charge was or may have
+been made, so that nothing is charged twice and no rule stands twice.
 
 It needs the server's help: the bytes of a request that came in one piece, and an answer written as it is
 (`graph.server.http_express` gives both). Under any other server requests take the way of `GraphQLEndpoint`.
 
-Routes hold copies of requests, credentials among them, in memory: at most `ROUTES` of at most `LARGEST` bytes each.
-They keep neither answers nor documents alive: those have bounds of their own.
+Visits hold copies of heads, credentials among them, in memory: `VISITS` bytes at most. They keep neither answers nor
+documents alive: those have bounds of their own.
 """
 
 from __future__ import annotations
@@ -23,34 +24,40 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.admission import template
-from graph.endpoint.kept.approach import control
+from graph.endpoint.declare import Scope
+from graph.endpoint.document import Retention
+from graph.endpoint.errors import Refusal
+from graph.endpoint.kept.approach import control, matches
 from graph.endpoint.kept.compression import encoding_of
-from graph.endpoint.kept.route import Leftover, ReadyAnswer, Route
+from graph.endpoint.kept.heads import Heads
+from graph.endpoint.kept.visit import Gate, Leftover, Visit
 from graph.endpoint.observe import ABORTED
-from graph.patterns.cache import Look
 from graph.patterns.client import OutcomeUnknown, pack
 from graph.patterns.limiter import passed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from graph.endpoint.document import OperationRequest
-    from graph.endpoint.kept.approach import Approach, Fast
+    from graph.endpoint.kept.approach import Approach, Asked, Fast, Question
+    from graph.endpoint.kept.heads import Parts
     from graph.endpoint.kept.lane import Lane
-    from graph.endpoint.kept.route import Connection, Raw, Sight
+    from graph.endpoint.kept.visit import Connection, Raw, Sight
     from graph.endpoint.observe import Tally
-    from graph.patterns.cache import Copy
+    from graph.patterns.cache import Hit, Look
     from graph.patterns.client import Client, Command, Replies
 
 EXPRESS = "graph.express"
 """Where the lifespan's state holds the `Express` for the server to ask."""
-ROUTES = 8192
-"""One takes about 3 KB, and as much as its request."""
-LARGEST = 8192
+VISITS = 32 << 20
+"""Bytes of heads, and of what is known of them: `_VISIT` each, beside the head."""
+LARGEST = 16_384
 """Bytes of a request, head and body."""
-_TURNS = 8
-"""Routes that are looked at for one that nobody took lately, to make room for a new one."""
+_VISIT = 4096
 _SIGHTINGS = 8192
+_CURRENT = 8192
 _COUNTED_EVERY = 0.05
 _EARLY = 40.0
 """Early refresh by lot is none of this module's business: the chance at this many `delta` before the end is e^-40."""
@@ -61,13 +68,24 @@ _log = logging.getLogger(__name__)
 class _Ride:
     """A request under way: takes the replies to its batch."""
 
-    __slots__ = ("_express", "began", "connection", "copy", "ready", "route")
+    __slots__ = ("_express", "asked", "began", "condition", "connection", "gate", "look", "visit")
 
-    def __init__(self, express: Express, route: Route, ready: ReadyAnswer, copy: Copy, connection: Connection) -> None:
+    def __init__(  # noqa: PLR0917 - made for each request, where keywords cost time
+        self,
+        express: Express,
+        visit: Visit,
+        asked: Asked,
+        gate: Gate,
+        look: Look,
+        condition: bytes,
+        connection: Connection,
+    ) -> None:
         self._express = express
-        self.route = route
-        self.ready = ready
-        self.copy = copy
+        self.visit = visit
+        self.asked = asked
+        self.gate = gate
+        self.look = look
+        self.condition = condition
         self.connection = connection
         self.began = time.perf_counter()
 
@@ -79,38 +97,74 @@ class _Ride:
 
 
 class Express:
-    """The routes of one endpoint."""
+    """The visits of one endpoint."""
 
-    def __init__(self, lane: Lane[Any], client: Client, *, tally: Tally | None = None, eager: bool = False) -> None:
-        """Serve what `lane` would; `tally` hears of each answer.
+    def __init__(
+        self,
+        lane: Lane[Any],
+        client: Client,
+        read: Callable[[bytes], OperationRequest | None],
+        *,
+        forwarded: bool = False,
+        tally: Tally | None = None,
+        eager: bool = False,
+    ) -> None:
+        """Serve what `lane` would; `read` gives the one operation that the body of a POST asks for.
 
-        With `eager` a request has its route from the first sighting on.
+        It raises `Refusal` for what asks for none. `forwarded` says that proxies are believed what they say of their
+        clients, `tally` hears of each answer. With `eager` a head is known from its first sighting on.
         """
         self._lane = lane
         self._client = client
+        self._read = read
         self._tally = tally
-        self._routes: dict[Sight, Route] = {}
+        self._heads = Heads(lane.who, forwarded=forwarded)
+        self._visits: Retention[tuple[str, bytes, bytes], Visit] = Retention(VISITS)
         self._seen: set[int] = set()
         self._eager = eager
+        self._current: dict[str, tuple[bytes, Any, bytes]] = {}  # the generations under which copies were found current
         self._served = 0
+
+    def split(self, data: bytes) -> Parts | None:
+        """What the answer to the request that came as `data` depends on; None where that is not told so easily."""
+        return self._heads.split(data) if len(data) <= LARGEST else None
 
     def take(self, sight: Sight, connection: Connection) -> bool:
         """Take over the request `sight`: it will be answered, or handed on, over `connection`. False: not known."""
-        route = self._routes.get(sight)
-        if route is None:
+        peer, parts = sight
+        visit = self._visits.get((peer, parts.head, parts.query))
+        if visit is None:
             return False
-        route.used = True
-        now = time.time()
-        copy = self._lane.cache.copy(route.key, now)
-        if copy is None or copy.expires - _EARLY * copy.delta <= now or self._lane.refused(route.caller):
+        question = self._lane.question(parts.query, parts.body) or self._ask(parts)
+        if question is None:
             return False
-        ready = route.ready
-        if ready is None or ready.stamp != copy.stamp or ready.digest != copy.value[1]:
-            ready = route.ready = self._prepare(route, copy)
+        asked, lane = question.asked, self._lane
+        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(visit.visitor.guard)
+        gate = self._gate(visit, question) if key is not None else None
+        if key is None or gate is None or lane.refused(visit.visitor.caller):
+            return False
+        look = lane.cache.look(key)
+        if look.copy is None:
+            if not look.tags:
+                return False  # this process has never seen it: it takes more than one trip
+        elif look.copy.expires - _EARLY * look.copy.delta <= time.time():
+            return False
         if self._tally is not None:
             self._tally.begin()
-        self._client.deliver(_Ride(self, route, ready, copy, connection), *ready.commands)
+        condition = parts.condition if visit.method == "GET" else b""
+        ride = _Ride(self, visit, asked, gate, look, condition, connection)
+        self._client.deliver(ride, gate.turnstile, *look.commands)
         return True
+
+    def _ask(self, parts: Parts) -> Question | None:
+        """What a body asks that was not seen before, if its document was. A GET is known as a whole or not at all."""
+        if parts.query or not parts.body:
+            return None
+        try:
+            request = self._read(parts.body)
+        except Refusal:
+            return None
+        return self._lane.remember(request, parts.query, parts.body) if request is not None else None
 
     def arrive(self, ride: _Ride, replies: Replies) -> None:
         """Answer, or hand on, the request whose batch has come back."""
@@ -121,7 +175,7 @@ class Express:
             ride.connection.abort()
             status = ABORTED
         if self._tally is not None:
-            self._tally.end(status, ride.began, ride.route.peer, ride.route.operation)
+            self._tally.end(ride.visit.method, status, ride.began, ride.visit.peer, ride.asked.operation.name)
 
     def _settle(self, ride: _Ride, replies: Replies) -> int:
         """The status that was answered; 0 if the request was handed on."""
@@ -129,46 +183,53 @@ class Express:
         kind = reply.__class__
         if kind is list:
             try:
-                answered = self._current(ride, replies) and self._answer(ride, reply)
+                hit = self._judge(ride.look, replies)
+                status = self._answer(ride, hit, reply) if hit is not None else 0
             except Exception:  # noqa: BLE001 - the charge was made: the application answers for it
                 _log.exception("an answer that was ready could not be sent")
-                answered = False
-            if answered:
+                status = 0
+            if status:
                 self._count()
-                return 200
+                return status
         charged = kind is list or kind is OutcomeUnknown  # else there was more to do, or nothing could be done
-        left = Leftover(ride.route.media, self._look(ride), replies) if charged else None
+        left = Leftover(ride.visit.media, ride.look, replies) if charged else None
         if ride.connection.hand_on(left):
             return 0
         if kind is list:
             passed(1)  # nobody else will count it
         return ABORTED
 
-    def _current(self, ride: _Ride, replies: Replies) -> bool:
-        """Whether the copy is current; remember the generations under which it is."""
-        ready, values = ride.ready, replies[1:]
+    def _judge(self, look: Look, replies: Replies) -> tuple[bytes, str, float] | None:
+        """The body that is current, its digest, and when it was made; remember the generations under which it is."""
+        copy, values = look.copy, replies[1:]
         alone = replies.wires is None  # all of it came from one server process, the one of `run_id`
-        if alone and values == ready.values and replies.run_id == ready.run_id:
-            return True
-        if self._lane.cache.judge(self._look(ride), replies, 1) is None:
-            return False
-        if alone:
-            ready.values, ready.run_id = values, replies.run_id
-        return True
+        if copy is not None and alone:
+            known = self._current.get(look.key)
+            if known is not None and known == (copy.stamp, values, replies.run_id):
+                return copy.value
+        hit: Hit | None = self._lane.cache.judge(look, replies, 1)
+        if hit is None or hit.expires - _EARLY * hit.delta <= time.time():
+            return None
+        if copy is not None and alone:
+            if len(self._current) >= _CURRENT:
+                self._current.clear()
+            self._current[look.key] = copy.stamp, values, replies.run_id
+        return hit.body, hit.digest, hit.made
 
-    @staticmethod
-    def _look(ride: _Ride) -> Look:
-        return Look(ride.route.key, ride.copy, ride.copy.tags, ride.ready.commands[1:])
-
-    def _answer(self, ride: _Ride, passage: list[int]) -> bool:
-        body, digest, made = ride.copy.value
-        if ride.ready.encoding is not None:
-            body = self._lane.compressed.now(digest, ride.ready.encoding, body)
+    def _answer(self, ride: _Ride, found: tuple[bytes, str, float], passage: list[int]) -> int:
+        """The status that was sent; 0 if nothing could be."""
+        body, digest, made = found
         at, remaining, reset = passage
         reset /= 1_000_000
-        age = max(0, int(time.time() - made))
-        head = ride.ready.head % (remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age)
-        return ride.connection.answer(head, body)
+        age, tag = max(0, int(time.time() - made)), digest.encode()
+        told = remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age, tag
+        if ride.condition and matches(ride.condition.decode("latin-1"), f'W/"{digest}"'):
+            return 304 if ride.connection.answer(304, ride.gate.unchanged % told, b"") else 0
+        encoding, encoded = encoding_of(ride.visit.accepts, len(body)), b""
+        if encoding is not None:
+            body = self._lane.compressed.now(digest, encoding, body)
+            encoded = b"content-encoding: %b\r\n" % encoding.encode()
+        return 200 if ride.connection.answer(200, ride.gate.head % (len(body), encoded, *told), body) else 0
 
     async def finish(self, left: Leftover, asked: OperationRequest, request: Request) -> Fast:
         """Answer what was handed on, and `asked` for that operation; raises what `Lane.proceed` raises."""
@@ -185,61 +246,49 @@ class Express:
         passed(served)
         self._lane.served(served)
 
-    # --- routes ---
+    # --- visits ---
 
     def notice(
         self, sight: Sight, approach: Approach, media: str, headers: Raw, *, peer: str, accepts: str | None = None
     ) -> None:
-        """Make a route of what the lane has answered for the second time.
+        """Keep what the head of a request is known for, which the lane has answered for the second time.
 
         It was `approach`, the answer had the type `media` and the `headers`, the access log calls the client `peer`,
         and it `accepts` these encodings.
         """
-        sighting = hash(sight)
+        seen = sight.peer, sight.parts.head, sight.parts.query
+        sighting = hash(seen)
         if sighting not in self._seen and not self._eager:
             if len(self._seen) >= _SIGHTINGS:
                 self._seen.clear()
             self._seen.add(sighting)
             return
-        asked = approach.request
-        if sight in self._routes or len(sight[1]) > LARGEST or asked.query is None or asked.extensions:
-            return
-        turnstile = self._lane.turnstile(approach)
-        if turnstile is not None and self._make_room():
-            self._routes[sight] = Route(approach, _packed(turnstile), media, headers, peer=peer, accepts=accepts)
+        if self._lane.turnstile(approach) is not None:
+            size = _VISIT + 2 * (len(sight.parts.head) + len(sight.parts.query))
+            method = sight.parts.head.partition(b" ")[0].decode()
+            visit = Visit(approach.visitor, method, media, headers, peer=peer, accepts=accepts)
+            self._visits.put(seen, visit, size)
 
-    def _make_room(self) -> bool:
-        """Forget a route that was not taken for a whole round (CLOCK); False where all seen just now were."""
-        routes = self._routes
-        if len(routes) < ROUTES:
-            return True
-        for _ in range(_TURNS):
-            sight = next(iter(routes))
-            route = routes.pop(sight)
-            if not route.used:
-                return True
-            route.used = False
-            routes[sight] = route
-        return False
-
-    def _prepare(self, route: Route, copy: Copy) -> ReadyAnswer:
-        """Prepare to serve `copy`."""
-        body, digest, _ = copy.value
-        encoding = encoding_of(route.accepts, len(body))
-        if encoding is not None:
-            body = self._lane.compressed.now(digest, encoding, body)
-        fixed = [
-            (b"content-type", b"%b; charset=utf-8" % route.media.encode()),
-            (b"content-length", b"%d" % len(body)),
-            *([(b"content-encoding", encoding.encode())] if encoding is not None else []),
-            *route.headers,
-        ]
-        head = b"".join(b"%b: %b\r\n" % line for line in fixed).replace(b"%", b"%%")
-        told = template(route.limit) | control(route.scope, digest, 0) | {"age": "%d"}
-        head += "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode("latin-1")
-        asking = self._lane.cache.look_at(route.key, copy).commands
-        return ReadyAnswer(copy, (route.turnstile, *map(_packed, asking)), head, encoding)
+    def _gate(self, visit: Visit, question: Question) -> Gate | None:
+        """How the visitor is charged; None where that takes more than the turnstile."""
+        asked = question.asked
+        kind = asked.weight, asked.policy.scope
+        try:
+            return visit.gates[kind]
+        except KeyError:
+            approach = self._lane.approach(question, visit.visitor)
+            turnstile = self._lane.turnstile(approach) if approach is not None else None
+            gate = None
+            if approach is not None and turnstile is not None:
+                gate = _gate(visit, approach, turnstile)
+            visit.gates[kind] = gate
+            return gate
 
 
-def _packed(one: Command) -> Command:
-    return one._replace(packed=pack(one.args))
+def _gate(visit: Visit, approach: Approach, turnstile: Command) -> Gate:
+    lines = b"".join(b"%b: %b\r\n" % line for line in visit.headers).replace(b"%", b"%%")
+    told = template(approach.charges[0].limit) | control(approach.question.asked.policy.scope, "%b", 0) | {"age": "%d"}
+    lines += "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode("latin-1")
+    media = b"content-type: %b; charset=utf-8\r\n" % visit.media.encode()
+    packed = turnstile._replace(packed=pack(turnstile.args))
+    return Gate(packed, media + b"content-length: %d\r\n%b" + lines, media + lines)

@@ -30,7 +30,7 @@ from graph.endpoint.document import Policy, Retention
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Ready
 from graph.endpoint.identity import Caller, viewer_touched
-from graph.endpoint.kept.approach import Approach, Asked, Fast, control, matches, name_of
+from graph.endpoint.kept.approach import Approach, Asked, Fast, Question, Visitor, control, matches, name_of
 from graph.endpoint.kept.compression import Compressed
 from graph.endpoint.observe import annotate
 from graph.patterns.cache import Made, digest_of
@@ -38,7 +38,7 @@ from graph.patterns.cache import Made, digest_of
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.document import OperationRequest, Prepared
     from graph.endpoint.execution import Answer, Engine
     from graph.endpoint.identity import BatchAuthenticator
     from graph.patterns.cache import ByteCache, Look
@@ -89,67 +89,93 @@ class Lane(Generic[Context]):
         self.cache = cache
         self.enabled = enabled
         self.debug = debug
+        self.who = authenticator.headers
         self.compressed = Compressed()
-        self._recalled: Retention[bytes, tuple[OperationRequest, Asked]] = Retention(_RECALLED)
+        self._recalled: Retention[tuple[bytes, bytes], Question] = Retention(_RECALLED)
 
-    async def recall(self, body: bytes, connection: HTTPConnection) -> Fast | None:
-        """Answer a request whose very bytes were answered here before: it need not be read again. Else as `enter`."""
-        known = self._recalled.get(body)
-        if known is None:
-            return None
-        return await self._answer(*known, connection)
+    async def recall(self, query: bytes, body: bytes, connection: HTTPConnection) -> Fast | None:
+        """Answer a request whose query string and body were answered here before: it need not be read again.
+
+        Else as `enter`.
+        """
+        question = self.question(query, body)
+        return None if question is None else await self._answer(question, connection)
 
     async def enter(
-        self, request: OperationRequest, connection: HTTPConnection, body: bytes | None = None
+        self, request: OperationRequest, connection: HTTPConnection, query: bytes, body: bytes
     ) -> Fast | None:
-        """Admit and answer `request`, which came as `body`; None, uncharged, for what is none of the lane's business.
+        """Admit and answer `request`, which came as `query` string and `body`.
 
-        Raises `graph.patterns.client.RedisUnavailable` when the caller's session cannot be checked.
+        None, uncharged, for what is none of the lane's business. Raises `graph.patterns.client.RedisUnavailable` when
+        the caller's session cannot be checked.
         """
         asked = await self.find(request)
         if asked is None:
             return None
-        fast = await self._answer(request, asked, connection)
-        if fast is not None and fast.body is not None and body is not None and len(body) <= _LONGEST:
-            document = asked.prepared.document
-            tokens = document.token_count if document is not None else 0
-            self._recalled.put(body, (request, asked), 10 * len(body) + _BYTES_PER_TOKEN * (tokens or 0))
+        question = Question(request, asked)
+        fast = await self._answer(question, connection)
+        if fast is not None and fast.body is not None:
+            self._keep(question, query, body)
         return fast
 
-    async def _answer(self, request: OperationRequest, asked: Asked, connection: HTTPConnection) -> Fast | None:
-        approach = self.approach(asked, request, connection)
-        if approach is None or self._engine.admission.refused(approach.caller) is not None:
+    def question(self, query: bytes, body: bytes) -> Question | None:
+        """What a request with this query string and this body asks, if it was answered here before."""
+        return self._recalled.get((query, body))
+
+    def remember(self, request: OperationRequest, query: bytes, body: bytes) -> Question | None:
+        """What `request` asks, which came as `query` string and `body`, if its document is known here; keep that."""
+        try:
+            text = self._engine.persisted.known(request)
+        except Refusal:
+            return None
+        asked = self._asked(request, self._engine.operations.known(text)) if text is not None else None
+        if asked is None:
+            return None
+        question = Question(request, asked)
+        self._keep(question, query, body)
+        return question
+
+    def _keep(self, question: Question, query: bytes, body: bytes) -> None:
+        length = len(query) + len(body)
+        if length <= _LONGEST:
+            document = question.asked.prepared.document
+            tokens = document.token_count if document is not None else 0
+            self._recalled.put((query, body), question, 10 * length + _BYTES_PER_TOKEN * (tokens or 0))
+
+    async def _answer(self, question: Question, connection: HTTPConnection) -> Fast | None:
+        approach = self.approach(question, self.visitor(connection))
+        if approach is None or self._engine.admission.refused(approach.visitor.caller) is not None:
             return None
         look = self.cache.look(approach.key)
         replies = await self._client.batch(*approach.commands, *look.commands)
         return await self.conclude(approach, look, replies, connection)
 
-    def approach(self, asked: Asked, request: OperationRequest, connection: HTTPConnection) -> Approach | None:
-        """How the lane goes about `request`: what it asks Redis beside the answer. Nothing is asked or charged yet.
-
-        It depends on nothing but the request and what `asked` is, so that it may be kept for the next of its kind.
-        """
-        authenticator, admission = self._authenticator, self._engine.admission
+    def visitor(self, connection: HTTPConnection) -> Visitor:
+        """Who sends a request; it depends on nothing but the head, so that it may be kept for the next of its kind."""
+        authenticator = self._authenticator
         token = authenticator.token(connection.headers)
         address = authenticator.address(connection)
         session = authenticator.commands(token)
         guard = authenticator.guard(token) if session else None
-        if session:
-            # Until the reply is there, a session that may be alive is taken for one that is: its user's budget is
-            # charged, provided that the session exists.
+        if session:  # its user's budget is charged, provided that the session exists
             caller = Caller(address, user="", token=token)
         else:
             caller = authenticator.caller((), token=token, address=address)
-        charges = admission.charges(caller, asked.weight)
-        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(guard)
+        return Visitor(caller, tuple(session), guard)
+
+    def approach(self, question: Question, visitor: Visitor) -> Approach | None:
+        """How the lane goes about a request: what it asks Redis beside the answer. Nothing is asked or charged yet."""
+        admission, asked = self._engine.admission, question.asked
+        charges = admission.charges(visitor.caller, asked.weight)
+        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(visitor.guard)
         if key is None or any(one.weight > one.limit.count for one in charges):
             return None
-        commands = (*session, admission.command(charges, guard=guard))
-        return Approach(request, asked, caller, charges, key, commands)
+        commands = (*visitor.session, admission.command(charges, guard=visitor.guard))
+        return Approach(question, visitor, charges, key, commands)
 
     async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
         """Read the replies to the commands of `approach` and of `look`, and make what is not there."""
-        admission, (_, asked, caller, charges, _, commands) = self._engine.admission, approach
+        admission, ((_, asked), (caller, _, _), charges, _, commands) = self._engine.admission, approach
         checks = len(commands) - 1
         if checks:
             caller = self._authenticator.caller(replies[:checks], token=caller.token, address=caller.address)
@@ -163,23 +189,24 @@ class Lane(Generic[Context]):
         """The command that does what those of `approach` do, where that is the plain thing to do."""
         if len(approach.charges) != 1:
             return None
-        return self._authenticator.turnstile(approach.caller.token, approach.charges[0])
+        return self._authenticator.turnstile(approach.visitor.caller.token, approach.charges[0])
 
     async def proceed(
         self, request: OperationRequest, look: Look, replies: Replies, connection: HTTPConnection
     ) -> Fast:
         """Answer a `request` that was at the turnstile: `replies` begin with its, and go on with those to `look`."""
         asked = await self.find(request, prepare=True)
-        approach = self.approach(asked, request, connection) if asked is not None else None
+        assert asked is not None
+        approach = self.approach(Question(request, asked), self.visitor(connection))
         assert approach is not None
         caller = await self._authenticator.authenticate(connection)
-        ticket = Ticket(caller, approach.asked.weight, approach.charges)
+        ticket = Ticket(caller, asked.weight, approach.charges)
         self._engine.admission.settle(ticket, replies[0], turnstile=True)
         return await self._conclude(approach, ticket, _Seen(look, replies, 1), connection)
 
     async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Seen, connection: HTTPConnection) -> Fast:
         """Answer from the entry that was `seen`; make it if there is none."""
-        request, asked, caller, key = approach.request, approach.asked, ticket.caller, approach.key
+        (request, asked), caller, key = approach.question, ticket.caller, approach.key
         turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), approach, connection)
         assert ticket.verdict is not None
         ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
@@ -201,10 +228,16 @@ class Lane(Generic[Context]):
 
         With `prepare` it is made ready here: it was known when the request came first.
         """
+        operations = self._engine.operations
+        try:
+            text = await self._engine.persisted.text(request)
+        except Refusal:
+            return None
+        return self._asked(request, await operations.prepared(text) if prepare else operations.known(text))
+
+    def _asked(self, request: OperationRequest, prepared: Prepared | None) -> Asked | None:
         engine = self._engine
         try:
-            text = await engine.persisted.text(request)
-            prepared = await engine.operations.prepared(text) if prepare else engine.operations.known(text)
             if prepared is None or prepared.errors:
                 return None
             operation = prepared.select(request.operation_name)
@@ -241,7 +274,7 @@ class Lane(Generic[Context]):
         annotate(connection.scope, operation=turn.ready.operation.name, cache=how)
         told = {
             **turn.ready.ticket.headers,
-            **control(turn.approach.asked.policy.scope, digest, age),
+            **control(turn.approach.question.asked.policy.scope, digest, age),
         }
         etag = told["etag"]
         if connection.scope["method"] == "GET" and matches(connection.headers.get("if-none-match"), etag):
@@ -268,7 +301,7 @@ class _Turn(Generic[Context]):
         self.response = response = Response()
         self.answer = answer = await self._engine.run(self.ready, self.connection, response)
         if self._keepable(answer, response):
-            self.made = Made(answer.encode(), self.approach.asked.policy.max_age)
+            self.made = Made(answer.encode(), self.approach.question.asked.policy.max_age)
         return self.made
 
     def _keepable(self, answer: Answer, response: Response) -> bool:
@@ -276,4 +309,4 @@ class _Turn(Generic[Context]):
             return False
         if any(name != b"content-length" for name, _ in response.raw_headers):
             return False
-        return self.approach.asked.policy.scope is Scope.VIEWER or not viewer_touched(answer.context)
+        return self.approach.question.asked.policy.scope is Scope.VIEWER or not viewer_touched(answer.context)

@@ -35,14 +35,13 @@ def route_path(scope: Scope) -> str:
 class Tally:
     """Counts what is answered below the application, many at once and a moment later: `Observed.tally` makes it."""
 
-    def __init__(self, method: str, path: str, route: str, log: AccessLog | None) -> None:
+    def __init__(self, path: str, route: str, log: AccessLog | None) -> None:
         self._log = log
-        self._method = method
         self._path = path
         self._route = route
         self._seconds = SECONDS.labels(route)
         self._took: list[float] = []
-        self._aborted = 0  # of those
+        self._answered: dict[tuple[str, int], int] = {}  # by method and status
         self._under_way = self._told = 0
         self._due = False
 
@@ -53,8 +52,8 @@ class Tally:
             self._due = True
             asyncio.get_running_loop().call_later(FLUSH_INTERVAL, self._flush)
 
-    def end(self, status: int, began: float, address: str, operation: str | None) -> None:
-        """It was answered 200, given up by its client (499), or handed on to the application (0), which counts it.
+    def end(self, method: str, status: int, began: float, address: str, operation: str | None) -> None:
+        """It was answered, given up by its client (499), or handed on to the application (0), which counts it.
 
         `began` is of `time.perf_counter`.
         """
@@ -63,18 +62,16 @@ class Tally:
             return
         took = perf_counter() - began
         self._took.append(took)
-        if status == ABORTED:
-            self._aborted += 1
+        self._answered[method, status] = self._answered.get((method, status), 0) + 1
         if self._log is not None:
             facts = {"operation": operation} | ({"cache": "hit"} if status != ABORTED else {})
-            self._log.add(Line(time() - took, self._method, self._path, status, took, address, facts))
+            self._log.add(Line(time() - took, method, self._path, status, took, address, facts))
 
     def _flush(self) -> None:
         took, self._took = self._took, []
-        aborted, self._aborted = self._aborted, 0
-        REQUESTS.labels(self._route, self._method, "200").inc(len(took) - aborted)
-        if aborted:
-            REQUESTS.labels(self._route, self._method, str(ABORTED)).inc(aborted)
+        answered, self._answered = self._answered, {}
+        for (method, status), count in answered.items():
+            REQUESTS.labels(self._route, method, str(status)).inc(count)
         for seconds in took:
             self._seconds.observe(seconds)
         IN_PROGRESS.inc(self._under_way - self._told)
@@ -102,10 +99,10 @@ class Observed:
         self._seconds = {route: SECONDS.labels(route) for route in (*routes, "other")}
         self._requests: dict[tuple[str, str, int], Counter] = {}
 
-    def tally(self, method: str, path: str) -> Tally:
-        """What counts and logs the answers to `method` and `path` that never come through here."""
+    def tally(self, path: str) -> Tally:
+        """What counts and logs the answers to requests for `path` that never come through here."""
         log = None if path.startswith(self._quiet) else self._log
-        return Tally(method, path, self._routes.get(path, "other"), log)
+        return Tally(path, self._routes.get(path, "other"), log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket connection or the lifespan."""

@@ -1,4 +1,4 @@
-"""An endpoint that knows requests by their bytes, as under `graph.server.http_express`, but over plain ASGI."""
+"""An endpoint that recognises requests, as under `graph.server.http_express`, but over plain ASGI."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.http import EXCHANGE
+from graph.endpoint.kept import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from graph.endpoint.kept import Leftover, Sight
+    from graph.endpoint.kept import Leftover
 
 
 class Wired:
     """A request on its way: first the connection that it came over, then its exchange."""
 
-    def __init__(self, sight: Sight) -> None:
-        self.sight: Sight | None = sight
+    def __init__(self, sight: Sight | None) -> None:
+        self.sight = sight
         self.left: Leftover | None = None
-        self.outcome: asyncio.Future[tuple[bytes, bytes] | None] = asyncio.get_running_loop().create_future()
+        self.outcome: asyncio.Future[tuple[int, bytes, bytes] | None] = asyncio.get_running_loop().create_future()
 
-    def answer(self, head: bytes, body: bytes) -> bool:
-        self.outcome.set_result((head, body))
+    def answer(self, status: int, head: bytes, body: bytes) -> bool:
+        self.outcome.set_result((status, head, body))
         return True
 
     def hand_on(self, left: Leftover | None) -> bool:
@@ -54,10 +55,10 @@ class ExchangingEndpoint(GraphQLEndpoint[Any]):
             messages.append(await receive())
         body = b"".join(message.get("body", b"") for message in messages)
         lines = b"".join(b"%b: %b\r\n" % line for line in scope["headers"])
-        line = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"]
-        wired = Wired((scope["client"][0], b"%b\r\n%b\r\n%b" % (line, lines, body)))
-        assert wired.sight is not None
-        if self.express is not None and self.express.take(wired.sight, wired):
+        line = b"%b %b?%b HTTP/1.1" % (scope["method"].encode(), scope["path"].encode(), scope["query_string"])
+        parts = self.express.split(b"%b\r\n%b\r\n%b" % (line, lines, body)) if self.express is not None else None
+        wired = Wired(Sight(scope["client"][0], parts) if parts is not None else None)
+        if self.express is not None and wired.sight is not None and self.express.take(wired.sight, wired):
             ready = await wired.outcome
             if ready is not None:
                 self.expressed += 1
@@ -71,7 +72,7 @@ class ExchangingEndpoint(GraphQLEndpoint[Any]):
         await super().__call__(scope, again, send)
 
     @staticmethod
-    async def _send_ready(send: Send, head: bytes, body: bytes) -> None:
+    async def _send_ready(send: Send, status: int, head: bytes, body: bytes) -> None:
         headers = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[:-1]]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

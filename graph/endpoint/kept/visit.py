@@ -1,0 +1,74 @@
+"""What `express` keeps of requests, and the types that it and the server underneath speak in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from graph.endpoint.kept.approach import Visitor
+    from graph.endpoint.kept.heads import Parts
+    from graph.patterns.cache import Look
+    from graph.patterns.client import Command, Replies
+
+Raw: TypeAlias = "list[tuple[bytes, bytes]]"
+"""Headers as ASGI has them."""
+
+
+class Sight(NamedTuple):
+    """A request as it is recognised: the peer's address, and what the answer depends on."""
+
+    peer: str
+    parts: Parts
+
+
+class Connection(Protocol):
+    """The connection that a recognised request came over."""
+
+    def answer(self, status: int, head: bytes, body: bytes) -> bool:
+        """Send an answer whose header lines are `head`; False: not this way, nothing was sent."""
+        ...
+
+    def hand_on(self, left: Leftover | None) -> bool:
+        """Let the application have the request, with what was done about it; False: the client has gone."""
+        ...
+
+    def abort(self) -> None:
+        """End it at once: nobody knows what state it is in."""
+        ...
+
+
+class Leftover(NamedTuple):
+    """A request that was charged, or may have been, and is not answered yet."""
+
+    media: str
+    look: Look
+    replies: Replies
+    """To the turnstile, and from the second on to `look`."""
+
+
+class Gate(NamedTuple):
+    """How a visitor is charged for an operation of some weight, and told of it."""
+
+    turnstile: Command
+    head: bytes
+    """Header lines of an answer, with `%` for: its length, a line with its encoding, units left, seconds to the reset,
+    units left, the Unix time of it, age, digest."""
+    unchanged: bytes
+    """The same for status 304, which has neither length nor encoding."""
+
+
+class Visit:
+    """What is known of requests with one head."""
+
+    __slots__ = ("accepts", "gates", "headers", "media", "method", "peer", "visitor")
+
+    def __init__(
+        self, visitor: Visitor, method: str, media: str, headers: Raw, *, peer: str, accepts: str | None
+    ) -> None:
+        self.visitor = visitor
+        self.method = method
+        self.media = media
+        self.headers = headers
+        self.peer = peer
+        self.accepts = accepts  # the encodings that the client takes
+        self.gates: dict[tuple[int, object], Gate | None] = {}  # by weight and scope

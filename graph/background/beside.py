@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graph.engines.embedded import die_with_parent
+from graph.engines.child import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

@@ -14,20 +14,53 @@ from typing import TYPE_CHECKING
 
 from graph.background.jobs import definitions, schedules
 from graph.jobs import Worker
+from graph.patterns.client import RedisUnavailable
 from graph.services import open_services
 
 if TYPE_CHECKING:
     from graph.settings import Settings
 
+_PAUSE = 1.0
+"""Seconds between two attempts to open what the worker needs."""
+
 _log = logging.getLogger(__name__)
 
 
 async def work(settings: Settings) -> None:
-    """Run jobs until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
+    """Run jobs until SIGTERM or SIGINT; a Redis that is away at the start is waited for."""
+    stop, begun = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    working = asyncio.create_task(_work(settings, stop, begun))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set() and not begun.is_set():
+        working.cancel()
+    stopping.cancel()
+    try:
+        await working
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+    _log.info("No job left running here; stopped")
+
+
+async def _work(settings: Settings, stop: asyncio.Event, begun: asyncio.Event) -> None:
+    told = ""
+    while not begun.is_set():
+        try:
+            await _work_once(settings, stop, begun)
+        except RedisUnavailable as error:
+            if begun.is_set():
+                raise
+            if str(error) != told:
+                told = str(error)
+                _log.warning("Redis is away, waiting for it: %s", told)
+            await asyncio.sleep(_PAUSE)
+
+
+async def _work_once(settings: Settings, stop: asyncio.Event, begun: asyncio.Event) -> None:
     async with open_services(settings) as services:
         worker = Worker(
             services.jobs,
@@ -37,5 +70,5 @@ async def work(settings: Settings) -> None:
             drain=settings.server.grace,
         )
         _log.info("Working on jobs, %d at a time", settings.jobs.concurrency)
+        begun.set()
         await worker.run(stop)
-    _log.info("No job left running here; stopped")

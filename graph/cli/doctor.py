@@ -1,7 +1,7 @@
 """``graph doctor``: looks at the Redis and the SQL database that the settings name, and says what to do.
 
 Each `Finding` is one fact with a verdict: fine, worth a thought, or wrong. Nothing is changed. Where no Redis is
-configured the embedded Valkey is joined, or started for the length of the check.
+configured the embedded Valkey is joined, or started for the length of the check. Only `repair` changes anything.
 """
 
 import statistics
@@ -15,8 +15,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from graph.cli.support import console, redis
+from graph.engines import aof
+from graph.engines.child import try_lock
 from graph.engines.database import Database, head_revision
-from graph.engines.embedded import EmbeddedError
+from graph.engines.embedded import EmbeddedError, server_binary
 from graph.errors import DomainError
 from graph.patterns.client import Client, Command, open_client
 from graph.settings import Settings, without_password
@@ -62,6 +64,36 @@ async def report(settings: Settings) -> bool:
                     out.print(f"  {'':<12} [dim]→ {finding.advice}[/]", soft_wrap=True)
                 well = well and finding.verdict != "wrong"
     return well
+
+
+# --- repairs ---
+
+
+def repair(settings: Settings) -> bool:
+    """Cut off the end of the embedded Valkey's append-only file that makes no sense; True when the file is whole."""
+    out = console()
+    folder = settings.server.data_dir / "valkey"
+    if settings.redis.url is not None or not folder.exists():
+        out.print(f"{MARKS['ok']} there is no embedded Valkey here to repair")
+        return True
+    lock = try_lock(folder / "server.lock")
+    if lock is None:
+        out.print(f"{MARKS['wrong']} the embedded Valkey of {folder} is running: stop it first")
+        return False
+    with lock:
+        binary = server_binary()
+        damaged = aof.damage(binary, folder)
+        if damaged is None:
+            out.print(f"{MARKS['ok']} the append-only file in {folder} is whole")
+            return True
+        try:
+            copy = aof.repair(binary, damaged, most=None)
+        except (aof.NotRepaired, OSError) as error:
+            out.print(f"{MARKS['wrong']} {error}", soft_wrap=True)
+            return False
+    out.print(f"{MARKS['ok']} cut off {damaged.lost:,} of {damaged.size:,} bytes that made no sense", soft_wrap=True)
+    out.print(f"  the file as it was is kept as {copy}", soft_wrap=True)
+    return True
 
 
 # --- Redis ---
@@ -206,6 +238,7 @@ async def check_sql(settings: Settings) -> AsyncGenerator[Finding]:
             yield round_trip(
                 "latency", await _median_seconds(ping), "put the database in the same network as this server"
             )
+            yield sql_damage(await database.damage())
             yield migrations(await database.revision())
     except (DomainError, OSError) as error:
         yield Finding(
@@ -213,6 +246,18 @@ async def check_sql(settings: Settings) -> AsyncGenerator[Finding]:
         )
     except ValueError as error:
         yield Finding("wrong", "SQL", str(error), "correct GRAPH_DATABASE_URL; unset means SQLite")
+
+
+def sql_damage(found: str) -> Finding:
+    """Whether every page of the file makes sense."""
+    if found:
+        return Finding(
+            "wrong",
+            "pages",
+            found,
+            "stop the server, restore a backup, or save what can be read: sqlite3 FILE .recover",
+        )
+    return Finding("ok", "pages", "whole, as far as the engine can tell")
 
 
 def migrations(revision: str | None) -> Finding:

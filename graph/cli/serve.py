@@ -32,8 +32,9 @@ from graph import log
 from graph.background.beside import worker_beside
 from graph.catalog.seed import seed_if_empty
 from graph.cli import support
+from graph.engines.child import die_with_parent
 from graph.engines.database import migrate
-from graph.engines.embedded import die_with_parent
+from graph.engines.disk import DiskError, check_directory
 from graph.leaderboard.seed import seed_demo
 from graph.server.forwarded import Forwarded
 from graph.server.http_express import HttpProtocol
@@ -56,9 +57,9 @@ def serve(settings: Settings) -> None:
     log.configure(settings.server.log)
     check_tls(settings.server)
     try:
-        settings.server.data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        support.fail(f"cannot keep data in {settings.server.data_dir}: {error.strerror}. Choose another GRAPH_DATA_DIR")
+        check_directory(settings.server.data_dir)
+    except DiskError as error:
+        support.fail(str(error))
     with listen(settings.server.host, settings.server.port) as listener:
         if settings.server.workers == 1:
             support.run(lambda: _serve_alone(settings, listener))

@@ -3,6 +3,7 @@
 What they do is in `serve`, `graph.background.worker`, `doctor`, `graph.api.schema` and `settings`.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,12 +30,19 @@ def serve(
 @app.command()
 def worker() -> None:
     """Run background jobs until told to stop; start as many as the work needs, on any machine."""
+    import signal
+
+    signal.signal(signal.SIGTERM, _leave)  # until there is a loop that hears of it
     from graph import log
     from graph.background.worker import work
 
     settings = support.read_settings()
     log.configure(settings.server.log)
     support.run(lambda: work(settings))
+
+
+def _leave(_number: int, _frame: object) -> None:
+    sys.exit(0)
 
 
 @app.command()
@@ -46,11 +54,20 @@ def schema() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    *,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="First cut off the damaged end of the embedded Valkey's data; a copy stays."),
+    ] = False,
+) -> None:
     """Check the Redis and the SQL database this server is pointed at, and say what to do."""
+    from graph.cli import doctor as checks
     from graph.cli.doctor import report
 
     settings = support.read_settings()
+    if repair and not checks.repair(settings):
+        raise typer.Exit(1)
     if not support.run(lambda: report(settings)):
         raise typer.Exit(1)
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import threading
 from functools import partial
 from pathlib import Path
@@ -37,10 +36,11 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import greenlet_spawn
 
 from graph.engines import sqlite
+from graph.engines.failures import is_away, unavailable
 from graph.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 
     from sqlalchemy import Executable, Row
     from sqlalchemy.engine import URL, Connection
@@ -67,9 +67,6 @@ _READING = {"sqlite": {"graph_begin": "BEGIN"}, "postgresql": {"isolation_level"
 _WRITING = {"sqlite": {"graph_begin": "BEGIN IMMEDIATE"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
 """How a transaction begins: an engine without these options begins none."""
 
-# PostgreSQL's own words for "not now": connection lost, out of resources, shut down, serialization or deadlock, a lock
-# not had in time, a transaction ended because it was idle.
-_AWAY = ("08", "53", "57P", "40001", "40P01", "55P03", "25P03")
 _TIMEOUTS = """
 DO $$ BEGIN
   PERFORM set_config('lock_timeout', '{lock:.0f}', false);
@@ -131,30 +128,6 @@ async def _uninterrupted(opening: Coroutine[Any, Any, Any]) -> None:
         raise
 
 
-def _is_away(error: DBAPIError) -> bool:
-    """Whether the database, not the statement, is at fault."""
-    if error.connection_invalidated:
-        return True
-    if isinstance(error.orig, sqlite3.OperationalError):
-        return error.orig.sqlite_errorname.startswith(
-            ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR")
-        )
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_AWAY)
-
-
-@contextlib.contextmanager
-def _unavailable(*also: type[Exception]) -> Generator[None]:
-    """Raise `Unavailable` where the database, and not a statement, is at fault; it is with whatever is `also` named."""
-    try:
-        yield
-    except also as error:
-        raise Unavailable("the database is away") from error
-    except DBAPIError as error:
-        if _is_away(error):
-            raise Unavailable("the database is away") from error
-        raise
-
-
 class Database:
     """A pool of connections. Use it as a context manager, or `close` it."""
 
@@ -199,7 +172,7 @@ class Database:
 
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """The rows of one SELECT, which sees everything committed before; no transaction is opened around it."""
-        with _unavailable(OSError, PoolTimeoutError):
+        with unavailable(OSError, PoolTimeoutError):
             if self._must_open():
                 await _uninterrupted(self._open())
             return await greenlet_spawn(self._fetch, statement, parameters)
@@ -211,10 +184,10 @@ class Database:
     @contextlib.asynccontextmanager
     async def _opened(self, maker: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
         async with maker() as session:
-            with _unavailable(OSError, PoolTimeoutError):
+            with unavailable(OSError, PoolTimeoutError):
                 opening = session.connection()
                 await (_uninterrupted(opening) if self._must_open() else opening)
-            with _unavailable():
+            with unavailable():
                 yield session
 
     def _must_open(self) -> bool:
@@ -230,6 +203,17 @@ class Database:
         """The migration the database is at; None for an empty one."""
         async with self.engine.connect() as connection:
             return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+    async def damage(self) -> str:
+        """What is wrong with an SQLite file, page by page; empty where nothing is, or the engine looks itself."""
+        if self.dialect != "sqlite":
+            return ""
+        try:
+            found = await self.execute(text("PRAGMA quick_check(3)"))
+        except Unavailable as error:
+            return str(error)
+        told = "; ".join(" ".join(str(row[0]).split()) for row in found)
+        return "" if told == "ok" else told
 
     async def close(self) -> None:
         """Close every connection; a server that does not say goodbye in `GOODBYE` seconds is left without one."""
@@ -292,7 +276,7 @@ async def _migrate_locked(url: URL, revision: str) -> None:
     except OSError as error:
         raise Unavailable(f"the database is away: {error}") from error
     except DBAPIError as error:
-        if _is_away(error):
+        if is_away(error):
             raise Unavailable(f"the database is away: {error.orig}") from error
         raise
     finally:

@@ -12,15 +12,16 @@ Guarantees:
 - Under memory pressure only keys with a TTL are evicted, the least recently used first; durable keys never are. Where
   nothing is left to evict, writes fail.
 
-It fails with `EmbeddedError`, whose text says what to do, where the platform has no server or it does not start.
+An append-only file whose end makes no sense (zeros after a power loss) is repaired with a notice (`graph.engines.aof`).
+
+It fails with `EmbeddedError`, whose text says what to do, where the platform has no server, the disk takes no data or
+the server does not start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import fcntl
 import hashlib
 import logging
 import os
@@ -30,8 +31,12 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from graph.engines import aof
+from graph.engines.child import die_with_parent, try_lock
+from graph.engines.disk import DiskError, check_directory
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
 logger = logging.getLogger(__name__)
 
@@ -116,11 +121,21 @@ class Embedded:
     async def open(self) -> None:
         """Start or join the server and wait until it answers."""
         self._binary = server_binary()
-        private_folder(self._folder)
-        private_folder(self._socket.parent)
-        async with asyncio.timeout(START_DEADLINE):
-            while not (await self._own() or await self._answers()):  # noqa: ASYNC110 - another process cannot set an event
-                await asyncio.sleep(TAKEOVER_INTERVAL / 2)
+        try:
+            await asyncio.to_thread(check_directory, self._folder)
+            private_folder(self._folder)
+            private_folder(self._socket.parent)
+            async with asyncio.timeout(START_DEADLINE):
+                while not (await self._own() or await self._answers()):  # noqa: ASYNC110 - another process cannot set an event
+                    await asyncio.sleep(TAKEOVER_INTERVAL / 2)
+        except DiskError as error:
+            raise EmbeddedError(str(error)) from None
+        except TimeoutError:
+            raise EmbeddedError(
+                f"The embedded Valkey in {self._folder} did not answer within {START_DEADLINE:g} s\n{self._log_tail()}"
+            ) from None
+        except OSError as error:
+            raise EmbeddedError(f"The embedded Valkey in {self._folder} cannot be started: {error}") from error
         self._task = asyncio.create_task(self._supervise(), name="embedded-valkey")
 
     async def close(self) -> None:
@@ -144,12 +159,24 @@ class Embedded:
             return False
         self._owner_lock = lock
         try:
-            await self._start()
+            await self._start_whole()
         except BaseException:
             self._owner_lock = None
             lock.close()
             raise
         return True
+
+    async def _start_whole(self) -> None:
+        """Start, once more where the append-only file had to be repaired first."""
+        try:
+            await self._start()
+        except EmbeddedError:
+            try:
+                if not await asyncio.to_thread(aof.repaired, self._binary, self._folder):
+                    raise
+            except aof.NotRepaired as error:
+                raise EmbeddedError(f"{error}. To start without them: graph doctor --repair") from None
+            await self._start()
 
     async def _supervise(self) -> None:
         """Keep the server alive as its owner, or wait to become that."""
@@ -166,7 +193,7 @@ class Embedded:
                 if self.owned:
                     await asyncio.sleep(delay)
                     delay = min(max(2 * delay, 0.1), RESTART_CAP)
-                    await self._start()
+                    await self._start_whole()
                 elif await self._own():
                     logger.info("The owner of the embedded Valkey is gone; this process owns it now")
                 else:
@@ -263,38 +290,6 @@ class Embedded:
                     writer.close()
         except (OSError, TimeoutError):
             return None
-
-
-def try_lock(path: Path) -> IO[bytes] | None:
-    """Lock `path` for as long as the result is open (in this process or in one that inherited it), if it is free."""
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def die_with_parent(parent: int) -> Callable[[], None] | None:
-    """What a child of process `parent` runs to get SIGTERM when the *thread* that started it ends; None but on Linux.
-
-    Everything it needs is looked up here, so that it can run between fork and exec.
-    """
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    set_death_signal, number = 1, int(signal.SIGTERM)
-
-    def run() -> None:
-        prctl(set_death_signal, number)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
-
-    return run
 
 
 @contextlib.asynccontextmanager

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
@@ -129,6 +129,11 @@ class Dialer:
         sentinel = Sentinel(self.hosts, sentinel_kwargs=kwargs)
         try:
             found = await cast("Any", sentinel).discover_master(self.service)  # untyped
+        except MasterNotFoundError:
+            asked = ", ".join(f"{host}:{port}" for host, port in self.hosts)
+            raise RedisUnavailable(
+                f"no Sentinel of {asked} answers, or none knows a primary of {self.service}"
+            ) from None
         finally:
             for each in sentinel.sentinels:
                 await each.aclose()

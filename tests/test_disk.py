@@ -1,0 +1,178 @@
+"""Disks that are full, read-only, or have kept less than they said: a sentence, and as much as can be had."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from graph.cli.doctor import check_sql
+from graph.engines.database import Database
+from graph.engines.disk import DiskError, check_directory
+from graph.engines.embedded import EmbeddedError, embedded_valkey
+from graph.errors import Unavailable
+from graph.patterns.client import open_client
+from graph.settings import DatabaseSettings, Settings
+from harness.serving import ROOT, command, environment
+from harness.valkey import ValkeyServer, free_port
+from harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB of its own, where this process may mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True, check=False
+    ).returncode
+    if mounted != 0:
+        pytest.skip("only root may mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leave no room in the file system of `folder`."""
+    with (folder / "ballast").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 12))
+        except OSError:
+            pass
+
+
+@pytest.mark.parametrize("words", [("serve",), ("worker",), ("jobs", "list")], ids=" ".join)
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_a_disk_that_takes_no_data_is_told_in_a_sentence(small: Path, how: str, words: tuple[str, ...]) -> None:
+    """Whatever needs the embedded Valkey or the SQLite file there ends at once, and says where the trouble is."""
+    (small / "data").mkdir()
+    fill(small) if how == "full" else subprocess.run(["mount", "-o", "remount,ro", small], check=True)
+    done = command(small / "data", *words, GRAPH_PORT="0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert f"cannot keep data in {small / 'data'}" in done.stderr
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file in its place is named with the reason."""
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError, match="Not a directory"):
+        check_directory(tmp_path / "file" / "data")
+
+
+# --- the append-only file ---
+
+TAILS = {
+    "zeros": bytes(5000),
+    "garbage": random.Random(1).randbytes(5000),
+    "half a command": b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$100\r\nabc",
+    "zeros after half a command": b"*3\r\n$3\r\nSET\r\n" + bytes(5000),
+}
+
+
+async def spoil(folder: Path, tail: bytes) -> Path:
+    """An embedded Valkey that was told one thing, and the end of its file spoilt."""
+    async with embedded_valkey(folder) as server, open_client(server.url) as client:
+        await client.execute("SET", "kept", "1", retry=False)
+    file = folder / "valkey" / "appendonlydir" / "appendonly.aof.1.incr.aof"
+    with file.open("ab") as opened:
+        opened.write(tail)
+    return file
+
+
+@pytest.mark.parametrize("tail", TAILS)
+async def test_the_end_of_the_append_only_file_may_be_spoilt(
+    tmp_path: Path, tail: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Zeros or garbage behind the last write: it starts all the same with all before, says so, and keeps a copy."""
+    file = await spoil(tmp_path, TAILS[tail])
+    spoilt = file.read_bytes()
+    with caplog.at_level(logging.WARNING):
+        async with embedded_valkey(tmp_path) as server, open_client(server.url) as client:
+            assert await client.execute("GET", "kept") == b"1"
+    if tail == "half a command":
+        return  # the server itself cuts off what is merely short
+    (copy,) = file.parent.glob("*.damaged-*")
+    assert copy.read_bytes() == spoilt
+    assert str(copy) in caplog.text
+
+
+async def test_much_is_not_cut_off_without_being_asked(tmp_path: Path) -> None:
+    """More than a power loss leaves stops the start with a sentence; `graph doctor --repair` does what it says."""
+    file = await spoil(tmp_path, bytes(2 << 20))
+    with pytest.raises(EmbeddedError, match=r"2,097,152 bytes.*graph doctor --repair"):
+        async with embedded_valkey(tmp_path):
+            pass
+    done = await asyncio.to_thread(command, tmp_path, "doctor", "--repair")
+    assert (done.returncode, "cut off 2,097,152 of" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert len(list(file.parent.glob("*.damaged-*"))) == 1
+    async with embedded_valkey(tmp_path) as server, open_client(server.url) as client:
+        assert await client.execute("GET", "kept") == b"1"
+    done = await asyncio.to_thread(command, tmp_path, "doctor", "--repair")
+    assert "is whole" in done.stdout
+
+
+# --- SQLite ---
+
+
+async def test_damaged_pages_are_told(sqlite_template: Path, tmp_path: Path) -> None:
+    """Reads say that the database is damaged, not that there is a bug, and the doctor finds it."""
+    path = tmp_path / "graph.db"
+    shutil.copyfile(sqlite_template, path)
+    with sqlite3.connect(path) as opened:
+        opened.executemany(
+            "INSERT INTO category (slug, name) VALUES (?, ?)", [(f"s{n}", "x" * 500) for n in range(2000)]
+        )
+    opened.close()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(os.urandom(size // 4))
+    url = f"sqlite+aiosqlite:///{path}"
+    async with Database(url) as database:
+        with pytest.raises(Unavailable, match="damaged"):
+            await database.execute(text("SELECT sum(length(name)) FROM category"))
+    findings = [finding async for finding in check_sql(Settings(database=DatabaseSettings(url=url)))]
+    assert [finding.about for finding in findings if finding.verdict == "wrong"] == ["pages"]
+
+
+# --- a worker whose Redis is away ---
+
+
+@pytest.mark.parametrize("when", ["from the start", "later"])
+def test_a_worker_without_redis_ends_well_when_told(tmp_path: Path, when: str) -> None:
+    """SIGTERM ends it with status 0, whether it never found Redis or lost it."""
+    with ValkeyServer() as server:
+        url = server.tcp_url if when == "later" else f"redis+sentinel://127.0.0.1:{free_port()}/main"
+        with (tmp_path / "log").open("wb") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "graph", "worker"],
+                cwd=ROOT, env=environment(tmp_path, GRAPH_REDIS_URL=url, GRAPH_LOG="text"), stderr=log,
+            )  # fmt: skip
+        try:
+            word = b"Working on jobs" if when == "later" else b"Redis is away"
+            eventually(lambda: word in (tmp_path / "log").read_bytes() or worker.poll() is not None, 60)
+            if when == "later":
+                server.kill()
+                eventually(lambda: b"cannot be read" in (tmp_path / "log").read_bytes(), 60)
+            worker.terminate()
+            assert worker.wait(60) == 0, (tmp_path / "log").read_text()
+            assert "Traceback" not in (tmp_path / "log").read_text()
+            assert "<redis" not in (tmp_path / "log").read_text()
+        finally:
+            worker.kill()
+            worker.wait()

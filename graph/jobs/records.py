@@ -31,6 +31,18 @@ ASIDE_KEPT = 1000
 """How many entries of the queue that are no jobs are kept for people to look at."""
 
 
+DURABLE_KEYS = {
+    "{jobs}:queue": "a job that was accepted is delivered, however long no worker runs",
+    "{jobs}:due": "a job that failed is tried again, however long no worker runs",
+    "{jobs}:index": "it lists the jobs that are not finished, and of the others no more than `LISTED`",
+    "{jobs}:failed": "as many as are listed; their records live for a month",
+    "{jobs}:succeeded": "as many as are listed; their records live for a week",
+    "{jobs}:job:*": "the record of a job that is not finished; it gets its lifetime when the job ends",
+    "{jobs}:unique:*": "the job under way for that key; it goes when the job ends",
+}
+"""Keys without a lifetime, below the prefix, and why they have none."""
+
+
 class JobState(enum.Enum):
     """Where a job stands."""
 

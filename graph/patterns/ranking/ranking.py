@@ -54,6 +54,12 @@ _remove = Script(__name__, "remove")
 _verify = Script(__name__, "verify", idempotent=True)
 
 
+DURABLE_KEYS = {
+    "ranking:{*}:*": "an index that expired would be rebuilt just when somebody looks; a truth must not expire"
+}
+"""Keys without a lifetime, below the prefix, and why they have none; what is being built has one."""
+
+
 class Ranking(RankingReader):
     """One ranking, by `board` (any text without braces), under an operator and a tie policy that never change."""
 

@@ -1,0 +1,114 @@
+"""What a busy session leaves in Redis: a key without a lifetime is one that its pattern declares durable."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+import time
+import urllib.request
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+import graph
+from harness.serving import HANG, Serving
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def declared() -> dict[str, str]:
+    """Every pattern of durable keys, with the reason, of every module that declares some."""
+    found: dict[str, str] = {}
+    for module in pkgutil.walk_packages(graph.__path__, "graph."):
+        if not module.name.startswith(("graph.cli", "graph.engines.migrations", "graph.__main__")):
+            keys: Mapping[str, str] = getattr(importlib.import_module(module.name), "DURABLE_KEYS", {})
+            found |= keys
+    return found
+
+
+def glob(pattern: str) -> str:
+    """The pattern for fnmatch, to which brackets mean something."""
+    return re.sub(r"[\[\]]", lambda one: f"[{one[0]}]", pattern)
+
+
+class Caller:
+    """Somebody who asks the server."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        self._token = ""
+
+    def ask(self, document: str, **variables: Any) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        body = json.dumps({"query": document, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self._serving.url}/graphql", body, headers)
+        with urllib.request.urlopen(request, timeout=HANG) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+        assert "errors" not in found, found
+        return found["data"]
+
+    def sign_in(self, email: str, password: str) -> None:
+        document = "mutation ($i: LoginInput!) { login(input: $i) { ... on AuthPayload { token } } }"
+        self._token = self.ask(document, i={"email": email, "password": password})["login"]["token"]
+
+
+REGISTER = "mutation ($i: RegisterInput!) { register(input: $i) { ... on AuthPayload { token } } }"
+SUBMIT = "mutation ($i: SubmitScoreInput!) { submitScore(input: $i) { ... on ScoreSubmitted { rank } } }"
+REPRICE = "mutation ($i: UpdateProductInput!) { updateProduct(input: $i) { ... on Product { id } } }"
+IMPORT = "mutation ($p: String!) { importProducts(input: {path: $p}) { ... on Job { id } } }"
+JOB = "query ($id: ID!) { node(id: $id) { ... on Job { state } } }"
+BOARDS = "{ leaderboards { slug top(first: 3) { nodes { rank } } } }"
+PASSWORD = "correct horse battery staple"
+
+
+def be_busy(serving: Serving, imports: Path) -> None:
+    """Use everything that keeps something in Redis."""
+    found = re.search(r"sign in as (\S+) with the password (\S+)", serving.log.read_text())
+    assert found is not None
+    admin, player, nobody = Caller(serving), Caller(serving), Caller(serving)
+    admin.sign_in(*found.groups())
+    player.ask(REGISTER, i={"email": "ada@example.com", "password": PASSWORD, "displayName": "Ada"})
+    player.sign_in("ada@example.com", PASSWORD)
+    products = [
+        nobody.ask("query ($n: Int!) { products(first: $n) { nodes { id sku } } }", n=number)["products"]["nodes"]
+        for number in (1, 3)
+    ][1]
+    for product in products:
+        nobody.ask("query ($id: ID!) { product(by: {id: $id}) { name category { name } } }", id=product["id"])
+        admin.ask(REPRICE, i={"id": product["id"], "price": {"amount": "2.00"}})
+    boards = admin.ask(BOARDS)["leaderboards"]
+    for number, board in enumerate(boards):
+        player.ask(SUBMIT, i={"board": board["slug"], "score": 5.0, "key": f"once-{number}"})
+    jobs: list[str] = []
+    for name, rows in (("good", "A,Good,1.00"), ("bad", "B,Bad,-1.00")):
+        (imports / f"{name}.csv").write_text(f"sku,name,price\n{rows}\n")
+        jobs.append(admin.ask(IMPORT, p=f"{name}.csv")["importProducts"]["id"])
+    deadline = time.monotonic() + HANG
+    while not all(admin.ask(JOB, id=job)["node"]["state"] in ("SUCCEEDED", "FAILED") for job in jobs):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    player.ask("mutation { logoutEverywhere }")
+
+
+def test_a_key_without_a_lifetime_is_declared_durable(tmp_path: Path) -> None:
+    """The whole keyspace is looked at, after everything that keeps something in Redis was used."""
+    patterns = declared()
+    assert all(len(why) > 20 for why in patterns.values())
+    imports = tmp_path / "imports"
+    imports.mkdir()
+    with Serving(tmp_path, GRAPH_JOBS_IMPORTS=str(imports), GRAPH_REDIS_PREFIX="busy") as serving:
+        be_busy(serving.ready(), imports)
+        with redis.Redis(unix_socket_path=str(tmp_path / "valkey" / "socket")) as client:
+            keys = [key.decode(errors="replace") for key in client.scan_iter()]
+            stay = [key for key in keys if client.ttl(key) == -1]
+    assert len(keys) > 30
+    strangers = [key for key in stay if not any(fnmatchcase(key, f"busy:{glob(one)}") for one in patterns)]
+    assert strangers == []
+    assert [key for key in keys if not key.startswith("busy:")] == []

@@ -128,12 +128,18 @@ async def seed(
     return added
 
 
-async def seed_if_empty(catalog: CatalogService, count: int = DEFAULT_COUNT) -> int:
-    """Seed a catalog that holds no product at all; of several processes that try at once each product is made once."""
+async def seed_if_empty(
+    catalog: CatalogService, count: int = DEFAULT_COUNT, *, on_progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """Seed a catalog that holds no product at all; of several processes that try at once each product is made once.
+
+    `on_progress` is called once it is known to be empty, and after each transaction.
+    """
     async with catalog.database.session() as session:
         if await session.scalar(select(PRODUCTS.c.id).limit(1)) is not None:
             return 0
-    return await seed(catalog, count)
+    on_progress(0)
+    return await seed(catalog, count, on_progress=on_progress)
 
 
 async def _write(catalog: CatalogService, batch: list[dict[str, Any]]) -> int:

@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -30,17 +29,16 @@ from uvicorn.supervisors import Multiprocess
 
 from graph import log
 from graph.background.beside import worker_beside
-from graph.catalog.seed import seed_if_empty
 from graph.cli import support
+from graph.cli.welcome import announce, prepare
 from graph.engines.child import die_with_parent
 from graph.engines.database import migrate
 from graph.engines.disk import DiskError, check_directory
-from graph.leaderboard.seed import seed_demo
 from graph.server.forwarded import Forwarded
 from graph.server.http_express import HttpProtocol
 from graph.server.websocket import WebSocketConnection
-from graph.services import Services, open_services
-from graph.settings import ServerSettings, Settings, without_password
+from graph.services import open_services
+from graph.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -124,19 +122,6 @@ def options(settings: Settings) -> dict[str, Any]:
 def forwarded(app: "ASGIApp", settings: Settings) -> "ASGIApp":
     """`app` behind the proxies that the settings name."""
     return Forwarded(app, settings.server.trusted_proxies, settings.server.root_path)
-
-
-async def prepare(settings: Settings, services: Services) -> None:
-    """Fill an empty database."""
-    if added := await seed_if_empty(services.catalog):
-        logger.info("filled the empty catalog with %s made-up products", f"{added:,}")
-    # The admin is made while there are no users, so before the made-up players.
-    email = settings.accounts.first_admin
-    if email != "none" and (password := await services.accounts.add_first_admin(email, "Admin")) is not None:
-        # Printed, not logged, and kept nowhere else.
-        sys.stderr.write(f"First start: sign in as {email} with the password {password} (shown this once)\n")
-    if boards := await seed_demo(services.database, services.leaderboards):
-        logger.info("made %s leaderboards with made-up players", boards)
 
 
 def spare_the_collector() -> None:
@@ -295,42 +280,3 @@ def _services_in_a_thread(settings: Settings) -> "Generator[None]":
     finally:
         stop.set()
         thread.join()
-
-
-# --- what the reader sees ---
-
-
-def announce(settings: Settings, listener: socket.socket) -> None:
-    """Say where the server is: a short table on a terminal, a log line elsewhere."""
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared
-    url = f"{'https' if settings.server.tls_certificate else 'http'}://{shown}:{port}"
-    redis = (
-        without_password(settings.redis.url)
-        if settings.redis.url
-        else f"Valkey in {_short(settings.server.data_dir / 'valkey')}"
-    )
-    path = settings.database_path
-    sql = without_password(settings.database_url) if path is None else f"SQLite in {_short(path)}"
-    if log.chosen(settings.server.log, sys.stderr) == "json":
-        logger.info("Serving %s/graphql", url, extra={"facts": {"url": url, "redis": redis, "sql": sql}})
-        return
-    console = support.console(stderr=True)
-    console.print()
-    for name, value in (
-        ("GraphQL", f"[bold]{url}/graphql[/]  [dim](in a browser: GraphiQL)[/]"),
-        ("Health", f"{url}/readyz"),
-        ("Metrics", f"{url}/metrics"),
-        ("Redis", redis),
-        ("SQL", sql),
-    ):
-        console.print(f"  [dim]{name:<8}[/] {value}", soft_wrap=True)  # an address is copied whole
-    console.print("\n  [dim]Ctrl-C stops it.[/]\n")
-
-
-def _short(path: Path) -> str:
-    """`path` as seen from here."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -71,14 +71,25 @@ _ANIMALS = (
 )
 
 
-async def seed_demo(database: Database, service: LeaderboardService, *, players: int = DEMO_PLAYERS) -> int:
-    """Make the three boards of the demo, with players, where there is no board at all; how many boards were made."""
+async def seed_demo(
+    database: Database,
+    service: LeaderboardService,
+    *,
+    players: int = DEMO_PLAYERS,
+    on_board: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Make the three boards of the demo, with players, where there is no board at all; how many boards were made.
+
+    `on_board` is told the name of each before it is filled.
+    """
     if await service.boards():
         return 0
     made = 0
     for new in DEMO:
         with contextlib.suppress(Taken):  # another process makes it
-            await seed_players(database, service, await service.create_board(new), players)
+            board = await service.create_board(new)
+            on_board(board.name)
+            await seed_players(database, service, board, players)
             made += 1
     return made
 

@@ -41,6 +41,20 @@ def answers(serving: Serving) -> bool:
     return False
 
 
+def test_a_first_start_says_what_it_is_at(tmp_path: Path) -> None:
+    """While it fills an empty database it says how far it is; the second start has nothing of that to say."""
+    for start in (1, 2):
+        (tmp_path / "log").unlink(missing_ok=True)
+        with Lean(tmp_path) as serving:
+            told = [line["message"] for line in serving.ready().lines()]
+        ready = next(place for place, line in enumerate(told) if line.startswith("Serving"))
+        filling = [line for line in told[:ready] if line.startswith("filling the")]
+        assert [line.rpartition(": ")[2] for line in filling if "catalog" in line] == (
+            ["0 of 6,000", "5,000 of 6,000", "6,000 of 6,000"] if start == 1 else []
+        )
+        assert len([line for line in filling if "leaderboard" in line]) == (3 if start == 1 else 0)
+
+
 def test_it_starts_answers_and_stops(tmp_path: Path) -> None:
     """From nothing: it migrates, makes an admin, answers, logs JSON, ends with 0 on SIGTERM, and leaves nothing."""
     with Serving(tmp_path) as serving:

@@ -29,6 +29,10 @@ async def main(folder: Path) -> None:
             await asyncio.sleep(0.01)
 
 
-if "--no-death-signal" in sys.argv:  # what a system without PR_SET_PDEATHSIG does
-    embedded.die_with_parent = lambda parent: None
+def no_death_signal(_parent: int) -> None:
+    """Do what a system without PR_SET_PDEATHSIG does."""
+
+
+if "--no-death-signal" in sys.argv:
+    embedded.die_with_parent = no_death_signal
 uvloop.run(main(Path(sys.argv[1])))

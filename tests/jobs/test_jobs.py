@@ -415,3 +415,58 @@ async def _keys(jobs: Jobs, pattern: str) -> AsyncGenerator[bytes]:
             yield key
         if cursor == b"0":
             return
+
+
+# --- attempts that are another's by now ---
+
+
+async def test_a_job_that_is_cut_off_by_the_end_of_its_worker_is_taken_over_at_once(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose job does not finish while it drains cancels it and gives it away, not waiting for its silence."""
+    monkeypatch.setattr(delivery, "DEAD_AFTER", 600.0)
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def work(progress: Progress) -> None:
+        if begun.is_set():
+            return
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            cancelled.set()
+
+    job = await jobs.enqueue("work", {})
+    async with working(jobs, work, drain=0.1) as stop:
+        await asyncio.wait_for(begun.wait(), 30)
+        stop.set()
+        await asyncio.wait_for(cancelled.wait(), 30)
+    async with working(jobs, work):
+        done = await ended(jobs, job)
+    assert (done.state, done.attempt, done.failures) == (JobState.SUCCEEDED, 2, 0)
+
+
+async def test_an_attempt_that_lost_its_delivery_is_cancelled_though_it_reports_nothing(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heartbeat notices that another worker has the delivery; the attempt ends and records nothing."""
+    monkeypatch.setattr(worker_module, "HEARTBEAT", 0.05)
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def silent(progress: Progress) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            cancelled.set()
+
+    job = await jobs.enqueue("silent", {})
+    async with working(jobs, silent):
+        await asyncio.wait_for(begun.wait(), 30)
+        queue = jobs.keys.queue
+        (entry,) = await jobs.client.execute("XRANGE", queue, "-", "+")
+        await jobs.client.execute("XCLAIM", queue, GROUP, "another", 0, entry[0], "JUSTID", retry=False)
+        await asyncio.wait_for(cancelled.wait(), 30)
+    found = await jobs.get(job)
+    assert found is not None
+    assert (found.state, found.attempt) == (JobState.RUNNING, 1)  # it is the other's to finish

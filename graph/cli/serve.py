@@ -110,6 +110,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "forwarded_allow_ips": server.trusted_proxies,
         "proxy_headers": False,  # `Forwarded` knows more of them
         "timeout_keep_alive": server.keep_alive,
         "timeout_graceful_shutdown": round(server.grace),

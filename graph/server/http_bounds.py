@@ -131,7 +131,7 @@ class HttpConnection(HttpToolsProtocol):
         """Become a WebSocket, once every request before that has its answer."""
         cycle: Any = self.cycle
         if cycle is None or cycle.response_complete:
-            super().handle_websocket_upgrade()
+            self._upgrade()
         else:
             self.flow.pause_reading()
             cycle.on_response = self._upgrade_in_turn
@@ -140,7 +140,14 @@ class HttpConnection(HttpToolsProtocol):
         self.on_response_complete()
         if not self.transport.is_closing():
             self._unset_keepalive_if_required()
-            super().handle_websocket_upgrade()
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        self.upgraded(cast("Any", self.transport).get_protocol())
+
+    def upgraded(self, successor: asyncio.BaseProtocol) -> None:
+        """The connection goes on with `successor`."""
 
     # --- offers that are not taken up ---
 

@@ -17,7 +17,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from graph.endpoint.http import EXCHANGE
 from graph.endpoint.kept import EXPRESS, Sight
+from graph.server.crowd import crowd, trusted
 from graph.server.http_bounds import HttpConnection, cancelled
+from graph.server.malformed import Malformed
+from graph.server.websocket import WebSocketConnection
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,6 +61,8 @@ class HttpProtocol(HttpConnection):
     """What followed it."""
     _left: Leftover | None = None
     _stopping = False
+    _place: str | None = None
+    """Among the connections there may be; None where it has none."""
     _rested = 0.0
     _sight: Sight | None = None
 
@@ -72,9 +77,29 @@ class HttpProtocol(HttpConnection):
         self._counted = [0, 0]  # requests that have begun, and ended, in one piece of data
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Note who it is."""
+        """Note who it is, and let them in unless there are too many."""
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else ""
+        self._place = crowd().enter(self._peer, proxy=self._peer in trusted(str(self.config.forwarded_allow_ips)))
+        if self._place is None:
+            self._head = cancelled(self._head)
+            transport.write(Malformed.CROWDED.response(self.server_state.default_headers))
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make room."""
+        self._leave()
+        super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        if self._place is not None:
+            crowd().leave(self._place)
+            self._place = None
+
+    def upgraded(self, successor: asyncio.BaseProtocol) -> None:
+        """The place goes on with the WebSocket."""
+        if isinstance(successor, WebSocketConnection):
+            successor.ended = self._leave
 
     # --- requests that are recognised ---
 

@@ -30,6 +30,7 @@ class Malformed(Enum):
         "The request line and the headers are too long.",
     )
     HANDSHAKE = (HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "This is not a valid WebSocket handshake.")
+    CROWDED = (HTTPStatus.SERVICE_UNAVAILABLE, "TOO_MANY_CONNECTIONS", "There are too many connections.")
     METHOD = (HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "A WebSocket is opened with GET.")
     FORBIDDEN = (HTTPStatus.FORBIDDEN, "FORBIDDEN", "There is no WebSocket here.")
     BROKEN = (HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", "Internal server error")

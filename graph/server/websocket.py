@@ -24,6 +24,7 @@ from graph.server.malformed import HANDSHAKES, Malformed
 if TYPE_CHECKING:
     import asyncio
     from asyncio import TimerHandle
+    from collections.abc import Callable
 
     from uvicorn._types import ASGIReceiveEvent
     from websockets.frames import Frame
@@ -35,6 +36,8 @@ FRAGMENTS = 1000
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """A WebSocket connection with a bounded appetite."""
 
+    ended: Callable[[], None] = staticmethod(lambda: None)
+    """Called when the connection is lost."""
     _held = b""
     _writing = True
     _stall: TimerHandle | None = None
@@ -157,6 +160,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave nothing behind."""
         super().connection_lost(exc)
+        self.ended()
         self._held = b""
         self._stall = cancelled(self._stall)
         self._doom = cancelled(self._doom)

@@ -104,6 +104,7 @@ MESSAGES = [
     Case("nothing", frame(""), 4400),
     Case("NUL bytes", frame(b"\x00" * 5000), 4400),
     Case("a byte order mark", frame("\ufeff" + '{"type":"ping"}'), 4400),
+    Case("JSON that is too deep", frame('{"type":"ping","payload":{"a":' + "[" * 63 + "]" * 63 + "}}"), 4400),
     Case("truncated JSON", frame('{"type":"subsc'), 4400),
     Case("two messages in one", frame('{"type":"ping"}{"type":"ping"}'), 4400),
     Case("NaN", frame('{"type":"ping","payload":{"n":NaN}}'), 4400),

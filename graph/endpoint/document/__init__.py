@@ -8,7 +8,7 @@ from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.caching import Policy, derive
 from graph.endpoint.document.operations import Operation, Operations, Prepared
 from graph.endpoint.document.persisted import Persisted, read_manifest
-from graph.endpoint.document.request import OperationRequest, parse_operation
+from graph.endpoint.document.request import OperationRequest, is_shallow, parse_operation
 from graph.endpoint.document.retention import Retention
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Prepared",
     "Retention",
     "derive",
+    "is_shallow",
     "parse_operation",
     "read_manifest",
 ]

@@ -42,3 +42,16 @@ def _member(members: Mapping[str, Any], name: str, kind: type[T], meaning: str) 
     if value is not None and not isinstance(value, kind):
         raise Refusal("BAD_REQUEST", f"`{name}` must be {meaning} or null.")
     return value
+
+
+def is_shallow(value: object, depth: int) -> bool:
+    """Whether the JSON `value` is nested at most so deep."""
+    level: list[Any] = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(depth):
+        below: list[Any] = []
+        for one in level:
+            below += cast("dict[str, Any]", one).values() if isinstance(one, dict) else one
+        level = [one for one in below if isinstance(one, (dict, list))]
+        if not level:
+            return True
+    return False

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from graph.endpoint.document import OperationRequest, parse_operation
+from graph.endpoint.document import OperationRequest, is_shallow, parse_operation
 from graph.endpoint.errors import Refusal
 from graph.endpoint.http.negotiation import JSON, parse_media, utf8
 
@@ -82,21 +82,9 @@ def decode(body: bytes, bounds: Bounds) -> Any:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refusal("BAD_REQUEST", "The body is not valid JSON.") from error
-    if sum(body.count(one) for one in _OPEN) > bounds.json_depth and not _shallow(value, bounds.json_depth):
+    if sum(body.count(one) for one in _OPEN) > bounds.json_depth and not is_shallow(value, bounds.json_depth):
         raise Refusal("BAD_REQUEST", f"JSON may be nested {bounds.json_depth} deep.", limit=bounds.json_depth)
     return value
-
-
-def _shallow(value: object, depth: int) -> bool:
-    level: list[Any] = [value]
-    for _ in range(depth):
-        below: list[Any] = []
-        for one in level:
-            below += cast("dict[str, Any]", one).values() if isinstance(one, dict) else one
-        level = [one for one in below if isinstance(one, (dict, list))]
-        if not level:
-            return True
-    return False
 
 
 def parse_body(body: bytes, bounds: Bounds) -> OperationRequest | list[OperationRequest]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from starlette.requests import HTTPConnection
 
-from graph.endpoint.document import OperationRequest, parse_operation
+from graph.endpoint.document import OperationRequest, is_shallow, parse_operation
 from graph.endpoint.errors import Refusal
 from graph.endpoint.subscriptions import Outlet, errors_json, refused
 from graph.endpoint.websocket.operation import SocketOperation
@@ -51,6 +51,7 @@ class SocketLimits:
     operations: int = 100
     message_size: int = 100_000
     queue: int = 100
+    json_depth: int = 64
 
 
 class BrokenProtocol(Exception):
@@ -186,6 +187,9 @@ class _Socket:
             raise BrokenProtocol(4400, "Messages are JSON text") from None
         if not isinstance(message, dict):
             raise BrokenProtocol(4400, "A message is a JSON object")
+        if text is not None and text.count("{") + text.count("[") > self.limits.json_depth:
+            if not is_shallow(message, self.limits.json_depth):  # pyright: ignore[reportUnknownArgumentType] - any JSON
+                raise BrokenProtocol(4400, f"JSON may be nested {self.limits.json_depth} deep")
         return cast("dict[str, Any]", message)
 
     async def _init(self, message: dict[str, Any]) -> None:

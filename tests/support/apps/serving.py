@@ -30,6 +30,7 @@ async def serving(
         http=http,
         access_log=False,
         ws=WebSocketConnection,
+        forwarded_allow_ips="",
         ws_max_size=ws_max_size,
         ws_per_message_deflate=False,
         lifespan="off" if state is None else "on",

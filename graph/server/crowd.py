@@ -1,0 +1,84 @@
+"""How many connections there may be: from one address, and in all.
+
+Every connection counts, from its beginning to its end, whether it speaks HTTP, is a WebSocket or says nothing. One
+address (or /64 of IPv6) has at most `PER_ADDRESS`, unless it is a trusted proxy, which stands for many. All together
+stay `RESERVE` below the descriptors that the process may have, so that what it opens itself (files, Redis, SQL) and the
+refusals still find some. The bound on descriptors is raised as far as the system lets us.
+
+One that is too many is refused in JSON (503, `TOO_MANY_CONNECTIONS`) and closed at once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import resource
+from collections import Counter
+from functools import lru_cache
+
+from uvicorn.middleware.proxy_headers import _TrustedHosts  # pyright: ignore[reportPrivateUsage] - as uvicorn reads them
+
+PER_ADDRESS = 2048
+RESERVE = 256
+_UNBOUNDED = 1 << 20
+
+
+class Crowd:
+    """The connections of one process."""
+
+    def __init__(self, total: int, per_address: int = PER_ADDRESS) -> None:
+        """Let in `total` at a time."""
+        self._total = total
+        self._per_address = per_address
+        self._counts: Counter[str] = Counter()
+        self._all = 0
+
+    def enter(self, address: str, *, proxy: bool) -> str | None:
+        """Let a connection from `address` in: the name to `leave` by; None when it is one too many."""
+        name = "" if proxy else _network(address)
+        if self._all >= self._total or (name and self._counts[name] >= self._per_address):
+            return None
+        self._all += 1
+        self._counts[name] += 1
+        return name
+
+    def leave(self, name: str) -> None:
+        """A connection has ended."""
+        self._all -= 1
+        self._counts[name] -= 1
+        if not self._counts[name]:
+            del self._counts[name]
+
+
+@lru_cache(maxsize=8)
+def trusted(proxies: str) -> _TrustedHosts:
+    """The addresses of trusted `proxies`, as the settings name them."""
+    return _TrustedHosts(proxies)
+
+
+@lru_cache(maxsize=1)
+def crowd() -> Crowd:
+    """That of this process."""
+    return Crowd(max(RESERVE, raise_descriptors() - RESERVE))
+
+
+def raise_descriptors() -> int:
+    """Raise the bound on descriptors as far as it goes; what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _UNBOUNDED if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < most:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        except (ValueError, OSError):  # macOS says infinity, and means less
+            return soft
+    return most
+
+
+def _network(address: str) -> str:
+    """What counts as one address; nothing for a peer without one, as on a Unix socket."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False).network_address)

@@ -187,10 +187,10 @@ class _Socket:
             raise BrokenProtocol(4400, "Messages are JSON text") from None
         if not isinstance(message, dict):
             raise BrokenProtocol(4400, "A message is a JSON object")
-        if text is not None and text.count("{") + text.count("[") > self.limits.json_depth:
-            if not is_shallow(message, self.limits.json_depth):  # pyright: ignore[reportUnknownArgumentType] - any JSON
-                raise BrokenProtocol(4400, f"JSON may be nested {self.limits.json_depth} deep")
-        return cast("dict[str, Any]", message)
+        parsed, most = cast("dict[str, Any]", message), self.limits.json_depth
+        if text is not None and text.count("{") + text.count("[") > most and not is_shallow(parsed, most):
+            raise BrokenProtocol(4400, f"JSON may be nested {most} deep")
+        return parsed
 
     async def _init(self, message: dict[str, Any]) -> None:
         if self._initialised:

@@ -51,17 +51,19 @@ DECODE: dict[bytes, Callable[[bytes], bytes]] = {b"gzip": gzip.decompress, b"zst
         ("br", None),
         ("gzip", "gzip"),
         ("GZip , deflate, br", "gzip"),
-        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br, zstd", "gzip"),
+        ("zstd", "zstd"),
+        ("gzip;q=0.5, zstd", "zstd"),
         ("zstd;q=0.5, gzip;q=0.8", "gzip"),
         ("zstd;q=0, *", "gzip"),
-        ("*", "zstd"),
+        ("*", "gzip"),
         ("gzip;q=0", None),
         ("gzip;q=nonsense", None),
         ("gzip" * 1000, None),
     ],
 )
 def test_the_encoding_is_the_one_that_the_client_prefers(accepted: str | None, encoding: str | None) -> None:
-    """Zstd before gzip, unless the client says otherwise; nothing that it does not name."""
+    """Gzip before zstd, unless the client says otherwise; nothing that it does not name."""
     assert encoding_of(accepted, SMALLEST) == encoding
     assert encoding_of(accepted, SMALLEST - 1) is None
 

@@ -88,13 +88,17 @@ async def test_a_waiter_on_another_database_is_woken_by_its_own_lock_alone(
 ) -> None:
     """The lock of that name on database 0 is another lock."""
     heard: list[str] = []
+
+    def hear(channel: str, _payload: bytes) -> None:
+        heard.append(channel)
+
     async with (
         open_client(server.url) as zero,
         open_client(f"{server.url}?db=1") as one,
         Locks(zero) as here,
         Locks(one) as there,
     ):
-        monkeypatch.setattr(there, "_on_release", lambda channel, _: heard.append(channel))
+        monkeypatch.setattr(there, "_on_release", hear)
         async with there.woken("door"):
             for locks in (here, there):
                 async with locks.hold("door"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import random
@@ -10,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import urllib.error
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +24,7 @@ from graph.engines.embedded import EmbeddedError, embedded_valkey
 from graph.errors import Unavailable
 from graph.patterns.client import open_client
 from graph.settings import DatabaseSettings, Settings
-from harness.serving import ROOT, command, environment
+from harness.serving import ROOT, Serving, command, environment
 from harness.valkey import ValkeyServer, free_port
 from harness.waiting import eventually
 
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB of its own, where this process may mount one."""
+def small(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of its own of 4 MiB, or as many as asked for, where this process may mount one."""
+    size: int = getattr(request, "param", 4)
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size}m", "none", folder], capture_output=True, check=False
     ).returncode
     if mounted != 0:
         pytest.skip("only root may mount a file system")
@@ -65,6 +68,35 @@ def test_a_disk_that_takes_no_data_is_told_in_a_sentence(small: Path, how: str, 
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert f"cannot keep data in {small / 'data'}" in done.stderr
+
+
+@pytest.mark.parametrize("small", [64], indirect=True)
+def test_a_disk_that_fills_up_refuses_what_needs_a_write_and_nothing_else(small: Path) -> None:
+    """Pages that nobody asked for before are answered, a write is UNAVAILABLE; with room again it is as before."""
+    register = """mutation ($e: String!) {
+      register(input: {email: $e, password: "correct horse battery staple", displayName: "Ada"}) { __typename }
+    }"""
+    page = "query ($n: Int!) { products(first: $n) { nodes { sku } } }"
+    with Serving(small / "data") as serving:
+        serving.ready()
+        fill(small)
+        for number in range(1, 13):
+            found = serving.query(page, n=number)
+            assert len(found["data"]["products"]["nodes"]) == number
+        try:
+            answer = serving.query(register, e="ada@example.com")
+        except urllib.error.HTTPError as refused:
+            answer = json.loads(refused.read())
+        assert [error["extensions"]["code"] for error in answer.get("errors", [])] == ["UNAVAILABLE"], answer
+        (small / "ballast").unlink()
+
+        def written() -> bool:
+            try:
+                return serving.query(register, e="ada@example.com")["data"]["register"]["__typename"] == "AuthPayload"
+            except urllib.error.HTTPError:
+                return False
+
+        eventually(written)
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -58,13 +58,16 @@ def valkey_of(folder: Path) -> list[int]:
 class Serving:
     """The server as a process. Its standard error goes to ``{folder}/log``."""
 
+    module = "graph"
+    """What is run as ``python -m``."""
+
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         """Run ``graph serve ARGUMENTS`` with `settings` (``GRAPH_…``) once entered."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.trusting: ssl.SSLContext | None = None
         self.log = folder / "log"
-        self._command = [sys.executable, "-m", "graph", "serve", *arguments]
+        self._command = [sys.executable, "-m", self.module, "serve", *arguments]
         self._environment = environment(folder, GRAPH_PORT=str(self.port), **settings)
         self.process: subprocess.Popen[bytes]
 

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 HEAD = b"GET / HTTP/1.1\r\nHost: t\r\n"
 
 
+DONE = asyncio.Event()
+"""Set when an answer is off the application's hands."""
+
+
 async def slow_app(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers after the time that a head may take."""
     await asyncio.sleep(0.6)
     size = 5_000_000 if scope["path"] == "/big" else 2
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
-    await send({"type": "http.response.body", "body": b"x" * size})
+    await send({"type": "http.response.body", "body": b"x" * size, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})  # waits until the client has taken it, or is gone
+    DONE.set()
 
 
 @pytest.fixture
@@ -99,8 +105,9 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off(port: int) -> N
     """An answer of megabytes that nobody reads does not hold its connection and its memory for ever."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
     writer.write(HEAD.replace(b" / ", b" /big ") + b"\r\n")
+    DONE.clear()
     async with within("the answer to be cut off"):
-        await asyncio.sleep(1.5)
+        await DONE.wait()
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(5_000_000)
     writer.close()

@@ -14,6 +14,7 @@ import pytest
 
 from graph.accounts.passwords import LANES, MEMORY_KIB, PASSES, Hasher, Overloaded
 from graph.errors import Unavailable
+from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +106,7 @@ def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
         assert parent.stdout.readline() == b"ready\n"
         (child,) = psutil.Process(parent.pid).children()
         parent.kill()
-    assert psutil.wait_procs([child], 10) == ([child], [])
+    assert psutil.wait_procs([child], HANG) == ([child], [])
 
 
 async def test_a_crowd_is_refused_at_once() -> None:

@@ -166,14 +166,16 @@ def test_the_length_of_a_password() -> None:
 def test_huge_input_costs_nothing() -> None:
     """A megabyte of anything is refused before any work is done on it."""
     huge = "e\u0301" * 500_000
-    began = time.process_time()
+    began = time.thread_time()
+    unicodedata.normalize("NFKC", huge).casefold()
+    whole, began = time.thread_time() - began, time.thread_time()
     assert rules.email_key(huge) is None
     assert rules.password_bytes(huge) is None
     with pytest.raises(rules.Invalid):
         rules.check_display_name(huge)
     with pytest.raises(rules.Invalid):
         rules.check_password(huge)
-    assert time.process_time() - began < 0.5
+    assert time.thread_time() - began < whole / 2
 
 
 def test_the_list_is_folded() -> None:

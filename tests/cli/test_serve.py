@@ -61,12 +61,14 @@ def test_it_starts_answers_and_stops(tmp_path: Path) -> None:
         serving.ready()
         assert serving.query(HELLO) == {"data": {"__typename": "Query"}}
         assert len(valkey_of(tmp_path)) == 1
-        # First answer within 3 s, seeding included: counted in the processor's time, for other tests run beside this.
-        assert sum(psutil.Process(serving.process.pid).cpu_times()[:2]) < 3
+        started = sum(psutil.Process(serving.process.pid).cpu_times()[:2])
         assert serving.stop(signal.SIGTERM) == 0
     assert valkey_of(tmp_path) == []
-    started, *_ = [line for line in serving.lines() if "url" in line]
-    assert started["url"] == serving.url
+    # The first start, seeding included, is a few times the work of importing the application, on whatever machine.
+    with psutil.Popen([sys.executable, "-c", "import graph.app, time; print(time.process_time())"], stdout=-1) as other:
+        assert started < 5 * float(other.stdout.read())
+    told, *_ = [line for line in serving.lines() if "url" in line]
+    assert told["url"] == serving.url
     access = [line for line in serving.lines() if line["logger"] == "access"]
     assert [(line["method"], line["path"], line["status"]) for line in access] == [("POST", "/graphql", 200)]
     assert {line["level"] for line in serving.lines()} == {"info"}

@@ -1,6 +1,6 @@
 """Malformed, oversized, nested, recursive, mistyped, mis-encoded, slow and truncated requests over a real socket.
 
-None gets a 5xx, anything but JSON, a trace, more than a second or more than 50 MB; and after each the server answers.
+None gets a 5xx, anything but JSON, a trace, much work or more than 50 MB; and after each the server answers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -33,6 +32,10 @@ class Server:
 
     port: int
     pid: int
+
+    def worked(self) -> float:
+        """Seconds that the server's thread has had a core."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text().split()[0]) / 1e9
 
     def memory(self) -> int:
         """Bytes of memory that the process has."""
@@ -83,20 +86,26 @@ def check(case: Case, status: int, headers: dict[str, str], body: bytes) -> None
 
 
 async def test_no_request_makes_the_server_fail(server: Server) -> None:
-    """Each abuse is answered as it should be, quickly, in bounded memory, and the next request is answered too."""
+    """Each abuse is answered as it should be, with little work and memory, and the next request is answered too.
+
+    Little work is at most what some hundreds of small queries take, measured a moment before.
+    """
     assert len({case.name for case in CASES}) == len(CASES) >= 80
     await exchange(server.port, ask("{hello}"))
+    began = server.worked()
+    for _ in range(20):
+        await exchange(server.port, ask("{hello}"))
+    small = (server.worked() - began) / 20
     before = server.memory()
-    slowest = ("", 0.0)
+    most = ("", 0.0)
     for case in CASES:
-        started = monotonic()
+        began = server.worked()
         status, headers, body = await exchange(server.port, case.raw)
-        took = monotonic() - started
-        slowest = max(slowest, (case.name, took), key=lambda one: one[1])
+        most = max(most, (case.name, (server.worked() - began) / small), key=lambda one: one[1])
         check(case, status, headers, body)
         assert server.memory() - before < 50_000_000, case.name
         assert (await exchange(server.port, ask("{hello}")))[2] == b'{"data":{"hello":"world"}}', case.name
-    assert slowest[1] < 1.0, slowest
+    assert most[1] < 300, most
 
 
 async def test_a_slow_body_is_given_up(server: Server) -> None:

@@ -156,6 +156,10 @@ class Server(NamedTuple):
     pid: int
     log: Path
 
+    def worked(self) -> float:
+        """Seconds that the server's thread has had a core."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def memory(self) -> int:
         """Bytes of memory that the process has."""
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
@@ -233,29 +237,36 @@ async def opened(server: Server, *, greeted: bool = True) -> AsyncGenerator[Raw]
         writer.transport.abort()
 
 
-async def answers(server: Server) -> float:
-    """Seconds that an operation on a new socket takes."""
-    started = monotonic()
+async def answers(server: Server) -> None:
+    """An operation on a new socket is answered."""
     async with opened(server) as raw:
         raw.say(ask(HELLO))
         kind, data = await raw.hear()
         assert (kind, json.loads(data)["type"]) == (TEXT, "next")
-    return monotonic() - started
 
 
 async def test_no_frame_and_no_message_makes_the_server_fail(server: Server) -> None:
-    """Each abuse ends its own socket with its code, or is refused, soon and in bounded memory; the next is served."""
+    """Each abuse ends its own socket with its code, or is refused, with little work and memory; the next is served.
+
+    Little work is at most what some hundreds of sockets with a small query take, measured a moment before.
+    """
     assert len({case.name for case in CASES}) == len(CASES) >= 50
     await answers(server)
+    began = server.worked()
+    for _ in range(20):
+        await answers(server)
+    small = (server.worked() - began) / 20
     before = server.memory()
+    most = ("", 0.0)
     for case in CASES:
-        started = monotonic()
+        began = server.worked()
         async with opened(server) as raw:
             raw.say(case.raw)
             assert await raw.outcome() == case.outcome, case.name
-        assert monotonic() - started < 1.0, case.name
+        most = max(most, (case.name, (server.worked() - began) / small), key=lambda one: one[1])
         assert server.memory() - before < 50_000_000, case.name
-        assert await answers(server) < 1.0, case.name
+        await answers(server)
+    assert most[1] < 300, most
 
 
 @pytest.mark.parametrize("cut", [b"", b"\x81", b"\x81\xfe\x00", frame("{")[:-1], split('{"type":"ping"}', 3)[:12]])
@@ -289,7 +300,7 @@ async def flood(server: Server, raw: Raw, make: Callable[[], bytes], seconds: fl
         with contextlib.suppress(TimeoutError, ConnectionError):
             await asyncio.wait_for(raw.writer.drain(), 0.1)
         peak = max(peak, server.memory())
-    assert await answers(server) < 1.0
+    await answers(server)
     return max(peak, server.memory())
 
 
@@ -333,7 +344,7 @@ async def test_200_sockets_that_say_nothing_cost_little_and_go(server: Server) -
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(200):
             await stack.enter_async_context(opened(server, greeted=False))
-        assert await answers(server) < 1.0
+        await answers(server)
         assert server.memory() - before < 50_000_000
     await until(lambda: server.connections() <= descriptors + 5)
 

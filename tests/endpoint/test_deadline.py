@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from graph.endpoint.execution.deadline import Deadlines
+from harness.waiting import until
 
 
 async def _endless(deadlines: Deadlines, log: list[str], name: str) -> bool:
@@ -22,15 +23,16 @@ async def test_the_late_are_cancelled_in_their_order() -> None:
     """Each operation ends when its own time is up, the oldest first, and those that ended before are left alone."""
     deadlines, log = Deadlines(0.1), list[str]()
     first = asyncio.create_task(_endless(deadlines, log, "first"))
-    await asyncio.sleep(0.05)
+    await until(lambda: len(deadlines))
+    began = asyncio.get_running_loop().time()
     second = asyncio.create_task(_endless(deadlines, log, "second"))
     with deadlines.start() as deadline:
         await asyncio.sleep(0)
     assert not deadline.expired
     assert await first
-    assert log == ["first"]
-    assert not second.done()
+    assert log[0] == "first"
     assert await second
+    assert asyncio.get_running_loop().time() >= began + 0.1
     assert log == ["first", "second"]
     assert len(deadlines) == 0
 

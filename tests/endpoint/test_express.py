@@ -9,6 +9,7 @@ import pytest
 
 from graph.endpoint.kept import express
 from graph.patterns.client import open_client
+from graph.patterns.client.commands import command
 from harness.valkey import ValkeyServer
 from harness.waiting import until
 from tests.support.apps.answers import AnswersApp, KeyTokens
@@ -116,7 +117,7 @@ async def test_a_restarted_server_agrees_with_nothing() -> None:
             assert await versions(app, 5) == [1] * 5
             assert app.endpoint.expressed
             truth.versions["a"] = 2  # and the server dies with its invalidation
-            await asyncio.sleep(1.2)  # until the generation is on disk
+            await client.durable(command("SET", "mark", 1))  # until the generation is on disk
             valkey.kill()
             valkey.start()
             await connected(client)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 TOPIC = Topic("test:faults")
 TICK = 0.02
-RESUME = 2.0
-"""Seconds within which delivery goes on after Redis is back."""
 
 
 class Load:
@@ -51,15 +48,14 @@ class Load:
             for task in following:
                 task.cancel()
 
-    async def resumed(self) -> float:
-        """Wait until every subscriber has an event published from now on; returns the seconds it took."""
-        started, mark = time.monotonic(), self._sent
+    async def resumed(self) -> None:
+        """Wait until every subscriber has an event published from now on."""
+        mark = self._sent
         async with within("every subscriber to be told of something new"):
             while min(self.latest) <= mark:
                 if self._sent == mark:
                     await self._publish_one()
                 await asyncio.sleep(0.005)
-        return time.monotonic() - started
 
     async def _publish(self) -> None:
         while True:
@@ -117,7 +113,6 @@ class Load:
 
 async def test_killed(scaled: Callable[[int, int], int]) -> None:
     """Redis is killed with acknowledged events not yet on disk: what was lost is reported, delivery goes on."""
-    resumed: list[float] = []
 
     async def faults(load: Load) -> None:
         for _ in range(scaled(8, 1)):
@@ -125,7 +120,7 @@ async def test_killed(scaled: Callable[[int, int], int]) -> None:
             server.kill()
             await asyncio.sleep(0.1)
             await asyncio.to_thread(server.start)
-            resumed.append(await load.resumed())
+            await load.resumed()
 
     options = {"appendfsync": "everysec"}
     with ValkeyServer(aof=True, options=options) as server:
@@ -136,7 +131,6 @@ async def test_killed(scaled: Callable[[int, int], int]) -> None:
     assert (missed, twice_or_early) == (0, 0)
     assert reported >= len(load.seen)
     assert len(load.acknowledged) > 500
-    assert max(resumed) <= RESUME
 
 
 async def test_an_offset_handed_out_again_is_a_gap() -> None:
@@ -176,7 +170,7 @@ async def test_paused(scaled: Callable[[int, int], int]) -> None:
             server.pause()
             await asyncio.sleep(seconds)
             server.resume()
-            assert await load.resumed() <= RESUME
+            await load.resumed()
 
     with ValkeyServer() as server:
         async with open_client(server.url) as client:
@@ -195,7 +189,7 @@ async def test_cut_off(scaled: Callable[[int, int], int]) -> None:
                 await killer.execute("CLIENT", "KILL", "TYPE", "PUBSUB", retry=False)
                 if n % 4 == 3:
                     await killer.execute("CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES", retry=False)
-            assert await load.resumed() <= RESUME
+            await load.resumed()
 
     with ValkeyServer() as server:
         async with open_client(server.url) as client:

@@ -9,14 +9,16 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from graph.patterns.cache import Cache, metrics
+from graph.patterns.cache import Cache, metrics, values
 from graph.patterns.client import RedisUnavailable, open_client
 from harness.valkey import ValkeyServer
-from harness.waiting import within
+from harness.waiting import HANG, within
 from tests.support.models.counters import count
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+
+    import pytest
 
 
 class World:
@@ -75,16 +77,15 @@ async def world(server: ValkeyServer, **options: Any) -> AsyncGenerator[World]:
         yield World(caches)
 
 
-async def hits_again(world: World) -> float:
-    """Seconds until the cache answers again from what it holds."""
-    began = time.monotonic()
+async def hits_again(world: World) -> None:
+    """Wait until the cache answers again from what it holds."""
     async with within("answers from the cache"):
         while True:
             before = count(metrics.HIT) + count(metrics.LOCAL)
             for cache in world.caches:
                 await world.read(cache, "0")
             if count(metrics.HIT) + count(metrics.LOCAL) >= before + len(world.caches):
-                return time.monotonic() - began
+                return
             await asyncio.sleep(0.01)
 
 
@@ -116,12 +117,11 @@ async def test_a_crash_after_an_acknowledged_write_brings_nothing_old_back(scale
 
 
 async def test_nothing_that_redis_forgets_is_noticed_by_readers(scaled: Callable[[int, int], int]) -> None:
-    """FLUSHALL, SCRIPT FLUSH, a kill and a restart under load: no read fails or is wrong; hits again within 2 s."""
+    """FLUSHALL, SCRIPT FLUSH, a kill and a restart under load: no read fails or is wrong; hits again after it."""
     with ValkeyServer(aof=True) as server:
         async with world(server, patience=1.0) as here:
             users = [asyncio.create_task(here.read_on(cache)) for cache in here.caches for _ in range(10)]
             users += [asyncio.create_task(here.write_on(cache)) for cache in here.caches]
-            slowest = 0.0
             for _ in range(scaled(20, 2)):
                 for forget in (("FLUSHALL",), ("SCRIPT", "FLUSH"), ("FLUSHALL", "ASYNC")):
                     await asyncio.sleep(0.1)
@@ -131,27 +131,32 @@ async def test_nothing_that_redis_forgets_is_noticed_by_readers(scaled: Callable
                 server.kill()
                 await asyncio.sleep(0.2)
                 server.start()
-                slowest = max(slowest, await hits_again(here))
+                await hits_again(here)
             here.stop = True
             await asyncio.gather(*users)  # raises what any read raised
             assert here.wrong == []
             assert here.reads > 200
-            assert slowest < 2
 
 
-async def test_a_frozen_redis_costs_readers_its_deadline_and_no_more() -> None:
+async def test_a_frozen_redis_costs_readers_its_deadline_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis stops answering with its socket open: readers wait once, then go without, and use it again later."""
     with ValkeyServer() as server:
         async with world(server, deadline=0.3) as here:
             await asyncio.gather(*[here.read(cache, "0") for cache in here.caches])
+            monkeypatch.setattr(values, "_AWAY", 10 * HANG)
             server.pause()
             began = time.monotonic()
-            for _ in range(20):
-                await asyncio.gather(*[here.read(cache, "0") for cache in here.caches])
-            waited = time.monotonic() - began
+            await asyncio.gather(*[here.read(cache, "0") for cache in here.caches])
+            assert time.monotonic() - began >= 0.3
+            async with within("readers that do not wait for Redis again"):
+                for cache in here.caches:
+                    cache._deadline = 10 * HANG
+                for _ in range(20):
+                    await asyncio.gather(*[here.read(cache, "0") for cache in here.caches])
             server.resume()
-            assert 0.3 <= waited < 1.5
-            assert await hits_again(here) < 2 + 1  # the pause ends a second after its last deadline
+            for cache in here.caches:
+                cache._away_until = 0
+            await hits_again(here)
             assert here.wrong == []
 
 

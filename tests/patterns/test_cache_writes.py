@@ -125,14 +125,14 @@ async def test_a_dead_writers_hold_expires_alone(client: Client) -> None:
     """Of two holds, the one whose writer died ends by itself; the living writer's stays as long as he needs."""
     truth = Truth()
     truth.versions["a"] = 1
-    dead, living = Generations(client, hold=0.15), Cache(client, hold=0.15, beta=0)
+    dead, living = Generations(client, hold=1.5), Cache(client, hold=1.5, beta=0)
     await dead._place(["a"], "dead")
     await read(living, truth)
     async with living.invalidating("a"):
-        async with asyncio.timeout(5):
+        async with within("the dead hold to leave"):
             while b"dead" in await raw(client):
                 await asyncio.sleep(0.02)
-        await asyncio.sleep(0.3)  # twice the hold: only renewals keep it
+        await asyncio.sleep(0.5)  # beyond its own time: only renewals keep it
         assert held(await raw(client))
         truth.versions["a"] = 2
         assert await read(living, truth) == 2
@@ -167,7 +167,7 @@ async def test_a_cancelled_write_leaves_its_hold_to_expire(client: Client) -> No
     """A transaction that was cancelled may still commit: until the hold expires nothing is cached, then all is new."""
     truth = Truth()
     truth.versions["a"] = 1
-    cache = Cache(client, hold=0.2, beta=0)
+    cache = Cache(client, hold=1.5, beta=0)
     inside = asyncio.Event()
 
     async def write() -> None:
@@ -183,7 +183,7 @@ async def test_a_cancelled_write_leaves_its_hold_to_expire(client: Client) -> No
     assert held(await raw(client))
     assert await read(cache, truth) == 1
     truth.versions["a"] = 2  # the commit that was already on its way
-    async with asyncio.timeout(5):
+    async with within("the hold to end"):
         while held(await raw(client)):
             await asyncio.sleep(0.02)
     assert await read(cache, truth) == 2
@@ -203,7 +203,7 @@ async def test_a_write_cancelled_while_it_is_confirmed_is_confirmed_all_the_same
     await entered.wait()
     writer.cancel()
     await asyncio.gather(writer, return_exceptions=True)
-    async with asyncio.timeout(5):
+    async with within("the hold to end"):
         while held(await raw(client)):
             await asyncio.sleep(0.005)
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
+from graph.patterns.client.link import BACKOFF_CAP, COMMAND_DEADLINE, backoff
 from harness.valkey import ValkeyServer
+from harness.waiting import within
 from tests.support.engines.inline import Inline
 from tests.support.engines.proxy import Chaos, FaultProxy
 
@@ -151,22 +153,21 @@ async def test_a_frozen_server_costs_no_caller_more_than_the_deadline() -> None:
             await client.execute("SET", "k", "v")
             server.pause()
             start = time.monotonic()
-            write, read = await asyncio.gather(
-                client.execute("INCR", "n"), client.execute("GET", "k"), return_exceptions=True
-            )
-            took = time.monotonic() - start
+            async with within("the deadline of two commands"):
+                write, read = await asyncio.gather(
+                    client.execute("INCR", "n"), client.execute("GET", "k"), return_exceptions=True
+                )
+            assert time.monotonic() - start >= COMMAND_DEADLINE * 0.98  # and the server was still stopped
             with pytest.raises(RedisUnavailable):  # it accepts connections and answers none: nobody waits for it again
                 await client.execute("GET", "k")
-            assert time.monotonic() - start - took < 1
             server.resume()
             assert type(write) is OutcomeUnknown
             assert isinstance(read, RedisUnavailable)
-            assert 4.9 < took < 8
-            assert await _back(client) < 2
+            await _back(client)
 
 
 async def test_a_killed_server_fails_fast_and_is_back_at_once() -> None:
-    """While the server is away commands fail without waiting; within 2 s of its return they succeed."""
+    """While the server is away commands fail without waiting; after its return they succeed."""
     with ValkeyServer(aof=True) as server:
         async with open_client(server.url) as client:
             await client.run(_SAME, ["k"], ["v"])
@@ -176,13 +177,16 @@ async def test_a_killed_server_fails_fast_and_is_back_at_once() -> None:
                 await client.execute("INCR", "n")
             while client.connected:
                 await asyncio.sleep(0.001)
-            start = time.monotonic()
-            for _ in range(200):
-                with pytest.raises(RedisUnavailable):
-                    await client.execute("GET", "k")
-            assert time.monotonic() - start < 2
+            turns = [0] * 200
+            for number in range(200):
+                call = client.batch(command("GET", "k"))
+                while not call.done():
+                    await asyncio.sleep(0)
+                    turns[number] += 1
+                assert isinstance((await call)[0], RedisUnavailable)
+            assert sorted(turns)[100] < 100  # of the loop: it tries to connect, and waits for no second attempt
             server.start()
-            assert await _back(client) < 2
+            await _back(client)
             server.command("CONFIG", "RESETSTAT")
             assert await client.run(_SAME, ["k"], ["w"]) == b"w"
             assert b"script|load" not in server.command("INFO", "commandstats")  # it was loaded on connecting
@@ -241,13 +245,21 @@ async def test_a_loading_server_is_waited_for() -> None:
             await starting
 
 
-async def _back(client: Client) -> float:
-    """Seconds until the client serves again."""
-    start = time.monotonic()
-    while True:
-        try:
-            await client.execute("SET", "back", 1)
-        except RedisUnavailable:
-            await asyncio.sleep(0.005)
-        else:
-            return time.monotonic() - start
+def test_no_pause_between_two_attempts_is_longer_than_two_seconds() -> None:
+    """Full jitter up to a cap: whoever comes back is served within 2 s and a round trip."""
+    assert BACKOFF_CAP == 2
+    pauses = [backoff(attempt) for attempt in range(1000)]
+    assert 0 <= min(pauses) <= max(pauses) <= BACKOFF_CAP
+    assert max(pauses) > BACKOFF_CAP / 2
+
+
+async def _back(client: Client) -> None:
+    """Wait until the client serves again."""
+    async with within("the client to serve again"):
+        while True:
+            try:
+                await client.execute("SET", "back", 1)
+            except RedisUnavailable:
+                await asyncio.sleep(0.005)
+            else:
+                return

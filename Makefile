@@ -19,6 +19,14 @@ serve: $(VENV)/.base
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
 
+## test-busy: the same beside two loops that take all of two processors, and end with it
+test-busy: $(VENV)/.dev
+	@busy='import os; parent = os.getppid()\nwhile os.getppid() == parent: pass'; \
+	$(BIN)/python -c "$$(printf "$$busy")" & first=$$!; \
+	$(BIN)/python -c "$$(printf "$$busy")" & second=$$!; \
+	trap 'kill $$first $$second 2>/dev/null' EXIT; \
+	$(BIN)/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
+
 ## check: format, lint, types, import rules (the benchmarks' peers, too, are read for their types)
 check: $(VENV)/.bench
 	$(BIN)/ruff format --check .
@@ -92,4 +100,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test check format schema settings graphiql bench bench-peers lock
+.PHONY: help install serve test test-busy check format schema settings graphiql bench bench-peers lock

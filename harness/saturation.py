@@ -169,13 +169,14 @@ class Seen:
     """What the others saw: seconds until ``/healthz`` answered, and from each change's request until its event.
 
     `work` is how long the server's own thread had a core while ``/healthz`` waited: what is left of `health` on a
-    machine with nothing else to do.
+    machine with nothing else to do. `each` is how long it had one for each answer to the load.
     """
 
     health: list[float] = field(default_factory=list[float])
     work: list[float] = field(default_factory=list[float])
     events: list[float] = field(default_factory=list[float])
     load: Saturation = field(default_factory=Saturation)
+    each: float = 0.0
 
 
 @contextmanager
@@ -199,6 +200,7 @@ async def watch(busy: Serving, other: Serving, token: str, load: Load, seconds: 
         try:
             await anext(publish)
             await following.until(1)
+            before = _worked(busy.process.pid)
             with saturated(busy.port, *load) as seen.load:
                 await asyncio.sleep(WARM_UP)
                 until = time.monotonic() + seconds
@@ -206,6 +208,7 @@ async def watch(busy: Serving, other: Serving, token: str, load: Load, seconds: 
                     _repeat(until, 0.05, seen.health, lambda: _health(busy, seen.work)),
                     _repeat(until, 0.2, seen.events, lambda: _event(publish, following)),
                 )
+            seen.each = (_worked(busy.process.pid) - before) / seen.load.answered
         finally:
             await publish.aclose()
         assert not any(event["gap"] for event in following.values("productChanged"))

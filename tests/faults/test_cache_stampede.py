@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PROCESSES, TASKS = 4, 500
 TTL = 0.5
 LEASE = 60.0
-"""Seconds: no machine is so slow that a loader which lives misses five renewals in them."""
+"""Seconds: no machine is so slow that a loader which lives misses five renewals in them, or Redis does not answer."""
 SHORT = 3.0
 """The lease, seconds, where a loader dies and its lease has to run out."""
 LOADS, KILLS = 0, 1  # what the shared numbers count
@@ -74,7 +74,7 @@ class _Reader:
         rng = random.Random(self.plan.number)
         async with open_client(self.plan.url) as client:
             lease = SHORT if self.plan.kill else LEASE
-            cache = Cache(client, beta=self.plan.beta, lease=lease, patience=10 * LEASE)
+            cache = Cache(client, beta=self.plan.beta, lease=lease, patience=10 * LEASE, deadline=LEASE)
             await asyncio.gather(*[self.reader(cache, rng) for _ in range(TASKS)])
             await cache.close()
 

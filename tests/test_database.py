@@ -456,3 +456,17 @@ async def test_a_transaction_that_is_cancelled_at_any_moment_leaves_no_session_o
             async with asyncio.timeout(30):
                 while await _sessions(other, "idle in%") or await _sessions(other, "active") > 1:
                     await asyncio.sleep(0.01)
+
+
+async def test_nobody_else_reads_the_file(tmp_path: Path) -> None:
+    """A SQLite file is made 0600 in a directory of 0700, an older one is closed to others, and so are its journals."""
+    path = tmp_path / "data" / "graph.db"
+    await migrate(f"sqlite:///{path}")
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    path.chmod(0o644)
+    await migrate(f"sqlite:///{path}")
+    assert path.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        journals = [one for one in path.parent.iterdir() if one != path]
+        assert all(one.stat().st_mode & 0o077 == 0 for one in journals)

@@ -188,7 +188,7 @@ class HistoryPage(NamedTuple):
 
     @classmethod
     def of(cls, topic: Topic, reply: Reply) -> HistoryPage:
-        """Read the reply of broker_read.lua."""
+        """Read the reply of read.lua."""
         nonce, run, last, entries = reply
         nonce, run = nonce.decode(), "" if topic.sourced else run.decode()
 

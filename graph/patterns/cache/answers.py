@@ -1,7 +1,7 @@
 """Whole answers as bytes, in the same cache: their tags are known only once they have been made.
 
 An entry carries the names of its tags beside their stamp. A process that has seen it before asks for the generations
-of those tags, and for the entry unless it has a copy, in commands that the caller sends in a batch of his own
+of those tags, and for the entry unless it has a copy, in commands that the caller sends in a batch of its own
 (`ByteCache.look`, `Look.commands`, `ByteCache.judge`): one trip. A process that sees it for the first time needs a
 second one. The rules are the cache's: served only under the generations that its parts were read under (`Observation`),
 one maker at a time in a process and among processes (`lease`), early refresh by one reader chosen at random.

@@ -1,7 +1,7 @@
 """Loads that cannot be shared through Redis: while it is away, and while a writer holds a tag.
 
 At most `limit` run at a time, and callers of one key share a load, but only one that has not begun yet: whoever joined
-a running one could get a value older than a write acknowledged before he came. So a key has at most one load running
+a running one could get a value older than a write acknowledged before it came. So a key has at most one load running
 and one waiting, however many readers there are, and a reader waits for two loads at most, beside the bound.
 """
 

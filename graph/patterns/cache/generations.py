@@ -150,8 +150,8 @@ class Generations:
     async def invalidate(self, *tags: str) -> None:
         """Give `tags` new generations, for a change that has already happened; see `invalidating` for a transaction.
 
-        A writer that dies between his commit and this leaves readers with what was there before, until the entries
-        expire: something durable has to remind others to do it for him.
+        A writer that dies between its commit and this leaves readers with what was there before, until the entries
+        expire: something durable has to remind others to do it instead.
 
         Raises `CacheWriteUnconfirmed` when Redis does not confirm it in time; it goes on in the background.
         """

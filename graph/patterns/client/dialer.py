@@ -57,7 +57,7 @@ class Dialer:
     """Opens connections to the server that a URL names, wherever that is at the moment."""
 
     def __init__(self, url: str, *, timeout: float = CONNECT_TIMEOUT) -> None:
-        """Read `url`; a connection must stand within `timeout` seconds. Raises ValueError for a URL that is none."""
+        """Read `url`; a connection must stand within `timeout` seconds. Raises ValueError for a bad URL."""
         parts = urlsplit(url)
         scheme, _, self.kind = parts.scheme.partition("+")
         if self.kind not in ("", "sentinel", "cluster"):

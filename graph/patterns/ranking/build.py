@@ -1,7 +1,7 @@
 """Building a ranking anew: a successor is filled beside the index and renamed into its place.
 
 One builder at a time, by a token and a lease that it keeps up while it is fed; a dead one's lease runs out, and what it
-has left is never built upon. What is put into the ranking meanwhile goes into the successor, too (`ranking_submit`).
+has left is never built upon. What is put into the ranking meanwhile goes into the successor, too (submit.lua).
 """
 
 from __future__ import annotations

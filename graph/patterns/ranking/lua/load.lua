@@ -8,7 +8,7 @@
 --      5..  rows, each: player, 0 - score (decimal text), the 20 bytes of its field in players, 0 - score ('>d')
 -- Result    1; 0 when the successor is not this builder's any more
 --
--- Rule      As in ranking_submit: a row replaces an older one only, so rows that were submitted meanwhile stand.
+-- Rule      As in submit.lua: a row replaces an older one only, so rows that were submitted meanwhile stand.
 local ORDER, PLAYERS, LEVELS, STATE = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local dense = ARGV[3] == '1'
 assert(#KEYS == 4 and (#ARGV - 4) % 4 == 0)

@@ -47,6 +47,10 @@ schema: $(VENV)/.base
 settings: $(VENV)/.base
 	$(BIN)/graph settings --into README.md
 
+## formats: print the tables of import formats into docs/importing.md from the code
+formats: $(VENV)/.base
+	$(BIN)/graph formats --into docs/importing.md
+
 ## graphiql: build graph/static/graphiql from its locked npm packages
 graphiql:
 	cd graphiql && npm ci --no-audit --no-fund && node build.mjs
@@ -100,4 +104,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test test-busy check format schema settings graphiql bench bench-peers lock
+.PHONY: help install serve test test-busy check format schema settings formats graphiql bench bench-peers lock

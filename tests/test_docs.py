@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from graphql import build_schema, parse, validate
 
+from graph.cli import importing
 from graph.cli.settings import rewrite
 from graph.settings import Settings
 from harness.serving import ROOT
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 README = ROOT / "README.md"
 LAYOUT = ROOT / "docs/layout.md"
 DOCUMENTS = sorted([README, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def test_the_import_formats_are_current() -> None:
+    """docs/importing.md has the tables that ``make formats`` would write."""
+    document = (ROOT / "docs" / "importing.md").read_text(encoding="utf-8")
+    assert importing.rewrite(document) == document
 
 
 def test_the_settings_table_is_current() -> None:

@@ -45,3 +45,13 @@ class SkuTaken(UserError):
     def of(cls, sku: str) -> SkuTaken:
         """Name the sku."""
         return cls(code="SKU_TAKEN", message=f"Another product has the sku {sku}.")
+
+
+@strawberry.type(description="Another one has this slug.")
+class SlugTaken(UserError):
+    """Nothing was changed."""
+
+    @classmethod
+    def of(cls, slug: str, what: str = "leaderboard") -> SlugTaken:
+        """Name the slug."""
+        return cls(code="SLUG_TAKEN", message=f"Another {what} has the slug {slug}.")

@@ -10,8 +10,8 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from graph.catalog.importing.files import Problem, Unreadable
-from graph.catalog.importing.importer import Report, import_products
+from graph.catalog.importing.importer import Report, Told, import_products
+from graph.catalog.importing.problems import Problem, Unreadable
 from graph.catalog.keys import IMPORT_PRODUCTS, TTL, WARM_CATALOG
 from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.jobs import Definition, GiveUp, NotBelow, Progress, Schedule, file_below, watched
@@ -43,13 +43,13 @@ async def import_file(catalog: CatalogService, imports: Path, progress: Progress
     seen = _Seen()
     try:
         file = file_below(imports, path)
-        work = asyncio.create_task(import_products(catalog, file, report=seen.report, on_problem=seen.problem))
+        work = asyncio.create_task(import_products(catalog, file, report=seen.report, told=Told(problem=seen.problem)))
         report = await watched(work, progress, lambda: (seen.report.bytes, seen.report.size or None))
     except (NotBelow, Unreadable, OSError) as error:
         raise GiveUp(f"{path}: {error}") from error
     await progress(report.size, report.size)
     if report.bad:
-        first = "; ".join(f"line {problem.line}: {problem.reason}" for problem in seen.problems)
+        first = "; ".join(f"line {problem.line}: {problem}" for problem in seen.problems)
         raise GiveUp(f"{report.bad} of {report.rows} rows were left out, the others are in: {first}")
 
 

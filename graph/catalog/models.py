@@ -8,26 +8,33 @@ Prices are whole ten-thousandths of the currency's unit, so that they are exact 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Table, Text, false, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Table, Text, false, text, true
 from sqlmodel import Field, SQLModel
 
 from graph.engines.columns import Bytes, Id, UtcDateTime
 
 
 class Category(SQLModel, table=True):
-    """A shelf of the catalog. Its slug is its name in URLs and filters, and never changes."""
+    """A shelf of the catalog. Its slug is its name in URLs and filters, and never changes.
 
-    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}
+    It may lie within another, its `parent_id`; one that is gone is none.
+    """
+
+    __table_args__ = (Index("category_by_parent", "parent_id"), {"sqlite_autoincrement": True})
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Id)
     slug: str = Field(max_length=64, unique=True)
     name: str = Field(max_length=200)
+    parent_id: int | None = Field(default=None, sa_type=Id)
 
 
 class Product(SQLModel, table=True):
-    """Something for sale. `sku` never changes; an inactive product is kept but not shown."""
+    """Something for sale. `sku` never changes; an inactive product is kept but not shown.
+
+    `stock` says nothing (and is 0) where it is not `tracked`; `in_stock` says whether there is some in either case.
+    `options`, `images` and `attributes` are JSON: see `graph.catalog.details`.
+    """
 
     __table_args__ = (
         CheckConstraint("price >= 0", name="product_price_not_negative"),
@@ -38,6 +45,18 @@ class Product(SQLModel, table=True):
         Index("product_by_category_name", "category_id", "active", "name_key", "id"),
         Index("product_by_category_price", "category_id", "active", "price", "id"),
         Index("product_by_category_newest", "category_id", "active", "created_at", "id"),
+        Index(
+            "product_by_group",
+            "group_id",
+            sqlite_where=text("group_id IS NOT NULL"),
+            postgresql_where=text("group_id IS NOT NULL"),
+        ),
+        Index(
+            "product_by_brand",
+            "brand",
+            sqlite_where=text("brand IS NOT NULL"),
+            postgresql_where=text("brand IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -52,6 +71,15 @@ class Product(SQLModel, table=True):
     stock: int
     active: bool
     search: str = Field(sa_type=Text)
+    compare_at_price: int | None = Field(default=None, sa_type=BigInteger)
+    tracked: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    in_stock: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    group_id: str | None = Field(default=None, max_length=100)
+    brand: str | None = Field(default=None, max_length=200)
+    gtin: str | None = Field(default=None, max_length=14)
+    options: str = Field(default="[]", sa_type=Text, sa_column_kwargs={"server_default": "[]"})
+    images: str = Field(default="[]", sa_type=Text, sa_column_kwargs={"server_default": "[]"})
+    attributes: str = Field(default="[]", sa_type=Text, sa_column_kwargs={"server_default": "[]"})
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.engines.columns import moment
 
@@ -25,6 +26,20 @@ class ChangeKind(StrEnum):
     DELETED = "DELETED"
 
 
+class Pair(NamedTuple):
+    """An option or an attribute."""
+
+    name: str
+    value: str
+
+
+class Image(NamedTuple):
+    """A picture: its address (or its path in the shop's own store), and what it shows."""
+
+    url: str
+    alt: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class CategoryRecord:
     """A category as a product shows it."""
@@ -32,6 +47,7 @@ class CategoryRecord:
     id: int
     slug: str
     name: str
+    parent_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +69,19 @@ class ProductRecord:
     category: CategoryRecord | None
     price: Decimal
     currency: str
-    stock: int
+    stock: int | None
+    """Pieces; None where they are not counted."""
     active: bool
     created_at: datetime
     updated_at: datetime
+    compare_at_price: Decimal | None = None
+    in_stock: bool = True
+    group_id: str | None = None
+    brand: str | None = None
+    gtin: str | None = None
+    options: tuple[Pair, ...] = ()
+    images: tuple[Image, ...] = ()
+    attributes: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +126,43 @@ def decimals_of(currency: str) -> int:
 
 # --- JSON ---
 
+EMPTY = "[]"
+
+
+def pairs_of(stored: str) -> tuple[Pair, ...]:
+    """Options or attributes as they are stored."""
+    return () if stored == EMPTY else tuple(Pair(*pair) for pair in json.loads(stored))
+
+
+def images_of(stored: str) -> tuple[Image, ...]:
+    """Images as they are stored."""
+    return () if stored == EMPTY else tuple(Image(*image) for image in json.loads(stored))
+
 
 def product_of(values: list[Any]) -> ProductRecord:
     """The product of a cached row: price and moments as SQLite stores them, at last its category or None."""
-    (number, sku, name, description, price, currency, stock, active, created, updated, category, slug, title) = values
+    (number, sku, name, description, price, currency, stock, active, created, updated, category, *more) = values
+    (former, tracked, in_stock, group, brand, gtin, options, images, attributes, slug, title, parent) = more
     return ProductRecord(
         id=number,
         sku=sku,
         name=name,
         description=description,
-        category=None if slug is None else CategoryRecord(category, slug, title),
+        category=None if slug is None else CategoryRecord(category, slug, title, parent),
         price=decimal_of(price, currency),
         currency=currency,
-        stock=stock,
+        stock=stock if tracked else None,
         active=active,
         created_at=moment(created),
         updated_at=moment(updated),
+        compare_at_price=None if former is None else decimal_of(former, currency),
+        in_stock=bool(in_stock),
+        group_id=group,
+        brand=brand,
+        gtin=gtin,
+        options=pairs_of(options),
+        images=images_of(images),
+        attributes=pairs_of(attributes),
     )
 
 
@@ -128,9 +174,12 @@ def page_of(value: dict[str, Any]) -> Page:
 
 def counts_json(counts: tuple[CategoryCount, ...]) -> list[Any]:
     """Write the categories for the cache."""
-    return [[count.category.id, count.category.slug, count.category.name, count.products] for count in counts]
+    return [
+        [count.category.id, count.category.slug, count.category.name, count.category.parent_id, count.products]
+        for count in counts
+    ]
 
 
 def counts_of(value: list[Any]) -> tuple[CategoryCount, ...]:
     """Read what `counts_json` wrote."""
-    return tuple(CategoryCount(CategoryRecord(*row[:3]), row[3]) for row in value)
+    return tuple(CategoryCount(CategoryRecord(*row[:4]), row[4]) for row in value)

@@ -22,7 +22,7 @@ MAX_PRICE = Decimal(10) ** 12
 MAX_WORD = 64
 """Longer words are found by their first characters."""
 
-_SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*", re.ASCII)
+_SKU = re.compile(r"[^\W_](?:[^\s,;|\"<>{}\\`]| (?! ))*")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _WORD = re.compile(r"[^\W_]+")
@@ -52,18 +52,25 @@ def is_storable(value: str) -> bool:
 
 
 def check_sku(value: str) -> str:
-    """A sku: at most 64 ASCII letters, digits and ``._/-``, kept as written (upper and lower case differ)."""
-    value = value.strip()
+    """A sku: at most 64 characters as shops write them, kept as written (upper and lower case differ).
+
+    It begins with a letter or digit. Commas, semicolons, bars, quotes, brackets of markup and backslashes are not
+    allowed: a cell with one holds several skus, or none.
+    """
+    value = unicodedata.normalize("NFC", value).strip()
     if not value:
         raise Invalid("sku", "A sku is needed.")
-    if len(value) > MAX_SKU or not _SKU.fullmatch(value):
-        raise Invalid("sku", f"A sku has at most {MAX_SKU} letters, digits, dots, dashes, slashes and underscores.")
+    if not is_sku(value):
+        raise Invalid(
+            "sku",
+            f"A sku has at most {MAX_SKU} characters, begins with a letter or digit, and has no comma or quote in it.",
+        )
     return value
 
 
 def is_sku(value: str) -> bool:
     """Whether a product may have this very sku: others need not be looked up."""
-    return len(value) <= MAX_SKU and _SKU.fullmatch(value) is not None
+    return len(value) <= MAX_SKU and _SKU.fullmatch(value) is not None and value.isprintable()
 
 
 def check_slug(value: str, field: str = "category") -> str:
@@ -113,15 +120,15 @@ def check_currency(value: str) -> str:
     return value
 
 
-def check_price(amount: Decimal, currency: str) -> int:
+def check_price(amount: Decimal, currency: str, field: str = "price.amount") -> int:
     """The stored form of a price: not negative, below 10**12, and with no more decimals than its currency has."""
     if not amount.is_finite() or amount < 0:
-        raise Invalid("price.amount", "A price is not negative.")
+        raise Invalid(field, "A price is not negative.")
     if amount >= MAX_PRICE:
-        raise Invalid("price.amount", f"A price is below {MAX_PRICE:,f}.")
+        raise Invalid(field, f"A price is below {MAX_PRICE:,f}.")
     decimals = decimals_of(currency)
     if amount != round(amount, decimals):
-        raise Invalid("price.amount", f"A price in {currency} has at most {decimals} decimals.")
+        raise Invalid(field, f"A price in {currency} has at most {decimals} decimals.")
     return int(amount.scaleb(SCALE))
 
 

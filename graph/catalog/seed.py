@@ -87,7 +87,7 @@ def _product(number: int, dice: random.Random) -> dict[str, Any]:
     sku = f"{shelf.sku}-{number:07d}"
     description = f"{trait} {thing.lower()} by {maker}, {pick(stock.uses)}. {pick(stock.praises)}"
     created = _EPOCH + timedelta(seconds=dice.randrange(_SPAN))
-    return {
+    row: dict[str, Any] = {
         "sku": sku,
         "name": name,
         "description": description,
@@ -95,11 +95,13 @@ def _product(number: int, dice: random.Random) -> dict[str, Any]:
         "price": _price(shelf, rank, dice) * 10**SCALE // 100,
         "currency": "USD",
         "stock": 0 if dice.random() < _SOLD_OUT else int(dice.expovariate(1 / _MEAN_STOCK)) + 1,
+        "tracked": True,
         "active": dice.random() >= _WITHDRAWN,
         "created_at": created,
         "updated_at": created,
         **writing.derived(sku, name, description),
     }
+    return row | {"in_stock": row["stock"] > 0}
 
 
 def _price(shelf: Shelf, rank: int, dice: random.Random) -> int:

@@ -137,9 +137,9 @@ class CatalogService:
 
     async def update(self, product_id: int, changes: ProductChanges) -> ProductRecord:
         """Change what `changes` names. Raises `Invalid`, or `Missing` when there is no such product."""
-        values = writing.checked(changes)
         async with self.database.transaction() as session:
             before = await writing.locked(session, product_id)
+            values = writing.checked(changes, before.currency)
             if "category" in changes:
                 values["category_id"] = await writing.category_id(session, changes["category"])
             after = await writing.update_product(session, before, values)

@@ -6,18 +6,19 @@ that an event is published if and only if the change was committed.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from graph.catalog import rules
+from graph.catalog import details, rules
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
 from graph.catalog.reading import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,8 +36,10 @@ class NewProduct:
     currency: str = "USD"
     description: str = ""
     category: str | None = None
-    stock: int = 0
+    stock: int | None = 0
     active: bool = True
+    more: ProductChanges | None = None
+    """What else is told, as a change tells it."""
 
 
 class ProductChanges(TypedDict, total=False):
@@ -46,8 +49,16 @@ class ProductChanges(TypedDict, total=False):
     description: str
     category: str | None
     price: tuple[Decimal, str]
-    stock: int
+    stock: int | None
     active: bool
+    compare_at_price: Decimal | None
+    in_stock: bool
+    group_id: str | None
+    brand: str | None
+    gtin: str | None
+    options: Sequence[tuple[str, str]]
+    images: Sequence[tuple[str, str | None]]
+    attributes: Sequence[tuple[str, str]]
 
 
 def row_of(new: NewProduct) -> dict[str, Any]:
@@ -55,12 +66,15 @@ def row_of(new: NewProduct) -> dict[str, Any]:
     return {
         "sku": rules.check_sku(new.sku),
         **checked({"name": new.name, "description": new.description, "price": (new.amount, new.currency)}),
-        **checked({"stock": new.stock, "active": new.active}),
+        **checked({"stock": new.stock, "active": new.active} | (new.more or {}), new.currency),  # pyright: ignore[reportArgumentType] - of one shape
     }
 
 
-def checked(changes: ProductChanges) -> dict[str, Any]:
-    """The columns that `changes` gives values, but for the category and the derived ones; raises `Invalid`."""
+def checked(changes: ProductChanges, currency: str = "USD") -> dict[str, Any]:
+    """The columns that `changes` gives values, but for the category and the derived ones; raises `Invalid`.
+
+    `currency` is that of the product where `changes` has none.
+    """
     values: dict[str, Any] = {}
     if "name" in changes:
         values["name"] = rules.check_name(changes["name"])
@@ -71,9 +85,38 @@ def checked(changes: ProductChanges) -> dict[str, Any]:
         values["currency"] = rules.check_currency(currency)
         values["price"] = rules.check_price(amount, currency)
     if "stock" in changes:
-        values["stock"] = rules.check_stock(changes["stock"])
+        stock = changes["stock"]
+        values["stock"] = 0 if stock is None else rules.check_stock(stock)
+        values["tracked"] = stock is not None
+        values["in_stock"] = stock is None or stock > 0
     if "active" in changes:
         values["active"] = changes["active"]
+    if "in_stock" in changes:
+        values["in_stock"] = changes["in_stock"]
+    if "compare_at_price" in changes:
+        former = changes["compare_at_price"]
+        kept = values.get("currency", currency)
+        values["compare_at_price"] = None if former is None else rules.check_price(former, kept, "compareAtPrice")
+    return values | _details(changes) if changes.keys() & _DETAILS else values
+
+
+_DETAILS = frozenset(("group_id", "brand", "gtin", "options", "images", "attributes"))
+
+
+def _details(changes: ProductChanges) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if "group_id" in changes:
+        values["group_id"] = details.check_group(changes["group_id"])
+    if "brand" in changes:
+        values["brand"] = details.check_brand(changes["brand"])
+    if "gtin" in changes:
+        values["gtin"] = details.check_gtin(changes["gtin"])
+    if "options" in changes:
+        values["options"] = details.check_options(changes["options"])
+    if "images" in changes:
+        values["images"] = details.check_images(changes["images"])
+    if "attributes" in changes:
+        values["attributes"] = details.check_attributes(changes["attributes"])
     return values
 
 
@@ -117,8 +160,10 @@ async def update_product(session: AsyncSession, before: ProductRecord, values: d
     """Write `values` over a locked product and give it as it stands then; equal to `before` if nothing differs."""
     changed = dict(values)
     if "name" in values or "description" in values:
-        texts = asdict(before) | values
+        texts = {"name": before.name, "description": before.description} | values
         changed |= derived(before.sku, texts["name"], texts["description"])
+    if "compare_at_price" not in values and values.get("currency", before.currency) != before.currency:
+        changed["compare_at_price"] = None  # it was told in another currency
     if not changed:
         return before
     same = PRODUCTS.c.id == before.id

@@ -1,6 +1,5 @@
-"""``graph seed`` and ``graph import``: fill the catalog."""
+"""``graph seed``, ``graph import`` and ``graph export``: fill the catalog, and write it out."""
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,24 +8,15 @@ import typer
 from graph.cli import support
 
 if TYPE_CHECKING:
-    from graph.catalog.importing.files import Problem
     from graph.catalog.importing.importer import Report
+    from graph.catalog.importing.reading import Options
+    from graph.cli.importing import Screen
     from graph.settings import Settings
 
 SOME_LEFT_OUT = 3
 """Exit status of an import that took some rows and left bad ones out."""
 
-_SHOWN_PROBLEMS = 100
-
 app = typer.Typer()
-
-
-class FileFormat(Enum):
-    """What ``--format`` takes."""
-
-    csv = "csv"
-    json = "json"
-    ndjson = "ndjson"
 
 
 @app.command()
@@ -66,57 +56,138 @@ async def _seed(settings: "Settings", count: int) -> int:
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV, JSON or NDJSON.")],
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV, JSON or NDJSON; also gzip or zip."),
+    ],
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Change nothing if a single row is bad.")] = False,
-    kind: Annotated[FileFormat | None, typer.Option("--format", help="Unless the file's name tells.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, json or ndjson, or whose export it is: shopify, woocommerce, ..."),
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", help='What a column means: sku="Variant SKU", or sku=1,name=2.')
+    ] = None,
+    defaults: Annotated[
+        list[str] | None, typer.Option("--default", help="What a row says that says nothing: currency=EUR.")
+    ] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="What stands before decimals, . or , if the file is unclear.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="The file's encoding, if it is found out wrongly.")] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(help="Where rows that are left out go, to be mended and imported.", show_default="beside it"),
+    ] = None,
 ) -> None:
-    """Add or change products by sku.
+    """Add or change products by sku. docs/importing.md lists the formats, and what their columns mean.
 
     Exits with 0 when every row is in, with 3 when bad rows were left out, with 1 when nothing (or, in a file that
-    cannot be read to its end, not everything) could be taken.
+    cannot be read to its end, not everything) could be taken, with 130 when it was interrupted. A dry run exits as the
+    import would.
     """
+    from graph.cli.importing import Screen, options
+
+    chosen = options(kind, columns or (), defaults or (), decimal, encoding)
     settings = support.read_settings()
-    size = file.stat().st_size
-    report = support.run(lambda: _import(settings, file, size, kind, strict=strict))
+    screen = Screen(file, rejects, dry_run=dry_run)
+    try:
+        report = support.run(lambda: _import(settings, screen, chosen, strict=strict, dry_run=dry_run))
+    finally:
+        screen.close()
     if report.refused:
         support.fail(f"{report.bad:,} of {report.rows:,} rows are bad; nothing was changed")
-    typer.echo(
-        f"{report.rows:,} rows: {report.created:,} created, {report.updated:,} updated, "
-        f"{report.unchanged:,} unchanged, {report.bad:,} bad."
-    )
     if report.bad:
         raise typer.Exit(SOME_LEFT_OUT)
 
 
-async def _import(settings: "Settings", file: Path, size: int, kind: FileFormat | None, *, strict: bool) -> "Report":
-    from graph.catalog.importing.files import Unreadable, format_of
-    from graph.catalog.importing.importer import import_products
+async def _import(
+    settings: "Settings", screen: "Screen", chosen: "Options", *, strict: bool, dry_run: bool
+) -> "Report":
+    import asyncio
+
+    from graph.catalog.importing.importer import Report, Told, import_products
+    from graph.catalog.importing.problems import Unreadable
     from graph.engines.database import migrate
     from graph.services import open_services
 
-    shown = 0
-
-    def complain(problem: "Problem") -> None:
-        nonlocal shown
-        shown += 1
-        if shown <= _SHOWN_PROBLEMS:
-            typer.echo(f"{file}:{problem.line}: {problem.reason}", err=True)
-        elif shown == _SHOWN_PROBLEMS + 1:
-            typer.echo("Further bad rows are only counted.", err=True)
-
+    report = Report()
     try:
-        chosen = kind.value if kind else format_of(file)
         await migrate(settings.database_url)
         async with open_services(settings) as services:
-            with support.progress("Importing", size) as show:
-                return await import_products(
-                    services.catalog,
-                    file,
-                    kind=chosen,
-                    strict=strict,
-                    on_progress=lambda report: show(report.bytes, report.rows),
-                    on_problem=complain,
+            with support.progress("Checking" if dry_run else "Importing", screen.file.stat().st_size) as show:
+                told = Told(
+                    lambda at: show(at.bytes, at.rows),
+                    screen.problem,
+                    screen.note,
+                )
+                found = await import_products(
+                    services.catalog, screen.file, chosen, strict=strict, dry_run=dry_run, report=report, told=told
                 )
     except Unreadable as error:
-        support.fail(f"{file}: {error}")
+        screen.tell(report)
+        support.fail(f"{screen.file}: {error}")
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        screen.interrupted(report)
+        raise
+    screen.tell(found)
+    return found
+
+
+@app.command()
+def formats(
+    into: Annotated[
+        Path | None, typer.Option(help="Write the tables into this Markdown file.", exists=True, dir_okay=False)
+    ] = None,
+) -> None:
+    """List the formats that `graph import` knows, and what their columns mean."""
+    from graph.cli.importing import as_markdown, rewrite
+
+    if into is None:
+        typer.echo(as_markdown())
+        return
+    try:
+        into.write_text(rewrite(into.read_text(encoding="utf-8")), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        support.fail(f"{into}: {error}")
+
+
+@app.command()
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Its name tells the format; standard output without it.")] = None,
+    *,
+    kind: Annotated[str | None, typer.Option("--format", help="csv, json or ndjson.", show_default="csv")] = None,
+) -> None:
+    """Write all products, active or not, as a file that `graph import` reads; the same catalog gives the same bytes."""
+    from graph.catalog.importing.files import shape_of
+
+    form = kind or (shape_of(file.name) if file is not None else None) or "csv"
+    if form not in ("csv", "json", "ndjson"):
+        support.fail(f"--format {form}: csv, json or ndjson")
+    settings = support.read_settings()
+    count = support.run(lambda: _export(settings, file, form))
+    typer.echo(f"{count:,} products written.", err=True)
+
+
+async def _export(settings: "Settings", file: Path | None, form: str) -> int:
+    import sys
+
+    from graph.catalog.exporting import Export
+    from graph.engines.database import Database, migrate
+
+    await migrate(settings.database_url)
+    async with Database(settings.database_url) as database:
+        written = Export(database, form)  # pyright: ignore[reportArgumentType] - checked above
+        if file is None:
+            async for piece in written.pieces():
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+            return written.count
+        part = file.with_name(f"{file.name}.part")
+        with part.open("wb") as out:
+            async for piece in written.pieces():
+                out.write(piece)
+        part.replace(file)
+    return written.count

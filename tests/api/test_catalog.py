@@ -103,8 +103,8 @@ async def test_a_page_of_fifty_costs_one_trip(api: Api, shop: Services, proxy: F
         "price": {"amount": "3.00", "currency": "USD"},
         "stock": 1,
         "active": True,
-        "createdAt": "2026-01-01T00:03:00Z",
-        "updatedAt": "2026-01-01T00:03:00Z",
+        "createdAt": "2026-01-01T00:03:00.000000Z",
+        "updatedAt": "2026-01-01T00:03:00.000000Z",
     }
 
 
@@ -362,7 +362,13 @@ async def test_the_life_of_a_product(api: Api, services: Services) -> None:
 
 
 INVALID: list[Any] = [
-    ({"sku": "a b"}, "sku"),
+    ({"sku": "a  b"}, "sku"),
+    ({"gtin": "4006381333930"}, "gtin"),
+    ({"brand": " "}, "brand"),
+    ({"compareAtPrice": "-1"}, "compareAtPrice"),
+    ({"images": [{"url": "javascript:alert(1)"}]}, "images.url"),
+    ({"options": [{"name": "Size", "value": "S"}, {"name": "Size", "value": "M"}]}, "options"),
+    ({"attributes": [{"name": "", "value": "S"}]}, "attributes.name"),
     ({"name": " "}, "name"),
     ({"name": "nul\0"}, "name"),
     ({"description": "x" * 10_001}, "description"),

@@ -53,13 +53,13 @@ class Load:
         while not self.stopped:
             floor = self.acknowledged
             found = (await self.catalog.products([self.product_id]))[self.product_id].stock
-            assert floor <= found <= self.tried, "an outdated product"
+            assert floor <= (found or 0) <= self.tried, "an outdated product"
             floor = self.acknowledged
             found = (await self.catalog.products_by_sku(["A"]))["A"].stock
-            assert floor <= found <= self.tried, "an outdated product by sku"
+            assert floor <= (found or 0) <= self.tried, "an outdated product by sku"
             floor = self.acknowledged
             found = (await self.catalog.page(PageRequest.of())).edges[0].product.stock
-            assert floor <= found <= self.tried, "an outdated page"
+            assert floor <= (found or 0) <= self.tried, "an outdated page"
             self.reads += 1
 
 

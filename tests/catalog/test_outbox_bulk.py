@@ -10,7 +10,9 @@ from sqlalchemy import func, insert, select
 
 from graph.catalog import outbox as outbox_module
 from graph.catalog.changes import ProductChange
-from graph.catalog.importing import bulk, importer
+from graph.catalog.importing import bulk
+from graph.catalog.importing.formats.plain import PLAIN
+from graph.catalog.importing.meaning import Reading
 from graph.catalog.keys import TOPIC
 from graph.catalog.models import EVENTS
 from graph.catalog.outbox import Outbox
@@ -77,7 +79,8 @@ async def waiting(database: Database) -> int:
 
 def changes(price: int, skus: Sequence[str] = "ABC") -> list[bulk.Change]:
     """Products at this price."""
-    return [importer.change_of({"sku": sku, "name": sku, "price": str(price)}) for sku in skus]
+    reading = Reading(PLAIN, {"sku", "name", "price"})
+    return [reading.change_of({"sku": sku, "name": sku, "price": str(price)}) for sku in skus]
 
 
 async def test_no_event_is_ahead_of_the_cache(database: Database, broker: Broker, client: Client) -> None:

@@ -35,14 +35,25 @@ def test_import_says_how_it_went(graph: Callable[..., subprocess.CompletedProces
     assert "2 of 3 rows are bad; nothing was changed" in strict.stderr
     lenient = graph("import", str(path))
     assert lenient.returncode == 3
-    assert lenient.stderr.splitlines() == [
-        f"{path}:3: A name is needed.",
-        f"{path}:4: A price is not negative.",
+    assert lenient.stderr.splitlines()[:2] == [
+        f"{path}:3: A new product needs a name.",
+        f"{path}:4: A price is not negative. (price.amount: '-1')",
     ]
     assert lenient.stdout == "3 rows: 1 created, 0 updated, 0 unchanged, 2 bad.\n"
+    assert "1 × A price is not negative. First: line 4, price.amount: '-1'" in lenient.stderr
+    rejects = tmp_path / "products.csv.rejects.csv"
+    assert rejects.read_text().splitlines() == [
+        "sku,name,price,problem",
+        "B,,5,A new product needs a name.",
+        "C,Chair,-1,A price is not negative. (price.amount: '-1')",
+    ]
+    rejects.write_text(rejects.read_text().replace("-1,", "12,").replace("B,,", "B,Bed,"))
+    mended = graph("import", "--default", "currency=USD", str(rejects))
+    assert (mended.returncode, mended.stdout) == (0, "2 rows: 2 created, 0 updated, 0 unchanged, 0 bad.\n")
     path.write_text('{"sku": "A", "name": "Lamp", "price": 6}\n')
     good = graph("import", "--format", "ndjson", str(path))
-    assert (good.returncode, good.stdout, good.stderr) == (0, "1 rows: 0 created, 1 updated, 0 unchanged, 0 bad.\n", "")
+    assert (good.returncode, good.stdout) == (0, "1 rows: 0 created, 1 updated, 0 unchanged, 0 bad.\n")
+    assert good.stderr == "  No currency is told: prices are taken as USD (--default currency=EUR says otherwise).\n"
     path.write_text("[1")
     broken = graph("import", "--format", "json", str(path))
     assert broken.returncode == 1

@@ -104,7 +104,7 @@ def read_until(begin: Barrier, stop: Event, where: tuple[str, str, str], answers
                     found = [edge.product for edge in (await catalog.page(PAGE)).edges]
                 for product in found:
                     i = SKUS.index(product.sku)
-                    if int(product.price) < floor[i] or product.stock < floor[STOCK + i]:
+                    if int(product.price) < floor[i] or (product.stock or 0) < floor[STOCK + i]:
                         wrong.append(
                             f"{product.sku}: {product.price}, {product.stock} < {floor[i]}, {floor[STOCK + i]}"
                         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.catalog.records import ProductRecord
+    from graph.catalog.records import CategoryRecord, ProductRecord
     from graph.services import Services
 
 
@@ -21,6 +21,12 @@ async def products_by_sku(services: Services, skus: Sequence[str]) -> list[Produ
     """Products by sku."""
     found = await services.catalog.products_by_sku(skus)
     return [found.get(sku) for sku in skus]
+
+
+async def categories(services: Services, ids: Sequence[int]) -> list[CategoryRecord | None]:
+    """Categories by number."""
+    found = {count.category.id: count.category for count in await services.catalog.categories()}
+    return [found.get(one) for one in ids]
 
 
 async def product_counts(services: Services, ids: Sequence[int]) -> list[int]:

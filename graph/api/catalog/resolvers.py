@@ -8,27 +8,33 @@ from collections.abc import Mapping, Sequence
 import strawberry
 
 from graph.api.auth.access import ADMIN, check, requires
+from graph.api.catalog.inputs import (
+    CreateCategoryInput,
+    CreateProductInput,
+    ProductBy,
+    ProductFilter,
+    UpdateCategoryInput,
+    UpdateProductInput,
+)
 from graph.api.catalog.loaders import products, products_by_sku
 from graph.api.catalog.subscriptions import CatalogSubscription
 from graph.api.catalog.types import (
     Category,
-    CreateProductInput,
+    CategoryResult,
+    DeleteCategoryResult,
     Deleted,
     DeleteProductResult,
     Product,
-    ProductBy,
     ProductConnection,
-    ProductFilter,
     ProductResult,
-    UpdateProductInput,
     visible,
 )
 from graph.api.context import Context, Info
-from graph.api.errors import InvalidInput, NotFound, SkuTaken
+from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
 from graph.api.feature import Feature
 from graph.api.node import Node, integer_keys, key_of
 from graph.api.pagination import given, selects
-from graph.catalog import rules
+from graph.catalog import rules, shelving
 from graph.catalog.keys import TTL
 from graph.catalog.reading import paging
 from graph.catalog.reading.paging import Sort
@@ -60,6 +66,9 @@ def _filter(context: Context, conditions: ProductFilter | None) -> paging.Filter
         max_price=given(conditions.max_price),
         in_stock=given(conditions.in_stock),
         include_inactive=bool(given(conditions.include_inactive)),
+        brand=given(conditions.brand),
+        group=given(conditions.group_id),
+        attributes=tuple((pair.name, pair.value) for pair in given(conditions.attributes) or ()),
     )
 
 
@@ -135,6 +144,7 @@ class CatalogMutation:
             category=given(input.category),
             stock=input.stock,
             active=input.active,
+            more=input.more(),
         )
         try:
             return Product.of(await info.context.services.catalog.create(new))
@@ -164,6 +174,51 @@ class CatalogMutation:
             await info.context.services.catalog.delete(number)
         except rules.Missing:
             return NotFound.of("There is no such product.")
+        return Deleted(id=id)
+
+    @strawberry.mutation(description="Adds a category. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    async def create_category(self, info: Info, input: CreateCategoryInput) -> CategoryResult:
+        catalog = info.context.services.catalog
+        try:
+            return Category.of(await shelving.create(catalog, input.slug, input.name, given(input.parent)), 0)
+        except rules.Taken:
+            return SlugTaken.of(input.slug, "category")
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+
+    @strawberry.mutation(
+        description="Changes a category's name, or what it lies in. Needs the role ADMIN.", extensions=[requires(ADMIN)]
+    )
+    async def update_category(self, info: Info, input: UpdateCategoryInput) -> CategoryResult:
+        changes: shelving.CategoryChanges = {}
+        if (name := given(input.name)) is not None:
+            changes["name"] = name
+        if input.parent is not strawberry.UNSET:
+            changes["parent"] = input.parent
+        try:
+            number = key_of(input.id, "Category")
+            if number is None:
+                raise rules.Missing  # noqa: TRY301 - answered as one that is gone
+            return Category.of(await shelving.update(info.context.services.catalog, number, changes))
+        except rules.Missing:
+            return NotFound.of("There is no such category.")
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+
+    @strawberry.mutation(
+        description="Deletes a category that holds no products and no other categories. Needs the role ADMIN.",
+        extensions=[requires(ADMIN)],
+    )
+    async def delete_category(self, info: Info, id: strawberry.ID) -> DeleteCategoryResult:
+        number = key_of(id, "Category")
+        try:
+            if number is None:
+                raise rules.Missing  # noqa: TRY301 - answered as one that is gone
+            await shelving.delete(info.context.services.catalog, number)
+        except rules.Missing:
+            return NotFound.of("There is no such category.")
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
         return Deleted(id=id)
 
 

@@ -9,17 +9,14 @@ from typing import Annotated
 
 import strawberry
 
-from graph.api.catalog.loaders import product_counts
+from graph.api.catalog.loaders import categories, product_counts
 from graph.api.context import Context, Info
 from graph.api.enums import enum
-from graph.api.errors import InvalidInput, NotFound, SkuTaken
+from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
 from graph.api.node import Node, global_id
-from graph.api.pagination import PageInfo, given
-from graph.catalog import rules
-from graph.catalog.reading import paging
+from graph.api.pagination import PageInfo
 from graph.catalog.reading.paging import Sort
 from graph.catalog.records import CategoryRecord, Page, ProductRecord
-from graph.catalog.writing import ProductChanges
 
 
 @strawberry.type(description="An amount of money, exact.")
@@ -37,19 +34,55 @@ class Category(Node):
     slug: str = strawberry.field(description="Its name in filters; never changes.")
     name: str
     key: strawberry.Private[int]
+    parent_key: strawberry.Private[int | None] = None
     counted: strawberry.Private[int | None] = None
 
     @classmethod
     def of(cls, record: CategoryRecord, counted: int | None = None) -> Category:
         """Show a record."""
         return cls(
-            id=global_id("Category", record.id), slug=record.slug, name=record.name, key=record.id, counted=counted
+            id=global_id("Category", record.id),
+            slug=record.slug,
+            name=record.name,
+            key=record.id,
+            parent_key=record.parent_id,
+            counted=counted,
         )
+
+    @strawberry.field(description="The category that it lies in; null at the top.")
+    async def parent(self, info: Info) -> Category | None:
+        """Loaded together with all others asked for."""
+        found = None if self.parent_key is None else await info.context.loader(categories).load(self.parent_key)
+        return found and Category.of(found)
 
     @strawberry.field(description="How many active products it holds.")
     async def product_count(self, info: Info) -> int:
         """Known from the list of categories, else loaded together with all others asked for."""
         return self.counted if self.counted is not None else await info.context.loader(product_counts).load(self.key)
+
+
+@strawberry.type(description="What tells a variant from the others of its group.")
+class ProductOption:
+    """An option."""
+
+    name: str
+    value: str
+
+
+@strawberry.type(description="A property of a product; a name may come with several values.")
+class ProductAttribute:
+    """An attribute."""
+
+    name: str
+    value: str
+
+
+@strawberry.type(description="A picture of a product.")
+class ProductImage:
+    """An image."""
+
+    url: str = strawberry.field(description="An address, or a path in the shop's own store.")
+    alt: str | None = strawberry.field(description="What it shows.")
 
 
 @strawberry.type(description="Something for sale.")
@@ -61,15 +94,23 @@ class Product(Node):
     description: str = strawberry.field(description="Plain text, perhaps empty.")
     category: Category | None
     price: Money
-    stock: int = strawberry.field(description="Pieces in store.")
+    compare_at_price: Money | None = strawberry.field(description="What it cost before, or costs elsewhere.")
+    stock: int | None = strawberry.field(description="Pieces in store; null where they are not counted.")
+    in_stock: bool = strawberry.field(description="Whether it can be had, counted or not.")
     active: bool = strawberry.field(description="Whether it is shown; only an ADMIN sees one that is not.")
+    group_id: str | None = strawberry.field(description="What the variants of one product share.")
+    options: list[ProductOption]
+    images: list[ProductImage] = strawberry.field(description="The first one is the main one.")
+    brand: str | None
+    gtin: str | None = strawberry.field(description="The number in its barcode (EAN, UPC, ISBN).")
+    attributes: list[ProductAttribute]
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, record: ProductRecord, counts: Mapping[int, int] | None = None) -> Product:
         """Show a record; `counts` gives the number of products of categories, by their number."""
-        category = record.category
+        category, former = record.category, record.compare_at_price
         return cls(
             id=global_id("Product", record.id),
             sku=record.sku,
@@ -77,8 +118,16 @@ class Product(Node):
             description=record.description,
             category=category and Category.of(category, None if counts is None else counts.get(category.id, 0)),
             price=Money(amount=record.price, currency=record.currency),
+            compare_at_price=None if former is None else Money(amount=former, currency=record.currency),
             stock=record.stock,
+            in_stock=record.in_stock,
             active=record.active,
+            group_id=record.group_id,
+            options=[ProductOption(name=name, value=value) for name, value in record.options],
+            images=[ProductImage(url=url, alt=alt) for url, alt in record.images],
+            brand=record.brand,
+            gtin=record.gtin,
+            attributes=[ProductAttribute(name=name, value=value) for name, value in record.attributes],
             created_at=record.created_at,
             updated_at=record.updated_at,
         )
@@ -121,92 +170,6 @@ class ProductConnection:
 enum(Sort, name="ProductSort", description="The order of products; equal ones follow each other by age.")
 
 
-# --- inputs ---
-
-
-@strawberry.input(one_of=True, description="Names one product.")
-class ProductBy:
-    """Exactly one of them."""
-
-    id: strawberry.ID | None = strawberry.UNSET
-    sku: str | None = strawberry.UNSET
-
-
-@strawberry.input(description="Which products; all conditions must hold.")
-class ProductFilter:
-    """Conditions."""
-
-    category: str | None = strawberry.field(default=strawberry.UNSET, description="Slug of a category.")
-    search: str | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="Words that must each begin a word of the name, the sku or the description. Case and accents do "
-        f"not matter. At most {paging.MAX_SEARCH} characters and {paging.MAX_TERMS} words.",
-    )
-    min_price: Decimal | None = strawberry.field(
-        default=strawberry.UNSET, description="Lowest amount, in whatever currency."
-    )
-    max_price: Decimal | None = strawberry.field(
-        default=strawberry.UNSET, description="Highest amount, in whatever currency."
-    )
-    in_stock: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Only with pieces in store, or only without."
-    )
-    include_inactive: bool | None = strawberry.field(default=strawberry.UNSET, description="Needs the role ADMIN.")
-
-
-@strawberry.input(description="A price.")
-class MoneyInput:
-    """Checked by the catalog's rules."""
-
-    amount: Decimal = strawberry.field(description="Not negative, with no more decimals than the currency has.")
-    currency: str = strawberry.field(default="USD", description="ISO 4217 code.")
-
-
-@strawberry.input(description="A product to be added.")
-class CreateProductInput:
-    """Checked by the catalog's rules."""
-
-    sku: str = strawberry.field(description=f"At most {rules.MAX_SKU} letters, digits and `._/-`.")
-    name: str = strawberry.field(description=f"At most {rules.MAX_NAME} characters.")
-    description: str = strawberry.field(default="", description=f"At most {rules.MAX_DESCRIPTION} characters.")
-    category: str | None = strawberry.field(default=strawberry.UNSET, description="Slug of a category that exists.")
-    price: MoneyInput
-    stock: int = 0
-    active: bool = True
-
-
-@strawberry.input(description="What is to change; what is left out, or null, stays (but a null category ends it).")
-class UpdateProductInput:
-    """Checked by the catalog's rules."""
-
-    id: strawberry.ID
-    name: str | None = strawberry.UNSET
-    description: str | None = strawberry.UNSET
-    category: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Slug of a category that exists; null takes the product out of its own."
-    )
-    price: MoneyInput | None = strawberry.UNSET
-    stock: int | None = strawberry.UNSET
-    active: bool | None = strawberry.UNSET
-
-    def changes(self) -> ProductChanges:
-        """As the service takes them."""
-        changes: ProductChanges = {}
-        if self.category is not strawberry.UNSET:
-            changes["category"] = self.category
-        if (name := given(self.name)) is not None:
-            changes["name"] = name
-        if (description := given(self.description)) is not None:
-            changes["description"] = description
-        if (price := given(self.price)) is not None:
-            changes["price"] = (price.amount, price.currency)
-        if (stock := given(self.stock)) is not None:
-            changes["stock"] = stock
-        if (active := given(self.active)) is not None:
-            changes["active"] = active
-        return changes
-
-
 # --- results ---
 
 
@@ -218,6 +181,8 @@ class Deleted:
 
 
 ProductResult = Annotated[Product | SkuTaken | NotFound | InvalidInput, strawberry.union("ProductResult")]
+CategoryResult = Annotated[Category | SlugTaken | NotFound | InvalidInput, strawberry.union("CategoryResult")]
+DeleteCategoryResult = Annotated[Deleted | NotFound | InvalidInput, strawberry.union("DeleteCategoryResult")]
 DeleteProductResult = Annotated[Deleted | NotFound, strawberry.union("DeleteProductResult")]
 
 

@@ -13,6 +13,7 @@ from graph.api.feature import Feature
 from graph.api.jobs.subscriptions import JobsSubscription
 from graph.api.jobs.types import ImportProductsInput, ImportProductsResult, Job
 from graph.api.node import Node
+from graph.catalog.importing.files import ENDINGS
 from graph.catalog.keys import IMPORT_PRODUCTS
 from graph.errors import Unavailable
 from graph.jobs import NotBelow, file_below
@@ -33,7 +34,7 @@ class JobsMutation:
             file = file_below(services.imports, input.path)
         except NotBelow as problem:
             return InvalidInput.of("path", f"{str(problem)[0].upper()}{str(problem)[1:]}.")
-        if file.suffix.lower() not in (".csv", ".json", ".ndjson", ".jsonl"):
+        if file.suffix.lower() not in ENDINGS:
             return InvalidInput.of("path", "The file is a .csv, .json or .ndjson file.")
         key = await services.jobs.enqueue(IMPORT_PRODUCTS, {"path": input.path}, unique=str(file))
         job = await services.jobs.get(key)

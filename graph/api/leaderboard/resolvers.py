@@ -8,7 +8,7 @@ import strawberry
 
 from graph.api.auth.access import ADMIN, SERVICE, SIGNED_IN, check, requires
 from graph.api.context import Context, Info
-from graph.api.errors import InvalidInput, NotFound
+from graph.api.errors import InvalidInput, NotFound, SlugTaken
 from graph.api.feature import Feature
 from graph.api.leaderboard.loaders import players
 from graph.api.leaderboard.players import Player, player_key_of, viewer_key
@@ -16,7 +16,6 @@ from graph.api.leaderboard.results import (
     CreateLeaderboardInput,
     LeaderboardResult,
     ScoreSubmitted,
-    SlugTaken,
     SubmitScoreInput,
     SubmitScoreResult,
 )

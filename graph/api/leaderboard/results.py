@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from graph.api.errors import InvalidInput, NotFound, UserError
+from graph.api.errors import InvalidInput, NotFound, SlugTaken
 from graph.api.leaderboard.types import Leaderboard
 from graph.leaderboard import rules
 from graph.leaderboard.records import BoardRecord, Outcome, SeasonSchedule
@@ -38,16 +38,6 @@ class SubmitScoreInput:
         description="Names this submission of this player on this board for 30 days: sent again, whether or not its "
         f"answer arrived, it changes nothing and gives the first answer. At most {rules.MAX_KEY} characters.",
     )
-
-
-@strawberry.type(description="Another board has this slug.")
-class SlugTaken(UserError):
-    """Nothing was changed."""
-
-    @classmethod
-    def of(cls, slug: str) -> SlugTaken:
-        """Name the slug."""
-        return cls(code="SLUG_TAKEN", message=f"Another leaderboard has the slug {slug}.")
 
 
 @strawberry.type(description="`rank` is null only while the ranking store is unreachable: the score itself is safe.")

@@ -25,11 +25,13 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import IntegrityError
 
 from graph.catalog import writing
+from graph.catalog.importing.texts import name_of, slug_of
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
+from graph.catalog.records import EMPTY
 from graph.catalog.rules import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -45,17 +47,36 @@ MILESTONE = 10.0
 anew once: what that costs must stay well below one answer in a hundred."""
 _ATTEMPTS = 3
 
-_DEFAULTS: dict[str, Any] = {"description": "", "currency": "USD", "stock": 0, "active": True, "category_id": None}
-_COMPARED = ("name", "description", "price", "currency", "stock", "active", "category_id")
+_DEFAULTS: dict[str, Any] = {
+    "description": "",
+    "currency": "USD",
+    "active": True,
+    "category_id": None,
+    "compare_at_price": None,
+    "stock": 0,
+    "tracked": False,
+    "in_stock": True,  # a file that tells no stock does not say that it is sold out
+    "group_id": None,
+    "brand": None,
+    "gtin": None,
+    "options": EMPTY,
+    "images": EMPTY,
+    "attributes": EMPTY,
+}
+_COMPARED = ("name", "price", *_DEFAULTS)
 
 
 class Change(NamedTuple):
-    """What a file says of one product: the columns it gives, checked, and the slug of a category if it gives one."""
+    """What a file says of one product: the columns it gives, checked, and the slug of a category if it gives one.
+
+    `path` are the names from the topmost category down to that one, where they are known.
+    """
 
     sku: str
     values: dict[str, Any]
     category: str | None
     has_category: bool
+    path: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -123,7 +144,8 @@ async def write(
 ) -> Outcome:
     """Bring the catalog to what `changes` say; no sku stands in them twice. A dry run only tells what would happen.
 
-    Categories that do not exist yet are created, named after their slug. Readers are not told: see `acknowledged_once`.
+    Categories that do not exist yet are created, named as their path has it or after their slug. Readers are not told:
+    see `acknowledged_once`.
     """
     moment = now or datetime.now(UTC)
     for attempt in range(_ATTEMPTS):
@@ -144,8 +166,8 @@ async def _write(
     dry_run: bool,
 ) -> Outcome:
     async with database.session() if dry_run else database.transaction() as session:
-        slugs = {change.category for change in changes if change.category is not None}
-        categories = await _categories(session, slugs, database.dialect, dry_run=dry_run)
+        wanted = {change.category: change.path for change in changes if change.category is not None}
+        categories = await _categories(session, wanted, database.dialect, dry_run=dry_run)
         before = await _existing(session, [change.sku for change in changes], lock=not dry_run)
         inserts, updates, outcome = _sorted_out(changes, before, categories, moment)
         if dry_run or not (inserts or updates):
@@ -155,16 +177,43 @@ async def _write(
     return outcome
 
 
-async def _categories(session: AsyncSession, slugs: set[str], dialect: str, *, dry_run: bool) -> dict[str, int]:
-    """The numbers of categories by slug."""
-    found = select(CATEGORIES.c.slug, CATEGORIES.c.id).where(CATEGORIES.c.slug.in_(slugs))
-    known = {row.slug: int(row.id) for row in await session.execute(found)}
-    missing = sorted(slugs - known.keys())
-    if missing and not dry_run:
-        add = (insert_sqlite if dialect == "sqlite" else insert_postgresql)(CATEGORIES).on_conflict_do_nothing()
-        await session.execute(add, [{"slug": slug, "name": slug.replace("-", " ").capitalize()} for slug in missing])
-        known = {row.slug: int(row.id) for row in await session.execute(found)}
-    return known | dict.fromkeys(missing, 0) if dry_run else known
+async def _categories(
+    session: AsyncSession, wanted: dict[str, tuple[str, ...]], dialect: str, *, dry_run: bool
+) -> dict[str, int]:
+    """The numbers of categories by slug; `wanted` has the path of each."""
+    known = await _numbers(session, wanted)
+    missing = sorted(wanted.keys() - known.keys())
+    if dry_run or not missing:
+        return known | dict.fromkeys(missing, 0)
+    # Those that lie above them, too; the topmost first, so that each finds its parent.
+    paths: dict[str, tuple[str, ...]] = {slug: () for slug in missing if not wanted[slug]}
+    for slug in missing:
+        path = wanted[slug]
+        for depth in range(1, len(path)):
+            paths.setdefault(slug_of(path[:depth]), path[:depth])
+        if path:
+            paths.setdefault(slug, path)
+    numbers = await _numbers(session, paths)
+    add = (insert_sqlite if dialect == "sqlite" else insert_postgresql)(CATEGORIES).on_conflict_do_nothing()
+    for depth in sorted({len(path) for path in paths.values()}):
+        rows = [
+            {
+                "slug": slug,
+                "name": path[-1] if path else name_of(slug),
+                "parent_id": numbers.get(slug_of(path[:-1])) if depth > 1 else None,
+            }
+            for slug, path in sorted(paths.items())
+            if len(path) == depth and slug not in numbers
+        ]
+        if rows:
+            await session.execute(add, rows)
+            numbers |= await _numbers(session, [slug for slug, path in paths.items() if len(path) == depth])
+    return known | numbers
+
+
+async def _numbers(session: AsyncSession, slugs: Iterable[str]) -> dict[str, int]:
+    found = select(CATEGORIES.c.slug, CATEGORIES.c.id).where(CATEGORIES.c.slug.in_(list(slugs)))
+    return {row.slug: int(row.id) for row in await session.execute(found)}
 
 
 async def _existing(session: AsyncSession, skus: list[str], *, lock: bool) -> dict[str, dict[str, Any]]:
@@ -195,6 +244,8 @@ def _sorted_out(
             row: dict[str, Any] = {**_DEFAULTS, **values, "sku": change.sku, "created_at": moment, "updated_at": moment}
             inserts.append(row | writing.derived(change.sku, row["name"], row["description"]))
         elif any(old[name] != value for name, value in values.items()):
+            if values.get("currency", old["currency"]) != old["currency"]:
+                values.setdefault("compare_at_price", None)  # it was told in another currency
             row = {name: values.get(name, old[name]) for name in _COMPARED}
             row |= writing.derived(change.sku, row["name"], row["description"])
             updates.append(row | {"the_id": old["id"], "updated_at": max(moment, old["updated_at"])})

@@ -1,51 +1,45 @@
 """Imports products from a file: an upsert by sku, in batches, that can be repeated at will.
 
-A column (or JSON field) that the file has is written, one that it lacks stays as it is; a new product needs a name and
-a price. What is so already is left alone, so that importing a file again changes nothing. Each batch is one
+What a row says is written, what it leaves blank or its file lacks stays as it is; a new product needs a name and a
+price. What is so already is left alone, so that importing a file again changes nothing. Each batch is one
 transaction; between batches others may read and write. To readers an import is one write, acknowledged when it ends:
 from then on, whether it succeeded, failed or was cancelled, they see all that is in. Until then what they get may be up
 to some seconds old (`graph.catalog.importing.bulk`).
 
-Rows that break a rule are reported with their line and left out. With `strict` the whole file is checked first, and
-one bad row refuses all of it. A sku that comes again in the file is such a bad row: the first one counts. Memory stays
-flat: the skus seen so far are kept on disk.
+Rows that break a rule are reported with their line, the value and the reason, and left out. With `strict` the whole
+file is checked first, and one bad row refuses all of it; with `dry_run` it is checked alone. A sku that comes again in
+the file is such a bad row: the first one counts. Memory stays flat: the skus seen so far are kept on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import re
-import sqlite3
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from graph.catalog import rules, writing
 from graph.catalog.importing import bulk
-from graph.catalog.importing.files import Format, Problem, Row, Unreadable, format_of, read
+from graph.catalog.importing.batches import Batches
+from graph.catalog.importing.reading import Found, Options, Products
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import BinaryIO
 
+    from graph.catalog.importing.problems import Problem
     from graph.catalog.service import CatalogService
 
-_FIELDS = frozenset({"sku", "name", "description", "category", "price", "currency", "stock", "active"})
-_DECIMAL = re.compile(r"-?\d{1,18}(\.\d{1,9})?", re.ASCII)
-_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+EXAMPLES = 3
+"""Products that a report keeps to be shown."""
 
 
 @dataclass(slots=True)
 class Report:
     """What an import has done so far; `refused` says that strict changed nothing.
 
-    The rows of `bytes` of `size` are in, or, between batches, on their way in.
+    The rows of `bytes` of `size` are in, or, between batches, on their way in. Of `rows`, `merged` told of other rows'
+    products (a picture, a group, a translation), and `bad` were left out.
     """
 
     size: int = 0
@@ -54,57 +48,68 @@ class Report:
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    merged: int = 0
     bad: int = 0
+    notes: int = 0
     checking: bool = False
     refused: bool = False
+    found: Found | None = None
+    """What was found out about the file."""
+    examples: list[bulk.Change] = field(default_factory=list[bulk.Change])
+    """The first products, as they would be."""
 
 
 OnProgress: TypeAlias = "Callable[[Report], None]"
 OnProblem: TypeAlias = "Callable[[Problem], None]"
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Whom an import tells how it goes: after each batch, of each bad row, and of what is odd about a good one."""
+
+    progress: OnProgress = lambda _: None
+    problem: OnProblem = lambda _: None
+    note: OnProblem = lambda _: None
+
+
 async def import_products(
     catalog: CatalogService,
     path: Path,
+    options: Options | None = None,
     *,
-    kind: Format | None = None,
     strict: bool = False,
+    dry_run: bool = False,
     report: Report | None = None,
-    on_progress: OnProgress = lambda _: None,
-    on_problem: OnProblem = lambda _: None,
+    told: Told | None = None,
 ) -> Report:
-    """Import the file at `path`, whose name tells its format unless `kind` does.
+    """Import the file at `path`, which tells what it holds unless `options` do.
 
-    A `report` that is handed in tells at any moment how far the import is. `on_progress` is called with it after each
-    batch, `on_problem` with each bad row. Raises `Unreadable` when the file cannot
+    A `report` that is handed in tells at any moment how far the import is. Raises `Unreadable` when the file cannot
     be read (any further: what came before it is in, unless strict), OSError when it cannot be opened, and
     `graph.patterns.client.RedisUnavailable` when readers cannot be told.
     """
-    chosen = kind or format_of(path)
+    chosen, hearing, counted = options or Options(), told or Told(), report or Report()
+
+    async def check(changes: Sequence[bulk.Change], on_way: bulk.OnWay) -> bulk.Outcome:
+        return await bulk.write(catalog, changes, dry_run=True, on_way=on_way)
+
+    if dry_run:
+        return await _pass(check, path, chosen, counted, hearing)
     if strict:
-
-        async def check(changes: Sequence[bulk.Change], on_way: bulk.OnWay) -> bulk.Outcome:
-            return await bulk.write(catalog, changes, dry_run=True, on_way=on_way)
-
-        checked = await _pass(check, path, chosen, Report(checking=True), (on_progress, on_problem))
+        checked = await _pass(check, path, chosen, Report(checking=True), hearing)
         if checked.bad:
             checked.refused = True
             return checked
+        hearing = Told(progress=hearing.progress)  # the rest was told of just now
     async with bulk.acknowledged_once(catalog) as write:
-        return await _pass(write, path, chosen, report or Report(), (on_progress, on_problem))
+        return await _pass(write, path, chosen, counted, hearing)
 
 
-async def _pass(
-    write: bulk.Write,
-    path: Path,
-    kind: Format,
-    report: Report,
-    told: tuple[OnProgress, OnProblem],
-) -> Report:
+async def _pass(write: bulk.Write, path: Path, options: Options, report: Report, told: Told) -> Report:
     """Go through the file once. The next batch is read and checked in a thread while the last one is written."""
-    with await asyncio.to_thread(path.open, "rb") as file, contextlib.closing(_Batches(file, kind)) as batches:
-        report.size = os.fstat(file.fileno()).st_size
-        on_progress, on_problem = told
+    with await asyncio.to_thread(Products, path, options) as products:
+        batches = Batches(products)
+        report.size, report.found = products.size, products.found
         following = asyncio.create_task(asyncio.to_thread(batches.next))
         try:
             while (batch := await following) is not None:
@@ -112,17 +117,22 @@ async def _pass(
                 on_way = partial(_advance, report, report.bytes, batch.bytes)
                 outcome = await write(batch.changes, on_way)
                 problems = batch.problems + [
-                    Problem(batch.lines[position], refused.message) for position, refused in outcome.refused.items()
+                    batches.problem(batch.drafts[position], refused) for position, refused in outcome.refused.items()
                 ]
                 for problem in sorted(problems, key=lambda problem: problem.line):
-                    on_problem(problem)
+                    told.problem(problem)
+                for note in batch.notes:
+                    told.note(note)
                 report.bytes = batch.bytes
-                report.rows += len(batch.changes) + len(batch.problems)
+                report.rows += len(batch.changes) + len(batch.problems) + batch.merged
+                report.merged += batch.merged
                 report.bad += len(problems)
+                report.notes += len(batch.notes)
                 report.created += outcome.created
                 report.updated += outcome.updated
                 report.unchanged += outcome.unchanged
-                on_progress(report)
+                report.examples += batch.changes[: max(0, EXAMPLES - len(report.examples))]
+                told.progress(report)
         finally:
             with contextlib.suppress(Exception):
                 await following  # a thread cannot be stopped, and must not outlive the file
@@ -131,144 +141,3 @@ async def _pass(
 
 def _advance(report: Report, before: int, after: int, part: float) -> None:
     report.bytes = before + int((after - before) * part)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Checked rows, the line of each, the bad ones, and how far the file is read."""
-
-    changes: list[bulk.Change]
-    lines: list[int]
-    problems: list[Problem]
-    bytes: int
-
-
-class _Batches:
-    """Reads a file batch by batch, remembering on disk which skus it has seen."""
-
-    def __init__(self, file: BinaryIO, kind: Format) -> None:
-        self._file = file
-        self._rows = read(file, kind)
-        self._unreadable: Unreadable | None = None
-        # A database without a name is a temporary file that SQLite deletes by itself.
-        self._seen = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._seen.execute("PRAGMA journal_mode = OFF")
-        self._seen.execute("PRAGMA cache_size = -4000")
-        self._seen.execute("CREATE TABLE seen (sku TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
-
-    def close(self) -> None:
-        """Forget the skus."""
-        self._seen.close()
-
-    def next(self) -> _Batch | None:
-        """The next batch; None at the end. Where the file cannot be read further, what was read before comes first."""
-        if self._unreadable is not None:
-            raise self._unreadable
-        batch = _Batch([], [], [], 0)
-        for row in self._some(bulk.BATCH):
-            if isinstance(row, Problem):
-                batch.problems.append(row)
-                continue
-            try:
-                change = change_of(row.values)
-            except rules.Invalid as problem:
-                batch.problems.append(Problem(row.line, problem.message))
-            else:
-                batch.changes.append(change)
-                batch.lines.append(row.line)
-        self._set_duplicates_aside(batch)
-        batch.bytes = self._file.tell()
-        if batch.changes or batch.problems:
-            return batch
-        if self._unreadable is not None:
-            raise self._unreadable
-        return None
-
-    def _some(self, count: int) -> Iterator[Row | Problem]:
-        try:
-            yield from islice(self._rows, count)
-        except Unreadable as error:
-            self._unreadable = error
-
-    def _set_duplicates_aside(self, batch: _Batch) -> None:
-        changes, lines = batch.changes, batch.lines
-        batch.changes, batch.lines = [], []
-        marks = ", ".join("?" * len(changes))
-        known = dict(
-            self._seen.execute(f"SELECT sku, line FROM seen WHERE sku IN ({marks})", [c.sku for c in changes])  # noqa: S608 - only question marks
-        )
-        fresh: list[tuple[str, int]] = []
-        for change, line in zip(changes, lines, strict=True):
-            first = known.get(change.sku)
-            if first is not None:
-                batch.problems.append(Problem(line, f"{change.sku} was on line {first} already."))
-                continue
-            known[change.sku] = line
-            fresh.append((change.sku, line))
-            batch.changes.append(change)
-            batch.lines.append(line)
-        self._seen.executemany("INSERT INTO seen VALUES (?, ?)", fresh)
-
-
-# --- one row ---
-
-
-def change_of(row: dict[str, Any]) -> bulk.Change:
-    """What a row says of a product; raises `Invalid`. Fields that products do not have are ignored."""
-    told = {name: value for name, value in row.items() if name in _FIELDS}
-    price = told.get("price")
-    if isinstance(price, dict):  # as the API writes it
-        told["price"], told["currency"] = price.get("amount"), price.get("currency", told.get("currency", "USD"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - JSON's own
-    changes: writing.ProductChanges = {}
-    if "name" in told:
-        changes["name"] = _text(told, "name")
-    if "description" in told:
-        changes["description"] = _text(told, "description")
-    if "price" in told:
-        changes["price"] = (_decimal(told["price"]), _text(told, "currency").strip() or "USD")
-    elif "currency" in told:
-        raise rules.Invalid("price", "A currency needs a price.")
-    if "stock" in told:
-        changes["stock"] = _integer(told["stock"])
-    if "active" in told:
-        changes["active"] = _boolean(told["active"])
-    slug = _text(told, "category").strip() or None
-    if slug is not None:
-        rules.check_slug(slug)
-    return bulk.Change(rules.check_sku(_text(told, "sku")), writing.checked(changes), slug, "category" in told)
-
-
-def _text(told: dict[str, Any], name: str) -> str:
-    value = told.get(name)
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if name == "sku" and type(value) is int:
-        return str(value)
-    raise rules.Invalid(name, f"{name} must be text.")
-
-
-def _decimal(value: Any) -> Decimal:
-    if type(value) is int or isinstance(value, Decimal):
-        return Decimal(value)
-    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
-        return Decimal(value.strip())
-    raise rules.Invalid("price", "A price is a plain number, like 19.99.")
-
-
-def _integer(value: Any) -> int:
-    if type(value) is int:
-        return value
-    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
-        return int(value)
-    raise rules.Invalid("stock", "A stock is a whole number.")
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    found = _TRUTH.get(value.strip().lower()) if isinstance(value, str) else None
-    if found is None:
-        raise rules.Invalid("active", "active is true or false.")
-    return found

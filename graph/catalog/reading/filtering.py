@@ -5,9 +5,10 @@ So a statement is built once for each shape of filter, and not for each request.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, UnaryExpression, bindparam, select, text
+from sqlalchemy import ColumnElement, ScalarSelect, Text, UnaryExpression, bindparam, false, select, text, true
 from sqlalchemy.sql.operators import custom_op
 
 from graph.catalog.models import CATEGORIES, PRODUCTS
@@ -30,13 +31,17 @@ class Shape(NamedTuple):
     high: bool
     in_stock: bool | None
     include_inactive: bool
+    brand: bool = False
+    group: bool = False
+    attributes: int = 0
 
     @classmethod
     def of(cls, chosen: Filter, dialect: str) -> Shape:
         """The shape of a filter."""
         low, high = chosen.min_price is not None, chosen.max_price is not None
         searched = chosen.terms is not None
-        return cls(dialect, chosen.category is not None, searched, low, high, chosen.in_stock, chosen.include_inactive)
+        told = (chosen.category is not None, searched, low, high, chosen.in_stock, chosen.include_inactive)
+        return cls(dialect, *told, chosen.brand is not None, chosen.group is not None, len(chosen.attributes))
 
     @property
     def priced(self) -> bool:
@@ -56,6 +61,15 @@ def values_in(chosen: Filter, dialect: str) -> dict[str, Any]:
         values["low"] = low
     if high is not None:
         values["high"] = high
+    if chosen.brand is not None:
+        values["brand"] = chosen.brand
+    if chosen.group is not None:
+        values["group"] = chosen.group
+    for place, (name, value) in enumerate(chosen.attributes):
+        if dialect == "sqlite":
+            values[f"attribute_{place}"], values[f"value_{place}"] = name, value
+        else:
+            values[f"attribute_{place}"] = json.dumps([[name, value]], ensure_ascii=False)
     return values
 
 
@@ -89,8 +103,36 @@ def conditions(shape: Shape, price: ColumnElement[Any]) -> list[ColumnElement[bo
     if shape.high:
         found.append(price <= bindparam("high", type_=P.price.type))
     if shape.in_stock is not None:
-        found.append(P.stock > 0 if shape.in_stock else P.stock == 0)
+        found.append(P.in_stock == (true() if shape.in_stock else false()))
+    # Chosen first, like a search, and then put in order: few products share one of these.
+    if shape.brand:
+        found.append(
+            P.id.in_(select(_Q.id).where(_Q.brand == bindparam("brand", type_=P.brand.type)).scalar_subquery())
+        )
+    if shape.group:
+        wanted = bindparam("group", type_=P.group_id.type)
+        found.append(P.id.in_(select(_Q.id).where(_Q.group_id == wanted).scalar_subquery()))
+    found += [P.id.in_(_having(shape.dialect, place)) for place in range(shape.attributes)]
     return found
+
+
+_Q = PRODUCTS.alias("chosen").c
+
+
+def _having(dialect: str, place: int) -> ScalarSelect[Any]:
+    """The products that have an attribute of this value."""
+    if dialect == "sqlite":
+        sql = (
+            f"SELECT product_id AS id FROM product_attribute WHERE name = :attribute_{place} AND value = :value_{place}"  # noqa: S608 - a number
+        )
+        bound = (bindparam(f"attribute_{place}", type_=Text()), bindparam(f"value_{place}", type_=Text()))
+    else:
+        sql = (
+            "SELECT id FROM product WHERE attributes <> '[]' AND attributes::jsonb @> "  # noqa: S608 - a number
+            f"CAST(CAST(:attribute_{place} AS text) AS jsonb) OFFSET 0"
+        )
+        bound = (bindparam(f"attribute_{place}", type_=Text()),)
+    return text(sql).bindparams(*bound).columns(id=P.id.type).scalar_subquery()
 
 
 def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:

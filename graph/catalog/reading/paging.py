@@ -29,6 +29,8 @@ DEFAULT_SIZE = 20
 MAX_SIZE = 100
 MAX_SEARCH = 200
 MAX_TERMS = 10
+MAX_PAIRS = 10
+MAX_TEXT = 500
 
 _VERSION = 1
 _CURSOR_LENGTH = 2000
@@ -73,6 +75,10 @@ class Filter:
     max_price: Decimal | None = None
     in_stock: bool | None = None
     include_inactive: bool = False
+    brand: str | None = None
+    group: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Names and values that the product has all of."""
 
     @property
     def terms(self) -> tuple[str, ...] | None:
@@ -84,18 +90,29 @@ class Filter:
     @property
     def impossible(self) -> bool:
         """Whether no product can match, so that nobody need be asked."""
-        return self.terms == () or (self.category is not None and not rules.is_slug(self.category))
+        if self.terms == () or (self.category is not None and not rules.is_slug(self.category)):
+            return True
+        texts = (self.brand, self.group, *(text for pair in self.attributes for text in pair))
+        return any(text is not None and not rules.is_storable(text) for text in texts)
 
     def check(self) -> None:
         """Refuse a search that would cost too much."""
         if self.search is not None and (len(self.search) > MAX_SEARCH or len(self.terms or ()) > MAX_TERMS):
             raise BadInput(f"A search has at most {MAX_SEARCH} characters and {MAX_TERMS} words.", argument="filter")
+        texts = (self.brand or "", self.group or "", *(text for pair in self.attributes for text in pair))
+        if len(self.attributes) > MAX_PAIRS or any(len(text) > MAX_TEXT for text in texts):
+            raise BadInput(
+                f"A filter has at most {MAX_PAIRS} attributes, and no text of more than {MAX_TEXT} characters.",
+                argument="filter",
+            )
 
     def canonical(self) -> list[Any]:
         """Equal for filters that mean the same."""
         low, high = (None if price is None else str(price.normalize()) for price in (self.min_price, self.max_price))
         terms = None if self.terms is None else sorted(self.terms)
-        return [self.category, terms, low, high, self.in_stock, self.include_inactive]
+        plain = [self.category, terms, low, high, self.in_stock, self.include_inactive]
+        more = [self.brand, self.group, sorted(map(list, self.attributes))]
+        return plain if more == [None, None, []] else plain + more
 
     def stored_prices(self) -> tuple[int | None, int | None]:
         """The bounds as prices are stored, rounded inwards and kept within 64 bits."""

@@ -28,8 +28,9 @@ _PRODUCT: tuple[ColumnElement[Any], ...] = (
     *(P.id, P.sku, P.name, P.description, P.price, P.currency, P.stock, P.active),
     *(type_coerce(column, UtcText()).label(column.key) for column in (P.created_at, P.updated_at)),
     P.category_id,
+    *(P.compare_at_price, P.tracked, P.in_stock, P.group_id, P.brand, P.gtin, P.options, P.images, P.attributes),
 )
-COLUMNS = len(_PRODUCT) + 2
+COLUMNS = len(_PRODUCT) + 3
 """Of a product with its category: what stands before the rest of a row."""
 
 
@@ -43,7 +44,7 @@ class Source(Protocol):
 
 def shown(*more: ColumnElement[Any]) -> Select[Any]:
     """Products with what they show of their category, in the order that `values_of` reads, and `more`."""
-    return select(*_PRODUCT, C.slug, C.name.label("category_name"), *more).join_from(
+    return select(*_PRODUCT, C.slug, C.name.label("category_name"), C.parent_id, *more).join_from(
         PRODUCTS, CATEGORIES, C.id == P.category_id, isouter=True
     )
 
@@ -62,7 +63,7 @@ _COUNTED = (
     .subquery()
 )
 _CATEGORIES = (
-    select(C.id, C.slug, C.name, func.coalesce(_COUNTED.c.products, 0))
+    select(C.id, C.slug, C.name, C.parent_id, func.coalesce(_COUNTED.c.products, 0))
     .join(_COUNTED, _COUNTED.c.id == C.id, isouter=True)
     .order_by(C.name, C.id)
 )
@@ -86,7 +87,7 @@ async def by_id(source: Source, ids: Sequence[int]) -> list[ProductRecord]:
 async def categories(source: Source) -> tuple[CategoryCount, ...]:
     """All categories by name, with the number of their active products."""
     rows = await source.execute(_CATEGORIES, {})
-    return tuple(CategoryCount(CategoryRecord(row[0], row[1], row[2]), row[3]) for row in rows)
+    return tuple(CategoryCount(CategoryRecord(row[0], row[1], row[2], row[3]), row[4]) for row in rows)
 
 
 @lru_cache(maxsize=512)

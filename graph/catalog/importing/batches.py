@@ -1,0 +1,105 @@
+"""The products of a file, checked, a batch at a time; a sku that comes again is set aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from graph.catalog import rules
+from graph.catalog.importing import bulk
+from graph.catalog.importing.mapping import plain
+from graph.catalog.importing.problems import Problem, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graph.catalog.importing.formats.base import Draft
+    from graph.catalog.importing.reading import Products
+
+_SHOWN = 200
+"""Characters of a value that a complaint shows."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Checked products, the draft of each, the bad rows, what to know of good ones, and how far the file is read."""
+
+    changes: list[bulk.Change] = field(default_factory=list[bulk.Change])
+    drafts: list[Draft] = field(default_factory=list["Draft"])
+    problems: list[Problem] = field(default_factory=list[Problem])
+    notes: list[Problem] = field(default_factory=list[Problem])
+    bytes: int = 0
+    merged: int = 0
+
+
+class Batches:
+    """Reads the products of a file batch by batch, remembering on disk which skus it has seen."""
+
+    def __init__(self, products: Products) -> None:
+        self._products = products
+        self._drafts = iter(products)
+        self._unreadable: Unreadable | None = None
+        self._merged = 0
+        self._batch = Batch()
+        self._line = 0
+        products.reading.note = self._note
+
+    def next(self) -> Batch | None:
+        """The next batch; None at the end. Where the file cannot be read further, what was read before comes first."""
+        if self._unreadable is not None:
+            raise self._unreadable
+        batch = self._batch = Batch()
+        change_of = self._products.reading.change_of
+        for draft in self._some(bulk.BATCH):
+            if isinstance(draft, Problem):
+                batch.problems.append(draft)
+                continue
+            self._line = draft.line
+            try:
+                change = change_of(draft.told)
+            except rules.Invalid as refused:
+                batch.problems.append(self.problem(draft, refused))
+            else:
+                batch.changes.append(change)
+                batch.drafts.append(draft)
+        self._set_duplicates_aside(batch)
+        batch.bytes = self._products.position
+        batch.merged, self._merged = self._products.merged - self._merged, self._products.merged
+        if batch.changes or batch.problems or batch.merged:
+            return batch
+        if self._unreadable is not None:
+            raise self._unreadable
+        return None
+
+    def problem(self, draft: Draft, refused: rules.Invalid) -> Problem:
+        """The complaint about a row, with the value it is about."""
+        value = plain(draft.told.get(refused.field.partition(".")[0]))
+        return Problem(draft.line, refused.message, refused.field, value[:_SHOWN], self._products.plan.raw(draft))
+
+    def _some(self, count: int) -> Iterator[Draft | Problem]:
+        try:
+            yield from islice(self._drafts, count)
+        except Unreadable as error:
+            self._unreadable = error
+
+    def _note(self, reason: str, name: str, value: Any) -> None:
+        self._batch.notes.append(Problem(self._line, reason, name, plain(value)[:_SHOWN]))
+
+    def _set_duplicates_aside(self, batch: Batch) -> None:
+        changes, drafts = batch.changes, batch.drafts
+        batch.changes, batch.drafts = [], []
+        shelf = self._products.shelf
+        known = shelf.first_lines([change.sku for change in changes])
+        fresh: list[tuple[str, int]] = []
+        for change, draft in zip(changes, drafts, strict=True):
+            first = known.get(change.sku)
+            if first is not None:
+                refused = rules.Invalid("sku", f"The sku was on line {first} already.")
+                batch.problems.append(self.problem(draft, refused))
+                continue
+            known[change.sku] = draft.line
+            fresh.append((change.sku, draft.line))
+            batch.changes.append(change)
+            batch.drafts.append(draft)
+        shelf.saw(fresh)

@@ -1,0 +1,39 @@
+"""The formats that are known, each in a file: a table of what its columns mean.
+
+They are tried in the order of `FORMATS`; the one that recognises the most columns of a header has it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graph.catalog.importing.formats.base import Known, key
+from graph.catalog.importing.formats.bigcommerce import BIGCOMMERCE
+from graph.catalog.importing.formats.etsy import ETSY
+from graph.catalog.importing.formats.magento import MAGENTO
+from graph.catalog.importing.formats.merchant import MERCHANT
+from graph.catalog.importing.formats.openfoodfacts import OPENFOODFACTS
+from graph.catalog.importing.formats.own import OWN
+from graph.catalog.importing.formats.plain import PLAIN
+from graph.catalog.importing.formats.prestashop import PRESTASHOP
+from graph.catalog.importing.formats.shopify import SHOPIFY
+from graph.catalog.importing.formats.woocommerce import WOOCOMMERCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FORMATS: dict[str, Known] = {
+    known.name: known
+    for known in (
+        OWN,
+        *(SHOPIFY, WOOCOMMERCE, MAGENTO, PRESTASHOP, BIGCOMMERCE, MERCHANT, ETSY, OPENFOODFACTS),
+        PLAIN,
+    )
+}
+
+
+def recognised(columns: Iterable[str]) -> Known:
+    """Whose columns these are; plain where nobody's."""
+    keys = frozenset(key(column) for column in columns)
+    best = max(FORMATS.values(), key=lambda known: known.recognises(keys))
+    return best if best.recognises(keys) else PLAIN

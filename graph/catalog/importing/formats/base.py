@@ -1,0 +1,174 @@
+"""What a format is: whose export it is, how its header is recognised, and what each of its columns means.
+
+A meaning is a name of `MEANINGS`, or ``attribute.NAME`` or ``option.NAME``. A format that tells of one product in
+several rows has a `Joiner`, which makes products of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from graph.catalog.rules import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from graph.catalog.importing.problems import Problem, Row
+
+MEANINGS: Mapping[str, str] = {
+    "sku": "the product's own number; what products are matched by",
+    "id": "number in the other system: the sku of a row that has none",
+    "handle": "name in addresses: the sku of a row that has none",
+    "name": "name",
+    "description": "description; HTML becomes text",
+    "shortDescription": "description where there is no long one",
+    "price": "price",
+    "regularPrice": "price; `compareAtPrice` where a lower price is given, too",
+    "salePrice": "lower price, which is asked for; the other one becomes `compareAtPrice`",
+    "saleFrom": "when the lower price begins",
+    "saleTo": "when the lower price ends",
+    "compareAtPrice": "former or usual price, if it is higher",
+    "currency": "ISO 4217 code",
+    "stock": "pieces; blank where stock is not counted",
+    "inStock": "whether it can be had",
+    "tracked": "whether (or by what) stock is counted",
+    "backorder": "whether it is sold beyond its stock",
+    "active": "whether it is shown",
+    "status": "active, or draft, archived and the like",
+    "category": "category, perhaps a path of them",
+    "groupId": "what variants of one product share",
+    "parent": "the row whose variant this is",
+    "type": "kind of row",
+    "options": "what tells a variant from the others: name=value|name=value",
+    "variants": "variants of the product and what they differ in",
+    "brand": "brand",
+    "gtin": "GTIN (EAN, UPC, ISBN), by its check digit; else the attribute `barcode`",
+    "image": "address of one picture",
+    "images": "addresses of pictures",
+    "imageAlt": "description of the row's picture",
+    "imagePosition": "place of the row's picture",
+    "variantImage": "the variant's own picture, which comes first",
+    "tags": "attributes `tag`",
+    "attributes": "attributes: name=value|name=value",
+    "moreAttributes": "attributes: name=value,name=value",
+    "locale": "language or shop view; such rows are translations and change nothing",
+}
+_NUMBERED = ("optionName", "optionValue", "attributeName", "attributeValue")
+
+
+@lru_cache(maxsize=4096)
+def key(header: str) -> str:
+    """A column's name without what does not matter in it: case, accents, spaces, punctuation."""
+    return "".join(character for character in fold(header) if character.isalnum())
+
+
+def is_meaning(name: str) -> bool:
+    """Whether a column may have this meaning."""
+    bare = name.rstrip("0123456789")
+    return name in MEANINGS or bare in _NUMBERED or name.startswith(("attribute.", "option."))
+
+
+class Draft(NamedTuple):
+    """A product on its way: what the row says, by meaning, and the row. `base` gave what the row left out."""
+
+    line: int
+    told: dict[str, Any]
+    row: Row
+    base: Row | None = None
+
+
+class Lookup(Protocol):
+    """What the joiner of a file keeps on disk: see `graph.catalog.importing.shelf`."""
+
+    def family(self, label: str, line: int) -> int:
+        """Begin a family: a product whose variants are other rows. It is reported if nobody asks for any of it."""
+        ...
+
+    def put(self, name: str, told: dict[str, Any], family: int) -> None:
+        """Keep what is told of a parent."""
+        ...
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        """What was kept under a name; its family is marked as used."""
+        ...
+
+    def unused(self) -> Iterable[tuple[str, int]]:
+        """Labels and lines of the families that nobody asked for."""
+        ...
+
+
+class Joiner:
+    """Makes products of rows; this one, one of each."""
+
+    surveys = False
+    """Whether `survey` must see the whole file before the first row is fed."""
+
+    def __init__(self, kept: Lookup) -> None:
+        self.kept = kept
+        self.merged = 0
+        """Rows that were told of other rows' products."""
+        self.translations = 0
+
+    def survey(self, draft: Draft) -> None:
+        """See a row before its turn."""
+
+    def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
+        """The products that are complete with this row."""
+        return (draft,)
+
+    def end(self) -> Iterable[Draft | Problem]:
+        """Those that are complete with the file's end."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """A format. `signs` are sets of column names: it is recognised by any of them being there, wholly."""
+
+    name: str
+    title: str
+    columns: Mapping[str, tuple[str, ...]]
+    """Meaning → the names of columns that have it, the one that counts first coming first."""
+    signs: tuple[tuple[str, ...], ...] = ()
+    patterns: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Meaning → what `key` of the column's name matches; a number in it is the meaning's."""
+    levels: str = ">"
+    """What separates the levels of a category path."""
+    lists: str | None = None
+    """What separates several categories."""
+    roots: tuple[str, ...] = ()
+    """Categories that hold all others, and say nothing."""
+    joiner: Callable[[Lookup], Joiner] = Joiner
+    exact: bool = False
+    """Written by this project: text is taken as it stands."""
+    escapes: bool = False
+    """Line breaks are written as a backslash and an n."""
+
+    def __post_init__(self) -> None:
+        ranked: dict[str, tuple[int, str]] = {}
+        for meaning, names in self.columns.items():
+            if not is_meaning(meaning):
+                raise ValueError(f"{self.name}: {meaning} is no meaning of a column")
+            for rank, name in enumerate(names):
+                ranked.setdefault(key(name), (rank, meaning))
+        object.__setattr__(self, "_ranked", ranked)
+        object.__setattr__(self, "_compiled", [(re.compile(rule), meaning) for meaning, rule in self.patterns.items()])
+
+    def meaning(self, header: str) -> tuple[int, str] | None:
+        """What a column means, and how much it counts among those that mean the same (0: the most)."""
+        ranked: dict[str, tuple[int, str]] = self.__dict__["_ranked"]
+        compiled: list[tuple[re.Pattern[str], str]] = self.__dict__["_compiled"]
+        found = ranked.get(name := key(header))
+        if found is None:
+            for rule, meaning in compiled:
+                if (match := rule.fullmatch(name)) is not None:
+                    number = next((group for group in match.groups() if group is not None and group.isdigit()), "")
+                    return int(number or 0), f"{meaning}{int(number)}" if number and meaning in _NUMBERED else meaning
+        return found
+
+    def recognises(self, keys: frozenset[str]) -> int:
+        """How many columns of a sign are there, if all of one are; else 0."""
+        return max((len(sign) for sign in self.signs if all(key(name) in keys for name in sign)), default=0)

@@ -1,0 +1,19 @@
+"""What ``graph export`` writes: one column a field of a product, taken as it stands."""
+
+from __future__ import annotations
+
+from graph.catalog.importing.formats.base import Known
+
+FIELDS = (
+    *("sku", "name", "description", "category", "price", "currency", "compareAtPrice", "stock", "inStock", "active"),
+    *("groupId", "options", "images", "brand", "gtin", "attributes"),
+)
+"""The columns, in their order."""
+
+OWN = Known(
+    name="graph",
+    title="this project's own (`graph export`)",
+    signs=(tuple(FIELDS),),
+    columns={name: (name,) for name in FIELDS},
+    exact=True,
+)

@@ -1,0 +1,255 @@
+"""Which column means what in one file, and what a row says by those meanings.
+
+A format's table decides, and ``--map`` over it. Where several columns have one meaning, the one that the table names
+first counts, and the next where it is blank. A JSON object's fields are named by their path (``price.salePrice``).
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from graph.catalog.importing.cells import addresses, read_images, read_pairs
+from graph.catalog.importing.formats.base import Draft, is_meaning, key
+from graph.catalog.importing.problems import Row, Unreadable, as_list, as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from graph.catalog.importing.formats.base import Known
+
+_METAFIELD = re.compile(r"(.+) \(product\.metafields\.[^)]*\)")
+_GLOBAL_ATTRIBUTE = re.compile(r"(?:attribute|option)s?\.(.+)", re.IGNORECASE)
+_DEEPEST = 6
+_LISTED = frozenset({"image", "images"})
+
+
+def read_map(told: Sequence[str], option: str = "--map") -> dict[str, str]:
+    """What ``--map`` says: meaning → column; or another `option` of its form. Raises `Unreadable` on nonsense."""
+    found: dict[str, str] = {}
+    for text in told:
+        for part in re.split(r",(?=[A-Za-z.]+[0-9]*=)", text):
+            meaning, mark, column = part.partition("=")
+            if not mark or not column.strip() or not is_meaning(meaning.strip()):
+                raise Unreadable(f"{option} {part}: write MEANING=...; docs/importing.md lists the meanings.")
+            found[meaning.strip()] = column.strip()
+    return found
+
+
+class Column(NamedTuple):
+    """A column of the file, and its meaning; None when it is ignored."""
+
+    name: str
+    meaning: str | None
+    rank: int
+
+
+class Plan:
+    """The columns of one file."""
+
+    def __init__(
+        self, known: Known, columns: Sequence[str], chosen: Mapping[str, str], defaults: Mapping[str, str]
+    ) -> None:
+        """Read `columns` as `known` does, but for what is `chosen`; `defaults` say what a row leaves out."""
+        self.known = known
+        self.chosen = dict(chosen)
+        self.defaults = dict(defaults)
+        self._by_path: dict[str, Column] = {}
+        self.columns = [self._column(name, number) for number, name in enumerate(columns, 1)]
+        missing = [
+            column for meaning, column in chosen.items() if not any(one.meaning == meaning for one in self.columns)
+        ]
+        if missing:
+            raise Unreadable(f"There is no column {missing[0]}; the file has {', '.join(columns) or 'none'}.")
+        order = sorted(range(len(self.columns)), key=lambda place: (self.columns[place].rank, place))
+        self._cells = [(place, self.columns[place].meaning) for place in order]
+        told = [(place, meaning) for place, meaning in self._cells if meaning is not None]
+        self._plain = [(place, meaning) for place, meaning in told if not self._listed(meaning)]
+        # Lists keep the order of the file.
+        self._lists = sorted((place, meaning) for place, meaning in told if self._listed(meaning))
+        self.meanings = {meaning for _, meaning in told} | set(defaults)
+
+    @staticmethod
+    def _listed(meaning: str) -> bool:
+        return meaning in _LISTED or meaning in ("options", "attributes") or "." in meaning
+
+    def _column(self, name: str, number: int) -> Column:
+        for meaning, column in self.chosen.items():
+            if column in (name, str(number)) or key(column) == key(name) != "":
+                return Column(name, meaning, 0)
+        found = self.known.meaning(name)
+        if found is None and (field := _METAFIELD.fullmatch(name)) is not None:
+            found = (0, f"attribute.{field.group(1)}")
+        elif found is None and (field := _GLOBAL_ATTRIBUTE.fullmatch(name)) is not None:
+            found = (0, f"{'option' if name[0] in 'oO' else 'attribute'}.{field.group(1)}")
+        if found is None or found[1] in self.chosen:
+            return Column(name, None, 0)
+        return Column(name, found[1], found[0])
+
+    @property
+    def ignored(self) -> list[str]:
+        """The columns that say nothing about a product here."""
+        return [column.name for column in self.columns if column.meaning is None and column.name]
+
+    # --- a row ---
+
+    def drafts(self, row: Row) -> Iterator[Draft]:
+        """What the row says by meaning; of an object with variants, a draft for each."""
+        if row.fields is None:
+            yield Draft(row.line, self._told(row.cells), row)
+            return
+        for fields in _variants(row.fields):
+            yield Draft(row.line, self._told_by(fields), Row(row.line, [], fields))
+
+    def _told(self, cells: list[str]) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        for place, meaning in self._plain:
+            value = cells[place].strip()
+            if value and meaning not in told:
+                told[meaning] = value
+        for place, meaning in self._lists:
+            value = cells[place].strip()
+            if value:
+                self._add(told, meaning, value)
+        for meaning, value in self.defaults.items():
+            told.setdefault(meaning, value)
+        return told
+
+    def _told_by(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        ranks: dict[str, int] = {}
+        for path, value in flat(fields):
+            column = self._by_path.get(path)
+            if column is None:
+                column = self._by_path[path] = self._column(path, 0)
+                if path not in {known.name for known in self.columns}:
+                    self.columns.append(column)
+            meaning = column.meaning
+            if meaning is None or (isinstance(value, str) and not value.strip()):
+                continue
+            if self._listed(meaning):
+                if value is not None:
+                    self._add(told, meaning, value)
+            elif meaning not in told or (value is not None and (told[meaning] is None or column.rank < ranks[meaning])):
+                told[meaning], ranks[meaning] = value, column.rank
+        for meaning, value in self.defaults.items():
+            told.setdefault(meaning, value)
+        return told
+
+    def _add(self, told: dict[str, Any], meaning: str, value: Any) -> None:
+        """Add to a list: pictures, options, attributes."""
+        kind, _, name = meaning.partition(".")
+        if meaning in _LISTED:
+            told.setdefault("images", []).extend(self._pictures(value))
+        elif name:
+            texts = map(plain, _each(value))
+            told.setdefault(f"{kind}s", []).extend([name, text] for text in texts if text)
+        else:
+            told.setdefault(kind, []).extend(_pairs(value))
+
+    def _pictures(self, value: Any) -> list[list[str | None]]:
+        if isinstance(value, str):
+            return read_images(value) if self.known.exact else addresses(value)
+        found: list[list[str | None]] = []
+        for one in _each(value):
+            if isinstance(one, str) and one.strip():
+                found.append([one.strip(), None])
+            elif (pair := as_list(one)) is not None:
+                found.append([*pair, None, None][:2])
+            elif (fields := as_object(one)) is not None:
+                url = next(
+                    (fields[name] for name in ("url", "src", "href", "link", "original") if fields.get(name)), None
+                )
+                if isinstance(url, str):
+                    found.append([url.strip(), plain(fields.get("alt") or fields.get("altText")) or None])
+        return found
+
+    def raw(self, draft: Draft) -> dict[str, Any]:
+        """The row as the file has it; what it took from another row is filled in, so that it stands alone."""
+        if draft.row.fields is not None:
+            return dict(draft.row.fields)
+        cells = draft.row.cells
+        if draft.base is not None:
+            inherited = [
+                own or (other if column.meaning not in _OWN else own)
+                for own, other, column in zip(cells, draft.base.cells, self.columns, strict=True)
+            ]
+            cells = inherited
+        return {column.name: cell for column, cell in zip(self.columns, cells, strict=True)}
+
+
+_OWN = frozenset(
+    (
+        *("sku", "id", "price", "salePrice", "regularPrice", "compareAtPrice", "stock", "gtin", "image", "imageAlt"),
+        *("imagePosition", "variantImage", "type"),
+    )
+)
+"""Meanings that a variant does not take from its product."""
+
+
+def plain(value: Any) -> str:
+    """A scalar as text; empty for anything else."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (int, Decimal)) else ""
+
+
+def _each(value: Any) -> list[Any]:
+    """The elements of a list, or the value itself."""
+    found = as_list(value)
+    return [value] if found is None else found
+
+
+def _pairs(value: Any) -> list[list[str]]:
+    """Names and values, however they are written."""
+    if isinstance(value, str):
+        return read_pairs(value)
+    found: list[list[str]] = []
+    for one in as_list(value) or []:
+        if (listed := as_list(one)) is not None:
+            pair = [plain(part) for part in listed]
+            found += [pair] if len(pair) == 2 and all(pair) else []  # noqa: PLR2004 - a name and a value
+        elif (fields := as_object(one)) is not None:
+            name = plain(fields.get("name") or fields.get("label") or fields.get("attribute_code"))
+            told = fields.get("value", fields.get("option", fields.get("options", fields.get("values"))))
+            found += [[name, text] for text in map(plain, _each(told)) if name and text]
+    return found
+
+
+def flat(fields: Mapping[str, Any], within: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """The fields of an object by their path; lists stay."""
+    for name, value in fields.items():
+        path = f"{within}{name}"
+        if depth < _DEEPEST and (inner := as_object(value)) is not None:
+            yield from flat(inner, f"{path}.", depth + 1)
+        else:
+            yield path, value
+
+
+_OF_PRODUCT = frozenset(("title", "name", "product_id", "created_at", "updated_at", "position", "featured_image"))
+
+
+def _variants(fields: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """The object, or one for each of its ``variants`` (as Shopify's storefront and many APIs have them)."""
+    variants = [one for one in map(as_object, as_list(fields.get("variants")) or ()) if one is not None]
+    if not variants:
+        return (fields,)
+    base = {name: value for name, value in fields.items() if name not in ("variants", "options")}
+    names = [plain((as_object(one) or {"name": one}).get("name")) for one in as_list(fields.get("options")) or ()]
+    group = next((plain(fields[name]) for name in ("handle", "slug", "sku", "id") if plain(fields.get(name))), None)
+    found: list[dict[str, Any]] = []
+    for variant in variants:
+        own = {name: value for name, value in variant.items() if value not in (None, "") and name not in _OF_PRODUCT}
+        values = [plain(own.pop(f"option{number}", "")) for number in (1, 2, 3)]
+        pairs = [[name, value] for name, value in zip(names, values, strict=False) if name and value]
+        single = len(variants) == 1 and [value for _, value in pairs] in ([], ["Default Title"])
+        one = base | own
+        if not single:
+            one |= {"groupId": group}
+            if pairs:
+                one["options"] = pairs
+        found.append(one)
+    return found

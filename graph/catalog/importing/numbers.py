@@ -1,0 +1,254 @@
+"""Amounts, counts and truth values as people and programs write them into a cell.
+
+``1.249,00``, ``1,249.00``, ``1'249.00``, ``1 249,00 €``, ``USD 1480.50`` and ``5,-`` are all read. What cannot be told
+from the cell alone (is ``1.234`` a thousand or a little more than one?) is decided for the whole column from a sample
+of it (`decide`); where the sample does not tell either, the cell is refused with `Doubtful`, or, for an amount of money
+that cannot have three decimals, read as a thousand. Nothing is guessed in silence: `decide` names such a cell.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from graph.catalog.records import decimals_of
+from graph.catalog.rules import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Mark(Enum):
+    """What stands before the decimals of a column."""
+
+    POINT = "."
+    COMMA = ","
+    BOTH = "both"
+    """Some cells are written with the one and some with the other."""
+    UNKNOWN = "unknown"
+    """The sample does not tell."""
+
+
+class NotANumber(ValueError):
+    """The cell holds no amount; the text says why."""
+
+
+class Doubtful(NotANumber):
+    """The cell can be read in two ways."""
+
+    def __init__(self, text: str) -> None:
+        """Name the cell."""
+        super().__init__(f"{text} may be a thousand or a decimal; --decimal says which.")
+
+
+_PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,2})?", re.ASCII)
+_SPACES = re.compile("[\\s\u00a0\u2007\u2009\u202f'\u2019\u00b4`\u02bc]+")
+_NUMBER = re.compile(r"([+\-\u2212]?)([\d.,]+)", re.ASCII)
+_CODE = re.compile(r"(?<![A-Za-z])[A-Za-z]{3}(?![A-Za-z])")
+_NO_CENTS = re.compile("[.,](-|\u2013|\u2014|--)$")
+_EXPONENT = re.compile(r"-?\d(?:\.\d+)?[eE][+-]?\d{1,2}", re.ASCII)
+_MOST = 40
+"""Characters of the longest cell that is tried as an amount."""
+
+_SYMBOLS = {
+    "US$": "USD",
+    "A$": "AUD",
+    "AU$": "AUD",
+    "C$": "CAD",
+    "CA$": "CAD",
+    "NZ$": "NZD",
+    "HK$": "HKD",
+    "S$": "SGD",
+    "R$": "BRL",
+    "MX$": "MXN",
+    "€": "EUR",
+    "£": "GBP",
+    "₹": "INR",
+    "₽": "RUB",
+    "₺": "TRY",
+    "₩": "KRW",
+    "₪": "ILS",
+    "฿": "THB",
+    "₫": "VND",
+    "₴": "UAH",
+    "₱": "PHP",
+    "₦": "NGN",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Ft": "HUF",
+    "lei": "RON",
+    "Fr.": "CHF",
+    "SFr.": "CHF",
+    "лв": "BGN",
+}
+_SHARED = {  # a symbol of several currencies: the first one unless the file's own is among the others
+    "$": ("USD", "AUD", "CAD", "NZD", "HKD", "SGD", "MXN", "CLP", "COP", "ARS"),
+    "¥": ("JPY", "CNY"),
+    "￥": ("CNY", "JPY"),
+    "kr": ("SEK", "NOK", "DKK", "ISK"),
+}
+_SYMBOL = re.compile("|".join(map(re.escape, sorted((*_SYMBOLS, *_SHARED), key=len, reverse=True))))
+_GROUP = 3
+
+
+def _stripped(text: str, usual: str) -> tuple[str, str | None]:
+    """The figure in `text`, and the currency that stands with it."""
+    found = None
+    if (sign := _SYMBOL.search(text)) is not None:
+        shared = _SHARED.get(sign.group())
+        if shared is None:
+            found = _SYMBOLS[sign.group()]
+        elif sign.group() == "kr" and usual not in shared:
+            raise NotANumber(f"kr may be {', '.join(shared)}; --default currency=... says which.")
+        else:
+            found = usual if usual in shared else shared[0]
+        text = text[: sign.start()] + text[sign.end() :]
+    elif (code := _CODE.search(text)) is not None:
+        found = code.group().upper()
+        text = text[: code.start()] + text[code.end() :]
+    return _SPACES.sub("", _NO_CENTS.sub("", text.strip())), found
+
+
+def amount(value: Any, mark: Mark, usual: str = "USD") -> tuple[Decimal, str | None]:
+    """The amount in a cell or a JSON value, and its currency where one stands with it; `usual` is the file's own."""
+    if isinstance(value, Decimal):
+        return value, None
+    if type(value) is int:
+        return Decimal(value), None
+    if not isinstance(value, str):
+        raise NotANumber("A price is a number, like 19.99.")
+    if _PLAIN.fullmatch(value):
+        return Decimal(value), None
+    if len(value) > _MOST:
+        raise NotANumber("A price is a number, like 19.99.")
+    if _EXPONENT.fullmatch(value):
+        return Decimal(value), None
+    figure, currency = _stripped(value, usual)
+    matched = _NUMBER.fullmatch(figure)
+    if matched is None or not any(character.isdigit() for character in figure):
+        raise NotANumber("A price is a number, like 19.99.")
+    sign = "-" if matched.group(1) in ("-", "\u2212") else ""
+    return Decimal(sign + _figure(matched.group(2), mark, currency or usual)), currency
+
+
+def count(value: Any, mark: Mark) -> Decimal:
+    """The number in a cell of pieces; it may have decimals."""
+    if isinstance(value, Decimal):
+        return value
+    if type(value) is int:
+        return Decimal(value)
+    if isinstance(value, str) and len(value) <= _MOST:
+        figure = _SPACES.sub("", value)
+        if (matched := _NUMBER.fullmatch(figure)) is not None and any(character.isdigit() for character in figure):
+            sign = "-" if matched.group(1) in ("-", "\u2212") else ""
+            return Decimal(sign + _figure(matched.group(2), mark, None))
+    raise NotANumber("A stock is a whole number.")
+
+
+def _figure(text: str, mark: Mark, currency: str | None) -> str:
+    """Digits and separators as a plain number; `currency` is None for what is no amount."""
+    told = _mark_of(text)
+    if told is Mark.UNKNOWN:  # one separator and three digits behind it
+        separator = "." if "." in text else ","
+        if mark in (Mark.POINT, Mark.COMMA):
+            told = mark
+        elif mark is Mark.UNKNOWN and currency is not None and decimals_of(currency) < _GROUP:
+            told = Mark.COMMA if separator == "." else Mark.POINT  # its amounts have no three decimals
+        else:
+            raise Doubtful(text)
+    if told is None:
+        return text
+    thousands = "," if told is Mark.POINT else "."
+    whole, point, rest = text.rpartition(told.value) if told.value in text else (text, "", "")
+    groups = whole.split(thousands)
+    grouped = len(groups) == 1 or (len(groups[0]) <= _GROUP and all(len(group) >= 2 for group in groups[1:]))  # noqa: PLR2004 - India's groups have two digits
+    if not grouped or told.value in whole or thousands in rest:
+        raise NotANumber("A price is a number, like 19.99.")
+    return "".join(groups) + (f".{rest}" if point and rest else "") or "0"
+
+
+def _mark_of(text: str) -> Mark | None:
+    """What the cell itself tells: the mark, UNKNOWN when it can be read both ways, None without any separator."""
+    points, commas = text.count("."), text.count(",")
+    if points and commas:
+        return Mark.POINT if text.rindex(".") > text.rindex(",") else Mark.COMMA
+    if not points and not commas:
+        return None
+    if points > 1 or commas > 1:
+        return Mark.COMMA if points else Mark.POINT  # it separates thousands
+    before, _, after = text.partition("." if points else ",")
+    if len(after) == _GROUP and 1 <= len(before) <= _GROUP and not before.startswith("0"):
+        return Mark.UNKNOWN
+    return Mark.POINT if points else Mark.COMMA
+
+
+def decide(cells: Iterable[Any]) -> tuple[Mark, str | None]:
+    """What a column's sample tells of it; and a cell that can be read both ways, if there is one."""
+    seen: set[Mark] = set()
+    doubtful = None
+    for cell in cells:
+        if not isinstance(cell, str):
+            if isinstance(cell, Decimal):
+                seen.add(Mark.POINT)  # JSON's own numbers
+            continue
+        if len(cell) > _MOST:
+            continue
+        try:
+            figure, _ = _stripped(cell, "SEK" if "kr" in cell else "USD")
+        except NotANumber:
+            continue
+        matched = _NUMBER.fullmatch(figure)
+        told = _mark_of(matched.group(2)) if matched is not None else None
+        if told is Mark.UNKNOWN:
+            doubtful = doubtful or cell
+        elif told is not None:
+            seen.add(told)
+    if len(seen) == 1:
+        return seen.pop(), doubtful
+    return (Mark.BOTH if seen else Mark.UNKNOWN), doubtful
+
+
+# --- truth ---
+
+_YES = (
+    "true yes y 1 on x t ja j oui o si sí vrai verdadero vero wahr waar aktiv actif attivo activo actief active "
+    "enabled publish published visible online"
+)
+_NO = (
+    "false no n 0 off f nein non nee faux falso falsch onwaar inaktiv inactif inattivo inactivo inactief inactive "
+    "disabled draft private pending archived unpublished hidden offline trash -1"
+)
+_TRUTH = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
+
+_AVAILABLE = {
+    **dict.fromkeys(("instock", "available", "availablefororder", "limitedavailability", "lowstock"), True),
+    **dict.fromkeys(("auflager", "lieferbar", "vorratig", "verfugbar", "enstock", "disponible", "disponibile"), True),
+    **dict.fromkeys(("opvoorraad", "leverbaar", "onlineonly", "instoreonly"), True),
+    **dict.fromkeys(("outofstock", "soldout", "preorder", "backorder", "unavailable", "discontinued"), False),
+    **dict.fromkeys(("nichtauflager", "nichtvorratig", "ausverkauft", "rupturedestock", "agotado", "esaurito"), False),
+    **dict.fromkeys(("uitverkocht", "nietopvoorraad", "epuise", "sinexistencias", "nondisponibile"), False),
+}
+
+
+def truth(value: Any) -> bool | None:
+    """Whether a cell says yes or no, in the commonest languages; None when it says neither."""
+    if isinstance(value, bool):
+        return value
+    if type(value) is int:
+        return {1: True, 0: False}.get(value)
+    return _TRUTH.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def availability(value: str) -> bool | None:
+    """Whether a word for availability says that there is some; None when it is none."""
+    return _AVAILABLE.get(
+        "".join(c for c in fold(value.rpartition("/")[2]) if c.isalnum())
+    )  # schema.org's are addresses
+
+
+def available(value: Any) -> bool | None:
+    """Whether a cell says that there is some, be it by yes or no; None when it does not tell."""
+    found = availability(value) if isinstance(value, str) else None
+    return truth(value) if found is None else found

@@ -1,0 +1,263 @@
+"""Reads a file as products: finds out whose export it is and what its columns mean; joins rows that are one product.
+
+What was found out is in `Found`: it is what a dry run shows. Amounts that can be read in two ways are decided by the
+first `SAMPLE` rows of the file, column by column.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from graph.catalog.importing import numbers
+from graph.catalog.importing.files import open_source
+from graph.catalog.importing.formats import FORMATS, recognised
+from graph.catalog.importing.formats.plain import PLAIN
+from graph.catalog.importing.mapping import Plan, flat
+from graph.catalog.importing.meaning import PRICES, Reading
+from graph.catalog.importing.problems import Problem, Row, Unreadable
+from graph.catalog.importing.shelf import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Self
+
+    from graph.catalog.importing.files import Shape, Source
+    from graph.catalog.importing.formats.base import Draft
+
+SAMPLE = 1000
+"""Rows by which the columns of amounts are decided, and the fields of JSON are found."""
+_MARKS = {".": numbers.Mark.POINT, ",": numbers.Mark.COMMA}
+_KEYS = frozenset(("sku", "id", "handle"))
+_ENOUGH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is told of a file rather than found out; see ``graph import --help``."""
+
+    shape: Shape | None = None
+    format: str | None = None
+    encoding: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Meaning → column: what ``--map`` says."""
+    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Meaning → what a row says that says nothing."""
+    decimal: str | None = None
+    """``.`` or ``,``: what stands before decimals."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found out about a file."""
+
+    format: str
+    title: str
+    shape: str
+    encoding: str
+    packed: str | None
+    delimiter: str
+    columns: list[tuple[str, str]]
+    """Columns and what they mean, by the file's order."""
+    ignored: list[str]
+    doubts: list[str]
+    """Sentences about what the file does not tell, and how it is read."""
+
+
+class Products:
+    """The products of a file. Close it, or use it in a ``with``."""
+
+    def __init__(self, path: Path, options: Options) -> None:
+        """Open the file and find out about it. Raises `Unreadable`, and OSError when it cannot be opened."""
+        self._path = path
+        self._options = options
+        self._header = not options.columns or not all(one.isdigit() for one in options.columns.values())
+        with contextlib.ExitStack() as stack:
+            self.shelf = Shelf()
+            stack.callback(self.shelf.close)
+            if not self._header:
+                self._header = self._names_columns()
+            self._source = self._open()
+            stack.callback(self._source.close)
+            self.size = self._source.opened.size
+            sample = self._sample()
+            self.plan = self._plan([row for row in sample if isinstance(row, Row)])
+            self._joiner = self.plan.known.joiner(self.shelf)
+            self.reading, self.found = self._decide(sample)
+            if self._joiner.surveys:
+                self._survey()
+            self._rows = chain(sample, self._rest())
+            self._closing = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and forget what was remembered of it."""
+        self._closing.close()
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file, which has `size`, are read."""
+        return self._source.opened.position()
+
+    @property
+    def merged(self) -> int:
+        """Rows so far that told of other rows' products: pictures, groups, translations."""
+        return self._joiner.merged + self._joiner.translations
+
+    @property
+    def translations(self) -> int:
+        """Those of them that are translations, which are left out."""
+        return self._joiner.translations
+
+    def __iter__(self) -> Iterator[Draft | Problem]:
+        """The products, and the rows that are none. Raises `Unreadable` where the file cannot be read further."""
+        feed, drafts = self._joiner.feed, self.plan.drafts
+        for row in self._rows:
+            if isinstance(row, Row):
+                for draft in drafts(row):
+                    yield from feed(draft)
+            else:
+                yield row
+        yield from self._joiner.end()
+
+    def _rest(self) -> Iterator[Row | Problem]:
+        """What follows the sample."""
+        if self._broken is not None:
+            raise self._broken
+        yield from self._source.rows
+
+    # --- finding out ---
+
+    def _sample(self) -> list[Row | Problem]:
+        """How the file begins; where it cannot be read further, that is told in its turn."""
+        sample: list[Row | Problem] = []
+        self._broken: Unreadable | None = None
+        try:
+            sample.extend(islice(self._source.rows, SAMPLE))
+        except Unreadable as error:
+            self._broken = error
+            if not sample:
+                raise
+        return sample
+
+    def _open(self) -> Source:
+        options = self._options
+        return open_source(self._path, shape=options.shape, encoding=options.encoding, header=self._header)
+
+    def _names_columns(self) -> bool:
+        """Whether the first line names columns although they are mapped by their numbers."""
+        with contextlib.closing(
+            open_source(self._path, shape=self._options.shape, encoding=self._options.encoding)
+        ) as s:
+            return s.shape != "csv" or sum(PLAIN.meaning(column) is not None for column in s.columns) >= _ENOUGH
+
+    def _plan(self, rows: Sequence[Row]) -> Plan:
+        columns = self._source.columns
+        if self._source.shape != "csv":
+            listed: dict[str, None] = {}
+            for row in rows:
+                listed |= dict.fromkeys(path for path, _ in flat(row.fields or {}))
+                for one in (row.fields or {}).get("variants") or ():
+                    if isinstance(one, dict):
+                        listed |= dict.fromkeys(path for path, _ in flat(one))  # pyright: ignore[reportUnknownArgumentType]
+            columns = list(listed)
+        options = self._options
+        known = FORMATS[options.format] if options.format else recognised(columns)
+        plan = Plan(known, columns, options.columns, options.defaults)
+        if not (_KEYS & plan.meanings) and (self._source.shape == "csv" or rows):
+            shown = ", ".join(columns[:12])
+            raise Unreadable(
+                f"The first line must name the columns, sku (or id or handle) among them; it has {shown}. "
+                "--map sku=COLUMN names one; without such a line, --map sku=1,name=2 counts them."
+            )
+        return plan
+
+    def _decide(self, sample: Sequence[Row | Problem]) -> tuple[Reading, Found]:
+        cells: dict[str, list[Any]] = {name: [] for name in (*PRICES, "stock")}
+        currencies = False
+        for row in sample:
+            if isinstance(row, Row):
+                for draft in self.plan.drafts(row):
+                    for name, found in cells.items():
+                        if (value := draft.told.get(name)) is not None:
+                            found.append(value)
+                    currencies = currencies or "currency" in draft.told
+        options, plan = self._options, self.plan
+        marks, doubts = _decided(cells, _MARKS.get(options.decimal or ""))
+        symbols = any(_has_currency(value) for name in PRICES for value in cells[name])
+        reading = Reading(
+            plan.known,
+            plan.meanings,
+            options.defaults.get("currency", "USD").upper(),
+            marks,
+            defaulted=frozenset(options.defaults),
+        )
+        if not (currencies or symbols) and any(cells[name] for name in PRICES):
+            doubts.append("No currency is told: prices are taken as USD (--default currency=EUR says otherwise).")
+        source = self._source
+        columns = [(column.name, column.meaning) for column in plan.columns if column.meaning is not None]
+        opened = source.opened
+        found = Found(
+            *(plan.known.name, plan.known.title, source.shape, opened.encoding, opened.packed, source.delimiter),
+            *(columns, plan.ignored, doubts),
+        )
+        return reading, found
+
+    def _survey(self) -> None:
+        """Let the joiner see the whole file once."""
+        with contextlib.closing(self._open()) as source, contextlib.suppress(Unreadable):
+            for row in source.rows:
+                if isinstance(row, Row):
+                    for draft in self.plan.drafts(row):
+                        self._joiner.survey(draft)
+
+
+def _decided(
+    cells: Mapping[str, Sequence[Any]], told: numbers.Mark | None
+) -> tuple[dict[str, numbers.Mark], list[str]]:
+    """What stands before the decimals of each column, and what to know of that."""
+    if told is not None:
+        return dict.fromkeys(cells, told), []
+    decided = {name: numbers.decide(values) for name, values in cells.items()}
+    known = {mark for mark, _ in decided.values() if mark in (numbers.Mark.POINT, numbers.Mark.COMMA)}
+    marks: dict[str, numbers.Mark] = {}
+    doubts: list[str] = []
+    for name, (mark, doubtful) in decided.items():
+        chosen = mark
+        if mark is numbers.Mark.UNKNOWN and len(known) == 1:
+            chosen = next(iter(known))
+        marks[name] = chosen
+        if doubtful is None:
+            continue
+        if chosen is numbers.Mark.BOTH or (chosen is numbers.Mark.UNKNOWN and name == "stock"):
+            doubts.append(
+                f"{name}: {doubtful} can be read in two ways; such rows are refused unless --decimal is given."
+            )
+            continue
+        why = "as the column's other cells are written" if mark is chosen else "as the file's other columns are written"
+        if chosen is numbers.Mark.UNKNOWN:
+            why = "as its currency has no three decimals"
+        doubts.append(f"{name}: {doubtful} is read as {_read(doubtful, chosen)}, {why} (--decimal says otherwise).")
+    return marks, doubts
+
+
+def _read(cell: str, mark: numbers.Mark) -> str:
+    try:
+        return f"{numbers.amount(cell, mark)[0]:f}"
+    except numbers.NotANumber:
+        return "nothing"
+
+
+def _has_currency(value: Any) -> bool:
+    try:
+        return numbers.amount(value, numbers.Mark.POINT)[1] is not None
+    except numbers.NotANumber:
+        return False

@@ -1,0 +1,62 @@
+"""What an import remembers of a file on its way, on disk: the skus seen, and the parents of variants."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Shelf:
+    """A database that is deleted by itself. Close it."""
+
+    def __init__(self) -> None:
+        # A database without a name is a temporary file that SQLite deletes.
+        self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._rows.execute("PRAGMA journal_mode = OFF")
+        self._rows.execute("PRAGMA cache_size = -4000")
+        self._rows.execute("CREATE TABLE seen (sku TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+        self._rows.execute("CREATE TABLE kept (name TEXT PRIMARY KEY, told TEXT, family INTEGER) WITHOUT ROWID")
+        self._rows.execute("CREATE TABLE family (id INTEGER PRIMARY KEY, label TEXT, line INTEGER, used INTEGER)")
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._rows.close()
+
+    # --- parents ---
+
+    def family(self, label: str, line: int) -> int:
+        """Begin a family of variants; gives its number."""
+        added = self._rows.execute("INSERT INTO family (label, line, used) VALUES (?, ?, 0)", (label, line))
+        return int(added.lastrowid or 0)
+
+    def put(self, name: str, told: dict[str, Any], family: int) -> None:
+        """Keep what is told of a parent; the first one under a name counts."""
+        self._rows.execute("INSERT OR IGNORE INTO kept VALUES (?, ?, ?)", (name, json.dumps(told), family))
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        """What was kept under `name`; its family is used from now on."""
+        found = self._rows.execute("SELECT told, family FROM kept WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            return None
+        self._rows.execute("UPDATE family SET used = 1 WHERE id = ? AND used = 0", (found[1],))
+        told: dict[str, Any] = json.loads(found[0])
+        return told
+
+    def unused(self) -> Iterable[tuple[str, int]]:
+        """Labels and lines of the families that nobody asked for."""
+        yield from self._rows.execute("SELECT label, line FROM family WHERE used = 0 ORDER BY id")
+
+    # --- skus ---
+
+    def first_lines(self, skus: list[str]) -> dict[str, int]:
+        """On which lines those of the skus were that have been seen."""
+        marks = ", ".join("?" * len(skus))
+        return dict(self._rows.execute(f"SELECT sku, line FROM seen WHERE sku IN ({marks})", skus))  # noqa: S608 - only question marks
+
+    def saw(self, skus: Iterable[tuple[str, int]]) -> None:
+        """Remember skus and their lines."""
+        self._rows.executemany("INSERT INTO seen VALUES (?, ?)", skus)

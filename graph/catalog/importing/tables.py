@@ -1,0 +1,107 @@
+"""Reads CSV: separated by commas, semicolons, tabs or bars, padded or not, with a line of column names or without one.
+
+The names are the first line that is not empty. Rows may be shorter than they are (what is missing is blank) and have
+empty cells beyond them. A row that has more, or broken quotes, is a `Problem`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from graph.catalog.importing.lines import MAX_ROW, TOO_LONG, Lines
+from graph.catalog.importing.problems import Problem, Row, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DELIMITERS = (",", ";", "\t", "|")
+_TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_PADDED = 3
+"""Of this many columns, one at least is padded in a file that is aligned for the eye."""
+
+
+class Table(NamedTuple):
+    """A file of rows: the names of its columns as they stand there (their numbers without a header)."""
+
+    columns: list[str]
+    delimiter: str
+    rows: Iterator[Row | Problem]
+
+
+def table(file: BinaryIO, *, header: bool = True) -> Table:
+    """Begin to read `file`; without `header` its first line is a row already."""
+    csv.field_size_limit(MAX_ROW)  # of the whole process; the longest line does not exceed it
+    lines = Lines(file)
+    first = next((line for line in lines if line.strip()), "")
+    told = _TOLD.fullmatch(first.strip("\r\n"))
+    if told is not None:  # a spreadsheet's own note
+        first = next((line for line in lines if line.strip()), "")
+    delimiter = told.group(1) if told is not None else max(DELIMITERS, key=lambda mark: len(_cells(first, mark)))
+    cells = _cells(first, delimiter)
+    if not any(cell.strip() for cell in cells):
+        raise Unreadable("The first line must name the columns, sku among them.", lines.number)
+    while cells and not cells[-1].strip():
+        cells.pop()
+    padded = sum(cell != cell.strip() for cell in cells) * _PADDED >= len(cells)
+    names = [cell.strip() for cell in cells] if header else [str(number) for number in range(1, len(cells) + 1)]
+    before = None if header else (first, lines.number)
+    return Table(names, delimiter, _rows(lines, delimiter, len(names), padded=padded, before=before))
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=delimiter != "\t"), list[str]())
+    except csv.Error as error:
+        raise Unreadable(f"Not CSV: {error}.", 1) from None
+
+
+class _Pushed:
+    """The lines, with one put back in front of them."""
+
+    def __init__(self, lines: Lines, first: str) -> None:
+        self._lines = lines
+        self._first: str | None = first
+
+    def __iter__(self) -> _Pushed:
+        return self
+
+    def __next__(self) -> str:
+        if (first := self._first) is not None:
+            self._first = None
+            return first
+        return next(self._lines)
+
+
+def _rows(
+    lines: Lines, delimiter: str, width: int, *, padded: bool, before: tuple[str, int] | None
+) -> Iterator[Row | Problem]:
+    source = lines if before is None else _Pushed(lines, before[0])
+    # In a padded file a cell's quotes are not next to its delimiters; csv then cannot be strict.
+    reader = csv.reader(source, delimiter=delimiter, strict=not padded, skipinitialspace=padded)
+    line = before[1] if before is not None else lines.number + 1
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            too_long = "field larger" in str(error)
+            if too_long:
+                lines.skip_cell()
+            lines.too_long = False
+            yield Problem(line, TOO_LONG if too_long else f"Not CSV: {error}.")
+        else:
+            if lines.too_long:
+                lines.too_long = False
+                yield Problem(line, TOO_LONG)
+            elif cells is None:
+                return
+            elif len(cells) == width:
+                yield Row(line, cells)
+            elif cells and any(cells):
+                excess = cells[width:]
+                if any(cell.strip() for cell in excess):
+                    yield Problem(line, f"{len(cells)} cells under {width} columns.")
+                else:
+                    yield Row(line, (cells + [""] * (width - len(cells)))[:width])
+        line = lines.number + 1

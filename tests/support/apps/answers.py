@@ -22,7 +22,7 @@ from tests.support.apps.express import ExchangingEndpoint
 from tests.support.apps.small import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from graph.patterns.client import Client, Command, Reply
     from graph.patterns.limiter import Charge
@@ -176,9 +176,13 @@ class AnswersApp:
         limits: dict[str, Any] | None = None,
         beta: float = 0,
         express: bool = False,
+        sight: Callable[[Sight], Any] = lambda sight: sight,
         **options: Any,
     ) -> None:
-        """With `express` requests take their routes from the second sighting on; see `ExchangingEndpoint`."""
+        """With `express` requests take their routes from the second sighting on; see `ExchangingEndpoint`.
+
+        `sight` may make another context of the usual one.
+        """
         settings: dict[str, Any] = {"authenticated": 100_000, "anonymous": 100_000, "prefix": "test", **(limits or {})}
         authenticator = KeyTokens(client)
         admission = Admission(Limiter(client), budget=authenticator.budget, **settings)
@@ -192,7 +196,7 @@ class AnswersApp:
             strawberry.Schema(Query, Mutation, extensions=[lambda: RateLimit(admission)]),
             authenticator=authenticator,
             admission=admission,
-            context=lambda caller, _, response: Sight(self, caller, response),
+            context=lambda caller, _, response: sight(Sight(self, caller, response)),
             kept=KeptAnswers(client, self.answers, **options, recognise=express, eager=True),
             sockets=None,
         )

@@ -9,7 +9,7 @@ from graphql import ExecutionResult, GraphQLError
 from strawberry.execution import optimized_is_awaitable
 
 from graph.endpoint.document import Bounds, Operations, Prepared
-from graph.endpoint.execution import Compiler
+from graph.endpoint.execution.compiled import Compiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -161,7 +161,7 @@ def export(
     kind: Annotated[str | None, typer.Option("--format", help="csv, json or ndjson.", show_default="csv")] = None,
 ) -> None:
     """Write all products, active or not, as a file that `graph import` reads; the same catalog gives the same bytes."""
-    from graph.catalog.importing.files import shape_of
+    from graph.catalog.importing.files.rows import shape_of
 
     form = kind or (shape_of(file.name) if file is not None else None) or "csv"
     if form not in ("csv", "json", "ndjson"):

@@ -26,7 +26,7 @@ def options(
     kind: str | None, columns: Sequence[str], defaults: Sequence[str], decimal: str | None, encoding: str | None
 ) -> "Options":
     """What the command line tells of the file."""
-    from graph.catalog.importing.files import SHAPES
+    from graph.catalog.importing.files.rows import SHAPES
     from graph.catalog.importing.formats import FORMATS
     from graph.catalog.importing.mapping import read_map
     from graph.catalog.importing.problems import Unreadable

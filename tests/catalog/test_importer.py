@@ -16,7 +16,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
 
 from graph.catalog import writing
-from graph.catalog.importing import bulk, documents, importer
+from graph.catalog.importing import bulk, importer
+from graph.catalog.importing.files import documents
 from graph.catalog.importing.formats.plain import PLAIN
 from graph.catalog.importing.importer import Report, Told, import_products
 from graph.catalog.importing.meaning import Reading

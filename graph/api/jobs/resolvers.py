@@ -13,7 +13,7 @@ from graph.api.feature import Feature
 from graph.api.jobs.subscriptions import JobsSubscription
 from graph.api.jobs.types import ImportProductsInput, ImportProductsResult, Job
 from graph.api.node import Node
-from graph.catalog.importing.files import ENDINGS
+from graph.catalog.importing.files.rows import ENDINGS
 from graph.catalog.keys import IMPORT_PRODUCTS
 from graph.errors import Unavailable
 from graph.jobs import NotBelow, file_below

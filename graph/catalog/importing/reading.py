@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from graph.catalog.importing import numbers
-from graph.catalog.importing.files import open_source
+from graph.catalog.importing.files.rows import open_source
 from graph.catalog.importing.formats import FORMATS, recognised
 from graph.catalog.importing.formats.plain import PLAIN
 from graph.catalog.importing.mapping import Plan, flat
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from graph.catalog.importing.files import Shape, Source
+    from graph.catalog.importing.files.rows import Shape, Source
     from graph.catalog.importing.formats.base import Draft
 
 SAMPLE = 1000

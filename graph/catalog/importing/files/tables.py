@@ -10,7 +10,7 @@ import csv
 import re
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from graph.catalog.importing.lines import MAX_ROW, TOO_LONG, Lines
+from graph.catalog.importing.files.lines import MAX_ROW, TOO_LONG, Lines
 from graph.catalog.importing.problems import Problem, Row, Unreadable
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Reads product files: CSV, NDJSON, or one JSON array, a row at a time, in whatever encoding and packing.
 
-Memory stays flat however large the file: a row of more than `graph.catalog.importing.lines.MAX_ROW` bytes is skipped
-and reported, not held. A row that cannot be read is a `Problem` with its line; reading goes on behind it. Only what
+Memory stays flat however large the file: a row of more than `lines.MAX_ROW` bytes is skipped and reported, not held. A row that cannot be read is a `Problem` with its line; reading goes on behind it. Only what
 leaves no way to find the next row (an array that ends early, a file that is not text) ends the file, with `Unreadable`.
 """
 
@@ -12,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from graph.catalog.importing import container, documents
+from graph.catalog.importing.files import container, documents
+from graph.catalog.importing.files.tables import table
 from graph.catalog.importing.problems import Problem, Row, as_object
-from graph.catalog.importing.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

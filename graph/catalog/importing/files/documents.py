@@ -12,7 +12,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from graph.catalog.importing.lines import MAX_ROW, TOO_LONG, Lines
+from graph.catalog.importing.files.lines import MAX_ROW, TOO_LONG, Lines
 from graph.catalog.importing.problems import Problem, Row, Unreadable, as_object
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """Reads product files: CSV, NDJSON, or one JSON array, a row at a time, in whatever encoding and packing.
 
-Memory stays flat however large the file: a row of more than `lines.MAX_ROW` bytes is skipped and reported, not held. A row that cannot be read is a `Problem` with its line; reading goes on behind it. Only what
-leaves no way to find the next row (an array that ends early, a file that is not text) ends the file, with `Unreadable`.
+Memory stays flat however large the file: a row of more than `lines.MAX_ROW` bytes is skipped and reported, not held. A
+row that cannot be read is a `Problem` with its line; reading goes on behind it. Only what leaves no way to find the
+next row (an array that ends early, a file that is not text) ends the file, with `Unreadable`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from graph.accounts.rules import GUESTS
+
 if TYPE_CHECKING:
     from graph.patterns.sessions import Session
 
@@ -28,6 +30,11 @@ class UserRecord:
     display_name: str
     role: Role
     created_at: datetime
+
+    @property
+    def guest(self) -> bool:
+        """Whether the user has neither given an email nor a password yet."""
+        return self.email.endswith(f"@{GUESTS}")
 
     def to_json(self) -> dict[str, Any]:
         """The form that is cached."""
@@ -74,6 +81,23 @@ class SignedIn:
     def __repr__(self) -> str:
         """Leave the token out."""
         return f"SignedIn(user={self.user!r}, session={self.session!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSignedIn:
+    """A guest has been made; `secret` signs the guest in again, and is kept nowhere."""
+
+    signed_in: SignedIn
+    secret: str
+
+    def __repr__(self) -> str:
+        """Leave the secret out."""
+        return f"GuestSignedIn({self.signed_in!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class NoGuest:
+    """The user has an email already."""
 
 
 @dataclass(frozen=True, slots=True)

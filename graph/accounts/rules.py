@@ -24,6 +24,10 @@ MAX_EMAIL = 254
 MAX_LOCAL_PART = 64
 MAX_NAME = 64
 
+GUESTS = "guests.invalid"
+DELETED = "deleted.invalid"
+"""Domains of addresses that stand for users without one; nothing is ever sent to them (RFC 2606)."""
+
 _LOCAL_PART = re.compile(r"[^\s@\"(),:;<>\[\\\]]+")
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _INVISIBLE_LETTERS = "\u200c\u200d"  # joiners, which Persian and several Indic scripts are written with
@@ -64,7 +68,7 @@ def _is_plain(text: str) -> bool:
 def check_email(value: str) -> tuple[str, str]:
     """An address: as it will be shown, and its key."""
     key = email_key(value)
-    if key is None:
+    if key is None or key.endswith((f"@{GUESTS}", f"@{DELETED}")):
         raise Invalid("email", "This is not an email address.")
     return unicodedata.normalize("NFC", value).strip(), key
 

@@ -16,13 +16,17 @@ Failure: expected outcomes are values (`graph.accounts.records`), a value that b
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from graph.accounts import rules, store
 from graph.accounts.attempts import AttemptLimits, Attempts, issue_device, known_device
-from graph.accounts.keys import TTL, user_of_tag, user_tag
+from graph.accounts.keys import user_tag
+from graph.accounts.reading import AccountReader
 from graph.accounts.records import (
     EmailInUse,
+    GuestSignedIn,
+    NoGuest,
     PasswordReplaced,
     Role,
     SignedIn,
@@ -35,7 +39,7 @@ from graph.errors import Unavailable
 from graph.patterns.sessions import EpochMoved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from graph.accounts.passwords import Hasher
     from graph.accounts.store import Credentials
@@ -44,11 +48,14 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Charge, Limiter
     from graph.patterns.sessions import Session, Sessions
 
+GUEST_NAME = "Guest"
+DELETED_NAME = "Deleted player"
+
 _ATTEMPTS = 5  # to begin a session, or to change a password, while somebody else changes the account
 _DISTURBED = "This account is being changed at the moment; try again."
 
 
-class AccountService:
+class AccountService(AccountReader):
     """Everything that can be done with an account."""
 
     def __init__(
@@ -63,43 +70,10 @@ class AccountService:
         limits: AttemptLimits | None = None,
     ) -> None:
         """Keep users in `database`; `prefix` begins the keys of the limits."""
-        self._database = database
-        self._cache = cache
+        super().__init__(database, cache)
         self._hasher = hasher
         self._attempts = Attempts(limiter, limits or AttemptLimits(), prefix=prefix)
         self.sessions = sessions
-
-    # --- reading ---
-
-    async def users(self, ids: Iterable[int]) -> dict[int, UserRecord]:
-        """Those of `ids` that exist, through the cache."""
-        return {value["id"]: UserRecord.from_json(value) for value in await self._shown(ids)}
-
-    async def display_names(self, ids: Iterable[int]) -> dict[int, str]:
-        """The names of those of `ids` that exist, through the cache."""
-        return {value["id"]: value["display_name"] for value in await self._shown(ids)}
-
-    async def _shown(self, ids: Iterable[int]) -> list[dict[str, Any]]:
-        """What is shown of those of `ids` that exist (`UserRecord.to_json`)."""
-
-        async def load(keys: Sequence[str]) -> Mapping[str, object]:
-            async with self._database.session() as session:
-                found = await store.users(session, [user_of_tag(key) for key in keys])
-            return {user_tag(user.id): user.to_json() for user in found}
-
-        found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=TTL)
-        return [value for value in found.values() if value is not None]
-
-    async def user(self, user_id: int) -> UserRecord | None:
-        """One user, through the cache."""
-        return (await self.users([user_id])).get(user_id)
-
-    async def find(self, email: str) -> UserRecord | None:
-        """The user with this email, however it is spelled."""
-        key = rules.email_key(email)
-        async with self._database.session() as session:
-            found = await store.credentials_by_key(session, key) if key is not None else None
-        return found.user if found is not None else None
 
     # --- beginning ---
 
@@ -195,12 +169,6 @@ class AccountService:
             return signed_in
         raise Unavailable(_DISTURBED)
 
-    async def _credentials(self, key: str) -> Credentials | None:
-        if not key.isprintable():  # no account has such an email, and not every database takes such a text
-            key = ""
-        async with self._database.session() as session:
-            return await store.credentials_by_key(session, key)
-
     async def _sign_in(self, found: Credentials, epoch: str | None, visitor: Visitor) -> SignedIn:
         user = found.user
         token, session = await self.sessions.create(
@@ -215,7 +183,85 @@ class AccountService:
             async with self._database.transaction() as session:
                 await store.replace_hash(session, found.user.id, found.password_hash, hashed, changed=False)
 
+    # --- guests ---
+
+    async def play_as_guest(self, display_name: str | None, visitor: Visitor) -> GuestSignedIn | TooMany:
+        """Create a PLAYER without an email and sign them in; raises `rules.Invalid`."""
+        name = rules.check_display_name(display_name if display_name is not None else GUEST_NAME)
+        if (refusal := await self._attempts.register(visitor.address)) is not None:
+            return refusal
+        handle, key = secrets.token_hex(8), secrets.token_urlsafe(24)
+        email = f"{handle}@{rules.GUESTS}"
+        async with self._hasher.turn():
+            await self._add(email, email, name, key.encode(), Role.PLAYER)
+            found = await self._credentials(email)
+            if found is None:
+                raise Unavailable(_DISTURBED)
+            return GuestSignedIn(await self._sign_in(found, None, visitor), f"{handle}.{key}")
+
+    async def resume_guest(self, secret: str, visitor: Visitor) -> SignedIn | WrongCredentials | TooMany:
+        """Sign a guest in again."""
+        handle, _, key = secret.partition(".")
+        return await self.login(f"{handle}@{rules.GUESTS}", key, visitor)
+
+    async def claim(
+        self, session: Session, email: str, password: str, visitor: Visitor
+    ) -> UserRecord | EmailInUse | NoGuest | TooMany:
+        """Give the guest of `session` an email and a password, and end all other sessions; raises `rules.Invalid`.
+
+        It stays the same user. Of several claims of one guest the first counts.
+        """
+        shown, key = rules.check_email(email)
+        async with self._database.session() as reading:
+            found = await store.credentials_by_id(reading, int(session.user_id))
+        if found is None or not found.user.guest:
+            return NoGuest()
+        secret = rules.check_password(password, shown, found.user.display_name)
+        if (refusal := await self._attempts.register(visitor.address)) is not None:
+            return refusal
+        async with self._hasher.turn():
+            hashed = await self._hasher.hash(secret)
+        await self.sessions.revoke_all(session.user_id, keep=session.id)
+        try:
+            async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writing:
+                claimed = await store.claim(writing, found, email=shown, email_key=key, password_hash=hashed)
+        except store.Taken:
+            return EmailInUse()
+        await self.sessions.revoke_all(session.user_id, keep=session.id)
+        return replace(found.user, email=shown) if claimed else NoGuest()
+
     # --- changing ---
+
+    async def rename(self, user_id: int, display_name: str) -> UserRecord | None:
+        """Give a user another name, None when there is no such user; raises `rules.Invalid`."""
+        name = rules.check_display_name(display_name)
+        async with self._cache.invalidating(user_tag(user_id)), self._database.transaction() as session:
+            await store.rename(session, user_id, name)
+        return await self.user(user_id)
+
+    async def delete(self, session: Session, password: str) -> UserRecord | WrongCredentials | TooMany:
+        """Forget who the user of `session` is and end all sessions; what remains is a number without a name.
+
+        The password is asked for, unless the user is a guest, who has none.
+        """
+        async with self._database.session() as reading:
+            found = await store.credentials_by_id(reading, int(session.user_id))
+        if found is None:
+            return WrongCredentials()
+        if not found.user.guest:
+            charged = await self._attempts.change(session.user_id)
+            if isinstance(charged, TooMany):
+                return charged
+            async with self._hasher.turn():
+                if not await self._hasher.verify(rules.password_bytes(password), found.password_hash):
+                    return WrongCredentials()
+            await self._attempts.forgive(charged)
+        await self.sessions.revoke_all(session.user_id)
+        email = f"{found.user.id}@{rules.DELETED}"
+        async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writing:
+            forgotten = await store.forget(writing, found, email=email, display_name=DELETED_NAME)
+        await self.sessions.revoke_all(session.user_id)
+        return replace(found.user, email=email, display_name=DELETED_NAME) if forgotten else WrongCredentials()
 
     async def change_password(
         self, session: Session, current: str, new: str

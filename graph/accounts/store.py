@@ -109,6 +109,30 @@ async def replace_hash(session: AsyncSession, user_id: int, before: str, after: 
     return found is not None
 
 
+async def claim(session: AsyncSession, found: Credentials, *, email: str, email_key: str, password_hash: str) -> bool:
+    """Give a guest an email and a password; False when another did before. Raises `Taken`."""
+    same = (USERS.c.id == found.user.id) & (USERS.c.email_key == found.email_key)
+    now = datetime.now(UTC)
+    values = {"email": email, "email_key": email_key, "password_hash": password_hash, "password_changed_at": now}
+    try:
+        return await session.scalar(update(USERS).where(same).values(values).returning(USERS.c.id)) is not None
+    except IntegrityError as error:
+        raise Taken from error
+
+
+async def rename(session: AsyncSession, user_id: int, display_name: str) -> bool:
+    """Give a user another name; False when there is no such user."""
+    changed = update(USERS).where(USERS.c.id == user_id).values(display_name=display_name)
+    return await session.scalar(changed.returning(USERS.c.id)) is not None
+
+
+async def forget(session: AsyncSession, found: Credentials, *, email: str, display_name: str) -> bool:
+    """Write over all that tells who a user was; no password fits any more. False when the password was replaced."""
+    values = {"email": email, "email_key": email, "display_name": display_name, "password_hash": "!"}
+    same = (USERS.c.id == found.user.id) & (USERS.c.password_hash == found.password_hash)
+    return await session.scalar(update(USERS).where(same).values(values).returning(USERS.c.id)) is not None
+
+
 async def set_role(session: AsyncSession, user_id: int, role: Role) -> None:
     """Give a user another role."""
     await session.execute(update(USERS).where(USERS.c.id == user_id).values(role=str(role)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, or_, select, text
 
 from graph.leaderboard.models import ARCHIVE, BOARDS, SCORES, SEASONS
-from graph.leaderboard.records import player_key, player_number
+from graph.leaderboard.records import OwnScore, player_key, player_number
 from graph.leaderboard.writing import board_of, season_of
 from graph.patterns.ranking import Entry, Neighbourhood, Place, RankingPage, ScoreRow, Ties, ranks
 
@@ -100,6 +100,18 @@ async def row(session: AsyncSession, board: int, season: int, player: int) -> Sc
     )
     found = (await session.execute(statement)).one_or_none()
     return None if found is None else ScoreRow(player_key(player), found.score, found.achieved_at / 1e6, found.version)
+
+
+async def scores_of(session: AsyncSession, player: int) -> list[OwnScore]:
+    """Every score of a player, in every season of every board, finished or not."""
+    found: list[OwnScore] = []
+    for c in (S, A):  # from the seasons, of which there are few: each look-up goes by the primary key
+        own = select(BOARDS.c.slug, SEASONS.c.number, c.score, c.achieved_at).where(
+            c.season_id == SEASONS.c.id, c.player_id == player, SEASONS.c.board_id == BOARDS.c.id
+        )
+        frozen = SEASONS.c.state.in_(("CLOSED", "ARCHIVED"))
+        found += [OwnScore(*row) for row in await session.execute(own.where(frozen if c is A else ~frozen))]
+    return sorted(found, key=lambda one: (one.board, one.season))
 
 
 async def size(session: AsyncSession, season_id: int) -> int:

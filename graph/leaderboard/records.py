@@ -157,6 +157,16 @@ class TopPage:
     end: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class OwnScore:
+    """A score of one player: the board's slug, the number of the season, when it was reached (microseconds)."""
+
+    board: str
+    season: int
+    score: float
+    achieved_at: int
+
+
 def player_key(number: int) -> str:
     """A user's number as the ranking orders it: shorter first, hence by value."""
     digits = str(number)

@@ -22,6 +22,7 @@ from graph.leaderboard.records import (
     BoardRecord,
     NewBoard,
     Outcome,
+    OwnScore,
     Placed,
     SeasonRecord,
     Span,
@@ -208,6 +209,10 @@ class LeaderboardService:
         )
         present = [entry for entry in found if entry is not None]
         return sorted(present, key=lambda entry: (-entry.score, entry.achieved_at, entry.player))
+
+    async def scores_of(self, player: int) -> list[OwnScore]:
+        """Every score of a player, by board and season."""
+        return await self._count(lambda session: queries.scores_of(session, player))
 
     async def _current(
         self,

@@ -8,9 +8,9 @@ import strawberry
 
 from graph.accounts import rules
 from graph.accounts.keys import TTL
-from graph.accounts.records import EmailInUse, SignedIn, TooMany, Visitor, WrongCredentials
+from graph.accounts.records import EmailInUse, TooMany, WrongCredentials
+from graph.api.accounts.profile import ProfileMutation, ProfileQuery
 from graph.api.accounts.types import (
-    AuthPayload,
     ChangePasswordInput,
     ChangePasswordResult,
     EmailTaken,
@@ -25,38 +25,14 @@ from graph.api.accounts.types import (
     User,
     Viewer,
 )
+from graph.api.accounts.viewer import begun, session_of, visitor_of
 from graph.api.auth.access import ANYBODY, SIGNED_IN, VALID, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.feature import Feature
 from graph.api.node import Node, integer_keys, parse_id
 from graph.endpoint.declare import Scope, cached
-from graph.errors import Unauthenticated
 from graph.patterns.sessions import Session as SessionValue
-
-
-def _visitor(context: Context) -> Visitor:
-    connection = context.connection
-    if connection is None:
-        return Visitor(context.caller.address)
-    host = connection.client.host if connection.client is not None else None
-    device = context.cookie.device(connection.headers) if context.cookie is not None else None
-    return Visitor(context.caller.address, host, connection.headers.get("user-agent"), device)
-
-
-def _session(context: Context) -> SessionValue:
-    """The session in use, of a caller who is signed in."""
-    session: SessionValue | None = context.caller.session
-    if session is None:
-        raise Unauthenticated("Sign in first.")
-    return session
-
-
-def _begun(context: Context, signed_in: SignedIn) -> AuthPayload:
-    if context.cookie is not None and context.response is not None:
-        context.cookie.write(context.response, signed_in.token)
-        context.cookie.write_device(context.response, signed_in.device)
-    return AuthPayload.of(signed_in)
 
 
 async def _load_users(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
@@ -79,7 +55,7 @@ async def _load_sessions(context: Context, keys: Sequence[str]) -> Mapping[str, 
 
 
 @strawberry.type
-class AccountsQuery:
+class AccountsQuery(ProfileQuery):
     """Reads."""
 
     @strawberry.field(
@@ -96,7 +72,7 @@ class AccountsQuery:
 
 
 @strawberry.type
-class AccountsMutation:
+class AccountsMutation(ProfileMutation):
     """Writes."""
 
     @strawberry.mutation(description="Creates an account and signs its user in.", extensions=[requires(ANYBODY)])
@@ -104,21 +80,21 @@ class AccountsMutation:
         context = info.context
         try:
             outcome = await context.services.accounts.register(
-                input.email, input.password, input.display_name, _visitor(context)
+                input.email, input.password, input.display_name, visitor_of(context)
             )
         except rules.Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
-        return EmailTaken.of() if isinstance(outcome, EmailInUse) else _begun(context, outcome)
+        return EmailTaken.of() if isinstance(outcome, EmailInUse) else begun(context, outcome)
 
     @strawberry.mutation(description="Signs a user in.", extensions=[requires(ANYBODY)])
     async def login(self, info: Info, input: LoginInput) -> LoginResult:
         context = info.context
-        outcome = await context.services.accounts.login(input.email, input.password, _visitor(context))
+        outcome = await context.services.accounts.login(input.email, input.password, visitor_of(context))
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
-        return InvalidCredentials.of() if isinstance(outcome, WrongCredentials) else _begun(context, outcome)
+        return InvalidCredentials.of() if isinstance(outcome, WrongCredentials) else begun(context, outcome)
 
     @strawberry.mutation(
         description="Ends the session in use; true when there was one.", extensions=[requires(ANYBODY)]
@@ -136,7 +112,7 @@ class AccountsMutation:
         extensions=[requires(SIGNED_IN)],
     )
     async def revoke_session(self, info: Info, id: strawberry.ID) -> bool:
-        session = _session(info.context)
+        session = session_of(info.context)
         parsed = parse_id(id)
         if parsed is None or parsed[0] != "Session":
             return False
@@ -149,7 +125,7 @@ class AccountsMutation:
     )
     async def logout_everywhere(self, info: Info, keep_current: bool = False) -> int:  # noqa: FBT001, FBT002 - an argument of the API
         context = info.context
-        session = _session(context)
+        session = session_of(context)
         ended = await context.services.sessions.revoke_all(session.user_id, keep=session.id if keep_current else None)
         if not keep_current and context.cookie is not None and context.response is not None:
             context.cookie.clear(context.response)
@@ -163,7 +139,7 @@ class AccountsMutation:
         context = info.context
         try:
             outcome = await context.services.accounts.change_password(
-                _session(context), input.current_password, input.new_password
+                session_of(context), input.current_password, input.new_password
             )
         except rules.Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
@@ -179,5 +155,5 @@ FEATURE = Feature(
     mutation=AccountsMutation,
     types=(User, Session),
     nodes={"User": _load_users, "Session": _load_sessions},
-    private=frozenset({"User", "Session", "Viewer"}),
+    private=frozenset({"User", "Session", "Viewer", "PersonalData"}),
 )

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from graph.accounts.records import Role, SignedIn, TooMany, UserRecord
+from graph.accounts.records import GuestSignedIn, Role, SignedIn, TooMany, UserRecord
 from graph.api.context import Info
 from graph.api.enums import enum
 from graph.api.errors import InvalidInput, UserError
@@ -26,6 +26,7 @@ class User(Node):
     email: str = strawberry.field(description="As they wrote it; two spellings of one address are one account.")
     display_name: str
     role: Role
+    guest: bool = strawberry.field(description="Whether no email was given yet; then `email` is a placeholder.")
     created_at: datetime
 
     @classmethod
@@ -36,6 +37,7 @@ class User(Node):
             email=record.email,
             display_name=record.display_name,
             role=record.role,
+            guest=record.guest,
             created_at=record.created_at,
         )
 
@@ -104,6 +106,14 @@ class RegisterInput:
 @strawberry.input
 class LoginInput:
     """Who signs in."""
+
+    email: str
+    password: str
+
+
+@strawberry.input(description="What a guest takes to sign in with from now on.")
+class ClaimAccountInput:
+    """An email and a password."""
 
     email: str
     password: str
@@ -180,10 +190,67 @@ class PasswordChanged:
     revoked_sessions: int = strawberry.field(description="How many other sessions that were.")
 
 
+@strawberry.type(description="A guest plays. Token and secret are told here and never again.")
+class GuestPayload:
+    """The end of a good playAsGuest."""
+
+    secret: str = strawberry.field(description="Hand it to resumeGuest to be the same player again.")
+    auth: AuthPayload
+
+    @classmethod
+    def of(cls, guest: GuestSignedIn) -> GuestPayload:
+        """Show the new guest."""
+        return cls(secret=guest.secret, auth=AuthPayload.of(guest.signed_in))
+
+
+@strawberry.type(description="The user has an email already.")
+class NotAGuest(UserError):
+    """Nothing was changed."""
+
+    @classmethod
+    def of(cls) -> NotAGuest:
+        """Say so."""
+        return cls(code="NOT_A_GUEST", message="This account has an email already.")
+
+
+@strawberry.type(description="The account is gone: every session has ended, and nothing tells who it was.")
+class AccountDeleted:
+    """The end of a good deleteMe."""
+
+    player: strawberry.ID = strawberry.field(description="What scores stay under, without a name.")
+
+
+@strawberry.type(description="A score of the viewer.")
+class OwnScore:
+    """One board, one season."""
+
+    board: str = strawberry.field(description="The board's slug.")
+    season: int
+    score: float
+    achieved_at: datetime
+
+
+@strawberry.type(description="All that is kept of the viewer.")
+class PersonalData:
+    """Made by exportMe."""
+
+    user: User
+    sessions: list[Session]
+    scores: list[OwnScore]
+
+
 RegisterResult: TypeAlias = Annotated[
     AuthPayload | EmailTaken | InvalidInput | TooManyAttempts, strawberry.union("RegisterResult")
 ]
 LoginResult: TypeAlias = Annotated[AuthPayload | InvalidCredentials | TooManyAttempts, strawberry.union("LoginResult")]
 ChangePasswordResult: TypeAlias = Annotated[
     PasswordChanged | InvalidCredentials | InvalidInput | TooManyAttempts, strawberry.union("ChangePasswordResult")
+]
+GuestResult: TypeAlias = Annotated[GuestPayload | InvalidInput | TooManyAttempts, strawberry.union("GuestResult")]
+ClaimResult: TypeAlias = Annotated[
+    User | EmailTaken | NotAGuest | InvalidInput | TooManyAttempts, strawberry.union("ClaimResult")
+]
+RenameResult: TypeAlias = Annotated[User | InvalidInput, strawberry.union("RenameResult")]
+DeleteMeResult: TypeAlias = Annotated[
+    AccountDeleted | InvalidCredentials | TooManyAttempts, strawberry.union("DeleteMeResult")
 ]

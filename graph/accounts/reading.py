@@ -1,0 +1,64 @@
+"""Reading accounts: what is shown of users through the cache, what a login needs from SQL.
+
+Raises `graph.errors.Unavailable` while the database is away; without Redis what is shown is read from SQL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graph.accounts import rules, store
+from graph.accounts.keys import TTL, user_of_tag, user_tag
+from graph.accounts.records import UserRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from graph.accounts.store import Credentials
+    from graph.engines.database import Database
+    from graph.patterns.cache import Cache
+
+
+class AccountReader:
+    """Reads users."""
+
+    def __init__(self, database: Database, cache: Cache) -> None:
+        """Read `database` through `cache`."""
+        self._database = database
+        self._cache = cache
+
+    async def users(self, ids: Iterable[int]) -> dict[int, UserRecord]:
+        """Those of `ids` that exist, through the cache."""
+        return {value["id"]: UserRecord.from_json(value) for value in await self._shown(ids)}
+
+    async def display_names(self, ids: Iterable[int]) -> dict[int, str]:
+        """The names of those of `ids` that exist, through the cache."""
+        return {value["id"]: value["display_name"] for value in await self._shown(ids)}
+
+    async def _shown(self, ids: Iterable[int]) -> list[dict[str, Any]]:
+        """What is shown of those of `ids` that exist (`UserRecord.to_json`)."""
+
+        async def load(keys: Sequence[str]) -> Mapping[str, object]:
+            async with self._database.session() as session:
+                found = await store.users(session, [user_of_tag(key) for key in keys])
+            return {user_tag(user.id): user.to_json() for user in found}
+
+        found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=TTL)
+        return [value for value in found.values() if value is not None]
+
+    async def user(self, user_id: int) -> UserRecord | None:
+        """One user, through the cache."""
+        return (await self.users([user_id])).get(user_id)
+
+    async def find(self, email: str) -> UserRecord | None:
+        """The user with this email, however it is spelled."""
+        key = rules.email_key(email)
+        async with self._database.session() as session:
+            found = await store.credentials_by_key(session, key) if key is not None else None
+        return found.user if found is not None else None
+
+    async def _credentials(self, key: str) -> Credentials | None:
+        if not key.isprintable():  # no account has such an email, and not every database takes such a text
+            key = ""
+        async with self._database.session() as session:
+            return await store.credentials_by_key(session, key)

@@ -1,0 +1,144 @@
+"""Guests, and what users do to their own accounts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import strawberry
+
+from graph.accounts import rules
+from graph.accounts.records import EmailInUse, NoGuest, TooMany, WrongCredentials
+from graph.api.accounts.types import (
+    AccountDeleted,
+    ClaimAccountInput,
+    ClaimResult,
+    DeleteMeResult,
+    EmailTaken,
+    GuestPayload,
+    GuestResult,
+    InvalidCredentials,
+    LoginResult,
+    NotAGuest,
+    OwnScore,
+    PersonalData,
+    RenameResult,
+    Session,
+    TooManyAttempts,
+    User,
+)
+from graph.api.accounts.viewer import begun, session_of, visitor_of
+from graph.api.auth.access import ANYBODY, SIGNED_IN, requires
+from graph.api.context import Info
+from graph.api.errors import InvalidInput
+from graph.api.node import global_id
+from graph.api.pagination import given
+from graph.endpoint.declare import cost
+from graph.errors import Unauthenticated
+
+
+@strawberry.type
+class ProfileQuery:
+    """Reads."""
+
+    @strawberry.field(
+        description="All that is kept of the viewer: account, sessions, scores.",
+        extensions=[requires(SIGNED_IN)],
+        metadata=cost(10, assumed=50),
+    )
+    async def export_me(self, info: Info) -> PersonalData:
+        services, current = info.context.services, session_of(info.context)
+        user = await services.accounts.user(int(current.user_id))
+        if user is None:
+            raise Unauthenticated("Sign in first.")
+        sessions = await services.sessions.list(current.user_id)
+        scores = await services.leaderboards.scores_of(user.id)
+        return PersonalData(
+            user=User.of(user),
+            sessions=[Session.of(session, current.id) for session in sessions],
+            scores=[
+                OwnScore(
+                    board=one.board,
+                    season=one.season,
+                    score=one.score,
+                    achieved_at=datetime.fromtimestamp(one.achieved_at / 1e6, UTC),
+                )
+                for one in scores
+            ],
+        )
+
+
+@strawberry.type
+class ProfileMutation:
+    """Writes."""
+
+    @strawberry.mutation(
+        description="Begins to play without an email. The secret signs the same player in again (resumeGuest), until "
+        "the guest takes an email and a password (claimAccount) and keeps every score.",
+        extensions=[requires(ANYBODY)],
+    )
+    async def play_as_guest(self, info: Info, display_name: str | None = strawberry.UNSET) -> GuestResult:
+        context = info.context
+        try:
+            outcome = await context.services.accounts.play_as_guest(given(display_name), visitor_of(context))
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+        if isinstance(outcome, TooMany):
+            return TooManyAttempts.of(outcome)
+        begun(context, outcome.signed_in)
+        return GuestPayload.of(outcome)
+
+    @strawberry.mutation(description="Signs a guest in again.", extensions=[requires(ANYBODY)])
+    async def resume_guest(self, info: Info, secret: str) -> LoginResult:
+        context = info.context
+        outcome = await context.services.accounts.resume_guest(secret, visitor_of(context))
+        if isinstance(outcome, TooMany):
+            return TooManyAttempts.of(outcome)
+        if isinstance(outcome, WrongCredentials):
+            return InvalidCredentials.of("No guest has this secret.")
+        return begun(context, outcome)
+
+    @strawberry.mutation(
+        description="Gives a guest an email and a password. The player and the scores stay; the secret ends, and so "
+        "does every other session.",
+        extensions=[requires(SIGNED_IN)],
+    )
+    async def claim_account(self, info: Info, input: ClaimAccountInput) -> ClaimResult:
+        context = info.context
+        try:
+            outcome = await context.services.accounts.claim(
+                session_of(context), input.email, input.password, visitor_of(context)
+            )
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+        if isinstance(outcome, TooMany):
+            return TooManyAttempts.of(outcome)
+        if isinstance(outcome, EmailInUse):
+            return EmailTaken.of()
+        return NotAGuest.of() if isinstance(outcome, NoGuest) else User.of(outcome)
+
+    @strawberry.mutation(description="Changes the name that others see.", extensions=[requires(SIGNED_IN)])
+    async def rename_me(self, info: Info, display_name: str) -> RenameResult:
+        number = int(session_of(info.context).user_id)
+        try:
+            user = await info.context.services.accounts.rename(number, display_name)
+        except rules.Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+        if user is None:
+            raise Unauthenticated("Sign in first.")
+        return User.of(user)
+
+    @strawberry.mutation(
+        description="Deletes the viewer's account: email, name and password are written over, every session ends. "
+        "Scores stay, under a player without a name. A guest needs no password.",
+        extensions=[requires(SIGNED_IN)],
+    )
+    async def delete_me(self, info: Info, password: str | None = strawberry.UNSET) -> DeleteMeResult:
+        context = info.context
+        outcome = await context.services.accounts.delete(session_of(context), given(password) or "")
+        if isinstance(outcome, TooMany):
+            return TooManyAttempts.of(outcome)
+        if isinstance(outcome, WrongCredentials):
+            return InvalidCredentials.of("The password is wrong.")
+        if context.cookie is not None and context.response is not None:
+            context.cookie.clear(context.response)
+        return AccountDeleted(player=global_id("Player", outcome.id))

@@ -1,0 +1,135 @@
+"""Guests and what users do to their own accounts, on both engines: one claim wins, nothing of a guest is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.accounts.attempts import AttemptLimits
+from graph.accounts.passwords import Hasher
+from graph.accounts.records import (
+    EmailInUse,
+    GuestSignedIn,
+    NoGuest,
+    SignedIn,
+    UserRecord,
+    Visitor,
+    WrongCredentials,
+)
+from graph.accounts.rules import Invalid
+from graph.accounts.service import AccountService
+from graph.patterns.cache import Cache
+from graph.patterns.limiter import Limiter
+from graph.patterns.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from graph.engines.database import Database
+    from graph.patterns.client import Client
+
+PASSWORD = "correct horse battery staple"
+HERE = Visitor("192.0.2.1", "192.0.2.1", "test")
+
+
+@pytest.fixture
+async def accounts(client: Client, database: Database) -> AsyncGenerator[AccountService]:
+    """The service with cheap hashes and generous limits."""
+    cache = Cache(client)
+    limits = AttemptLimits(1_000_000, 1_000_000, 900, 1_000_000)
+    with Hasher(memory_kib=8, passes=1, threads=2) as hasher:
+        yield AccountService(database, cache, Sessions(client), Limiter(client), hasher, limits=limits)
+    await cache.close()
+
+
+async def guest(accounts: AccountService) -> GuestSignedIn:
+    """A new guest."""
+    made = await accounts.play_as_guest(None, HERE)
+    assert isinstance(made, GuestSignedIn)
+    return made
+
+
+async def test_a_guest_comes_back_with_the_secret(accounts: AccountService) -> None:
+    """The secret signs the same user in again; a wrong one, and one that is none, sign nobody in."""
+    made = await guest(accounts)
+    user = made.signed_in.user
+    assert user.guest
+    again = await accounts.resume_guest(made.secret, HERE)
+    assert isinstance(again, SignedIn)
+    assert again.user.id == user.id
+    for wrong in (f"{made.secret}x", made.secret.partition(".")[0], "", ".", "a.b", "\0.\0", "é" * 500):
+        assert isinstance(await accounts.resume_guest(wrong, HERE), WrongCredentials)
+    assert made.secret not in repr(made)
+
+
+async def test_a_guest_takes_an_email_and_stays_the_same_user(accounts: AccountService) -> None:
+    """After the claim the password signs in and the secret does not; the session in use goes on, others end."""
+    made = await guest(accounts)
+    other = await accounts.resume_guest(made.secret, HERE)
+    assert isinstance(other, SignedIn)
+    claimed = await accounts.claim(made.signed_in.session, "Ann@example.org", PASSWORD, HERE)
+    assert isinstance(claimed, UserRecord)
+    assert (claimed.id, claimed.email, claimed.guest) == (made.signed_in.user.id, "Ann@example.org", False)
+    assert await accounts.user(claimed.id) == claimed
+    assert isinstance(await accounts.login("ann@example.org", PASSWORD, HERE), SignedIn)
+    assert isinstance(await accounts.resume_guest(made.secret, HERE), WrongCredentials)
+    assert await accounts.sessions.touch(made.signed_in.token) is not None
+    assert await accounts.sessions.touch(other.token) is None
+    assert isinstance(await accounts.claim(made.signed_in.session, "b@example.org", PASSWORD, HERE), NoGuest)
+
+
+async def test_one_of_many_claims_wins(accounts: AccountService) -> None:
+    """Of claims of one guest at once one counts; of guests who claim one email one gets it, and all others stay."""
+    made = await guest(accounts)
+    found = await asyncio.gather(
+        *(accounts.claim(made.signed_in.session, f"a{n}@example.org", PASSWORD, HERE) for n in range(6))
+    )
+    (won,) = [one for one in found if isinstance(one, UserRecord)]
+    assert [one for one in found if one is not won] == [NoGuest()] * 5
+    assert await accounts.user(won.id) == won
+    guests = [await guest(accounts) for _ in range(5)]
+    told = await asyncio.gather(
+        *(accounts.claim(one.signed_in.session, "same@example.org", PASSWORD, HERE) for one in guests)
+    )
+    assert sum(isinstance(one, UserRecord) for one in told) == 1
+    assert sum(isinstance(one, EmailInUse) for one in told) == 4
+    back = [await accounts.resume_guest(one.secret, HERE) for one in guests]
+    assert sum(isinstance(one, SignedIn) for one in back) == 4
+
+
+async def test_nobody_registers_as_a_guest(accounts: AccountService) -> None:
+    """The addresses that stand for guests and for deleted users are nobody's to take."""
+    for email in ("x@guests.invalid", "X@GUESTS.INVALID", "1@deleted.invalid"):
+        with pytest.raises(Invalid):
+            await accounts.register(email, PASSWORD, "X", HERE)
+
+
+async def test_a_name_is_changed_for_everybody_at_once(accounts: AccountService) -> None:
+    """The new name is read through the cache right after; one that breaks a rule changes nothing."""
+    made = await guest(accounts)
+    number = made.signed_in.user.id
+    assert (await accounts.display_names([number]))[number] == "Guest"
+    renamed = await accounts.rename(number, "  Zoë  ")
+    assert renamed is not None
+    assert renamed.display_name == "Zoë"
+    assert await accounts.display_names([number]) == {number: "Zoë"}
+    with pytest.raises(Invalid):
+        await accounts.rename(number, " ")
+    assert await accounts.rename(number + 1, "Nobody") is None
+
+
+async def test_a_deleted_user_is_forgotten(accounts: AccountService) -> None:
+    """Name, email and password are gone, every session has ended, the number stays; the password is asked for."""
+    made = await accounts.register("ann@example.org", PASSWORD, "Ann", HERE)
+    assert isinstance(made, SignedIn)
+    assert isinstance(await accounts.delete(made.session, "wrong password"), WrongCredentials)
+    assert isinstance(await accounts.delete(made.session, PASSWORD), UserRecord)
+    left = await accounts.user(made.user.id)
+    assert left is not None
+    assert "ann" not in f"{left.email} {left.display_name}".casefold()
+    assert isinstance(await accounts.login("ann@example.org", PASSWORD, HERE), WrongCredentials)
+    assert isinstance(await accounts.login(left.email, PASSWORD, HERE), WrongCredentials)
+    assert await accounts.sessions.touch(made.token) is None
+    assert isinstance(await accounts.register("ann@example.org", PASSWORD, "Ann", HERE), SignedIn)

@@ -1,1 +1,1 @@
-"""What uvicorn's connections are held to, and the answers they give without the application."""
+"""The bounds on uvicorn's connections, and the answers they give without the application."""

@@ -1,11 +1,11 @@
-"""How many connections there may be: from one address, and in all.
+"""Limits the number of connections: from one address, and in total.
 
-Every connection counts, from its beginning to its end, whether it speaks HTTP, is a WebSocket or says nothing. One
-address (or /64 of IPv6) has at most `PER_ADDRESS`, unless it is a trusted proxy, which stands for many. All together
-stay `RESERVE` below the descriptors that the process may have, so that what it opens itself (files, Redis, SQL) and the
-refusals still find some. The bound on descriptors is raised as far as the system lets us.
+Every connection counts from its beginning to its end, whether it speaks HTTP, is a WebSocket or sends nothing. One
+address (or IPv6 /64) may have at most `PER_ADDRESS`, unless it is a trusted proxy, which stands for many clients. The
+total stays `RESERVE` below the process's limit on file descriptors, so that some are left for the files, Redis and SQL
+connections that it opens itself, and for refusals. The descriptor limit is raised as far as the system allows.
 
-One that is too many is refused in JSON (503, `TOO_MANY_CONNECTIONS`) and closed at once.
+A connection over the limit is refused in JSON (503, `TOO_MANY_CONNECTIONS`) and closed at once.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Crowd:
     """The connections of one process."""
 
     def __init__(self, total: int, per_address: int = PER_ADDRESS) -> None:
-        """Let in `total` at a time."""
+        """Allow `total` connections at a time."""
         self._total = total
         self._per_address = per_address
         self._counts: Counter[str] = Counter()
         self._all = 0
 
     def enter(self, address: str, *, proxy: bool) -> str | None:
-        """Let a connection from `address` in: the name to `leave` by; None when it is one too many."""
+        """Count a connection from `address`. Returns the name to pass to `leave`, or None when it is one too many."""
         name = "" if proxy else _network(address)
         if self._all >= self._total or (name and self._counts[name] >= self._per_address):
             return None
@@ -42,7 +42,7 @@ class Crowd:
         return name
 
     def leave(self, name: str) -> None:
-        """A connection has ended."""
+        """Stop counting a connection that has ended."""
         self._all -= 1
         self._counts[name] -= 1
         if not self._counts[name]:
@@ -57,24 +57,24 @@ def trusted(proxies: str) -> _TrustedHosts:
 
 @lru_cache(maxsize=1)
 def crowd() -> Crowd:
-    """That of this process."""
+    """Return the `Crowd` of this process."""
     return Crowd(max(RESERVE, raise_descriptors() - RESERVE))
 
 
 def raise_descriptors() -> int:
-    """Raise the bound on descriptors as far as it goes; what it is then."""
+    """Raise the limit on file descriptors as far as possible, and return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _UNBOUNDED if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < most:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        except (ValueError, OSError):  # macOS says infinity, and means less
+        except (ValueError, OSError):  # macOS reports infinity but allows less
             return soft
     return most
 
 
 def _network(address: str) -> str:
-    """What counts as one address; nothing for a peer without one, as on a Unix socket."""
+    """What counts as one address; empty for a peer without an address, as on a Unix socket."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

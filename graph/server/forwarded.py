@@ -1,9 +1,9 @@
-"""What a proxy says of the request that it passes on: the client, the scheme, the host, the path prefix.
+"""Reads what a proxy says about the request that it passes on: the client, the scheme, the host, the path prefix.
 
-``X-Forwarded-For``, ``-Proto``, ``-Host`` and ``-Prefix`` count from trusted peers alone; from anybody else they are
-headers like any other. The forwarded host takes the place of Host, so that the server knows its own pages by what
-browsers see. A prefix, forwarded or set, becomes the scope's ``root_path``, and the path begins with it, as ASGI
-has it, whether or not the proxy took it off. What is no host or no path is ignored.
+``X-Forwarded-For``, ``-Proto``, ``-Host`` and ``-Prefix`` are believed only when they come from a trusted peer; from
+anybody else they are ordinary headers. The forwarded host replaces Host, so that the server recognises its own pages
+by the host that browsers see. A prefix, forwarded or configured, becomes the scope's ``root_path``, and the path
+begins with it, as ASGI requires, whether or not the proxy removed it. An invalid host or path is ignored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 class Forwarded:
-    """An ASGI application that believes its proxies."""
+    """An ASGI application that believes the headers of trusted proxies."""
 
     def __init__(self, app: ASGIApp, trusted: str = "", root_path: str = "") -> None:
         """Serve `app` below `root_path`, behind the `trusted` addresses and networks (comma-separated)."""

@@ -1,17 +1,17 @@
-"""uvicorn's HTTP connections, held to bounds that uvicorn leaves open to whoever connects.
+"""uvicorn's HTTP connections, with bounds that uvicorn itself does not set.
 
-A head (request line and headers) must be there in `HEAD_SECONDS` and fit into `HEAD_BYTES`. What is no HTTP is
-refused as `malformed` has it, after the answers to all good requests before it; then the connection is closed in a way
-that lets the peer read them. An offer to speak something else than WebSocket (``Upgrade: h2c``, which Java's own client
-makes with each first request) is not taken up, and the request that bore it is served with its body.
+A head (request line and headers) must arrive within `HEAD_SECONDS` and fit into `HEAD_BYTES`. Input that is not HTTP
+is refused with an answer from `malformed`, after the answers to all good requests before it; then the connection is
+closed in a way that lets the peer read them. An offer to switch to a protocol other than WebSocket (``Upgrade: h2c``,
+which Java's own client sends with each first request) is ignored, and its request is served with its body.
 
-An answer that ends the connection before the request's body is there, as 413 does, is followed by a staged close (RFC
-9112, 9.6): a close at once would be a reset, which takes the answer away from a client that is still sending. The rest
-of the body is read and forgotten, for at most `DRAIN_SECONDS`. HTTP/1.0 knows no chunks: an answer of unknown length
+An answer that ends the connection before the whole body has arrived, such as 413, is followed by a staged close (RFC
+9112, 9.6): an immediate close would be a reset, and a client that is still sending would lose the answer. The rest
+of the body is read and discarded, for at most `DRAIN_SECONDS`. HTTP/1.0 has no chunks, so an answer of unknown length
 ends with the connection.
 
-A peer that takes nothing for `STALL_SECONDS`, or that does not let its connection be closed, is cut off without an
-answer. `graph.server.websocket` does the same for WebSockets.
+A peer that reads nothing for `STALL_SECONDS`, or that prevents its connection from closing, is disconnected without
+an answer. `graph.server.websocket` does the same for WebSockets.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEAD_SECONDS = 10.0
 HEAD_BYTES = 65_536
 STALL_SECONDS = 60.0
 CLOSE_SECONDS = 15.0
-"""Seconds a closing connection gets to take what was sent to it: more than uvicorn waits for the peer's close."""
+"""Seconds that a peer gets to read what was sent before a close: longer than uvicorn waits for the peer's close."""
 LINGER_SECONDS = 2.0
 """Seconds that a peer gets to read the answers, or to go on sending, before its connection is cut: see `_tell`."""
 DRAIN_SECONDS = 30.0
@@ -46,7 +46,7 @@ _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 class HttpConnection(HttpToolsProtocol):
-    """An HTTP connection whose heads are short and prompt, and whose peer reads."""
+    """An HTTP connection with limits on the size and time of a head, and on how long the peer may not read."""
 
     _head: TimerHandle | None = None
     _stall: TimerHandle | None = None
@@ -58,17 +58,17 @@ class HttpConnection(HttpToolsProtocol):
     _told = False
     _drained_until: float | None = None
     attended: tuple[RequestResponseCycle, Callable[[], None]] | None = None
-    """The request under way, and what to call when its client goes."""
+    """The request being served, and what to call when its client disconnects."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Await a head."""
+        """Wait for a head."""
         super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; give up on a head that is too long."""
+        """Parse more input, and refuse a head that is too long."""
         if self._malformed is not None:
-            return  # what follows is nothing that could be read
+            return  # what follows cannot be parsed
         if self._drained_until is not None:
             self._linger()
             return
@@ -78,7 +78,7 @@ class HttpConnection(HttpToolsProtocol):
             self._read_plainly(data[offset:])
             return
         if self._in_head and self._malformed is None:
-            # What came before the head in its first piece is not the head's.
+            # Bytes before the head in its first piece do not belong to it.
             self._size = 0 if self._size is None else self._size + len(data)
             if self._size > HEAD_BYTES and not self.transport.is_closing():
                 self._refuse(Malformed.HEAD)
@@ -86,11 +86,11 @@ class HttpConnection(HttpToolsProtocol):
             self._await_head()
 
     def _is_waiting(self) -> bool:
-        """Whether nothing but the peer's next head can be what happens next, and uvicorn does not time it."""
+        """Whether the connection only waits for the peer's next head, and uvicorn has no timer running for it."""
         if self._malformed is not None or self.transport.is_closing():
             return False
         if cast("Any", self.transport).get_protocol() is not self:
-            return False  # a WebSocket by now
+            return False  # it has become a WebSocket
         cycle: Any = self.cycle
         answered = cycle is None or cycle.response_complete
         return self._in_head or (not self._in_body and answered and self.timeout_keep_alive_task is None)
@@ -99,12 +99,12 @@ class HttpConnection(HttpToolsProtocol):
         self._head = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Note that a head has begun."""
         self._in_head, self._size = True, None
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
+        """Serve the request now that its head is complete."""
         if self.parser.should_upgrade() and not self._should_upgrade():
             return  # the parser would skip the body: see `_read_plainly`
         self._in_head = False
@@ -119,7 +119,7 @@ class HttpConnection(HttpToolsProtocol):
             _without_chunks(cycle)
 
     def on_message_complete(self) -> None:
-        """The body is there, too."""
+        """Note that the body is complete, too."""
         if self.parser.should_upgrade() and not self._should_upgrade():
             return
         self._in_body = False
@@ -147,18 +147,18 @@ class HttpConnection(HttpToolsProtocol):
         self.upgraded(cast("Any", self.transport).get_protocol())
 
     def upgraded(self, successor: asyncio.BaseProtocol) -> None:
-        """The connection goes on with `successor`."""
+        """Hand the connection over to `successor`."""
 
-    # --- offers that are not taken up ---
+    # --- ignored upgrade offers ---
 
     def _unsupported_upgrade_warning(self) -> None:
-        """The parser stopped after a head that asks for another protocol: remember where."""
+        """Remember where the parser stopped, after a head that asks for another protocol."""
         self._declined = cast("httptools.HttpParserUpgrade", sys.exception()).args[0]
 
     def _read_plainly(self, rest: bytes) -> None:
-        """Read the head once more, without the offer; `rest` came after it."""
+        """Parse the head again without the upgrade offer; `rest` is what came after it."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        if method == b"CONNECT":  # it is nothing but such an offer
+        if method == b"CONNECT":  # a CONNECT is only such an offer
             self._refuse(Malformed.HTTP)
             return
         lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
@@ -172,10 +172,10 @@ class HttpConnection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self.data_received(b"\r\n".join([*lines, b"", b""]) + rest)
 
-    # --- what is no HTTP ---
+    # --- input that is not HTTP ---
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - as uvicorn calls it
-        """The parser does not understand what came."""
+        """Refuse input that the parser does not understand."""
         self._refuse(Malformed.HTTP)
 
     def _refuse(self, why: Malformed) -> None:
@@ -184,7 +184,7 @@ class HttpConnection(HttpToolsProtocol):
         self._head = cancelled(self._head)
         cycle: Any = self.cycle
         if cycle is None or cycle.response_complete:
-            self._tell(answer=not self._in_body)  # the answer to this one is out
+            self._tell(answer=not self._in_body)  # this request has its answer already
         elif not self._in_body:
             cycle.on_response = self._tell_next
         elif self.pipeline:  # the body of a request that waits for its turn
@@ -203,7 +203,7 @@ class HttpConnection(HttpToolsProtocol):
         self._tell()
 
     def _tell(self, *, answer: bool = True) -> None:
-        """Refuse, say that nothing more will come, and wait a moment for the peer to say the same."""
+        """Refuse, close our sending side, and wait a moment for the peer to close its own."""
         if self.transport.is_closing():
             return
         assert self._malformed is not None
@@ -221,7 +221,7 @@ class HttpConnection(HttpToolsProtocol):
     # --- ending ---
 
     def end(self) -> None:
-        """End after an answer: at once if the request has been read, else in stages."""
+        """Close after an answer: at once if the request has been read, else in stages."""
         if not self._in_body or self.transport.is_closing():
             self.transport.close()
             return
@@ -231,7 +231,7 @@ class HttpConnection(HttpToolsProtocol):
         self._linger()
 
     def _linger(self) -> None:
-        """Wait for more to forget, until the peer has gone or is silent."""
+        """Read and discard more input until the peer disconnects or stops sending."""
         assert self._drained_until is not None
         self._head = cancelled(self._head)
         left = self._drained_until - self.loop.time()
@@ -241,7 +241,7 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.abort()
 
     def on_response_complete(self) -> None:
-        """Rest, or go on with the next request; after the last answer there is neither."""
+        """Wait for the next request, or continue with it; after the last answer do neither."""
         if self._drained_until is None:
             super().on_response_complete()
         else:
@@ -249,41 +249,41 @@ class HttpConnection(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def shutdown(self) -> None:
-        """The server stops."""
+        """Close the connection because the server stops."""
         if self._told or self._drained_until is not None:
             self.transport.close()
         else:
             super().shutdown()
 
     def pause_writing(self) -> None:
-        """The peer takes nothing."""
+        """Start the stall timer: the peer has stopped reading."""
         super().pause_writing()
         self._stall = self._stall or self.loop.call_later(STALL_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The peer takes something again."""
+        """Stop the stall timer: the peer reads again."""
         self._stall = cancelled(self._stall)
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End an idle connection, whether or not its peer takes the last answer."""
+        """Close an idle connection, whether or not its peer reads the last answer."""
         if not self.transport.is_closing():
             self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
         super().timeout_keep_alive_handler()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave nothing behind."""
+        """Cancel every timer and release what the connection held."""
         self._head = cancelled(self._head)
         self._stall = cancelled(self._stall)
         super().connection_lost(exc)
         if self.attended is not None:
             cycle, left = self.attended
-            cycle.disconnected = not cycle.response_complete  # uvicorn tells it only to the last one in the pipeline
+            cycle.disconnected = not cycle.response_complete  # uvicorn tells only the last one in the pipeline
             left()
 
 
 class _Staged:
-    """The transport as an exchange sees it: it is not closed under a client that is still sending."""
+    """The transport as an exchange sees it: it does not close while the client is still sending."""
 
     __slots__ = ("_connection", "is_closing", "write")
 
@@ -297,19 +297,19 @@ class _Staged:
 
 
 def _without_chunks(cycle: Any) -> None:
-    """Have `cycle` send the body as it is; it closes the connection at the end anyway."""
+    """Make `cycle` send the body without chunks; it closes the connection at the end anyway."""
     send = cycle.send
     cycle.chunked_encoding = False
 
     async def as_it_is(message: Any) -> None:
         if message["type"] == "http.response.body":
-            cycle.expected_content_length = len(message.get("body", b""))  # uvicorn would hold it against a header
+            cycle.expected_content_length = len(message.get("body", b""))  # uvicorn would compare it with a header
         await send(message)
 
     cycle.send = as_it_is
 
 
 def cancelled(timer: TimerHandle | None) -> None:
-    """Cancel `timer`; what takes its place."""
+    """Cancel `timer` and return None, to be stored in its place."""
     if timer is not None:
         timer.cancel()

@@ -2,8 +2,8 @@
 
 A request that came in one piece, on a connection with nothing else under way, is first shown to `Express`, which looks
 at its bytes. If it takes the request, nothing is parsed and no task is started: the answer is written as soon as Redis
-has replied. Every other request takes uvicorn's way, with the bounds of `graph.server.http_bounds`: parsing,
-keep-alive, pipelining, flow control, shutdown. So does one that `Express` hands on, from its first byte.
+has replied. uvicorn serves every other request, with the bounds of `graph.server.http_bounds`: parsing,
+keep-alive, pipelining, flow control, shutdown. It also serves a request that `Express` hands on, from its first byte.
 
 While a request is with `Express`, what follows it on the connection waits unread, and a server that stops waits for
 its answer.
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     from graph.endpoint.kept import Express, Leftover
 
 _SOON = 0.05
-"""Seconds before its time that a timer counts as due: its clock is coarse."""
+"""Seconds by which a timer may fire early and still count as due: its clock is coarse."""
 
 
 class UvicornExchange:
-    """An exchange under way in uvicorn."""
+    """An exchange that uvicorn is serving."""
 
     __slots__ = ("_connection", "_cycle", "left", "sight")
 
     def __init__(self, cycle: RequestResponseCycle, connection: HttpConnection) -> None:
-        """Speak for `cycle` of `connection`."""
+        """Represent the `cycle` of `connection`."""
         self._cycle = cycle
         self._connection = connection
         self.sight: Sight | None = None
         self.left: Leftover | None = None
 
     def attend(self, left: Callable[[], None] | None) -> bool:
-        """Call `left` when the connection is lost; False if it is."""
+        """Call `left` when the connection is lost; False if it is lost already."""
         self._connection.attended = None if left is None else (self._cycle, left)
         return not self._connection.transport.is_closing()
 
@@ -58,16 +58,15 @@ class HttpProtocol(HttpConnection):
     _under_way: bytes | None = None
     """The request that is with `Express`."""
     _held = b""
-    """What followed it."""
+    """The bytes that came after it."""
     _left: Leftover | None = None
     _stopping = False
     _place: str | None = None
-    """Among the connections there may be; None where it has none."""
+    """The name of its place in `Crowd`; None while it has no place."""
     _rested = 0.0
     _sight: Sight | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """As uvicorn has it."""
         super().__init__(*args, **kwargs)
         simple = self.limit_concurrency is None and not self.access_log
         self._express: Express | None = self.app_state.get(EXPRESS) if simple else None
@@ -77,7 +76,7 @@ class HttpProtocol(HttpConnection):
         self._counted = [0, 0]  # requests that have begun, and ended, in one piece of data
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Note who it is, and let them in unless there are too many."""
+        """Note the peer's address, and refuse the connection when there are too many."""
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else ""
         self._place = crowd().enter(self._peer, proxy=self._peer in trusted(str(self.config.forwarded_allow_ips)))
@@ -87,7 +86,7 @@ class HttpProtocol(HttpConnection):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Make room."""
+        """Give up the connection's place in the crowd."""
         self._leave()
         super().connection_lost(exc)
 
@@ -97,14 +96,14 @@ class HttpProtocol(HttpConnection):
             self._place = None
 
     def upgraded(self, successor: asyncio.BaseProtocol) -> None:
-        """The place goes on with the WebSocket."""
+        """Pass the place in the crowd on to the WebSocket."""
         if isinstance(successor, WebSocketConnection):
             successor.ended = self._leave
 
     # --- requests that are recognised ---
 
     def data_received(self, data: bytes) -> None:
-        """Let `Express` have a whole request that it knows; else read it."""
+        """Give `Express` a whole request that it recognises; else parse it."""
         if self._under_way is not None:
             self._held += data
             self.flow.pause_reading()
@@ -132,7 +131,7 @@ class HttpProtocol(HttpConnection):
         )
 
     def _read(self, data: bytes) -> None:
-        """Let uvicorn have `data`, which came on an idle connection."""
+        """Give uvicorn `data`, which came on an idle connection."""
         self._counted = [0, 0]
         super().data_received(data)
         if self._counted == [1, 1] and self._malformed is None:
@@ -141,7 +140,7 @@ class HttpProtocol(HttpConnection):
                 cycle.scope[EXCHANGE].sight = self._sight
 
     def answer(self, status: int, head: bytes, body: bytes) -> bool:
-        """Send the answer, as `RequestResponseCycle.send` would; False where that has more to do than to write."""
+        """Send the answer as `RequestResponseCycle.send` would; False where that would do more than write."""
         transport = self.transport
         if self._stopping or self.flow.write_paused or transport.is_closing():
             return False
@@ -162,7 +161,7 @@ class HttpProtocol(HttpConnection):
         return True
 
     def hand_on(self, left: Leftover | None) -> bool:
-        """Let uvicorn have the request, and the application what was done about it; False: the client has gone."""
+        """Give uvicorn the request, and the application what was done about it; False if the client has left."""
         data, self._under_way = self._under_way, None
         if data is None or self.transport.is_closing():
             return False
@@ -173,12 +172,12 @@ class HttpProtocol(HttpConnection):
         return True
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once."""
         self._under_way, self._held = None, b""
         self.transport.abort()
 
     def _go_on(self) -> None:
-        """Read what came meanwhile; then stop, if the server does: what it has read it answers."""
+        """Read what came meanwhile; then stop if the server is stopping, after answering what was read."""
         held, self._held = self._held, b""
         if held and not self.transport.is_closing():
             self.flow.resume_reading()
@@ -192,7 +191,7 @@ class HttpProtocol(HttpConnection):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """End the connection if it has been idle for so long: answers given at once do not set the timer anew."""
+        """Close the connection if it has really been idle for so long: answers by `Express` do not reset the timer."""
         self.timeout_keep_alive_task = None
         left = self._rested + self.timeout_keep_alive - self.loop.time()
         if self._under_way is None and left < _SOON:
@@ -201,7 +200,7 @@ class HttpProtocol(HttpConnection):
             self._rest(max(left, _SOON))
 
     def shutdown(self) -> None:
-        """The server stops, but for the request that is under way."""
+        """Close the connection because the server stops, once the request being served is answered."""
         self._stopping = True
         if self._under_way is None:
             super().shutdown()
@@ -209,18 +208,18 @@ class HttpProtocol(HttpConnection):
     # --- what uvicorn reads ---
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Note that a request has begun."""
         self._counted[0] += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Begin a request: uvicorn has made its cycle, and its task has not run yet."""
+        """Give the request its exchange: uvicorn has made its cycle, and its task has not run yet."""
         super().on_headers_complete()
         exchange = UvicornExchange(self.cycle, self)
         exchange.left, self._left = self._left, None
         self.scope[EXCHANGE] = exchange  # pyright: ignore[reportGeneralTypeIssues] - an ASGI extension
 
     def on_message_complete(self) -> None:
-        """A request is there as a whole."""
+        """Note that a whole request has arrived."""
         self._counted[1] += 1
         super().on_message_complete()

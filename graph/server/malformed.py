@@ -1,8 +1,8 @@
-"""Answers to what never becomes a request: no HTTP, a head without end, a chunk that is none, a handshake that fails.
+"""Answers to input that never becomes a request: not HTTP, an endless head, a bad chunk, a failed handshake.
 
-They are answers of the endpoint like any other refusal: JSON with an ``extensions.code``, and the same headers. The
-texts are fixed, so nothing that a client sent is in them. The connection ends after such an answer, because nobody can
-tell where the next request would begin.
+They look like any other refusal of the endpoint: JSON with an ``extensions.code``, and the same headers. The
+texts are fixed, so they contain nothing that a client sent. The connection closes after such an answer, because there
+is no way to tell where the next request would begin.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Malformed(Enum):
 
     @property
     def body(self) -> bytes:
-        """The answer's body."""
+        """The body of the answer, as JSON."""
         _, code, message = self.value
         return orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The answer's headers."""
+        """The headers of the answer."""
         return [
             (b"content-type", b"application/json; charset=utf-8"),
             (b"content-length", b"%d" % len(self.body)),
@@ -57,7 +57,7 @@ class Malformed(Enum):
         REFUSALS.labels(self.value[1]).inc()
 
     def response(self, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-        """The whole answer as it goes over the wire, with further `headers`; counted."""
+        """Count the refusal, and return the whole answer as it goes over the wire, with further `headers`."""
         self.count()
         status = self.value[0]
         lines = [f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()]
@@ -72,4 +72,4 @@ HANDSHAKES = {
     431: Malformed.HEAD,
     500: Malformed.BROKEN,
 }
-"""By the status that a WebSocket library refuses a handshake with; any other is `Malformed.HANDSHAKE`."""
+"""By the status with which the WebSocket library refuses a handshake; any other is `Malformed.HANDSHAKE`."""

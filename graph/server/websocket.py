@@ -1,12 +1,12 @@
-"""uvicorn's WebSocket connections, held to bounds that uvicorn leaves open to whoever connects.
+"""uvicorn's WebSocket connections, with bounds that uvicorn itself does not set.
 
-A peer that sends and does not read is not read either, so pings cannot pile up pongs in memory; what one read brings is
-handled `SLICE` bytes at a time, so thousands of tiny frames do not hold up the other connections; a message has at most
-`FRAGMENTS` parts; text that is no UTF-8 closes the socket with 1007 and is no error of ours. A handshake that fails is
-refused as `malformed` has it.
+We stop reading from a peer that sends but does not read, so pings cannot pile up pongs in memory. Each read is
+handled `SLICE` bytes at a time, so thousands of tiny frames do not delay the other connections. A message has at most
+`FRAGMENTS` parts. Text that is not UTF-8 closes the socket with 1007 and is not logged as an error of ours. A failed
+handshake is refused with an answer from `malformed`.
 
-A peer that takes nothing for `STALL_SECONDS`, or that does not let its connection be closed, is cut off without an
-answer.
+A peer that reads nothing for `STALL_SECONDS`, or that prevents its connection from closing, is disconnected without
+an answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FRAGMENTS = 1000
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
-    """A WebSocket connection with a bounded appetite."""
+    """A WebSocket connection with bounds on what it reads and buffers."""
 
     ended: Callable[[], None] = staticmethod(lambda: None)
     """Called when the connection is lost."""
@@ -52,7 +52,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         cast("Any", self.conn).reject = self._rejection
 
     def _rejection(self, status: int, _text: str) -> Response:
-        """What refuses the handshake, in place of the library's plain text."""
+        """The response that refuses the handshake, in place of the library's plain text."""
         why = HANDSHAKES.get(int(status), Malformed.HANDSHAKE)
         why.count()
         code, phrase = int(status), HTTPStatus(status).phrase
@@ -60,7 +60,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         return Response(code, phrase, Headers(lines), why.body)
 
     def _end_handshake(self) -> None:
-        """Refuse a head that is HTTP to one parser and not to the other; uvicorn waits for more of it."""
+        """Refuse a head that one parser accepts and the other does not; uvicorn would wait for more of it."""
         refused = b"".join(self.conn.data_to_send())
         self.transport.write(refused or Malformed.HANDSHAKE.response(self.default_headers))
         self.transport.close()
@@ -68,7 +68,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     # --- reading ---
 
     def data_received(self, data: bytes) -> None:
-        """Handle a slice, and the others one a turn of the loop."""
+        """Handle one slice now, and each further slice in its own turn of the event loop."""
         self._held += data
         if self._turn is None:
             self._next()
@@ -94,7 +94,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next message; more is read once all have been taken."""
+        """Return the next message; more is read from the socket once all messages have been taken."""
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self.read_paused = False
@@ -102,14 +102,14 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         return message
 
     def handle_cont(self, event: Frame) -> None:
-        """Take a part of a message."""
+        """Add a part to the message being received."""
         if len(self.frames) >= FRAGMENTS:
             self._refuse(1009, "Too many fragments")
         else:
             super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """Hand on a whole message; text is UTF-8 (RFC 6455, 8.1)."""
+        """Pass a whole message to the application; text must be UTF-8 (RFC 6455, 8.1)."""
         if self.curr_msg_data_type == "text":
             text = b"".join(self.frames)
             try:
@@ -130,14 +130,14 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     # --- writing ---
 
     def pause_writing(self) -> None:
-        """The peer takes nothing: it is not read either."""
+        """Stop reading from a peer that does not read, and start the stall timer."""
         super().pause_writing()
         self._writing = False
         self.transport.pause_reading()
         self._stall = self._stall or self.loop.call_later(STALL_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The peer takes something again."""
+        """Stop the stall timer: the peer reads again."""
         super().resume_writing()
         self._writing = True
         self._stall = cancelled(self._stall)
@@ -148,17 +148,17 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     # --- ending ---
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """The application is done with the socket."""
+        """Close the socket: the application has finished with it."""
         super().on_task_complete(task)
         self._end_soon()
 
     def keepalive_timeout(self) -> None:
-        """The peer is gone."""
+        """Close the connection: the peer did not answer a ping."""
         super().keepalive_timeout()
         self._end_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave nothing behind."""
+        """Cancel every timer and release what the connection held."""
         super().connection_lost(exc)
         self.ended()
         self._held = b""

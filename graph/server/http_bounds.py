@@ -147,7 +147,7 @@ class HttpConnection(HttpToolsProtocol):
         self.upgraded(cast("Any", self.transport).get_protocol())
 
     def upgraded(self, successor: asyncio.BaseProtocol) -> None:
-        """Hand the connection over to `successor`."""
+        """Called when the connection goes on as `successor`."""
 
     # --- ignored upgrade offers ---
 
@@ -190,7 +190,7 @@ class HttpConnection(HttpToolsProtocol):
         elif self.pipeline:  # the body of a request that waits for its turn
             cycle.disconnected = True
             self.pipeline[0] = (cycle, self._tell_in_turn)
-        else:  # the body of the request under way: its application hears that the client is gone
+        else:  # the body of the request being served: its application hears that the client has left
             cycle.disconnected = True
             cycle.message_event.set()
             self._tell(answer=not cycle.response_started)
@@ -226,7 +226,7 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
             return
         self._drained_until = self.loop.time() + DRAIN_SECONDS
-        if self.transport.can_write_eof():  # over TLS the length of the answer must do
+        if self.transport.can_write_eof():  # over TLS the client must go by the length of the answer
             self.transport.write_eof()
         self._linger()
 
@@ -272,7 +272,7 @@ class HttpConnection(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel every timer and release what the connection held."""
+        """Cancel the timers and tell the request being served that its client has disconnected."""
         self._head = cancelled(self._head)
         self._stall = cancelled(self._stall)
         super().connection_lost(exc)

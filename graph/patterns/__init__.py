@@ -1,1 +1,1 @@
-"""Reusable Redis patterns: no GraphQL, no SQL, no shop, no game."""
+"""Reusable Redis patterns. They know nothing of GraphQL, SQL, the shop or the game."""

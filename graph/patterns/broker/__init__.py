@@ -1,4 +1,4 @@
-"""Topics with a history: a subscriber gets every event once and in order, or is told of a gap.
+"""Topics with a history: a subscriber gets every event once and in order, or is told that some are missing.
 
 `Broker` publishes to a `Topic` and subscribes to it; all topics of a process share one pub/sub connection. An `Event`
 carries the cursor (`Position`) after which a subscriber can resume. A slow reader gets `SlowConsumer`.

@@ -6,11 +6,12 @@ pub/sub connection; it subscribes first, then reads the history, then merges bot
 
 Delivery, as a subscriber sees it:
 
-- in the order of publication, no event twice;
+- events come in the order of publication, and no event comes twice;
 - live delivery alone is at most once. An event that was missed (a lost connection, a dropped message) is read from the
-  history: at once when the next one shows the hole, within `check_every` seconds when it was the last. What the history
-  no longer has, because it was trimmed or the server lost it, is reported: `Event.gap`. A restarted server may have
-  lost what it had acknowledged, so its restart is a gap by itself, except for a `Topic.sourced` one;
+  history: at once when the next event reveals the hole, within `check_every` seconds when it was the last. Events that
+  the history no longer has, because it was trimmed or the server lost them, are reported by `Event.gap`. A restarted
+  server may have lost events that it acknowledged, so a restart always counts as a gap, except for a `Topic.sourced`
+  topic;
 - a subscriber that reads too slowly gets `SlowConsumer` (`Delivery.EVERY`) or the newest event only
   (`Delivery.LATEST`). It delays nobody else.
 
@@ -74,7 +75,7 @@ class Registration:
             _log.exception("a callback of topic %s failed", self._channel.topic.name)
 
     async def ready(self) -> None:
-        """Wait until no further event can be missed."""
+        """Wait until the topic is live: from then on no event can be missed."""
         await self._channel.synced.wait()
 
     def remove(self) -> None:
@@ -85,10 +86,10 @@ class Registration:
 
 
 class Broker:
-    """The topics of one process, on one pub/sub connection; open it with ``async with``.
+    """The topics of one process, on one pub/sub connection. Open it with ``async with``.
 
-    `queue` is how many events may wait for a subscriber, `check_every` the seconds between two looks for events that
-    went missing unnoticed, `patience` the seconds that a new subscription waits for Redis.
+    `queue` is how many events may wait for a subscriber, `check_every` the seconds between two checks for events that
+    were lost unnoticed, `patience` the seconds that a new subscription waits for Redis.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Broker:
     # --- life ---
 
     async def __aenter__(self) -> Self:
-        """Start healing and checking; the connection itself opens with the first topic."""
+        """Start healing and checking; the connection itself opens when the first topic is followed."""
         self._listener = self._client.listen(self._on_message, self._on_up, self._on_down)
         self._tasks.spawn(self._healer.heal_forever())
         self._tasks.spawn(self._healer.check_forever())
@@ -155,10 +156,11 @@ class Broker:
     ) -> int:
         """Publish `events` of the durable log `log` as one step: number `first`, which follows `previous`, and so on.
 
-        Returns the newest offset published so far: that of the last event, unless events before the first have to come
-        before (less than `previous`) or others were there already (more). Sending the same again changes nothing.
-        Where nothing of the log has been published yet, or all of it was lost, only what may `begin` it is taken; else
-        -1. The server serves nobody else meanwhile: some dozens at a time cost others a fraction of a millisecond.
+        Returns the newest offset published so far. That is the offset of the last event, unless earlier events have to
+        be published first (then it is less than `previous`) or later ones were there already (then it is more). Sending
+        the same events again changes nothing. Where nothing of the log has been published yet, or all of it was lost,
+        only events that may `begin` it are accepted; others return -1. The script blocks the server: a few dozen events
+        at a time delay others by a fraction of a millisecond.
         """
         keys, args = (
             self._keys(topic),
@@ -171,7 +173,7 @@ class Broker:
         return newest
 
     async def end(self, topic: Topic) -> Position:
-        """Where the history of `topic` ends at the moment."""
+        """The position at which the history of `topic` ends now."""
         return (await self._read(topic, None)).end
 
     async def _read(self, topic: Topic, after: Position | None) -> HistoryPage:
@@ -192,9 +194,10 @@ class Broker:
     async def subscribe(
         self, topic: Topic, after: str | None = None, *, patient: bool = False
     ) -> AsyncGenerator[Subscription]:
-        """Follow `topic`: everything published from now on, and before it everything after the cursor `after`.
+        """Follow `topic`: first every event after the cursor `after`, then everything published from now on.
 
-        A `patient` subscriber that is slow is not ended: it reads on in the history, as far as that goes back.
+        A slow subscriber that is `patient` keeps its subscription: it goes on reading from the history, as far back as
+        that goes.
         Raises `BadCursor` for a text that is no cursor, `RedisUnavailable` when Redis does not answer in time.
         """
         position = None if after is None else Position.parse(after)
@@ -219,7 +222,7 @@ class Broker:
     def on(self, topic: Topic, callback: Callable[[Event], None]) -> Registration:
         """Call `callback` with every event of `topic` from now on; it must not block. Its exceptions are logged.
 
-        A bare gap (`Event.data` is None) comes at once: whatever the callback keeps in step may be out of it.
+        A bare gap (`Event.data` is None) is passed on at once: the callback's own state may have missed something.
         """
         channel = self._join(topic)
         registration = Registration(self, channel, callback)
@@ -238,7 +241,7 @@ class Broker:
         return channel
 
     def leave(self, channel: Channel, sink: Any) -> None:
-        """Take one user off `channel`, and the channel off the connection with its last."""
+        """Remove `sink` from `channel`, and stop listening to the channel when that was its last."""
         channel.sinks.pop(sink, None)
         channel.users -= 1
         metrics.SUBSCRIBERS.labels(channel.topic.family).dec()
@@ -254,7 +257,7 @@ class Broker:
 
     async def _listen(self, name: str) -> None:
         assert self._listener is not None, "the broker is not open"
-        with contextlib.suppress(RedisUnavailable):  # the listener goes on trying; on_up tells
+        with contextlib.suppress(RedisUnavailable):  # the listener keeps trying and calls on_up
             await self._listener.subscribe(name)
             if name in self._listener.live:
                 self._on_up([name])

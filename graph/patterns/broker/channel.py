@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGE = 256
-"""Events that one reading of a history brings."""
+"""Events that one read of a history returns at most."""
 
 _HELD = 4 * PAGE  # live events kept while the history is read
 
@@ -46,10 +46,10 @@ class EventSink(Protocol):
 
 
 class Channel:
-    """The state of one topic in this process; it exists while somebody follows the topic."""
+    """The state of one topic in this process. It exists while somebody follows the topic."""
 
     def __init__(self, topic: Topic, keys: TopicKeys, request_heal: Callable[[Channel], None]) -> None:
-        """Start without a position: the first heal takes the end of the history for it."""
+        """Start without a position: the first heal sets it to the end of the history."""
         self.topic = topic
         self.keys = keys
         self.position: Position | None = None
@@ -65,7 +65,7 @@ class Channel:
     # --- live ---
 
     def receive(self, payload: bytes) -> None:
-        """Take what pub/sub delivered."""
+        """Handle a message from pub/sub."""
         try:
             event = decode(payload)
         except (BadCursor, UnicodeDecodeError):
@@ -78,13 +78,13 @@ class Channel:
             self.lose()
 
     def _hold(self, event: Event) -> None:
-        if len(self._held) >= _HELD:  # the one that falls out is read from the history instead
+        if len(self._held) >= _HELD:  # the event dropped here is read from the history instead
             self._held.popleft()
             self._read_covers = max(0, self._read_covers - 1)
         self._held.append(event)
 
     def _advance(self, event: Event) -> bool:
-        """Give `event` out if it follows; False when something lies between."""
+        """Give `event` to the sinks if it follows the last one; False when there is a hole between them."""
         here, before = event.position, self.position
         assert before is not None
         if not here.same_epoch(before):
@@ -109,7 +109,7 @@ class Channel:
     # --- history ---
 
     def lose(self) -> None:
-        """Hold live events back until the history has been read."""
+        """Hold back live events until the history has been read."""
         self._healing = True
         self.synced.clear()
         self._request_heal(self)
@@ -123,11 +123,11 @@ class Channel:
         return not end.same_epoch(self.position) or end.offset > self.position.offset
 
     def reading(self) -> None:
-        """Note that a page is about to be read: whatever is held by now is older than its end."""
+        """Note that a page is about to be read: events already held are older than its end."""
         self._read_covers = len(self._held)
 
     def heal(self, page: HistoryPage) -> bool:
-        """Go on with a page read after `position`; False when another page has to be read."""
+        """Give out the events of a page read after `position`; False when another page has to be read."""
         if self.position is None:
             self.position = page.end
         else:
@@ -144,12 +144,12 @@ class Channel:
         return self._release()
 
     def _release(self) -> bool:
-        """Give out what was held while the page was read; False when that left another gap."""
+        """Give out the events held while the page was read; False when there is still a hole."""
         held, covered = self._held, self._read_covers
         while held:
             if not self._advance(held[0]) and covered <= 0:
                 return False
-            held.popleft()  # what the read covers and does not follow is of an epoch that is over
+            held.popleft()  # it does not follow although the page covers it: it belongs to an old epoch
             covered -= 1
         self._healing = False
         self.synced.set()

@@ -1,10 +1,10 @@
-"""Keeps the topics of a process in step with their histories: reads what was missed, and looks for what was.
+"""Keeps the topics of a process in step with their histories: finds events that were missed, and reads them.
 
-Whoever knows that a topic missed something (a hole in the offsets, a new connection) requests its healing; the
-histories of many topics are read in one trip, again and again until each is in step. A message that was lost with none
-after it leaves no trace, so every `check_every` seconds the ends of all histories are compared with what was given out.
+When a topic is known to have missed something (a hole in the offsets, a new connection), its healing is requested. The
+histories of many topics are read in one round trip, repeatedly until each is in step. A lost message with none after
+it leaves no trace, so every `check_every` seconds the ends of all histories are compared with what was given out.
 
-While Redis is away healing is tried again with growing pauses, half a second at most. Nothing is raised.
+While Redis is away, healing is retried with growing pauses of at most half a second. Nothing is raised.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Healer:
-    """Reads histories for the `channels` of a broker, which it only looks at."""
+    """Reads histories for the `channels` of a broker; it does not add or remove channels."""
 
     def __init__(self, client: Client, channels: Mapping[str, Channel], check_every: float) -> None:
         """Compare every `check_every` seconds."""
@@ -44,12 +44,12 @@ class Healer:
         self._work = asyncio.Event()
 
     def request(self, channel: Channel) -> None:
-        """Have the history of `channel` read soon."""
+        """Ask for the history of `channel` to be read soon."""
         self._dirty[channel] = None
         self._work.set()
 
     def forget(self, channel: Channel) -> None:
-        """Read no history for `channel`: nobody follows it."""
+        """Stop reading history for `channel`: nobody follows it any more."""
         self._dirty.pop(channel, None)
 
     async def heal_forever(self) -> None:
@@ -76,11 +76,11 @@ class Healer:
             if self._dirty:
                 self._work.set()
             delay = min(delay * 2, _RETRY_CAP) if failed else _RETRY_FIRST
-            # Always a turn for the subscribers between two pages of a long history.
+            # Subscribers always get a turn between two pages of a long history.
             await asyncio.sleep(delay if failed else 0)
 
     async def check_forever(self) -> None:
-        """Find what went missing without a trace: a message lost with none after it."""
+        """Find lost messages that left no trace because no message came after them."""
         while True:
             await asyncio.sleep(self._check_every)
             channels = list(self._channels.values())

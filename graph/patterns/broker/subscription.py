@@ -23,16 +23,16 @@ class SlowConsumer(Exception):
     """Events came faster than the subscriber took them; it may go on after `cursor`, the last one it took."""
 
     def __init__(self, cursor: str) -> None:
-        """Name the `cursor` to resume after."""
+        """Carry the `cursor` after which to resume."""
         super().__init__("The events came faster than they were read; resume after the cursor")
         self.cursor = cursor
 
 
 class Subscription:
-    """Iterate over it for the events; `Broker.subscribe` opens and closes it.
+    """An async iterator over the events of a topic; `Broker.subscribe` opens and closes it.
 
-    While the subscriber has history to read it takes no live events: they are in the history, too. The last page is
-    read while the queue is already open, and what both have is given once.
+    While the subscriber still has history to read it takes no live events, because the history has those, too. The
+    queue opens before the last page is read, and an event that is in both is given only once.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Subscription:
         limit: int,
         patient: bool,  # noqa: FBT001 - only the broker calls this
     ) -> None:
-        """Start after `after`, or with the next event; hold at most `limit` events that were not taken yet."""
+        """Start after `after`, or with the next event. At most `limit` events wait to be taken."""
         self.position = after or _position(channel)
         self._channel = channel
         self._every = channel.topic.kind is Delivery.EVERY
@@ -76,7 +76,7 @@ class Subscription:
                 if queue.pop().gap and not event.gap:
                     event = Event(event.position, event.raw, gap=True)
         elif len(queue) >= self._limit:
-            if late or self._behind or self._patient:  # a long history is read at the subscriber's own pace
+            if late or self._behind or self._patient:  # read from the history at the subscriber's own pace
                 self._open, self._behind = False, True
                 return
             self._error = SlowConsumer(self.cursor)
@@ -95,11 +95,11 @@ class Subscription:
     # --- the subscriber's side ---
 
     def __aiter__(self) -> Self:
-        """Iterate once; several loops would share the events."""
+        """Return itself: several loops over it would share the events."""
         return self
 
     async def __anext__(self) -> Event:
-        """Wait for the next event; raises `SlowConsumer` when it was not waited for often enough."""
+        """Wait for the next event; raises `SlowConsumer` when the subscriber fell too far behind."""
         while True:
             if self._error is not None:
                 raise self._error
@@ -136,8 +136,8 @@ class Subscription:
             return
         now = _position(channel)
         if not now.same_epoch(live) or not page.end.same_epoch(now) or page.end.offset < live.offset:
-            # Read from another server process than the live events came from, or from one that is still being
-            # filled again: wait until both tell of the same history.
+            # The page came from another server process than the live events, or from one that is still being
+            # refilled: wait until both show the same history.
             channel.lose()
             await asyncio.sleep(_RETRY)
             return

@@ -1,6 +1,6 @@
-"""The values of the broker: topics, positions in their histories, events; and what a page of history means to a reader.
+"""The values of the broker: topics, positions, events, and the rule for what a page of history means to a reader.
 
-`judge` is the whole rule by which a gap is seen; it is a pure function, so that every case of it can be tested.
+`judge` is the whole rule for detecting a gap. It is a pure function, so that every case can be tested.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ if TYPE_CHECKING:
 
 _READ = Script(__name__, "read", idempotent=True)
 _MICROSECONDS = 1_000_000
-_STATE_OUTLIVES_HISTORY = 2  # times: what tells that a history is gone must be there longer than the history
+_STATE_OUTLIVES_HISTORY = 2  # times: the state that reveals a lost history must outlive the history
 _MAX_CURSOR = 150  # characters
 _MAX_DIGITS = 16  # a Lua number holds 15 digits, and microseconds since 1970 take 16
 
 
 class Delivery(enum.Enum):
-    """What a subscriber of a topic is promised."""
+    """The promise to a topic's subscribers."""
 
     EVERY = "every"
-    """Every event, once and in order; where that cannot be, a gap is reported. A subscriber that is slower than the
-    events come loses its subscription (`SlowConsumer`), never an event in silence."""
+    """Every event, once and in order; where that is impossible, a gap is reported. A subscriber that cannot keep up
+    loses its subscription (`SlowConsumer`), but never loses an event silently."""
     LATEST = "latest"
     """Each event replaces the ones before it: a subscriber always gets the newest, and may miss those in between."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A named sequence of events; the name may carry an id (``job:123``), its part before the colon is its family.
+    """A named sequence of events. The name may carry an id (``job:123``); the part before the colon is its family.
 
-    The history keeps at most `max_length` events, none older than `max_age` seconds: who was away longer sees a gap.
+    The history keeps at most `max_length` events, none older than `max_age` seconds: a subscriber that was away
+    longer sees a gap.
     The events of a `sourced` topic come from a durable log that numbers them (`Broker.append`), so that a Redis server
     which lost some gets them again under the same numbers.
     """
@@ -51,7 +52,7 @@ class Topic:
     sourced: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what would break the keys or keep no history."""
+        """Reject values that would break the keys or keep no history."""
         if not self.name or "{" in self.name or "}" in self.name:
             raise ValueError(f"a topic's name is not empty and has no braces: {self.name!r}")
         if self.max_length < 1 or self.max_age <= 0:
@@ -64,7 +65,7 @@ class Topic:
 
     @property
     def length(self) -> int:
-        """How many events are worth keeping."""
+        """How many events the history keeps."""
         return self.max_length if self.kind is Delivery.EVERY else 1
 
     @property
@@ -74,12 +75,12 @@ class Topic:
 
     @property
     def state_ms(self) -> int:
-        """The lifetime of the state without events or readers, milliseconds."""
+        """How long the state lives without events or readers, milliseconds."""
         return int(self.max_age * 1000 * _STATE_OUTLIVES_HISTORY)
 
 
 class TopicKeys(NamedTuple):
-    """Where a topic lives; one hash tag, so one slot of a cluster."""
+    """The Redis keys of a topic. They share one hash tag, so they are in one slot of a cluster."""
 
     history: str
     state: str
@@ -98,7 +99,7 @@ class BadCursor(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a topic's history: behind the event number `offset`, which was published at `time` (microseconds).
+    """A place in a topic's history: just after event number `offset`, which was published at `time` (microseconds).
 
     Two positions can be compared only within one epoch: `nonce` names the history, `run` the server process that
     keeps it (empty for a sourced topic, whose numbers outlive any server).
@@ -111,11 +112,11 @@ class Position:
 
     @property
     def id(self) -> str:
-        """The stream entry's own id."""
+        """The id of the stream entry."""
         return f"{self.time}-{self.offset}"
 
     def __str__(self) -> str:
-        """Write the cursor."""
+        """The position as a cursor."""
         return f"{self.nonce}.{self.run}.{self.time}-{self.offset}"
 
     @classmethod
@@ -130,15 +131,15 @@ class Position:
         return cls(nonce, run, int(time), int(offset))
 
     def same_epoch(self, before: Position) -> bool:
-        """Whether the offsets of both can be compared. A history that was still empty had no nonce yet."""
+        """Whether the offsets of both can be compared. A history that was still empty has no nonce yet."""
         return self.run == before.run and (self.nonce == before.nonce or (not before.nonce and not before.offset))
 
 
 class Event:
     """One event as a subscriber gets it, shared by all of them.
 
-    `gap` says that events before this one are lost to the reader for good: it should read the state again. A gap may
-    be known before any further event: then `raw` is empty and `data` None.
+    `gap` says that the reader has lost events before this one for good and should read the state again. A gap may
+    be known before any further event arrives: then `raw` is empty and `data` None.
     """
 
     __slots__ = ("__dict__", "gap", "position", "raw")
@@ -165,23 +166,22 @@ class Event:
         return json.loads(self.raw) if self.raw else None
 
     def __repr__(self) -> str:
-        """Show position and size."""
         return f"Event({self.position}, {len(self.raw)} bytes, gap={self.gap})"
 
 
 def encode(data: Any) -> bytes:
-    """An event's bytes: as they are, or a JSON value in its shortest form."""
+    """Encode an event: bytes stay as they are, a JSON value is written in its shortest form."""
     return data if isinstance(data, bytes) else json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def decode(payload: bytes) -> Event:
-    """Read what the publish scripts send to the channel."""
+    """Decode a message that the publish scripts sent to the channel."""
     head, _, raw = payload.partition(b"\n")
     return Event(Position.parse(head.decode()), raw)
 
 
 class HistoryPage(NamedTuple):
-    """What `read_command` answers: events of the history after a position, and where the history ends."""
+    """The reply to `read_command`: events of the history after a position, and where the history ends."""
 
     end: Position
     events: Sequence[Event]
@@ -200,7 +200,7 @@ class HistoryPage(NamedTuple):
 
 
 def read_command(topic: Topic, keys: TopicKeys, after: Position | None, count: int) -> Command:
-    """Read at most `count` events after `after` (the newest alone, where the latest wins); None reads only the end."""
+    """Read at most `count` events after `after` (with `LATEST` only the newest one); None reads only the end."""
     if after is None:
         count = 0
     elif topic.kind is Delivery.LATEST and count:
@@ -210,15 +210,15 @@ def read_command(topic: Topic, keys: TopicKeys, after: Position | None, count: i
 
 
 def judge(topic: Topic, before: Position, page: HistoryPage) -> tuple[list[Event], Position]:
-    """Tell a reader at `before` what `page` has for it: the events that follow, with gaps marked, and its new position.
+    """Give the events of `page` that follow a reader's position `before`, with gaps marked, and its new position.
 
-    Pages are read in order, each from the position that the one before gave. Within an epoch offsets tell exactly what
-    is missing. Another epoch always is a gap, even where nothing is missing: what a server acknowledged and lost
-    leaves no trace.
+    Pages are read in order, each from the position that the previous one gave. Within an epoch the offsets tell exactly
+    what is missing. A new epoch always counts as a gap, even where nothing is missing, because an event that a server
+    acknowledged and then lost leaves no trace.
     """
     end = page.end
     if topic.sourced and not end.nonce:
-        return [], before  # the server has lost it all and gets it again from the log
+        return [], before  # the server has lost everything and gets it again from the log
     known = end.same_epoch(before)
     gap, offset, time = not known, before.offset if known else 0, before.time
     every = topic.kind is Delivery.EVERY
@@ -227,7 +227,7 @@ def judge(topic: Topic, before: Position, page: HistoryPage) -> tuple[list[Event
         here = event.position
         time = here.time
         if known and here.offset <= offset:
-            continue  # a sourced event that came again under its number
+            continue  # a sourced event that came again under the same number
         if every and known and here.offset != offset + 1:
             gap = True
         event.gap, gap, known, offset = gap, False, True, here.offset

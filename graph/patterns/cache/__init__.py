@@ -1,8 +1,8 @@
 """A cache that never serves a value older than an acknowledged write, and loads each value once per expiry.
 
-`Cache` reads JSON values through Redis and tells it about writes. `ByteCache` keeps whole answers under the same tags;
-what an answer was made of is gathered by `observing`. Both check what they have against the `Generations` of its tags
-at every use. Without Redis everything is loaded from its source and nothing is kept.
+`Cache` reads JSON values through Redis and invalidates them on writes. `ByteCache` keeps whole answers under the same
+tags; `observing` records which cached values an answer was made of. Both compare an entry with the `Generations` of
+its tags at every use. Without Redis everything is loaded from its source and nothing is kept.
 """
 
 from graph.patterns.cache.answer import Hit, Look, Made, digest_of

@@ -1,4 +1,4 @@
-"""What goes into the cache of answers and what comes out: plain values."""
+"""The plain values that go into the cache of answers and come out of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from graph.patterns.client import Command
 
 MADE = struct.Struct(">d")
-"""When an answer was made, Unix seconds: it stands before the body in its frame."""
+"""When an answer was made, Unix seconds; stored before the body in its frame."""
 
 
 class Hit(NamedTuple):
@@ -23,7 +23,7 @@ class Hit(NamedTuple):
 
     body: bytes
     digest: str
-    """Of the body: the same bytes have the same one."""
+    """A digest of the body: equal bytes have equal digests."""
     made: float
     """When it was made, Unix seconds."""
     expires: float
@@ -31,14 +31,14 @@ class Hit(NamedTuple):
 
 
 class Made(NamedTuple):
-    """Something new: kept for `max_age` seconds at most, or not at all."""
+    """A new answer: kept for `max_age` seconds at most, or not at all."""
 
     body: bytes
     max_age: float
 
 
 class Look(NamedTuple):
-    """What a look at a key needs: `commands` to send, in one batch, in this order."""
+    """A lookup of a key: the `commands` to send, in one batch and in this order."""
 
     key: str
     copy: Copy | None
@@ -47,17 +47,17 @@ class Look(NamedTuple):
 
 
 def digest_of(body: bytes) -> str:
-    """What tells `body` from any other."""
+    """A digest that identifies `body`."""
     return hashlib.blake2b(body, digest_size=12).hexdigest()
 
 
 def sure_stamp(marks: Sequence[bytes | None]) -> bytes | None:
-    """The stamp of marks none of which is missing or held."""
+    """The stamp of `marks`; None if one is missing or held."""
     sure = [mark for mark in marks if mark is not None and not held(mark)]
     return stamp_of(sure) if len(sure) == len(marks) else None
 
 
 def hit_of(copy: Copy) -> Hit:
-    """The hit that a copy is."""
+    """Turn a copy into a hit."""
     body, digest, made = copy.value
     return Hit(body, digest, made, copy.expires, copy.delta)

@@ -1,4 +1,4 @@
-"""Whole answers as bytes, in the same cache: their tags are known only once they have been made.
+"""Whole answers as bytes, in the same cache. Their tags are known only once they have been made.
 
 An entry carries the names of its tags beside their stamp. A process that has seen it before asks for the generations
 of those tags, and for the entry unless it has a copy, in commands that the caller sends in a batch of its own
@@ -6,9 +6,10 @@ of those tags, and for the entry unless it has a copy, in commands that the call
 second one. The rules are the cache's: served only under the generations that its parts were read under (`Observation`),
 one maker at a time in a process and among processes (`lease`), early refresh by one reader chosen at random.
 
-Whoever waited for somebody else's making looks again: what it brought is served only while its generations are current.
+A caller that waited for somebody else to make an answer looks it up again: the answer is served only while its
+generations are current.
 
-Failure: without Redis everything is made, and nothing is kept.
+Failure: without Redis every answer is made anew, and nothing is kept.
 """
 
 from __future__ import annotations
@@ -40,15 +41,15 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client, Command, Replies
 
 MOST_TAGS = 256
-"""Something made of more is not kept: checking it would cost more than making it."""
+"""An answer with more tags is not kept: checking it would cost more than making it."""
 _KNOWN = 8192
 """Entries whose tags this process remembers beyond its copies."""
 _ANY = bytes(STAMP_SIZE)
-"""In place of a stamp in a lease: what an answer is made of is not known when its lease is asked for."""
+"""Stands for the stamp in a lease: the tags of an answer are not known yet when its lease is requested."""
 
 
 class ByteCache:
-    """Keep bytes under keys, and under the tags of whatever they were made of."""
+    """Keeps bytes under keys, and under the tags of the values they were made of."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class ByteCache:
     ) -> None:
         """Store under ``{prefix}:{name}:…``, with `local_bytes` of copies in this process; else as `Cache`.
 
-        `room` may be that of a `Cache`, to be shared with it.
+        `room` may be the one of a `Cache`, to share it.
         """
         self._client = client
         self._generations = generations
@@ -75,9 +76,9 @@ class ByteCache:
         self._patience = patience
         self._beta = beta
         self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-        self._checks: dict[tuple[str, ...], tuple[Command, ...]] = {}  # what asks for the generations of some tags
+        self._checks: dict[tuple[str, ...], tuple[Command, ...]] = {}  # commands that read the generations of some tags
         self._flights: dict[str, asyncio.Future[None]] = {}
-        self._unkept: dict[str, None] = {}  # keys whose last making could not be kept: nobody waits for the next
+        self._unkept: dict[str, None] = {}  # keys whose last answer could not be kept: nobody waits for the next one
         self._refreshing: set[str] = set()
         self._tasks = Tasks()
 
@@ -87,7 +88,7 @@ class ByteCache:
     # --- looking ---
 
     def look(self, key: str) -> Look:
-        """The commands whose replies tell whether there is a current entry of `key`."""
+        """The commands whose replies tell whether `key` has a current entry."""
         copy = self._local.get(key, time.time())
         if copy is not None:
             return self.look_at(key, copy)
@@ -109,11 +110,11 @@ class ByteCache:
         return (command("MGET", *names),) if names else ()
 
     def copy(self, key: str, now: float) -> Copy | None:
-        """This process's copy of an entry: to be served only under current generations, as `judge` does."""
+        """This process's copy of an entry. Serve it only under current generations, as `judge` does."""
         return self._local.get(key, now)
 
     def judge(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
-        """Read the replies to a look, which begin at `place`; None when it takes more to know, see `again`."""
+        """Read the replies to a look, which begin at `place`; None when they do not suffice (then call `again`)."""
         values: list[tuple[bytes | None, bytes]] = []
         for i in range(place, place + len(look.commands)):
             reply, run_id = replies[i], replies.run_id_of(i)
@@ -134,16 +135,16 @@ class ByteCache:
         return hit_of(copy)
 
     async def settle(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
-        """`judge`, and `again` where the replies tell that the entry may have been made anew."""
+        """Do `judge`, and then `again` where the replies show that the entry may have been replaced."""
         hit = self.judge(look, replies, place)
         if hit is None and (look.copy is not None or self._tags.get(look.key, ()) != look.tags):
             return await self.again(look.key)
         return hit
 
     async def again(self, key: str) -> Hit | None:
-        """Look from the beginning: for an entry that was made anew, or that this process has never seen."""
+        """Look up `key` from the start: for an entry that was replaced, or that this process has never seen."""
         self._local.drop(key)
-        for _ in range(2):  # the first may only tell what the tags are
+        for _ in range(2):  # the first look may only reveal the tags
             look = self.look(key)
             hit = self.judge(look, await self._client.batch(*look.commands))
             if hit is not None or self._tags.get(key, ()) == look.tags:
@@ -178,10 +179,10 @@ class ByteCache:
     # --- making ---
 
     async def bring(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> Hit | None:
-        """Make the entry of `key` and keep it, unless somebody else brings it meanwhile: that is the hit.
+        """Make the entry of `key` and keep it, unless somebody else makes it meanwhile: then return that hit.
 
-        None says that `make` was called and has ended. `tags` outdate it beside those of what it reads in the cache.
-        Cancelling the caller stops nothing.
+        None means that `make` was called and has finished. `tags` invalidate the entry in addition to the tags of the
+        cached values that it reads. Cancelling the caller does not stop the work.
         """
         flight = self._flights.get(key)
         if flight is not None and key not in self._unkept:
@@ -193,7 +194,7 @@ class ByteCache:
         return await asyncio.shield(self._tasks.spawn(self._lead(key, make, tags, mine)))
 
     def refresh(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> None:
-        """Make the entry of `key` again in the background, unless somebody already does, or has done."""
+        """Make the entry of `key` again in the background, unless somebody else is doing so or has done so."""
         if key not in self._refreshing and key not in self._flights:
             self._refreshing.add(key)
             task = self._tasks.spawn(self._again(key, hit, make, tags))
@@ -225,7 +226,7 @@ class ByteCache:
             mine.set_result(None)
 
     async def _share(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> Hit | None:
-        """Wait while another process makes it; make it when none does, or when that takes too long."""
+        """Wait while another process makes the entry; make it here when none does, or when that takes too long."""
         deadline = time.monotonic() + self._patience
         polling = Polling()
         lease: Lease | None = None
@@ -246,7 +247,7 @@ class ByteCache:
         return None
 
     async def _ask(self, key: str) -> tuple[Lease | None, Copy | None]:
-        """The lease of `key`, None if it is another's; and the entry as it stands."""
+        """Request the lease of `key` (None if another process has it), and return the present entry with it."""
         lease = Lease(*self._keys(key), _ANY + fresh().encode())
         reply = await self._client.send(self._leases.ask(lease))
         return (lease if reply[0] else None), self._unpack(key, reply[1])
@@ -269,7 +270,7 @@ class ByteCache:
                 self._unkept.pop(key if kept else next(iter(self._unkept)), None)
 
     async def _declare(self, observed: Observation, tags: Sequence[str]) -> None:
-        """Note the generations of `tags` before anything is read."""
+        """Record the generations of `tags` before anything is read."""
         if not tags:
             return
         replies = await self._client.batch(*self._generations.ensure_commands(tags, 0))
@@ -279,7 +280,7 @@ class ByteCache:
             observed.note(tags, None)
 
     def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, began: float) -> bool:
-        """Keep what was made, if it is known what of."""
+        """Keep the answer, if all values it was made of are known."""
         now = time.time()
         delta = time.perf_counter() - began
         expires = min(now + jittered(made.max_age), observed.expires)
@@ -296,5 +297,5 @@ class ByteCache:
     # --- life ---
 
     async def close(self) -> None:
-        """Stop what is under way."""
+        """Stop all work in progress."""
         await self._tasks.close()

@@ -1,8 +1,8 @@
-"""How a cached value looks on the wire: JSON, compressed above a size, in a frame that recognises itself.
+"""The wire format of a cached value: JSON, compressed above a size, in a frame with a magic number and a checksum.
 
-The frame carries what decides whether the value may be served (`Frame.stamp`) beside the value, and a checksum.
-Whatever is not a whole frame of this format, written by somebody else or damaged, is `Corrupt`, never a value.
-Nothing here can run code: no pickle.
+Beside the value the frame carries the stamp that decides whether it may be served (`Frame.stamp`).
+Bytes that are not a whole frame of this format, foreign or damaged, raise `Corrupt` and are never taken for a value.
+Nothing here can run code: pickle is not used.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAGIC = b"gC\x01"
-"""Two letters and the version of the format; a reader of another version sees a foreign entry."""
+"""Two letters and the version of the format; to a reader of another version the entry is foreign."""
 STAMP_SIZE = 16
 """Bytes."""
 COMPRESS_ABOVE = 4096
-"""Bytes; below that a product or a page costs more to inflate than to carry."""
+"""Bytes; below this size, inflating a product or a page costs more than sending it uncompressed."""
 MAX_SIZE = 64 << 20
 """Bytes of an inflated value; a frame that claims more is corrupt."""
 
@@ -37,19 +37,19 @@ class Frame(NamedTuple):
     """A cached value and what is known about it."""
 
     stamp: bytes
-    """Digest of the generations that it was loaded under (`generations.stamp_of`)."""
+    """Digest of the generations under which it was loaded (`generations.stamp_of`)."""
     expires: float
     """When its time to live ends, Unix seconds."""
     delta: float
-    """How long it took to load, seconds: what early refresh goes by."""
+    """How long it took to load, seconds; early refresh depends on it."""
     body: bytes
     """The value itself, not compressed."""
     tags: tuple[str, ...] = ()
-    """The tags behind the stamp, where the reader cannot know them beforehand."""
+    """The tags behind the stamp, where the reader cannot know them in advance."""
 
 
 def stamp_of(blob: bytes) -> bytes:
-    """The stamp of a packed frame, unchecked: enough to dismiss an outdated entry before unpacking it."""
+    """The stamp of a packed frame, unchecked: enough to reject an outdated entry before unpacking it."""
     return blob[_STAMP]
 
 
@@ -96,7 +96,7 @@ def dumps(value: Any) -> bytes:
 
 
 class JsonCodec:
-    """A pair of functions; pass faster ones than the standard library's (orjson) where they are at hand."""
+    """A pair of functions. Pass faster ones than the standard library's (such as orjson's) where available."""
 
     def __init__(self, dumps: Callable[[Any], bytes] = dumps, loads: Callable[[bytes], Any] = json.loads) -> None:
         """`dumps` raises `TypeError` or `ValueError` for what JSON cannot carry, `loads` `ValueError` for bad JSON."""

@@ -1,8 +1,8 @@
-"""Loads that cannot be shared through Redis: while it is away, and while a writer holds a tag.
+"""Loads that cannot be shared through Redis, because it is away or a writer holds a tag.
 
-At most `limit` run at a time, and callers of one key share a load, but only one that has not begun yet: whoever joined
-a running one could get a value older than a write acknowledged before it came. So a key has at most one load running
-and one waiting, however many readers there are, and a reader waits for two loads at most, beside the bound.
+At most `limit` loads run at a time. Callers of one key share a load, but only one that has not begun yet: a caller that
+joined a running load could get a value older than a write acknowledged before the call. So a key has at most one load
+running and one waiting, however many readers there are, and apart from the limit a reader waits for at most two loads.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 Load: TypeAlias = "Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]"
-"""Gives the values of the keys asked for; one that is left out does not exist."""
+"""Returns the values of the requested keys; a key that is left out does not exist."""
 
 _inside: ContextVar[bool] = ContextVar("inside_direct_load", default=False)
 
 
 class DirectLoads:
-    """Bounded, coalesced loads."""
+    """Runs loads, coalesced and limited in number."""
 
     def __init__(self, limit: int) -> None:
         """Run at most `limit` loads at a time; what a load loads in turn is not counted again."""
@@ -33,7 +33,7 @@ class DirectLoads:
         self._tasks = Tasks()
 
     async def load(self, keys: Sequence[str], load: Load) -> dict[str, Any]:
-        """The values of `keys`, loaded after this call; raises what `load` raises. Cancelling it stops no load."""
+        """The values of `keys`, loaded after this call; raises what `load` raises. Cancelling does not stop it."""
         futures: dict[str, asyncio.Future[Any]] = {}
         mine: list[str] = []
         for key in keys:
@@ -73,11 +73,11 @@ class DirectLoads:
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
             for future in mine.values():
                 future.set_exception(error)
-                future.exception()  # retrieved, should nobody wait any more
+                future.exception()  # mark it retrieved, in case nobody waits any more
         else:
             for key, future in mine.items():
                 future.set_result(values.get(key))
 
     async def close(self) -> None:
-        """Stop what is under way."""
+        """Stop all work in progress."""
         await self._tasks.close()

@@ -1,6 +1,6 @@
-"""A flight: some keys that one leader brings for everybody who waits for them, and what it knows of each.
+"""A flight: keys that one leader loads for everybody who waits for them, and what it knows about each.
 
-Plain state; `flights` moves it. What fails a key is raised to all who wait for it.
+This is plain state; `flights` drives it. An error for a key is raised to everybody who waits for that key.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from graph.patterns.cache.direct_loads import Load
 
 Marks: TypeAlias = tuple[bytes, ...]
-"""The marks of an entry's tags, in their order, none of them missing or held."""
+"""The marks of an entry's tags, in the order of the tags, none of them missing or held."""
 
 
 class Request(NamedTuple):
-    """What a caller wants, apart from which keys."""
+    """What a caller asks for, apart from the keys."""
 
     load: Load
     tags: Mapping[str, tuple[str, ...]]
@@ -33,19 +33,19 @@ class Timing(NamedTuple):
     """Seconds."""
 
     lease: float
-    """How long a lease outlives its holder."""
+    """How long a lease outlives a holder that died."""
     patience: float
-    """How long to wait for somebody else's load before loading as well."""
+    """How long to wait for another process's load before loading here as well."""
 
 
 class Known(NamedTuple):
-    """A current value, as an entry or a load gave it."""
+    """A current value, from an entry or from a load."""
 
     value: Any
     expires: float
     delta: float
     marks: Marks | None
-    """The marks that it was valid under; None when it may not be built upon: it was loaded past the cache."""
+    """The marks under which it was valid; None when it was loaded past the cache, so nothing may be cached from it."""
     size: int
     """Bytes of its JSON text."""
 
@@ -61,9 +61,9 @@ class Flight:
         *,
         newer_than: float,
     ) -> None:
-        """Bring the keys of `marks`; an entry that expires before `newer_than` does not do.
+        """Load the keys of `marks`; an entry that expires before `newer_than` is not accepted.
 
-        `keys` names the Redis keys of an entry and its lease.
+        `keys` gives the Redis keys of an entry and its lease.
         """
         self.request = request
         self.marks = marks
@@ -77,17 +77,17 @@ class Flight:
             self.aim(key)
 
     def aim(self, key: str) -> None:
-        """Ask for the lease of the generations as they were last seen, not for one that is outdated."""
+        """Request the lease for the generations that were last seen, not for outdated ones."""
         self.leases[key] = Lease(*self._keys(key), stamp_of(self.marks[key]) + self._token)
 
     def land(self, key: str, known: Known) -> None:
-        """Give the value to whoever waits for `key`."""
+        """Give the value to everybody who waits for `key`."""
         if not (future := self.futures[key]).done():
             future.set_result(known)
 
     def fail(self, keys: Sequence[str], error: BaseException) -> None:
-        """Raise `error` for whoever waits for `keys`."""
+        """Raise `error` for everybody who waits for `keys`."""
         for key in keys:
             if not (future := self.futures[key]).done():
                 future.set_exception(error)
-                future.exception()  # retrieved, should nobody wait any more
+                future.exception()  # mark it retrieved, in case nobody waits any more

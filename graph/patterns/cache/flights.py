@@ -1,12 +1,12 @@
 """One load per expiry: callers of one process share a flight, processes share a lease.
 
 A flight belongs to a key and a stamp, so nobody joins a load that began before a write that must be seen. It runs in a
-task of its own, which goes on when a caller is cancelled. The leader asks Redis for the key's lease (`lease`). Whoever
-does not get it looks for the entry every few milliseconds, and loads as well when that takes too long. Entries live up
-to a tenth longer or shorter than asked, so that they do not expire together.
+task of its own, which goes on when a caller is cancelled. The leader asks Redis for the key's lease (`lease`). A leader
+that does not get it looks for the entry every few milliseconds, and loads as well when that takes too long. Entries
+live up to a tenth longer or shorter than requested, so that they do not all expire at once.
 
-Failure: when Redis fails under way, the load goes on without it (`direct_loads`). What a loader raises, every caller of
-the flight raises; nothing is stored.
+Failure: when Redis fails meanwhile, the load goes on without it (`direct_loads`). What a loader raises is raised to
+every caller of the flight, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client
 
 NEGATIVE = 5.0
-"""Seconds that the absence of a value is remembered at most."""
+"""Seconds for which the absence of a value is remembered at most."""
 
 
 class Flights:
-    """Bring values that are not in the cache, once for everybody."""
+    """Loads values that are not in the cache, once for everybody."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Flights:
         timing: Timing,
         room: Room,
     ) -> None:
-        """Share the parts of a `Cache`."""
+        """Use the parts of a `Cache`."""
         self._client = client
         self._generations = generations
         self._direct = direct
@@ -79,7 +79,7 @@ class Flights:
     # --- what callers do ---
 
     def join(self, request: Request, marks: Mapping[str, Marks]) -> dict[str, asyncio.Future[Known]]:
-        """The futures of values loaded under `marks` or later; await them shielded."""
+        """The futures of values loaded under `marks` or later; await them with `asyncio.shield`."""
         futures: dict[str, asyncio.Future[Known]] = {}
         mine: dict[str, Marks] = {}
         stamps = {key: stamp_of(now) for key, now in marks.items()}
@@ -98,7 +98,7 @@ class Flights:
         return futures
 
     def refresh(self, request: Request, key: str, marks: Marks, expires: float) -> None:
-        """Load a value that is about to expire again in the background, unless somebody already does."""
+        """Reload a value that is about to expire, in the background, unless somebody already does."""
         name = key, stamp_of(marks)
         if name not in self._refreshing and name not in self._flying:
             self._refreshing.add(name)
@@ -122,7 +122,7 @@ class Flights:
     # --- the leader ---
 
     async def _lead(self, flight: Flight) -> None:
-        """Load what no other process loads, wait for the rest, until every future of the flight has ended."""
+        """Load what no other process loads and wait for the rest, until every future of the flight is done."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience
         polling = Polling()
@@ -151,13 +151,13 @@ class Flights:
                 await asyncio.wait(loads)
         finally:
             for future in flight.futures.values():
-                future.cancel()  # nothing to cancel, unless this task was
+                future.cancel()  # has an effect only if this task was cancelled
 
     async def _ask(self, flight: Flight, keys: list[str]) -> tuple[list[str], list[str]]:
-        """Ask for the leases of `keys`: which were granted, which are somebody else's.
+        """Request the leases of `keys`: return those that were granted and those that another process has.
 
-        An entry that has turned up meanwhile ends its key's flight. What is in neither list and has not ended must be
-        loaded past the cache. Also reads the generations that an entry loaded from now on will carry.
+        An entry that has appeared meanwhile ends the flight of its key. A key that is in neither list and has not ended
+        must be loaded past the cache. Also reads the generations that an entry loaded from now on will carry.
         """
         request = flight.request
         tags = list(dict.fromkeys(tag for key in keys for tag in request.tags[key]))
@@ -188,9 +188,9 @@ class Flights:
         return granted, refused
 
     def _landed(self, flight: Flight, key: str, blob: bytes | None, marks: Marks) -> bool:
-        """End the flight of `key` if `blob` is a current entry; else go on under the generations as they are now.
+        """End the flight of `key` if `blob` is a current entry; else go on under the present generations.
 
-        Those of the last look will do as well: everybody aboard came under them.
+        The generations of the last look are accepted, too: every caller of the flight joined under them.
         """
         before, flight.marks[key] = flight.marks[key], marks
         if blob is None:
@@ -206,7 +206,7 @@ class Flights:
     # --- loading ---
 
     async def _load(self, flight: Flight, keys: list[str], reason: str) -> None:
-        """Run the loader for `keys`, keeping their leases meanwhile, and store what it brings."""
+        """Run the loader for `keys`, renewing their leases meanwhile, and store what it returns."""
         metrics.LOADS.labels(reason).inc(len(keys))
         began = time.perf_counter()
         try:
@@ -239,7 +239,7 @@ class Flights:
             life = jittered(ttl if value is not None else min(ttl, NEGATIVE))
             if value is None:
                 life = min(life, NEGATIVE)
-            # Readers get what a later hit will give: JSON's types, not the loader's.
+            # Readers get what a later hit will return: JSON's types, not the loader's.
             known = Known(self._codec.loads(body), now + life, delta, flight.marks[key], len(body))
             filled.append(flight.leases[key])
             blobs.append(pack(Frame(stamp_of(flight.marks[key]), known.expires, delta, body)))
@@ -267,7 +267,7 @@ class Flights:
     # --- entries ---
 
     def unpack(self, blob: bytes, marks: Marks) -> Known | None:
-        """The value of an entry; None, and counted, if it is not one."""
+        """The value of an entry; None if it is damaged or foreign, which is counted."""
         with suppress(ValueError):  # Corrupt is one, and so is bad JSON
             frame = unpack(blob)
             return Known(self._codec.loads(frame.body), frame.expires, frame.delta, marks, len(frame.body))
@@ -282,5 +282,5 @@ class Flights:
     # --- life ---
 
     async def close(self) -> None:
-        """Stop what is under way."""
+        """Stop all work in progress."""
         await self._tasks.close()

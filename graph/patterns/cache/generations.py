@@ -1,19 +1,18 @@
-"""Generations of tags: what makes a cached value outdated the moment a write is acknowledged.
+"""Generations of tags, which invalidate a cached value the moment a write is acknowledged.
 
 A tag (``product:7``) has one key in Redis. It holds the tag's generation, a random word that is never used twice; or,
-while writers are at work, their holds; or nothing, which is a miss. What is cached carries a stamp, a digest of the
-generations of all its tags, read before its loader started, and of the ids of the server processes that they live
-on. It is served only while a fresh read of the generations gives the same stamp. Therefore
+while writers are at work, their holds; or nothing, which is a miss. A cached value carries a stamp: a digest of the
+generations of all its tags, read before its loader started, and of the ids of the server processes that hold
+them. It is served only while a fresh read of the generations gives the same stamp. Therefore
 
-* a slow loader that stores an outdated value changes nothing: its stamp is outdated too;
+* a slow loader that stores an outdated value does no harm: its stamp is outdated too;
 * two writers hold one tag independently, and a writer that dies leaves a hold that expires by itself;
-* a server that was restarted or failed over, and may have forgotten acknowledged invalidations, agrees with no stamp
-  from before.
+* no earlier stamp matches a server that was restarted or failed over and may have lost acknowledged invalidations.
 
 Failure: a write that cannot place its hold is refused before it starts (`CacheWriteRefused`). A write that was made but
 whose invalidation Redis does not confirm in time is not acknowledged (`CacheWriteUnconfirmed`); confirming goes on in
-the background. A write that dies between its commit and its release, within a second of a Redis crash that lost its
-hold, may leave its unacknowledged value hidden until the entries expire.
+the background. If a writer dies between its commit and its release, within a second of a Redis crash that lost its
+hold, readers may not see its unacknowledged value until the entries expire.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client, Command, Replies
 
 Mark: TypeAlias = bytes | None
-"""A tag as it was read: run id and generation; ``!`` and the holds; or None where there is none."""
+"""What was read of a tag: run id and generation; ``!`` and the holds; or None where there is nothing."""
 
 _GENERATION = Script(__name__, "generation")
 _HOLD = Script(__name__, "hold", idempotent=True)
@@ -56,19 +55,19 @@ def held(mark: bytes) -> bool:
 
 
 def stamp_of(marks: Iterable[bytes]) -> bytes:
-    """The digest that an entry carries: of the marks of its tags in the order in which its reader names them."""
+    """The digest that an entry carries: of the marks of its tags, in the order in which the reader names the tags."""
     return hashlib.blake2b(b"".join(marks), digest_size=STAMP_SIZE).digest()
 
 
 def mark_of(value: bytes | None, run_id: bytes) -> Mark:
-    """What a tag's key holds on the server process `run_id`; nothing, if it is not known which process answered."""
+    """The mark of a tag whose key holds `value` on the server process `run_id`; None if that process is unknown."""
     if value is None or not run_id:
         return None
     return value if value.startswith(b"!") else run_id + value
 
 
 def fresh() -> str:
-    """A word that was never used before: 96 random bits."""
+    """A word that has never been used before: 96 random bits."""
     return secrets.token_urlsafe(12)
 
 
@@ -78,7 +77,7 @@ class Generations:
     def __init__(
         self, client: Client, *, prefix: str = "graph", hold: float = 10.0, keep: float = 3600.0, patience: float = 5.0
     ) -> None:
-        """Keep a writer's hold `hold` seconds beyond its death, a generation `keep` seconds at least.
+        """Keep the hold of a writer that died for `hold` seconds, and a generation for at least `keep` seconds.
 
         `patience` bounds, in seconds, how long a finished write waits for its invalidation to be confirmed.
         """
@@ -96,13 +95,13 @@ class Generations:
     # --- for readers ---
 
     def ensure_commands(self, tags: Sequence[str], ttl: float) -> list[Command]:
-        """Commands that read each of `tags`, creating what is missing, to outlive an entry that lives `ttl` seconds."""
+        """Commands that read each of `tags` and create missing ones, to outlive an entry that lives `ttl` seconds."""
         life = int(max(ttl + 60, self._keep / 2) * 1000)
         return [_GENERATION((self.key(tag),), (fresh(), life)) for tag in tags]
 
     @staticmethod
     def ensured(tags: Sequence[str], replies: Replies, place: int = 0) -> dict[str, Mark]:
-        """The marks that `ensure_commands` brought, from the reply at `place` on; raises the first error."""
+        """Read the marks from the replies to `ensure_commands`, which begin at `place`; raises the first error."""
         marks: dict[str, Mark] = {}
         for i, tag in enumerate(tags, place):
             reply = replies[i]
@@ -117,9 +116,9 @@ class Generations:
     async def invalidating(self, *tags: str) -> AsyncGenerator[None]:
         """Bracket a transaction: hold `tags`, let the block commit, then give them new generations.
 
-        From the moment the block has ended normally, and this with it, no reader anywhere gets a value older than
-        what was committed. Readers meanwhile go to their loaders. An exception in the block ends the hold as well; a
-        cancellation leaves it to expire by itself, because the transaction may still be on its way to the disk.
+        Once the block has ended normally and this context manager has exited, no reader anywhere gets a value older
+        than what was committed. Meanwhile readers call their loaders. An exception in the block ends the hold as well;
+        after a cancellation the hold expires by itself, because the transaction may still be on its way to the disk.
 
         Raises `CacheWriteRefused` before the block, `CacheWriteUnconfirmed` after it.
         """
@@ -141,7 +140,7 @@ class Generations:
         await self._release(names, hold)
 
     async def ready(self) -> None:
-        """Raise `CacheWriteRefused` unless Redis answers now: for a write that will only `invalidate` at its end."""
+        """Raise `CacheWriteRefused` unless Redis answers now. For a write that only calls `invalidate` at its end."""
         (reply,) = await self._client.batch(command("PING"))
         if isinstance(reply, Exception):
             metrics.REFUSED.inc()
@@ -150,8 +149,8 @@ class Generations:
     async def invalidate(self, *tags: str) -> None:
         """Give `tags` new generations, for a change that has already happened; see `invalidating` for a transaction.
 
-        A writer that dies between its commit and this leaves readers with what was there before, until the entries
-        expire: something durable has to remind others to do it instead.
+        If a writer dies between its commit and this call, readers get the old value until the entries expire. To
+        prevent that, something durable has to tell others to make this call instead.
 
         Raises `CacheWriteUnconfirmed` when Redis does not confirm it in time; it goes on in the background.
         """
@@ -166,7 +165,7 @@ class Generations:
             raise CacheWriteRefused(f"the write was not started: {errors[0]}") from errors[0]
 
     def _hold_commands(self, tags: list[str], hold: str, *, retry: bool) -> list[Command]:
-        # A renewal is never sent again: it could arrive after the release.
+        # A renewal is never resent: it could arrive after the release.
         milliseconds = int(self._hold * 1000)
         return [_HOLD((self.key(tag),), (hold, milliseconds, fresh()))._replace(retry=retry) for tag in tags]
 
@@ -176,7 +175,7 @@ class Generations:
             await self._client.batch(*self._hold_commands(tags, hold, retry=False))
 
     async def _release(self, tags: list[str], hold: str) -> None:
-        """End the hold; what is cancelled or overdue here goes on in the background."""
+        """End the hold; if this is cancelled or takes too long, it goes on in the background."""
         task = self._tasks.spawn(self._settle(tags, hold))
         done, _ = await asyncio.wait((task,), timeout=self._patience)
         if not done:
@@ -187,7 +186,7 @@ class Generations:
         left, delay = tags, 0.01
         while left:
             life = int(self._keep * 1000)
-            # Each attempt brings a generation of its own: an old one must not come back after somebody else's.
+            # Each attempt has a new generation: an old one must not come back after somebody else's.
             replies = await self._client.batch(*[_RELEASE((self.key(tag),), (hold, fresh(), life)) for tag in left])
             failed = [tag for tag, reply in zip(left, replies, strict=True) if isinstance(reply, Exception)]
             metrics.INVALIDATIONS.inc(len(left) - len(failed))
@@ -199,5 +198,5 @@ class Generations:
     # --- life ---
 
     async def close(self) -> None:
-        """Stop what goes on in the background."""
+        """Stop the work in the background."""
         await self._tasks.close()

@@ -1,13 +1,13 @@
-"""The right to load an entry: one holder among all processes, kept while it works and given up at the end.
+"""The lease of an entry: the right to load it, which one process at a time has and gives up when it has finished.
 
-Whoever misses an entry asks for its lease. The holder renews it while it loads, and fills the entry and gives the lease
-up in one step; the others look for the entry after short pauses. A holder that dies leaves a lease that expires
-(`Leases.seconds`), and whoever asks next takes it over.
+A process that misses an entry asks for its lease. The holder renews the lease while it loads, then fills the entry and
+gives up the lease in one step; the others look for the entry after short pauses. The lease of a holder that died
+expires (`Leases.seconds`), and the next process that asks takes it over.
 
 Leases: Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013. Early refresh (`is_due`): XFetch, Vattani,
 Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015.
 
-Failure: renewing and giving up are attempts. If they fail, another process may load the same entry as well.
+Failure: renewing and giving up may fail. Then another process may load the same entry as well.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _RENEW = Script(__name__, "renew", idempotent=True)
 _FILL = Script(__name__, "fill", idempotent=True)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.004, 0.02
-_RENEWALS = 5  # in the life of a lease
+_RENEWALS = 5  # during the life of a lease
 
 
 def is_due(expires: float, delta: float, beta: float) -> bool:
@@ -45,37 +45,36 @@ def is_due(expires: float, delta: float, beta: float) -> bool:
 
 
 def jittered(seconds: float) -> float:
-    """A lifetime up to a tenth longer or shorter, so that entries of one moment do not expire in one moment."""
+    """A lifetime up to a tenth longer or shorter, so that entries made together do not expire together."""
     return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - not a secret
 
 
 class Lease(NamedTuple):
-    """The lease of one entry, as one loader asks for it; both keys share a hash tag."""
+    """The lease of one entry, as requested by one loader; both keys share a hash tag."""
 
     entry: str
     key: str
     word: bytes
-    """The stamp that the loader starts from, then a token of its own."""
+    """The stamp that the loader starts from, followed by a token of the loader."""
 
 
 class Polling:
-    """The growing pauses between two looks at an entry that another process is loading."""
+    """The growing pauses between looks at an entry that another process is loading."""
 
     def __init__(self) -> None:
-        """Begin with the shortest pause."""
         self._seconds = _FIRST_PAUSE
 
     async def pause(self) -> None:
-        """Wait; longer the next time."""
+        """Wait, longer each time."""
         await asyncio.sleep(self._seconds)
         self._seconds = min(self._seconds * 1.5, _LONGEST_PAUSE)
 
 
 class Leases:
-    """Asks for leases, keeps them and ends them."""
+    """Requests, renews and ends leases."""
 
     def __init__(self, client: Client, seconds: float, room: Room) -> None:
-        """A lease outlives its holder by `seconds`; what is filled has to find `room`."""
+        """A lease outlives its holder by `seconds`; an entry is stored only if it fits into `room`."""
         self._client = client
         self._room = room
         self.seconds = seconds
@@ -85,11 +84,11 @@ class Leases:
         return int(self.seconds * 1000)
 
     def ask(self, lease: Lease) -> Command:
-        """The command that asks for `lease`. Its reply is 1 or 0, and the entry as it stands or None."""
+        """The command that requests `lease`. Its reply is 1 or 0, and the present entry or None."""
         return _ASK((lease.entry, lease.key), (lease.word, self._ms))
 
     def fill(self, leases: Sequence[Lease], blobs: Sequence[bytes], seconds: Sequence[float]) -> None:
-        """Store the entries of `leases` that find room, each for some seconds, and give the leases up."""
+        """Store the entries of `leases` that fit into the room, each for its seconds, and give up the leases."""
         commands: list[Command] = []
         for lease, blob, life in zip(leases, blobs, seconds, strict=True):
             if self._room.take(lease.entry, len(blob), life):
@@ -101,7 +100,7 @@ class Leases:
             self._client.batch(*commands).add_done_callback(_count_errors)
 
     def give_up(self, leases: Iterable[Lease]) -> None:
-        """Let others load these entries."""
+        """Give up `leases`, so that others can load these entries."""
         if commands := [_RENEW((lease.key,), (lease.word, 0)) for lease in leases]:
             self._client.batch(*commands)
 

@@ -1,7 +1,7 @@
 """Copies of cached values in this process, within a bound of bytes, the least recently used dropped first.
 
-A copy is only ever served after its stamp was compared with the generations as Redis has them now, so it is never
-staler than Redis. What it saves is carrying and decoding the value.
+A copy is served only after its stamp was compared with the present generations in Redis, so it is never staler than
+Redis. It saves transferring and decoding the value.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections import OrderedDict
 from typing import Any, NamedTuple
 
 DECODED = 4
-"""Bytes that a decoded JSON value takes for each byte of its text: an estimate on the safe side."""
+"""Bytes that a decoded JSON value takes per byte of its text: a cautious estimate."""
 _OVERHEAD = 600
 """Bytes of a copy apart from its value: key, tuple, dictionary slot."""
 
 
 class Copy(NamedTuple):
-    """A value and what its entry said about it; treat the value as immutable."""
+    """A value and the metadata of its entry; treat the value as immutable."""
 
     stamp: bytes
     expires: float
     delta: float
     value: Any
     size: int
-    """Bytes of its encoding."""
+    """Size of its encoded form, bytes."""
     tags: tuple[str, ...] = ()
-    """The tags behind the stamp, where the reader cannot know them beforehand."""
+    """The tags behind the stamp, where the reader cannot know them in advance."""
 
 
 class LocalCopies:
@@ -39,7 +39,6 @@ class LocalCopies:
         self.size = 0
 
     def __len__(self) -> int:
-        """How many copies there are."""
         return len(self._copies)
 
     def get(self, key: str, now: float) -> Copy | None:
@@ -54,7 +53,7 @@ class LocalCopies:
         return copy
 
     def put(self, key: str, copy: Copy) -> None:
-        """Keep `copy`, unless it is larger than all there is room for."""
+        """Keep `copy`, unless it alone exceeds the limit."""
         self.drop(key)
         weight = self._weight(copy)
         if weight > self._limit:

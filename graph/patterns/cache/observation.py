@@ -1,7 +1,7 @@
-"""What something was made of: the tags of every cached value read while it was made, as they were then.
+"""Records what a result was made of: the tags of every cached value that was read for it, with their marks.
 
-Whatever is computed from cached values (a whole answer) is right as long as the generations behind them stay, so it can
-be cached under all their tags, and needs no list of them. A value that does not come through the cache has its tags
+A result computed from cached values (a whole answer) stays right as long as their generations do not change, so it can
+be cached under all their tags without anybody listing them. A value that does not come through the cache needs its tags
 declared (`Observation.note`) *before* it is read.
 """
 
@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 
 
 class Observation:
-    """Gathers marks; `certain` turns False for good when something was read that must not be built upon."""
+    """Gathers marks; `certain` becomes False for good once a value was read from which nothing may be cached."""
 
     def __init__(self) -> None:
-        """Begin with nothing read."""
         self.marks: dict[str, bytes] = {}
         self.certain = True
         self.expires = math.inf
-        """When the first of the values read expires, Unix seconds."""
+        """When the first of the values that were read expires, Unix seconds."""
 
     def note(self, tags: Sequence[str], marks: Sequence[Mark] | None, expires: float = math.inf) -> None:
-        """Something under `tags` was read while they stood at `marks`; None: past the cache, nobody knows at what."""
+        """Record that a value under `tags` was read at `marks`; None: it was read past the cache, at unknown marks."""
         if marks is None:
             self.certain = False
             return
@@ -45,13 +44,13 @@ _observed: ContextVar[Observation | None] = ContextVar("cache_observed", default
 
 
 def current_observation() -> Observation | None:
-    """Where reads are to be noted; None while nobody asks."""
+    """The observation that reads should be recorded in; None while there is none."""
     return _observed.get()
 
 
 @contextlib.contextmanager
 def observing() -> Generator[Observation]:
-    """Note every read in this block, and in the tasks begun in it."""
+    """Record every read in this block, and in the tasks started in it."""
     observed = Observation()
     token = _observed.set(observed)
     try:

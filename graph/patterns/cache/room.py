@@ -1,10 +1,10 @@
-"""The room that this process's cached entries may take in Redis.
+"""Limits the memory that this process's cached entries may take in Redis.
 
-Redis evicts under memory pressure, and to it a session is a key with a TTL like any other. What clients can fill must
-therefore have a bound of its own, well below the memory that there is: a process notes how many bytes it has stored and
-until when, and stores nothing beyond its share. An entry that finds no room is given to whoever asked, and not kept.
-
-The sum is never too low: what was evicted, outdated or replaced by another process counts until it would have expired.
+Redis evicts keys under memory pressure, and to it a session is a key with a TTL like any other. A cache that clients
+can fill therefore needs its own limit, well below the available memory: a process records how many bytes it has stored
+and until when, and stores nothing beyond its share. An entry that does not fit is returned to the caller but not kept.
+The sum is never too low: an entry that was evicted, invalidated or replaced by another process counts until it would
+have expired.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OVERHEAD = 256
-"""Bytes that Redis needs for an entry beside its value, its key and its lease."""
+"""Bytes that Redis needs for an entry in addition to its value, its key and its lease."""
 
 
 class Room:
     """At most `capacity` bytes at a time."""
 
     def __init__(self, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing stored; `clock` gives seconds."""
+        """Allow `capacity` bytes; `clock` gives seconds."""
         self.capacity = capacity
         self.used = 0
         self._clock = clock
@@ -32,7 +32,7 @@ class Room:
         self._expiries: list[tuple[float, str]] = []
 
     def take(self, key: str, size: int, seconds: float) -> bool:
-        """Whether there is room for `size` bytes under `key` for so many seconds; if so they are noted."""
+        """Reserve `size` bytes under `key` for so many seconds; False if there is no room."""
         now = self._clock()
         while self._expiries and self._expiries[0][0] <= now:
             expires, old = heapq.heappop(self._expiries)

@@ -1,19 +1,19 @@
 """A cache in Redis that never serves a value older than an acknowledged write, and loads each value once an expiry.
 
 Cache-aside with tags: every value names the tags (``product:7``, ``products``) whose writes outdate it, and a writer
-brackets its transaction with ``async with cache.invalidating(...)``. How the guarantees are reached is told where they
-are: `generations` (no stale read), `flights` and `lease` (one load per expiry), `direct_loads` (Redis away, or a writer
+brackets its transaction with ``async with cache.invalidating(...)``. These modules explain how the guarantees are
+met: `generations` (no stale read), `flights` and `lease` (one load per expiry), `direct_loads` (Redis away, or a writer
 at work), `local_copies` (copies in this process), `metrics` (what is counted).
 
-A read is one trip: the entries and the generations of their tags in one batch; where this process still has a copy,
-the generations alone. A value about to expire is loaded again in the background, the earlier the longer it takes to
-load (XFetch: see `lease`).
+A read is one round trip: it fetches the entries and the generations of their tags in one batch, or only the
+generations where this process still has a copy. A value that is about to expire is reloaded in the background; the
+longer it takes to load, the earlier that happens (XFetch: see `lease`).
 
-Values are JSON, and shared between callers: treat them as immutable. None means that there is no such value; that is
-remembered for 5 s at most. A foreign or damaged entry is a counted miss.
+Values are JSON and shared between callers: treat them as immutable. None means that there is no such value, and is
+remembered for at most 5 s. A foreign or damaged entry is treated and counted as a miss.
 
-Failure: while Redis is away every read goes to its loader. What a loader raises reaches the caller, unless the caller
-allows a value past its time to live (``stale``); even that must agree with the current generations.
+Failure: while Redis is away every read calls its loader. The caller gets what a loader raises, unless it allows a
+value past its time to live (``stale``); even such a value must match the current generations.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client, Command, Replies
 
 _AWAY = 1.0
-"""Seconds for which a Redis that let a reader wait too long is left alone."""
+"""Seconds for which Redis is not asked again after it kept a reader waiting too long."""
 
 
 class Cache:
-    """Read values through Redis, and tell it about writes."""
+    """Reads values through Redis, and invalidates them on writes."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class Cache:
     ) -> None:
         """Bounds in seconds, bytes and counts.
 
-        `room` in Redis for what this process stores; `l1_bytes` for copies in this process; a writer's `hold` outlives
-        it by that much; so does a loader's `lease`. A reader waits `patience` for a load elsewhere before loading as
-        well, and `deadline` for Redis before going on without it. At most `direct` loads run at a time while Redis
-        cannot share them out. A larger `beta` refreshes earlier; 0 never does.
+        `room` limits what this process stores in Redis, `l1_bytes` the copies in this process. `hold` is how long a
+        writer's hold outlives the writer, `lease` the same for a loader's lease. A reader waits `patience` for a load
+        elsewhere before loading as well, and `deadline` for Redis before going on without it. At most `direct` loads
+        run at a time while Redis cannot coordinate them. A larger `beta` refreshes earlier; 0 never does.
         """
         self._client = client
         self._beta = beta
@@ -105,11 +105,11 @@ class Cache:
         ttl: float = 300.0,
         stale: float = 0.0,
     ) -> Any:
-        """The value of `key`: from the cache if it is current, else from `load`, and from now on in the cache.
+        """The value of `key`: from the cache if it is current, else from `load`, after which it is cached.
 
-        `load` gives a JSON value, or None where there is none. It runs in a task of its own, which cancelling the
-        caller does not stop. `tags` must be the same at every read of `key`. The value lives `ttl` seconds, give or
-        take a tenth; for `stale` seconds more it is served if `load` raises.
+        `load` returns a JSON value, or None where there is none. It runs in a task of its own, so cancelling the caller
+        does not stop it. `tags` must be the same at every read of `key`. The value lives `ttl` seconds, give or
+        take a tenth; if `load` raises, it is served for `stale` seconds more.
         """
 
         async def load_one(_: Sequence[str]) -> Mapping[str, Any]:
@@ -127,9 +127,9 @@ class Cache:
         ttl: float = 300.0,
         stale: float = 0.0,
     ) -> dict[str, Any]:
-        """The values of all `keys` in one trip; `load` is asked for those that are missing, together.
+        """The values of all `keys` in one round trip; one call of `load` fetches those that are missing.
 
-        `load` leaves out what does not exist: that is None in the answer. Else as `get`.
+        `load` leaves out keys that do not exist; they are None in the result. Everything else is as in `get`.
         """
         names = tuple(dict.fromkeys(keys))
         return await self._read(names, Request(load, {key: tuple(tags(key)) for key in names}, ttl, stale))
@@ -141,11 +141,11 @@ class Cache:
         return self.generations.invalidating(*tags)
 
     async def invalidate(self, *tags: str) -> None:
-        """Outdate everything under `tags`, for a change made elsewhere."""
+        """Invalidate everything under `tags`, for a change made elsewhere."""
         await self.generations.invalidate(*tags)
 
     async def close(self) -> None:
-        """Stop loads and confirmations that go on in the background."""
+        """Stop the loads and confirmations in the background."""
         await asyncio.gather(self._flights.close(), self._direct.close(), self.generations.close())
 
     # --- how ---
@@ -155,7 +155,7 @@ class Cache:
             sight = await self._look(keys, request)
         except (RedisError, TimeoutError) as error:
             metrics.REDIS.inc()
-            if isinstance(error, TimeoutError):  # it answers nobody: let the next readers not wait as well
+            if isinstance(error, TimeoutError):  # Redis does not answer: spare the next readers the wait
                 self._away_until = time.monotonic() + _AWAY
             metrics.DIRECT.inc(len(keys))
             _note((), None)
@@ -213,7 +213,7 @@ class Cache:
             _note(request.tags[key], known)
 
     def _current(self, key: str, marks: Marks, sight: _Sight) -> Known | None:
-        """What is known of `key`, if it was loaded under `marks`; its time to live may have ended."""
+        """The value of `key`, if it was loaded under `marks`; its time to live may be over."""
         stamp = stamp_of(marks)
         copy = sight.copies.get(key)
         if copy is not None and copy.stamp == stamp:
@@ -229,7 +229,7 @@ class Cache:
         return known
 
     async def _look(self, keys: tuple[str, ...], request: Request) -> _Sight:
-        """Read entries and generations: one trip, and another for copies and tags that turn out to be outdated."""
+        """Read entries and generations in one round trip; a second one replaces copies and tags found outdated."""
         now = time.time()
         tags = list(dict.fromkeys(tag for key in keys for tag in request.tags[key]))
         sight = _Sight({}, {}, {})
@@ -261,9 +261,9 @@ class Cache:
             sight.marks[tag] = mark_of(values[i], run_ids[i])
 
     async def _values(self, names: list[str]) -> tuple[list[bytes | None], Sequence[bytes]]:
-        """The values of plain keys and the ids of the processes that gave them."""
+        """The values of plain keys, and the ids of the server processes that returned them."""
         values: list[Any]
-        if self._client.clustered:  # keys on several nodes: no command of one node can read them all
+        if self._client.clustered:  # the keys are on several nodes: no single command can read them all
             replies = await self._ask(*[command("GET", name) for name in names])
             values, run_ids = replies, [replies.run_id_of(i) for i in range(len(names))]
         else:
@@ -294,7 +294,7 @@ class Cache:
 
 
 def _note(tags: Sequence[str], known: Known | None) -> None:
-    """Tell whoever observes this task what was read."""
+    """Record in the current observation, if any, what was read."""
     if (observed := current_observation()) is not None:
         if known is None:
             observed.note(tags, None)
@@ -310,7 +310,7 @@ class _Sight(NamedTuple):
     marks: dict[str, Mark]
 
     def certain(self, tags: Iterable[str]) -> Marks | None:
-        """The marks of `tags` in their order, unless one is missing or held."""
+        """The marks of `tags`, in the same order; None if one is missing or held."""
         marks: list[bytes] = []
         for tag in tags:
             mark = self.marks[tag]

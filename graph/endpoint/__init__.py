@@ -1,9 +1,9 @@
-"""GraphQL serving for any Strawberry schema: bounds, rate limits, kept answers, subscriptions; no shop and no game.
+"""Serves any Strawberry schema: bounds, rate limits, kept answers, subscriptions. It knows nothing of shop or game.
 
-`GraphQLEndpoint` is the whole of it, one ASGI application that is complete once it is made. What a schema may say about
-its fields (`cost`, `cached`, `live`) is declared where the field is.
+`GraphQLEndpoint` is one ASGI application that contains all of it and is complete once constructed. A schema declares
+the properties of a field (`cost`, `cached`, `live`) at the field itself.
 
-Lifting it: this package needs `graph.patterns`, Strawberry, Starlette, orjson and prometheus_client.
+To use it in another project: this package needs `graph.patterns`, Strawberry, Starlette, orjson and prometheus_client.
 """
 
 from graph.endpoint.admission import Admission, RateLimit

@@ -1,6 +1,6 @@
-"""Who may run how many operations.
+"""Limits how many operations a caller may run.
 
-`Admission` is the one rule, and the one place that charges. `RateLimit` puts it into a schema.
+`Admission` holds the rule and is the only place that charges. `RateLimit` adds it to a schema.
 """
 
 from graph.endpoint.admission.extension import RateLimit

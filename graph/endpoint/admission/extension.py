@@ -1,4 +1,4 @@
-"""The rate limit as a Strawberry schema extension, for any schema under any view of Strawberry's.
+"""The rate limit as a Strawberry schema extension, for any schema under any of Strawberry's views.
 
 ::
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class RateLimit(SchemaExtension):
-    """Charge every operation of a schema to its caller, and refuse what is over the limit.
+    """Charges every operation of a schema to its caller, and refuses those over the limit.
 
     Under `GraphQLEndpoint` the operation comes with a ticket. Under Strawberry's own views the extension takes the
     caller from the context and writes status and headers to its ``response``, where it has one.
 
-    It refuses through `pre_execution_errors`, and once more in `on_execute` for the case that another extension
+    It refuses through `pre_execution_errors`, and again in `on_execute` in case another extension
     overwrote them: an exception in an earlier hook would reach a WebSocket client as a bare ``complete``.
     """
 
@@ -41,20 +41,20 @@ class RateLimit(SchemaExtension):
         self._refusal: Refusal | None = None
 
     async def on_parse(self) -> AsyncIterator[None]:  # pyright: ignore[reportIncompatibleMethodOverride] - a generator, as the hook expects
-        """Charge a document that is no GraphQL."""
+        """Charge a document that is not GraphQL."""
         yield
         if self.execution_context.pre_execution_errors:
             await self._charge()
 
     async def on_validate(self) -> AsyncIterator[None]:  # pyright: ignore[reportIncompatibleMethodOverride] - the same
-        """Charge an operation before work goes into it."""
+        """Charge an operation before any work is done for it."""
         await self._charge()
         if self._refusal is not None:
             self.execution_context.pre_execution_errors = [self._refusal]
         yield
 
     async def on_execute(self) -> AsyncIterator[None]:  # pyright: ignore[reportIncompatibleMethodOverride] - the same
-        """Run nothing that was refused."""
+        """Stop an operation that was refused."""
         if self._refusal is not None:
             raise self._refusal
         yield

@@ -1,4 +1,4 @@
-"""What a caller is told about limits: the headers of every answer, and the error of a refusal."""
+"""How a caller learns about limits: the headers of every answer, and the error of a refusal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def headers(verdict: Verdict) -> dict[str, str]:
     """The headers for `verdict`.
 
     ``RateLimit-Policy`` and ``RateLimit`` follow draft-ietf-httpapi-ratelimit-headers-10; ``X-RateLimit-Reset`` is in
-    Unix seconds, as at GitHub. A refusal that waiting can help also has ``Retry-After``.
+    Unix seconds, as at GitHub. A refusal also has ``Retry-After`` if waiting helps.
     """
     reset = math.ceil(verdict.reset_after)
     at = math.ceil((verdict.at or time.time()) + verdict.reset_after)
@@ -27,7 +27,7 @@ def headers(verdict: Verdict) -> dict[str, str]:
 
 
 def template(limit: Limit) -> dict[str, str]:
-    """The `headers` of a charge to `limit` that passed, with `%d` where the numbers go.
+    """The `headers` of a successful charge to `limit`, with `%d` in place of the numbers.
 
     The numbers are, in this order: units left, seconds to the reset, units left, Unix time of the reset.
     """
@@ -45,7 +45,7 @@ def _render(limit: Limit, remaining: str, reset: str, at: str) -> dict[str, str]
 
 
 def over_limit(verdict: Verdict, weight: int) -> Refusal:
-    """The error that refuses an operation of `weight` for `verdict`, with the facts of the headers in `extensions`."""
+    """The error that refuses an operation of `weight` for `verdict`; `extensions` has the values of the headers."""
     limit = verdict.limit
     facts: dict[str, Any] = {"limit": limit.count, "windowSeconds": limit.window, "remaining": verdict.remaining}
     if verdict.retry_after == math.inf:

@@ -1,4 +1,4 @@
-"""The limits of one process while Redis is away: its share of each, in memory.
+"""Rate limits in memory while Redis is away: each process grants its share of every limit.
 
 Metric: ``graph_admission_local_total{outcome}``, operations that were decided here.
 """
@@ -24,7 +24,7 @@ _KEPT = 10_000  # callers remembered
 
 
 class LocalBudget:
-    """The share of one process in limits that cannot be asked: the same sliding window, in memory."""
+    """One process's share of the limits while Redis cannot be asked: the same sliding window, in memory."""
 
     def __init__(self, processes: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Grant 1/`processes` of each limit, at least 1, by the monotonic `clock`."""
@@ -33,7 +33,7 @@ class LocalBudget:
         self._logs: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
 
     def charge(self, *charges: Charge) -> Verdict:
-        """Decide as the limiter would: make all of `charges`, or none; the verdict is that of the tightest."""
+        """Decide as the limiter would: make all of `charges` or none. The verdict is for the tightest limit."""
         now = self._clock()
         verdicts = [self._look(charge, now) for charge in charges]
         allowed = all(verdict.allowed for verdict in verdicts)
@@ -43,7 +43,7 @@ class LocalBudget:
         return min((self._make(*pair, now) for pair in zip(charges, verdicts, strict=True)), key=lambda v: v.remaining)
 
     def _look(self, charge: Charge, now: float) -> Verdict:
-        """What would come of `charge`."""
+        """The verdict that `charge` would get."""
         limit = Limit(charge.limit.name, max(1, charge.limit.count // self._processes), charge.limit.window)
         log = self._logs.setdefault(charge.key, deque())
         self._logs.move_to_end(charge.key)
@@ -57,7 +57,7 @@ class LocalBudget:
         return Verdict(allowed, limit, limit.count - used, self._reset(log, limit, now), retry)
 
     def _make(self, charge: Charge, verdict: Verdict, now: float) -> Verdict:
-        """Make a `charge` that passes."""
+        """Record a `charge` that passes."""
         log = self._logs.setdefault(charge.key, deque())
         if charge.weight:
             log.append((now, charge.weight))
@@ -70,7 +70,7 @@ class LocalBudget:
 
 
 def _wait(log: deque[tuple[float, int]], missing: int, start: float) -> float:
-    """How long until `missing` units have left the window that began at `start`."""
+    """Seconds until `missing` units have left the window that began at `start`."""
     for at, weight in log:
         missing -= weight
         if missing <= 0:

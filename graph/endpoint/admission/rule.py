@@ -1,15 +1,15 @@
-"""The rule for who may run how many operations, and the one place that charges.
+"""The rule for how many operations a caller may run, and the only place that charges.
 
-100 operations a minute for a signed-in user over all of that user's sessions, 20 for an anonymous address (an IPv6
-/64). Whatever carries an operation (HTTP, a batch, a WebSocket, SSE), it is charged once, before it runs; a document
+A signed-in user may run 100 operations a minute over all sessions, an anonymous address (an IPv6 /64) 20. An operation
+is charged once, before it runs, whichever transport it came by (HTTP, a batch, a WebSocket, SSE). A document
 that is refused or invalid is charged too, so that mistakes are not free. So is a document that this process does not
-know, before it is looked into, even if all that it asks for is free. In the mode "cost" an operation is charged its
+know, before it is parsed, even if it selects only free fields. In the mode "cost" an operation is charged its
 estimated cost instead, in steps of `unit`.
 
-An operation may be charged to several limits: all of them in one script, or none.
+An operation may be charged to several limits. One script charges all of them, or none.
 
-Failure: while Redis is away each process grants its share, limit ÷ processes, and counts that it did (`local`). A
-caller is never let through uncounted.
+Failure: while Redis is away each process grants its share, limit ÷ processes, and counts that it did (`local`). No
+caller gets through uncounted.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Ticket:
-    """One operation on its way in: who asks, what it weighs, and what the limiter said once it was asked.
+    """One operation to be admitted: its caller, its weight, and the limiter's verdict once there is one.
 
-    `charges` is what the operation is charged. Left empty, it is `weight` units of the caller's budget. Whoever puts
-    charges here before the operation is admitted has them made in one script, all or none; their keys share the hash
-    tag of the caller's budget (`Admission.charges`).
+    `charges` is what the operation is charged. If empty, that is `weight` units of the caller's budget. Charges put
+    here before the operation is admitted are made in one script, all or none; their keys share the hash tag of the
+    caller's budget (`Admission.charges`).
     """
 
     caller: Caller
@@ -48,7 +48,7 @@ class Ticket:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the caller is told about the limits; nothing before the operation was admitted."""
+        """The headers that tell the caller about the limits; empty before the operation is admitted."""
         return headers(self.verdict) if self.verdict is not None else {}
 
 
@@ -56,7 +56,7 @@ _current: ContextVar[Ticket | None] = ContextVar("graph_admission_ticket", defau
 
 
 def current() -> Ticket | None:
-    """The ticket of the operation that this task runs; None outside of one."""
+    """The ticket of the operation that this task runs; None outside an operation."""
     return _current.get()
 
 
@@ -82,8 +82,8 @@ class Admission:
     ) -> None:
         """Grant `authenticated` or `anonymous` units in any `window` seconds.
 
-        `budget` gives the Redis key of the user behind a token (`BatchAuthenticator.budget`); without it that key is
-        made of the caller's `user`. In the mode "cost" a unit stands for `unit` fields. `processes` share the limit
+        `budget` gives the Redis key of the user behind a token (`BatchAuthenticator.budget`); without it the key is
+        made from the caller's `user`. In the mode "cost" a unit stands for `unit` fields. `processes` share the limit
         while Redis is away.
         """
         self.authenticated = Limit("authenticated", authenticated, window)
@@ -96,7 +96,7 @@ class Admission:
         self._local = LocalBudget(processes)
 
     def weight(self, cost: int) -> int:
-        """What an operation of `cost` fields is charged."""
+        """The units that an operation of `cost` fields is charged."""
         return 1 if self.mode == "count" else max(1, math.ceil(cost / self.unit))
 
     def charges(self, caller: Caller, weight: int = 1) -> tuple[Charge, ...]:
@@ -107,22 +107,22 @@ class Admission:
         return (Charge(self.anonymous, f"{self._prefix}:budget:{{address:{caller.address}}}", weight),)
 
     def refused(self, caller: Caller) -> Verdict | None:
-        """A refusal of `caller` that this process remembers and that still holds."""
+        """A remembered refusal of `caller` that still holds; None if there is none."""
         return self._limiter.refused(*self.charges(caller))
 
     @staticmethod
     def repeat(ticket: Ticket, verdict: Verdict) -> None:
-        """Refuse an operation by a `verdict` that `refused` gave."""
+        """Refuse an operation with a `verdict` from `refused`."""
         remembered()
         ticket.verdict = verdict
 
     @property
     def remembers(self) -> bool:
-        """Whether any caller might be `refused` at the moment."""
+        """Whether this process remembers any refusal, so that `refused` is worth calling."""
         return self._limiter.remembers
 
     def weigh(self, ticket: Ticket, weight: int) -> None:
-        """Say what the operation of `ticket` weighs; the unit that its document was charged already is part of that."""
+        """Set the weight of the operation of `ticket`, less the unit that its document was charged already."""
         if ticket.verdict is None:
             ticket.weight = weight
         elif weight > 1:
@@ -130,12 +130,12 @@ class Admission:
             ticket.verdict, ticket.charges, ticket.weight = None, (), weight if hopeless else weight - 1
 
     async def admit(self, ticket: Ticket) -> Verdict:
-        """Charge an operation, once; the verdict stays on its ticket."""
+        """Charge an operation once; the verdict is kept on its ticket."""
         verdict = ticket.verdict
         if verdict is None:
             charges = ticket.charges = ticket.charges or self.charges(ticket.caller, ticket.weight)
             hopeless = next((one for one in charges if one.weight > one.limit.count), None)
-            if hopeless is not None:  # waiting would not help, whatever this process remembers of the caller
+            if hopeless is not None:  # waiting would not help, whatever refusal this process remembers
                 charges = (replace(hopeless, weight=0),)
             try:
                 verdict = await self._limiter.charge(*charges)
@@ -145,14 +145,14 @@ class Admission:
                 verdict = replace(verdict, allowed=False, retry_after=math.inf)
         return self._note(ticket, verdict)
 
-    # --- for those who send the charges in a batch of their own ---
+    # --- for callers that send the charges in their own batch ---
 
     def command(self, charges: Sequence[Charge], *, guard: str | None = None) -> Command:
-        """The command that makes `charges`, to be sent in a batch; it makes none unless the key `guard` exists."""
+        """The command that makes `charges`, to be sent in a batch. It charges nothing unless the key `guard` exists."""
         return self._limiter.command(*charges, guard=guard)
 
     def settle(self, ticket: Ticket, reply: Reply, *, turnstile: bool = False) -> Verdict:
-        """Note on `ticket` what came of its `charges`: `reply` answers `command`, or the `turnstile`.
+        """Record the outcome of its `charges` on `ticket`: `reply` is that of `command`, or of the `turnstile`.
 
         While Redis is away the local budget decides.
         """

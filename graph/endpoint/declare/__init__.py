@@ -1,6 +1,6 @@
-"""What a schema says about its fields: what they cost, how long their answers may be kept, what their events promise.
+"""What a schema declares about its fields: their cost, how long answers may be kept, what their events promise.
 
-All of it is metadata: ``strawberry.field(metadata=cost(5) | cached(60))``. This room reads nothing but the schema.
+All of it is metadata: ``strawberry.field(metadata=cost(5) | cached(60))``. This package reads only the schema.
 """
 
 from graph.endpoint.declare.caching import (

@@ -1,19 +1,18 @@
-"""How long the answer of a field may be kept, and for whom: metadata that a schema's fields carry.
+"""Declares how long a field's answer may be kept, and for whom, as metadata of the schema's fields.
 
 ::
 
     @strawberry.field(metadata=cached(300))
     async def products(self, …) -> ProductConnection: ...
 
-A field at the root that says nothing is never kept, and neither is an operation that selects one. A field below takes
-over what its parent says unless it says something itself. `document.caching` derives from that what holds for a whole
-operation.
+A root field without a declaration is never kept, and neither is an operation that selects one. A nested field inherits
+its parent's declaration unless it has its own. `document.caching` derives the policy of a whole operation from these.
 
-The declaration is not the last word. An answer with an error is not kept, and neither is one whose resolvers asked who
-the caller is although every field was declared public (`kept.lane`). Values read through the cache bring their tags
-along; `tags` are for fields that read something else.
+The declaration can be overruled. An answer with an error is not kept, and neither is one whose resolvers asked who
+the caller is although every field was declared public (`kept.lane`). Values read through the cache add their own tags;
+`tags` are for fields that read something else.
 
-`check` names, when the server starts, declarations that cannot do what they say.
+When the server starts, `check` reports declarations that cannot work.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _KEY = "graph.cache"
 
 
 class Scope(enum.Enum):
-    """Who may be given the same answer."""
+    """Who may share an answer."""
 
     PUBLIC = "public"
     """Everybody."""
@@ -51,12 +50,12 @@ class Scope(enum.Enum):
 
 
 Tags: TypeAlias = "Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]]"
-"""Names of tags, or what makes them of a field's arguments (as the client wrote them)."""
+"""Names of tags, or a function that makes them from a field's arguments (as the client wrote them)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one field declares; a `max_age` of 0 forbids keeping it."""
+    """The declaration of one field; a `max_age` of 0 forbids keeping it."""
 
     max_age: float
     scope: Scope
@@ -66,31 +65,30 @@ class Rule:
 def cached(max_age: float, *, scope: Scope = Scope.PUBLIC, tags: Tags = ()) -> dict[str, Any]:
     """Metadata for ``strawberry.field(metadata=…)``: the field may be kept for `max_age` seconds.
 
-    It is outdated before that by every write to what was read through the cache while it was resolved, and by every
-    write to `tags`.
+    A write to anything that was read through the cache to resolve it, or to one of `tags`, ends that earlier.
     """
     return {_KEY: Rule(max_age, scope, tags)}
 
 
 def uncached() -> dict[str, Any]:
-    """Metadata for a field that must be resolved each time, whatever its parent says."""
+    """Metadata for a field that must be resolved each time, whatever its parent declares."""
     return {_KEY: Rule(0.0, Scope.PUBLIC)}
 
 
 def do_not_keep() -> None:
-    """Have the answer that is being made not kept, whatever the schema says: it shows what no tag tells of."""
+    """Do not keep the answer being made, whatever the schema says: it shows something that no tag covers."""
     if (observed := current_observation()) is not None:
         observed.note((), None)
 
 
 def keep_until(moment: float) -> None:
-    """Have the answer that is being made kept no longer than until `moment` (Unix seconds)."""
+    """Keep the answer being made no longer than until `moment` (Unix seconds)."""
     if (observed := current_observation()) is not None:
         observed.note((), (), moment)
 
 
 def rule_of(field: GraphQLField) -> Rule | None:
-    """What `field` declares."""
+    """The rule that `field` declares; None if it declares none."""
     definition = field.extensions.get("strawberry-definition")
     declared = getattr(definition, "metadata", field.extensions).get(_KEY)
     return declared if isinstance(declared, Rule) else None
@@ -100,7 +98,7 @@ def rule_of(field: GraphQLField) -> Rule | None:
 
 
 class BadPolicy(ValueError):
-    """The schema declares policies that cannot do what they say."""
+    """The schema declares policies that cannot work."""
 
 
 def check(schema: GraphQLSchema) -> None:
@@ -111,7 +109,7 @@ def check(schema: GraphQLSchema) -> None:
 
 
 def problems(schema: GraphQLSchema) -> Iterator[str]:
-    """What is wrong with the policies of `schema`, one sentence each."""
+    """The problems with the policies of `schema`, one sentence each."""
     reached = _reached(schema)
     others = (schema.mutation_type, schema.subscription_type)
     for kind in schema.type_map.values():
@@ -141,7 +139,7 @@ def _reasons(rule: Rule, field: GraphQLField, *, reachable: bool) -> Iterator[st
 
 
 def _guarded(field: GraphQLField) -> bool:
-    """Whether Strawberry asks something before it resolves `field`: a permission, or an extension that may refuse."""
+    """Whether something may refuse `field` before Strawberry resolves it: a permission or another extension."""
     definition: Any = field.extensions.get("strawberry-definition")
     extensions = getattr(definition, "extensions", ())
     return bool(getattr(definition, "permission_classes", ())) or any(
@@ -152,7 +150,7 @@ def _guarded(field: GraphQLField) -> bool:
 
 
 def _reached(schema: GraphQLSchema) -> set[tuple[str, str]]:
-    """The fields below a field of the root that may be kept, as pairs of type and field."""
+    """The fields below a root field that may be kept, as pairs of type and field."""
     todo = [
         named_type_of(field) for _, field in _fields(schema.query_type) if (rule := rule_of(field)) and rule.max_age > 0
     ]
@@ -174,5 +172,5 @@ def _reached(schema: GraphQLSchema) -> set[tuple[str, str]]:
 
 
 def named_type_of(field: GraphQLField) -> GraphQLNamedType:
-    """The type that `field` gives, without lists and non-nulls."""
+    """The type of `field`, without lists and non-nulls."""
     return cast("GraphQLNamedType", get_named_type(cast("Any", field).type))

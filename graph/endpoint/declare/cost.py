@@ -1,8 +1,8 @@
-"""What a field costs: metadata that a schema's fields may carry, with a default that suits most.
+"""Declares what a field costs, as metadata of the schema's fields; the default suits most fields.
 
-A field costs 1, times the size of every list that it stands in. A list is as long as ``first`` or ``last`` says; else
-as long as a list given as an argument (``nodes(ids: […])``); else as the connection around it was asked for
-(``products(first: 20) { edges { … } }``); else `ASSUMED`. A field that costs more says so::
+A field costs 1, times the length of every list that it is in. The length of a list is ``first`` or ``last``; else the
+length of a list given as an argument (``nodes(ids: […])``); else the size of the connection around it
+(``products(first: 20) { edges { … } }``); else `ASSUMED`. A field that costs more declares it::
 
     @strawberry.field(metadata=cost(20))
     async def report(self) -> Report: ...
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from graphql import GraphQLField
 
 ASSUMED = 10
-"""The length of a list of which nothing is known."""
+"""The assumed length of a list about which nothing is known."""
 
 _KEY = "graph.cost"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one field: `weight` for itself, `assumed` as the length of its list, `free` of any rate limit."""
+    """The cost of one field: its own `weight`, the `assumed` length of its list, and whether it is `free`."""
 
     weight: int = 1
     assumed: int | None = None
@@ -37,8 +37,8 @@ _DEFAULT = Cost()
 def cost(weight: int = 1, *, assumed: int | None = None, free: bool = False) -> dict[str, Any]:
     """Metadata for ``strawberry.field(metadata=…)``.
 
-    `weight` is what resolving the field once costs, in leaf fields; `assumed` the length of its list where the
-    arguments do not tell it; an operation that selects nothing but `free` fields is not charged to the caller's limit.
+    `weight` is the cost of resolving the field once, in leaf fields; `assumed` is the length of its list where the
+    arguments do not tell; an operation that selects only `free` fields is not charged to the caller's limit.
     """
     return {_KEY: Cost(weight, assumed, free)}
 

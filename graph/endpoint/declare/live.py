@@ -1,4 +1,4 @@
-"""What a subscription field promises about its events: metadata that the field carries, as with `cost`.
+"""Declares what a subscription field promises about its events, as metadata of the field like `cost`.
 
 ::
 
@@ -37,11 +37,11 @@ def live(
 ) -> dict[str, Any]:
     """Metadata for ``strawberry.subscription(metadata=…)``.
 
-    `shared`: the events are the same for everybody, so that identical subscriptions of a process are run once, by
-    nobody in particular. Checked at run time through the context's ``viewer_touched``: where the source reads who asks
-    all the same, or the context cannot tell, each client has a subscription of its own. What a field *below* the event
-    reads is executed for each user. `state_first`: the first event is the state as it stands; whoever joins later gets
-    one of its own. `latest`: an event replaces those before it, so that a slow client may get the newest alone.
+    `shared`: the events are the same for everybody, so a process runs identical subscriptions once, as an anonymous
+    caller. This is checked at run time through the context's ``viewer_touched``: where the source does read the caller,
+    or the context cannot tell, each client has its own subscription. Where a field *below* the event reads the caller,
+    it is executed for each user. `state_first`: the first event is the present state; a client that joins later gets
+    its own. `latest`: an event replaces those before it, so a slow client may get only the newest one.
     `cursor`: the argument that takes the cursor after which to resume; every event then has an attribute ``cursor``.
     """
     return {_KEY: Live(shared, state_first, latest, cursor)}
@@ -55,7 +55,7 @@ def live_of(field: GraphQLField) -> Live:
 
 
 def cursor_variable(promise: Live, node: FieldNode) -> str | None:
-    """The variable that carries the cursor in the selection `node`; None where there is none."""
+    """The variable that holds the cursor in the selection `node`; None where there is none."""
     for argument in node.arguments or ():
         if argument.name.value == promise.cursor and isinstance(argument.value, VariableNode):
             return argument.value.name.value

@@ -1,7 +1,7 @@
-"""From a request to an operation that may run.
+"""Turns a request into an operation that may run.
 
 A document's text is found (`Persisted`), then parsed, measured, validated, costed and given its cache policy once
-(`Operations`). What comes out is shared by all requests that send the same text.
+(`Operations`). All requests that send the same text share the result.
 """
 
 from graph.endpoint.document.bounds import Bounds

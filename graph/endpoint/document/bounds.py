@@ -1,6 +1,6 @@
-"""The limits within which the endpoint does work, as one value.
+"""The limits on what a request may ask of the endpoint, as one value.
 
-Every limit has a code of its own, so that a client knows what to change. `docs/endpoint.md` lists them with their
+Every limit has its own error code, so that a client knows what to change. `docs/endpoint.md` lists them with their
 settings; the defaults suit a public API.
 """
 
@@ -16,26 +16,26 @@ class Bounds:
     body: int = 100_000
     """Bytes of a request body, and of a GET's query string."""
     body_timeout: float = 10.0
-    """Seconds a client has to send its body."""
+    """Seconds that a client has to send its body."""
     json_depth: int = 64
     """Levels of arrays and objects in a body."""
     tokens: int = 1_000
-    """Lexical tokens of a document; as many comments are let through beside them."""
+    """Lexical tokens of a document; the same number of comments is allowed in addition."""
     depth: int = 10
-    """Fields nested in one another, fragments spread out. Introspection is bounded by its cost instead."""
+    """Nesting depth of fields, with fragments expanded. Introspection is bounded by its cost instead."""
     aliases: int = 15
-    """Aliases, fragments spread out."""
+    """Aliases, with fragments expanded."""
     directives: int = 50
-    """Directives, fragments spread out."""
+    """Directives, with fragments expanded."""
     complexity: int = 5_000
-    """Cost of an operation: fields times the sizes of the lists that they stand in (`plan.Plan`)."""
+    """Cost of an operation: fields times the lengths of the lists that they are in (`cost_plan.Plan`)."""
     batch: int = 10
     """Operations in one request."""
     page: int = 100
-    """What `first` and `last` may ask for."""
+    """The largest `first` or `last`."""
     deadline: float = 10.0
-    """Seconds that an operation may run; then it is cancelled, its SQL statement included."""
+    """Seconds that an operation may run; after that it is cancelled, including its SQL statement."""
     introspection: bool = True
-    """Whether `__schema` and `__type` may be asked for."""
+    """Whether `__schema` and `__type` may be selected."""
     errors: int = 20
-    """Errors of validation that are reported."""
+    """Validation errors that are reported at most."""

@@ -1,7 +1,7 @@
-"""How long the answer to an operation may be kept, and for whom: derived once a document from what its fields declare.
+"""Derives how long an operation's answer may be kept, and for whom: once per document, from its fields' declarations.
 
-An operation keeps the shortest age of all its fields (`declare.caching`), and is private as soon as one of them is. It
-is not kept at all if a field at its root declares nothing, or any field forbids it.
+An operation gets the shortest age of all its fields (`declare.caching`), and is private as soon as one of them is. It
+is not kept at all if a root field declares nothing, or any field forbids it.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What follows for an operation."""
+    """How the answer to an operation may be kept."""
 
     max_age: float
     """Seconds."""
     scope: Scope
     variables: frozenset[str]
-    """Those that the operation declares: nothing else that a client sends as variables matters."""
+    """The variables that the operation declares: any others that a client sends are ignored."""
     fields: tuple[tuple[FieldNode, Tags], ...] = ()
     defaults: tuple[tuple[str, Any], ...] = ()
-    """Of variables that a client leaves out."""
+    """The defaults of variables that a client leaves out."""
 
     def tags(self, variables: Mapping[str, Any] | None) -> list[str]:
-        """The declared tags, with the arguments that `variables` give."""
+        """The declared tags, for the arguments given by `variables`."""
         found: dict[str, None] = {}
         values = {**dict(self.defaults), **(variables or {})}
         for node, tags in self.fields:
@@ -62,7 +62,7 @@ class Policy:
 
 
 class _Walk:
-    """Reads the rules off one document; each fragment is entered once a type, however often it is spread."""
+    """Collects the rules of one document; each fragment is visited once per type, however often it is spread."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self._schema = schema
@@ -112,7 +112,7 @@ class _Walk:
 
 
 def derive(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> Policy | None:
-    """What may be kept of `operation`; None for nothing."""
+    """The policy of `operation`; None if its answer may not be kept."""
     if operation.operation is not OperationType.QUERY:
         return None
     walk = _Walk(schema, document)

@@ -1,10 +1,10 @@
-"""The cost of an operation as a plan that is made once and evaluated per request, with that request's variables.
+"""The cost of an operation as a plan that is made once and evaluated for each request with its variables.
 
-A selection set costs ``fixed + sized · size``: `sized` gathers the lists that are as long as the connection around
-them, whose size only the field above knows. That makes the cost of a fragment a pair of numbers, computed once
-wherever it is spread; evaluating takes one step a field of the document.
+A selection set costs ``fixed + sized · size``: `sized` sums up the lists that are as long as the connection around
+them, whose size only the field above knows. So the cost of a fragment is a pair of numbers that is computed once,
+however often it is spread; evaluating takes one step per field of the document.
 
-Introspection is counted apart, for it has a limit of its own. `planner` makes the plans.
+Introspection is counted separately, because it has its own limit. `cost_planner` makes the plans.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Sum(NamedTuple):
-    """What a selection set costs: `fixed`, and `sized` as often as the connection around it is long."""
+    """The cost of a selection set: `fixed`, plus `sized` times the length of the connection around it."""
 
     fixed: int
     sized: int
@@ -31,7 +31,7 @@ NOTHING = Sum(0, 0, 0)
 
 
 class Variable(NamedTuple):
-    """The value of a variable, or the length of the list in it; `default` while the client leaves it out."""
+    """The value of a variable, or the length of its list; `default` applies when the client leaves it out."""
 
     name: str
     default: int
@@ -42,7 +42,7 @@ Size: TypeAlias = "int | Variable"
 
 @dataclass(slots=True)
 class FieldCost:
-    """What is known of one field of the document."""
+    """What the plan knows about one field of the document."""
 
     weight: int
     is_list: bool
@@ -62,7 +62,7 @@ class SetCost(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What an operation with these variables may cost; `page` is the longest page it asks for."""
+    """The greatest cost of an operation with these variables; `page` is the longest page that it asks for."""
 
     cost: int
     introspection: int
@@ -70,10 +70,10 @@ class Estimate(NamedTuple):
 
 
 class Plan:
-    """The cost of one operation, still open in its variables."""
+    """The cost of one operation, as a function of its variables."""
 
     def __init__(self, sets: list[SetCost], defaults: Mapping[str, Any]) -> None:
-        """Cost the last of `sets`; each of them refers only to ones before it."""
+        """Compute the cost of the last of `sets`; each set refers only to earlier ones."""
         self._sets = sets
         self._defaults = defaults
         root = sets[-1]
@@ -107,14 +107,14 @@ class Plan:
 
 
 def _field_sum(field: FieldCost, sums: list[Sum], variables: Mapping[str, Any], pages: list[int]) -> Sum:
-    """What one field adds to the set that it stands in; the page it asks for joins `pages`."""
+    """The cost that one field adds to its set; the page size that it asks for is appended to `pages`."""
     child = sums[field.child] if field.child is not None else NOTHING
     size: int | None = None
     if field.slices:
         size = max(_number(one, variables) for one in field.slices)
         pages.append(size)
     if field.is_list:
-        entry = max(1, child.fixed + child.sized * ASSUMED)  # a list of leaves costs one an entry
+        entry = max(1, child.fixed + child.sized * ASSUMED)  # a list of leaves costs 1 per entry
         if size is None and field.lengths:
             size = max(_length(one, variables) for one in field.lengths)
         if size is None and field.assumed is None and not field.introspection:

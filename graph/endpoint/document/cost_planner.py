@@ -1,7 +1,7 @@
-"""Makes the cost plans of a schema's documents: which field is a list, how long, and what it declares to cost.
+"""Makes the cost plans of a schema's documents: which fields are lists, how long, and at what declared cost.
 
-`cost` says what a field may declare and what lists are taken to hold; `plan` evaluates what is made here. What
-introspection may cost is measured by what the standard introspection query costs in this schema.
+`declare.cost` says what a field may declare and how long a list is assumed to be; `cost_plan` evaluates the plans.
+The limit on introspection is derived from the cost of the standard introspection query in this schema.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Planner:
     """Makes plans for the documents of one schema."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
-        """Learn the size of `schema`, which decides what introspection costs."""
+        """Measure the size of `schema`, which determines the cost of introspection."""
         self._schema = schema
         self._sizes = _introspection_sizes(schema)
         standard = parse(
@@ -87,7 +87,7 @@ class _Builder:
         self._sizes = sizes
 
     def build(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> int:
-        """Append the sets of `selection_set`, innermost first, and give the position of the outermost."""
+        """Append the sets of `selection_set`, innermost first, and return the position of the outermost."""
         result = SetCost([], [])
         stack: list[tuple[SelectionSetNode, GraphQLNamedType | None]] = [(selection_set, parent)]
         while stack:
@@ -130,7 +130,7 @@ class _Builder:
 
 
 def _slices(node: FieldNode, definition: GraphQLField) -> tuple[Size, ...]:
-    """The arguments that say how long a page is; a default counts unless the client names one of them."""
+    """The arguments that set the length of a page; a default counts unless the client gives one of them."""
     given = {a.name.value: a.value for a in node.arguments or ()}
     sizes: list[Size] = []
     for name in SLICES:
@@ -179,7 +179,7 @@ def _spreads(selection_set: SelectionSetNode) -> list[str]:
 
 
 def _introspection_sizes(schema: GraphQLSchema) -> dict[tuple[str, str], int]:
-    """How long the lists of introspection are in `schema`, on average."""
+    """The average lengths of the introspection lists in `schema`."""
     types = [t for t in schema.type_map.values() if isinstance(t, GraphQLObjectType)]
     fields = [f for t in types for f in t.fields.values()]
     per_type = max(1, len(fields) // max(1, len(types)))

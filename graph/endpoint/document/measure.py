@@ -1,11 +1,11 @@
 """The rules that bound a document, each linear in its size.
 
 A fragment is measured once and then counted as often as it is spread, so a document of a thousand tokens takes a
-thousand steps even where spreading it out would take 2^30. The sums are exact: Python's integers do not overflow.
+thousand steps even where expanding it would take 2^30. The sums are exact: Python's integers do not overflow.
 
-An alias counts once, however often the same alias of the same field is spread: what is spread costs, and `cost_plan`
-counts that. The many distinct ones of a client that asks for a hundred things at once are what the bound is for. An
-alias of ``__typename`` does not count: Relay's compiler gives one to each fragment on an abstract type.
+An alias counts once, however often the same alias of the same field is spread, because `cost_plan` already counts
+repeated fields. The bound is meant for a client that asks for a hundred things at once under distinct aliases. An
+alias of ``__typename`` does not count: Relay's compiler adds one to each fragment on an abstract type.
 
 `measure` needs no schema, so it runs before validation.
 """
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 INTROSPECTION = frozenset({"__schema", "__type"})
 INTROSPECTION_DEPTH = 30
-"""Fields nested in one another from an introspection field on; the standard query nests 15."""
+"""Nesting depth of fields from an introspection field on; the standard query nests 15."""
 
 
 @dataclass(slots=True)
 class Measure:
-    """What a definition amounts to with its fragments spread out."""
+    """The measures of a definition with its fragments expanded."""
 
     depth: int = 0
     introspection_depth: int = 0
     named: int = 0
-    """The aliased fields that there are, as bits: see `_Names`."""
+    """The set of aliased fields, as bits: see `_Names`."""
     directives: int = 0
     introspects: bool = False
     spreads: list[tuple[str, int, bool]] = field(default_factory=list[tuple[str, int, bool]])
-    """Fragments by name, with the depth at which they are spread and whether below an introspection field."""
+    """Fragment names, with the depth of each spread and whether it is below an introspection field."""
 
     @property
     def aliases(self) -> int:
@@ -88,13 +88,13 @@ def _resolve(one: Measure, fragments: dict[str, Measure]) -> None:
     spreads, one.spreads = one.spreads, []
     for name, at, introspecting in spreads:
         fragment = fragments.get(name)
-        # One that still has spreads of its own closes a cycle, which validation reports.
+        # A fragment that still has spreads of its own closes a cycle, which validation reports.
         if fragment is not None and not fragment.spreads:
             one.add(fragment, at, introspecting=introspecting)
 
 
 class _Names(dict[tuple[str, str], int]):
-    """A bit for each aliased field of a document, so that a set of them is a number, and a union of sets one step."""
+    """A bit for each aliased field of a document, so that a set of them is one integer and a union is one step."""
 
     def __missing__(self, key: tuple[str, str]) -> int:
         bit = self[key] = 1 << len(self)
@@ -131,7 +131,7 @@ def _local(definition: DefinitionNode, names: _Names) -> Measure:
 
 
 def fragment_order(spreads: dict[str, list[str]]) -> Iterator[str]:
-    """The names of `spreads`, each after the fragments that it spreads. A spread that closes a cycle is passed over."""
+    """The names of `spreads`, each after the fragments that it spreads. A spread that closes a cycle is skipped."""
     done: set[str] = set()
     for root, inner in spreads.items():
         path: list[tuple[str, Iterator[str]]] = [] if root in done else [(root, iter(inner))]

@@ -1,13 +1,13 @@
-"""Whether the fields of a document can be merged, found in time linear in what the document spreads out to.
+"""Checks whether the fields of a document can be merged, in time linear in the size of the expanded document.
 
-It decides what `OverlappingFieldsCanBeMergedRule` of graphql-core decides (GraphQL specification, "Field Selection
-Merging"), which compares every pair of fields that share a response name: 245 times the same field took it half a
+It gives the same result as graphql-core's `OverlappingFieldsCanBeMergedRule` (GraphQL specification, "Field Selection
+Merging"), which compares every pair of fields that share a response name: 245 copies of one field took it half a
 second. Here fields are grouped instead (Simon Adameit, "GraphQL overlapping fields can be merged fast", 2019): all
-fields of one response name must have the same shape, and those of them whose parents may be the same object must be the
-same field with the same arguments. A set of fields that was looked at once is not looked at again.
+fields of one response name must have the same shape, and those whose parents may be the same object must be the
+same field with the same arguments. Each set of fields is checked only once.
 
-Fragments may still spread a document out to more than itself. `STEPS` bounds that: a document that takes more steps is
-refused as `TOO_COMPLEX`, like any other that asks for too much.
+A document with fragments may still expand to much more than its own size. `STEPS` bounds that: a document that takes
+more steps is refused as `TOO_COMPLEX`, like any other that asks for too much.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLNamedType, GraphQLSchema, SelectionSetNode, ValidationContext
 
 STEPS = 10_000
-"""Fields looked at, as often as they are. A document of 1,000 tokens without fragments takes less than 1,000."""
+"""Field checks, repeated ones included. A document of 1,000 tokens without fragments takes fewer than 1,000."""
 
 
 class _Field:
-    """A field of the document; what it is compared by is made when it shares a name with another one."""
+    """A field of the document; its shape and identity are computed only when it shares a name with another field."""
 
     __slots__ = ("_identity", "_shape", "definition", "name", "node", "parent", "stream")
 
@@ -58,7 +58,7 @@ class _Field:
 
     @property
     def shape(self) -> tuple[str, ...] | None:
-        """Lists, non-nulls and the leaf that the field gives; None where the field is unknown."""
+        """The lists, non-nulls and leaf of the field's type; None where the field is unknown."""
         if self._shape is None and self.definition is not None:
             self._shape = _shape(self.definition.type)
         return self._shape
@@ -74,7 +74,7 @@ class _Field:
 
 
 class _Todo(NamedTuple):
-    """A set of fields to look at: whether they have the same shape, whether they are the same."""
+    """A set of fields to check: for the same shape, for being the same field, or both."""
 
     fields: list[_Field]
     shapes: bool
@@ -82,21 +82,21 @@ class _Todo(NamedTuple):
 
 
 class MergeableFieldsRule(ValidationRule):
-    """Report fields that cannot be merged, once the document has been entered."""
+    """Reports fields that cannot be merged, when the visit enters the document."""
 
     def __init__(self, context: ValidationContext) -> None:
         """Check the document of `context`."""
         super().__init__(context)
 
     def enter_document(self, node: DocumentNode, *_args: Any) -> None:
-        """Check all of the document. Raises `Refusal` for one that spreads out too far."""
+        """Check the whole document. Raises `Refusal` for one that expands too far."""
         context = cast("Any", self.context)
         for error in conflicts(context.schema, node):
             self.report_error(error)
 
 
 def conflicts(schema: GraphQLSchema, document: DocumentNode, steps: int = STEPS) -> Generator[GraphQLError]:
-    """The conflicts between fields of `document`. Raises `Refusal` when that takes more than so many `steps`."""
+    """The conflicts between fields of `document`. Raises `Refusal` when that takes more than `steps` steps."""
     return Merging(schema, document, steps).conflicts()
 
 
@@ -104,7 +104,7 @@ class Merging:
     """The check of one document."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, steps: int = STEPS) -> None:
-        """Check `document` in at most so many `steps`."""
+        """Check `document` in at most `steps` steps."""
         self._schema = schema
         self._document = document
         self.left = steps
@@ -115,7 +115,7 @@ class Merging:
         self._reached: set[str] = set()
 
     def conflicts(self) -> Generator[GraphQLError]:
-        """Check the operations, then the fragments that none of them spreads."""
+        """Check the operations, then the fragments that no operation spreads."""
         for definition in self._document.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 root = self._schema.get_root_type(definition.operation)
@@ -135,7 +135,7 @@ class Merging:
                 yield from self._group(group, todo, stack)
 
     def _group(self, group: list[_Field], todo: _Todo, stack: list[_Todo]) -> Generator[GraphQLError]:
-        """Check the fields of one response name, and put what is selected below them on the `stack`."""
+        """Check the fields of one response name, and put the selections below them on the `stack`."""
         if len(group) == 1:
             self._below(group, stack, shapes=todo.shapes, parents=todo.parents)
             return
@@ -167,7 +167,7 @@ class Merging:
             yield from self._tell(streaming, other, "they have overlapping stream directives")
 
     def _kin(self, group: list[_Field]) -> list[list[_Field]]:
-        """The fields of `group` whose parents may be the same object, together."""
+        """Group the fields of `group` whose parents may be the same object."""
         abstract: list[_Field] = []
         concrete: dict[str, list[_Field]] = {}
         for field in group:
@@ -179,7 +179,7 @@ class Merging:
         return [abstract + some for some in concrete.values()] or [abstract]
 
     def _below(self, fields: list[_Field], stack: list[_Todo], *, shapes: bool, parents: bool) -> None:
-        """Look at what is selected below `fields`, all of it together, unless that was done."""
+        """Put the selections below `fields`, taken together, on the `stack`, unless they were checked before."""
         sets = [(f.node.selection_set, f) for f in fields if f.node.selection_set is not None]
         if not sets:
             return
@@ -190,7 +190,7 @@ class Merging:
             stack.append(_Todo(self._spread_out(below), shapes, parents))
 
     def _spread_out(self, sets: Iterable[tuple[SelectionSetNode, GraphQLNamedType | None]]) -> list[_Field]:
-        """The fields of selection sets, each once, with those of the fragments in them."""
+        """The fields of selection sets, each once, including those of the fragments in them."""
         found: dict[int, _Field] = {}
         spread: set[str] = set()
         stack = list(sets)[::-1]
@@ -247,7 +247,7 @@ def _named(field: _Field) -> GraphQLNamedType | None:
 
 
 def _shape(type_: Any) -> tuple[str, ...]:
-    """Two types conflict unless this is the same; what composite types hold is compared field by field."""
+    """The shape of a type: two types conflict if it differs. Composite types are compared field by field elsewhere."""
     found: list[str] = []
     while isinstance(type_, GraphQLList | GraphQLNonNull):
         found.append("[]" if isinstance(type_, GraphQLList) else "!")
@@ -257,7 +257,7 @@ def _shape(type_: Any) -> tuple[str, ...]:
 
 
 def _value(node: Any) -> str:
-    """A text that two values share if they are the same; the order of an object's fields means nothing."""
+    """A text that is equal for equal values; the order of an object's fields does not matter."""
     if node.kind == "object_value":
         return f"{{{','.join(sorted(f'{one.name.value}:{_value(one.value)}' for one in node.fields))}}}"
     if node.kind == "list_value":

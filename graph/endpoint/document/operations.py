@@ -1,14 +1,14 @@
 """Prepared operations: a document is parsed, measured, validated and costed once, then found by its text.
 
-A `Prepared` is immutable and shared by all requests that send the same text. Invalid documents are remembered too, in a
-small store of their own, so that a client that repeats a mistake costs little and pushes out nothing.
+A `Prepared` is immutable and shared by all requests that send the same text. Invalid documents are kept too, in a
+small store of their own, so that a client that repeats a mistake costs little and evicts no valid document.
 
-Every step is linear in the document. `Operations.prepared` gives way to the event loop every `SLICE` seconds, prepares
-one document at a time, and a text that many send at once only once; its longest piece at one go is to parse a document
-of as many tokens as `Bounds.tokens`. What an operation costs, and how it may be kept, is found out when it is asked
-for: a document may hold a hundred operations that all spread the same large fragment.
+Every step is linear in the document. `Operations.prepared` yields to the event loop every `SLICE` seconds, prepares
+one document at a time, and prepares a text only once when many send it at the same time; its longest uninterrupted
+step is parsing a document of `Bounds.tokens` tokens. The cost and cache policy of an operation are computed when they
+are first needed, because a document may hold a hundred operations that all spread the same large fragment.
 
-Failure: `prepare` and `prepared` raise nothing for what a client can send; what is wrong is in `Prepared.errors`.
+Failure: `prepare` and `prepared` raise nothing, whatever a client sends; `Prepared.errors` says what is wrong.
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ if TYPE_CHECKING:
 _LOOKUPS = Counter("graph_operations_total", "Documents looked up, by outcome: known, prepared, invalid.", ["outcome"])
 _KNOWN, _PREPARED, _INVALID = (_LOOKUPS.labels(outcome) for outcome in ("known", "prepared", "invalid"))
 
-# Bytes that a prepared document takes, measured with tracemalloc: about 400 a token, the plan included, and as much
-# again with 8,000 for the document once it has been compiled.
+# Bytes that a prepared document takes, measured with tracemalloc: about 400 per token, including the plan. Compiling
+# it takes the same again, plus 8,000 for the document.
 _BYTES_PER_TOKEN = 1024
 _BYTES_PER_DOCUMENT = 12_288
 _BYTES_PER_REFUSAL = 4096
 
 SLICE = 0.004
-"""Seconds that a document is prepared at one go before everything else has its turn."""
+"""Seconds that preparing a document may take before it yields to the event loop."""
 
 
 class Operation:
-    """One operation of a document; `policy` is whatever the product derives from it once (how to cache it, say).
+    """One operation of a document; `policy` is whatever the product derives from it once (such as how to cache it).
 
     `program` is kept here for `compiled`, which makes it when the operation first runs.
     """
 
     def __init__(self, node: OperationDefinitionNode, plan: Plan, derive: Callable[[], object]) -> None:
-        """Describe the operation defined by `node`; `derive` gives its `policy`, when it is first asked for."""
+        """Describe the operation defined by `node`; `derive` computes its `policy` when that is first needed."""
         self.node = node
         self.name = node.name.value if node.name else None
         self.kind = node.operation
@@ -73,17 +73,17 @@ class Operation:
 
     @cached_property
     def policy(self) -> object:
-        """What the product derives from the operation."""
+        """The policy that `derive` computes for the operation, once."""
         return self._derive()
 
     @property
     def free(self) -> bool:
-        """Whether the operation asks for nothing but what is never charged."""
+        """Whether the operation selects only fields that are never charged."""
         return self.plan.free and self.kind is OperationType.QUERY
 
 
 class Prepared:
-    """A document made ready: either `document` and `operations`, or `errors`."""
+    """A prepared document: either `document` and `operations`, or `errors`."""
 
     def __init__(
         self,
@@ -92,13 +92,13 @@ class Prepared:
         operations: Mapping[str | None, Operation],
         errors: Sequence[GraphQLError],
     ) -> None:
-        """Hold what `text` came to."""
+        """Hold the result of preparing `text`."""
         self.text = text
         self.document = document
         self.operations = operations
         self.errors = errors
         self.compiled: object = None
-        """Kept here for `compiled`, as `Operation.program` is: how much of the document may still be compiled."""
+        """How much of the document may still be compiled; kept here for `compiled`, like `Operation.program`."""
 
     @cached_property
     def digest(self) -> str:
@@ -106,7 +106,7 @@ class Prepared:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def select(self, name: str | None) -> Operation:
-        """The operation called `name`, or the only one. Raises `Refusal` when that is not one operation."""
+        """The operation called `name`, or the only one. Raises `Refusal` when there is no such single operation."""
         if name is None:
             if len(self.operations) == 1:
                 return next(iter(self.operations.values()))
@@ -130,7 +130,7 @@ class Operations:
         rules: Sequence[type[ASTValidationRule]] = RULES,
         derive: Callable[[GraphQLSchema, DocumentNode, OperationDefinitionNode], object] | None = None,
     ) -> None:
-        """Keep about `capacity` bytes of documents that passed `rules`, and a sixteenth of that of ones that failed."""
+        """Keep about `capacity` bytes of documents that passed `rules`, and a sixteenth of that for failed ones."""
         self.bounds = bounds or Bounds()
         self._schema = schema
         self._planner = Planner(schema)
@@ -144,14 +144,14 @@ class Operations:
 
     @property
     def size(self) -> int:
-        """Bytes that the documents kept are taken to need."""
+        """The estimated size of the kept documents, bytes."""
         return self._valid.size + self._invalid.size
 
     def __len__(self) -> int:
         return len(self._valid) + len(self._invalid)
 
     def known(self, text: str) -> Prepared | None:
-        """What `prepare` has already made of `text` and kept."""
+        """The kept result of preparing `text`; None if there is none."""
         prepared = self._valid.get(text) or self._invalid.get(text)
         if prepared is not None:
             _KNOWN.inc()
@@ -159,11 +159,11 @@ class Operations:
 
     @staticmethod
     def recalled(count: int) -> None:
-        """Count look-ups that somebody answered from what `known` gave before."""
+        """Count look-ups that a caller answered from an earlier result of `known`."""
         _KNOWN.inc(count)
 
     def prepare(self, text: str) -> Prepared:
-        """Parse, measure, validate and cost `text`, or recall it."""
+        """Parse, measure, validate and cost `text`, or return the kept result."""
         known = self.known(text)
         if known is not None:
             return known
@@ -175,10 +175,10 @@ class Operations:
                 return done.value
 
     async def prepared(self, text: str) -> Prepared:
-        """Do what `prepare` does, giving way to the event loop meanwhile.
+        """Do what `prepare` does, but yield to the event loop meanwhile.
 
-        A caller that is cancelled leaves the preparation to those who wait for the same text; without them it is
-        finished all the same, and kept.
+        When a caller is cancelled the preparation goes on for the others that wait for the same text; even without any
+        it is finished and kept.
         """
         known = self.known(text)
         if known is not None:
@@ -203,7 +203,7 @@ class Operations:
                     until = time.perf_counter() + SLICE
 
     def check(self, operation: Operation, variables: Mapping[str, Any] | None) -> int:
-        """The cost of `operation` with `variables`. Raises `Refusal` when that is out of bounds."""
+        """The cost of `operation` with `variables`. Raises `Refusal` when it is out of bounds."""
         bounds = self.bounds
         estimate = operation.plan.estimate(variables)
         if estimate.page > bounds.page:

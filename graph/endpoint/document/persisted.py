@@ -1,11 +1,11 @@
-"""Documents by their hash or id: Automatic Persisted Queries as Apollo's clients speak them, and trusted documents.
+"""Documents by hash or id: Automatic Persisted Queries as in Apollo's clients, and trusted documents.
 
-APQ: a client sends the SHA-256 of its document; a document not known yet is answered `PersistedQueryNotFound`, and the
-client sends it once in full. The text is kept in Redis, under its hash, until nobody has asked for it for `ttl`
-seconds. It is kept only once an operation of it was charged and executed, and is not longer than `largest` characters;
-the hash is always checked. All texts together have at most `capacity` bytes: the one that was not asked for the longest
-makes way. One caller stores at most `share` bytes an hour, so nobody pushes out what others use. While Redis is away
-every hash is unknown, and clients send their text.
+APQ: a client sends the SHA-256 of its document. If it is not known yet, the answer is `PersistedQueryNotFound`, and the
+client sends the text once in full. The text is kept in Redis, under its hash, until nobody has used it for `ttl`
+seconds. It is kept only after one of its operations was charged and executed, and only up to `largest` characters;
+the hash is always checked. All texts together take at most `capacity` bytes: the least recently used is evicted first.
+One caller stores at most `share` bytes an hour, so nobody can evict what others use. While Redis is away every hash
+is unknown, and clients send their text.
 
 Trusted documents: a manifest made when the clients were built. With `only`, nothing else runs.
 """
@@ -35,7 +35,7 @@ _KEEP = Script(__name__, "keep")
 _FIND = Script(__name__, "find", idempotent=True)
 _SHARE_WINDOW = 3600
 _MEMORY = 8 << 20
-"""Bytes of texts that each process remembers."""
+"""Bytes of texts that each process keeps in memory."""
 
 
 def read_manifest(path: Path) -> dict[str, str]:
@@ -56,7 +56,7 @@ def read_manifest(path: Path) -> dict[str, str]:
 
 
 class Persisted:
-    """Finds the text of an operation that was asked for by hash or id."""
+    """Finds the text of an operation that was requested by hash or id."""
 
     def __init__(
         self,
@@ -72,8 +72,8 @@ class Persisted:
     ) -> None:
         """Keep texts through `client` (None: no APQ) for `ttl` seconds after their last use.
 
-        A text has at most `largest` characters, all of them `capacity` bytes, and those that one caller may store in
-        an hour `share` bytes. `trusted` documents are known by id and by hash.
+        A text has at most `largest` characters. All texts together take at most `capacity` bytes, and one caller may
+        store at most `share` bytes an hour. `trusted` documents are known by id and by hash.
         """
         self._client = client if not only else None
         self._only = only
@@ -89,9 +89,9 @@ class Persisted:
         self._memory: Retention[str, str] = Retention(_MEMORY)
 
     async def text(self, request: OperationRequest, *, remembered: bool = False) -> str:
-        """The document of `request`. Raises `Refusal` when there is none, or it is not to run here.
+        """The document of `request`. Raises `Refusal` when there is none, or it may not run here.
 
-        With `remembered` Redis is not asked: what this process does not know by itself is unknown.
+        With `remembered` Redis is not asked: only documents in this process's memory are known.
         """
         text = self.known(request)
         return text if text is not None else await self._find(_hash_of(request) or "", remembered=remembered)
@@ -129,7 +129,7 @@ class Persisted:
         return text
 
     def keep(self, request: OperationRequest, text: str, caller: str) -> None:
-        """Store `text`, an operation of which `request` had executed for `caller`; nothing when it sent no hash."""
+        """Store `text` after `request` ran one of its operations for `caller`; does nothing if no hash was sent."""
         if request.query is None or self._client is None or request.document_id:
             return
         digest = _hash_of(request)
@@ -139,7 +139,7 @@ class Persisted:
             return
         self._remember(digest, text)
         keys = (*self._keys(), f"{self._prefix}:{{apq}}:caller:{caller}")
-        # Not awaited: the caller's answer does not depend on it, and a failure only means that it is sent again.
+        # Not awaited: the caller's answer does not depend on it, and a failure only means that the text is sent again.
         self._client.batch(_KEEP(keys, (digest, text, self._ttl, self._capacity, self._share, _SHARE_WINDOW)))
 
     def _keys(self) -> tuple[str, ...]:
@@ -154,7 +154,7 @@ def _digest(text: str) -> str:
 
 
 def _hash_of(request: OperationRequest) -> str | None:
-    """The hash or id that `request` names its document by. Raises `Refusal` for one that makes no sense."""
+    """The hash or id by which `request` names its document. Raises `Refusal` for an invalid one."""
     if request.document_id is not None:
         return request.document_id.removeprefix("sha256:")
     persisted = (request.extensions or {}).get("persistedQuery")

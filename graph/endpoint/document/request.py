@@ -1,4 +1,4 @@
-"""What a client asks for, as any transport delivers it."""
+"""A client's request for an operation, the same from every transport."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class OperationRequest(NamedTuple):
-    """One operation to run. Its members have the right JSON type; nothing else has been checked."""
+    """One operation to run. Its members have the right JSON types; nothing else has been checked."""
 
     query: str | None
     variables: Mapping[str, Any] | None
@@ -24,7 +24,7 @@ class OperationRequest(NamedTuple):
 
 
 def parse_operation(value: object) -> OperationRequest:
-    """One operation from its JSON object; raises `Refusal` for a member of the wrong type, others are ignored."""
+    """One operation from its JSON object; raises `Refusal` for a member of the wrong type, ignores unknown members."""
     if not isinstance(value, dict):
         raise Refusal("BAD_REQUEST", "An operation is a JSON object.")
     members = cast("dict[str, Any]", value)
@@ -45,7 +45,7 @@ def _member(members: Mapping[str, Any], name: str, kind: type[T], meaning: str) 
 
 
 def is_shallow(value: object, depth: int) -> bool:
-    """Whether the JSON `value` is nested at most so deep."""
+    """Whether the JSON `value` is nested at most `depth` levels deep."""
     level: list[Any] = [value] if isinstance(value, (dict, list)) else []
     for _ in range(depth):
         below: list[Any] = []

@@ -1,10 +1,10 @@
-"""A cache in memory, bounded in bytes, whose good entries a flood of new ones cannot push out.
+"""A cache in memory, bounded in bytes, whose useful entries cannot be evicted by a flood of new ones.
 
 Segmented LRU (Karedla, Love, Wherry, Computer 1994) with admission by frequency (TinyLFU: Einziger, Friedman, Manes,
-ACM TOS 2017): a new entry starts on probation, in a fifth of the room and whatever is free, and is protected only once
-it is used again *and* has been used more often than the entries that it would push out. Counts are halved now and then,
-so that what was popular once makes way in the end. Sending garbage twice, or ten times, only costs the garbage its
-place.
+ACM TOS 2017): a new entry starts on probation, in a fifth of the capacity and whatever is free, and is protected only
+once it is used again *and* has been used more often than the entries that it would evict. Counts are halved from time
+to time, so that formerly popular entries are evicted in the end. Sending garbage twice, or ten times, evicts only
+garbage.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class _Entry(Generic[V]):
 
 
 class Retention(Generic[K, V]):
-    """At most `capacity` bytes of entries, as their sizes are told to `put`."""
+    """At most `capacity` bytes of entries, by the sizes given to `put`."""
 
     def __init__(self, capacity: int) -> None:
-        """Keep at least a fifth of `capacity` (bytes) for newcomers."""
+        """Reserve at least a fifth of `capacity` (bytes) for new entries."""
         self._capacity = capacity
         self._probation_room = int(capacity * _PROBATION)
         self._protected_room = capacity - self._probation_room
@@ -52,7 +52,7 @@ class Retention(Generic[K, V]):
         return len(self._probation) + len(self._protected)
 
     def get(self, key: K) -> V | None:
-        """The value of `key`, which counts as a use of it."""
+        """The value of `key`; counts as a use of the entry."""
         entry = self._protected.get(key)
         if entry is not None:
             self._protected.move_to_end(key)
@@ -69,7 +69,7 @@ class Retention(Generic[K, V]):
         return entry.value
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Take in a new entry of `size` bytes; one that fills the probation by itself is not kept."""
+        """Add a new entry of `size` bytes; one that would fill the probation part by itself is not kept."""
         if size > self._probation_room or key in self._protected:
             return
         known = self._probation.pop(key, None)
@@ -80,7 +80,7 @@ class Retention(Generic[K, V]):
     def _admit(self, key: K, entry: _Entry[V]) -> None:
         self._probation[key] = entry
         self._probation_bytes += entry.size
-        while self.size > self._capacity:  # newcomers may use the room that nothing protected needs
+        while self.size > self._capacity:  # new entries may use the room that protected ones do not need
             _, dropped = self._probation.popitem(last=False)
             self._probation_bytes -= dropped.size
 

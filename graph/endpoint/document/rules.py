@@ -1,7 +1,7 @@
 """The rules a document is validated by: graphql-core's and Strawberry's.
 
-They are mended where they leave a client guessing, where they fail on a document that a client may well send, and where
-they take quadratic time (`merging`).
+They are corrected where their message does not help a client, where they fail on a document that a client may send, and
+where they take quadratic time (`merging`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
 
 class ValuesRule(ValuesOfCorrectTypeRule):
-    """graphql-core's rule for literals, which forgets where a literal stands that a scalar's own parser refuses."""
+    """graphql-core's rule for literals, corrected: it loses the location of a literal that a scalar refuses."""
 
     def is_valid_value_node(self, node: ValueNode, input_type: Any) -> VisitorAction:
-        """Report what is wrong with `node`, in its place."""
+        """Report what is wrong with `node`, with its location."""
         if input_type:
 
             def on_error(error: GraphQLError, path: list[str | int]) -> None:
@@ -57,7 +57,7 @@ class ValuesRule(ValuesOfCorrectTypeRule):
 
 
 def _at(node: ValueNode, path: list[str | int]) -> ValueNode:
-    """What stands at `path` inside the literal `node`."""
+    """The node at `path` inside the literal `node`."""
     for step in path:
         if isinstance(node, ObjectValueNode):
             node = next((one.value for one in node.fields if one.name.value == step), node)
@@ -67,15 +67,15 @@ def _at(node: ValueNode, path: list[str | int]) -> ValueNode:
 
 
 class OneOfRule(OneOfInputValidationRule):
-    """Strawberry's rule for `@oneOf`, which raises KeyError on a variable that the operation does not declare."""
+    """Strawberry's rule for `@oneOf`, corrected: it raises KeyError for an undeclared variable."""
 
     def __init__(self, validation_context: Any) -> None:
-        """Know no variables until an operation is entered."""
+        """Start without variables; an operation sets them when it is entered."""
         super().__init__(validation_context)
         self.variable_definitions = {}
 
     def validate_one_of(self, node: ObjectValueNode, type: GraphQLNamedType) -> None:  # noqa: A002 - its name
-        """Check `node`, leaving unknown variables to the rule that reports them and to coercion."""
+        """Check `node`; unknown variables are left to the rule that reports them and to coercion."""
         if len(node.fields) == 1:
             value: Any = node.fields[0].value
             if value.kind == "variable" and value.name.value not in self.variable_definitions:
@@ -84,10 +84,10 @@ class OneOfRule(OneOfInputValidationRule):
 
 
 class StreamRule(StreamDirectiveOnListField):
-    """graphql-core's rule for `@stream`, which raises AttributeError at a field of a union."""
+    """graphql-core's rule for `@stream`, corrected: it raises AttributeError at a field of a union."""
 
     def enter_directive(self, node: DirectiveNode, _key: Any, parent: Any, path: Any, ancestors: Any) -> None:
-        """Check a directive; the only field that a union has, `__typename`, is no list."""
+        """Check a directive; the only field of a union, `__typename`, is not a list."""
         context = cast("ValidationContext", self.context)
         kind = context.get_parent_type()
         if not isinstance(kind, GraphQLUnionType):

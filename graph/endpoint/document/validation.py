@@ -1,10 +1,10 @@
-"""Validation in steps: what `graphql.validate` finds, by a generator that can be put off between any two nodes.
+"""Validation in steps: finds what `graphql.validate` finds, in a generator that can pause between any two nodes.
 
-graphql-core visits a document in one go, and calls on every rule at every node; a document of 1,000 tokens takes it
-tens of milliseconds, in which the event loop serves nobody. Here the visit is a generator that yields at every node,
-and a rule is called only at the kinds of nodes that it asks for.
+graphql-core visits a document without a pause, and calls every rule at every node; a document of 1,000 tokens takes
+tens of milliseconds, during which the event loop serves nobody. Here the visit is a generator that yields at every
+node, and a rule is called only for the kinds of nodes that it handles.
 
-A rule may skip what is below a node, or stop, but not edit the document.
+A rule may skip the subtree of a node, or stop, but may not edit the document.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class _Aborted(Exception):
-    """There are more errors than anybody will read."""
+    """The limit on reported errors was reached."""
 
 
 def validate_in_steps(
@@ -49,9 +49,9 @@ def validate_in_steps(
     most: int = 20,
     hide_suggestions: bool = True,
 ) -> Generator[None, None, list[GraphQLError]]:
-    """Validate `document`, yielding at every node; what is returned is what is wrong, `most` errors and a last word.
+    """Validate `document`, yielding at every node; returns the errors, at most `most` and one that says it gave up.
 
-    Raises what a rule raises: `merging` a `Refusal`.
+    Raises what a rule raises: `merging` raises a `Refusal`.
     """
     errors: list[GraphQLError] = []
 
@@ -84,17 +84,17 @@ def _has_variables(document: DocumentNode) -> bool:
 
 
 class _Context(ValidationContext):
-    """What rules may ask of a document; where its variables are used was found out before."""
+    """The validation context for rules; the usages of variables are collected beforehand."""
 
     usages: Mapping[int, list[VariableUsage]]
 
     def get_variable_usages(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> list[VariableUsage]:
-        """The usages within one definition."""
+        """The usages of variables within one definition."""
         return self.usages.get(id(node), [])
 
 
 class _Usages(Visitor):
-    """Collects where variables are used, by the definition."""
+    """Collects the usages of variables, by definition."""
 
     def __init__(self, types: Any) -> None:
         super().__init__()
@@ -103,19 +103,19 @@ class _Usages(Visitor):
         self._here: list[VariableUsage] = []
 
     def enter_operation_definition(self, node: OperationDefinitionNode, *_args: Any) -> None:
-        """Begin a definition."""
+        """Start a definition."""
         self._here = self.found[id(node)] = []
 
     def enter_fragment_definition(self, node: FragmentDefinitionNode, *_args: Any) -> None:
-        """Begin a definition."""
+        """Start a definition."""
         self._here = self.found[id(node)] = []
 
     def enter_variable_definition(self, *_args: Any) -> VisitorAction:
-        """What is defined is not used thereby."""
+        """Skip it: a definition is not a usage."""
         return SKIP
 
     def enter_variable(self, node: VariableNode, *_args: Any) -> None:
-        """Note a usage."""
+        """Record a usage."""
         types = self._types
         self._here.append(
             VariableUsage(node, types.get_input_type(), types.get_parent_input_type(), types.get_default_value(), None)
@@ -126,13 +126,13 @@ _Call: TypeAlias = "Callable[..., VisitorAction | None]"
 
 
 class _Visit:
-    """Calls visitors at every node below a root, as graphql-core's `visit` and `ParallelVisitor` do together."""
+    """Calls visitors at every node below a root, like graphql-core's `visit` with `ParallelVisitor`."""
 
     def __init__(self, visitors: Sequence[Visitor], types: TypeInfo) -> None:
         self._types = types
         self._visitors = visitors
         self._skipping: list[object] = [None] * len(visitors)
-        self._ends: dict[int, list[int]] = {}  # the visitors that skip what is below a node, until it is left
+        self._ends: dict[int, list[int]] = {}  # the visitors that skip the subtree of a node, until it is left
         self._kinds: dict[str, tuple[list[tuple[int, _Call]], list[tuple[int, _Call]]]] = {}
         self._path: list[str | int] = []
         self._ancestors: list[Any] = []
@@ -143,9 +143,9 @@ class _Visit:
         }
 
     def steps(self, root: Node) -> Generator[None]:
-        """Visit `root` and what is below it, yielding after each node that was entered."""
+        """Visit `root` and everything below it, yielding after each node that was entered."""
         path, ancestors = self._path, self._ancestors
-        # One entry for each node, or list of nodes, that has been entered: itself, what it is in, what is left of it.
+        # One entry for each node, or list of nodes, that was entered: itself, its parent, its remaining children.
         stack: list[tuple[Any, Any, Iterator[tuple[str | int, Any]]]] = [(root, None, self._enter(root, None, None))]
         while stack:
             node, parent, below = stack[-1]
@@ -187,7 +187,7 @@ class _Visit:
         self._types.leave(node)
 
     def _after(self, position: int, result: object, entered: Node | None) -> None:
-        """Do what a visitor said: nothing, skip what is below the node `entered`, or stop."""
+        """Apply a visitor's result: continue, skip the subtree of the node `entered`, or stop."""
         if result is BREAK or result is True:
             self._skipping[position] = BREAK
         elif entered is not None and (result is SKIP or result is False):

@@ -76,7 +76,8 @@ async def shop(services: Services) -> Services:
 
 async def warm(api: Api, proxy: FaultProxy, document: str, **variables: Any) -> tuple[dict[str, Any], int]:
     """The data of an operation whose values are all in the cache, and the trips to Redis that it takes."""
-    await api(document, **variables)  # its trip ends after what an earlier operation was still storing
+    for _ in range(3):  # each trip ends after what an earlier operation was still storing, or asking again
+        await api(document, **variables)
     before = proxy.requests
     data = await api(document, **variables)
     return data, proxy.requests - before

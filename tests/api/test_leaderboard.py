@@ -77,7 +77,7 @@ async def test_only_an_admin_makes_a_board(api: Api) -> None:
         "size": 0,
     }
     assert board["season"]["number"] == 1
-    assert board["season"]["endsAt"].endswith("T00:00:00Z")
+    assert board["season"]["endsAt"].endswith("T00:00:00.000000Z")
     again = await api(CREATE, ADMIN, input={"slug": "weekly", "name": "Again"})
     assert again["createLeaderboard"] == {"__typename": "SlugTaken", "code": "SLUG_TAKEN"}
     bad = await api(CREATE, ADMIN, input={"slug": "Not A Slug", "name": "X"})

@@ -177,7 +177,7 @@ async def race(redis: str, url: str, folder: Path, imports: int) -> None:
             await asyncio.to_thread(process.join)
         assert [wrong for wrong, _ in found] == [[]] * len(processes)
         assert min(count for _, count in found) > 0
-        stocks = {sku: product.stock for sku, product in (await catalog.products_by_sku(SKUS)).items()}
+        stocks = {sku: product.stock or 0 for sku, product in (await catalog.products_by_sku(SKUS)).items()}
         assert stocks == {sku: truth.acknowledged(STOCK + i) for i, sku in enumerate(SKUS)}  # no update was lost
 
 

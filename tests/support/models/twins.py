@@ -10,6 +10,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from graph.endpoint.document import Bounds, Operations, Prepared
 from graph.endpoint.execution.compiled import Compiler
+from graph.endpoint.execution.wrong_variables import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,9 @@ class Twins:
             max_coercion_errors=20, hide_suggestions=True,
             is_awaitable=optimized_is_awaitable, operation_extensions=None,
         )  # fmt: skip
+        if isinstance(executor, list):
+            errors = cast("list[GraphQLError]", executor)
+            executor = named(errors, self.core, prepared.select(None).node.variable_definitions or (), variables)
         return await self._run(executor)
 
     async def compiled(self, prepared: Prepared, variables: Mapping[str, Any], context: object) -> Any:

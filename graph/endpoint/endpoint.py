@@ -1,10 +1,10 @@
-"""The whole endpoint as one ASGI application: GraphQL over HTTP, WebSocket, SSE and multipart, before any schema.
+"""The whole endpoint as one ASGI application: GraphQL over HTTP, WebSocket, SSE and multipart, for any schema.
 
-`GraphQLEndpoint` puts the parts together, and is complete once it is made. What a request may take is in its `Bounds`,
-who may ask how often in its `Admission`, what a foreign page cannot do in `http.security`, which answers are kept in
-its `KeptAnswers`.
+`GraphQLEndpoint` puts the parts together, and is complete once constructed. `Bounds` limits a single request,
+`Admission` how often a caller may ask, `http.security` what a foreign page can do, and `KeptAnswers` says which answers
+are kept.
 
-It serves from the moment it is made. Close it, or use it as an ``async with`` block, to end its subscriptions.
+It serves as soon as it is constructed. Close it, or use it as an ``async with`` block, to end its subscriptions.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class GraphQLEndpoint(Generic[Context]):
             await send({"type": "websocket.close", "code": 1000})
 
     async def close(self) -> None:
-        """End every subscription without a word, let mutations finish, and leave nothing running."""
+        """End every subscription without a message, let mutations finish, and leave nothing running."""
         await self.streams.close()
 
     async def __aenter__(self) -> Self:

@@ -1,8 +1,8 @@
-"""What a client is told when something fails, and what the log is told instead.
+"""What a client sees when something fails, and what goes to the log instead.
 
 Three kinds of failure reach a client, always as JSON with a stable ``extensions.code``:
 
-- a `Refusal`, made by the endpoint (a body that is no JSON, a document too deep, an operation out of time);
+- a `Refusal`, made by the endpoint (a body that is not JSON, a document too deep, an operation out of time);
 - an expected error: a `GraphQLError` that a resolver raised on purpose, or any exception with a `code` in capitals and
   `extensions` (`graph.errors.DomainError`), passed on as it is;
 - anything else is a bug: it is logged once under an id, and the client gets the id and nothing more. Errors of one
@@ -115,7 +115,7 @@ def _extensions(error: GraphQLError) -> dict[str, Any] | None:
 
 
 def _told(cause: Exception) -> dict[str, Any] | None:
-    """What an exception that is no GraphQL error tells a client; None for a bug."""
+    """The extensions that a client gets for an exception that is not a GraphQL error; None for a bug."""
     if isinstance(cause, RedisUnavailable):
         return {"code": "UNAVAILABLE"}
     if isinstance(cause, BadCursor):

@@ -51,9 +51,9 @@ class Answer:
 
 
 def encode(value: object) -> bytes:
-    """`value` as JSON in UTF-8: by orjson, or by the standard library where a scalar exceeds what orjson takes.
+    """`value` as JSON in UTF-8: by orjson, or by the standard library for what orjson does not accept.
 
-    That is an integer of more than 64 bits, a lone surrogate in a string, or a key that is no string.
+    That is an integer of more than 64 bits, a lone surrogate in a string, or a key that is not a string.
     """
     try:
         return orjson.dumps(value)

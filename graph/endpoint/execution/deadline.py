@@ -41,7 +41,7 @@ class Deadlines:
         return deadline
 
     def _look(self) -> None:
-        """Cancel what is late, and come back for the next."""
+        """Cancel operations that are late, and set the timer for the next one."""
         assert self._loop is not None
         now = self._loop.time()
         for deadline in self._running:
@@ -53,7 +53,7 @@ class Deadlines:
 
 
 class Deadline:
-    """The time of one operation."""
+    """The deadline of one operation."""
 
     __slots__ = ("_cancelling", "_expiring", "_running", "_task", "expired", "when")
 
@@ -79,7 +79,7 @@ class Deadline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Swallow the cancellation that this deadline caused, and no other."""
+        """Suppress the cancellation that this deadline caused, and no other."""
         del self._running[self]
         if self._expiring and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             self.expired = True

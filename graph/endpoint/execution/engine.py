@@ -150,7 +150,7 @@ class Engine(Generic[Context]):
         response: Response | None = None,
         kinds: Collection[OperationType] = RUNNABLE,
     ) -> Answer:
-        """Do all of it for a query or mutation."""
+        """Find, admit and execute a query or mutation."""
         ready = await self.ready(request, caller, kinds)
         return ready if isinstance(ready, Answer) else await self.run(ready, connection, response)
 
@@ -169,14 +169,14 @@ class Engine(Generic[Context]):
         return await self.reject([late], ready.ticket)
 
     def _bare(self, extensions: Sequence[SchemaExtension]) -> bool:
-        """Whether nobody looks on: no extension, or only the one that charges what is charged here anyway."""
+        """Whether no hooks need to run: there is no extension, or only the one that charges what is charged here."""
         if not extensions:
             return True
         (only, *others) = extensions
         return not others and type(only) is RateLimit and only.admission is self.admission
 
     async def _run_bare(self, ready: Ready, connection: HTTPConnection, response: Response | None) -> Answer:
-        """Run without hooks, and so without what only they would see."""
+        """Run without hooks, and without preparing what only hooks would see."""
         ticket = ready.ticket
         context = self.context(ticket.caller, connection, response)
         verdict = await self.admission.admit(ticket)

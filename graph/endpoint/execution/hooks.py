@@ -49,7 +49,7 @@ def hook_of(extension: type[SchemaExtension], name: str) -> Hook | None:
 
 
 def _before_async(function: Any) -> Callable[[SchemaExtension], AbstractAsyncContextManager[None]]:
-    """A coroutine hook runs before its phase and has nothing to say afterwards."""
+    """Make a coroutine hook, which runs only before its phase, a context manager."""
 
     @asynccontextmanager
     async def around(extension: SchemaExtension) -> AsyncGenerator[None]:
@@ -60,7 +60,7 @@ def _before_async(function: Any) -> Callable[[SchemaExtension], AbstractAsyncCon
 
 
 def _before(function: Any) -> Callable[[SchemaExtension], AbstractContextManager[None]]:
-    """The same for a plain function."""
+    """Make a plain function hook a context manager, too."""
 
     @contextmanager
     def around(extension: SchemaExtension) -> Generator[None]:
@@ -82,7 +82,6 @@ class Phase:
         self._stack: AsyncExitStack | AbstractAsyncContextManager[None] | None = None
 
     async def __aenter__(self) -> None:
-        """Enter the hooks."""
         if self.empty:
             return
         if len(self.hooks) == 1 and self.hooks[0][1].is_async:

@@ -18,23 +18,22 @@ from collections import deque
 from time import perf_counter
 
 LONG = 0.005
-"""Seconds that a round shall take."""
+"""Seconds that a round should take."""
 FIRST = 8
-"""How many begin in a round before anything is known of them."""
+"""How many may begin in a round before anything has been measured."""
 
 
 class Turns:
     """The turns of one event loop."""
 
     def __init__(self) -> None:
-        """Begin with nobody waiting."""
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._room = FIRST
         self._left = 0
-        self._began: float | None = None  # the round under way, if it is watched
+        self._began: float | None = None  # when the current round began, if it is measured
 
     async def mine(self) -> None:
-        """Return when the caller may begin: at once, unless this round has its fill."""
+        """Return when the caller may begin: at once, unless this round is full."""
         if self._began is None:
             self._watch()
         if self._left and not self._waiting:
@@ -49,7 +48,7 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
-        """The round is over."""
+        """End the round and let the next callers begin."""
         assert self._began is not None
         if perf_counter() - self._began > LONG:
             self._room = max(1, self._room // 2)

@@ -43,7 +43,7 @@ class Call:
     ) -> None:
         """Send the whole answer, of type `media`, with the headers and cookies that resolvers set on `responses`.
 
-        It is compressed as the client takes it, unless `encoded` tells that it is already.
+        It is compressed in an encoding that the client accepts, unless `encoded` says that it is compressed already.
         """
         encoding = encoded or self.encoding(body)
         if encoding is not None and encoded is None:
@@ -67,7 +67,7 @@ class Call:
         await self.start(status, raw, body)
 
     def encoding(self, body: bytes) -> str | None:
-        """What the client takes `body` in; None: as it is."""
+        """The encoding that the client accepts for `body`; None to send it unencoded."""
         return encoding_of(self.request.headers.get("accept-encoding"), len(body))
 
     async def start(self, status: int, headers: Raw, body: bytes) -> None:

@@ -1,7 +1,7 @@
-"""Answers of a server beside its endpoint: what is not there, what may not be done there, and where it went.
+"""Answers of a server outside its endpoint: not found, method not allowed, and redirects.
 
-They are refusals like those of the endpoint: JSON with an ``extensions.code``, the same headers, CORS for the same
-origins. So a client with a wrong address in it is told so in a form that it can read.
+They look like the refusals of the endpoint: JSON with an ``extensions.code``, the same headers, CORS for the same
+origins. So a client that uses a wrong address is told so in a form that it can read.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class Elsewhere:
         self._origins = origins
 
     def attach(self, app: Starlette) -> ASGIApp:
-        """Have `app` refuse in this form; what is to be served in its place."""
+        """Make `app` refuse in this form; returns the application to serve in its place."""
         app.router.redirect_slashes = False  # it would name the address that a proxy sees
         app.add_exception_handler(HTTPException, self._failed)
         app.add_exception_handler(Exception, self._broken)
         return app
 
     def redirect(self, request: Request) -> Response:
-        """The way from the front door to the endpoint."""
+        """Redirect the root path to the endpoint."""
         root: str = request.scope.get("root_path", "")
         address = root + self._graphql if root else self._graphql.removeprefix("/")  # a proxy may not tell its prefix
         answer = self._answer(request, 307, "MOVED", f"GraphQL is at {self._graphql}.")

@@ -23,8 +23,8 @@ class ServerExchange(Protocol):
     sight: Sight | None
     """The request, if it came in one piece over a connection that stays."""
     left: Leftover | None
-    """What has been done about it already."""
+    """What has already been done for it."""
 
     def attend(self, left: Callable[[], None] | None) -> bool:
-        """Call `left` (in place of what was to be called before) when the client goes; False if it has gone."""
+        """Call `left` (in place of an earlier one) when the client disconnects; False if it has already."""
         ...

@@ -1,12 +1,12 @@
-"""Work for a client that is still there: when it hangs up, what only it waits for is cancelled.
+"""Cancels a query when its client disconnects.
 
-A query is worth nothing to a client that has gone, and would run on until its deadline. A mutation is not ended: half
-of one is worse than either whole, and the client may have hung up because it did not care for the answer. What several
-callers share (the load of a cached value, the making of an answer that is kept) runs in tasks of its own, which the
-cancellation of one caller leaves alone.
+The result of a query is useless to a client that has left, and the query would run on until its deadline. A mutation is
+not cancelled: half a mutation is worse than all or none of it, and the client may have left because it did not need the
+answer. Work that several callers share (loading a cached value, making an answer that is kept) runs in its own tasks,
+which go on when one caller is cancelled.
 
 It needs the server's help (`exchange.ServerExchange.attend`); under any other server queries run to their end. It costs
-an executed query two calls, and no task.
+two calls for each executed query, and no task.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NOT_NEEDED = nullcontext()
 
 
 def presence(scope: Scope, kind: OperationType = OperationType.QUERY) -> AbstractContextManager[object]:
-    """A block that ends with `Disconnected` as soon as the client of `scope` has gone, if it runs a query."""
+    """A block that ends with `Disconnected` as soon as the client of `scope` disconnects, if it runs a query."""
     exchange: ServerExchange | None = scope.get(EXCHANGE)
     return _Presence(exchange) if exchange is not None and kind is OperationType.QUERY else _NOT_NEEDED
 
@@ -61,6 +61,6 @@ class _Presence:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._exchange.attend(None)
-        # A cancellation that came from elsewhere, too, goes on.
+        # A cancellation that also came from elsewhere is passed on.
         if self._gone and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise Disconnected from error

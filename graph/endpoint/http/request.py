@@ -1,7 +1,7 @@
-"""Reading a request: its body within its bounds, and the operations that it asks for.
+"""Reads a request: its body, within bounds, and the operations that it asks for.
 
-Every mistake is a `Refusal` with a 4xx; nothing a client can send raises anything else. A client that goes away raises
-`Disconnected`, which is nobody's error.
+Every mistake is a `Refusal` with a 4xx; nothing that a client can send raises anything else. A client that disconnects
+raises `Disconnected`, which is not logged as an error.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _OPEN = (b"{", b"[")
 
 
 class Disconnected(Exception):
-    """The client went away before its request was whole."""
+    """The client disconnected before its request was complete."""
 
 
 def check_head(headers: Headers, bounds: Bounds) -> None:
-    """Refuse a POST whose headers tell that its body cannot be read."""
+    """Refuse a POST whose headers show that its body cannot be read."""
     media = parse_media(headers.get("content-type", ""))
     if media.essence != JSON or not utf8(media):
         raise Refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json in UTF-8.", headers={"Accept": JSON})

@@ -1,8 +1,8 @@
-"""What keeps another site from using a visitor's browser against this endpoint.
+"""Prevents another site from using a visitor's browser against this endpoint.
 
-A browser sends some requests to any site without asking (Fetch, "simple" requests), cookies included. None of them
-gets as far as an operation that a foreign page has chosen: a POST must be `application/json`, and a GET must come from
-a page of ours (`Origins.check_get`). Answers cannot be framed, sniffed or embedded.
+A browser sends some requests to any site without a preflight (Fetch, "simple" requests), including cookies. None of
+them can run an operation that a foreign page has chosen: a POST must be `application/json`, and a GET must come from
+one of our pages (`Origins.check_get`). Answers cannot be framed, sniffed or embedded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PREFLIGHT_HEADERS = (
     "x-requested-with",
     "authorization",
 )
-"""A GET with one of these is none that a browser sends to a foreign site without asking."""
+"""A browser sends a GET with one of these headers to a foreign site only after a preflight."""
 
 METHODS = "GET, POST, OPTIONS"
 
@@ -40,7 +40,7 @@ HEADERS: Raw = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
 ]
-"""On every answer that is JSON; pages bring their own policy."""
+"""Headers of every JSON answer; pages have their own policy."""
 
 _EXPOSED = (
     "ETag, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Age"
@@ -56,7 +56,7 @@ class Origins:
     def __init__(self, allowed: Iterable[str] = (), *, credentials: bool = True) -> None:
         """Allow the `allowed` origins (``https://shop.example``), with cookies if `credentials`; "*" is all of them.
 
-        "*" never goes with cookies. Raises ValueError for what is no origin.
+        "*" cannot be combined with cookies. Raises ValueError for a text that is not an origin.
         """
         self._allowed = frozenset(origin.rstrip("/").lower() for origin in allowed)
         self._all = "*" in self._allowed
@@ -75,8 +75,8 @@ class Origins:
 
         It runs if the browser says that a page of this server sent it, or nobody but the visitor (``Sec-Fetch-Site``);
         if a page of an allowed origin did; if it has a header that a page may send only after a preflight; if it asks
-        for a document that was given to this server beforehand; or if nothing speaks of a page: no Origin, no
-        ``Sec-Fetch-Site``, and an Accept that names what no image, link or script asks for.
+        for a trusted document; or if nothing suggests that a page sent it: no Origin, no ``Sec-Fetch-Site``, and an
+        Accept with a type that no image, link or script requests.
         """
         if any(name in headers for name in PREFLIGHT_HEADERS) or self.allow(headers.get("origin")):
             return

@@ -102,7 +102,7 @@ class HttpStreaming:
         await self._follow(ready, admitted, framing, call)
 
     async def refuse(self, answer: Answer, media: str, call: Call) -> None:
-        """Tell what was refused before anything ran; raises `Refusal` for what has a status of its own.
+        """Send a refusal from before anything ran; raises `Refusal` for one that has its own status.
 
         An EventSource sees nothing of a response that is not 200, so the protocol wants what a document is refused
         for in a ``next`` event. A refusal with a status of its own (429 and its Retry-After) is an ordinary answer.
@@ -117,7 +117,7 @@ class HttpStreaming:
         try:
             await call.send(_start(framing, ready.ticket, call))
         except BaseException:
-            follow(sink)()  # what was admitted is left, too
+            follow(sink)()  # end the admitted subscription, too
             raise
         sink.open()
         unwatch = self._authenticator.watch(ready.ticket.caller, sink.session_ended)
@@ -195,7 +195,7 @@ class _Response:
 
     def _stay_alive(self) -> None:
         if self._timer is not None:
-            self._outlet.offer(_body(self._framing.idle))  # a line that is busy is no quiet one
+            self._outlet.offer(_body(self._framing.idle))  # not needed while the line is busy
         self._timer = self._loop.call_later(self._keep_alive, self._stay_alive)
 
 

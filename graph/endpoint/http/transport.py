@@ -100,7 +100,7 @@ class HttpTransport:
             await call.answer(JSON, 500, encode({"errors": shown}), {})
 
     async def _read(self, call: Call) -> OperationRequest:
-        """What a request asks that was recognised."""
+        """The operation of a recognised request."""
         if call.scope["method"] == "GET":
             return parse_query_string(call.scope["query_string"], self._bounds)
         asked = parse_body(await read_body(call.receive, call.request.headers, self._bounds), self._bounds)

@@ -1,4 +1,4 @@
-"""Who asks: the caller of a request, and how a product tells the endpoint of its own sign-in.
+"""The caller of a request, and how a product connects its own sign-in to the endpoint.
 
 A product gives the endpoint an `Authenticator`. One whose sessions live in Redis is a `BatchAuthenticator`, too.
 """

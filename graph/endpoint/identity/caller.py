@@ -1,10 +1,10 @@
-"""Who is asking: the `Caller` of a request or a socket, and the `Authenticator` that finds out.
+"""The `Caller` of a request or a socket, and the `Authenticator` that identifies the caller.
 
 The endpoint knows nothing of accounts. It takes an `Authenticator` from the product and puts the `Caller` into the
 context. A token that is malformed, unknown or ended makes an anonymous caller with a `problem`, never an error: public
 fields still answer, and a field that needs a viewer refuses with that problem as its message.
 
-Any sign-in can be an `Authenticator`. One whose sessions live in Redis can be a `BatchAuthenticator`, too: then the
+Any sign-in can be an `Authenticator`. One that keeps its sessions in Redis can be a `BatchAuthenticator`, too: then the
 fast lane checks the session in the batch that it sends anyway.
 """
 

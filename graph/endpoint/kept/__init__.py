@@ -1,4 +1,4 @@
-"""Answers that were made before, and may be given again.
+"""Keeps answers that may be sent again.
 
 `KeptAnswers` says how an endpoint keeps them. `Lane` answers a known operation before the schema does, with one batch
 to Redis; `Express` answers a request that it recognises by what its answer depends on, before it is parsed.

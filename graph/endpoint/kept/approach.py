@@ -35,7 +35,7 @@ _CONTROL = {
 
 @dataclass(slots=True)
 class Fast:
-    """What the fast lane came to: bytes to send, or the `answer` of the schema with what its resolvers set."""
+    """The result of the fast lane: bytes to send, or the schema's `answer` with what its resolvers set."""
 
     body: bytes | None = None
     status: int = 200
@@ -123,5 +123,5 @@ def matches(sent: str | None, etag: str) -> bool:
 
 
 def control(scope: Scope, digest: str, age: int) -> dict[str, str]:
-    """What caches between here and the client are told."""
+    """The headers for caches between here and the client."""
     return {**_CONTROL[scope], "age": str(age), "etag": f'W/"{digest}"'}

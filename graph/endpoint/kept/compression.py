@@ -75,7 +75,7 @@ class Compressed:
     """Compressed bodies, at most `most` bytes of them; the ones used least go first."""
 
     def __init__(self, most: int = 16 << 20) -> None:
-        """Keep nothing yet."""
+        """Keep at most `most` bytes."""
         self._kept: Retention[tuple[str, str], bytes] = Retention(most)
 
     def known(self, name: str, encoding: str) -> bytes | None:
@@ -83,7 +83,7 @@ class Compressed:
         return self._kept.get((name, encoding))
 
     async def give(self, name: str, encoding: str, body: bytes) -> bytes:
-        """The same; `body` is compressed if it is not."""
+        """Return the body called `name` in `encoding`, compressing `body` if it is not kept."""
         found = self.known(name, encoding)
         if found is None:
             found = await compressed(body, encoding)
@@ -91,7 +91,7 @@ class Compressed:
         return found
 
     def now(self, name: str, encoding: str, body: bytes) -> bytes:
-        """The same for one who cannot wait."""
+        """Do what `give` does, for a caller that cannot await."""
         found = self.known(name, encoding)
         if found is None:
             found = ENCODINGS[encoding](body)

@@ -1,4 +1,4 @@
-"""The fast lane for requests that are recognised before they are parsed, whatever headers nobody reads they carry.
+"""The fast lane for requests that are recognised before they are parsed; headers that nobody reads are ignored.
 
 A request is taken apart by what its answer depends on (`heads`). From its head follows who asks and how the answer
 looks: a `Visit`, kept once the lane has answered two requests with that head. From its body, or query string, follows
@@ -60,7 +60,7 @@ _SIGHTINGS = 8192
 _CURRENT = 8192
 _COUNTED_EVERY = 0.05
 _EARLY = 40.0
-"""Early refresh by lot is none of this module's business: the chance at this many `delta` before the end is e^-40."""
+"""This module does no random early refresh: this many `delta` before expiry its probability is e^-40."""
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class Express:
         return self._lane.remember(request, parts.query, parts.body) if request is not None else None
 
     def arrive(self, ride: _Ride, replies: Replies) -> None:
-        """Answer, or hand on, the request whose batch has come back."""
+        """Answer or hand on the request whose replies have arrived."""
         try:
             status = self._settle(ride, replies)
         except Exception:  # noqa: BLE001 - whatever it is, the other replies are none of its business
@@ -196,7 +196,7 @@ class Express:
         if ride.connection.hand_on(left):
             return 0
         if kind is list:
-            passed(1)  # nobody else will count it
+            passed(1)  # this charge is counted nowhere else
         return ABORTED
 
     def _judge(self, look: Look, replies: Replies) -> tuple[bytes, str, float] | None:
@@ -236,7 +236,7 @@ class Express:
         return await self._lane.proceed(asked, left.look, left.replies, request)
 
     def _count(self) -> None:
-        """Count an answer; the metrics hear of it a moment later, of many at once."""
+        """Count an answer; counts are passed to the metrics in batches, a moment later."""
         if not self._served:
             asyncio.get_running_loop().call_later(_COUNTED_EVERY, self._tell)
         self._served += 1

@@ -94,9 +94,9 @@ class Lane(Generic[Context]):
         self._recalled: Retention[tuple[bytes, bytes], Question] = Retention(_RECALLED)
 
     async def recall(self, query: bytes, body: bytes, connection: HTTPConnection) -> Fast | None:
-        """Answer a request whose query string and body were answered here before: it need not be read again.
+        """Answer a request whose query string and body were answered here before, without parsing them again.
 
-        Else as `enter`.
+        Otherwise like `enter`.
         """
         question = self.question(query, body)
         return None if question is None else await self._answer(question, connection)
@@ -106,8 +106,8 @@ class Lane(Generic[Context]):
     ) -> Fast | None:
         """Admit and answer `request`, which came as `query` string and `body`.
 
-        None, uncharged, for what is none of the lane's business. Raises `graph.patterns.client.RedisUnavailable` when
-        the caller's session cannot be checked.
+        Returns None, without a charge, for a request that the lane does not serve. Raises
+        `graph.patterns.client.RedisUnavailable` when the caller's session cannot be checked.
         """
         asked = await self.find(request)
         if asked is None:
@@ -262,7 +262,7 @@ class Lane(Generic[Context]):
     # --- answering ---
 
     def _finish(self, turn: _Turn[Context], made: Made | None) -> Fast:
-        """What the schema came to."""
+        """Build the answer from what the schema returned."""
         if made is None:
             _UNKEPT.inc()
             return Fast(answer=turn.answer, response=turn.response)
@@ -297,7 +297,7 @@ class _Turn(Generic[Context]):
         self.made: Made | None = None
 
     async def make(self) -> Made | None:
-        """Execute it; what may be kept of the answer."""
+        """Execute the operation; return what may be kept of the answer."""
         self.response = response = Response()
         self.answer = answer = await self._engine.run(self.ready, self.connection, response)
         if self._keepable(answer, response):

@@ -33,7 +33,7 @@ class Connection(Protocol):
         ...
 
     def abort(self) -> None:
-        """End it at once: nobody knows what state it is in."""
+        """Close it at once: its state is unknown."""
         ...
 
 

@@ -46,7 +46,7 @@ class Tally:
         self._due = False
 
     def begin(self) -> None:
-        """A request is under way."""
+        """Count a request that has begun."""
         self._under_way += 1
         if not self._due:
             self._due = True

@@ -1,4 +1,4 @@
-"""What one operation has to say to its client: sent at once while the line is free, else kept in order, up to a bound.
+"""The messages of one operation to its client: sent at once while the line is free, else queued up to a bound.
 
 A result that comes while as many wait as may ends the operation: what waits is dropped, and the client is told
 SLOW_CONSUMER with the cursor of the last result it was sent, after which it can resume. Where a result replaces those
@@ -51,16 +51,16 @@ class Backlog:
         return None
 
     def say(self, message: Message) -> None:
-        """Send what is no result, such as the end, or keep it however many wait."""
+        """Send a message that is not a result, such as the end, or queue it however many wait."""
         if self._queue or not self._outlet.offer(message):
             self._keep(message, None)
 
     def drop(self) -> None:
-        """Forget what waits."""
+        """Drop the messages that wait."""
         self._queue = None
 
     def pull(self) -> Message | None:
-        """Give the oldest message that waits (`outlet.Producer`)."""
+        """Return the oldest message that waits (`outlet.Producer`)."""
         if not self._queue:
             self._waiting = False
             return None

@@ -1,4 +1,4 @@
-"""A group of followers that share one subscription: who gets which text when.
+"""A group of followers that share one subscription, and which text each of them gets.
 
 One task runs the source (`event_stream`) and hands each event, the same string, to every sink of its audience. A
 follower that joins a group whose field gives the state first gets a state of its own, executed between two events, so
@@ -50,7 +50,7 @@ class Home(Protocol):
         ...
 
     def forget(self, group: Group) -> None:
-        """Strike the group."""
+        """Remove the group."""
         ...
 
     def rehome(self, group: Group, followers: list[Follower], after: str | None) -> None:
@@ -95,7 +95,7 @@ class Group:
         self._public = key[3] == PUBLIC
         self._events = EventStream(home.engine, ready, public=self._public)
         self._turn = asyncio.Lock()
-        # A context of its own: nothing of whoever happened to come first.
+        # Its own context, with nothing from the follower that happened to come first.
         self._task = asyncio.create_task(self._run(), name="stream-group", context=contextvars.Context())
         self._welcoming: asyncio.Task[None] | None = None
         self._task.add_done_callback(lambda _: GROUPS.dec())
@@ -153,7 +153,7 @@ class Group:
             self.stop()
 
     def stop(self) -> asyncio.Task[None]:
-        """End without a word; give the task that is ending."""
+        """End without a message; return the task that is ending."""
         self._forget()
         for follower in [*self._followers, *self._joining]:
             self._take(follower)
@@ -207,10 +207,10 @@ class Group:
                 looking.cancel()
 
     def _check(self, context: Any, *, waits: bool = False) -> None:
-        """Send followers who are not just anybody away when the source of a group for all has read who asks.
+        """Move signed-in followers out of a group for everybody once its source has read the caller.
 
-        They go on after the last event that they were given. If an event `waits` to be given to them and nothing tells
-        a source of their own where to begin, they are told to subscribe again.
+        They go on after the last event that they got. If an event `waits` to be given to them and there is no cursor
+        from which their own source could start, they are told to subscribe again.
         """
         if not self._public or self._events.by_viewer or not viewer_touched(context):
             return

@@ -1,4 +1,4 @@
-"""What an operator sees of subscriptions."""
+"""The metrics of subscriptions."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Own:
         return self.leave
 
     def leave(self) -> None:
-        """End it without a word; a second call does nothing."""
+        """End it without a message; a second call does nothing."""
         self._left = True
         if self.task is not asyncio.current_task():
             self.task.cancel()
@@ -125,7 +125,7 @@ class Own:
     async def _render(
         self, context: Ticketed, runner: HooksRunner, executor: object, item: object, *, watched: bool
     ) -> str:
-        """Execute one event; give its result as text."""
+        """Execute one event and return its result as text."""
         result = await self._execute(executor, item)
         shown = StreamResult(data=result.data, errors=result.errors)
         shown.extensions = await runner.get_extensions_results(context) or None

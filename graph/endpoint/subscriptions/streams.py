@@ -46,7 +46,7 @@ Follow: TypeAlias = "Callable[[Sink], Callable[[], None]]"
 """Begins to follow a subscription, and gives what leaves it."""
 
 ANONYMOUS = Caller(address="")
-"""Who asks for what everybody may see."""
+"""The anonymous caller of shared executions."""
 
 _REMEMBERED = 4096  # operations known to read who asks before their first event
 
@@ -65,11 +65,11 @@ class Streams(Generic[Context]):
 
     @property
     def groups(self) -> int:
-        """How many executions there are an event."""
+        """The number of executions per event."""
         return len(self._running) + len(self._owns)
 
     async def close(self) -> None:
-        """End every subscription without a word, let mutations finish, and leave nothing running."""
+        """End every subscription without a message, let mutations finish, and leave nothing running."""
         tasks: list[asyncio.Task[Any]] = [group.stop() for group in list(self._running)]
         for own in list(self._owns):
             own.leave()
@@ -108,7 +108,7 @@ class Streams(Generic[Context]):
         return None
 
     async def _to_its_end(self, mutation: Coroutine[Any, Any, Answer]) -> Answer:
-        """What `mutation` comes to; it goes on when its client leaves."""
+        """The result of `mutation`, which goes on when its client leaves."""
         task = asyncio.create_task(mutation)
         self._mutations.add(task)
         task.add_done_callback(self._mutations.discard)
@@ -189,7 +189,7 @@ class Streams(Generic[Context]):
         return group
 
     def forget(self, group: Group) -> None:
-        """Strike a group that has ended."""
+        """Remove a group that has ended."""
         self._running.discard(group)
         if self._groups.get(group.key) is group:
             del self._groups[group.key]

@@ -48,7 +48,7 @@ class SocketOperation:
             self._close = close
 
     def stop(self) -> asyncio.Task[None] | None:
-        """End without a word to the client; give the task that may have to be waited for."""
+        """End without a message to the client; return the task that may have to be awaited."""
         self._ended = True
         self._backlog.drop()
         close, self._close = self._close, None
@@ -59,7 +59,7 @@ class SocketOperation:
         return self._task
 
     def _finish(self, message: str) -> None:
-        """Say `message` last, after the results that wait, and free the id."""
+        """Send `message` after the results that wait, and free the id."""
         if self._ended:
             return
         self._ended = True

@@ -120,7 +120,7 @@ class _Socket:
         try:
             while (message := await self._receive())["type"] == "websocket.receive":
                 await self._handle(message)
-                await self.outlet.room.wait()  # a client that does not read what it asked for is not read either
+                await self.outlet.room.wait()  # do not read from a client that does not read its answers
         except BrokenProtocol as error:
             self._closing = error
         except asyncio.CancelledError:
@@ -137,7 +137,7 @@ class _Socket:
             await self._close(self._closing)
 
     async def _close(self, why: BrokenProtocol) -> None:
-        # The client may be gone, or not read: a close frame it does not take is no reason to wait.
+        # The client may have left or stopped reading: do not wait for it to take the close frame.
         with contextlib.suppress(Exception):
             async with asyncio.timeout(1):
                 await self._send({"type": "websocket.close", "code": why.code, "reason": why.reason})

@@ -1,7 +1,7 @@
-"""Tasks that nobody awaits: kept from the garbage collector while they run, and ended with their owner.
+"""Tasks that nobody awaits: protected from the garbage collector while they run, and ended with their owner.
 
-The event loop itself holds tasks only weakly (https://docs.python.org/3/library/asyncio-task.html#creating-tasks). What
-a task raises that nobody retrieves, the loop's exception handler logs.
+The event loop itself holds tasks only weakly (https://docs.python.org/3/library/asyncio-task.html#creating-tasks). An
+exception that nobody retrieves is logged by the loop's exception handler.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ class Tasks:
     """The background tasks of one owner."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._running: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
-        """How many still run."""
         return len(self._running)
 
     def spawn(self, work: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:

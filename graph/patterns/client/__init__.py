@@ -1,4 +1,4 @@
-"""The Redis client: one multiplexed connection to each server, one write for everything sent in a turn of the loop.
+"""The Redis client: one multiplexed connection to each server; commands of one event-loop turn leave in one write.
 
 `open_client` connects to a single server, a Sentinel group or a cluster, as the URL says. `Client` then sends commands
 (`command`), Lua scripts (`Script`) and batches of both, and listens to channels (`Listener`). It fails with

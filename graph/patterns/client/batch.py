@@ -1,7 +1,7 @@
-"""Batches under way and what may become of them: replies, errors, parts that are sent again.
+"""Batches in progress and their outcome: replies, errors, parts that are sent again.
 
-A batch whose commands need a second look (another node, a script to be loaded first, a lost connection) is not started
-again as a whole: exactly the commands concerned travel on as a part, whose replies are merged into their places.
+When some commands of a batch must be sent again (to another node, after loading a script, after a lost connection), the
+batch is not repeated as a whole: only those commands form a part, whose replies are merged into their places.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pack = cast("Callable[[tuple[Argument, ...]], bytes]", cast("Any", hiredis).pack
 
 
 class RedisUnavailable(RedisConnectionError):
-    """Redis cannot be reached, or did not answer in time; nothing is known to have been done."""
+    """Redis cannot be reached, or did not answer in time; the command is not known to have run."""
 
 
 class OutcomeUnknown(RedisUnavailable):
@@ -57,10 +57,10 @@ class Replies(list[Reply]):
     empty where the batch was answered partly before and partly after a reconnect to another process.
     """
 
-    # Defaults of the class, here and in Batch: to set them for each batch would be felt on the hot path.
+    # Class defaults, here and in Batch: setting them for each batch would slow the hot path.
     run_id: bytes = b""
     wire: Connection | None = None  # the connection that answered all of it
-    wires: list[Connection | None] | None = None  # or of each reply, where it was not sent as one and once
+    wires: list[Connection | None] | None = None  # or of each reply, if it was divided or sent again
 
     def wire_of(self, place: int) -> Connection | None:
         """The connection that answered the command at `place`; None where none did."""
@@ -75,14 +75,14 @@ class Replies(list[Reply]):
 
 
 class Receiver(Protocol):
-    """Who gets the replies of a batch: a future, or something that needs none."""
+    """The receiver of a batch's replies: a future, or an object used in place of one."""
 
     def done(self) -> bool:
         """Whether nobody waits any more."""
         ...
 
     def set_result(self, result: Replies, /) -> None:
-        """Take the replies, right when they are there. It must not raise: it is called amid other replies."""
+        """Take the replies as soon as they have arrived. It must not raise: it is called between other replies."""
         ...
 
 
@@ -90,7 +90,7 @@ _log = logging.getLogger(__name__)
 
 
 def settle(batches: Iterable[Batch], how: Callable[[Batch], object], why: Exception) -> None:
-    """Do `how` to each of `batches`; one that it raises for is logged and ended with `why`, the others go on."""
+    """Call `how` with each of `batches`; if it raises, that batch is logged and ended with `why`, the others go on."""
     for batch in batches:
         try:
             how(batch)
@@ -103,14 +103,14 @@ _TAKEN = object()  # stands for a reply that another part will bring
 
 
 class Batch:
-    """A batch under way: its replies so far, and the future, or the larger batch, that gets them all at once."""
+    """A batch in progress: its replies so far, and the future, or the larger batch, that gets them all at once."""
 
     parent: Batch | None = None
     places: Sequence[int] = ()
     dirty = False  # has an error among its replies
     size = 0
     packed: Sequence[bytes] = ()
-    parts = 0  # parts under way, and one for whoever is still dividing it
+    parts = 0  # parts in progress, plus one while it is still being divided
     maybe_ran = False  # it left once before
     hops = 0  # times that it was sent on
     many = False  # divided among a cluster's nodes
@@ -142,16 +142,16 @@ class Batch:
         return top.future is not None and top.future.done()
 
     def finish(self) -> None:
-        """Give the replies to whoever waits for them."""
+        """Give the replies to the receiver."""
         if self.parent is not None:
             self.parent.merge(self)
         elif self.future is not None and not self.future.done():
             self.future.set_result(self.replies)
 
     def end(self, error: Exception) -> None:
-        """Answer whoever waits for the whole batch at once, with `error` where there is no reply, and never raise.
+        """Answer the receiver of the whole batch now, with `error` where there is no reply; never raises.
 
-        For a batch in an unknown state: something raised while it was being settled.
+        For a batch in an unknown state, because something raised while it was being settled.
         """
         top = self.parent or self
         replies = [error if reply is _TAKEN else reply for reply in top.replies]
@@ -203,11 +203,11 @@ class Batch:
         return parts
 
     def hold(self) -> None:
-        """Keep it open while parts are made of it."""
+        """Keep the batch open while it is divided into parts."""
         self.parts += 1
 
     def release(self) -> None:
-        """Finish it as soon as no part is under way."""
+        """Finish the batch as soon as no part is in progress."""
         self.parts -= 1
         if not self.parts:
             replies = self.replies

@@ -1,12 +1,12 @@
-"""Remembers that a server refuses, asks it now and then, and notices by itself when it takes commands again.
+"""Remembers that a server refuses commands, probes it regularly, and notices when it accepts commands again.
 
 One circuit belongs to each link. A refusal that lasts longer than `PATIENCE` opens it: while it is open for a reason of
 `refusals.BLOCKING` the link fails every batch at once, as if the server were away; for a reason of `refusals.WRITES`
 reads go on. Meanwhile the server is probed with a write that changes nothing (``SETRANGE key 0 ""``), on a key that was
 refused. The first probe it takes closes the circuit.
 
-What is denied to the user (NOPERM) opens nothing: other commands work. It is remembered for `DENIED` seconds, so that
-health checks tell of it.
+A command denied to the user (NOPERM) does not open the circuit, because other commands work. It is remembered for
+`DENIED` seconds, so that health checks report it.
 
 Log lines: one when the circuit opens, one for another reason, one when it closes; one a command that is denied.
 """
@@ -49,7 +49,7 @@ class Circuit:
         self._denied: dict[str, tuple[float, str]] = {}
         self._reason: RedisRefused | None = None
         self.blocked: RedisRefused | None = None
-        """What every batch fails with; None while batches are sent."""
+        """The error that every batch fails with; None while batches are sent."""
 
     @property
     def refusal(self) -> str:
@@ -60,7 +60,7 @@ class Circuit:
         return next((message for at, message in self._denied.values() if at > recent), "")
 
     def is_passing(self) -> bool:
-        """Whether a refusal that has just come may be over in a moment, so that trying again is worth while."""
+        """Whether a refusal may be over in a moment, so that trying again is worthwhile."""
         now = self._loop.time()
         if now - self._last > _DOUBT:
             self._since = now
@@ -68,7 +68,7 @@ class Circuit:
         return self._reason is None and now - self._since < PATIENCE
 
     def note(self, refused: RedisRefused, one: Command) -> None:
-        """Take in that `one` was refused, for good as far as its caller is concerned."""
+        """Record that `one` was refused and will not be retried."""
         if refused.lasting:
             self._deny(refused, one)
         elif refused.word in BLOCKING or refused.word in WRITES:
@@ -105,7 +105,7 @@ class Circuit:
                 (reply,) = await self._probe(Command(("SETRANGE", key, 0, ""), key, retry=True))
                 refused = refusal_of(reply) if not isinstance(reply, RedisRefused) else reply
                 if refused is None or refused.lasting:
-                    break  # it took the write, or is gone, which the link itself tells
+                    break  # it accepted the write, or is down, which the link reports itself
                 self._open(refused, Command((), None, retry=False))
             _log.warning("Redis takes commands again")
         finally:

@@ -84,7 +84,7 @@ class Client:
         return self._router.submit(commands)
 
     def deliver(self, receiver: Receiver, *commands: Command) -> None:
-        """`batch`, for a `receiver` that takes the replies right when they are there, without a future or a task."""
+        """Like `batch`, but pass the replies to `receiver` as soon as they arrive, without a future or a task."""
         self._router.deliver(receiver, commands)
 
     async def send(self, one: Command) -> Reply:
@@ -114,7 +114,7 @@ class Client:
         return await self.send(command(name, *args, retry=retry))
 
     async def run(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()) -> Reply:
-        """Run a script by its SHA-1; the server is taught it first where it has forgotten it."""
+        """Run a script by its SHA-1; if the server no longer has it, it is loaded first."""
         return await self.send(script(keys, args))
 
     async def mget(self, keys: Sequence[Argument]) -> list[bytes | None]:

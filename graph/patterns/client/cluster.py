@@ -127,7 +127,7 @@ class Cluster:
     # --- redirections ---
 
     def _reroute(self, link: Link, pending: Batch, place: int, word: str) -> bool:
-        """Take over a command that belongs elsewhere, or nowhere for the moment."""
+        """Take over a command that belongs to another node, or for the moment to none."""
         if word in ("MOVED", "ASK"):
             _, slot, where = str(pending.replies[place]).split()[:3]
             host, _, port = where.rpartition(":")
@@ -188,7 +188,7 @@ class Cluster:
             callback()
 
     async def _part_with(self, link: Link) -> None:
-        """Close the link to a node that serves no slot any more, once it has answered what is under way."""
+        """Close the link to a node that no longer serves any slot, once it has answered the commands in progress."""
         try:
             for pending in await link.leave():
                 self.link_for(pending.commands[0].key).put(pending)
@@ -217,7 +217,7 @@ class Cluster:
             return {
                 slot: Address(str(nodes[0].host), int(nodes[0].port)) for slot, nodes in manager.slots_cache.items()
             }
-        except (OSError, RedisError, RedisClusterException) as error:  # the last one is no RedisError
+        except (OSError, RedisError, RedisClusterException) as error:  # the last one is not a RedisError
             raise RedisUnavailable(f"no node tells the slots of the cluster: {error}") from error
         finally:
             await manager.aclose()

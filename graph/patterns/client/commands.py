@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Argument: TypeAlias = bytes | str | int | float
 """What a command may carry; text is sent as UTF-8, numbers as their shortest decimal form."""
 
-# Commands that change nothing, so that sending one twice is harmless. Whatever is missing here is sent once.
+# Commands that change nothing, so that sending one twice is harmless. Any other command is sent only once.
 READS = frozenset(
     {
         *("GET", "MGET", "EXISTS", "STRLEN", "GETRANGE", "TTL", "PTTL", "TYPE", "EXPIRETIME", "PEXPIRETIME"),
@@ -92,5 +92,4 @@ class Script:
         return one._replace(args=(b"EVAL", self.source, *one.args[2:]), packed=None)
 
     def __repr__(self) -> str:
-        """Name it as a log line wants it."""
         return f"Script({self.name!r})"

@@ -1,4 +1,4 @@
-"""Finding a Redis server and shaking hands with it.
+"""Finds a Redis server and performs the handshake with it.
 
 redis-py reads the URL, makes the TLS context and asks the Sentinels; what comes out is a `wire.Wire` that is
 authenticated, speaks RESP3 and has the right database selected. The server is located anew for every connection, so a
@@ -71,7 +71,7 @@ class Dialer:
             if not self.service:
                 raise ValueError("a Sentinel URL names its service: redis+sentinel://host:port/service")
         self.options: dict[str, Any] = dict(
-            parse_url(urlunsplit((scheme, user + at + first, path, parts.query, "")))  # one host is all it knows
+            parse_url(urlunsplit((scheme, user + at + first, path, parts.query, "")))  # it accepts only one host
         )
         self.tls = self.options.pop("connection_class", None) is SSLConnection
         self.hosts = [_host_port(host, 26379 if self.kind == "sentinel" else 6379) for host in (first, *others)]
@@ -159,7 +159,7 @@ class Dialer:
     async def _greet(self, wire: Wire, scripts: Iterable[Script]) -> None:
         options = self.options
         hello: list[Argument] = ["HELLO", 3]
-        if options.get("password") or options.get("username"):  # a user may need no password
+        if options.get("password") or options.get("username"):  # a user may have no password
             hello += ["AUTH", options.get("username") or "default", options.get("password") or ""]
         if options.get("client_name"):
             hello += ["SETNAME", options["client_name"]]

@@ -4,10 +4,10 @@ They travel on a connection of their own, because WAITAOF (Redis ≥ 7.2, Valkey
 One group is under way at a time: its commands and one `WAITAOF 1 0`; whatever is asked for meanwhile forms the next
 group. So 500 concurrent writes cost about one wait for fsync, which with `appendfsync everysec` is a second at most.
 
-What a server cannot confirm is not waited for: the reply is given once the command ran. That is so without AOF, without
+Where a server cannot confirm, the reply is returned as soon as the command ran. That is so without AOF, without
 WAITAOF, and where nothing is being synced to disk: under ``appendfsync no``, or while a rewrite runs under
-``no-appendfsync-on-rewrite yes``. Whether that is so is asked of the server, and again after `LAX` seconds.
-If an fsync that is under way is not confirmed in time, or the connection is lost first, `OutcomeUnknown` is raised.
+``no-appendfsync-on-rewrite yes``. The server is asked whether that is so, and again after `LAX` seconds.
+If an fsync in progress is not confirmed in time, or the connection is lost first, `OutcomeUnknown` is raised.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FSYNC_TIMEOUT = 3.0
 """Seconds that the server may take to confirm; less than the deadline of a command, which the group shares."""
 
 LAX = 30.0
-"""Seconds for which a server that was seen to sync nothing is not waited for."""
+"""Seconds for which writes do not wait for a server that was seen to sync nothing."""
 
 _WAIT = Command(("WAITAOF", 1, 0, round(FSYNC_TIMEOUT * 1000)), None, retry=False)
 
@@ -43,7 +43,7 @@ class DurableWriter:
         self._closed = False
 
     async def send(self, one: Command) -> Reply:
-        """Give the reply of `one` once it is on disk; an error reply is returned, a doubt raised."""
+        """Return the reply of `one`, even an error, once it is on disk; raises `OutcomeUnknown` when in doubt."""
         if self._closed:
             raise RedisUnavailable("the client was closed")
         link = self._router.link_for(one.key)
@@ -53,7 +53,7 @@ class DurableWriter:
         return await group.send(one)
 
     async def close(self) -> None:
-        """Stop; what is under way fails with `OutcomeUnknown`, what was not sent with `RedisUnavailable`."""
+        """Stop; commands in progress fail with `OutcomeUnknown`, unsent ones with `RedisUnavailable`."""
         self._closed = True
         await self._router.close()  # ends the groups under way
         for group in self._groups.values():
@@ -82,11 +82,11 @@ class _Group:
             await asyncio.wait([self._task])
 
     async def _drain(self) -> None:
-        """Send group after group until nobody waits."""
+        """Send group after group until no command waits."""
         group: list[tuple[Command, asyncio.Future[Reply]]] = []
         try:
             while True:
-                await asyncio.sleep(0)  # let everybody in who comes in this turn of the loop
+                await asyncio.sleep(0)  # include everything that is sent in this turn of the loop
                 group = [(one, future) for one, future in self._waiting if not future.done()]
                 self._waiting.clear()
                 if not group:

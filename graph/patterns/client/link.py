@@ -109,7 +109,7 @@ class Link:
             self._tasks.append(asyncio.create_task(self._follow(), name="redis-follow"))
 
     async def leave(self) -> list[Batch]:
-        """Stop gently: what is under way may still be answered; give what was not sent, for another link."""
+        """Stop gently: commands in progress may still be answered; return the unsent ones, for another link."""
         await self._stop()
         if self._wire is not None:
             self._replace(self._wire)
@@ -150,7 +150,7 @@ class Link:
         self.put(Batch(commands, self._loop.time() + seconds, receiver))
 
     def link_for(self, key: Argument | None) -> Link:  # noqa: ARG002 - a cluster asks for it
-        """Give itself: it holds every key."""
+        """Return itself: it serves every key."""
         return self
 
     def put(self, pending: Batch) -> None:
@@ -194,7 +194,7 @@ class Link:
         return self._circuit.is_passing() or self._dialer.kind == "sentinel"
 
     def _probe(self, one: Command) -> asyncio.Future[Replies]:
-        """Ask past the circuit whether the server takes `one`; a server that is no primary is looked for anew."""
+        """Probe whether the server accepts `one`, bypassing the circuit; if it is no primary, look for the primary."""
         future: asyncio.Future[Replies] = self._loop.create_future()
         batch = Batch((one,), self._loop.time() + COMMAND_DEADLINE, future)
         if self._wire is None:
@@ -214,7 +214,7 @@ class Link:
         return self._circuit.refusal
 
     def _teach(self, pending: Batch, places: list[int]) -> None:
-        """Load the scripts that the server has forgotten, or send them whole where it will not load them."""
+        """Load the scripts that the server no longer has, or send them as EVAL where it refuses to load them."""
         if pending.parent is not None and pending.hops:
             part = pending.part(places)
             part.commands = [one.script.whole(one) if one.script is not None else one for one in part.commands]
@@ -235,7 +235,7 @@ class Link:
     # --- connecting ---
 
     def _replace(self, wire: Connection | None) -> None:
-        """Leave a server that is no longer the primary; what is under way there may still be answered."""
+        """Leave a server that is no longer the primary; commands in progress there may still be answered."""
         current = self._wire
         if current is None or wire is not current:
             return
@@ -249,7 +249,7 @@ class Link:
         if wire is self._wire:
             self._wire = None
             self._lost.set()
-            # A server that answers nothing may well accept the next connection: nobody waits for it to find its voice.
+            # A server that does not answer may still accept the next connection: do not let callers wait for it.
             self._down = self._down or isinstance(error, TimeoutError)
         why = f"the connection to Redis was lost: {error or 'closed by the server'}"
         settle(sent, lambda batch: self._recover(batch, wire, why), OutcomeUnknown(why))

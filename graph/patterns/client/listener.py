@@ -82,7 +82,7 @@ class Listener:
         raise RedisUnavailable(f"the subscription to {channel} was given up meanwhile")
 
     async def unsubscribe(self, channel: str) -> None:
-        """Stop listening to `channel`; nothing of it is delivered any more."""
+        """Stop listening to `channel`; none of its messages is delivered any more."""
         if channel in self._wanted:
             self._ear(self._wanted.pop(channel)).remove(channel)
 
@@ -115,7 +115,7 @@ class Listener:
 
 
 class Hear(NamedTuple):
-    """Whom a listener tells what, and how it watches its connection (seconds)."""
+    """The callbacks of a listener, and how it watches its connection (seconds)."""
 
     on_message: Callable[[str, bytes], None]
     on_up: Callable[[Sequence[str]], None]
@@ -163,7 +163,7 @@ class _Ear:
         self._wire: Wire | None = None
         self._wanted: set[str] = set()
         self.live: set[str] = set()
-        self._asked: dict[str, int] = {}  # confirmations under way
+        self._asked: dict[str, int] = {}  # confirmations in progress
         self._waiters: dict[str, list[asyncio.Future[bool]]] = {}
         self._lost = asyncio.Event()
         self._task = asyncio.create_task(self._supervise(), name="redis-listener")

@@ -1,4 +1,4 @@
-"""What a server that answers, but refuses, means: one classification of its errors, for every pattern.
+"""Classifies the errors of a server that answers but refuses, for every pattern.
 
 Four kinds of failure reach whoever sends a command:
 
@@ -22,7 +22,7 @@ from graph.patterns.client.batch import RedisUnavailable
 DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
 """The server is a replica: reads and writes are refused in different words."""
 BLOCKING = DEPOSED | {"BUSY"}
-"""Nothing useful is answered while one of these lasts: the link fails at once instead of asking again."""
+"""While one of these lasts the server is of no use: the link fails at once instead of asking again."""
 WRITES = frozenset({"OOM", "MISCONF", "NOREPLICAS"})
 """Reads are answered all the same."""
 LASTING = frozenset({"NOPERM", "NOAUTH", "WRONGPASS"})
@@ -36,7 +36,7 @@ class RedisRefused(RedisUnavailable, ResponseError):
 
     def __init__(self, word: str, message: str) -> None:
         """Refused for `word`, the first of the server's own `message`."""
-        Exception.__init__(self, message)  # neither parent does more
+        Exception.__init__(self, message)  # neither parent's constructor does more
         self.word = word
 
     @property
@@ -56,6 +56,6 @@ def error_word(reply: object) -> str:
 
 
 def refusal_of(reply: object) -> RedisRefused | None:
-    """`reply` as a refusal; None if it is none."""
+    """`reply` as a refusal; None if it is not one."""
     word = error_word(reply)
     return RedisRefused(word, str(reply)) if word in _REFUSALS else None

@@ -48,7 +48,7 @@ class Retries:
 
     def again(self, part: Batch, seconds: float = 0.0) -> None:
         """Send a part that was made of a refused batch, after a pause, unless it is too late for that."""
-        if part.hops > _HOPS:  # nodes that send a command to and fro do not yet agree
+        if part.hops > _HOPS:  # nodes that redirect a command to each other do not agree yet
             seconds = max(seconds, PAUSE)
         if self._loop.time() + seconds + MARGIN > part.due:
             part.fail(RedisUnavailable("Redis was not ready to run the command in time"))
@@ -66,7 +66,7 @@ class Retries:
         self._put(part)
 
     def close(self) -> None:
-        """Fail what pauses."""
+        """Fail the commands that are pausing."""
         why = RedisUnavailable("the client was closed")
         for handle in self._pauses.values():
             handle.cancel()

@@ -24,7 +24,6 @@ class Traffic(Collector):
     """The counters themselves; event loops in several threads would lose a count now and then, nothing more."""
 
     def __init__(self) -> None:
-        """Start at zero."""
         self.commands = 0
         self.batches = 0
         self.retries = 0

@@ -21,7 +21,6 @@ class Waitlist:
     """What one link has to send once it is connected."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._loop = asyncio.get_running_loop()
         self._batches: list[Batch] = []
         self._bytes = 0
@@ -40,12 +39,12 @@ class Waitlist:
             self._arm(pending.due)
 
     def take(self) -> list[Batch]:
-        """Give all of them away, in their order."""
+        """Remove and return all batches, in order."""
         batches, self._batches, self._bytes = self._batches, [], 0
         return batches
 
     def fail(self, error: Exception) -> None:
-        """Fail all of them."""
+        """Fail all batches."""
         settle(self.take(), lambda batch: batch.fail(error), error)
 
     def close(self) -> None:
@@ -60,7 +59,7 @@ class Waitlist:
         self._timer = self._loop.call_at(when, self._sweep)
 
     def _sweep(self) -> None:
-        """Fail what is overdue."""
+        """Fail overdue batches."""
         now = self._loop.time()
         overdue = [pending for pending in self._batches if pending.due <= now]
         self._batches = [pending for pending in self._batches if pending.due > now]

@@ -195,7 +195,7 @@ class Wire(asyncio.Protocol):
             self._arm(due)
         elif self._suspect:
             self.abort(TimeoutError("no reply in time"))
-        else:  # the loop may have been held up itself: read what lies in the socket first
+        else:  # the loop itself may have been blocked: first read what is in the socket
             self._suspect = True
             self._arm(now + _GRACE)
 
@@ -206,7 +206,7 @@ class Wire(asyncio.Protocol):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand back what is under way."""
+        """Hand back the batches in progress."""
         self._close(exc)
 
     def abort(self, error: Exception | None = None) -> None:
@@ -234,6 +234,6 @@ class Wire(asyncio.Protocol):
 
 
 def _refuse_all(_wire: Wire, sent: list[Batch], unsent: list[Batch], error: Exception | None) -> None:
-    """End of a connection that nobody owns yet."""
+    """Refuse everything on a connection that has no owner yet."""
     why = RedisUnavailable(f"the connection to Redis was lost: {error or 'closed by the server'}")
     settle(chain(sent, unsent), lambda batch: batch.fail(why), why)

@@ -1,4 +1,4 @@
-"""Exact sliding-window limits: no window, however it is laid, lets more pass than its limit.
+"""Exact sliding-window limits: no window, wherever it starts, lets more than its limit pass.
 
 `Limiter` makes a `Charge` against a `Limit` and answers with a `Verdict`. `passage_command` is the short way for a
 request whose session and budget are both in order: one script checks the first and charges the second.

@@ -1,4 +1,4 @@
-"""An exact sliding-window rate limit: in any window, however it is laid, no more than the limit passes.
+"""An exact sliding-window rate limit: in any window, wherever it starts, no more than the limit passes.
 
 One script decides by the server's clock, so the callers' clocks do not matter. Several limits are charged together or
 not at all. A caller that waits `Verdict.retry_after` passes, unless somebody else spends the same budget meanwhile.
@@ -39,12 +39,12 @@ _REFUND = Script(__name__, "refund")
 
 
 def passed(count: int) -> None:
-    """Count charges that passed, whose replies somebody read without `Limiter.verdict`."""
+    """Count charges that passed, for a caller that read the replies without `Limiter.verdict`."""
     _PASSED.inc(count)
 
 
 def remembered() -> None:
-    """Count a refusal that somebody gave because of `Limiter.refused`."""
+    """Count a refusal that a caller made because of `Limiter.refused`."""
     _REMEMBERED.inc()
 
 
@@ -57,7 +57,7 @@ class Limit:
     window: float
 
     def __post_init__(self) -> None:
-        """Refuse a limit that no caller could live with."""
+        """Reject a limit that makes no sense."""
         if self.count < 1 or not 0 < self.window < math.inf:
             raise ValueError(f"a limit needs a count of at least 1 and a window above 0 seconds: {self}")
 
@@ -78,7 +78,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the limiter answered, told of the tightest of the limits charged. Durations are seconds.
+    """The limiter's answer, for the tightest of the charged limits. Durations are seconds.
 
     `reset_after` is when the whole limit is free again, `retry_after` when the charge could pass (0 when it did,
     infinite when its weight exceeds the limit). `exists` is False when the guard key was missing: nothing was charged
@@ -181,7 +181,7 @@ class Limiter:
     def refused(self, *charges: Charge) -> Verdict | None:
         """Give the refusal that still holds for one of `charges`, from memory; None when Redis must be asked.
 
-        To look is not to refuse: whoever refuses because of it counts that with `remembered`.
+        This only looks: a caller that refuses because of it counts that with `remembered`.
 
         It never refuses longer than Redis would: the wait began when the refusal reached this process, before the
         caller heard of it.

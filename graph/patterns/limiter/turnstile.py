@@ -2,7 +2,7 @@
 
 It does what a check of the session (`Sessions.touch`) and a charge (`Limiter.charge`) do, at a third of the server's
 time, but only where there is nothing else to do: the session's use was noted less than `accuracy` ago, and the limit
-has room. In any other case it changes nothing and says so, and the two of them are to be asked.
+has room. In any other case it changes nothing and says so; then call the other two.
 
 Failure: as `Limiter.charge`. It is never sent twice; when its reply was lost the charge may have been made.
 """

@@ -10,10 +10,10 @@ one it has seen, in the same statement or transaction as the write::
 
     UPDATE season SET state = 'closed', fence = :fence WHERE id = :id AND fence <= :fence
 
-Without such a check use it only to save work that may harmlessly be done twice. Nor does it survive the failover to a
-replica that had not heard of it: two holders are possible then, and again the fence decides.
+Without such a check, use the lock only to avoid work that may harmlessly be done twice. The lock also does not survive
+a failover to a replica that had not received it: then two holders are possible, and again the fence decides.
 
-Failure: `LockTimeout` when the lock was not to be had in time, `RedisUnavailable` while Redis is away, `LockLost` when
+Failure: `LockTimeout` when the lock could not be had in time, `RedisUnavailable` while Redis is away, `LockLost` when
 it was lost while held. A holder that dies leaves a lock that expires after its time to live.
 
 Source of fencing: M. Kleppmann, "How to do distributed locking", 2016.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client, Listener
 
 POLL = 1.0
-"""Seconds between two tries of a waiter whom nobody woke."""
+"""Seconds between two attempts of a waiter that was not woken."""
 FENCE_TTL_MS = 30 * 86_400_000
 """How long the last fence is remembered; after that the clock alone keeps fences rising."""
 
@@ -58,7 +58,7 @@ class LockLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lock in hand: hand `fence` to whatever is written under it."""
+    """A held lock: pass `fence` along with every write made under it."""
 
     name: str
     fence: int
@@ -75,7 +75,6 @@ class Locks:
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
     async def __aenter__(self) -> Self:
-        """Give the locks."""
         return self
 
     async def __aexit__(
@@ -125,7 +124,7 @@ class Locks:
         waiters = self._waiting.setdefault(channel, set())
         waiters.add(event)
         try:
-            with contextlib.suppress(RedisUnavailable):  # polling goes on without it
+            with contextlib.suppress(RedisUnavailable):  # polling works without it
                 await self._listener.subscribe(channel)
             yield event
         finally:
@@ -178,7 +177,7 @@ class Hold:
             return
         task = asyncio.current_task()
         if task is not None and task.uncancel() > 0 and kind is asyncio.CancelledError:
-            return  # somebody else cancelled the task as well: that goes first
+            return  # somebody else cancelled the task as well: that takes precedence
         if kind is None or issubclass(kind, asyncio.CancelledError):
             raise LockLost(f"the lock {self._name!r} was lost while it was held") from error
 
@@ -212,7 +211,7 @@ class Hold:
             await asyncio.sleep(min(self._ttl / 3, max(0.0, until - time.monotonic())))
             asked = time.monotonic()
             try:
-                # Without an answer in time the lock has expired: waiting any longer would be hoping.
+                # Without an answer in time the lock has expired: there is no point in waiting longer.
                 async with asyncio.timeout(until - asked):
                     ours = await self._locks.extend(self._name, self._token, self._ttl)
             except TimeoutError:

@@ -1,7 +1,8 @@
-"""Building a ranking anew: a successor is filled beside the index and renamed into its place.
+"""Rebuilds a ranking: a successor is filled beside the index and renamed into its place.
 
-One builder at a time, by a token and a lease that it keeps up while it is fed; a dead one's lease runs out, and what it
-has left is never built upon. What is put into the ranking meanwhile goes into the successor, too (submit.lua).
+There is one builder at a time, by a token and a lease that it renews while it loads rows. The lease of a builder that
+died runs out, and its leftovers are never used. Rows put into the ranking meanwhile go into the successor, too
+(submit.lua).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A ranking of any number of players: who is where, and who stands around them, at one instant.
 
-Every finite double is a legal score and is kept to its last bit: the sorted set is scored by the score itself, and
-equal scores are ordered by the member, which begins with the time of achievement. Reading or changing it is one script,
+Every finite double is a legal score and is kept exactly: the sorted set is scored by the score itself, and equal
+scores are ordered by the member, which begins with the time of achievement. Each read or change is one script,
 O(log n), so that rank, score and neighbours always belong together.
 
 A ranking is either the truth itself (`create`, then `submit`, which weighs scores in Redis), or the index of a truth
@@ -57,7 +57,7 @@ _verify = Script(__name__, "verify", idempotent=True)
 DURABLE_KEYS = {
     "ranking:{*}:*": "an index that expired would be rebuilt just when somebody looks; a truth must not expire"
 }
-"""Keys without a lifetime, below the prefix, and why they have none; what is being built has one."""
+"""Keys without a TTL, below the prefix, and why they have none; a ranking being built has one."""
 
 
 class Ranking(RankingReader):
@@ -81,7 +81,7 @@ class Ranking(RankingReader):
     # --- writing ---
 
     async def create(self) -> None:
-        """Begin with an empty ranking where there is none; nothing happens where there is one."""
+        """Create an empty ranking; does nothing where there already is one."""
         build = self._build()
         if await build.begin(if_missing=True):
             await build.promote()
@@ -102,7 +102,7 @@ class Ranking(RankingReader):
         return _put(self._both, ("set", self.ties.value, row.player, score, micros(row.achieved_at), row.version))
 
     async def put(self, row: ScoreRow) -> Submitted:
-        """Take in a row as it stands elsewhere, if it is newer than the one held.
+        """Store a row from the source of truth, if it is newer than the one held.
 
         Raises `RankingMissing` or `RankingStale` when there is no rank to give; a successor has the row all the same.
         """
@@ -191,7 +191,7 @@ class Ranking(RankingReader):
         return replies.run_id
 
     async def turn(self, work: str, ttl: float) -> bool:
-        """Whether this process is the one of all that may do a certain work within the next `ttl` seconds.
+        """Whether this process, and no other, may do some `work` within the next `ttl` seconds.
 
         For work that is harmless, merely wasteful, when two do it.
         """

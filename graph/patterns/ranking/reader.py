@@ -38,7 +38,6 @@ class RankingReader:
     def __init__(
         self, client: Client, board: str, *, operator: Operator, ties: Ties, derived: bool, prefix: str
     ) -> None:
-        """As `Ranking`."""
         self.operator = operator
         self.ties = ties
         self._client = client

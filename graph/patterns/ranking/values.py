@@ -116,11 +116,11 @@ class Place:
 
     @property
     def member(self) -> bytes:
-        """What orders it among equal scores."""
+        """The sorted-set member, which orders it among equal scores."""
         return _TIME.pack(self.achieved)[1:] + self.player.encode()
 
     def encode(self) -> str:
-        """Opaque text of it."""
+        """Write the place as opaque text."""
         packed = _PLACE.pack(self.score, self.achieved, self.seq, bytes.fromhex(self.build)) + self.player.encode()
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 

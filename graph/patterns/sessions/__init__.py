@@ -1,4 +1,4 @@
-"""Sessions behind opaque tokens, which end everywhere at once and do not come back.
+"""Sessions behind opaque tokens. An ended session ends everywhere at once and does not come back.
 
 `Sessions` begins, checks, lists and ends them. `Revocations` tells every process which ones have ended, so that it
 closes what is open on their behalf. `EpochMoved` stops a sign-in whose credentials were checked before a revocation.

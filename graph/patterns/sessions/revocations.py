@@ -148,7 +148,7 @@ class Revocations:
                     self._end(watch)
 
     async def _check_all(self, registration: Registration) -> None:
-        """Look at everybody once no announcement can be missed any more, then regularly."""
+        """Check all sessions once no announcement can be missed any more, then regularly."""
         await registration.ready()
         while True:
             self._recheck([watch for watches in self._watches.values() for watch in watches])

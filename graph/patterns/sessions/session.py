@@ -50,7 +50,7 @@ def checked(user_id: str) -> str:
 
 
 def digest_of(token: str) -> str:
-    """What Redis holds of a token."""
+    """The digest that Redis stores for a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -61,12 +61,12 @@ def public_id(digest: str) -> str:
 
 
 def kept(text: str | None) -> bytes:
-    """What is kept of a text that a client sent."""
+    """The part of a client's text that is stored."""
     return (text or "")[:256].encode("utf-8", "replace")
 
 
 def session_from(fields: Sequence[Reply]) -> Session:
-    """The session that a script told of."""
+    """The session in a script's reply."""
     user, digest, created, last, expires, agent, address, role = fields
     return Session(
         id=public_id(digest.decode()),

@@ -1,8 +1,8 @@
-"""Sessions behind opaque tokens: begun, checked, listed and ended, and once ended never back.
+"""Begins, checks, lists and ends sessions behind opaque tokens. An ended session never comes back.
 
 A token is ``<user>.<secret>``: the user routes every command to the one hash tag that holds all of that user's
-sessions, the secret is 256 bits from the operating system. Redis holds only the token's SHA-256, so that whoever reads
-the store signs in as nobody. A session lives 24 h after its last use and 30 days at most, by the server's clock; its
+sessions, the secret is 256 bits from the operating system. Redis holds only the token's SHA-256, so that reading the
+store lets nobody sign in. A session lives 24 h after its last use and 30 days at most, by the server's clock; its
 key exists exactly as long as it is valid, so that any script under the same hash tag can ask for it.
 
 Guarantees:
@@ -235,7 +235,7 @@ class Sessions:
         raise RedisUnavailable(_LOST)
 
     async def revoke_all(self, user_id: str, *, keep: str | None = None) -> int:
-        """End all sessions of the user, but the one whose id is `keep`, and say how many those were."""
+        """End all sessions of the user except the one whose id is `keep`, and return how many were ended."""
         user = checked(user_id)
         spared = ""
         if keep is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from graphql import build_schema, parse, validate
@@ -14,12 +15,10 @@ from graph.cli.settings import rewrite
 from graph.settings import Settings
 from harness.serving import ROOT
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 README = ROOT / "README.md"
 LAYOUT = ROOT / "docs/layout.md"
 DOCUMENTS = sorted([README, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]  # which tells of what was, too
 
 
 def test_the_import_formats_are_current() -> None:
@@ -55,6 +54,31 @@ def test_documents_name_only_what_exists(document: Path) -> None:
         assert name in known or (name[-1] in "…*" and any(one.startswith(name[:-1]) for one in known)), name
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_name_only_modules_that_are_there(document: Path) -> None:
+    """Paths below the packages lead somewhere, ``name.py`` and ``name.lua`` are files, ``graph.x.Y`` imports."""
+    text = document.read_text()
+    quoted = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    made = {Path(path).parent for path in re.findall(r"^# (graph/\S+)$", text, re.MULTILINE)}  # by following the page
+    wrong = {
+        path
+        for one in quoted
+        for path in re.findall(r"(?<![\w./-])(?:graph|tests|harness|bench|examples)/[\w/.*-]*[\w*]", one)
+        if Path(path) not in made and not list(ROOT.glob(path))
+    }
+    wrong |= {one for one in quoted if re.fullmatch(r"[\w/]+\.(py|lua)", one) and not _is_file(one)}
+    for one in quoted:
+        if re.fullmatch(r"graph(\.\w+){2,}", one):
+            pkgutil.resolve_name(one)
+    assert wrong == set()
+
+
+def _is_file(name: str) -> bool:
+    """Whether some file of ours has this name, or a path that ends so."""
+    tops = ("graph", "tests", "harness", "bench", "examples")
+    return (ROOT / name).is_file() or any(path for top in tops for path in (ROOT / top).rglob(name))
 
 
 def test_every_code_is_documented() -> None:

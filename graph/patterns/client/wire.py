@@ -36,7 +36,7 @@ _NOTHING = object()
 
 
 class Wire(asyncio.Protocol):
-    """The connection itself; `dial.Dialer` opens it and shakes hands on it, its owner replaces it."""
+    """The connection itself; `dialer.Dialer` opens it and shakes hands on it, its owner replaces it."""
 
     def __init__(self, *, bound: int = QUEUE_BOUND) -> None:
         """Let at most `bound` bytes wait for room on the socket."""

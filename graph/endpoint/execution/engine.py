@@ -119,14 +119,14 @@ class Engine(Generic[Context]):
         return Ready(request, prepared, operation, ticket)
 
     async def _prepare(self, text: str, ticket: Ticket, over: Verdict | None) -> Prepared:
-        """Prepare `text` for whoever can pay for it: one unit, whatever it turns out to ask for."""
+        """Prepare `text` after charging the caller one unit, whatever the document turns out to select."""
         verdict = over or await self.admission.admit(ticket)
         if not verdict.allowed:
             raise over_limit(verdict, ticket.weight)
         return await self.operations.prepared(text)
 
     async def reject(self, errors: Sequence[GraphQLError], ticket: Ticket, *, charged: bool = True) -> Answer:
-        """The answer to a request that does not run. It counts all the same, unless it is not to be `charged`."""
+        """The answer to a request that does not run. It is charged nevertheless, unless `charged` is False."""
         first = errors[0]
         told: dict[str, str] = {}
         if charged:

@@ -1,4 +1,4 @@
-"""Errors in variables, each with the variable that it is about.
+"""Names the variable in each error about variables.
 
 graphql-core names the variable of every error that it finds itself. An error that an input type raises (Strawberry's
 check of a ``@oneOf``) ends its search, without a name and a place.

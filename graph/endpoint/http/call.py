@@ -1,4 +1,4 @@
-"""One HTTP request under way, and how it is answered."""
+"""One HTTP request in progress, and how it is answered."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A browser that opens the GraphQL endpoint gets `GraphiqlPage`; its scripts, styles and workers come from `Assets`. The
 Content Security Policy lets the page load nothing from, and talk to nothing but, its own origin. The files are built
-from npm packages by ``make graphiql`` and named by their content, so that a browser may keep them for ever. Every
-address in them is relative, so that it works under any path prefix, told or not.
+from npm packages by ``make graphiql`` and named by their content, so that a browser may keep them forever. Every
+address in them is relative, so that it works under any path prefix, whether the server knows it or not.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=4096)
 def limit_address(host: str) -> str:
-    """What limits count `host` by: an IPv4 address, or the /64 network of an IPv6 one, which one subscriber has.
+    """The address that limits count `host` by: an IPv4 address, or the /64 of an IPv6 one, which one subscriber has.
 
-    An IPv4 address written as IPv6 (``::ffff:192.0.2.1``) counts as what it is. What is no address (a unix socket's
-    peer) counts as one caller.
+    An IPv4 address written as IPv6 (``::ffff:192.0.2.1``) counts as IPv4. All peers without an address (on a unix
+    socket) count as one caller.
     """
     try:
         address = ip_address(host)
@@ -41,7 +41,7 @@ class Anonymous:
     """Everybody is anonymous."""
 
     def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:  # noqa: ARG002 - protocol
-        """None: there is nothing to present."""
+        """None: there are no tokens."""
         return None
 
     def address(self, connection: HTTPConnection) -> str:
@@ -49,7 +49,7 @@ class Anonymous:
         return limit_address(connection.client.host if connection.client else "")
 
     def commands(self, token: str | None) -> list[Command]:  # noqa: ARG002 - protocol
-        """Nothing needs to be asked."""
+        """An empty list: there is no session to check."""
         return []
 
     def caller(self, replies: Sequence[Reply], *, token: str | None, address: str) -> Caller:  # noqa: ARG002 - protocol
@@ -73,5 +73,5 @@ class Anonymous:
         return None
 
     def watch(self, caller: Caller, on_ended: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 - protocol
-        """Nothing ends."""
+        """Do nothing: no session ends."""
         return lambda: None

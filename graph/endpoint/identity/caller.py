@@ -32,8 +32,8 @@ class Caller:
 
     `user` and `role` are None for an anonymous caller; `session` is the product's own. `address` is what limits count
     by: an IPv4 address, or the /64 of an IPv6 one. `token` is what was presented, good or bad, and is kept out of the
-    repr so that no log line shows it. `problem` says, for people, why a presented token signs nobody in, `reason` the
-    same in one word for programs.
+    repr so that no log line shows it. `problem` says, for people, why a presented token does not sign anybody in,
+    `reason` says the same in one word for programs.
     """
 
     address: str
@@ -46,7 +46,7 @@ class Caller:
 
     @property
     def signed_in(self) -> bool:
-        """Whether a live session stands behind the request."""
+        """Whether the request has a live session."""
         return self.user is not None
 
     @property
@@ -67,8 +67,8 @@ class Authenticator(Protocol):
         """The token presented by `headers` or by the `payload` of a connection_init; None when there is none.
 
         An Authorization header, or ``authorization`` in the payload, wins over the cookie; the cookie counts only
-        when the request comes from a page of this server's own or of an allowed origin. What cannot be a token (two
-        headers, another scheme) is handed on as a malformed token, so that it is reported and not overlooked.
+        when the request comes from one of this server's own pages or an allowed origin. A header that cannot be a token
+        (two headers, another scheme) is passed on as a malformed token, so that it is reported and not overlooked.
         """
         ...
 

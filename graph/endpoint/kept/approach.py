@@ -1,4 +1,4 @@
-"""What the fast lane knows of a request before Redis has replied, and what it comes to in the end."""
+"""What the fast lane knows about a request before Redis has replied, and its result."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Fast:
     approach: Approach | None = None
     """How the lane went about the request whose answer these bytes are."""
     name: str | None = None
-    """What names the bytes, if they are kept and may be sent again."""
+    """The name of the bytes, if they are kept and may be sent again."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Asked:
     policy: Policy
     weight: int
     name: bytes | None
-    """What tells its answers from those of any other, but for who asks; None if they are not to be kept."""
+    """Identifies the operation's answers, apart from the caller; None if they may not be kept."""
 
     @cached_property
     def key(self) -> str | None:
@@ -70,17 +70,17 @@ class Asked:
 
 
 class Question(NamedTuple):
-    """What a request asks, whoever sends it."""
+    """What a request asks for, regardless of the caller."""
 
     request: OperationRequest
     asked: Asked
 
 
 class Visitor(NamedTuple):
-    """Who sends a request, as far as the request tells.
+    """The sender of a request, as far as the request itself tells.
 
-    `session` are the commands that check its session, if it names one; `guard` is the key that exists as long as that
-    does. Until their replies are there, a session that may be alive is taken for one that is.
+    `session` are the commands that check its session, if it names one; `guard` is the key that exists as long as the
+    session does. Until the replies arrive, a session that may be alive is assumed to be alive.
     """
 
     caller: Caller
@@ -99,7 +99,7 @@ class Approach(NamedTuple):
 
 
 def name_of(prepared: Prepared, operation: Operation, request: OperationRequest) -> bytes | None:
-    """What tells the answers of an operation from those of any other; None if they are not to be kept."""
+    """A name that identifies the answers of an operation; None if they may not be kept."""
     assert isinstance(operation.policy, Policy)
     given = request.variables or {}
     used = {name: given[name] for name in operation.policy.variables if name in given}

@@ -1,7 +1,7 @@
-"""Answers in an encoding that the client takes: gzip or zstd, for bodies of at least `SMALLEST` bytes.
+"""Encodes answers as the client accepts: gzip or zstd, for bodies of at least `SMALLEST` bytes.
 
-What is asked for again and again (kept answers, files) is compressed once: `Compressed` keeps the results by what names
-the body, within a bound of bytes. The same body always comes to the same bytes.
+Bodies that are sent repeatedly (kept answers, files) are compressed once: `Compressed` keeps the results by the name of
+the body, within a bound of bytes. The same body always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SMALLEST = 1024
-"""Bytes from which on it is worth it: less fits into one packet anyway."""
+"""Bytes from which compression is worthwhile: a smaller body fits into one packet anyway."""
 LARGE = 1 << 17
-"""Bytes from which on it is done in a thread: it takes a millisecond or more."""
+"""Bytes from which compression runs in a thread: it takes a millisecond or more."""
 _ZSTD_LEVEL = 3
 _GZIP_LEVEL = 4
 _LONGEST = 256  # characters of an Accept-Encoding that is looked at
@@ -36,7 +36,7 @@ def _gzip(body: bytes) -> bytes:
 
 
 ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"gzip": _gzip, "zstd": _zstd}
-"""In the order of preference: some clients say that they take zstd, and fail on it (@whatwg-node/fetch on Node 20)."""
+"""In order of preference: some clients claim to accept zstd but fail on it (@whatwg-node/fetch on Node 20)."""
 
 
 def encoding_of(accepted: str | None, size: int) -> str | None:
@@ -72,7 +72,7 @@ async def compressed(body: bytes, encoding: str) -> bytes:
 
 
 class Compressed:
-    """Compressed bodies, at most `most` bytes of them; the ones used least go first."""
+    """Compressed bodies, at most `most` bytes of them; the least used are dropped first."""
 
     def __init__(self, most: int = 16 << 20) -> None:
         """Keep at most `most` bytes."""

@@ -66,7 +66,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Ride:
-    """A request under way: takes the replies to its batch."""
+    """A request in progress: receives the replies to its batch."""
 
     __slots__ = ("_express", "asked", "began", "condition", "connection", "gate", "look", "visit")
 
@@ -111,8 +111,8 @@ class Express:
     ) -> None:
         """Serve what `lane` would; `read` gives the one operation that the body of a POST asks for.
 
-        It raises `Refusal` for what asks for none. `forwarded` says that proxies are believed what they say of their
-        clients, `tally` hears of each answer. With `eager` a head is known from its first sighting on.
+        `read` raises `Refusal` for a body without an operation. `forwarded` says that the server believes what proxies
+        say about their clients; `tally` is told of each answer. With `eager` a head is known after its first request.
         """
         self._lane = lane
         self._client = client
@@ -126,11 +126,11 @@ class Express:
         self._served = 0
 
     def split(self, data: bytes) -> Parts | None:
-        """What the answer to the request that came as `data` depends on; None where that is not told so easily."""
+        """The parts of the request `data` that its answer depends on; None if it cannot be split so simply."""
         return self._heads.split(data) if len(data) <= LARGEST else None
 
     def take(self, sight: Sight, connection: Connection) -> bool:
-        """Take over the request `sight`: it will be answered, or handed on, over `connection`. False: not known."""
+        """Take over the request `sight`, to be answered or handed on over `connection`; False if it is not known."""
         peer, parts = sight
         visit = self._visits.get((peer, parts.head, parts.query))
         if visit is None:
@@ -157,7 +157,7 @@ class Express:
         return True
 
     def _ask(self, parts: Parts) -> Question | None:
-        """What a body asks that was not seen before, if its document was. A GET is known as a whole or not at all."""
+        """The question of a new body whose document is known. A GET is known as a whole or not at all."""
         if parts.query or not parts.body:
             return None
         try:
@@ -270,7 +270,7 @@ class Express:
             self._visits.put(seen, visit, size)
 
     def _gate(self, visit: Visit, question: Question) -> Gate | None:
-        """How the visitor is charged; None where that takes more than the turnstile."""
+        """How the visitor is charged; None where the turnstile is not enough."""
         asked = question.asked
         kind = asked.weight, asked.policy.scope
         try:

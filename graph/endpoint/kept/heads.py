@@ -4,12 +4,12 @@ Every balancer, CDN and tracing library puts a header of its own into each reque
 bytes. `Heads.split` keeps the method, the path and the headers that somebody here reads (`RELEVANT`), sets apart what
 varies on purpose (query string, body, condition), and passes over all other headers.
 
-Guarantee: where the parts of two requests from one peer are equal, the server below reads the same request from both,
-but for headers that nobody asks for. `Heads` is therefore stricter than any parser: with a line that is not plainly
-``name: value``, a transfer encoding, an ``Expect``, an ``Upgrade``, a ``Connection`` that is not to be kept, a length
-other than that of the body, the request is not taken apart.
+Guarantee: if the parts of two requests from one peer are equal, the server parses both to the same request, except for
+headers that nothing reads. `Heads` is therefore stricter than any parser: it does not split a request with a line that
+is not plainly ``name: value``, a transfer encoding, an ``Expect``, an ``Upgrade``, a ``Connection`` that ends after it,
+or a length other than that of the body.
 
-Failure: such a request is None, and takes the way that every request can take.
+Failure: such a request gives None, and is parsed in the ordinary way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FORWARDED = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-prefix", b"x-forwarded-proto"}
 )
-"""What a trusted proxy says of its client; from anybody else nobody reads it."""
+"""What a trusted proxy says about its client; ignored from anybody else."""
 RELEVANT = frozenset(
     {
         *(b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"authorization"),
@@ -36,7 +36,7 @@ _FOR_THE_SERVER = frozenset(
     {b"transfer-encoding", b"expect", b"upgrade", b"http2-settings", b"te", b"trailer", b"keep-alive"}
 )
 _LINES = 8192
-"""Header lines of which it is known what they are; most come again with the next request."""
+"""Header lines whose meaning is known; most come again with the next request."""
 _NAMES = 1024
 
 # RFC 9112, section 5: a name is a token, a value has visible characters, blanks and tabs.
@@ -68,7 +68,7 @@ class Heads:
     """Takes requests apart."""
 
     def __init__(self, who: Iterable[bytes] = (), *, forwarded: bool = False) -> None:
-        """The headers called `who` tell who asks. Unless `forwarded`, no peer is believed what it says of others."""
+        """The headers `who` identify the caller. Unless `forwarded`, no peer is trusted about its clients."""
         self._relevant = RELEVANT.union(who, FORWARDED if forwarded else ())
         self._known: dict[bytes, int] = {}
         self._names: dict[bytes, int] = {}
@@ -120,7 +120,7 @@ class Heads:
         return kind
 
     def _name(self, name: bytes) -> int:
-        """What a line with this `name`, as it was written, means."""
+        """The meaning of a line with this `name`, in the spelling of the request."""
         lower = name.lower()
         if _TOKEN.fullmatch(name) is None or lower in _FOR_THE_SERVER:
             kind = _REFUSED

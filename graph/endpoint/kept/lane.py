@@ -12,7 +12,7 @@ mutations, answers that set headers, and public ones whose resolvers asked who t
 
 Caches between here and the client know nothing of writes. They are told to ask each time; asking is cheap (ETag, 304).
 
-Failure: without Redis every operation goes to the schema. A session that cannot be checked is `UNAVAILABLE`, as ever.
+Failure: without Redis every operation goes to the schema. A session that cannot be checked gives `UNAVAILABLE`.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Lane(Generic[Context]):
         return fast
 
     def question(self, query: bytes, body: bytes) -> Question | None:
-        """What a request with this query string and this body asks, if it was answered here before."""
+        """The question of a request with this query string and body, if it was answered here before."""
         return self._recalled.get((query, body))
 
     def remember(self, request: OperationRequest, query: bytes, body: bytes) -> Question | None:
@@ -151,7 +151,7 @@ class Lane(Generic[Context]):
         return await self.conclude(approach, look, replies, connection)
 
     def visitor(self, connection: HTTPConnection) -> Visitor:
-        """Who sends a request; it depends on nothing but the head, so that it may be kept for the next of its kind."""
+        """The sender of a request. It depends only on the head, and may be kept for other requests with that head."""
         authenticator = self._authenticator
         token = authenticator.token(connection.headers)
         address = authenticator.address(connection)
@@ -164,7 +164,7 @@ class Lane(Generic[Context]):
         return Visitor(caller, tuple(session), guard)
 
     def approach(self, question: Question, visitor: Visitor) -> Approach | None:
-        """How the lane goes about a request: what it asks Redis beside the answer. Nothing is asked or charged yet."""
+        """How the lane handles a request: what it asks Redis beside the answer. Nothing is asked or charged yet."""
         admission, asked = self._engine.admission, question.asked
         charges = admission.charges(visitor.caller, asked.weight)
         key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(visitor.guard)
@@ -174,7 +174,7 @@ class Lane(Generic[Context]):
         return Approach(question, visitor, charges, key, commands)
 
     async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
-        """Read the replies to the commands of `approach` and of `look`, and make what is not there."""
+        """Read the replies to the commands of `approach` and of `look`, and make the answer if there is none."""
         admission, ((_, asked), (caller, _, _), charges, _, commands) = self._engine.admission, approach
         checks = len(commands) - 1
         if checks:
@@ -186,7 +186,7 @@ class Lane(Generic[Context]):
         return await self._conclude(approach, ticket, _Seen(look, replies, len(commands)), connection)
 
     def turnstile(self, approach: Approach) -> Command | None:
-        """The command that does what those of `approach` do, where that is the plain thing to do."""
+        """The one command that replaces those of `approach`; None where the case is not simple enough."""
         if len(approach.charges) != 1:
             return None
         return self._authenticator.turnstile(approach.visitor.caller.token, approach.charges[0])

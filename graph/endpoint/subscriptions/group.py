@@ -46,7 +46,7 @@ class Home(Protocol):
     engine: Engine[Any]
 
     def errors(self, error: Exception) -> str:
-        """What a client is told of an error."""
+        """The errors that a client gets for `error`, as a JSON list."""
         ...
 
     def forget(self, group: Group) -> None:
@@ -148,7 +148,7 @@ class Group:
         return False
 
     def stop_if_idle(self) -> None:
-        """End when nobody is left: no follower, and nobody on the way here."""
+        """End when there are no followers left and none about to join."""
         if not (self._followers or self._joining or self.approaching):
             self.stop()
 

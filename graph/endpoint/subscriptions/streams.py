@@ -115,7 +115,7 @@ class Streams(Generic[Context]):
         return await asyncio.shield(task)
 
     def errors(self, error: Exception) -> str:
-        """What a client is told of `error`: a JSON list."""
+        """The errors that a client gets for `error`, as a JSON list."""
         shown = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
         return encode(self.engine.presenter.present([shown])).decode()
 
@@ -174,7 +174,7 @@ class Streams(Generic[Context]):
         base = self._group(key, base_ready, promise)
         if isinstance(after, str) and base.resume(follower, after):
             return
-        here_after: Key = (*key[:-1], encode(after).decode())  # coercion refuses one that is no cursor
+        here_after: Key = (*key[:-1], encode(after).decode())  # coercion refuses an invalid cursor
         group = self._groups.get(here_after)
         if group is None or not group.follow(follower):
             self._start(here_after, ready, promise, base).join(follower)

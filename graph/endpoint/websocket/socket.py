@@ -220,7 +220,7 @@ class _Socket:
         self._timer = self._loop.call_later(self.limits.ping_interval, self._ping)
 
     def _ping(self) -> None:
-        # A client too slow to take a ping is judged by its pong all the same.
+        # A client that is too slow to take a ping still has to answer it in time.
         self.outlet.offer({"type": "websocket.send", "text": '{"type":"ping"}'})
         self._timer = self._loop.call_later(self.limits.pong_timeout, self.end, 4499, "No pong in time")
 

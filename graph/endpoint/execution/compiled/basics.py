@@ -149,7 +149,7 @@ async def gather_all(coroutines: Sequence[Any]) -> list[Any]:
 
 async def awaited(results: Any, waiting: Sequence[Any]) -> Any:
     """`results`, once its entries at `waiting` are there."""
-    if len(waiting) == 1:  # no need of a task
+    if len(waiting) == 1:  # needs no task
         (one,) = waiting
         results[one] = await results[one]
     else:

@@ -60,7 +60,7 @@ class Compiler:
         self.resolvers = Resolvers(schema)
         base: type[Any] = cast("Any", schema).execution_context_class
         self.problem = problem_with(base)
-        """Why nothing is compiled, if that is so."""
+        """The reason why nothing can be compiled, if there is one."""
         self.executor_class = compiled_class(base) if self.problem is None else CompiledExecutor
 
     def begin(
@@ -159,7 +159,7 @@ class Program:
             )  # fmt: skip
         except (GraphQLError, RecursionError):  # graphql-core will say the same
             made = None
-        except Exception:  # a bug of the compiler is no reason not to answer
+        except Exception:  # even with a bug in the compiler the request is answered
             logger.exception("left to graphql-core: %s", self._operation.name and self._operation.name.value)
             made = None
         self._variants[key] = variant = made if made is not None and made.compiled else None

@@ -121,7 +121,7 @@ def _resolving(start: Any, arguments: Arguments | None, *, at_once: bool) -> Cal
         try:
             return start(run, source, place, given)
         except Exception as error:
-            if at_once:  # it lacks an argument that nobody gave; Strawberry finds out when it awaits it
+            if at_once:  # an argument is missing; Strawberry finds out when it awaits
                 return _failing(error)
             raise
 

@@ -96,7 +96,7 @@ class Variant:
             steps = self._steps(type_, collected.grouped_field_set)
         except (GraphQLError, RecursionError):  # graphql-core will say the same, or has a shorter way
             steps = self._grant.end()
-        except Exception:  # a bug of the compiler is no reason not to answer
+        except Exception:  # even with a bug in the compiler the request is answered
             logger.exception("left to graphql-core: %s", type_.name)
             steps = self._grant.end()
         self._selections[place] = None if steps is None else _executing(steps)

@@ -43,7 +43,7 @@ class Variables:
         self._defaults = [_default(one) for one in self._signatures] if self._simple else []
 
     def coerce(self, given: Mapping[str, Any] | None) -> VariableValues | list[GraphQLError]:
-        """What graphql-core makes of the variables that the client gave."""
+        """The client's variables, coerced as graphql-core would."""
         if self._simple:
             values = self._coerced(given or {})
             if values is not None:
@@ -54,7 +54,7 @@ class Variables:
         return named(found, self._schema, self._definitions, given) if isinstance(found, list) else found
 
     def _coerced(self, given: Mapping[str, Any]) -> VariableValues | None:
-        """The same, if there is nothing wrong with them."""
+        """The coerced variables, if all of them are right."""
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for signature, default in zip(self._signatures, self._defaults, strict=True):
@@ -86,7 +86,7 @@ class Variables:
 def _default(signature: Any) -> Callable[[], Any] | None:
     """What gives the default of a variable, Undefined where graphql-core must say; None for a variable without one.
 
-    Made anew for each request unless nobody can change it: what one request does to its variables, no other may see.
+    A mutable default is made anew for each request, so that no request sees another's changes to it.
     """
     if signature.default is None:
         return None

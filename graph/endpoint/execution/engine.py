@@ -270,7 +270,7 @@ class Engine(Generic[Context]):
         return None
 
     def build(self, context: Ticketed, runner: HooksRunner, *, is_awaitable: Any = optimized_is_awaitable) -> Made:
-        """What executes the operation of `context`; the errors in its variables, if there are any."""
+        """The executor of the operation of `context`, or the errors in its variables."""
         wrappers = [one for one in runner.extensions if one._implements_resolve()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as Schema does
         ready, document = context.ready, context.graphql_document
         given = Given(context.variables, context.root_value, context.context, context.operation_extensions)

@@ -1,4 +1,4 @@
-"""What executes an operation: compiled code where that is possible, graphql-core where not.
+"""Chooses the executor of an operation: compiled code where possible, else graphql-core.
 
 The compiler builds on parts of Strawberry and graphql-core that have no public name. Where one of them is missing, as
 in a later release, every operation is executed by graphql-core, and the log says so once, when the schema is built.
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Made: TypeAlias = "Executor[Any] | list[GraphQLError]"
-"""What executes an operation, or the errors in its variables."""
+"""The executor of an operation, or the errors in its variables."""
 
 
 class Given(NamedTuple):
-    """What an operation is executed with."""
+    """The inputs of an execution."""
 
     variables: Any
     root_value: object
@@ -49,7 +49,7 @@ class Executors:
         self.compiler = _compiler(schema, errors=errors, hide_suggestions=hide_suggestions) if compiled else None
 
     def of(self, prepared: Prepared, operation: Operation, given: Given) -> Made:
-        """What executes `operation`, without middleware."""
+        """The executor of `operation`, without middleware."""
         if self.compiler is not None:
             variables, root_value, context, extensions = given
             made = self.compiler.begin(
@@ -73,7 +73,7 @@ class Executors:
         middleware: MiddlewareManager | None = None,
         is_awaitable: Any = optimized_is_awaitable,
     ) -> Made:
-        """What executes the operation called `name` by graphql-core."""
+        """graphql-core's executor of the operation called `name`."""
         made = cast(
             "Made",
             self._schema.execution_context_class.build(

@@ -257,7 +257,7 @@ class Group:
                     sent += 1
         SENT.inc(sent)
 
-    # --- those who come later ---
+    # --- followers that join later ---
 
     async def _welcome(self) -> None:
         """Give the state to those who joined since the source started, all who wait in one execution."""

@@ -1,7 +1,7 @@
-"""The arguments of a field, by the shortest way for each request.
+"""Coerces the arguments of a field as quickly as possible for each request.
 
-Whatever does not come out well here (a value that does not fit, a default that is wrong) is coerced by graphql-core's
-own functions, which know what to say about it.
+Arguments that cannot be coerced here (a value of the wrong type, a wrong default) are left to graphql-core's own
+functions, which produce the right error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Put: TypeAlias = "Callable[[dict[str, Any], Run], None]"
 
 
 def compile_arguments(field: Field) -> Arguments | None:
-    """What gives the arguments of `field`; None where it takes none and is given none."""
+    """A function that returns the arguments of `field`; None where it takes none and is given none."""
     definition, node = field.definition, field.nodes[0]
     if not definition.args and not node.arguments:
         return None
@@ -57,7 +57,7 @@ def _constant(field: Field, given: Mapping[str, ValueNode]) -> dict[str, Any] | 
 
 
 def _argument(field: Field, name: str, argument: GraphQLArgument, value: ValueNode | None) -> _Put:
-    """What adds the argument `name` to those that are found."""
+    """A function that adds the argument `name` to the coerced arguments."""
     node = field.nodes[0]
     sent = next((one for one in node.arguments or () if one.name.value == name), None)
     out_name = argument.out_name or name

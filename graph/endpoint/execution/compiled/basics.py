@@ -1,4 +1,4 @@
-"""What all closures of a compiled operation share: where they stand, what they are given, how they await."""
+"""What all closures of a compiled operation share: places, the state of a run, how to await."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from graphql.execution.collect_fields import FieldDetails
 
 Place: TypeAlias = "tuple[Any, str | int, str | None] | None"
-"""Where a value stands: what graphql-core's `Path` holds, as a plain tuple (cheaper to make); None is the root."""
+"""The place of a value: what graphql-core's `Path` holds, as a plain tuple (cheaper to make); None is the root."""
 
 Run: TypeAlias = Any
 """The executor of one operation: `executor.CompiledExecutor` joined with the schema's own class."""
@@ -40,7 +40,7 @@ class FieldResolvers(Protocol):
         ...
 
     def resolver(self, field: Field) -> Callable[[Run, Any, Place], Any] | None:
-        """What calls the function behind `field` without detours; None where there may be more to it."""
+        """A function that calls the resolver of `field` directly; None where Strawberry may do more than that."""
         ...
 
 
@@ -53,7 +53,7 @@ class Compilation(Protocol):
         ...
 
     def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Execute | None:
-        """What executes the selection of the fields `details` on an object of `type_`; None beyond the grant."""
+        """A function that executes the fields `details` on an object of `type_`; None beyond the grant."""
         ...
 
 
@@ -74,7 +74,7 @@ class Field(NamedTuple):
 
 
 def path_of(place: Place) -> Any:
-    """`place` as graphql-core has it."""
+    """`place` as graphql-core's `Path`, or None."""
     if place is None or type(place) is Path:
         return place
     return Path(path_of(place[0]), place[1], place[2])
@@ -96,7 +96,7 @@ class Guard:
         self.trusted = trusted
 
     def give(self, run: Run, value: Any, here: Place) -> Any:
-        """Complete `value`, which stands `here`, or give a coroutine that does."""
+        """Complete `value` at the place `here`, or return a coroutine that does."""
         kind = cast("Any", type)(value)
         try:
             if kind is COROUTINE or (kind is not self.trusted and kind not in PLAIN and run.is_awaitable(value)):
@@ -127,7 +127,7 @@ class Guard:
 
 
 def info_of(run: Run, field: Field, place: Place) -> Any:
-    """What graphql-core tells a resolver, for the field in which `place` stands."""
+    """The info that graphql-core passes to a resolver, for the field at `place`."""
     while place is not None and type(place[1]) is int:
         place = place[0]
     return run.build_resolve_info(field.definition, field.nodes, field.parent, path_of(place))
@@ -148,7 +148,7 @@ async def gather_all(coroutines: Sequence[Any]) -> list[Any]:
 
 
 async def awaited(results: Any, waiting: Sequence[Any]) -> Any:
-    """`results`, once its entries at `waiting` are there."""
+    """`results`, after awaiting its entries at `waiting`."""
     if len(waiting) == 1:  # needs no task
         (one,) = waiting
         results[one] = await results[one]

@@ -1,4 +1,4 @@
-"""Arguments on their way from GraphQL to Python: Strawberry's `convert_arguments`, found out once a field.
+"""Converts arguments from GraphQL to Python: Strawberry's `convert_arguments`, worked out once per field.
 
 The cases compiled here are those whose outcome depends on nothing but the value: leaves, lists of leaves, input types
 that Strawberry fills in itself. Any other type is converted by Strawberry's own `convert_argument`.
@@ -39,7 +39,7 @@ class Conversion:
         self._found: dict[int, tuple[StrawberryField, tuple[Arguments, bool]]] = {}
 
     def arguments(self, field: StrawberryField) -> tuple[Arguments, bool]:
-        """What makes a resolver's keyword arguments of the coerced ones, and whether that runs nobody's code.
+        """A function from coerced arguments to a resolver's keyword arguments, and whether it runs no user code.
 
         Found once for each field of the schema: all documents share it.
         """
@@ -95,7 +95,7 @@ class Conversion:
         return self._is_leaf(item)
 
     def _converter(self, type_: Any, path: tuple[str, ...]) -> _Convert:
-        """What converts values of `type_`."""
+        """A function that converts values of `type_`."""
         if self._is_value(type_):
             return lambda value, _: value
         if self._is_list_of_values(type_):
@@ -109,12 +109,12 @@ class Conversion:
         return self._asking(type_, path)
 
     def _asking(self, type_: Any, path: tuple[str, ...]) -> _Convert:
-        """What lets Strawberry convert values of `type_`."""
+        """A function that lets Strawberry convert values of `type_`."""
         registry, config = self._registry, self._config
         return lambda value, info: convert_argument(value, type_, registry, config, info, path=path)
 
     def _input(self, type_: Any, definition: Any, path: tuple[str, ...]) -> _Convert:
-        """What builds the input type `type_`; a type that contains itself is left to Strawberry at its second turn."""
+        """A function that builds the input type `type_`; inside a recursive type Strawberry converts it."""
         if type_ in self._entered:
             return self._asking(type_, path)
         self._entered.add(type_)

@@ -61,7 +61,7 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         return made
 
     def _remember(self) -> None:
-        """Gather what every resolver of this execution is told."""
+        """Gather what the info of every resolver of this execution contains."""
         self._rest = (
             self.schema, self.fragment_definitions, self.root_value, self.operation,
             self.variable_values.coerced, self.context_value, cast("Any", self).is_awaitable, self.abort_signal,
@@ -75,7 +75,7 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def execute_operation(self, serially: bool | None = None) -> Any:  # noqa: FBT001 - graphql-core's own signature
         """Execute the operation or one event of a subscription: a result, or a coroutine that gives it."""
-        self._remember()  # anew for each event of a subscription
+        self._remember()  # again for each event of a subscription
         if serially is None:
             serially = self.operation.operation is OperationType.MUTATION
         try:
@@ -99,7 +99,7 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
     def collect_and_execute_subfields(
         self, return_type: Any, field_details_list: Any, path: Any, result: Any, position_context: Any
     ) -> Any:
-        """Return from graphql-core's methods to compiled code, where there is some."""
+        """Return from graphql-core's methods to compiled code, where it exists."""
         execute = self.variant.selection(return_type, field_details_list)
         if execute is not None:
             return execute(self, result, path)

@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
 
 class _Guarded(Guard):
-    """One field: where it stands follows from its object."""
+    """One field; its place follows from its object."""
 
     __slots__ = ("key", "typename")
 
@@ -51,7 +51,7 @@ class _Guarded(Guard):
         return self.give(run, value, (place, self.key, self.typename))
 
     def fail_at(self, run: Run, error: Exception, place: Place) -> None:
-        """The field in the object at `place` could not be read."""
+        """Handle an error from reading the field of the object at `place`."""
         self.fail(run, error, (place, self.key, self.typename))
 
 
@@ -65,7 +65,7 @@ class _Resolved(_Guarded):
         self._resolve = field.variant.resolvers.resolver(field) or _calling(field)
 
     def resolve(self, run: Run, source: Any, place: Place) -> Any:
-        """Call the resolver, then complete what it gives."""
+        """Call the resolver, then complete its result."""
         here = (place, self.key, self.typename)
         try:
             value = self._resolve(run, source, place)
@@ -91,7 +91,7 @@ def compile_step(field: Field) -> Step:
 
 @lru_cache(maxsize=1024)
 def _naming(typename: str) -> Callable[[Run, Any, Place], Any]:
-    """What gives the name of a type. Documents share it; what a client wrote is not kept."""
+    """A function that returns the name of a type. Documents share it; nothing a client wrote is kept."""
 
     def name(run: Run, source: Any, place: Place) -> str:  # noqa: ARG001 - as every step
         return typename
@@ -100,7 +100,7 @@ def _naming(typename: str) -> Callable[[Run, Any, Place], Any]:
 
 
 def _calling(field: Field) -> Callable[[Run, Any, Place], Any]:
-    """Call what the schema has, as graphql-core does."""
+    """A function that calls the schema's resolver as graphql-core does."""
     definition, nodes, parent, key = field.definition, field.nodes, field.parent, field.key
     arguments = compile_arguments(field)
     function = definition.resolve or cast("Any", default_field_resolver)

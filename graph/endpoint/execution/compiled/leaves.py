@@ -20,7 +20,7 @@ MIN_INT, MAX_INT = -(2**31), 2**31 - 1
 
 
 def absent(value: object, null: str | None) -> bool:
-    """Whether there is no value; TypeError where there must be one. An exception that was returned is raised."""
+    """Whether `value` is null; raises TypeError where it must not be. An exception that was returned is raised."""
     if isinstance(value, Exception):
         raise value
     if value is None or value is Undefined:
@@ -35,7 +35,7 @@ async def _settled(awaitable: Any) -> Any:
 
 
 def plain_type(type_: Any) -> type | None:
-    """The Python type whose values are completed by doing nothing, if `type_` has one."""
+    """The Python type whose values are already complete, if `type_` has one."""
     if isinstance(type_, GraphQLNonNull):
         type_ = cast("Any", type_).of_type
     if type_ is GraphQLString or type_ is GraphQLID:
@@ -75,7 +75,7 @@ def compile_leaf(type_: Any, null: str | None) -> Complete:
 
 
 def _known(type_: Any) -> Callable[[Any], Any] | None:
-    """What a well-known leaf makes of a value of the expected type; None for any other value."""
+    """A function that serialises values of the expected type of a well-known leaf, and returns None for others."""
     if type_ is GraphQLInt:
         return lambda value: value if type(value) is int and MIN_INT <= value <= MAX_INT else None
     if type_ is GraphQLFloat:

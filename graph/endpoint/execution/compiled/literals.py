@@ -1,4 +1,4 @@
-"""Literals in a document: what can be coerced once is, and one with variables in it becomes a closure.
+"""Literals in a document: constant ones are coerced once, those with variables become closures.
 
 A literal without variables is coerced when the operation is compiled, if its type is one of GraphQL's own or an enum
 (others may make something new of a literal each time) and if whoever gets the value cannot change it.

@@ -1,4 +1,4 @@
-"""Which operations are compiled, and what is kept of them."""
+"""Decides which operations are compiled, and keeps the result."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Compiler:
         context: object,
         extensions: dict[str, Any] | None,
     ) -> CompiledExecutor | list[GraphQLError] | None:
-        """What executes `operation`, or the errors in its variables; None where graphql-core must execute it."""
+        """The executor of `operation`, or the errors in its variables; None where graphql-core must execute it."""
         program = operation.program
         if not isinstance(program, Program) or program.compiler is not self:
             assert prepared.document is not None
@@ -99,7 +99,7 @@ class Compiler:
 
 
 class Program:
-    """What is compiled of one operation: a variant for each outcome of its conditions, made when it is first needed."""
+    """A compiled operation: a variant for each outcome of its conditions, made when it is first needed."""
 
     def __init__(
         self, compiler: Compiler, document: DocumentNode, operation: OperationDefinitionNode, grant: Grant

@@ -53,7 +53,7 @@ class Resolvers:
         return definition.python_name
 
     def resolver(self, field: Field) -> Callable[[Run, Any, Place], Any] | None:
-        """What calls the function behind `field` without detours; None where there may be more to it."""
+        """A function that calls the resolver of `field` directly; None where Strawberry may do more than that."""
         definition: Any = _definition(field)
         if definition is None:
             return None

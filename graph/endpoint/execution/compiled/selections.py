@@ -82,7 +82,7 @@ class Variant:
         return (self._execute_serially if serially else self._execute)(run, source, None)
 
     def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Execute | None:
-        """What executes the selection of the fields `details` on an object of `type_`; None beyond the grant.
+        """A function that executes the fields `details` on an object of `type_`; None beyond the grant.
 
         `details` is known by its identity, as in graphql-core, and must live as long as this variant does.
         """

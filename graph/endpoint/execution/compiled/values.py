@@ -1,4 +1,4 @@
-"""Completing values: what a resolver gave becomes what the client gets, by the type of the field.
+"""Completes values: turns a resolver's result into what the client gets, by the type of the field.
 
 Each function here compiles one type into a closure. The closure does what graphql-core's `Executor.complete_value` does
 with a value of that type, but knows beforehand what graphql-core asks of every value. What is rare (abstract types,

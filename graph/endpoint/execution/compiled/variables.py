@@ -84,7 +84,7 @@ class Variables:
 
 
 def _default(signature: Any) -> Callable[[], Any] | None:
-    """What gives the default of a variable, Undefined where graphql-core must say; None for a variable without one.
+    """A function for the default of a variable (Undefined where graphql-core must decide); None without a default.
 
     A mutable default is made anew for each request, so that no request sees another's changes to it.
     """

@@ -198,7 +198,7 @@ class Broker:
 
         A slow subscriber that is `patient` keeps its subscription: it goes on reading from the history, as far back as
         that goes.
-        Raises `BadCursor` for a text that is no cursor, `RedisUnavailable` when Redis does not answer in time.
+        Raises `BadCursor` for a text that is not a cursor, `RedisUnavailable` when Redis does not answer in time.
         """
         position = None if after is None else Position.parse(after)
         channel = self._join(topic)

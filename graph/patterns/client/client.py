@@ -4,7 +4,7 @@ redis-py reads the URL and finds the server; the traffic itself runs over `wire.
 5 s. While the server is away commands fail at once with `RedisUnavailable` and the connection is retried in the
 background with full jitter, 2 s at most between attempts. A command whose reply was lost is sent again only when that
 is harmless (`Command.retry`); any other fails with `OutcomeUnknown`. While 32 MiB wait for the server, batches are
-refused with `RedisOverloaded`, and whoever awaits a single command waits for room first.
+refused with `RedisOverloaded`, and a caller that awaits a single command waits for room first.
 
 All callers share the connection, so it must not be changed or blocked: no MULTI, SELECT or BLPOP through it.
 

@@ -1,7 +1,7 @@
 """Writes that are on disk when they are acknowledged, as far as the server can say so.
 
 They travel on a connection of their own, because WAITAOF (Redis ≥ 7.2, Valkey) blocks the connection it is sent on.
-One group is under way at a time: its commands and one `WAITAOF 1 0`; whatever is asked for meanwhile forms the next
+One group is in progress at a time: its commands and one `WAITAOF 1 0`; commands sent meanwhile form the next
 group. So 500 concurrent writes cost about one wait for fsync, which with `appendfsync everysec` is a second at most.
 
 Where a server cannot confirm, the reply is returned as soon as the command ran. That is so without AOF, without

@@ -64,8 +64,8 @@ class Listener:
     async def subscribe(self, channel: str) -> None:
         """Listen to `channel`; on return it is live.
 
-        Raises `RedisUnavailable` when the server does not confirm within 5 s. The wish stands all the same until
-        `unsubscribe`: `on_up` tells when it has come true. Also raised if it is unsubscribed or closed meanwhile.
+        Raises `RedisUnavailable` when the server does not confirm within 5 s. The subscription is still retried until
+        `unsubscribe`: `on_up` tells when it is live. Also raised if it is unsubscribed or closed meanwhile.
         """
         if self._closed:
             raise RedisUnavailable("the listener was closed")

@@ -1,6 +1,6 @@
 """Classifies the errors of a server that answers but refuses, for every pattern.
 
-Four kinds of failure reach whoever sends a command:
+There are four kinds of failure for the sender of a command:
 
 - gone: the server cannot be reached, or does not answer in time (`batch.RedisUnavailable`, `batch.OutcomeUnknown`);
 - refused for now (`RedisRefused`): it answers, but takes no such command at the moment. It is short of memory (OOM),
@@ -24,7 +24,7 @@ DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
 BLOCKING = DEPOSED | {"BUSY"}
 """While one of these lasts the server is of no use: the link fails at once instead of asking again."""
 WRITES = frozenset({"OOM", "MISCONF", "NOREPLICAS"})
-"""Reads are answered all the same."""
+"""While one of these lasts the server still answers reads."""
 LASTING = frozenset({"NOPERM", "NOAUTH", "WRONGPASS"})
 _PASSING = frozenset({"LOADING", "CLUSTERDOWN", "TRYAGAIN"})
 _REFUSALS = BLOCKING | WRITES | LASTING | _PASSING

@@ -71,7 +71,7 @@ class Wire(asyncio.Protocol):
         """Report to a new owner.
 
         `on_done` gets the batches that have an error among their replies, `on_lost` (once) what was sent and not
-        answered and what was never sent, `on_push` the messages nobody asked for.
+        answered and what was never sent, `on_push` the unrequested messages.
         """
         self._on_done, self._on_lost, self._on_push = on_done, on_lost, on_push
 
@@ -200,7 +200,7 @@ class Wire(asyncio.Protocol):
             self._arm(now + _GRACE)
 
     def retire(self) -> None:
-        """Close once everything under way is answered; nothing more may be submitted."""
+        """Close once everything in progress is answered; nothing more may be submitted."""
         self._retired = True
         if not self._pending and not self._unsent:
             self.abort()

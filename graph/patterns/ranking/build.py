@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from graph.patterns.ranking.values import ScoreRow
 
 CHUNK = 500  # rows a load script takes: it holds the server for about a millisecond
-WINDOW = 20  # load scripts under way, so that the server works while the source reads
+WINDOW = 20  # load scripts in progress, so that the server works while the source reads
 
 _begin = Script(__name__, "begin", idempotent=True)
 _load = Script(__name__, "load", idempotent=True)

@@ -104,7 +104,7 @@ class Ranking(RankingReader):
     async def put(self, row: ScoreRow) -> Submitted:
         """Store a row from the source of truth, if it is newer than the one held.
 
-        Raises `RankingMissing` or `RankingStale` when there is no rank to give; a successor has the row all the same.
+        Raises `RankingMissing` or `RankingStale` when there is no rank to give; a successor gets the row nevertheless.
         """
         return self._submitted(await self._client.batch(self.put_command(row)), 0)
 
@@ -142,10 +142,10 @@ class Ranking(RankingReader):
         if_missing: bool = False,
         on_progress: Callable[[int], None] | None = None,
     ) -> bool:
-        """Make the index anew from `source`, which must see what was there when this call began to consume it.
+        """Rebuild the index from `source`, which must include everything that existed when this call began to read it.
 
         `through` is a version, all rows up to which `source` has for certain; `if_missing` builds nothing where there
-        is a whole index; `on_progress` is told rows as they go in.
+        is a whole index; `on_progress` gets the number of rows as they are loaded.
 
         Versions of removed players are forgotten: from now on `source` is the truth. Returns False, without touching
         `source`, while another process rebuilds, or if one has been. Raises `RankingMissing` when the

@@ -238,7 +238,7 @@ class Engine(Generic[Context]):
         return context, HooksRunner(context, extensions)
 
     async def admit(self, ready: Ready, context: Ticketed, runner: HooksRunner) -> Answer | None:
-        """Run the hooks that come before execution, `RateLimit` among them; an answer when they refuse."""
+        """Run the hooks before execution, including `RateLimit`; returns an answer when they refuse."""
         for phase in (runner.parsing(), runner.validation()):
             if not phase.empty:
                 async with phase:
@@ -253,7 +253,7 @@ class Engine(Generic[Context]):
         return None
 
     def _keep(self, ready: Ready) -> None:
-        """Keep the document of an operation that was paid for and runs."""
+        """Keep the document of an operation that was charged and runs."""
         if ready.ticket.weight:
             caller = ready.ticket.caller
             self.persisted.keep(ready.request, ready.prepared.text, caller.user or caller.address)

@@ -40,7 +40,7 @@ class KeptAnswers:
     forwarded: bool = False
 
     def lane(self, engine: Engine[Any], authenticator: Authenticator) -> Lane[Any]:
-        """The fast lane before `engine`. Raises TypeError unless `authenticator` is a `BatchAuthenticator`."""
+        """The fast lane in front of `engine`. Raises TypeError unless `authenticator` is a `BatchAuthenticator`."""
         if not isinstance(authenticator, BatchAuthenticator):
             raise TypeError(
                 "kept answers need a BatchAuthenticator: the session is checked in the batch that asks Redis"
@@ -48,9 +48,9 @@ class KeptAnswers:
         return Lane(engine, authenticator, self.client, self.cache, enabled=self.enabled, debug=self.debug)
 
     def express(self, lane: Lane[Any], read: Callable[[bytes], OperationRequest | None]) -> Express | None:
-        """What answers requests before they are parsed, but for a body that `read` reads.
+        """The object that answers requests before they are parsed; only an unknown body is parsed, by `read`.
 
-        None where every answer is made anew.
+        None where every request is parsed.
         """
         if not self.recognise or not self.enabled or self.debug:
             return None

@@ -1,4 +1,4 @@
-"""What `express` keeps of requests, and the types that it and the server underneath speak in."""
+"""What `express` keeps of requests, and the types shared with the server underneath."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Connection(Protocol):
     """The connection that a recognised request came over."""
 
     def answer(self, status: int, head: bytes, body: bytes) -> bool:
-        """Send an answer whose header lines are `head`; False: not this way, nothing was sent."""
+        """Send an answer whose header lines are `head`; False if that is not possible and nothing was sent."""
         ...
 
     def hand_on(self, left: Leftover | None) -> bool:
-        """Let the application have the request, with what was done about it; False: the client has gone."""
+        """Pass the request to the application, with what was already done; False if the client has left."""
         ...
 
     def abort(self) -> None:
@@ -43,11 +43,11 @@ class Leftover(NamedTuple):
     media: str
     look: Look
     replies: Replies
-    """To the turnstile, and from the second on to `look`."""
+    """The replies: the first to the turnstile, the others to `look`."""
 
 
 class Gate(NamedTuple):
-    """How a visitor is charged for an operation of some weight, and told of it."""
+    """How a visitor is charged for an operation of some weight, and the header lines that say so."""
 
     turnstile: Command
     head: bytes
@@ -58,7 +58,7 @@ class Gate(NamedTuple):
 
 
 class Visit:
-    """What is known of requests with one head."""
+    """What is known about requests with one head."""
 
     __slots__ = ("accepts", "gates", "headers", "media", "method", "peer", "visitor")
 

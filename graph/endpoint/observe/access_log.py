@@ -32,7 +32,7 @@ def annotate(scope: Scope, **facts: str | float | None) -> None:
 
 
 class Line(NamedTuple):
-    """One request as the access log tells it. `at` is Unix time, `seconds` how long it took."""
+    """One request in the access log. `at` is Unix time, `seconds` how long it took."""
 
     at: float
     method: str
@@ -60,7 +60,7 @@ class AccessLog:
         self._lines.append(line)
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write the gathered lines."""
         lines, self._lines = self._lines, []
         if lines:
             self._write(b"".join(map(self._format, lines)))
@@ -127,5 +127,5 @@ def _text(line: Line, dim: Callable[[str], str], tint: Callable[[str], str]) -> 
 
 
 def _printable(text: str) -> str:
-    """A client chose this text: whatever could forge a line or move a terminal's cursor is shown, not obeyed."""
+    """Escape text from a client: characters that could forge a line or move a terminal's cursor are made visible."""
     return text if text.isprintable() else text.encode("unicode_escape").decode()

@@ -100,7 +100,7 @@ class Observed:
         self._requests: dict[tuple[str, str, int], Counter] = {}
 
     def tally(self, path: str) -> Tally:
-        """What counts and logs the answers to requests for `path` that never come through here."""
+        """A `Tally` for the answers to requests for `path` that bypass this application."""
         log = None if path.startswith(self._quiet) else self._log
         return Tally(path, self._routes.get(path, "other"), log)
 

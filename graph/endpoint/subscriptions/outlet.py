@@ -1,4 +1,4 @@
-"""The sending side of one socket: at once while the line is free, in bounded queues while it is not.
+"""The sending side of one socket: sends at once while the line is free, else from bounded queues.
 
 An event goes to thousands of sockets from one loop over ready strings. A task switch per socket would cost more than
 the send itself, so `Outlet.offer` runs the server's ``send`` coroutine by hand up to its first suspension. A server
@@ -75,7 +75,7 @@ class Outlet:
             await self._send(message)
 
     async def close(self) -> None:
-        """Drop what waits; a client that does not read cannot hold the socket's end up."""
+        """Drop the waiting messages; a client that does not read cannot delay the end of the socket."""
         self.gone = True
         self._waiting.clear()
         if self._busy is not None:

@@ -49,7 +49,7 @@ class Own:
         self.task = asyncio.create_task(self._run(), name="own-subscription")
 
     async def admitted(self) -> Answer | None:
-        """Wait until it is charged and the hooks before execution have run; an answer when they refuse."""
+        """Wait until it is charged and the hooks before execution have run; returns an answer when they refuse."""
         try:
             await asyncio.wait({self._admitted, self.task}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -153,7 +153,7 @@ class Own:
         return self._engine.presenter.present(errors)
 
     def _end(self, errors: str) -> None:
-        """Tell the client of the end, unless it has gone."""
+        """Tell the client that the subscription has ended, unless it has left."""
         if self._left or not self._sink.done():
             return
         self._left = True

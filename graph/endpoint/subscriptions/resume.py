@@ -74,7 +74,7 @@ def resumed(engine: Engine[Any], ready: Ready, cursor: str) -> Ready:
 
 
 def _definition(operation: OperationDefinitionNode, text: str) -> tuple[int, int, str]:
-    """Where the definition of a variable goes."""
+    """The edit that inserts the definition of a variable."""
     if operation.variable_definitions:
         start, _ = _span(operation.variable_definitions[0])
         return start, start, f"{text} "

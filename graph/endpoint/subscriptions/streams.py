@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Context = TypeVar("Context")
 
 Follow: TypeAlias = "Callable[[Sink], Callable[[], None]]"
-"""Begins to follow a subscription, and gives what leaves it."""
+"""Starts to follow a subscription, and returns a function that leaves it."""
 
 ANONYMOUS = Caller(address="")
 """The anonymous caller of shared executions."""
@@ -122,7 +122,7 @@ class Streams(Generic[Context]):
     async def admit(self, ready: Ready, connection: HTTPConnection) -> Answer | Follow:
         """Charge one follower and run the hooks of the schema's extensions; an answer when they refuse.
 
-        What is returned for one that is admitted begins to follow, and gives what leaves.
+        For an admitted follower, returns a function that starts to follow and itself returns one that leaves.
         """
         promise, _ = promise_of(self.engine, ready)
         if not promise.shared:

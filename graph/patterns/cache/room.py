@@ -3,6 +3,7 @@
 Redis evicts keys under memory pressure, and to it a session is a key with a TTL like any other. A cache that clients
 can fill therefore needs its own limit, well below the available memory: a process records how many bytes it has stored
 and until when, and stores nothing beyond its share. An entry that does not fit is returned to the caller but not kept.
+
 The sum is never too low: an entry that was evicted, invalidated or replaced by another process counts until it would
 have expired.
 """

@@ -145,7 +145,7 @@ class Ranking(RankingReader):
         """Rebuild the index from `source`, which must include everything that existed when this call began to read it.
 
         `through` is a version, all rows up to which `source` has for certain; `if_missing` builds nothing where there
-        is a whole index; `on_progress` gets the number of rows as they are loaded.
+        is a whole index; `on_progress` gets the number of rows of each chunk that was loaded.
 
         Versions of removed players are forgotten: from now on `source` is the truth. Returns False, without touching
         `source`, while another process rebuilds, or if one has been. Raises `RankingMissing` when the

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, note, settings
 from hypothesis import strategies as st
 
 from tests.support.models.documents import Author
@@ -54,6 +54,7 @@ def test_whatever_goes_wrong(scaled: Callable[[int, int], int]) -> None:
         prepared = twins.prepare(author.document(kind))
         assume(not prepared.errors)
         worlds = World(seed, trouble), World(seed, trouble)
+        note(f"{prepared.text}\n{author.variables!r} in World({seed}, {trouble})")
         core = asyncio.run(twins.by_core(prepared, author.variables, worlds[0]))
         assert asyncio.run(twins.compiled(prepared, author.variables, worlds[1])) == core
         assert worlds[1].log == worlds[0].log

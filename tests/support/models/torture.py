@@ -76,6 +76,14 @@ def failure(chance: Random) -> Exception:
     )
 
 
+class Nothing:
+    """What no scalar is; it always looks the same, so that answers with it can be compared."""
+
+    def __repr__(self) -> str:
+        """No address."""
+        return "Nothing()"
+
+
 def odd(world: World, chance: Random, good: Callable[[], Any], *, awaitable: bool = True) -> Any:
     """A value as it should be, mostly; else none, one of a wrong type, an exception, or one that must be awaited."""
     if chance.random() > world.trouble:
@@ -85,7 +93,7 @@ def odd(world: World, chance: Random, good: Callable[[], Any], *, awaitable: boo
         lambda: failure(chance),
         lambda: "wrong",
         lambda: 2**40,
-        object,
+        Nothing,
         list,
     ]
     if awaitable:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from graph.engines.database import Database, migrate
-from graph.patterns.client import Client, open_client
+from graph.patterns.client import Client, Script, open_client
 from graph.server.http_express import HttpProtocol
 from harness.postgres import Postgres, run_apart
 from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,8 +32,14 @@ def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
-    """One server for all tests of this process that do not break theirs."""
+    """One server for all tests of this process that do not break theirs.
+
+    It knows every script, so that no test depends on being the first to send one: that takes another trip.
+    """
     with ValkeyServer() as server:
+        for path in (Path(__file__).parents[1] / "graph").rglob("lua/*.lua"):
+            module = ".".join((*path.parent.parent.relative_to(Path(__file__).parents[1]).parts, "module"))
+            server.command("SCRIPT", "LOAD", Script(module, path.stem).source)
         yield server
 
 

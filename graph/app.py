@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
 
 from graph.api.auth.authenticator import SessionAuthenticator
 from graph.api.auth.cookie import SessionCookie
@@ -205,7 +204,7 @@ def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
         services: Services | None = getattr(web.state, "services", None)
         if services is None:
             return JSONResponse({"status": "starting"}, 503)
-        sql, redis = await asyncio.gather(_check(_ping_sql(services)), _check(services.client.execute("PING")))
+        sql, redis = await asyncio.gather(_check(services.database.ping()), _check(services.client.execute("PING")))
         redis = "refuses" if services.client.refusal else redis
         status = "unavailable" if sql else "degraded" if redis else "ok"
         return JSONResponse({"status": status, "sql": sql or "ok", "redis": redis or "ok"}, 503 if sql else 200)
@@ -216,11 +215,6 @@ def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
 
     for path, handler in (("/", front), ("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
         web.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
-
-
-async def _ping_sql(services: Services) -> None:
-    async with services.database.session() as session:
-        await session.execute(text("SELECT 1"))
 
 
 async def _check(probe: Awaitable[Any]) -> str | None:

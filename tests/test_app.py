@@ -215,6 +215,7 @@ async def test_without_sql_it_is_not_ready(web: httpx.AsyncClient, settings: Set
     """A database that is gone takes the process out of the balancer, and nothing of the inside is told."""
     path = settings.database_path
     assert path is not None
+    assert (await web.get("/readyz")).status_code == 200  # a connection is open now, which goes on in the old file
     await asyncio.to_thread(_replace_by_a_folder, path)
     for leftover in path.parent.glob("graph.db-*"):
         await asyncio.to_thread(leftover.unlink)

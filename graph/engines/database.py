@@ -37,6 +37,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import greenlet_spawn
 
 from graph.engines import sqlite
+from graph.engines.disk import OpenedFile
 from graph.engines.failures import is_away, unavailable
 from graph.errors import Unavailable
 
@@ -149,6 +150,9 @@ class Database:
         self._reading = self._sessions(_READING)
         self._writing = self._sessions(_WRITING)
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
+        self._file = OpenedFile(Path(parsed.database or "")) if self.dialect == "sqlite" else None
+        if self._file is not None:
+            event.listen(self.engine.sync_engine, "connect", self._file.note)
 
     def _sessions(self, options: Mapping[str, Mapping[str, str]]) -> async_sessionmaker[AsyncSession]:
         engine = self.engine.execution_options(**options[self.dialect])
@@ -199,6 +203,16 @@ class Database:
     async def _open(self) -> None:
         async with self.engine.connect():
             pass
+
+    async def ping(self) -> None:
+        """Try the database; raises `Unavailable` where it is away.
+
+        An SQLite file that was removed or replaced is away, too: connections opened before go on in the old one, and
+        what they write is lost.
+        """
+        await self.execute(text("SELECT 1"))
+        if self._file is not None and self._file.replaced:
+            raise Unavailable("the database's file is another one than was opened; start again")
 
     async def revision(self) -> str | None:
         """The migration the database is at; None for an empty one."""

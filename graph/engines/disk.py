@@ -1,4 +1,6 @@
-"""Whether a directory takes data: asked before an engine is started on it, which would tell it worse, or hang.
+"""Directories and files under an engine.
+
+Whether a directory takes data is asked before an engine is started on it, which would tell it worse, or hang.
 
 Failure: `DiskError`, whose text says what is wrong with which directory and what to do.
 """
@@ -33,3 +35,28 @@ def check_directory(folder: Path) -> None:
         advice = "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
         reason = error.strerror or type(error).__name__
         raise DiskError(f"cannot keep data in {folder}: {reason}. Choose another GRAPH_DATA_DIR, or {advice}") from None
+
+
+class OpenedFile:
+    """The file that was first opened under a name, to be told from one that was put in its place."""
+
+    def __init__(self, path: Path) -> None:
+        """Prepare for the file at `path`, which need not be there yet."""
+        self._path = path
+        self._first: tuple[int, int] | None = None
+
+    def note(self, *_: object) -> None:
+        """Remember which file it is; only the first call does anything."""
+        self._first = self._first or self._identity()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the name is gone, or means another file now."""
+        return self._first is not None and self._identity() != self._first
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino)

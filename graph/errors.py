@@ -2,7 +2,8 @@
 
 A `DomainError` carries a stable `code` and a message written for people; the endpoint passes both on. Every other
 exception is a bug: it is masked, and logged under an id. Failures that a client is expected to meet in normal use (a
-wrong password, a taken sku) reach it as members of a result union; so does `Invalid`, which the features' rules raise.
+wrong password, a taken sku) reach it as members of a result union; so do `Invalid`, `Taken` and `Missing`, which the
+features raise.
 """
 
 from __future__ import annotations
@@ -59,3 +60,16 @@ class Invalid(Exception):
         super().__init__(message)
         self.field = field
         self.message = message
+
+
+class Taken(Exception):
+    """Another one already has the name (a sku, a slug, an email) that a write gives to a new one."""
+
+
+class Missing(Exception):
+    """What an operation names does not exist; `what` is its kind: a product, a board, a player."""
+
+    def __init__(self, what: str) -> None:
+        """Say what kind of thing is missing."""
+        super().__init__(what)
+        self.what = what

@@ -119,8 +119,8 @@ def _sessions(settings: Settings, client: Client, revocations: Revocations) -> S
     )
 
 
-def _account_options(settings: Settings) -> accounts.Options:
-    return accounts.Options(
+def _account_options(settings: Settings) -> accounts.AccountOptions:
+    return accounts.AccountOptions(
         hash_threads=settings.accounts.hash_threads or None,
         limits=accounts.AttemptLimits(
             per_account=settings.accounts.attempts,

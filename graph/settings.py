@@ -40,7 +40,7 @@ def without_password(url: str) -> str:
     return re.sub(r"(password=)[^&]*", r"\1***", url)
 
 
-class Group(BaseSettings):
+class SettingsGroup(BaseSettings):
     """Settings of one concern. Built plainly it holds its defaults; `from_environment` reads the variables."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True)
@@ -73,7 +73,7 @@ class Group(BaseSettings):
             raise SettingsError(f"{variable}={value!r}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
 
 
-class ServerSettings(Group):
+class ServerSettings(SettingsGroup):
     """The server itself."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
@@ -106,7 +106,7 @@ class ServerSettings(Group):
     tls_key: FilePath | None = Field(default=None, description="PEM file with the key of the certificate")
 
 
-class RedisSettings(Group):
+class RedisSettings(SettingsGroup):
     """Redis or Valkey."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}REDIS_")
@@ -129,7 +129,7 @@ class RedisSettings(Group):
         return url
 
 
-class DatabaseSettings(Group):
+class DatabaseSettings(SettingsGroup):
     """SQL."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}DATABASE_")
@@ -149,7 +149,7 @@ class DatabaseSettings(Group):
         return url and re.sub(r"([?&])sslmode=", r"\1ssl=", url)
 
 
-class CacheSettings(Group):
+class CacheSettings(SettingsGroup):
     """The cache of values in Redis, and the copies of them in each process."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}CACHE_")
@@ -165,7 +165,7 @@ class CacheSettings(Group):
     )
 
 
-class RateLimitSettings(Group):
+class RateLimitSettings(SettingsGroup):
     """The sliding-window limit of every caller."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}RATE_LIMIT_")
@@ -180,7 +180,7 @@ class RateLimitSettings(Group):
     )
 
 
-class AccountSettings(Group):
+class AccountSettings(SettingsGroup):
     """Signing in."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}ACCOUNTS_")
@@ -206,7 +206,7 @@ class AccountSettings(Group):
     )
 
 
-class BoundSettings(Group):
+class BoundSettings(SettingsGroup):
     """What one request or connection may take (docs/endpoint.md tells what each refusal means)."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}MAX_")
@@ -224,7 +224,7 @@ class BoundSettings(Group):
     seconds: float = Field(default=10.0, gt=0, description="Time an operation may run before it is cancelled")
 
 
-class EndpointSettings(Group):
+class EndpointSettings(SettingsGroup):
     """The GraphQL endpoint."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
@@ -244,7 +244,7 @@ class EndpointSettings(Group):
     )
 
 
-class JobSettings(Group):
+class JobSettings(SettingsGroup):
     """Background jobs."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}JOBS_")
@@ -275,14 +275,14 @@ class Settings(BaseModel):
         return cls.model_validate({name: group.from_environment() for name, group in cls.groups()})
 
     @classmethod
-    def groups(cls) -> Iterator[tuple[str, type[Group]]]:
+    def groups(cls) -> Iterator[tuple[str, type[SettingsGroup]]]:
         """Each group's field name and class, in the order of the README's table."""
         for name, field in cls.model_fields.items():
             group: Any = field.annotation
             yield name, group
 
     @classmethod
-    def fields(cls) -> Iterator[tuple[str, type[Group], str, FieldInfo]]:
+    def fields(cls) -> Iterator[tuple[str, type[SettingsGroup], str, FieldInfo]]:
         """Each variable with its group, its field's name and its field."""
         for _, group in cls.groups():
             for name, field in group.model_fields.items():
@@ -304,7 +304,7 @@ class Settings(BaseModel):
         """The variables that make `from_environment` give these settings again; defaults are left out."""
         found: dict[str, str] = {}
         for name, group in self.groups():
-            values: Group = getattr(self, name)
+            values: SettingsGroup = getattr(self, name)
             for field in values.model_fields_set:
                 value = getattr(values, field)
                 if value is not None:

@@ -69,6 +69,18 @@ def test_no_module_imports_itself_in_a_circle(house: str) -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
+@pytest.mark.parametrize("schema", [False, True], ids=["house", "schema"])
+def test_a_name_means_one_thing(*, schema: bool) -> None:
+    """No two classes have one name, but for a GraphQL type that shows what a record or a table of that name holds."""
+    homes: dict[str, list[str]] = {}
+    for path in (ROOT / "graph").rglob("*.py"):
+        if path.is_relative_to(ROOT / "graph/api") == schema:
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    homes.setdefault(node.name, []).append(_name(path))
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
 def _name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

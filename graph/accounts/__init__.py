@@ -5,6 +5,6 @@ Redis; passwords are hashed in a process of their own. This package knows no Gra
 """
 
 from graph.accounts.attempts import AttemptLimits
-from graph.accounts.feature import FEATURE, Options
+from graph.accounts.feature import FEATURE, AccountOptions
 
-__all__ = ["FEATURE", "AttemptLimits", "Options"]
+__all__ = ["FEATURE", "AccountOptions", "AttemptLimits"]

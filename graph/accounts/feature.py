@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class AccountOptions:
     """What an operator may set: how many threads hash passwords (None: half the processors), and the limits."""
 
     hash_threads: int | None = None
@@ -27,7 +27,7 @@ class Options:
 
 @asynccontextmanager
 async def _open(tools: Tools) -> AsyncGenerator[AccountService]:
-    options = tools.option(Options)
+    options = tools.option(AccountOptions)
     with Hasher(threads=options.hash_threads) as hasher:
         yield AccountService(
             *(tools.database, tools.cache, tools.sessions, tools.limiter, hasher),

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.accounts import rules, store
+from graph.accounts import queries, rules
 from graph.accounts.keys import TTL, user_of_tag, user_tag
 from graph.accounts.records import UserRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from graph.accounts.store import Credentials
+    from graph.accounts.queries import Credentials
     from graph.engines.database import Database
     from graph.patterns.cache import Cache
 
@@ -40,7 +40,7 @@ class AccountReader:
 
         async def load(keys: Sequence[str]) -> Mapping[str, object]:
             async with self._database.session() as session:
-                found = await store.users(session, [user_of_tag(key) for key in keys])
+                found = await queries.users(session, [user_of_tag(key) for key in keys])
             return {user_tag(user.id): user.to_json() for user in found}
 
         found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=TTL)
@@ -54,11 +54,11 @@ class AccountReader:
         """The user with this email, however it is spelled."""
         key = rules.email_key(email)
         async with self._database.session() as session:
-            found = await store.credentials_by_key(session, key) if key is not None else None
+            found = await queries.credentials_by_key(session, key) if key is not None else None
         return found.user if found is not None else None
 
     async def _credentials(self, key: str) -> Credentials | None:
         if not key.isprintable():  # no account has such an email, and not every database takes such a text
             key = ""
         async with self._database.session() as session:
-            return await store.credentials_by_key(session, key)
+            return await queries.credentials_by_key(session, key)

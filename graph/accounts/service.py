@@ -9,7 +9,7 @@ Unknown email and wrong password take the same steps: one charge, one look-up (t
 one hash. Nothing here puts a password,
 a hash or a token into a log line or an exception.
 
-Failure: expected outcomes are values (`graph.accounts.records`), a value that breaks a rule raises `rules.Invalid`.
+Failure: expected outcomes are values (`graph.accounts.records`), a value that breaks a rule raises `Invalid`.
 `Unavailable` is raised while Redis or the database is away (nobody signs in unlimited), or too many hashes wait.
 """
 
@@ -19,7 +19,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graph.accounts import rules, store
+from graph.accounts import queries, rules, writing
 from graph.accounts.attempts import AttemptLimits, Attempts, issue_device, known_device
 from graph.accounts.keys import user_tag
 from graph.accounts.reading import AccountReader
@@ -35,14 +35,14 @@ from graph.accounts.records import (
     Visitor,
     WrongCredentials,
 )
-from graph.errors import Unavailable
+from graph.errors import Taken, Unavailable
 from graph.patterns.sessions import EpochMoved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graph.accounts.passwords import Hasher
-    from graph.accounts.store import Credentials
+    from graph.accounts.queries import Credentials
     from graph.engines.database import Database
     from graph.patterns.cache import Cache
     from graph.patterns.limiter import Charge, Limiter
@@ -80,7 +80,7 @@ class AccountService(AccountReader):
     async def register(
         self, email: str, password: str, display_name: str, visitor: Visitor
     ) -> SignedIn | EmailInUse | TooMany:
-        """Create a PLAYER and sign them in; raises `rules.Invalid`."""
+        """Create a PLAYER and sign them in; raises `Invalid`."""
         shown, key = rules.check_email(email)
         name = rules.check_display_name(display_name)
         secret = rules.check_password(password, shown, name)
@@ -88,11 +88,11 @@ class AccountService(AccountReader):
             return refusal
         async with self._hasher.turn():
             async with self._database.session() as session:
-                if await store.credentials_by_key(session, key) is not None:
+                if await queries.credentials_by_key(session, key) is not None:
                     return EmailInUse()
             try:
                 user = await self._add(shown, key, name, secret, Role.PLAYER)
-            except store.Taken:
+            except Taken:
                 return EmailInUse()
             found = await self._credentials(key)
             if found is None or found.user.id != user.id:
@@ -100,18 +100,18 @@ class AccountService(AccountReader):
             return await self._sign_in(found, None, visitor)
 
     async def add(self, email: str, password: str, display_name: str, role: Role) -> UserRecord | EmailInUse:
-        """Create a user on an operator's word; raises `rules.Invalid`."""
+        """Create a user on an operator's word; raises `Invalid`."""
         shown, key = rules.check_email(email)
         name = rules.check_display_name(display_name)
         try:
             return await self._add(shown, key, name, rules.check_password(password, shown, name), role)
-        except store.Taken:
+        except Taken:
             return EmailInUse()
 
     async def add_first_admin(self, email: str, display_name: str) -> str | None:
         """While there are no users at all, create an ADMIN and give the random password; it is kept nowhere."""
         async with self._database.session() as session:
-            if await store.count(session):
+            if await queries.count(session):
                 return None
         password = secrets.token_urlsafe(12)
         return password if isinstance(await self.add(email, password, display_name, Role.ADMIN), UserRecord) else None
@@ -119,7 +119,7 @@ class AccountService(AccountReader):
     async def _add(self, email: str, key: str, name: str, secret: bytes, role: Role) -> UserRecord:
         hashed = await self._hasher.hash(secret)
         async with self._database.transaction() as session:
-            user = await store.add(
+            user = await writing.add(
                 session, email=email, email_key=key, display_name=name, password_hash=hashed, role=role
             )
         await self._cache.invalidate(user_tag(user.id))  # somebody may have looked for it in vain a moment ago
@@ -181,12 +181,12 @@ class AccountService(AccountReader):
         if self._hasher.is_outdated(found.password_hash):
             hashed = await self._hasher.hash(secret)
             async with self._database.transaction() as session:
-                await store.replace_hash(session, found.user.id, found.password_hash, hashed, changed=False)
+                await writing.replace_hash(session, found.user.id, found.password_hash, hashed, changed=False)
 
     # --- guests ---
 
     async def play_as_guest(self, display_name: str | None, visitor: Visitor) -> GuestSignedIn | TooMany:
-        """Create a PLAYER without an email and sign them in; raises `rules.Invalid`."""
+        """Create a PLAYER without an email and sign them in; raises `Invalid`."""
         name = rules.check_display_name(display_name if display_name is not None else GUEST_NAME)
         if (refusal := await self._attempts.register(visitor.address)) is not None:
             return refusal
@@ -207,13 +207,13 @@ class AccountService(AccountReader):
     async def claim(
         self, session: Session, email: str, password: str, visitor: Visitor
     ) -> UserRecord | EmailInUse | NoGuest | TooMany:
-        """Give the guest of `session` an email and a password, and end all other sessions; raises `rules.Invalid`.
+        """Give the guest of `session` an email and a password, and end all other sessions; raises `Invalid`.
 
         It stays the same user. Of several claims of one guest the first counts.
         """
         shown, key = rules.check_email(email)
         async with self._database.session() as reading:
-            found = await store.credentials_by_id(reading, int(session.user_id))
+            found = await queries.credentials_by_id(reading, int(session.user_id))
         if found is None or not found.user.guest:
             return NoGuest()
         secret = rules.check_password(password, shown, found.user.display_name)
@@ -223,9 +223,9 @@ class AccountService(AccountReader):
             hashed = await self._hasher.hash(secret)
         await self.sessions.revoke_all(session.user_id, keep=session.id)
         try:
-            async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writing:
-                claimed = await store.claim(writing, found, email=shown, email_key=key, password_hash=hashed)
-        except store.Taken:
+            async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writer:
+                claimed = await writing.claim(writer, found, email=shown, email_key=key, password_hash=hashed)
+        except Taken:
             return EmailInUse()
         await self.sessions.revoke_all(session.user_id, keep=session.id)
         return replace(found.user, email=shown) if claimed else NoGuest()
@@ -233,10 +233,10 @@ class AccountService(AccountReader):
     # --- changing ---
 
     async def rename(self, user_id: int, display_name: str) -> UserRecord | None:
-        """Give a user another name, None when there is no such user; raises `rules.Invalid`."""
+        """Give a user another name, None when there is no such user; raises `Invalid`."""
         name = rules.check_display_name(display_name)
         async with self._cache.invalidating(user_tag(user_id)), self._database.transaction() as session:
-            await store.rename(session, user_id, name)
+            await writing.rename(session, user_id, name)
         return await self.user(user_id)
 
     async def delete(self, session: Session, password: str) -> UserRecord | WrongCredentials | TooMany:
@@ -245,7 +245,7 @@ class AccountService(AccountReader):
         The password is asked for, unless the user is a guest, who has none.
         """
         async with self._database.session() as reading:
-            found = await store.credentials_by_id(reading, int(session.user_id))
+            found = await queries.credentials_by_id(reading, int(session.user_id))
         if found is None:
             return WrongCredentials()
         if not found.user.guest:
@@ -258,18 +258,18 @@ class AccountService(AccountReader):
             await self._attempts.forgive(charged)
         await self.sessions.revoke_all(session.user_id)
         email = f"{found.user.id}@{rules.DELETED}"
-        async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writing:
-            forgotten = await store.forget(writing, found, email=email, display_name=DELETED_NAME)
+        async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writer:
+            forgotten = await writing.forget(writer, found, email=email, display_name=DELETED_NAME)
         await self.sessions.revoke_all(session.user_id)
         return replace(found.user, email=email, display_name=DELETED_NAME) if forgotten else WrongCredentials()
 
     async def change_password(
         self, session: Session, current: str, new: str
     ) -> PasswordReplaced | WrongCredentials | TooMany:
-        """Change the password of the user of `session` and end all their other sessions; raises `rules.Invalid`."""
+        """Change the password of the user of `session` and end all their other sessions; raises `Invalid`."""
         for _ in range(_ATTEMPTS):
             async with self._database.session() as reading:
-                found = await store.credentials_by_id(reading, int(session.user_id))
+                found = await queries.credentials_by_id(reading, int(session.user_id))
             if found is None:
                 return WrongCredentials()
             secret = rules.check_password(new, found.user.email, found.user.display_name, field="newPassword")
@@ -286,11 +286,11 @@ class AccountService(AccountReader):
         raise Unavailable(_DISTURBED)
 
     async def reset_password(self, user: UserRecord, new: str) -> int:
-        """Give a user another password on an operator's word and end all sessions; raises `rules.Invalid`."""
+        """Give a user another password on an operator's word and end all sessions; raises `Invalid`."""
         secret = rules.check_password(new, user.email, user.display_name)
         for _ in range(_ATTEMPTS):
             async with self._database.session() as reading:
-                found = await store.credentials_by_id(reading, user.id)
+                found = await queries.credentials_by_id(reading, user.id)
             revoked = await self._replace(found, secret, keep=None) if found is not None else 0
             if revoked is not None:
                 return revoked
@@ -302,7 +302,7 @@ class AccountService(AccountReader):
         user_id = str(found.user.id)
         revoked = await self.sessions.revoke_all(user_id, keep=keep)
         async with self._database.transaction() as session:
-            replaced = await store.replace_hash(session, found.user.id, found.password_hash, hashed, changed=True)
+            replaced = await writing.replace_hash(session, found.user.id, found.password_hash, hashed, changed=True)
         revoked += await self.sessions.revoke_all(user_id, keep=keep)
         return revoked if replaced else None
 
@@ -310,5 +310,5 @@ class AccountService(AccountReader):
         """Give a user another role and end all sessions, which carry the old one; say how many."""
         revoked = await self.sessions.revoke_all(str(user.id))
         async with self._cache.invalidating(user_tag(user.id)), self._database.transaction() as session:
-            await store.set_role(session, user.id, role)
+            await writing.set_role(session, user.id, role)
         return revoked + await self.sessions.revoke_all(str(user.id))

@@ -1,8 +1,8 @@
 """Globally unique IDs (Relay): what an ID looks like, and the `node` and `nodes` fields that find its object.
 
 An ID is the base64 of ``Type:key``. One that names nothing, in whatever way it is broken, finds null and no error:
-clients keep IDs for years. Each feature registers a loader for its types (`graph.api.feature.Feature.nodes`); `nodes`
-asks each loader once, whatever the number of IDs.
+clients keep IDs for years. Each feature registers a loader for its types (`graph.api.schema_part.SchemaPart.nodes`);
+`nodes` asks each loader once, whatever the number of IDs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import strawberry
 
 from graph.api.context import Context, Info
 from graph.endpoint.declare import cached, do_not_keep
-from graph.errors import BadInput
+from graph.errors import BadInput, Missing
 
 MAX_AGE = 300.0
 """Seconds that an answer with nodes is kept at most; a change of what it shows outdates it before that."""
@@ -71,6 +71,13 @@ def key_of(value: str, kind: str) -> int | None:
     """The row's number in the ID of an object of type `kind`; None for any other ID."""
     parsed = parse_id(value)
     return integer_key(parsed[1]) if parsed is not None and parsed[0] == kind else None
+
+
+def required_key(value: str, kind: str) -> int:
+    """The row's number in the ID of an object of type `kind`; raises `Missing` for any other ID."""
+    if (number := key_of(value, kind)) is None:
+        raise Missing(kind)
+    return number
 
 
 def node_query(loaders: Mapping[str, NodeLoader], kept: Collection[str] = ()) -> type:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import strawberry
 
-from graph.api.feature import Feature
+from graph.api.schema_part import SchemaPart
 from graph.endpoint.admission import current
 from graph.endpoint.declare import cost
 from graph.errors import Unavailable
 
 
-@strawberry.type
-class RateLimit:
+@strawberry.type(name="RateLimit")
+class Quota:
     """How many operations the caller may still run."""
 
     limit: int = strawberry.field(description="Units that the caller has in any window.")
@@ -31,14 +31,14 @@ class QuotaQuery:
         description="The caller's budget. Reading it costs nothing, as long as it is all that the operation asks for.",
         metadata=cost(0, free=True),
     )
-    def rate_limit(self) -> RateLimit:
+    def rate_limit(self) -> Quota:
         """Tell what the limiter said when it let this operation in."""
         ticket = current()
         if ticket is None or ticket.verdict is None:
             raise Unavailable("This operation was not counted by the rate limiter.")
         verdict = ticket.verdict
         now = datetime.fromtimestamp(verdict.at, UTC) if verdict.at else datetime.now(UTC)
-        return RateLimit(
+        return Quota(
             limit=verdict.limit.count,
             remaining=verdict.remaining,
             cost=ticket.weight,
@@ -47,4 +47,4 @@ class QuotaQuery:
         )
 
 
-FEATURE = Feature(query=QuotaQuery)
+PART = SchemaPart(query=QuotaQuery)

@@ -20,14 +20,14 @@ from graph.endpoint.execution import EventExecutor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.api.feature import Feature
+    from graph.api.schema_part import SchemaPart
 
-FEATURES: tuple[Feature, ...] = (
-    catalog.FEATURE,
-    accounts.FEATURE,
-    leaderboard.FEATURE,
-    jobs.FEATURE,
-    quota.FEATURE,
+PARTS: tuple[SchemaPart, ...] = (
+    catalog.PART,
+    accounts.PART,
+    leaderboard.PART,
+    jobs.PART,
+    quota.PART,
 )
 
 DESCRIPTION = (
@@ -39,20 +39,23 @@ DESCRIPTION = (
 
 
 def build_schema(
-    *, features: Sequence[Feature] = FEATURES, schema_class: type[strawberry.Schema] = strawberry.Schema, **options: Any
+    *,
+    parts: Sequence[SchemaPart] = PARTS,
+    schema_class: type[strawberry.Schema] = strawberry.Schema,
+    **options: Any,
 ) -> strawberry.Schema:
-    """Join `features`; `options` (extensions, execution_context_class, …) go to the schema's constructor."""
+    """Join `parts`; `options` (extensions, execution_context_class, …) go to the schema's constructor."""
     options.setdefault("execution_context_class", EventExecutor)
-    loaders = {kind: loader for feature in features for kind, loader in feature.nodes.items()}
-    kept = frozenset[str]().union(*(feature.kept for feature in features))
-    queries = [node_query(loaders, kept), *(feature.query for feature in features if feature.query)]
-    mutations = [feature.mutation for feature in features if feature.mutation]
-    subscriptions = [feature.subscription for feature in features if feature.subscription]
+    loaders = {kind: loader for part in parts for kind, loader in part.nodes.items()}
+    kept = frozenset[str]().union(*(part.kept for part in parts))
+    queries = [node_query(loaders, kept), *(part.query for part in parts if part.query)]
+    mutations = [part.mutation for part in parts if part.mutation]
+    subscriptions = [part.subscription for part in parts if part.subscription]
     schema = schema_class(
         query=_joined("Query", queries),
         mutation=_joined("Mutation", mutations) if mutations else None,
         subscription=_joined("Subscription", subscriptions) if subscriptions else None,
-        types=[kind for feature in features for kind in feature.types],
+        types=[kind for part in parts for kind in part.types],
         config=StrawberryConfig(scalar_map=SCALARS),
         **options,
     )

@@ -1,7 +1,7 @@
 """What a product may tell beside its name and price: brand, GTIN, group, options, attributes and images.
 
 Options and attributes are pairs of a name and a value, images pairs of an address and a text or None. They are stored
-as JSON, in the order in which they were told. A value that breaks a rule raises `graph.catalog.rules.Invalid`.
+as JSON, in the order in which they were told. A value that breaks a rule raises `graph.errors.Invalid`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from graph.catalog.rules import Invalid, is_storable
+from graph.catalog.rules import is_storable
+from graph.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

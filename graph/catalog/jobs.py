@@ -40,7 +40,7 @@ async def import_file(catalog: CatalogService, imports: Path, progress: Progress
 
     Like ``graph import``, it puts the good rows in and then fails if there were bad ones, naming the first of them.
     """
-    seen = _Seen()
+    seen = _ImportNotes()
     try:
         file = file_below(imports, path)
         work = asyncio.create_task(import_products(catalog, file, report=seen.report, told=Told(problem=seen.problem)))
@@ -53,7 +53,7 @@ async def import_file(catalog: CatalogService, imports: Path, progress: Progress
         raise GiveUp(f"{report.bad} of {report.rows} rows were left out, the others are in: {first}")
 
 
-class _Seen:
+class _ImportNotes:
     """What an import has told so far."""
 
     def __init__(self) -> None:

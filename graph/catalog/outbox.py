@@ -85,7 +85,7 @@ class Outbox:
         self._shown: Sequence[int] = ()
         """Rows of bulk writes that may be published: the catalog was outdated after they had been committed."""
         self._outdating = asyncio.Lock()
-        self._orphans = _Standing(STILL * random.uniform(1.0, 1.5))  # noqa: S311 - so that processes do not act as one
+        self._orphans = _Unchanged(STILL * random.uniform(1.0, 1.5))  # noqa: S311 - so that processes do not act as one
 
     async def __aenter__(self) -> Self:
         """Start looking."""
@@ -268,7 +268,7 @@ class Outbox:
         return current
 
 
-class _Standing:
+class _Unchanged:
     """Notices what stays as it is."""
 
     def __init__(self, patience: float) -> None:

@@ -10,8 +10,8 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from graph import errors
 from graph.catalog.records import SCALE, decimals_of
+from graph.errors import Invalid
 
 MAX_SKU = 64
 MAX_SLUG = 64
@@ -28,22 +28,6 @@ _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _WORD = re.compile(r"[^\W_]+")
 _LATIN_MARKS = re.compile("[\u0300-\u036f]+")  # the usual accents, taken away quickly
 _ALLOWED_CONTROLS = "\n\t"
-
-
-class CatalogError(Exception):
-    """A write that the catalog refuses; expected in normal use."""
-
-
-class Invalid(errors.Invalid, CatalogError):
-    """A value that breaks a rule of its field."""
-
-
-class Taken(CatalogError):
-    """Another product has this sku."""
-
-
-class Missing(CatalogError):
-    """There is no such product."""
 
 
 def is_storable(value: str) -> bool:

@@ -39,7 +39,7 @@ _SPAN = 750 * 86400  # seconds
 _SOLD_OUT, _WITHDRAWN, _MEAN_STOCK = 0.08, 0.02, 60
 
 
-class Shelf(NamedTuple):
+class SeedCategory(NamedTuple):
     """A category, what its skus begin with, its lowest and highest price, its things from cheap to dear."""
 
     slug: str
@@ -58,14 +58,14 @@ class Words(NamedTuple):
     colours: list[str]
     praises: list[str]
     uses: list[str]
-    shelves: list[Shelf]
+    shelves: list[SeedCategory]
 
 
 @cache
 def words() -> Words:
     """The words that products are made of."""
     read = tomllib.loads(files("graph.catalog").joinpath("seed.toml").read_text(encoding="utf-8"))
-    shelves = [Shelf(**shelf) for shelf in read.pop("shelves")]
+    shelves = [SeedCategory(**shelf) for shelf in read.pop("shelves")]
     return Words(**read, shelves=shelves)
 
 
@@ -104,7 +104,7 @@ def _product(number: int, dice: random.Random) -> dict[str, Any]:
     return row | {"in_stock": row["stock"] > 0}
 
 
-def _price(shelf: Shelf, rank: int, dice: random.Random) -> int:
+def _price(shelf: SeedCategory, rank: int, dice: random.Random) -> int:
     """A price in cents around what the thing usually costs, ending in what prices end in."""
     lowest, highest = shelf.prices
     place = (rank + dice.random()) / len(shelf.things)

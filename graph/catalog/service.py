@@ -6,8 +6,8 @@ catalog, which an import invalidates in a single step at its end. Without Redis,
 
 Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
 last the tags get new generations. A write that cannot hold its tags is refused with
-`graph.patterns.client.RedisUnavailable` and changes nothing. One that the rules refuse raises a
-`graph.catalog.rules.CatalogError`.
+`graph.patterns.client.RedisUnavailable` and changes nothing. One that cannot be done raises `Invalid`, `Taken` or
+`Missing` of `graph.errors`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from graph.catalog import rules
 from graph.catalog.keys import CATEGORY_LIST, EVERYTHING
 from graph.catalog.models import CATEGORIES, PRODUCTS
 from graph.catalog.records import CategoryRecord
+from graph.errors import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,7 +43,7 @@ async def create(catalog: CatalogService, slug: str, name: str, parent: str | No
         try:
             number = int(await session.scalar(insert(CATEGORIES).returning(C.id), values) or 0)
         except IntegrityError as error:
-            raise rules.Taken from error
+            raise Taken from error
         async with catalog.cache.invalidating(CATEGORY_LIST):
             await session.commit()
     return CategoryRecord(number, values["slug"], values["name"], values["parent_id"])
@@ -56,12 +57,12 @@ async def update(catalog: CatalogService, number: int, changes: CategoryChanges)
     async with catalog.database.transaction() as session:
         parents = await _parents(session)
         if number not in parents:
-            raise rules.Missing
+            raise Missing("category")
         if "parent" in changes:
             values["parent_id"] = here = await _parent(session, changes["parent"])
             while here is not None:
                 if here == number:
-                    raise rules.Invalid("parent", "A category does not lie within itself.")
+                    raise Invalid("parent", "A category does not lie within itself.")
                 here = parents.get(here)
         if values:
             await session.execute(update_of(CATEGORIES).where(C.id == number).values(values))
@@ -77,11 +78,11 @@ async def delete(catalog: CatalogService, number: int) -> None:
         await _locked(session)
         found = await session.scalar(select(C.id).where(C.id == number))
         if found is None:
-            raise rules.Missing
+            raise Missing("category")
         if await session.scalar(select(PRODUCTS.c.id).where(PRODUCTS.c.category_id == number).limit(1)) is not None:
-            raise rules.Invalid("id", "The category holds products.")
+            raise Invalid("id", "The category holds products.")
         if await session.scalar(select(C.id).where(C.parent_id == number).limit(1)) is not None:
-            raise rules.Invalid("id", "The category holds other categories.")
+            raise Invalid("id", "The category holds other categories.")
         await session.execute(delete_from(CATEGORIES).where(C.id == number))
         async with catalog.cache.invalidating(EVERYTHING):
             await session.commit()
@@ -103,5 +104,5 @@ async def _parent(session: AsyncSession, slug: str | None) -> int | None:
         return None
     found = await session.scalar(select(C.id).where(C.slug == slug)) if rules.is_slug(slug) else None
     if found is None:
-        raise rules.Invalid("parent", "There is no such category.")
+        raise Invalid("parent", "There is no such category.")
     return int(found)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from graph.catalog import details, rules
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
 from graph.catalog.reading import queries
+from graph.errors import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +134,7 @@ async def category_id(session: AsyncSession, slug: str | None) -> int | None:
     if rules.is_slug(slug):
         found = await session.scalar(select(CATEGORIES.c.id).where(CATEGORIES.c.slug == slug))
     if found is None:
-        raise rules.Invalid("category", "There is no such category.")
+        raise Invalid("category", "There is no such category.")
     return int(found)
 
 
@@ -143,7 +144,7 @@ async def insert_product(session: AsyncSession, values: dict[str, Any]) -> Produ
     try:
         inserted = await session.scalar(insert(PRODUCTS).returning(PRODUCTS.c.id), values)
     except IntegrityError as error:
-        raise rules.Taken from error
+        raise Taken from error
     return (await queries.by_id(session, [int(inserted or 0)]))[0]
 
 
@@ -152,7 +153,7 @@ async def locked(session: AsyncSession, product_id: int) -> ProductRecord:
     await session.execute(select(PRODUCTS.c.id).where(PRODUCTS.c.id == product_id).with_for_update())
     found = await queries.by_id(session, [product_id])
     if not found:
-        raise rules.Missing
+        raise Missing("product")
     return found[0]
 
 

@@ -9,7 +9,7 @@ from graph.cli import support
 
 if TYPE_CHECKING:
     from graph.catalog.importing.importer import Report
-    from graph.catalog.importing.reading import Options
+    from graph.catalog.importing.reading import ImportOptions
     from graph.cli.importing import Screen
     from graph.settings import Settings
 
@@ -104,7 +104,7 @@ def import_(
 
 
 async def _import(
-    settings: "Settings", screen: "Screen", chosen: "Options", *, strict: bool, dry_run: bool
+    settings: "Settings", screen: "Screen", chosen: "ImportOptions", *, strict: bool, dry_run: bool
 ) -> "Report":
     import asyncio
 

@@ -23,8 +23,8 @@ from graph.errors import DomainError
 from graph.patterns.client import Client, Command, open_client
 from graph.settings import Settings, without_password
 
-Verdict = Literal["ok", "note", "wrong"]
-MARKS: dict[Verdict, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
+Severity = Literal["ok", "note", "wrong"]
+MARKS: dict[Severity, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
 SLOW = 0.005
 """Seconds for one round trip above which the network deserves a look."""
 OLDEST_REDIS = 7
@@ -46,7 +46,7 @@ _REFUSED = {
 class Finding:
     """One fact, whether it is fine, and what to do where it is not."""
 
-    verdict: Verdict
+    verdict: Severity
     about: str
     fact: str
     advice: str = ""

@@ -11,10 +11,10 @@ import typer
 from graph.cli import support
 
 if TYPE_CHECKING:
-    from graph.catalog.importing.bulk import Change
+    from graph.catalog.importing.bulk import ImportedProduct
     from graph.catalog.importing.importer import Report
     from graph.catalog.importing.problems import Problem
-    from graph.catalog.importing.reading import Found, Options
+    from graph.catalog.importing.reading import Found, ImportOptions
 
 _SHOWN = 20
 """Bad rows that are shown one by one."""
@@ -24,13 +24,13 @@ _WIDE = 60
 
 def options(
     kind: str | None, columns: Sequence[str], defaults: Sequence[str], decimal: str | None, encoding: str | None
-) -> "Options":
+) -> "ImportOptions":
     """What the command line tells of the file."""
     from graph.catalog.importing.files.rows import SHAPES
     from graph.catalog.importing.formats import FORMATS
     from graph.catalog.importing.mapping import read_map
     from graph.catalog.importing.problems import Unreadable
-    from graph.catalog.importing.reading import Options
+    from graph.catalog.importing.reading import ImportOptions
 
     shapes = set(SHAPES.values())
     if kind is not None and kind not in shapes and kind not in FORMATS:
@@ -38,7 +38,7 @@ def options(
     if decimal not in (None, ".", ","):
         support.fail(f"--decimal {decimal}: . or ,")
     try:
-        return Options(
+        return ImportOptions(
             shape=kind if kind in shapes else None,  # pyright: ignore[reportArgumentType] - one of them
             format=kind if kind in FORMATS else None,
             encoding=encoding,
@@ -213,7 +213,7 @@ def _tell_found(found: "Found") -> None:
         typer.echo(f"To know: {doubt}")
 
 
-def _tell_examples(changes: "Sequence[Change]") -> None:
+def _tell_examples(changes: "Sequence[ImportedProduct]") -> None:
     for change in changes:
         typer.echo(f"{change.sku}:")
         for name, value in _shown(change):
@@ -221,7 +221,7 @@ def _tell_examples(changes: "Sequence[Change]") -> None:
             typer.echo(f"  {name}: {text if len(text) <= _WIDE else text[:_WIDE] + '...'}")
 
 
-def _shown(change: "Change") -> list[tuple[str, Any]]:
+def _shown(change: "ImportedProduct") -> list[tuple[str, Any]]:
     """What a change says, as people read it; what it says nothing of is left out."""
     from graph.catalog.records import decimal_of, images_of, pairs_of
 

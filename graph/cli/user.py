@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Users: add, list sessions, end them, give passwords and roles.")
 
 
-class Role(StrEnum):
-    """What a user may do."""
+class RoleOption(StrEnum):
+    """The members of `graph.accounts.records.Role`, which takes too long to import for ``--help``."""
 
     PLAYER = "PLAYER"
     SERVICE = "SERVICE"
@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 _Email = Annotated[str, typer.Argument(help="The user's email.")]
 _Random = Annotated[bool, typer.Option("--random", help="Make up a password and print it.")]
-_Role = Annotated[Role, typer.Option(case_sensitive=False, help="What the user may do.")]
+_Role = Annotated[RoleOption, typer.Option(case_sensitive=False, help="What the user may do.")]
 
 
 @app.command()
@@ -40,19 +40,18 @@ def add(
     email: _Email,
     *,
     name: Annotated[str | None, typer.Option(help="What others see; by default the email's first part.")] = None,
-    role: _Role = Role.PLAYER,
+    role: _Role = RoleOption.PLAYER,
     random: _Random = False,
 ) -> None:
     """Create a user."""
-    from graph.accounts.records import EmailInUse
-    from graph.accounts.records import Role as RoleValue
+    from graph.accounts.records import EmailInUse, Role
 
     password = _password(random=random)
 
     async def create() -> None:
         async with _accounts() as accounts:
             shown = name if name is not None else email.strip().partition("@")[0]
-            if isinstance(await accounts.add(email, password, shown, RoleValue(role)), EmailInUse):
+            if isinstance(await accounts.add(email, password, shown, Role(role)), EmailInUse):
                 support.fail(f"there is a user {email} already")
 
     support.run(create)
@@ -73,13 +72,13 @@ def passwd(email: _Email, *, random: _Random = False) -> None:
 
 
 @app.command()
-def role(email: _Email, role: Annotated[Role, typer.Argument(case_sensitive=False)]) -> None:
+def role(email: _Email, role: Annotated[RoleOption, typer.Argument(case_sensitive=False)]) -> None:
     """Give a user another role; all their sessions, which carry the old one, end."""
-    from graph.accounts.records import Role as RoleValue
+    from graph.accounts.records import Role
 
     async def change() -> int:
         async with _accounts() as accounts:
-            return await accounts.set_role(await _find(accounts, email), RoleValue(role))
+            return await accounts.set_role(await _find(accounts, email), Role(role))
 
     _tell(f"{email} is now {role}; {_ended(support.run(change))}")
 

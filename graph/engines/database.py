@@ -112,7 +112,7 @@ def _run(statement: str, raw: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     how = connection.get_execution_options().get("graph_begin")
-    raw = cast("sqlite.Connection", connection.connection.dbapi_connection)
+    raw = cast("sqlite.SqliteConnection", connection.connection.dbapi_connection)
     if how == "BEGIN":
         raw.begin_reading()
     elif how is not None:

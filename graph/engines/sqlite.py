@@ -45,12 +45,12 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
         super().__init__(aiosqlite, sqlite3)
         self._busy = busy
 
-    def connect(self, *args: Any, **options: Any) -> Connection:
+    def connect(self, *args: Any, **options: Any) -> SqliteConnection:
         """Open a file and set it up, in one trip."""
         thread = _Thread(self._busy)
         opened: Any = aiosqlite.Connection(partial(_open, thread, *args, **options), iter_chunk_size=64)
         opened._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: it must not outlive the program
-        return Connection(self, await_only(opened), thread)
+        return SqliteConnection(self, await_only(opened), thread)
 
 
 def _open(thread: _Thread, *args: Any, **options: Any) -> sqlite3.Connection:
@@ -161,7 +161,7 @@ class _Cursor:
 
     __slots__ = ("_connection", "_next", "_rows", "arraysize", "description", "lastrowid", "rowcount")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SqliteConnection) -> None:
         self._connection = connection
         self._rows: Sequence[Any] = ()
         self._next = 0
@@ -212,7 +212,7 @@ class _Cursor:
         """Keep the rows: SQLAlchemy asks for it where a cursor is left open behind them."""
 
 
-class Connection(AsyncAdapt_aiosqlite_connection):
+class SqliteConnection(AsyncAdapt_aiosqlite_connection):
     """A connection, and how far its transaction is."""
 
     __slots__ = ("_thread", "_transaction")

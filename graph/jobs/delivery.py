@@ -50,7 +50,7 @@ _SET_ASIDE = Script(__name__, "set_aside")
 _log = logging.getLogger(__name__)
 
 
-class Delivery(NamedTuple):
+class JobDelivery(NamedTuple):
     """An entry of the queue, and the job that it is about."""
 
     id: str
@@ -78,7 +78,7 @@ class Deliveries:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def take(self, room: int, held: Collection[str]) -> list[Delivery]:
+    async def take(self, room: int, held: Collection[str]) -> list[JobDelivery]:
         """Up to `room` deliveries: abandoned ones if there are any, else new ones, waiting a while for them.
 
         `held` are the ids of those that are worked on; it is looked at again when that is needed.
@@ -94,7 +94,7 @@ class Deliveries:
         self._trouble, self._pause = "", _PAUSE
         return found
 
-    async def _take(self, room: int, held: Collection[str]) -> list[Delivery]:
+    async def _take(self, room: int, held: Collection[str]) -> list[JobDelivery]:
         if self._doubt:
             await self._release(held)
             self._doubt, self._looked = False, float("-inf")
@@ -105,12 +105,12 @@ class Deliveries:
             )
             if pairs:
                 _log.info("took over %d jobs of workers that stopped or fell silent", len(pairs) // 2)
-                found = [Delivery(i.decode(), _id(job)) for i, job in zip(pairs[::2], pairs[1::2], strict=True)]
+                found = [JobDelivery(i.decode(), _id(job)) for i, job in zip(pairs[::2], pairs[1::2], strict=True)]
                 return await self._jobs_only(found)
             self._looked = now
         return await self._jobs_only(await self._read(room))
 
-    async def _read(self, room: int) -> list[Delivery]:
+    async def _read(self, room: int) -> list[JobDelivery]:
         if self._reader is None:
             self._reader = await self._open.enter_async_context(open_client(self._jobs.client.url))
         block = int(BLOCK * 1000)
@@ -118,11 +118,11 @@ class Deliveries:
         reply: dict[bytes, list[Any]] | None = await self._reader.send(Command(args, self._queue, retry=False))
         entries: list[tuple[bytes, list[bytes]]] = [entry for page in (reply or {}).values() for entry in page]
         return [
-            Delivery(entry.decode(), _id(dict(zip(fields[::2], fields[1::2], strict=True)).get(b"id", b"")))
+            JobDelivery(entry.decode(), _id(dict(zip(fields[::2], fields[1::2], strict=True)).get(b"id", b"")))
             for entry, fields in entries
         ]
 
-    async def _jobs_only(self, found: list[Delivery]) -> list[Delivery]:
+    async def _jobs_only(self, found: list[JobDelivery]) -> list[JobDelivery]:
         """Set aside what is no job, and never will be."""
         for stray in found:
             if not stray.job:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from prometheus_client import Counter, Histogram
 from redis.exceptions import RedisError, ResponseError
 
-from graph.jobs.delivery import HEARTBEAT, Deliveries, Delivery
+from graph.jobs.delivery import HEARTBEAT, Deliveries, JobDelivery
 from graph.jobs.queue import GROUP
 from graph.jobs.records import FAILED_KEPT_MS, KEPT_MS, LISTED, UNLISTED_KEPT_MS, JobState
 from graph.jobs.work import Definition, GiveUp, Progress, Superseded, announce
@@ -132,7 +132,7 @@ class Worker:
 
     # --- one job ---
 
-    async def _work_on(self, delivery: Delivery) -> None:
+    async def _work_on(self, delivery: JobDelivery) -> None:
         try:
             await self._attempt(delivery)
         except ResponseError as error:
@@ -147,7 +147,7 @@ class Worker:
         finally:
             self._running.pop(delivery.id, None)
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: JobDelivery) -> None:
         keys, client = self._jobs.keys, self._jobs.client
         attempt, failures, retries, unique, name, arguments = await client.run(
             _START, [keys.record(delivery.job)], [MAX_ATTEMPTS]
@@ -235,7 +235,7 @@ class Worker:
 class _Attempt(NamedTuple):
     """Which delivery, the number of the attempt, and the unique key of the job."""
 
-    delivery: Delivery
+    delivery: JobDelivery
     number: int
     unique: bytes
 

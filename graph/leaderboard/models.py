@@ -67,7 +67,7 @@ class Score(SQLModel, table=True):
     former: float | None = Field(default=None, sa_type=Double)
 
 
-class Submission(SQLModel, table=True):
+class KeyedSubmission(SQLModel, table=True):
     """A submission that named a key, and the answer it got; `settled` once the answer is complete."""
 
     __tablename__ = "submissions"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only

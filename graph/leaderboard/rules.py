@@ -1,6 +1,6 @@
 """What a board may be called, what a score may be, and which season it is: pure rules.
 
-`Invalid` names the input's field that makes no sense; `Taken` and `Missing` say what stands in the way.
+A value that breaks a rule raises `Invalid` with the field's name (as the API spells it) and a sentence for people.
 """
 
 from __future__ import annotations
@@ -19,19 +19,6 @@ if TYPE_CHECKING:
 MAX_NAME = 200
 MAX_KEY = 100
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", re.ASCII)
-
-
-class Taken(Exception):
-    """Another board has this slug."""
-
-
-class Missing(Exception):
-    """There is no such board, player or season; `what` says which."""
-
-    def __init__(self, what: str) -> None:
-        """Name what is missing."""
-        super().__init__(what)
-        self.what = what
 
 
 def is_slug(value: str) -> bool:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, func, select, text
 
 from graph.engines.upsert import upsert
+from graph.errors import Taken
 from graph.leaderboard import writing
 from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, NewBoard, SeasonSchedule
-from graph.leaderboard.rules import Taken
 from graph.patterns.ranking import Operator, Ties
 
 if TYPE_CHECKING:

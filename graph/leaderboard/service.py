@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from prometheus_client import Counter
 
-from graph.errors import Unavailable
+from graph.errors import Invalid, Unavailable
 from graph.leaderboard import queries, writing
 from graph.leaderboard.index import Indexes, NoIndex
 from graph.leaderboard.records import (
@@ -30,7 +30,7 @@ from graph.leaderboard.records import (
     TopPage,
     player_key,
 )
-from graph.leaderboard.rules import Invalid, checked, checked_key, checked_score, is_slug, season_at
+from graph.leaderboard.rules import checked, checked_key, checked_score, is_slug, season_at
 from graph.leaderboard.seasons.upkeep import EVERY, Upkeep
 from graph.leaderboard.submission.outdating import Outdating
 from graph.leaderboard.submission.submission import Submissions
@@ -137,7 +137,7 @@ class LeaderboardService:
         return (await self.boards_by_id([number])).get(number)
 
     async def create_board(self, new: NewBoard) -> BoardRecord:
-        """Make a board; raises `rules.Invalid`, `rules.Taken`."""
+        """Make a board; raises `Invalid`, `Taken`."""
         checked(new)
         async with self._database.transaction() as session:
             created = await writing.create_board(session, new, self.now())
@@ -162,7 +162,7 @@ class LeaderboardService:
     async def top(
         self, board: BoardRecord, *, first: int = 10, after: str | None = None, season: int | None = None
     ) -> TopPage:
-        """A page, best first; raises `rules.Invalid` for a cursor or a season that cannot be."""
+        """A page, best first; raises `Invalid` for a cursor or a season that cannot be."""
         place = _place(after)
         finished = await self._past(board, season)
         if isinstance(finished, SeasonRecord):
@@ -184,7 +184,7 @@ class LeaderboardService:
     async def around(
         self, board: BoardRecord, player: int, *, neighbours: int = 2, season: int | None = None
     ) -> Neighbourhood | None:
-        """A player's entry with its neighbours; None when the player has none. Raises `rules.Invalid`."""
+        """A player's entry with its neighbours; None when the player has none. Raises `Invalid`."""
         finished = await self._past(board, season)
         if isinstance(finished, SeasonRecord):
             number = finished.id
@@ -265,7 +265,7 @@ class LeaderboardService:
     async def submit(self, board: BoardRecord, player: int, score: float, *, key: str | None = None) -> Outcome:
         """Take a score in; the same `key` of the same player gives the first answer again for 30 days.
 
-        Raises `rules.Missing` for an unknown player, `rules.Invalid` for a score or a sum that is no finite number.
+        Raises `Missing` for an unknown player, `Invalid` for a score or a sum that is no finite number.
         """
         return await self._submissions.submit(Submission(board, player, checked_score(score), checked_key(key)))
 

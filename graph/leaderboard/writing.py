@@ -15,9 +15,10 @@ from sqlalchemy import BigInteger, func, insert, literal, select, type_coerce
 from sqlalchemy.exc import IntegrityError
 
 from graph.engines.upsert import upsert
+from graph.errors import Taken
 from graph.leaderboard.models import BOARDS, SEASONS
 from graph.leaderboard.records import BoardRecord, NewBoard, SeasonRecord, SeasonSchedule, SeasonState
-from graph.leaderboard.rules import Taken, season_at, season_number
+from graph.leaderboard.rules import season_at, season_number
 from graph.patterns.ranking import Operator, Ties
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from graph.accounts.records import (
     Visitor,
     WrongCredentials,
 )
-from graph.accounts.rules import Invalid
 from graph.accounts.service import AccountService
+from graph.errors import Invalid
 from graph.patterns.cache import Cache
 from graph.patterns.limiter import Limiter
 from graph.patterns.sessions import Sessions

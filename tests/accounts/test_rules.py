@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.accounts import rules
+from graph.errors import Invalid
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_email_key(written: str, key: str) -> None:
 def test_what_is_no_email(written: str) -> None:
     """What cannot be delivered to, could be mistaken for another address or cannot be stored is refused."""
     assert rules.email_key(written) is None
-    with pytest.raises(rules.Invalid) as refusal:
+    with pytest.raises(Invalid) as refusal:
         rules.check_email(written)
     assert refusal.value.field == "email"
 
@@ -77,7 +78,7 @@ def test_any_name_is_taken_or_refused(written: str) -> None:
     """A name that is taken is one storable line without directions of its own; every other is refused by a rule."""
     try:
         name = rules.check_display_name(written)
-    except rules.Invalid as refusal:
+    except Invalid as refusal:
         assert refusal.field == "displayName"  # noqa: PT017 - both outcomes are right
     else:
         assert 0 < len(name) <= rules.MAX_NAME
@@ -114,7 +115,7 @@ def test_any_name_is_taken_or_refused(written: str) -> None:
 )
 def test_the_commonest_passwords_are_refused(password: str) -> None:
     """What leaks show to be chosen most is refused in any case and with the endings that people add."""
-    with pytest.raises(rules.Invalid, match="first that an attacker tries"):
+    with pytest.raises(Invalid, match="first that an attacker tries"):
         rules.check_password(password)
 
 
@@ -125,7 +126,7 @@ def test_the_commonest_passwords_are_refused(password: str) -> None:
 def test_what_is_known_of_the_user_is_no_password(password: str) -> None:
     """One's own email, its first part or name, as it is or with an ending, is refused."""
     known = ("ann@example.org", "Annabella")
-    with pytest.raises(rules.Invalid, match="first that an attacker tries"):
+    with pytest.raises(Invalid, match="first that an attacker tries"):
         rules.check_password(password, *known)
     rules.check_password(f"{password} and a unicorn", *known)
 
@@ -156,9 +157,9 @@ def test_the_length_of_a_password() -> None:
             if fits:
                 assert rules.check_password(form) == text.encode()
             else:
-                with pytest.raises(rules.Invalid, match="characters"):
+                with pytest.raises(Invalid, match="characters"):
                     rules.check_password(form)
-    with pytest.raises(rules.Invalid, match="Unicode"):
+    with pytest.raises(Invalid, match="Unicode"):
         rules.check_password("12345678\ud800")
     assert rules.password_bytes("\ud800") is None
 
@@ -171,9 +172,9 @@ def test_huge_input_costs_nothing() -> None:
     whole, began = time.thread_time() - began, time.thread_time()
     assert rules.email_key(huge) is None
     assert rules.password_bytes(huge) is None
-    with pytest.raises(rules.Invalid):
+    with pytest.raises(Invalid):
         rules.check_display_name(huge)
-    with pytest.raises(rules.Invalid):
+    with pytest.raises(Invalid):
         rules.check_password(huge)
     assert time.thread_time() - began < whole / 2
 

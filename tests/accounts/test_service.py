@@ -11,7 +11,7 @@ import pytest
 import redis
 from sqlalchemy import event, select, text
 
-from graph.accounts import store
+from graph.accounts import queries
 from graph.accounts.attempts import AttemptLimits
 from graph.accounts.models import USERS
 from graph.accounts.passwords import Hasher
@@ -82,7 +82,7 @@ async def test_one_of_many_gets_the_email(accounts: AccountService, database: Da
     )
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["EmailInUse"] * 19 + ["SignedIn"]
     async with database.session() as session:
-        assert await store.count(session) == 1
+        assert await queries.count(session) == 1
 
 
 async def test_a_number_is_never_given_twice(accounts: AccountService, database: Database) -> None:
@@ -233,7 +233,7 @@ async def test_values_that_hold_secrets_do_not_show_them(accounts: AccountServic
     """The repr of an outcome or of a row holds neither token nor hash."""
     made = await registered(accounts)
     async with database.session() as session:
-        row = await store.credentials_by_id(session, made.user.id)
+        row = await queries.credentials_by_id(session, made.user.id)
     assert row is not None
     assert made.token not in repr(made)
     assert row.password_hash not in repr(row)

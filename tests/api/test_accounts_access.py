@@ -19,7 +19,7 @@ from graph.api.auth.access import (
     declared,
     requires,
 )
-from graph.api.schema import FEATURES, build_schema
+from graph.api.schema import PARTS, build_schema
 from graph.endpoint.identity import Caller
 from graph.errors import Forbidden, Unauthenticated
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLNamedType
 
 
-PRIVATE_TYPES = frozenset[str]().union(*(feature.private for feature in FEATURES))
+PRIVATE_TYPES = frozenset[str]().union(*(part.private for part in PARTS))
 
 
 def requirement_of(field: GraphQLField) -> Requirement | None:

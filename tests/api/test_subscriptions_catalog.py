@@ -10,7 +10,7 @@ import pytest
 
 from graph.api.node import global_id
 from graph.catalog.keys import TOPIC
-from graph.catalog.rules import Taken
+from graph.errors import Taken
 from harness.subscriber import subscriber
 from harness.waiting import until, within
 from tests.support.apps.accounts import Shop, shop

@@ -13,7 +13,7 @@ import pytest
 from graph.catalog.exporting import Export
 from graph.catalog.importing.formats import FORMATS
 from graph.catalog.importing.importer import Report, Told, import_products
-from graph.catalog.importing.reading import Options
+from graph.catalog.importing.reading import ImportOptions
 from graph.catalog.records import decimal_of
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from graph.catalog.service import CatalogService
 
 FILES = Path(__file__).with_name("imports")
-NUMBERED = Options(columns={"sku": "1", "name": "2", "price": "3", "stock": "4"})
+NUMBERED = ImportOptions(columns={"sku": "1", "name": "2", "price": "3", "stock": "4"})
 D = Decimal
 
 
 async def taken(
-    catalog: CatalogService, name: str | Path, options: Options | None = None
+    catalog: CatalogService, name: str | Path, options: ImportOptions | None = None
 ) -> tuple[Report, list[Problem]]:
     """Import a file; gives how it went and what was complained of."""
     problems: list[Problem] = []

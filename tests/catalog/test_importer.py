@@ -324,7 +324,7 @@ async def seen_after_each_batch(imported: Import, monkeypatch: pytest.MonkeyPatc
     write = bulk.write
     previous = 0
 
-    async def write_and_look(*arguments: Any, **options: Any) -> bulk.Outcome:
+    async def write_and_look(*arguments: Any, **options: Any) -> bulk.BatchOutcome:
         nonlocal previous
         if previous:
             await look()

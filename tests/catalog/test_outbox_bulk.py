@@ -77,7 +77,7 @@ async def waiting(database: Database) -> int:
         return await session.scalar(chosen) or 0
 
 
-def changes(price: int, skus: Sequence[str] = "ABC") -> list[bulk.Change]:
+def changes(price: int, skus: Sequence[str] = "ABC") -> list[bulk.ImportedProduct]:
     """Products at this price."""
     reading = Reading(PLAIN, {"sku", "name", "price"})
     return [reading.change_of({"sku": sku, "name": sku, "price": str(price)}) for sku in skus]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.catalog.reading import pages, queries
-from graph.catalog.reading.paging import MAX_SIZE, Filter, PageRequest, Position, Sort, read_cursor, write_cursor
+from graph.catalog.reading.paging import MAX_SIZE, Filter, KeysetPosition, PageRequest, Sort, read_cursor, write_cursor
 from graph.catalog.rules import name_key
 from graph.errors import BadInput
 from tests.support.apps.products import START, add_categories, add_products, remove
@@ -240,7 +240,7 @@ def test_a_cursor_no_engine_could_compare(sort: Sort, value: Any) -> None:
 )
 def test_a_cursor_comes_back(sort: Sort, value: Any) -> None:
     """A cursor means the position it was written for, to the microsecond."""
-    assert read_cursor(write_cursor(sort, Position(value, 7)), sort, "after") == Position(value, 7)
+    assert read_cursor(write_cursor(sort, KeysetPosition(value, 7)), sort, "after") == KeysetPosition(value, 7)
 
 
 @pytest.mark.parametrize(

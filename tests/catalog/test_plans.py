@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from graph.catalog import seed
 from graph.catalog.reading import filtering, pages, queries
-from graph.catalog.reading.paging import Filter, PageRequest, Position, Sort
+from graph.catalog.reading.paging import Filter, KeysetPosition, PageRequest, Sort
 from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def page_of(request: PageRequest, database: Database) -> Select[Any]:
 
 def count_of(chosen: Filter, database: Database) -> Select[Any]:
     """The statement of a count, with its values."""
-    shape = filtering.Shape.of(chosen, database.dialect)
+    shape = filtering.FilterShape.of(chosen, database.dialect)
     return queries.count_statement(shape).params(filtering.values_in(chosen, database.dialect))
 
 
@@ -72,7 +72,7 @@ async def test_a_page_walks_an_index(big: Database) -> None:
             request = PageRequest(
                 20,
                 backward=backward,
-                after=Position(values[sort.column], here.id),
+                after=KeysetPosition(values[sort.column], here.id),
                 filter=Filter(category=category, include_inactive=inactive),
                 sort=sort,
             )

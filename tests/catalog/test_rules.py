@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from graph.catalog import rules, writing
 from graph.catalog.records import SCALE, decimal_of
+from graph.errors import Invalid
 from tests.support.apps.products import new
 
 
@@ -47,7 +48,7 @@ from tests.support.apps.products import new
 )
 def test_what_is_refused(told: dict[str, Any], field: str) -> None:
     """A value that breaks a rule is refused under the name that the API has for it."""
-    with pytest.raises(rules.Invalid) as refused:
+    with pytest.raises(Invalid) as refused:
         writing.row_of(new(**{"sku": "A-1", **told}))
     assert refused.value.field == field
     assert refused.value.message.endswith(".")

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from graph.catalog.keys import TTL
 from graph.catalog.models import EVENTS
 from graph.catalog.reading.paging import Filter, PageRequest, Sort
-from graph.catalog.rules import Invalid, Missing, Taken
 from graph.catalog.service import CatalogService
+from graph.errors import Invalid, Missing, Taken
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisUnavailable, open_client
 from harness.valkey import ValkeyServer

@@ -9,8 +9,9 @@ import pytest
 import uvloop
 from typer.testing import CliRunner, Result
 
-from graph.accounts.records import Visitor
+from graph.accounts.records import Role, Visitor
 from graph.cli.commands import app
+from graph.cli.user import RoleOption
 from graph.patterns.client import open_client
 from graph.services import open_services
 from graph.settings import Settings
@@ -117,3 +118,8 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert result.exit_code == 1
     assert complaint in result.output
     assert len(result.output.splitlines()) == 1
+
+
+def test_every_role_can_be_given() -> None:
+    """The command line names the roles that there are."""
+    assert {one.name: one.value for one in RoleOption} == {one.name: one.value for one in Role}

@@ -145,7 +145,7 @@ async def test_visits_are_bounded(client: Client, monkeypatch: pytest.MonkeyPatc
 
     def kept() -> set[str]:
         visits = made._visits
-        return {found.visitor.caller.address for entry in (visits._protected, visits._probation)
+        return {found.sender.caller.address for entry in (visits._protected, visits._probation)
                 for found in (one.value for one in entry.values())}  # fmt: skip
 
     regulars = {f"10.0.0.{number}" for number in range(3)}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
+from graph.errors import Invalid
 from graph.leaderboard import queries
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
 from graph.leaderboard.records import (
@@ -21,7 +22,7 @@ from graph.leaderboard.records import (
     SeasonState,
     Submission,
 )
-from graph.leaderboard.rules import Invalid, season_at, season_number
+from graph.leaderboard.rules import season_at, season_number
 from graph.leaderboard.seasons import archive
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake as taking
@@ -295,7 +296,7 @@ async def test_a_killed_closer_is_taken_over_and_cannot_write_again(
         token = (await session.execute(select(SEASONS.c.closer).where(SEASONS.c.id == season.id))).scalar_one()
     clock.now += 61
     assert await archive.close(database, season, board.ties, clock=clock, chunk=3)
-    with pytest.raises(archive.Superseded):
+    with pytest.raises(archive.TakenOver):
         async with database.transaction() as session:
             await archive.hold(session, season.id, token, 0)
     page = await service.top(board, first=100, season=1)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
+from graph.errors import Invalid, Missing, Taken
 from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, NewBoard, Settlement, player_key, player_number
-from graph.leaderboard.rules import Invalid, Missing, Taken
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import idempotency as keys
 from graph.patterns.ranking import Operator, Ties

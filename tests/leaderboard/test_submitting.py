@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
+from graph.errors import Invalid, Missing
 from graph.leaderboard.models import SCORES, SUBMISSIONS
 from graph.leaderboard.records import BoardRecord, NewBoard, Outcome
-from graph.leaderboard.rules import Invalid, Missing
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.ranking import Operator, Ties
 from harness.waiting import within

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.patterns.cache import JsonCodec
-from graph.patterns.cache.codec import MAGIC, MAX_SIZE, STAMP_SIZE, Corrupt, Frame, pack, stamp_of, unpack
+from graph.patterns.cache.codec import MAGIC, MAX_SIZE, STAMP_SIZE, Corrupt, Frame, pack, stamp_in, unpack
 
 STAMP = bytes(range(STAMP_SIZE))
 SMALL = Frame(STAMP, 1_700_000_000.5, 0.25, b'{"name":"M\xc3\xbcsli"}', ("product:1", "products"))
@@ -30,7 +30,7 @@ def test_a_frame_comes_back_as_it_was(stamp: bytes, expires: float, body: bytes,
     frame = Frame(stamp, expires, 0.5, body, names)
     blob = pack(frame)
     assert unpack(blob) == frame
-    assert stamp_of(blob) == stamp
+    assert stamp_in(blob) == stamp
 
 
 @given(json_values)

@@ -1,5 +1,5 @@
 """Accounts and sessions in GraphQL."""
 
-from graph.api.accounts.resolvers import FEATURE
+from graph.api.accounts.resolvers import PART
 
-__all__ = ["FEATURE"]
+__all__ = ["PART"]

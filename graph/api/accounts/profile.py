@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import strawberry
 
-from graph.accounts import rules
 from graph.accounts.records import EmailInUse, NoGuest, TooMany, WrongCredentials
 from graph.api.accounts.types import (
     AccountDeleted,
@@ -33,7 +32,7 @@ from graph.api.errors import InvalidInput
 from graph.api.node import global_id
 from graph.api.pagination import given
 from graph.endpoint.declare import cost
-from graph.errors import Unauthenticated
+from graph.errors import Invalid, Unauthenticated
 
 
 @strawberry.type
@@ -80,7 +79,7 @@ class ProfileMutation:
         context = info.context
         try:
             outcome = await context.services.accounts.play_as_guest(given(display_name), visitor_of(context))
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
@@ -108,7 +107,7 @@ class ProfileMutation:
             outcome = await context.services.accounts.claim(
                 session_of(context), input.email, input.password, visitor_of(context)
             )
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
@@ -121,7 +120,7 @@ class ProfileMutation:
         number = int(session_of(info.context).user_id)
         try:
             user = await info.context.services.accounts.rename(number, display_name)
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         if user is None:
             raise Unauthenticated("Sign in first.")

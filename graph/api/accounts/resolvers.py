@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.accounts import rules
 from graph.accounts.keys import TTL
 from graph.accounts.records import EmailInUse, TooMany, WrongCredentials
 from graph.api.accounts.profile import ProfileMutation, ProfileQuery
@@ -29,9 +28,10 @@ from graph.api.accounts.viewer import begun, session_of, visitor_of
 from graph.api.auth.access import ANYBODY, SIGNED_IN, VALID, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
-from graph.api.feature import Feature
 from graph.api.node import Node, integer_keys, parse_id
+from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import Scope, cached
+from graph.errors import Invalid
 from graph.patterns.sessions import Session as SessionValue
 
 
@@ -82,7 +82,7 @@ class AccountsMutation(ProfileMutation):
             outcome = await context.services.accounts.register(
                 input.email, input.password, input.display_name, visitor_of(context)
             )
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
@@ -141,7 +141,7 @@ class AccountsMutation(ProfileMutation):
             outcome = await context.services.accounts.change_password(
                 session_of(context), input.current_password, input.new_password
             )
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
@@ -150,7 +150,7 @@ class AccountsMutation(ProfileMutation):
         return PasswordChanged(revoked_sessions=outcome.revoked_sessions)
 
 
-FEATURE = Feature(
+PART = SchemaPart(
     query=AccountsQuery,
     mutation=AccountsMutation,
     types=(User, Session),

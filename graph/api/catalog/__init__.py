@@ -1,5 +1,5 @@
 """Products and categories in GraphQL."""
 
-from graph.api.catalog.resolvers import FEATURE
+from graph.api.catalog.resolvers import PART
 
-__all__ = ["FEATURE"]
+__all__ = ["PART"]

@@ -31,15 +31,16 @@ from graph.api.catalog.types import (
 )
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
-from graph.api.feature import Feature
-from graph.api.node import Node, integer_keys, key_of
+from graph.api.node import Node, integer_keys, key_of, required_key
 from graph.api.pagination import given, selects
-from graph.catalog import rules, shelving
+from graph.api.schema_part import SchemaPart
+from graph.catalog import shelving
 from graph.catalog.keys import TTL
 from graph.catalog.reading import paging
 from graph.catalog.reading.paging import Sort
 from graph.catalog.writing import NewProduct
 from graph.endpoint.declare import cached, cost
+from graph.errors import Invalid, Missing, Taken
 
 
 async def _load_products(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
@@ -148,31 +149,26 @@ class CatalogMutation:
         )
         try:
             return Product.of(await info.context.services.catalog.create(new))
-        except rules.Taken:
+        except Taken:
             return SkuTaken.of(input.sku)
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(description="Changes a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
     async def update_product(self, info: Info, input: UpdateProductInput) -> ProductResult:
         try:
-            number = key_of(input.id, "Product")
-            if number is None:
-                raise rules.Missing  # noqa: TRY301 - answered as one that is gone
+            number = required_key(input.id, "Product")
             return Product.of(await info.context.services.catalog.update(number, input.changes()))
-        except rules.Missing:
+        except Missing:
             return NotFound.of("There is no such product.")
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(description="Deletes a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
     async def delete_product(self, info: Info, id: strawberry.ID) -> DeleteProductResult:
-        number = key_of(id, "Product")
         try:
-            if number is None:
-                raise rules.Missing  # noqa: TRY301 - answered as one that is gone
-            await info.context.services.catalog.delete(number)
-        except rules.Missing:
+            await info.context.services.catalog.delete(required_key(id, "Product"))
+        except Missing:
             return NotFound.of("There is no such product.")
         return Deleted(id=id)
 
@@ -181,9 +177,9 @@ class CatalogMutation:
         catalog = info.context.services.catalog
         try:
             return Category.of(await shelving.create(catalog, input.slug, input.name, given(input.parent)), 0)
-        except rules.Taken:
+        except Taken:
             return SlugTaken.of(input.slug, "category")
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(
@@ -196,13 +192,11 @@ class CatalogMutation:
         if input.parent is not strawberry.UNSET:
             changes["parent"] = input.parent
         try:
-            number = key_of(input.id, "Category")
-            if number is None:
-                raise rules.Missing  # noqa: TRY301 - answered as one that is gone
+            number = required_key(input.id, "Category")
             return Category.of(await shelving.update(info.context.services.catalog, number, changes))
-        except rules.Missing:
+        except Missing:
             return NotFound.of("There is no such category.")
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(
@@ -210,19 +204,16 @@ class CatalogMutation:
         extensions=[requires(ADMIN)],
     )
     async def delete_category(self, info: Info, id: strawberry.ID) -> DeleteCategoryResult:
-        number = key_of(id, "Category")
         try:
-            if number is None:
-                raise rules.Missing  # noqa: TRY301 - answered as one that is gone
-            await shelving.delete(info.context.services.catalog, number)
-        except rules.Missing:
+            await shelving.delete(info.context.services.catalog, required_key(id, "Category"))
+        except Missing:
             return NotFound.of("There is no such category.")
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         return Deleted(id=id)
 
 
-FEATURE = Feature(
+PART = SchemaPart(
     query=CatalogQuery,
     mutation=CatalogMutation,
     subscription=CatalogSubscription,

@@ -1,5 +1,5 @@
 """Background jobs in GraphQL: starting them, reading them, following them."""
 
-from graph.api.jobs.resolvers import FEATURE
+from graph.api.jobs.resolvers import PART
 
-__all__ = ["FEATURE"]
+__all__ = ["PART"]

@@ -9,10 +9,10 @@ import strawberry
 from graph.api.auth.access import ADMIN, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
-from graph.api.feature import Feature
 from graph.api.jobs.subscriptions import JobsSubscription
 from graph.api.jobs.types import ImportProductsInput, ImportProductsResult, Job
 from graph.api.node import Node
+from graph.api.schema_part import SchemaPart
 from graph.catalog.importing.files.rows import ENDINGS
 from graph.catalog.keys import IMPORT_PRODUCTS
 from graph.errors import Unavailable
@@ -49,7 +49,7 @@ async def _load_jobs(context: Context, keys: Sequence[str]) -> Mapping[str, Node
     return {key: Job.of(job) for key, job in zip(keys, found, strict=True) if job is not None}
 
 
-FEATURE = Feature(
+PART = SchemaPart(
     mutation=JobsMutation,
     subscription=JobsSubscription,
     types=(Job,),

@@ -1,5 +1,5 @@
 """Leaderboards in GraphQL."""
 
-from graph.api.leaderboard.resolvers import FEATURE
+from graph.api.leaderboard.resolvers import PART
 
-__all__ = ["FEATURE"]
+__all__ = ["PART"]

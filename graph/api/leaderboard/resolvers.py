@@ -9,7 +9,6 @@ import strawberry
 from graph.api.auth.access import ADMIN, SERVICE, SIGNED_IN, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, SlugTaken
-from graph.api.feature import Feature
 from graph.api.leaderboard.loaders import players
 from graph.api.leaderboard.players import Player, player_key_of, viewer_key
 from graph.api.leaderboard.results import (
@@ -23,8 +22,9 @@ from graph.api.leaderboard.subscriptions import LeaderboardSubscription
 from graph.api.leaderboard.types import MAX_AGE, Leaderboard
 from graph.api.node import Node, integer_keys
 from graph.api.pagination import given
+from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import cached, cost, keep_until
-from graph.leaderboard import rules
+from graph.errors import Invalid, Missing, Taken
 from graph.leaderboard.keys import board_tag
 from graph.leaderboard.records import NewBoard
 
@@ -90,9 +90,9 @@ class LeaderboardMutation:
         )
         try:
             return Leaderboard.of(await info.context.services.leaderboards.create_board(new))
-        except rules.Taken:
+        except Taken:
             return SlugTaken.of(input.slug)
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(
@@ -108,16 +108,16 @@ class LeaderboardMutation:
             if board is None:
                 return NotFound.of("There is no such leaderboard.")
             if player is None:
-                raise rules.Missing("player")  # noqa: TRY301 - answered as one that is gone
+                raise Missing("player")  # noqa: TRY301 - answered as one that is gone
             outcome = await service.submit(board, player, input.score, key=given(input.key))
-        except rules.Missing:
+        except Missing:
             return NotFound.of("There is no such player.")
-        except rules.Invalid as problem:
+        except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         return ScoreSubmitted.of(board, outcome)
 
 
-FEATURE = Feature(
+PART = SchemaPart(
     query=LeaderboardQuery,
     mutation=LeaderboardMutation,
     subscription=LeaderboardSubscription,

@@ -13,8 +13,7 @@ from graph.api.leaderboard.players import Player, names_of, player_key_of, viewe
 from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
 from graph.endpoint.declare import Scope, cached, cost
-from graph.errors import BadInput
-from graph.leaderboard import rules
+from graph.errors import BadInput, Invalid
 from graph.leaderboard.records import BoardRecord, Placed, SeasonSchedule, Span, TopPage, player_of
 from graph.patterns.ranking import Entry, Neighbourhood, Operator, Ties
 
@@ -190,7 +189,7 @@ class Leaderboard(Node):
         service = info.context.services.leaderboards
         try:
             page = await service.top(self.record, first=first, after=given(after), season=given(season))
-        except rules.Invalid as problem:
+        except Invalid as problem:
             raise BadInput(problem.message, argument=problem.field) from problem
         return LeaderboardEntryConnection.of(page, await names_of(info, [placed.player for placed in page.entries]))
 
@@ -227,7 +226,7 @@ class Leaderboard(Node):
         service = info.context.services.leaderboards
         try:
             found = await service.around(self.record, key, neighbours=range, season=given(season))
-        except rules.Invalid as problem:
+        except Invalid as problem:
             raise BadInput(problem.message, argument=problem.field) from problem
         return None if found is None else LeaderboardContext.of(found, await names_around(info, found))
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog import rules
 from graph.catalog.importing import bulk
 from graph.catalog.importing.mapping import plain
 from graph.catalog.importing.problems import Problem, Unreadable
+from graph.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,10 @@ _SHOWN = 200
 
 
 @dataclass(slots=True)
-class Batch:
+class CheckedBatch:
     """Checked products, the draft of each, the bad rows, what to know of good ones, and how far the file is read."""
 
-    changes: list[bulk.Change] = field(default_factory=list[bulk.Change])
+    changes: list[bulk.ImportedProduct] = field(default_factory=list[bulk.ImportedProduct])
     drafts: list[Draft] = field(default_factory=list["Draft"])
     problems: list[Problem] = field(default_factory=list[Problem])
     notes: list[Problem] = field(default_factory=list[Problem])
@@ -41,15 +41,15 @@ class Batches:
         self._drafts = iter(products)
         self._unreadable: Unreadable | None = None
         self._merged = 0
-        self._batch = Batch()
+        self._batch = CheckedBatch()
         self._line = 0
         products.reading.note = self._note
 
-    def next(self) -> Batch | None:
+    def next(self) -> CheckedBatch | None:
         """The next batch; None at the end. Where the file cannot be read further, what was read before comes first."""
         if self._unreadable is not None:
             raise self._unreadable
-        batch = self._batch = Batch()
+        batch = self._batch = CheckedBatch()
         change_of = self._products.reading.change_of
         for draft in self._some(bulk.BATCH):
             if isinstance(draft, Problem):
@@ -58,7 +58,7 @@ class Batches:
             self._line = draft.line
             try:
                 change = change_of(draft.told)
-            except rules.Invalid as refused:
+            except Invalid as refused:
                 batch.problems.append(self.problem(draft, refused))
             else:
                 batch.changes.append(change)
@@ -72,7 +72,7 @@ class Batches:
             raise self._unreadable
         return None
 
-    def problem(self, draft: Draft, refused: rules.Invalid) -> Problem:
+    def problem(self, draft: Draft, refused: Invalid) -> Problem:
         """The complaint about a row, with the value it is about."""
         value = plain(draft.told.get(refused.field.partition(".")[0]))
         return Problem(draft.line, refused.message, refused.field, value[:_SHOWN], self._products.plan.raw(draft))
@@ -86,7 +86,7 @@ class Batches:
     def _note(self, reason: str, name: str, value: Any) -> None:
         self._batch.notes.append(Problem(self._line, reason, name, plain(value)[:_SHOWN]))
 
-    def _set_duplicates_aside(self, batch: Batch) -> None:
+    def _set_duplicates_aside(self, batch: CheckedBatch) -> None:
         changes, drafts = batch.changes, batch.drafts
         batch.changes, batch.drafts = [], []
         shelf = self._products.shelf
@@ -95,7 +95,7 @@ class Batches:
         for change, draft in zip(changes, drafts, strict=True):
             first = known.get(change.sku)
             if first is not None:
-                refused = rules.Invalid("sku", f"The sku was on line {first} already.")
+                refused = Invalid("sku", f"The sku was on line {first} already.")
                 batch.problems.append(self.problem(draft, refused))
                 continue
             known[change.sku] = draft.line

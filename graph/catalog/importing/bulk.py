@@ -28,7 +28,7 @@ from graph.catalog import writing
 from graph.catalog.importing.texts import name_of, slug_of
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
 from graph.catalog.records import EMPTY
-from graph.catalog.rules import Invalid
+from graph.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -66,7 +66,7 @@ _DEFAULTS: dict[str, Any] = {
 _COMPARED = ("name", "price", *_DEFAULTS)
 
 
-class Change(NamedTuple):
+class ImportedProduct(NamedTuple):
     """What a file says of one product: the columns it gives, checked, and the slug of a category if it gives one.
 
     `path` are the names from the topmost category down to that one, where they are known.
@@ -80,7 +80,7 @@ class Change(NamedTuple):
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchOutcome:
     """What became of a batch; `refused` maps positions in it to reasons."""
 
     created: int
@@ -89,7 +89,7 @@ class Outcome:
     refused: dict[int, Invalid]
 
 
-Write: TypeAlias = "Callable[[Sequence[Change], OnWay], Awaitable[Outcome]]"
+Write: TypeAlias = "Callable[[Sequence[ImportedProduct], OnWay], Awaitable[BatchOutcome]]"
 OnWay: TypeAlias = "Callable[[float], None]"
 """Told what part of the rows is written, of a transaction that may still fail."""
 
@@ -105,7 +105,7 @@ async def acknowledged_once(catalog: CatalogService) -> AsyncGenerator[Write]:
     shown = time.monotonic()
     begun = changed = False
 
-    async def write_batch(changes: Sequence[Change], on_way: OnWay) -> Outcome:
+    async def write_batch(changes: Sequence[ImportedProduct], on_way: OnWay) -> BatchOutcome:
         nonlocal shown, begun, changed
         if not begun:
             await catalog.cache.generations.ready()
@@ -136,12 +136,12 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
 
 async def write(
     catalog: CatalogService,
-    changes: Sequence[Change],
+    changes: Sequence[ImportedProduct],
     *,
     dry_run: bool = False,
     now: datetime | None = None,
     on_way: OnWay = lambda _: None,
-) -> Outcome:
+) -> BatchOutcome:
     """Bring the catalog to what `changes` say; no sku stands in them twice. A dry run only tells what would happen.
 
     Categories that do not exist yet are created, named as their path has it or after their slug. Readers are not told:
@@ -159,12 +159,12 @@ async def write(
 
 async def _write(
     database: Database,
-    changes: Sequence[Change],
+    changes: Sequence[ImportedProduct],
     moment: datetime,
     on_way: OnWay,
     *,
     dry_run: bool,
-) -> Outcome:
+) -> BatchOutcome:
     async with database.session() if dry_run else database.transaction() as session:
         wanted = {change.category: change.path for change in changes if change.category is not None}
         categories = await _categories(session, wanted, database.dialect, dry_run=dry_run)
@@ -225,8 +225,8 @@ async def _existing(session: AsyncSession, skus: list[str], *, lock: bool) -> di
 
 
 def _sorted_out(
-    changes: Sequence[Change], before: dict[str, dict[str, Any]], categories: dict[str, int], moment: datetime
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Outcome]:
+    changes: Sequence[ImportedProduct], before: dict[str, dict[str, Any]], categories: dict[str, int], moment: datetime
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], BatchOutcome]:
     """The rows to insert and those to update, whole."""
     inserts: list[dict[str, Any]] = []
     updates: list[dict[str, Any]] = []
@@ -250,7 +250,7 @@ def _sorted_out(
             row |= writing.derived(change.sku, row["name"], row["description"])
             updates.append(row | {"the_id": old["id"], "updated_at": max(moment, old["updated_at"])})
     same = len(changes) - len(inserts) - len(updates) - len(refused)
-    return inserts, updates, Outcome(len(inserts), len(updates), same, refused)
+    return inserts, updates, BatchOutcome(len(inserts), len(updates), same, refused)
 
 
 _CHANGED = (*_COMPARED, "name_key", "search", "updated_at")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from graph.catalog.importing import bulk
 from graph.catalog.importing.batches import Batches
-from graph.catalog.importing.reading import Found, Options, Products
+from graph.catalog.importing.reading import Found, ImportOptions, Products
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ class Report:
     refused: bool = False
     found: Found | None = None
     """What was found out about the file."""
-    examples: list[bulk.Change] = field(default_factory=list[bulk.Change])
+    examples: list[bulk.ImportedProduct] = field(default_factory=list[bulk.ImportedProduct])
     """The first products, as they would be."""
 
 
@@ -75,7 +75,7 @@ class Told:
 async def import_products(
     catalog: CatalogService,
     path: Path,
-    options: Options | None = None,
+    options: ImportOptions | None = None,
     *,
     strict: bool = False,
     dry_run: bool = False,
@@ -88,9 +88,9 @@ async def import_products(
     be read (any further: what came before it is in, unless strict), OSError when it cannot be opened, and
     `graph.patterns.client.RedisUnavailable` when readers cannot be told.
     """
-    chosen, hearing, counted = options or Options(), told or Told(), report or Report()
+    chosen, hearing, counted = options or ImportOptions(), told or Told(), report or Report()
 
-    async def check(changes: Sequence[bulk.Change], on_way: bulk.OnWay) -> bulk.Outcome:
+    async def check(changes: Sequence[bulk.ImportedProduct], on_way: bulk.OnWay) -> bulk.BatchOutcome:
         return await bulk.write(catalog, changes, dry_run=True, on_way=on_way)
 
     if dry_run:
@@ -105,7 +105,7 @@ async def import_products(
         return await _pass(write, path, chosen, counted, hearing)
 
 
-async def _pass(write: bulk.Write, path: Path, options: Options, report: Report, told: Told) -> Report:
+async def _pass(write: bulk.Write, path: Path, options: ImportOptions, report: Report, told: Told) -> Report:
     """Go through the file once. The next batch is read and checked in a thread while the last one is written."""
     with await asyncio.to_thread(Products, path, options) as products:
         batches = Batches(products)

@@ -17,7 +17,7 @@ from graph.catalog.importing.problems import Row, Unreadable, as_list, as_object
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from graph.catalog.importing.formats.base import Known
+    from graph.catalog.importing.formats.base import KnownFormat
 
 _METAFIELD = re.compile(r"(.+) \(product\.metafields\.[^)]*\)")
 _GLOBAL_ATTRIBUTE = re.compile(r"(?:attribute|option)s?\.(.+)", re.IGNORECASE)
@@ -45,11 +45,11 @@ class Column(NamedTuple):
     rank: int
 
 
-class Plan:
+class ColumnPlan:
     """The columns of one file."""
 
     def __init__(
-        self, known: Known, columns: Sequence[str], chosen: Mapping[str, str], defaults: Mapping[str, str]
+        self, known: KnownFormat, columns: Sequence[str], chosen: Mapping[str, str], defaults: Mapping[str, str]
     ) -> None:
         """Read `columns` as `known` does, but for what is `chosen`; `defaults` say what a row leaves out."""
         self.known = known

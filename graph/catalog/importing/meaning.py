@@ -1,7 +1,7 @@
 """What a row means: prices, stock, shelf and the rest, from what its columns say.
 
 Blank is absent. What is odd but can be read is read and noted (`Note`); what cannot be taken raises
-`graph.catalog.rules.Invalid` with the field and a sentence.
+`graph.errors.Invalid` with the field and a sentence.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.catalog import details, rules, writing
 from graph.catalog.importing import numbers, terms
-from graph.catalog.importing.bulk import Change
+from graph.catalog.importing.bulk import ImportedProduct
 from graph.catalog.importing.mapping import plain
 from graph.catalog.importing.texts import plain_text
 from graph.catalog.records import decimals_of
+from graph.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.catalog.importing.formats.base import Known
+    from graph.catalog.importing.formats.base import KnownFormat
 
 Note: TypeAlias = "Callable[[str, str, Any], None]"
 """Told of something to know of a row that is taken: the reason, the field, the value."""
@@ -42,16 +43,16 @@ def _ignored(reason: str, name: str, value: Any) -> None:
 class Reading:
     """How a file's rows are read: its format, what its columns use before decimals, what it leaves out."""
 
-    known: Known
+    known: KnownFormat
     meanings: frozenset[str] | set[str]
     currency: str = "USD"
-    marks: dict[str, numbers.Mark] = field(default_factory=dict[str, numbers.Mark])
+    marks: dict[str, numbers.DecimalMark] = field(default_factory=dict[str, numbers.DecimalMark])
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     note: Note = _ignored
     defaulted: frozenset[str] = frozenset()
     """Meanings that a row has although the file says nothing."""
 
-    def change_of(self, told: dict[str, Any]) -> Change:
+    def change_of(self, told: dict[str, Any]) -> ImportedProduct:
         """What a row says of a product."""
         changes: writing.ProductChanges = {}
         sku = self._sku(told)
@@ -67,7 +68,7 @@ class Reading:
         if len(told) > len(changes):
             self._details(told, changes)
         path, slug = terms.shelf(self.known, told.get("category"))
-        return Change(sku, writing.checked(changes), slug, "category" in told, path)
+        return ImportedProduct(sku, writing.checked(changes), slug, "category" in told, path)
 
     # --- who it is ---
 
@@ -78,10 +79,10 @@ class Reading:
         for meaning in ("sku", "handle", "id"):
             value = told.get(meaning)
             if isinstance(value, (dict, list, bool, Decimal)):
-                raise rules.Invalid("sku", "sku must be text.")
+                raise Invalid("sku", "sku must be text.")
             if text := _bare(plain(value)):
                 return rules.check_sku(text)
-        raise rules.Invalid("sku", "A sku is needed, or an id or handle to make one of.")
+        raise Invalid("sku", "A sku is needed, or an id or handle to make one of.")
 
     def _name(self, value: Any) -> str:
         text = _text(value, "name")
@@ -102,9 +103,9 @@ class Reading:
         if value is None:
             return None
         try:
-            amount, own = numbers.amount(value, self.marks.get(name, numbers.Mark.UNKNOWN), currency)
+            amount, own = numbers.amount(value, self.marks.get(name, numbers.DecimalMark.UNKNOWN), currency)
         except numbers.NotANumber as error:
-            raise rules.Invalid(name, str(error)) from None
+            raise Invalid(name, str(error)) from None
         return self._rounded(amount, own or currency, name, value), own or currency
 
     def _rounded(self, amount: Decimal, currency: str, name: str, value: Any) -> Decimal:
@@ -119,7 +120,7 @@ class Reading:
     def _price(self, told: dict[str, Any], changes: writing.ProductChanges) -> None:
         if not any(name in told for name in PRICES):
             if "currency" in told and "currency" not in self.defaulted:
-                raise rules.Invalid("price", "A currency needs a price.")
+                raise Invalid("price", "A currency needs a price.")
             return
         usual = plain(told.get("currency")).upper() or self.currency
         price = self._amount(told, "price", usual)
@@ -155,12 +156,12 @@ class Reading:
         if how == "FIXED":
             return by
         try:
-            base, _ = numbers.amount(told.get("basePrice"), self.marks.get("price", numbers.Mark.UNKNOWN), by[1])
+            base, _ = numbers.amount(told.get("basePrice"), self.marks.get("price", numbers.DecimalMark.UNKNOWN), by[1])
         except numbers.NotANumber as error:
-            raise rules.Invalid("price", str(error)) from None
+            raise Invalid("price", str(error)) from None
         change = {"ADD": by[0], "REMOVE": -by[0], "PERCENT": base * by[0] / 100}.get(how)
         if change is None:
-            raise rules.Invalid("price", f"[{how}] is no known change of a price.")
+            raise Invalid("price", f"[{how}] is no known change of a price.")
         return (base + change).quantize(Decimal(1).scaleb(-decimals_of(by[1])), ROUND_HALF_UP), by[1]
 
     def _on_sale(self, told: dict[str, Any]) -> bool:
@@ -203,11 +204,11 @@ class Reading:
                     changes["stock"] = None
             return
         try:
-            amount = numbers.count(value, self.marks.get("stock", numbers.Mark.UNKNOWN))
+            amount = numbers.count(value, self.marks.get("stock", numbers.DecimalMark.UNKNOWN))
         except numbers.NotANumber as error:
             word = numbers.availability(value) if type(value) is str else None
             if word is None:
-                raise rules.Invalid("stock", str(error)) from None
+                raise Invalid("stock", str(error)) from None
             changes["stock"], changes["in_stock"] = None, word
             return
         pieces = self._pieces(amount, value)
@@ -223,7 +224,7 @@ class Reading:
 
     def _pieces(self, amount: Decimal, value: Any) -> int:
         if not amount.is_finite():
-            raise rules.Invalid("stock", "A stock is a whole number.")
+            raise Invalid("stock", "A stock is a whole number.")
         if amount < 0:
             self.note("A negative stock was taken as 0.", "stock", value)
             return 0
@@ -238,7 +239,7 @@ class Reading:
         if said is not None:
             truth = numbers.truth(said)
             if truth is None:
-                raise rules.Invalid("active", "active is true or false.")
+                raise Invalid("active", "active is true or false.")
             shown = truth
         elif "status" not in told:
             return
@@ -310,7 +311,7 @@ class Reading:
 def _text(value: Any, name: str) -> str:
     if isinstance(value, str):
         return value
-    raise rules.Invalid(name, f"{name} must be text.")
+    raise Invalid(name, f"{name} must be text.")
 
 
 def _bare(text: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Mark(Enum):
+class DecimalMark(Enum):
     """What stands before the decimals of a column."""
 
     POINT = "."
@@ -111,7 +111,7 @@ def _stripped(text: str, usual: str) -> tuple[str, str | None]:
     return _SPACES.sub("", _NO_CENTS.sub("", text.strip())), found
 
 
-def amount(value: Any, mark: Mark, usual: str = "USD") -> tuple[Decimal, str | None]:
+def amount(value: Any, mark: DecimalMark, usual: str = "USD") -> tuple[Decimal, str | None]:
     """The amount in a cell or a JSON value, and its currency where one stands with it; `usual` is the file's own."""
     if isinstance(value, Decimal):
         return value, None
@@ -133,7 +133,7 @@ def amount(value: Any, mark: Mark, usual: str = "USD") -> tuple[Decimal, str | N
     return Decimal(sign + _figure(matched.group(2), mark, currency or usual)), currency
 
 
-def count(value: Any, mark: Mark) -> Decimal:
+def count(value: Any, mark: DecimalMark) -> Decimal:
     """The number in a cell of pieces; it may have decimals."""
     if isinstance(value, Decimal):
         return value
@@ -147,20 +147,20 @@ def count(value: Any, mark: Mark) -> Decimal:
     raise NotANumber("A stock is a whole number.")
 
 
-def _figure(text: str, mark: Mark, currency: str | None) -> str:
+def _figure(text: str, mark: DecimalMark, currency: str | None) -> str:
     """Digits and separators as a plain number; `currency` is None for what is no amount."""
     told = _mark_of(text)
-    if told is Mark.UNKNOWN:  # one separator and three digits behind it
+    if told is DecimalMark.UNKNOWN:  # one separator and three digits behind it
         separator = "." if "." in text else ","
-        if mark in (Mark.POINT, Mark.COMMA):
+        if mark in (DecimalMark.POINT, DecimalMark.COMMA):
             told = mark
-        elif mark is Mark.UNKNOWN and currency is not None and decimals_of(currency) < _GROUP:
-            told = Mark.COMMA if separator == "." else Mark.POINT  # its amounts have no three decimals
+        elif mark is DecimalMark.UNKNOWN and currency is not None and decimals_of(currency) < _GROUP:
+            told = DecimalMark.COMMA if separator == "." else DecimalMark.POINT  # its amounts have no three decimals
         else:
             raise Doubtful(text)
     if told is None:
         return text
-    thousands = "," if told is Mark.POINT else "."
+    thousands = "," if told is DecimalMark.POINT else "."
     whole, point, rest = text.rpartition(told.value) if told.value in text else (text, "", "")
     groups = whole.split(thousands)
     grouped = len(groups) == 1 or (len(groups[0]) <= _GROUP and all(len(group) >= 2 for group in groups[1:]))  # noqa: PLR2004 - India's groups have two digits
@@ -169,29 +169,29 @@ def _figure(text: str, mark: Mark, currency: str | None) -> str:
     return "".join(groups) + (f".{rest}" if point and rest else "") or "0"
 
 
-def _mark_of(text: str) -> Mark | None:
+def _mark_of(text: str) -> DecimalMark | None:
     """What the cell itself tells: the mark, UNKNOWN when it can be read both ways, None without any separator."""
     points, commas = text.count("."), text.count(",")
     if points and commas:
-        return Mark.POINT if text.rindex(".") > text.rindex(",") else Mark.COMMA
+        return DecimalMark.POINT if text.rindex(".") > text.rindex(",") else DecimalMark.COMMA
     if not points and not commas:
         return None
     if points > 1 or commas > 1:
-        return Mark.COMMA if points else Mark.POINT  # it separates thousands
+        return DecimalMark.COMMA if points else DecimalMark.POINT  # it separates thousands
     before, _, after = text.partition("." if points else ",")
     if len(after) == _GROUP and 1 <= len(before) <= _GROUP and not before.startswith("0"):
-        return Mark.UNKNOWN
-    return Mark.POINT if points else Mark.COMMA
+        return DecimalMark.UNKNOWN
+    return DecimalMark.POINT if points else DecimalMark.COMMA
 
 
-def decide(cells: Iterable[Any]) -> tuple[Mark, str | None]:
+def decide(cells: Iterable[Any]) -> tuple[DecimalMark, str | None]:
     """What a column's sample tells of it; and a cell that can be read both ways, if there is one."""
-    seen: set[Mark] = set()
+    seen: set[DecimalMark] = set()
     doubtful = None
     for cell in cells:
         if not isinstance(cell, str):
             if isinstance(cell, Decimal):
-                seen.add(Mark.POINT)  # JSON's own numbers
+                seen.add(DecimalMark.POINT)  # JSON's own numbers
             continue
         if len(cell) > _MOST:
             continue
@@ -201,13 +201,13 @@ def decide(cells: Iterable[Any]) -> tuple[Mark, str | None]:
             continue
         matched = _NUMBER.fullmatch(figure)
         told = _mark_of(matched.group(2)) if matched is not None else None
-        if told is Mark.UNKNOWN:
+        if told is DecimalMark.UNKNOWN:
             doubtful = doubtful or cell
         elif told is not None:
             seen.add(told)
     if len(seen) == 1:
         return seen.pop(), doubtful
-    return (Mark.BOTH if seen else Mark.UNKNOWN), doubtful
+    return (DecimalMark.BOTH if seen else DecimalMark.UNKNOWN), doubtful
 
 
 # --- truth ---

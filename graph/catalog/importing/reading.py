@@ -15,7 +15,7 @@ from graph.catalog.importing import numbers
 from graph.catalog.importing.files.rows import open_source
 from graph.catalog.importing.formats import FORMATS, recognised
 from graph.catalog.importing.formats.plain import PLAIN
-from graph.catalog.importing.mapping import Plan, flat
+from graph.catalog.importing.mapping import ColumnPlan, flat
 from graph.catalog.importing.meaning import PRICES, Reading
 from graph.catalog.importing.problems import Problem, Row, Unreadable
 from graph.catalog.importing.shelf import Shelf
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from graph.catalog.importing.files.rows import Shape, Source
+    from graph.catalog.importing.files.rows import FileShape, RowSource
     from graph.catalog.importing.formats.base import Draft
 
 SAMPLE = 1000
 """Rows by which the columns of amounts are decided, and the fields of JSON are found."""
-_MARKS = {".": numbers.Mark.POINT, ",": numbers.Mark.COMMA}
+_MARKS = {".": numbers.DecimalMark.POINT, ",": numbers.DecimalMark.COMMA}
 _KEYS = frozenset(("sku", "id", "handle"))
 _ENOUGH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ImportOptions:
     """What is told of a file rather than found out; see ``graph import --help``."""
 
-    shape: Shape | None = None
+    shape: FileShape | None = None
     format: str | None = None
     encoding: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -70,7 +70,7 @@ class Found:
 class Products:
     """The products of a file. Close it, or use it in a ``with``."""
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path, options: ImportOptions) -> None:
         """Open the file and find out about it. Raises `Unreadable`, and OSError when it cannot be opened."""
         self._path = path
         self._options = options
@@ -148,7 +148,7 @@ class Products:
                 raise
         return sample
 
-    def _open(self) -> Source:
+    def _open(self) -> RowSource:
         options = self._options
         return open_source(self._path, shape=options.shape, encoding=options.encoding, header=self._header)
 
@@ -159,7 +159,7 @@ class Products:
         ) as s:
             return s.shape != "csv" or sum(PLAIN.meaning(column) is not None for column in s.columns) >= _ENOUGH
 
-    def _plan(self, rows: Sequence[Row]) -> Plan:
+    def _plan(self, rows: Sequence[Row]) -> ColumnPlan:
         columns = self._source.columns
         if self._source.shape != "csv":
             listed: dict[str, None] = {}
@@ -171,7 +171,7 @@ class Products:
             columns = list(listed)
         options = self._options
         known = FORMATS[options.format] if options.format else recognised(columns)
-        plan = Plan(known, columns, options.columns, options.defaults)
+        plan = ColumnPlan(known, columns, options.columns, options.defaults)
         if not (_KEYS & plan.meanings) and (self._source.shape == "csv" or rows):
             shown = ", ".join(columns[:12])
             raise Unreadable(
@@ -221,35 +221,35 @@ class Products:
 
 
 def _decided(
-    cells: Mapping[str, Sequence[Any]], told: numbers.Mark | None
-) -> tuple[dict[str, numbers.Mark], list[str]]:
+    cells: Mapping[str, Sequence[Any]], told: numbers.DecimalMark | None
+) -> tuple[dict[str, numbers.DecimalMark], list[str]]:
     """What stands before the decimals of each column, and what to know of that."""
     if told is not None:
         return dict.fromkeys(cells, told), []
     decided = {name: numbers.decide(values) for name, values in cells.items()}
-    known = {mark for mark, _ in decided.values() if mark in (numbers.Mark.POINT, numbers.Mark.COMMA)}
-    marks: dict[str, numbers.Mark] = {}
+    known = {mark for mark, _ in decided.values() if mark in (numbers.DecimalMark.POINT, numbers.DecimalMark.COMMA)}
+    marks: dict[str, numbers.DecimalMark] = {}
     doubts: list[str] = []
     for name, (mark, doubtful) in decided.items():
         chosen = mark
-        if mark is numbers.Mark.UNKNOWN and len(known) == 1:
+        if mark is numbers.DecimalMark.UNKNOWN and len(known) == 1:
             chosen = next(iter(known))
         marks[name] = chosen
         if doubtful is None:
             continue
-        if chosen is numbers.Mark.BOTH or (chosen is numbers.Mark.UNKNOWN and name == "stock"):
+        if chosen is numbers.DecimalMark.BOTH or (chosen is numbers.DecimalMark.UNKNOWN and name == "stock"):
             doubts.append(
                 f"{name}: {doubtful} can be read in two ways; such rows are refused unless --decimal is given."
             )
             continue
         why = "as the column's other cells are written" if mark is chosen else "as the file's other columns are written"
-        if chosen is numbers.Mark.UNKNOWN:
+        if chosen is numbers.DecimalMark.UNKNOWN:
             why = "as its currency has no three decimals"
         doubts.append(f"{name}: {doubtful} is read as {_read(doubtful, chosen)}, {why} (--decimal says otherwise).")
     return marks, doubts
 
 
-def _read(cell: str, mark: numbers.Mark) -> str:
+def _read(cell: str, mark: numbers.DecimalMark) -> str:
     try:
         return f"{numbers.amount(cell, mark)[0]:f}"
     except numbers.NotANumber:
@@ -258,6 +258,6 @@ def _read(cell: str, mark: numbers.Mark) -> str:
 
 def _has_currency(value: Any) -> bool:
     try:
-        return numbers.amount(value, numbers.Mark.POINT)[1] is not None
+        return numbers.amount(value, numbers.DecimalMark.POINT)[1] is not None
     except numbers.NotANumber:
         return False

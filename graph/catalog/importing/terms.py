@@ -10,9 +10,10 @@ from graph.catalog import rules
 from graph.catalog.importing.mapping import plain
 from graph.catalog.importing.problems import as_list, as_object
 from graph.catalog.importing.texts import plain_text, slug_of
+from graph.errors import Invalid
 
 if TYPE_CHECKING:
-    from graph.catalog.importing.formats.base import Known
+    from graph.catalog.importing.formats.base import KnownFormat
 
 LIST = re.compile(r"(?<!\\),\s*")
 _LEVEL = re.compile(r"\s*(?:>|\u203a|\u00bb|\u2192)\s*")
@@ -20,7 +21,7 @@ _GERMAN = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}", re.ASCII)
 _DATE = len("2026-01-31")
 
 
-def shelf(known: Known, value: Any) -> tuple[tuple[str, ...], str | None]:
+def shelf(known: KnownFormat, value: Any) -> tuple[tuple[str, ...], str | None]:
     """The path of a row's category and its slug; of several, the deepest one. A slug alone has no path."""
     if type(value) is not str:
         value = _first_name(value)
@@ -34,11 +35,11 @@ def shelf(known: Known, value: Any) -> tuple[tuple[str, ...], str | None]:
         return (), None
     path = max(paths, key=len)
     if any(len(name) > rules.MAX_NAME for name in path):
-        raise rules.Invalid("category", f"A category's name has at most {rules.MAX_NAME} characters.")
+        raise Invalid("category", f"A category's name has at most {rules.MAX_NAME} characters.")
     return path, slug_of(path)
 
 
-def _path(known: Known, text: str) -> tuple[str, ...]:
+def _path(known: KnownFormat, text: str) -> tuple[str, ...]:
     levels = _LEVEL.split(text) if known.levels == ">" or _LEVEL.search(text) else text.split(known.levels)
     names = [" ".join(plain_text(level).split()) for level in levels]
     names = [name for name in names if name]

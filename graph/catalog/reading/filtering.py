@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 P, C = PRODUCTS.c, CATEGORIES.c
 
 
-class Shape(NamedTuple):
+class FilterShape(NamedTuple):
     """Which conditions a filter has, whatever their values."""
 
     dialect: str
@@ -36,7 +36,7 @@ class Shape(NamedTuple):
     attributes: int = 0
 
     @classmethod
-    def of(cls, chosen: Filter, dialect: str) -> Shape:
+    def of(cls, chosen: Filter, dialect: str) -> FilterShape:
         """The shape of a filter."""
         low, high = chosen.min_price is not None, chosen.max_price is not None
         searched = chosen.terms is not None
@@ -89,7 +89,7 @@ _FOUND = {
 }
 
 
-def conditions(shape: Shape, price: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+def conditions(shape: FilterShape, price: ColumnElement[Any]) -> list[ColumnElement[bool]]:
     """What a product must meet, but for being active."""
     found: list[ColumnElement[bool]] = []
     if shape.category:

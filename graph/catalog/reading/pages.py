@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import ColumnElement, Integer, bindparam, case, exists, false, select, true, tuple_, union_all
 
 from graph.catalog.models import PRODUCTS
-from graph.catalog.reading.filtering import Shape, conditions, unindexed, values_in
-from graph.catalog.reading.paging import Position, Sort, write_cursor
+from graph.catalog.reading.filtering import FilterShape, conditions, unindexed, values_in
+from graph.catalog.reading.paging import KeysetPosition, Sort, write_cursor
 from graph.catalog.reading.queries import COLUMNS, shown, values_of
 from graph.catalog.records import page_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Select
 
     from graph.catalog.reading.paging import PageRequest
-    from graph.catalog.reading.queries import Source
+    from graph.catalog.reading.queries import SqlReader
     from graph.catalog.records import Page
 
 P = PRODUCTS.c
@@ -37,7 +37,7 @@ _SIZE = bindparam("size", type_=Integer())
 class PageShape(NamedTuple):
     """What tells the statements of pages apart."""
 
-    filter: Shape
+    filter: FilterShape
     sort: Sort
     backward: bool
     after: bool
@@ -47,7 +47,7 @@ class PageShape(NamedTuple):
     def of(cls, request: PageRequest, dialect: str) -> PageShape:
         """The shape of a request."""
         after, before = request.after is not None, request.before is not None
-        return cls(Shape.of(request.filter, dialect), request.sort, request.backward, after, before)
+        return cls(FilterShape.of(request.filter, dialect), request.sort, request.backward, after, before)
 
     @property
     def column(self) -> Column[Any]:
@@ -135,7 +135,7 @@ def values_for(request: PageRequest, dialect: str) -> dict[str, Any]:
     return values
 
 
-async def page_values(source: Source, request: PageRequest, dialect: str) -> dict[str, Any]:
+async def page_values(source: SqlReader, request: PageRequest, dialect: str) -> dict[str, Any]:
     """The page that `request` asks for, as it is cached: see `graph.catalog.records.page_of`."""
     statement = page_statement(PageShape.of(request, dialect))
     rows = list(await source.execute(statement, values_for(request, dialect)))
@@ -143,12 +143,12 @@ async def page_values(source: Source, request: PageRequest, dialect: str) -> dic
     rows = rows[: request.size]
     if request.backward:
         rows.reverse()
-    edges = [[write_cursor(request.sort, Position(row[COLUMNS], row[0])), values_of(row)] for row in rows]
+    edges = [[write_cursor(request.sort, KeysetPosition(row[COLUMNS], row[0])), values_of(row)] for row in rows]
     if request.backward:
         return {"edges": edges, "next": request.before is not None, "previous": more}
     return {"edges": edges, "next": more, "previous": request.after is not None}
 
 
-async def page(source: Source, request: PageRequest, dialect: str) -> Page:
+async def page(source: SqlReader, request: PageRequest, dialect: str) -> Page:
     """The page that `request` asks for."""
     return page_of(await page_values(source, request, dialect))

@@ -58,7 +58,7 @@ class Sort(Enum):
         return self.value[1]
 
 
-class Position(NamedTuple):
+class KeysetPosition(NamedTuple):
     """A place in a sorted list: the sort's value, and the id that tells equals apart."""
 
     value: Any
@@ -131,8 +131,8 @@ class PageRequest:
 
     size: int
     backward: bool = False
-    after: Position | None = None
-    before: Position | None = None
+    after: KeysetPosition | None = None
+    before: KeysetPosition | None = None
     filter: Filter = field(default_factory=Filter)
     sort: Sort = Sort.NAME_ASC
 
@@ -184,14 +184,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write_cursor(sort: Sort, position: Position) -> str:
+def write_cursor(sort: Sort, position: KeysetPosition) -> str:
     """The cursor of the product that stands at `position`."""
     value = _plain(position.value)
     plain = f'[{_VERSION},"{sort.name}",{json.dumps(value) if isinstance(value, str) else value},{position.id}]'  # JSON
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, sort: Sort, argument: str) -> Position:
+def read_cursor(cursor: str, sort: Sort, argument: str) -> KeysetPosition:
     """Where `cursor` points; raises `BadInput` when it was not given out for this sort."""
     problem = BadInput(f"{argument} is not a cursor of this list.", argument=argument)
     if len(cursor) > _CURSOR_LENGTH:
@@ -203,7 +203,7 @@ def read_cursor(cursor: str, sort: Sort, argument: str) -> Position:
         raise problem from None
     if version != _VERSION or name != sort.name or type(row) is not int or not 0 < row <= _MAX_INT:
         raise problem
-    return Position(_sort_value(value, sort, problem), row)
+    return KeysetPosition(_sort_value(value, sort, problem), row)
 
 
 def _sort_value(value: Any, sort: Sort, problem: BadInput) -> Any:

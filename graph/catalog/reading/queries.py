@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import ColumnElement, bindparam, func, select, true, type_coerce
 
 from graph.catalog.models import CATEGORIES, PRODUCTS
-from graph.catalog.reading.filtering import Shape, conditions, unindexed, values_in
+from graph.catalog.reading.filtering import FilterShape, conditions, unindexed, values_in
 from graph.catalog.records import CategoryCount, CategoryRecord, ProductRecord, product_of
 from graph.engines.columns import UtcText
 
@@ -34,7 +34,7 @@ COLUMNS = len(_PRODUCT) + 3
 """Of a product with its category: what stands before the rest of a row."""
 
 
-class Source(Protocol):
+class SqlReader(Protocol):
     """Where a read goes: to the database, or into a session that has read or written before it."""
 
     def execute(self, statement: Executable, params: Mapping[str, Any], /) -> Awaitable[Iterable[Sequence[Any]]]:
@@ -69,29 +69,29 @@ _CATEGORIES = (
 )
 
 
-async def values_by_id(source: Source, ids: Sequence[int]) -> list[list[Any]]:
+async def values_by_id(source: SqlReader, ids: Sequence[int]) -> list[list[Any]]:
     """Those of the products that exist, in no order, as they are cached."""
     return [values_of(row) for row in await source.execute(_BY_ID, {"ids": ids})]
 
 
-async def values_by_sku(source: Source, skus: Sequence[str]) -> list[list[Any]]:
+async def values_by_sku(source: SqlReader, skus: Sequence[str]) -> list[list[Any]]:
     """Those of the products that exist, in no order, as they are cached."""
     return [values_of(row) for row in await source.execute(_BY_SKU, {"skus": skus})]
 
 
-async def by_id(source: Source, ids: Sequence[int]) -> list[ProductRecord]:
+async def by_id(source: SqlReader, ids: Sequence[int]) -> list[ProductRecord]:
     """Those of the products that exist, in no order."""
     return [product_of(values) for values in await values_by_id(source, ids)]
 
 
-async def categories(source: Source) -> tuple[CategoryCount, ...]:
+async def categories(source: SqlReader) -> tuple[CategoryCount, ...]:
     """All categories by name, with the number of their active products."""
     rows = await source.execute(_CATEGORIES, {})
     return tuple(CategoryCount(CategoryRecord(row[0], row[1], row[2], row[3]), row[4]) for row in rows)
 
 
 @lru_cache(maxsize=512)
-def count_statement(shape: Shape) -> Select[Any]:
+def count_statement(shape: FilterShape) -> Select[Any]:
     """The number of products that match."""
     hidden = shape.search and shape.dialect == "sqlite"  # the words choose, not the price
     where = conditions(shape, unindexed(P.price) if hidden else P.price)
@@ -100,7 +100,7 @@ def count_statement(shape: Shape) -> Select[Any]:
     return select(func.count()).select_from(PRODUCTS).where(*where)
 
 
-async def count(source: Source, chosen: Filter, dialect: str) -> int:
+async def count(source: SqlReader, chosen: Filter, dialect: str) -> int:
     """How many products match."""
-    rows = await source.execute(count_statement(Shape.of(chosen, dialect)), values_in(chosen, dialect))
+    rows = await source.execute(count_statement(FilterShape.of(chosen, dialect)), values_in(chosen, dialect))
     return next(int(row[0]) for row in rows)

@@ -61,7 +61,7 @@ class Policy:
         return list(found)
 
 
-class _Walk:
+class _RuleWalk:
     """Collects the rules of one document; each fragment is visited once per type, however often it is spread."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
@@ -115,7 +115,7 @@ def derive(schema: GraphQLSchema, document: DocumentNode, operation: OperationDe
     """The policy of `operation`; None if its answer may not be kept."""
     if operation.operation is not OperationType.QUERY:
         return None
-    walk = _Walk(schema, document)
+    walk = _RuleWalk(schema, document)
     walk.walk(operation.selection_set, schema.query_type, root=True)
     if not walk.possible or not walk.rules:
         return None

@@ -69,7 +69,7 @@ class Estimate(NamedTuple):
     page: int
 
 
-class Plan:
+class CostPlan:
     """The cost of one operation, as a function of its variables."""
 
     def __init__(self, sets: list[SetCost], defaults: Mapping[str, Any]) -> None:

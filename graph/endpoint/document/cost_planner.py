@@ -32,7 +32,7 @@ from graphql import (
 )
 
 from graph.endpoint.declare import ASSUMED, cost_of
-from graph.endpoint.document.cost_plan import FieldCost, Plan, SetCost, Size, Variable
+from graph.endpoint.document.cost_plan import CostPlan, FieldCost, SetCost, Size, Variable
 from graph.endpoint.document.measure import INTROSPECTION, fragment_order
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Planner:
         (plan,) = self.plans(standard).values()
         self.introspection_limit = 2 * plan.estimate(None).introspection
 
-    def plans(self, document: DocumentNode) -> dict[str | None, Plan]:
+    def plans(self, document: DocumentNode) -> dict[str | None, CostPlan]:
         """A plan for each operation of a valid `document`, by name."""
         builder = _Builder(self._schema, self._sizes)
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
@@ -65,7 +65,7 @@ class Planner:
             condition = self._schema.type_map.get(fragments[name].type_condition.name.value)
             builder.fragments[name] = builder.build(fragments[name].selection_set, condition)
         common = len(builder.sets)
-        plans: dict[str | None, Plan] = {}
+        plans: dict[str | None, CostPlan] = {}
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 del builder.sets[common:]
@@ -75,7 +75,7 @@ class Planner:
                     for v in definition.variable_definitions or ()
                     if v.default_value is not None
                 }
-                plans[definition.name.value if definition.name else None] = Plan(list(builder.sets), defaults)
+                plans[definition.name.value if definition.name else None] = CostPlan(list(builder.sets), defaults)
         return plans
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from graphql import ASTValidationRule, DocumentNode, GraphQLSchema
 
-    from graph.endpoint.document.cost_plan import Plan
+    from graph.endpoint.document.cost_plan import CostPlan
 
 _LOOKUPS = Counter("graph_operations_total", "Documents looked up, by outcome: known, prepared, invalid.", ["outcome"])
 _KNOWN, _PREPARED, _INVALID = (_LOOKUPS.labels(outcome) for outcome in ("known", "prepared", "invalid"))
@@ -62,7 +62,7 @@ class Operation:
     `program` is kept here for `compiled`, which makes it when the operation first runs.
     """
 
-    def __init__(self, node: OperationDefinitionNode, plan: Plan, derive: Callable[[], object]) -> None:
+    def __init__(self, node: OperationDefinitionNode, plan: CostPlan, derive: Callable[[], object]) -> None:
         """Describe the operation defined by `node`; `derive` computes its `policy` when that is first needed."""
         self.node = node
         self.name = node.name.value if node.name else None

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.admission import Admission
     from graph.endpoint.document import OperationRequest, Operations, Prepared
-    from graph.endpoint.execution.executors import Made
+    from graph.endpoint.execution.executors import ExecutorOrErrors
     from graph.endpoint.identity import Caller
     from graph.patterns.limiter import Verdict
 
@@ -269,7 +269,9 @@ class Engine(Generic[Context]):
         context.pre_execution_errors = context.result.errors
         return None
 
-    def build(self, context: Ticketed, runner: HooksRunner, *, is_awaitable: Any = optimized_is_awaitable) -> Made:
+    def build(
+        self, context: Ticketed, runner: HooksRunner, *, is_awaitable: Any = optimized_is_awaitable
+    ) -> ExecutorOrErrors:
         """The executor of the operation of `context`, or the errors in its variables."""
         wrappers = [one for one in runner.extensions if one._implements_resolve()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as Schema does
         ready, document = context.ready, context.graphql_document

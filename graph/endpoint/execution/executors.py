@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Made: TypeAlias = "Executor[Any] | list[GraphQLError]"
+ExecutorOrErrors: TypeAlias = "Executor[Any] | list[GraphQLError]"
 """The executor of an operation, or the errors in its variables."""
 
 
@@ -48,7 +48,7 @@ class Executors:
         self._hide_suggestions = hide_suggestions
         self.compiler = _compiler(schema, errors=errors, hide_suggestions=hide_suggestions) if compiled else None
 
-    def of(self, prepared: Prepared, operation: Operation, given: Given) -> Made:
+    def of(self, prepared: Prepared, operation: Operation, given: Given) -> ExecutorOrErrors:
         """The executor of `operation`, without middleware."""
         if self.compiler is not None:
             variables, root_value, context, extensions = given
@@ -72,10 +72,10 @@ class Executors:
         given: Given,
         middleware: MiddlewareManager | None = None,
         is_awaitable: Any = optimized_is_awaitable,
-    ) -> Made:
+    ) -> ExecutorOrErrors:
         """graphql-core's executor of the operation called `name`."""
         made = cast(
-            "Made",
+            "ExecutorOrErrors",
             self._schema.execution_context_class.build(
                 self._schema._schema,  # noqa: SLF001 - Strawberry has no public name for it
                 document,

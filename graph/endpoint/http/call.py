@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
-    from graph.endpoint.http.security import Raw
+    from graph.endpoint.kept import RawHeaders
 
 _NO_STORE = (b"cache-control", b"no-store")
 _VARY = (b"vary", b"Accept, Origin, Accept-Encoding")
@@ -30,7 +30,7 @@ class Call:
     receive: Receive
     send: Send
     request: Request
-    cors: Raw
+    cors: RawHeaders
 
     async def answer(
         self,
@@ -49,7 +49,7 @@ class Call:
         if encoding is not None and encoded is None:
             body = await compressed(body, encoding)
         length = [(b"content-length", b"%d" % len(body))] if status != _NOT_MODIFIED else []
-        raw: Raw = [
+        raw: RawHeaders = [
             (b"content-type", b"%b; charset=utf-8" % media.encode()),
             *length,
             *([(b"content-encoding", encoding.encode())] if encoding is not None else []),
@@ -70,7 +70,7 @@ class Call:
         """The encoding that the client accepts for `body`; None to send it unencoded."""
         return encoding_of(self.request.headers.get("accept-encoding"), len(body))
 
-    async def start(self, status: int, headers: Raw, body: bytes) -> None:
+    async def start(self, status: int, headers: RawHeaders, body: bytes) -> None:
         """Send an answer with exactly these headers."""
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})

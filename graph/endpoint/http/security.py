@@ -7,7 +7,7 @@ one of our pages (`Origins.check_get`). Answers cannot be framed, sniffed or emb
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from graph.endpoint.errors import Refusal
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
     from graph.endpoint.document import OperationRequest
-
-Raw: TypeAlias = list[tuple[bytes, bytes]]
-"""Headers as ASGI has them."""
+    from graph.endpoint.kept import RawHeaders
 
 PREFLIGHT_HEADERS = (
     "graphql-require-preflight",
@@ -34,7 +32,7 @@ PREFLIGHT_HEADERS = (
 
 METHODS = "GET, POST, OPTIONS"
 
-HEADERS: Raw = [
+HEADERS: RawHeaders = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -95,20 +93,20 @@ class Origins:
             "page, a header that no foreign page can send, such as GraphQL-Require-Preflight: 1.",
         )
 
-    def headers(self, headers: Headers) -> Raw:
+    def headers(self, headers: Headers) -> RawHeaders:
         """What CORS adds to the answer to a request with `headers`."""
         origin = headers.get("origin")
         if origin is None or not self.allow(origin):
             return []
-        told: Raw = [(b"access-control-allow-origin", b"*" if self._all else origin.encode("latin-1"))]
+        told: RawHeaders = [(b"access-control-allow-origin", b"*" if self._all else origin.encode("latin-1"))]
         if self._credentials:
             told.append((b"access-control-allow-credentials", b"true"))
         told.append((b"access-control-expose-headers", _EXPOSED.encode()))
         return told
 
-    def preflight(self, headers: Headers) -> Raw:
+    def preflight(self, headers: Headers) -> RawHeaders:
         """The answer to an OPTIONS request; an origin that is not allowed gets no CORS header."""
-        told: Raw = [(b"allow", METHODS.encode()), (b"vary", b"Origin, Access-Control-Request-Headers")]
+        told: RawHeaders = [(b"allow", METHODS.encode()), (b"vary", b"Origin, Access-Control-Request-Headers")]
         cors = self.headers(headers)
         if cors and "access-control-request-method" in headers:
             told += cors

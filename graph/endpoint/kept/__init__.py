@@ -9,18 +9,19 @@ from graph.endpoint.kept.approach import Approach, Fast
 from graph.endpoint.kept.compression import Compressed, compressed, encoding_of
 from graph.endpoint.kept.express import EXPRESS, Express
 from graph.endpoint.kept.lane import Lane
-from graph.endpoint.kept.visit import Connection, Leftover, Sight
+from graph.endpoint.kept.visit import ClientConnection, Leftover, RawHeaders, Sight
 
 __all__ = [
     "EXPRESS",
     "Approach",
+    "ClientConnection",
     "Compressed",
-    "Connection",
     "Express",
     "Fast",
     "KeptAnswers",
     "Lane",
     "Leftover",
+    "RawHeaders",
     "Sight",
     "compressed",
     "encoding_of",

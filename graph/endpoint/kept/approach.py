@@ -76,7 +76,7 @@ class Question(NamedTuple):
     asked: Asked
 
 
-class Visitor(NamedTuple):
+class Sender(NamedTuple):
     """The sender of a request, as far as the request itself tells.
 
     `session` are the commands that check its session, if it names one; `guard` is the key that exists as long as the
@@ -92,7 +92,7 @@ class Approach(NamedTuple):
     """What the lane asks for a request: `commands` check the session, if it names one, and make the `charges`."""
 
     question: Question
-    visitor: Visitor
+    sender: Sender
     charges: tuple[Charge, ...]
     key: str
     commands: tuple[Command, ...]

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from graph.endpoint.kept.approach import Approach, Asked, Fast, Question
     from graph.endpoint.kept.heads import Parts
     from graph.endpoint.kept.lane import Lane
-    from graph.endpoint.kept.visit import Connection, Raw, Sight
+    from graph.endpoint.kept.visit import ClientConnection, RawHeaders, Sight
     from graph.endpoint.observe import Tally
     from graph.patterns.cache import Hit, Look
     from graph.patterns.client import Client, Command, Replies
@@ -78,7 +78,7 @@ class _Ride:
         gate: Gate,
         look: Look,
         condition: bytes,
-        connection: Connection,
+        connection: ClientConnection,
     ) -> None:
         self._express = express
         self.visit = visit
@@ -129,7 +129,7 @@ class Express:
         """The parts of the request `data` that its answer depends on; None if it cannot be split so simply."""
         return self._heads.split(data) if len(data) <= LARGEST else None
 
-    def take(self, sight: Sight, connection: Connection) -> bool:
+    def take(self, sight: Sight, connection: ClientConnection) -> bool:
         """Take over the request `sight`, to be answered or handed on over `connection`; False if it is not known."""
         peer, parts = sight
         visit = self._visits.get((peer, parts.head, parts.query))
@@ -139,9 +139,9 @@ class Express:
         if question is None:
             return False
         asked, lane = question.asked, self._lane
-        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(visit.visitor.guard)
+        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(visit.sender.guard)
         gate = self._gate(visit, question) if key is not None else None
-        if key is None or gate is None or lane.refused(visit.visitor.caller):
+        if key is None or gate is None or lane.refused(visit.sender.caller):
             return False
         look = lane.cache.look(key)
         if look.copy is None:
@@ -249,7 +249,14 @@ class Express:
     # --- visits ---
 
     def notice(
-        self, sight: Sight, approach: Approach, media: str, headers: Raw, *, peer: str, accepts: str | None = None
+        self,
+        sight: Sight,
+        approach: Approach,
+        media: str,
+        headers: RawHeaders,
+        *,
+        peer: str,
+        accepts: str | None = None,
     ) -> None:
         """Keep what the head of a request is known for, which the lane has answered for the second time.
 
@@ -266,17 +273,17 @@ class Express:
         if self._lane.turnstile(approach) is not None:
             size = _VISIT + 2 * (len(sight.parts.head) + len(sight.parts.query))
             method = sight.parts.head.partition(b" ")[0].decode()
-            visit = Visit(approach.visitor, method, media, headers, peer=peer, accepts=accepts)
+            visit = Visit(approach.sender, method, media, headers, peer=peer, accepts=accepts)
             self._visits.put(seen, visit, size)
 
     def _gate(self, visit: Visit, question: Question) -> Gate | None:
-        """How the visitor is charged; None where the turnstile is not enough."""
+        """How the sender is charged; None where the turnstile is not enough."""
         asked = question.asked
         kind = asked.weight, asked.policy.scope
         try:
             return visit.gates[kind]
         except KeyError:
-            approach = self._lane.approach(question, visit.visitor)
+            approach = self._lane.approach(question, visit.sender)
             turnstile = self._lane.turnstile(approach) if approach is not None else None
             gate = None
             if approach is not None and turnstile is not None:

@@ -30,7 +30,7 @@ from graph.endpoint.document import Policy, Retention
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Ready
 from graph.endpoint.identity import Caller, viewer_touched
-from graph.endpoint.kept.approach import Approach, Asked, Fast, Question, Visitor, control, matches, name_of
+from graph.endpoint.kept.approach import Approach, Asked, Fast, Question, Sender, control, matches, name_of
 from graph.endpoint.kept.compression import Compressed
 from graph.endpoint.observe import annotate
 from graph.patterns.cache import Made, digest_of
@@ -57,7 +57,7 @@ _BYTES_PER_TOKEN = 1024
 """Bytes that a document takes for each of its tokens, about as `Operations` reckons."""
 
 
-class _Seen(NamedTuple):
+class _Looked(NamedTuple):
     """A look at an entry: the replies to its commands are those from `place` on."""
 
     look: Look
@@ -143,14 +143,14 @@ class Lane(Generic[Context]):
             self._recalled.put((query, body), question, 10 * length + _BYTES_PER_TOKEN * (tokens or 0))
 
     async def _answer(self, question: Question, connection: HTTPConnection) -> Fast | None:
-        approach = self.approach(question, self.visitor(connection))
-        if approach is None or self._engine.admission.refused(approach.visitor.caller) is not None:
+        approach = self.approach(question, self.sender(connection))
+        if approach is None or self._engine.admission.refused(approach.sender.caller) is not None:
             return None
         look = self.cache.look(approach.key)
         replies = await self._client.batch(*approach.commands, *look.commands)
         return await self.conclude(approach, look, replies, connection)
 
-    def visitor(self, connection: HTTPConnection) -> Visitor:
+    def sender(self, connection: HTTPConnection) -> Sender:
         """The sender of a request. It depends only on the head, and may be kept for other requests with that head."""
         authenticator = self._authenticator
         token = authenticator.token(connection.headers)
@@ -161,17 +161,17 @@ class Lane(Generic[Context]):
             caller = Caller(address, user="", token=token)
         else:
             caller = authenticator.caller((), token=token, address=address)
-        return Visitor(caller, tuple(session), guard)
+        return Sender(caller, tuple(session), guard)
 
-    def approach(self, question: Question, visitor: Visitor) -> Approach | None:
+    def approach(self, question: Question, sender: Sender) -> Approach | None:
         """How the lane handles a request: what it asks Redis beside the answer. Nothing is asked or charged yet."""
         admission, asked = self._engine.admission, question.asked
-        charges = admission.charges(visitor.caller, asked.weight)
-        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(visitor.guard)
+        charges = admission.charges(sender.caller, asked.weight)
+        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(sender.guard)
         if key is None or any(one.weight > one.limit.count for one in charges):
             return None
-        commands = (*visitor.session, admission.command(charges, guard=visitor.guard))
-        return Approach(question, visitor, charges, key, commands)
+        commands = (*sender.session, admission.command(charges, guard=sender.guard))
+        return Approach(question, sender, charges, key, commands)
 
     async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
         """Read the replies to the commands of `approach` and of `look`, and make the answer if there is none."""
@@ -183,13 +183,13 @@ class Lane(Generic[Context]):
         if not admission.settle(ticket, replies[checks]).exists:
             ticket = Ticket(caller, asked.weight)  # the session has ended, so the address is charged
             await admission.admit(ticket)
-        return await self._conclude(approach, ticket, _Seen(look, replies, len(commands)), connection)
+        return await self._conclude(approach, ticket, _Looked(look, replies, len(commands)), connection)
 
     def turnstile(self, approach: Approach) -> Command | None:
         """The one command that replaces those of `approach`; None where the case is not simple enough."""
         if len(approach.charges) != 1:
             return None
-        return self._authenticator.turnstile(approach.visitor.caller.token, approach.charges[0])
+        return self._authenticator.turnstile(approach.sender.caller.token, approach.charges[0])
 
     async def proceed(
         self, request: OperationRequest, look: Look, replies: Replies, connection: HTTPConnection
@@ -197,14 +197,14 @@ class Lane(Generic[Context]):
         """Answer a `request` that was at the turnstile: `replies` begin with its, and go on with those to `look`."""
         asked = await self.find(request, prepare=True)
         assert asked is not None
-        approach = self.approach(Question(request, asked), self.visitor(connection))
+        approach = self.approach(Question(request, asked), self.sender(connection))
         assert approach is not None
         caller = await self._authenticator.authenticate(connection)
         ticket = Ticket(caller, asked.weight, approach.charges)
         self._engine.admission.settle(ticket, replies[0], turnstile=True)
-        return await self._conclude(approach, ticket, _Seen(look, replies, 1), connection)
+        return await self._conclude(approach, ticket, _Looked(look, replies, 1), connection)
 
-    async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Seen, connection: HTTPConnection) -> Fast:
+    async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Looked, connection: HTTPConnection) -> Fast:
         """Answer from the entry that was `seen`; make it if there is none."""
         (request, asked), caller, key = approach.question, ticket.caller, approach.key
         turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), approach, connection)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from graph.endpoint.kept.approach import Visitor
+    from graph.endpoint.kept.approach import Sender
     from graph.endpoint.kept.heads import Parts
     from graph.patterns.cache import Look
     from graph.patterns.client import Command, Replies
 
-Raw: TypeAlias = "list[tuple[bytes, bytes]]"
+RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
 """Headers as ASGI has them."""
 
 
@@ -21,7 +21,7 @@ class Sight(NamedTuple):
     parts: Parts
 
 
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """The connection that a recognised request came over."""
 
     def answer(self, status: int, head: bytes, body: bytes) -> bool:
@@ -47,7 +47,7 @@ class Leftover(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """How a visitor is charged for an operation of some weight, and the header lines that say so."""
+    """How a sender is charged for an operation of some weight, and the header lines that say so."""
 
     turnstile: Command
     head: bytes
@@ -60,12 +60,12 @@ class Gate(NamedTuple):
 class Visit:
     """What is known about requests with one head."""
 
-    __slots__ = ("accepts", "gates", "headers", "media", "method", "peer", "visitor")
+    __slots__ = ("accepts", "gates", "headers", "media", "method", "peer", "sender")
 
     def __init__(
-        self, visitor: Visitor, method: str, media: str, headers: Raw, *, peer: str, accepts: str | None
+        self, sender: Sender, method: str, media: str, headers: RawHeaders, *, peer: str, accepts: str | None
     ) -> None:
-        self.visitor = visitor
+        self.sender = sender
         self.method = method
         self.media = media
         self.headers = headers

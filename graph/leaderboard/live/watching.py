@@ -31,7 +31,7 @@ _END = 1 << 53
 _WOKEN = Counter("graph_leaderboard_watchers_woken_total", "Times a watcher was woken.")
 _serial = itertools.count()
 
-Place: TypeAlias = "tuple[int, int, Watch]"
+WatchedPlace: TypeAlias = "tuple[int, int, Watch]"
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Watch:
     def __init__(self, watchers: Watchers, player: str | None) -> None:
         """Join `watchers`; `Watchers.join` does it."""
         self.player = player
-        self.place: Place | None = None
+        self.place: WatchedPlace | None = None
         self.low, self.high = 1, 0
         self._watchers = watchers
         self._since: list[Moves] = []
@@ -126,7 +126,7 @@ class Watchers:
         self.all: dict[Watch, None] = {}
         self._unsettled: dict[Watch, None] = {}
         self._players: defaultdict[str, dict[Watch, None]] = defaultdict(dict)
-        self._order: list[Place] = []
+        self._order: list[WatchedPlace] = []
         self._reach = 0
 
     def join(self, player: str | None) -> Watch:
@@ -178,5 +178,5 @@ class Watchers:
             watch.take(moves)
 
 
-def _low(place: Place) -> int:
+def _low(place: WatchedPlace) -> int:
     return place[0]

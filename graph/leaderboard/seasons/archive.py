@@ -33,7 +33,7 @@ CHUNK = 2_000
 G, A = SEASONS.c, ARCHIVE.c
 
 
-class Superseded(Exception):
+class TakenOver(Exception):
     """Another process is closing the season by now."""
 
 
@@ -67,7 +67,7 @@ async def close(
         async with database.transaction() as session:
             size = (await session.execute(select(func.count()).where(A.season_id == season.id))).scalar_one()
             await hold(session, season.id, token, None, state=SeasonState.CLOSED.value, size=size, closer=None)
-    except Superseded:
+    except TakenOver:
         return False
     return True
 
@@ -89,7 +89,7 @@ async def hold(session: AsyncSession, season_id: int, token: str, until: int | N
     """Extend the lease (or write `values`) as long as it is this process's; raises Superseded."""
     own = and_(G.id == season_id, G.closer == token, G.state == SeasonState.CLOSING.value)
     if not await _changes(session, update(SEASONS).where(own).values(closer_until=until, **values)):
-        raise Superseded
+        raise TakenOver
 
 
 async def _archive_chunk(session: AsyncSession, season_id: int, ties: Ties, chunk: int) -> bool:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, and_, bindparam, func, select, type_coerce
 
 from graph.engines.upsert import upsert
+from graph.errors import Invalid, Missing
 from graph.leaderboard.models import PLAYERS, SCORES, SEASONS, SUBMISSIONS
 from graph.leaderboard.records import Change, Remembered, SeasonState, player_key
-from graph.leaderboard.rules import Invalid, Missing
 from graph.leaderboard.submission import idempotency as keys
 from graph.leaderboard.writing import open_season, season_of
 from graph.patterns.ranking import Operator, ScoreRow
@@ -58,7 +58,7 @@ class _Standing:
 async def take_in(
     connection: AsyncConnection, board: BoardRecord, submissions: Sequence[Submission], clock: Clock | None
 ) -> list[Change | Remembered | Exception]:
-    """What becomes of each submission: `rules.Missing` for an unknown player, `rules.Invalid` for a sum too large.
+    """What becomes of each submission: `Missing` for an unknown player, `Invalid` for a sum too large.
 
     Raises `keys.Overtaken`, and what SQL raises for a submission that it cannot take.
     """

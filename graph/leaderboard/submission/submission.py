@@ -76,7 +76,7 @@ class Submissions:
         await self._groups.close()
 
     async def submit(self, submission: Submission) -> Outcome:
-        """Take a score in, or give the first answer to its key; raises `rules.Missing`, `rules.Invalid`."""
+        """Take a score in, or give the first answer to its key; raises `Missing`, `Invalid`."""
         if submission.key is None:
             answer = await self._groups.add(submission)
             assert isinstance(answer, Outcome)

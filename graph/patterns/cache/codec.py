@@ -48,7 +48,7 @@ class Frame(NamedTuple):
     """The tags behind the stamp, where the reader cannot know them in advance."""
 
 
-def stamp_of(blob: bytes) -> bytes:
+def stamp_in(blob: bytes) -> bytes:
     """The stamp of a packed frame, unchecked: enough to reject an outdated entry before unpacking it."""
     return blob[_STAMP]
 

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.codec import Frame, pack, unpack
-from graph.patterns.cache.codec import stamp_of as stamp_in
+from graph.patterns.cache.codec import Frame, pack, stamp_in, unpack
 from graph.patterns.cache.flight import Flight, Known, Marks, Request, Timing
 from graph.patterns.cache.generations import held, stamp_of
 from graph.patterns.cache.lease import Lease, Leases, Polling, jittered

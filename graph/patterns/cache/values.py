@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.codec import JsonCodec
-from graph.patterns.cache.codec import stamp_of as stamp_in
+from graph.patterns.cache.codec import JsonCodec, stamp_in
 from graph.patterns.cache.direct_loads import DirectLoads
 from graph.patterns.cache.flight import Known, Request, Timing
 from graph.patterns.cache.flights import Flights

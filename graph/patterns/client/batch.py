@@ -37,7 +37,7 @@ class RedisOverloaded(RedisUnavailable):
     """More bytes wait for Redis than the client may hold; the command was not sent."""
 
 
-class Connection(Protocol):
+class ServerConnection(Protocol):
     """What answers a batch: one connection to one server process."""
 
     @property
@@ -59,10 +59,10 @@ class Replies(list[Reply]):
 
     # Class defaults, here and in Batch: setting them for each batch would slow the hot path.
     run_id: bytes = b""
-    wire: Connection | None = None  # the connection that answered all of it
-    wires: list[Connection | None] | None = None  # or of each reply, if it was divided or sent again
+    wire: ServerConnection | None = None  # the connection that answered all of it
+    wires: list[ServerConnection | None] | None = None  # or of each reply, if it was divided or sent again
 
-    def wire_of(self, place: int) -> Connection | None:
+    def wire_of(self, place: int) -> ServerConnection | None:
         """The connection that answered the command at `place`; None where none did."""
         return self.wires[place] if self.wires is not None else self.wire
 
@@ -196,7 +196,7 @@ class Batch:
     def spread(self, groups: Iterable[Sequence[int]]) -> list[Batch]:
         """Divide the whole batch into parts for several nodes."""
         self.replies.extend([None] * self.want)
-        nobody: list[Connection | None] = [None]
+        nobody: list[ServerConnection | None] = [None]
         self.replies.wires = nobody * self.want
         parts = [self.part(places) for places in groups]
         self.many = True

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import ResponseError
 
-from graph.patterns.client.batch import Batch, Connection, OutcomeUnknown, RedisUnavailable, Replies, Reply
+from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies, Reply, ServerConnection
 from graph.patterns.client.commands import Command, command
 from graph.patterns.client.link import COMMAND_DEADLINE, Link
 
@@ -130,7 +130,7 @@ class _Group:
             return False
         return b"aof_pending_bio_fsync:0" in info and b"aof_last_write_status:ok" in info
 
-    async def _wait(self, wire: Connection | None) -> OutcomeUnknown | None:
+    async def _wait(self, wire: ServerConnection | None) -> OutcomeUnknown | None:
         if wire is None:
             return _doubt("the connection was lost")
         future: asyncio.Future[Replies] = self._loop.create_future()

@@ -27,7 +27,7 @@ from graph.patterns.client.waitlist import Waitlist
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from graph.patterns.client.batch import Connection, Receiver
+    from graph.patterns.client.batch import Receiver, ServerConnection
     from graph.patterns.client.commands import Argument, Command, Script
     from graph.patterns.client.dialer import Address, Dialer
     from graph.patterns.client.wire import Wire
@@ -234,7 +234,7 @@ class Link:
 
     # --- connecting ---
 
-    def _replace(self, wire: Connection | None) -> None:
+    def _replace(self, wire: ServerConnection | None) -> None:
         """Leave a server that is no longer the primary; commands in progress there may still be answered."""
         current = self._wire
         if current is None or wire is not current:
@@ -259,7 +259,7 @@ class Link:
         """Send again what got no reply from a lost connection and may be repeated; the rest has no known outcome."""
         pending.hold()
         answered = len(pending.replies)
-        wires: list[Connection | None] = [wire] * answered
+        wires: list[ServerConnection | None] = [wire] * answered
         pending.replies.wires = wires + [None] * (pending.want - answered)
         pending.replies.extend(OutcomeUnknown(why) for _ in range(pending.want - answered))
         again = [i for i in range(answered, pending.want) if pending.commands[i].retry]

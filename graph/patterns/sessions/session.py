@@ -1,6 +1,6 @@
 """A session as its user sees it, and what its token and its record say: plain functions.
 
-A token is ``<user>.<secret>``; Redis has its SHA-256 (`digest_of`), people see a name made of that (`public_id`).
+A token is ``<user>.<secret>``; Redis has its SHA-256 (`token_digest`), people see a name made of that (`public_id`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def checked(user_id: str) -> str:
     return user_id
 
 
-def digest_of(token: str) -> str:
+def token_digest(token: str) -> str:
     """The digest that Redis stores for a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 

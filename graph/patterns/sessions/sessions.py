@@ -30,7 +30,7 @@ from prometheus_client import Counter
 
 from graph.patterns.client import RedisUnavailable, Script, command
 from graph.patterns.limiter import passage_command
-from graph.patterns.sessions.session import Session, checked, digest_of, kept, public_id, session_from, user_of
+from graph.patterns.sessions.session import Session, checked, kept, public_id, session_from, token_digest, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -100,7 +100,7 @@ class Sessions:
     def session_key(self, token: str) -> str | None:
         """The key that exists exactly as long as the session of `token`; None for a malformed token."""
         user = user_of(token)
-        return None if user is None else self._session(user, digest_of(token))
+        return None if user is None else self._session(user, token_digest(token))
 
     def budget_key(self, token: str) -> str | None:
         """The key of the user's rate budget, under the same hash tag; None for a malformed token."""
@@ -123,7 +123,7 @@ class Sessions:
         user = user_of(token)
         if user is None:
             return None
-        digest = digest_of(token)
+        digest = token_digest(token)
         return _TOUCH([self._session(user, digest), self._index(user)], [user, digest, self._sliding, self._accuracy])
 
     def turnstile(self, token: str, charge: Charge) -> Command | None:
@@ -134,7 +134,7 @@ class Sessions:
         user = user_of(token)
         if user is None:
             return None
-        digest = digest_of(token)
+        digest = token_digest(token)
         guards = [self._session(user, digest), self._index(user)]
         return passage_command(charge, guards=guards, args=[digest, self._accuracy])
 
@@ -194,7 +194,7 @@ class Sessions:
         """
         user = checked(user_id)
         token = f"{user}.{secrets.token_urlsafe(32)}"
-        digest = digest_of(token)
+        digest = token_digest(token)
         agent, address = kept(user_agent), kept(ip_address)
         expected = await self.epoch(user) if epoch is None else epoch
         known: list[str] = []

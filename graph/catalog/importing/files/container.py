@@ -2,7 +2,8 @@
 
 What comes out is a binary file of UTF-8 without a byte order mark, read once from its beginning to its end. The
 encoding is told by a byte order mark, by UTF-8 being UTF-8, by the NULs of UTF-16, and else by charset-normalizer from
-a sample; `Opened.encoding` says which it was. UTF-8 with a few broken bytes stays UTF-8: its bad rows are reported.
+a sample; `UnpackedFile.encoding` says which it was. UTF-8 with a few broken bytes stays UTF-8: its bad rows are
+reported.
 
 A small file that unpacks to something enormous is refused with `Unreadable` on the way (`MAX_UNPACKED`, `MAX_RATIO`),
 as are archives that are damaged, encrypted, or hold more than one file of products. Memory stays flat.
@@ -52,7 +53,7 @@ _DAMAGED = (zlib.error, EOFError, gzip.BadGzipFile, zipfile.BadZipFile, lzma.LZM
 
 
 @dataclass(slots=True)
-class Opened:
+class UnpackedFile:
     """A file that is being read: `text` is UTF-8; `name` is that of what is read (in an archive, the member's)."""
 
     text: BinaryIO
@@ -65,7 +66,7 @@ class Opened:
     close: Callable[[], None]
 
 
-def open_file(path: Path, encoding: str | None = None) -> Opened:
+def open_file(path: Path, encoding: str | None = None) -> UnpackedFile:
     """Open the file at `path`; `encoding` overrules what its bytes say.
 
     Raises `Unreadable`, and OSError when it cannot be opened.
@@ -94,7 +95,7 @@ def open_file(path: Path, encoding: str | None = None) -> Opened:
         text = raw
         if chosen not in ("utf-8", "ascii"):
             text = cast("BinaryIO", io.BufferedReader(_Transcoded(raw, chosen), _CHUNK))
-        return Opened(text, name, chosen, packed, size, disk.tell, stack.pop_all().close)
+        return UnpackedFile(text, name, chosen, packed, size, disk.tell, stack.pop_all().close)
 
 
 def _gzip(disk: BinaryIO, path: Path) -> tuple[BinaryIO, str]:

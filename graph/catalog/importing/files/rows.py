@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-Shape: TypeAlias = Literal["csv", "json", "ndjson"]
-SHAPES: dict[str, Shape] = {
+FileShape: TypeAlias = Literal["csv", "json", "ndjson"]
+SHAPES: dict[str, FileShape] = {
     **dict.fromkeys((".csv", ".tsv", ".tab"), "csv"),
     **dict.fromkeys((".ndjson", ".jsonl"), "ndjson"),
     ".json": "json",
@@ -34,11 +34,11 @@ _SNIFFED = 1 << 16
 
 
 @dataclass(slots=True)
-class Source:
+class RowSource:
     """A file that is open: its rows, and what was found out about it. `columns` and `delimiter` are those of CSV."""
 
-    opened: container.Opened
-    shape: Shape
+    opened: container.UnpackedFile
+    shape: FileShape
     columns: list[str]
     delimiter: str
     rows: Iterator[Row | Problem]
@@ -48,7 +48,9 @@ class Source:
         self.opened.close()
 
 
-def open_source(path: Path, *, shape: Shape | None = None, encoding: str | None = None, header: bool = True) -> Source:
+def open_source(
+    path: Path, *, shape: FileShape | None = None, encoding: str | None = None, header: bool = True
+) -> RowSource:
     """Open the file at `path`, whose name tells its shape unless `shape` does.
 
     Raises `Unreadable` when it holds no rows, OSError when it cannot be opened.
@@ -58,15 +60,15 @@ def open_source(path: Path, *, shape: Shape | None = None, encoding: str | None 
         kind = shape or _shape_of(opened, path)
         if kind == "csv":
             read = table(opened.text, header=header)
-            return Source(opened, kind, read.columns, read.delimiter, _checked(read.rows, read.columns))
+            return RowSource(opened, kind, read.columns, read.delimiter, _checked(read.rows, read.columns))
         rows = documents.ndjson(opened.text) if kind == "ndjson" else documents.array(opened.text)
-        return Source(opened, kind, [], "", _checked(rows, []))
+        return RowSource(opened, kind, [], "", _checked(rows, []))
     except BaseException:
         opened.close()
         raise
 
 
-def shape_of(name: str) -> Shape | None:
+def shape_of(name: str) -> FileShape | None:
     """What a file's name says it holds; None when it does not tell."""
     bare = name.lower()
     for packing in (".gz", ".gzip", ".zip"):
@@ -74,7 +76,7 @@ def shape_of(name: str) -> Shape | None:
     return SHAPES.get(PurePath(bare).suffix)
 
 
-def _shape_of(opened: container.Opened, path: Path) -> Shape:
+def _shape_of(opened: container.UnpackedFile, path: Path) -> FileShape:
     told = shape_of(opened.name) or shape_of(path.name)
     begins = _peek(opened)
     first = begins.lstrip()[:1]
@@ -87,7 +89,7 @@ def _shape_of(opened: container.Opened, path: Path) -> Shape:
     return "ndjson" if _is_lines(begins) else "json"
 
 
-def _peek(opened: container.Opened) -> bytes:
+def _peek(opened: container.UnpackedFile) -> bytes:
     """How the text begins; it is read again from there."""
     return cast("BufferedReader", opened.text).peek(_SNIFFED)
 

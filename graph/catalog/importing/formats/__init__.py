@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graph.catalog.importing.formats.base import Known, key
+from graph.catalog.importing.formats.base import KnownFormat, key
 from graph.catalog.importing.formats.bigcommerce import BIGCOMMERCE
 from graph.catalog.importing.formats.etsy import ETSY
 from graph.catalog.importing.formats.magento import MAGENTO
@@ -22,7 +22,7 @@ from graph.catalog.importing.formats.woocommerce import WOOCOMMERCE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FORMATS: dict[str, Known] = {
+FORMATS: dict[str, KnownFormat] = {
     known.name: known
     for known in (
         OWN,
@@ -32,7 +32,7 @@ FORMATS: dict[str, Known] = {
 }
 
 
-def recognised(columns: Iterable[str]) -> Known:
+def recognised(columns: Iterable[str]) -> KnownFormat:
     """Whose columns these are; plain where nobody's."""
     keys = frozenset(key(column) for column in columns)
     best = max(FORMATS.values(), key=lambda known: known.recognises(keys))

@@ -125,7 +125,7 @@ class Joiner:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFormat:
     """A format. `signs` are sets of column names: it is recognised by any of them being there, wholly."""
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog.importing.formats.base import Draft, Joiner, Known
+from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
 from graph.catalog.importing.problems import Problem
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _variant(draft: Draft, parent: dict[str, Any], base: Draft) -> Draft:
     return Draft(draft.line, told, draft.row, base.row)
 
 
-BIGCOMMERCE = Known(
+BIGCOMMERCE = KnownFormat(
     name="bigcommerce",
     title="BigCommerce",
     signs=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog.importing.formats.base import Draft, Joiner, Known
+from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
 from graph.catalog.importing.problems import Problem
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class _Configurables(Joiner):
             yield Problem(line, "None of its variants is in the file.", "sku", label)
 
 
-MAGENTO = Known(
+MAGENTO = KnownFormat(
     name="magento",
     title="Magento (Adobe Commerce)",
     signs=(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog.importing.formats.base import Draft, Joiner, Known
+from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ class _Groups(Joiner):
         return (draft._replace(told=told),)
 
 
-MERCHANT = Known(
+MERCHANT = KnownFormat(
     name="merchant",
     title="Google Merchant Center",
     signs=(

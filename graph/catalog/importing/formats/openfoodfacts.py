@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graph.catalog.importing.formats.base import Known
+from graph.catalog.importing.formats.base import KnownFormat
 
-OPENFOODFACTS = Known(
+OPENFOODFACTS = KnownFormat(
     name="openfoodfacts",
     title="Open Food Facts",
     signs=(

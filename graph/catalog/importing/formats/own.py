@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graph.catalog.importing.formats.base import Known
+from graph.catalog.importing.formats.base import KnownFormat
 
 FIELDS = (
     *("sku", "name", "description", "category", "price", "currency", "compareAtPrice", "stock", "inStock", "active"),
@@ -10,7 +10,7 @@ FIELDS = (
 )
 """The columns, in their order."""
 
-OWN = Known(
+OWN = KnownFormat(
     name="graph",
     title="this project's own (`graph export`)",
     signs=(tuple(FIELDS),),

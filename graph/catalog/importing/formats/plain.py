@@ -5,9 +5,9 @@ Also the REST answers of shops and demo APIs, whose objects' fields are named by
 
 from __future__ import annotations
 
-from graph.catalog.importing.formats.base import Known
+from graph.catalog.importing.formats.base import KnownFormat
 
-PLAIN = Known(
+PLAIN = KnownFormat(
     name="plain",
     title="plain tables, German tills (JTL and others), demo APIs",
     columns={

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graph.catalog.importing.formats.base import Known
+from graph.catalog.importing.formats.base import KnownFormat
 
-PRESTASHOP = Known(
+PRESTASHOP = KnownFormat(
     name="prestashop",
     title="PrestaShop",
     signs=(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog.importing.formats.base import Draft, Joiner, Known
+from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
 from graph.catalog.importing.texts import slug_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _variant(row: Draft, base: Draft, names: list[Any], pictures: list[list[Any]
     return Draft(row.line, told, row.row, base.row if row is not base else None)
 
 
-SHOPIFY = Known(
+SHOPIFY = KnownFormat(
     name="shopify",
     title="Shopify",
     signs=(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog.importing.formats.base import Draft, Joiner, Known
+from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
 from graph.catalog.importing.problems import Problem
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class _Parents(Joiner):
             yield Problem(line, "None of its variations is in the file.", "sku", name)
 
 
-WOOCOMMERCE = Known(
+WOOCOMMERCE = KnownFormat(
     name="woocommerce",
     title="WooCommerce",
     signs=(

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from graphql import FieldNode, GraphQLObjectType
     from graphql.execution.collect_fields import FieldDetails
 
-Place: TypeAlias = "tuple[Any, str | int, str | None] | None"
+PathNode: TypeAlias = "tuple[Any, str | int, str | None] | None"
 """The place of a value: what graphql-core's `Path` holds, as a plain tuple (cheaper to make); None is the root."""
 
 Run: TypeAlias = Any
 """The executor of one operation: `executor.CompiledExecutor` joined with the schema's own class."""
 
-Complete: TypeAlias = "Callable[[Run, Any, Place], Any]"
+Complete: TypeAlias = "Callable[[Run, Any, PathNode], Any]"
 
 PLAIN = frozenset({type(None), bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset})
 """Types that Strawberry's `optimized_is_awaitable` knows not to be awaitable."""
@@ -28,7 +28,7 @@ PLAIN = frozenset({type(None), bool, int, float, str, bytes, bytearray, list, tu
 COROUTINE: Any = CoroutineType
 
 
-Execute: TypeAlias = "Callable[[Run, Any, Place], Any]"
+Execute: TypeAlias = "Callable[[Run, Any, PathNode], Any]"
 """Executes the selection on an object: a dict, or a coroutine that gives it."""
 
 
@@ -39,7 +39,7 @@ class FieldResolvers(Protocol):
         """The attribute that is the value of `field`; None where it is not one."""
         ...
 
-    def resolver(self, field: Field) -> Callable[[Run, Any, Place], Any] | None:
+    def resolver(self, field: Field) -> Callable[[Run, Any, PathNode], Any] | None:
         """A function that calls the resolver of `field` directly; None where Strawberry may do more than that."""
         ...
 
@@ -73,7 +73,7 @@ class Field(NamedTuple):
         return self.nodes[0].name.value
 
 
-def path_of(place: Place) -> Any:
+def path_of(place: PathNode) -> Any:
     """`place` as graphql-core's `Path`, or None."""
     if place is None or type(place) is Path:
         return place
@@ -95,7 +95,7 @@ class Guard:
         self.complete = complete
         self.trusted = trusted
 
-    def give(self, run: Run, value: Any, here: Place) -> Any:
+    def give(self, run: Run, value: Any, here: PathNode) -> Any:
         """Complete `value` at the place `here`, or return a coroutine that does."""
         kind = cast("Any", type)(value)
         try:
@@ -106,11 +106,11 @@ class Guard:
             return self.fail(run, error, here)
         return self.await_completed(run, completed, here) if type(completed) is COROUTINE else completed
 
-    def fail(self, run: Run, error: Exception, here: Place) -> None:
+    def fail(self, run: Run, error: Exception, here: PathNode) -> None:
         """Note `error` where null may stand, else raise it."""
         run.handle_field_error(error, self.type_, self.details, path_of(here))
 
-    async def await_value(self, run: Run, value: Any, here: Place) -> Any:
+    async def await_value(self, run: Run, value: Any, here: PathNode) -> Any:
         """Await a value and complete it."""
         try:
             completed = self.complete(run, await value, here)
@@ -118,7 +118,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - whatever a resolver raises
             return self.fail(run, error, here)
 
-    async def await_completed(self, run: Run, completed: Any, here: Place) -> Any:
+    async def await_completed(self, run: Run, completed: Any, here: PathNode) -> Any:
         """Await a value that is being completed."""
         try:
             return await completed
@@ -126,7 +126,7 @@ class Guard:
             return self.fail(run, error, here)
 
 
-def info_of(run: Run, field: Field, place: Place) -> Any:
+def info_of(run: Run, field: Field, place: PathNode) -> Any:
     """The info that graphql-core passes to a resolver, for the field at `place`."""
     while place is not None and type(place[1]) is int:
         place = place[0]

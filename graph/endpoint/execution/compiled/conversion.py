@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _Convert: TypeAlias = "Callable[[Any, Any], Any]"
 """Converts a value; the second argument is Strawberry's info."""
-Arguments: TypeAlias = "Callable[[dict[str, Any], Any], dict[str, Any]]"
+ArgumentConverter: TypeAlias = "Callable[[dict[str, Any], Any], dict[str, Any]]"
 
 
 class Conversion:
@@ -36,9 +36,9 @@ class Conversion:
         self._config = schema.config
         self._registry: Any = schema.schema_converter.scalar_registry
         self._entered: set[type] = set()
-        self._found: dict[int, tuple[StrawberryField, tuple[Arguments, bool]]] = {}
+        self._found: dict[int, tuple[StrawberryField, tuple[ArgumentConverter, bool]]] = {}
 
-    def arguments(self, field: StrawberryField) -> tuple[Arguments, bool]:
+    def arguments(self, field: StrawberryField) -> tuple[ArgumentConverter, bool]:
         """A function from coerced arguments to a resolver's keyword arguments, and whether it runs no user code.
 
         Found once for each field of the schema: all documents share it.
@@ -48,7 +48,7 @@ class Conversion:
             found = self._found[id(field)] = field, self._find(field)
         return found[1]
 
-    def _find(self, field: StrawberryField) -> tuple[Arguments, bool]:
+    def _find(self, field: StrawberryField) -> tuple[ArgumentConverter, bool]:
         parts: list[tuple[str, str, _Convert | None]] = []
         plain = True
         for argument in field.arguments:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from graphql import default_field_resolver  # pyright: ignore[reportUnknownVariableType] - its types are partial
 
 from graph.endpoint.execution.compiled.arguments import compile_arguments
-from graph.endpoint.execution.compiled.basics import Complete, Field, Guard, Place, Run, path_of
+from graph.endpoint.execution.compiled.basics import Complete, Field, Guard, PathNode, Run, path_of
 from graph.endpoint.execution.compiled.leaves import plain_type
 from graph.endpoint.execution.compiled.values import compile_value, trusted_type
 
@@ -31,8 +31,8 @@ class Step(NamedTuple):
     key: str
     attribute: str | None
     plain: type | None
-    finish: Callable[[Run, Any, Place], Any]
-    fail: Callable[[Run, Exception, Place], Any]
+    finish: Callable[[Run, Any, PathNode], Any]
+    fail: Callable[[Run, Exception, PathNode], Any]
 
 
 class _Guarded(Guard):
@@ -46,11 +46,11 @@ class _Guarded(Guard):
         self.key = field.key
         self.typename = field.parent.name
 
-    def finish(self, run: Run, value: Any, place: Place) -> Any:
+    def finish(self, run: Run, value: Any, place: PathNode) -> Any:
         """Complete the value of the field in the object at `place`."""
         return self.give(run, value, (place, self.key, self.typename))
 
-    def fail_at(self, run: Run, error: Exception, place: Place) -> None:
+    def fail_at(self, run: Run, error: Exception, place: PathNode) -> None:
         """Handle an error from reading the field of the object at `place`."""
         self.fail(run, error, (place, self.key, self.typename))
 
@@ -64,7 +64,7 @@ class _Resolved(_Guarded):
         super().__init__(field, complete)
         self._resolve = field.variant.resolvers.resolver(field) or _calling(field)
 
-    def resolve(self, run: Run, source: Any, place: Place) -> Any:
+    def resolve(self, run: Run, source: Any, place: PathNode) -> Any:
         """Call the resolver, then complete its result."""
         here = (place, self.key, self.typename)
         try:
@@ -90,22 +90,22 @@ def compile_step(field: Field) -> Step:
 
 
 @lru_cache(maxsize=1024)
-def _naming(typename: str) -> Callable[[Run, Any, Place], Any]:
+def _naming(typename: str) -> Callable[[Run, Any, PathNode], Any]:
     """A function that returns the name of a type. Documents share it; nothing a client wrote is kept."""
 
-    def name(run: Run, source: Any, place: Place) -> str:  # noqa: ARG001 - as every step
+    def name(run: Run, source: Any, place: PathNode) -> str:  # noqa: ARG001 - as every step
         return typename
 
     return name
 
 
-def _calling(field: Field) -> Callable[[Run, Any, Place], Any]:
+def _calling(field: Field) -> Callable[[Run, Any, PathNode], Any]:
     """A function that calls the schema's resolver as graphql-core does."""
     definition, nodes, parent, key = field.definition, field.nodes, field.parent, field.key
     arguments = compile_arguments(field)
     function = definition.resolve or cast("Any", default_field_resolver)
 
-    def call(run: Run, source: Any, place: Place) -> Any:
+    def call(run: Run, source: Any, place: PathNode) -> Any:
         info = run.build_resolve_info(definition, nodes, parent, path_of((place, key, parent.name)))
         return function(source, info, **arguments(run)) if arguments is not None else function(source, info)
 

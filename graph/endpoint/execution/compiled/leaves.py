@@ -14,7 +14,7 @@ from strawberry.schema.schema_converter import CustomGraphQLEnumType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.endpoint.execution.compiled.basics import Complete, Place, Run
+    from graph.endpoint.execution.compiled.basics import Complete, PathNode, Run
 
 MIN_INT, MAX_INT = -(2**31), 2**31 - 1
 
@@ -54,7 +54,7 @@ def compile_leaf(type_: Any, null: str | None) -> Complete:
     coerce = type_.coerce_output_value
     known = _known(type_)
 
-    def complete(run: Run, value: Any, place: Place) -> Any:  # noqa: ARG001 - as every closure of its kind
+    def complete(run: Run, value: Any, place: PathNode) -> Any:  # noqa: ARG001 - as every closure of its kind
         if value is None or isinstance(value, Exception) or value is Undefined:
             absent(value, null)
             return None

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Literal: TypeAlias = "Callable[[dict[str, Any]], Any]"
 """Gives a value by the coerced variables; Undefined where there is none."""
-_Entry: TypeAlias = "tuple[str, str | None, Literal | None, Any]"
+_FieldEntry: TypeAlias = "tuple[str, str | None, Literal | None, Any]"
 """A field of an input object: its name there, its variable, its literal, what it is without them."""
 
 _IMMUTABLE = frozenset(
@@ -139,7 +139,7 @@ def _object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> Literal | N
     given = {one.name.value: one.value for one in node.fields}
     if any(name not in type_.fields for name in given):
         return None
-    parts: list[_Entry] = []
+    parts: list[_FieldEntry] = []
     for name, field in type_.fields.items():
         part = _entry(name, field, given.get(name))
         if part is None:
@@ -159,7 +159,7 @@ def _object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> Literal | N
     return value
 
 
-def _filling(parts: list[_Entry]) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+def _filling(parts: list[_FieldEntry]) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
     """What fills an input object in; None where a value is missing or wrong."""
 
     def fill(variables: dict[str, Any]) -> dict[str, Any] | None:
@@ -181,7 +181,7 @@ def _filling(parts: list[_Entry]) -> Callable[[dict[str, Any]], dict[str, Any] |
     return fill
 
 
-def _entry(name: str, field: Any, value: ValueNode | None) -> _Entry | None:
+def _entry(name: str, field: Any, value: ValueNode | None) -> _FieldEntry | None:
     """How a field of an input object is found; None: graphql-core must say."""
     default = UNKNOWN if is_required_input_field(field) else default_of(field)
     literal = None if value is None else compile_literal(value, field.type)

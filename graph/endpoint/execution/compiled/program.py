@@ -111,7 +111,7 @@ class Program:
         self._fragments = {name: FragmentDetails(one) for name, one in definitions.items()}
         self.grant = grant
         self._variants: dict[tuple[Any, ...], Variant | None] = {}
-        walk = _Walk(operation, definitions.values())
+        walk = _DocumentWalk(operation, definitions.values())
         self.problem = compiler.problem or walk.problem
         if self.problem is not None:
             return
@@ -166,7 +166,7 @@ class Program:
         return variant
 
 
-class _Walk:
+class _DocumentWalk:
     """What a document says about how it is to be executed, fragments included."""
 
     def __init__(self, operation: OperationDefinitionNode, fragments: Any) -> None:

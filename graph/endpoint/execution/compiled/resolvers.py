@@ -21,7 +21,7 @@ from strawberry.types.fields.resolver import StrawberryResolver
 from strawberry.utils.await_maybe import await_maybe
 
 from graph.endpoint.execution.compiled.arguments import compile_arguments
-from graph.endpoint.execution.compiled.basics import Field, Place, Run, path_of
+from graph.endpoint.execution.compiled.basics import Field, PathNode, Run, path_of
 from graph.endpoint.execution.compiled.conversion import Conversion
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Resolvers:
             return None
         return definition.python_name
 
-    def resolver(self, field: Field) -> Callable[[Run, Any, Place], Any] | None:
+    def resolver(self, field: Field) -> Callable[[Run, Any, PathNode], Any] | None:
         """A function that calls the resolver of `field` directly; None where Strawberry may do more than that."""
         definition: Any = _definition(field)
         if definition is None:
@@ -73,7 +73,7 @@ class Resolvers:
 
     def _calling(
         self, field: Field, definition: Any, function: Any, *, lazily: bool
-    ) -> Callable[[Run, Any, Place], Any]:
+    ) -> Callable[[Run, Any, PathNode], Any]:
         resolver = definition.base_resolver
         positional = resolver.self_parameter is not None
         names = [one.name for one in (resolver.parent_parameter, resolver.root_parameter) if one is not None]
@@ -82,7 +82,7 @@ class Resolvers:
         arguments = compile_arguments(field)
         convert, plain = self._conversion.arguments(definition)
 
-        def info_at(run: Run, place: Place) -> Any:
+        def info_at(run: Run, place: PathNode) -> Any:
             raw = run.build_resolve_info(wanted, field.nodes, parent, path_of((place, key, parent.name)))
             return info_class(_raw_info=raw, _field=definition)
 
@@ -90,7 +90,7 @@ class Resolvers:
         simple = plain and around is None
         informed = info_name is not None or not simple
 
-        def call(run: Run, source: Any, place: Place, given: dict[str, Any]) -> Any:
+        def call(run: Run, source: Any, place: PathNode, given: dict[str, Any]) -> Any:
             info = info_at(run, place) if informed else None
             kwargs = convert(given, info)
             for change in maps:
@@ -103,7 +103,7 @@ class Resolvers:
                 return around(source, info, kwargs)
             return function(source, **kwargs) if positional else function(**kwargs)
 
-        async def call_later(run: Run, source: Any, place: Place, given: dict[str, Any]) -> Any:
+        async def call_later(run: Run, source: Any, place: PathNode, given: dict[str, Any]) -> Any:
             return await await_maybe(call(run, source, place, given))
 
         # An asynchronous resolver's arguments are converted when it is awaited: that may run somebody's code. Where it
@@ -112,11 +112,11 @@ class Resolvers:
         return _resolving(call_later if lazily and not at_once else call, arguments, at_once=at_once)
 
 
-def _resolving(start: Any, arguments: Arguments | None, *, at_once: bool) -> Callable[[Run, Any, Place], Any]:
+def _resolving(start: Any, arguments: Arguments | None, *, at_once: bool) -> Callable[[Run, Any, PathNode], Any]:
     """What gives the arguments of a field to `start`; `at_once` when that calls a coroutine function."""
     nothing: dict[str, Any] = {}
 
-    def resolve(run: Run, source: Any, place: Place) -> Any:
+    def resolve(run: Run, source: Any, place: PathNode) -> Any:
         given = arguments(run) if arguments is not None else nothing
         try:
             return start(run, source, place, given)

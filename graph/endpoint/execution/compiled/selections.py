@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError
 from graphql.execution.collect_fields import collect_fields, collect_subfields
 
-from graph.endpoint.execution.compiled.basics import COROUTINE, Execute, Field, Place, Run, awaited
+from graph.endpoint.execution.compiled.basics import COROUTINE, Execute, Field, PathNode, Run, awaited
 from graph.endpoint.execution.compiled.fields import Step, compile_step
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Variant:
 def _executing(steps: list[Step]) -> Execute:
     """Start all fields; await those that must be awaited together."""
 
-    def execute(run: Run, source: Any, place: Place) -> Any:
+    def execute(run: Run, source: Any, place: PathNode) -> Any:
         results: dict[str, Any] = {}
         waiting: list[str] = []
         try:
@@ -150,7 +150,7 @@ def _executing(steps: list[Step]) -> Execute:
 def _serially(steps: list[Step]) -> Execute:
     """Start each field when the one before it is done."""
 
-    def execute(run: Run, source: Any, place: Place) -> Any:
+    def execute(run: Run, source: Any, place: PathNode) -> Any:
         results: dict[str, Any] = {}
         todo = iter(steps)
         for step in todo:
@@ -172,7 +172,7 @@ def _serially(steps: list[Step]) -> Execute:
     return execute
 
 
-def _start(step: Step, run: Run, source: Any, place: Place) -> Any:
+def _start(step: Step, run: Run, source: Any, place: PathNode) -> Any:
     _, attribute, _, finish, fail = step
     if attribute is None:
         return finish(run, source, place)

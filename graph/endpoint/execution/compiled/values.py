@@ -22,7 +22,7 @@ from graph.endpoint.execution.compiled.basics import (
     Complete,
     Field,
     Guard,
-    Place,
+    PathNode,
     Run,
     awaited,
     info_of,
@@ -56,7 +56,7 @@ def _object(field: Field, type_: GraphQLObjectType, null: str | None) -> Complet
     expected = _expected(type_)
     details, checked = field.details, type_.is_type_of is not None
 
-    def complete(run: Run, value: Any, place: Place) -> Any:
+    def complete(run: Run, value: Any, place: PathNode) -> Any:
         if (
             execute is not None
             and type(value) is expected
@@ -102,7 +102,7 @@ def _is_strawberrys(function: Any, within: str) -> bool:
 def _abstract(field: Field, type_: Any, null: str | None) -> Complete:
     details = field.details
 
-    def complete(run: Run, value: Any, place: Place) -> Any:
+    def complete(run: Run, value: Any, place: PathNode) -> Any:
         if absent(value, null):
             return None
         info = info_of(run, field, place)
@@ -118,7 +118,7 @@ def _list(field: Field, type_: Any, null: str | None) -> Complete:
     details = field.details
     complete_all = _items(field, type_.of_type)
 
-    def complete(run: Run, value: Any, place: Place) -> Any:
+    def complete(run: Run, value: Any, place: PathNode) -> Any:
         if type(value) is not list and type(value) is not tuple:
             if absent(value, null):
                 return None
@@ -139,12 +139,12 @@ def _list(field: Field, type_: Any, null: str | None) -> Complete:
     return complete
 
 
-def _items(field: Field, item_type: Any) -> Callable[[Run, Iterator[Any], Place, list[Any], list[int]], None]:
+def _items(field: Field, item_type: Any) -> Callable[[Run, Iterator[Any], PathNode, list[Any], list[int]], None]:
     """What completes items into a list, and notes the places of those that must be awaited."""
     plain = plain_type(item_type)
     guard = Guard(item_type, field.details, compile_value(field, item_type), trusted_type(item_type))
 
-    def complete_all(run: Run, items: Iterator[Any], place: Place, results: list[Any], waiting: list[int]) -> None:
+    def complete_all(run: Run, items: Iterator[Any], place: PathNode, results: list[Any], waiting: list[int]) -> None:
         give = guard.give
         for index, item in enumerate(items):
             if type(item) is plain:

@@ -16,7 +16,7 @@ def _no_nodes() -> Mapping[str, NodeLoader]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feature:
+class SchemaPart:
     """Parts of the root types, each a Strawberry type; types that no field mentions; loaders of its nodes by type."""
 
     query: type | None = None

@@ -1,0 +1,68 @@
+"""SQL that reads users, each function within the session it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from graph.accounts.models import USERS
+from graph.accounts.records import Role, UserRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+_SHOWN = (USERS.c.id, USERS.c.email, USERS.c.display_name, USERS.c.role, USERS.c.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user with what a login needs."""
+
+    user: UserRecord
+    email_key: str
+    password_hash: str
+
+    def __repr__(self) -> str:
+        """Leave the hash out."""
+        return f"Credentials({self.user!r})"
+
+
+async def credentials_by_key(session: AsyncSession, email_key: str) -> Credentials | None:
+    """The user whose email has this key."""
+    return await _credentials(session, USERS.c.email_key == email_key)
+
+
+async def credentials_by_id(session: AsyncSession, user_id: int) -> Credentials | None:
+    """The user with this number."""
+    return await _credentials(session, USERS.c.id == user_id)
+
+
+async def _credentials(session: AsyncSession, condition: ColumnElement[bool]) -> Credentials | None:
+    found = (await session.execute(select(*_SHOWN, USERS.c.email_key, USERS.c.password_hash).where(condition))).first()
+    if found is None:
+        return None
+    *shown, key, hashed = found
+    return Credentials(_record(shown), key, hashed)
+
+
+async def users(session: AsyncSession, ids: Sequence[int]) -> list[UserRecord]:
+    """Those of `ids` that exist."""
+    return [_record(row) for row in await session.execute(select(*_SHOWN).where(USERS.c.id.in_(ids)))]
+
+
+def _record(row: Sequence[object]) -> UserRecord:
+    number, email, name, role, created = row
+    assert isinstance(number, int)
+    assert isinstance(created, datetime)
+    return UserRecord(number, str(email), str(name), Role(str(role)), created)
+
+
+async def count(session: AsyncSession) -> int:
+    """How many users there are."""
+    return await session.scalar(select(func.count()).select_from(USERS)) or 0

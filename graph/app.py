@@ -30,14 +30,17 @@ from graph.endpoint.http import Assets, Elsewhere, GraphiqlPage, Origins, wants_
 from graph.endpoint.kept import EXPRESS, KeptAnswers
 from graph.endpoint.observe import Observed, exposition, route_path
 from graph.endpoint.websocket import SocketLimits
+from graph.engines.fair_queue import on_behalf_of
 from graph.services import open_services
 from graph.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from graph.endpoint.identity import Caller
     from graph.endpoint.observe import AccessLog, Tally
     from graph.services import Services
 
@@ -129,11 +132,16 @@ def build_endpoint(services: Services, settings: Settings, *, tally: Tally | Non
     )
     page = GraphiqlPage(STATIC / "graphiql")
     debug = settings.server.debug
+
+    def context(caller: Caller, connection: HTTPConnection, response: Response | None) -> Context:
+        on_behalf_of.set(caller.user or caller.address or None)
+        return Context(services, caller, connection, response, cookie=cookie)
+
     return GraphQLEndpoint(
         build_schema(extensions=[lambda: RateLimit(admission)]),
         authenticator=authenticator,
         admission=admission,
-        context=lambda caller, connection, response: Context(services, caller, connection, response, cookie=cookie),
+        context=context,
         bounds=bounds(settings),
         prepared_bytes=settings.endpoint.prepared_bytes,
         persisted=persisted(services, settings),

@@ -176,7 +176,8 @@ class RateLimitSettings(SettingsGroup):
     )
     window_seconds: float = Field(default=60.0, gt=0, description="Length of the window in seconds")
     mode: Literal["count", "cost"] = Field(
-        default="count", description="`count` charges 1 an operation, `cost` its estimated cost, in hundreds of fields"
+        default="count",
+        description="`count` charges 1 an operation, and for searches and counts more; `cost` all fields, in hundreds",
     )
 
 

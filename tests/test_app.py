@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
+from sqlalchemy import event
 
 from graph.app import STATIC, create_app
 from graph.endpoint.observe import AccessLog
 from graph.engines.database import migrate
+from graph.engines.fair_queue import on_behalf_of
 from graph.services import open_services
 from graph.settings import BoundSettings, EndpointSettings, RedisSettings, ServerSettings, Settings
 from harness.subscriber import subscriber
@@ -305,3 +307,27 @@ async def test_the_access_log_names_the_operation(settings: Settings) -> None:
     assert json.loads(line)["operation"] == "Shelf"
     assert b"hunter2" not in line
     assert b"product" not in line
+
+
+async def test_sql_works_on_behalf_of_whoever_asks(settings: Settings) -> None:
+    """Statements of a query are its caller's, an address or a user, whoever loads them; a health check is nobody's."""
+    seen: list[str | None] = []
+
+    def note(*_: object) -> None:
+        seen.append(on_behalf_of.get())
+
+    async with open_services(settings) as services:
+        event.listen(services.database.engine.sync_engine, "before_cursor_execute", note)
+        async with (
+            LifespanManager(create_app(settings, services)) as manager,
+            httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
+        ):
+            for text in ('{products(filter:{search:"a"}){totalCount}}', '{a:product(by:{sku:"x"}){id}}'):
+                seen.clear()
+                answer = await asyncio.create_task(web.post("/graphql", json={"query": text}))  # as a server would
+                assert answer.status_code == 200
+                assert "127.0.0.1" in seen
+                assert set(seen) <= {"127.0.0.1", None}  # None: the outbox
+            seen.clear()
+            assert (await asyncio.create_task(web.get("/readyz"))).status_code == 200
+            assert set(seen) == {None}

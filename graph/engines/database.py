@@ -4,7 +4,7 @@
 transaction. A read that is a single statement needs none: `Database.execute` takes a third of the time. On SQLite
 (`graph.engines.sqlite`) every commit is on disk, and a writer takes the write lock when it begins (BEGIN IMMEDIATE), in
 turn within the process and by waiting for other processes, so a transaction never fails half-way because it read before
-it wrote.
+it wrote. Callers take turns at the connections, and at writing (`graph.engines.fair_queue`).
 
 It fails with `graph.errors.Unavailable` when the database cannot be reached, is locked for longer than
 `BUSY_TIMEOUT`, or has no free connection within `POOL_TIMEOUT` (seconds). A transaction must not be opened inside
@@ -39,6 +39,7 @@ from sqlalchemy.util import greenlet_spawn
 from graph.engines import sqlite
 from graph.engines.disk import OpenedFile
 from graph.engines.failures import is_away, unavailable
+from graph.engines.fair_queue import FairQueue
 from graph.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ BUSY_TIMEOUT = 5.0
 IDLE_TIMEOUT = 6.0
 """Less than the time after which a background job is given to another worker, who wants the same rows."""
 POOL_SIZE = 8
+PER_CALLER = 2
+"""Connections that one caller uses at a time: a page and its count."""
 POOL_TIMEOUT = 5.0
 MIGRATION_TIMEOUT = 120.0
 GOODBYE = 3.0
@@ -149,7 +152,8 @@ class Database:
         self.dialect = self.engine.dialect.name
         self._reading = self._sessions(_READING)
         self._writing = self._sessions(_WRITING)
-        self._turn = asyncio.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
+        self._connections = FairQueue(pool_size, PER_CALLER)
+        self._writer = FairQueue(1, 1) if self.dialect == "sqlite" else None
         self._file = OpenedFile(Path(parsed.database or "")) if self.dialect == "sqlite" else None
         if self._file is not None:
             event.listen(self.engine.sync_engine, "connect", self._file.note)
@@ -171,16 +175,18 @@ class Database:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Read and write; commit at the end of the block, roll back when it raises."""
-        async with self._turn, self._opened(self._writing) as session:
+        turn = self._writer.place() if self._writer is not None else contextlib.nullcontext()
+        async with turn, self._opened(self._writing) as session:
             yield session
             await session.commit()
 
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """The rows of one SELECT, which sees everything committed before; no transaction is opened around it."""
         with unavailable(OSError, PoolTimeoutError):
-            if self._must_open():
-                await _uninterrupted(self._open())
-            return await greenlet_spawn(self._fetch, statement, parameters)
+            async with self._connections.place(POOL_TIMEOUT):
+                if self._must_open():
+                    await _uninterrupted(self._open())
+                return await greenlet_spawn(self._fetch, statement, parameters)
 
     def _fetch(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
         with self.engine.sync_engine.connect() as connection:
@@ -188,8 +194,10 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _opened(self, maker: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
-        async with maker() as session:
+        async with contextlib.AsyncExitStack() as stack:
             with unavailable(OSError, PoolTimeoutError):
+                await stack.enter_async_context(self._connections.place(POOL_TIMEOUT))
+                session = await stack.enter_async_context(maker())
                 opening = session.connection()
                 await (_uninterrupted(opening) if self._must_open() else opening)
             with unavailable():

@@ -45,7 +45,7 @@ def cost(text: str, variables: Mapping[str, Any] | None = None) -> int:
     made = operations(complexity=1 << 62, aliases=1000, depth=100)
     prepared = made.prepare(text)
     assert not prepared.errors, prepared.errors
-    return made.check(prepared.select(None), variables)
+    return made.check(prepared.select(None), variables).fields
 
 
 def nested(depth: int) -> str:

@@ -25,7 +25,7 @@ from graph.api.accounts.types import (
     TooManyAttempts,
     User,
 )
-from graph.api.accounts.viewer import begun, session_of, visitor_of
+from graph.api.accounts.viewer import HASH, begun, session_of, visitor_of
 from graph.api.auth.access import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
 from graph.api.errors import InvalidInput
@@ -100,6 +100,7 @@ class ProfileMutation:
         description="Gives a guest an email and a password. The player and the scores stay; the secret ends, and so "
         "does every other session.",
         extensions=[requires(SIGNED_IN)],
+        metadata=cost(HASH),
     )
     async def claim_account(self, info: Info, input: ClaimAccountInput) -> ClaimResult:
         context = info.context
@@ -130,6 +131,7 @@ class ProfileMutation:
         description="Deletes the viewer's account: email, name and password are written over, every session ends. "
         "Scores stay, under a player without a name. A guest needs no password.",
         extensions=[requires(SIGNED_IN)],
+        metadata=cost(HASH),
     )
     async def delete_me(self, info: Info, password: str | None = strawberry.UNSET) -> DeleteMeResult:
         context = info.context

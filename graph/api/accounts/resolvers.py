@@ -24,13 +24,13 @@ from graph.api.accounts.types import (
     User,
     Viewer,
 )
-from graph.api.accounts.viewer import begun, session_of, visitor_of
+from graph.api.accounts.viewer import HASH, begun, session_of, visitor_of
 from graph.api.auth.access import ANYBODY, SIGNED_IN, VALID, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.node import Node, integer_keys, parse_id
 from graph.api.schema_part import SchemaPart
-from graph.endpoint.declare import Scope, cached
+from graph.endpoint.declare import Scope, cached, cost
 from graph.errors import Invalid
 from graph.patterns.sessions import Session as SessionValue
 
@@ -75,7 +75,9 @@ class AccountsQuery(ProfileQuery):
 class AccountsMutation(ProfileMutation):
     """Writes."""
 
-    @strawberry.mutation(description="Creates an account and signs its user in.", extensions=[requires(ANYBODY)])
+    @strawberry.mutation(
+        description="Creates an account and signs its user in.", extensions=[requires(ANYBODY)], metadata=cost(HASH)
+    )
     async def register(self, info: Info, input: RegisterInput) -> RegisterResult:
         context = info.context
         try:
@@ -88,7 +90,7 @@ class AccountsMutation(ProfileMutation):
             return TooManyAttempts.of(outcome)
         return EmailTaken.of() if isinstance(outcome, EmailInUse) else begun(context, outcome)
 
-    @strawberry.mutation(description="Signs a user in.", extensions=[requires(ANYBODY)])
+    @strawberry.mutation(description="Signs a user in.", extensions=[requires(ANYBODY)], metadata=cost(HASH))
     async def login(self, info: Info, input: LoginInput) -> LoginResult:
         context = info.context
         outcome = await context.services.accounts.login(input.email, input.password, visitor_of(context))
@@ -134,6 +136,7 @@ class AccountsMutation(ProfileMutation):
     @strawberry.mutation(
         description="Changes the viewer's password. Ends every other session of the user too.",
         extensions=[requires(SIGNED_IN)],
+        metadata=cost(HASH),
     )
     async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
         context = info.context

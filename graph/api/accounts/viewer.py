@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from graph.api.context import Context
     from graph.patterns.sessions import Session as SessionValue
 
+HASH = 100
+"""What hashing a password costs, in fields: as much as a search of a large catalog."""
+
 
 def visitor_of(context: Context) -> Visitor:
     """Where the request comes from."""

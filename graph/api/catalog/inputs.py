@@ -11,6 +11,7 @@ from graph.api.pagination import given
 from graph.catalog import rules
 from graph.catalog.reading import paging
 from graph.catalog.writing import ProductChanges
+from graph.endpoint.declare import cost
 
 
 def _unset(description: str) -> Any:
@@ -51,6 +52,7 @@ class ProductFilter:
         default=strawberry.UNSET,
         description="Words that must each begin a word of the name, the sku or the description. Case and accents do "
         f"not matter. At most {paging.MAX_SEARCH} characters and {paging.MAX_TERMS} words.",
+        metadata=cost(90),
     )
     min_price: Decimal | None = strawberry.field(
         default=strawberry.UNSET, description="Lowest amount, in whatever currency."
@@ -59,12 +61,18 @@ class ProductFilter:
         default=strawberry.UNSET, description="Highest amount, in whatever currency."
     )
     in_stock: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Only what can be had, or only what cannot."
+        default=strawberry.UNSET, description="Only what can be had, or only what cannot.", metadata=cost(90)
     )
-    brand: str | None = strawberry.field(default=strawberry.UNSET, description="A brand, exactly as written.")
-    group_id: str | None = strawberry.field(default=strawberry.UNSET, description="The variants of one product.")
+    brand: str | None = strawberry.field(
+        default=strawberry.UNSET, description="A brand, exactly as written.", metadata=cost(40)
+    )
+    group_id: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The variants of one product.", metadata=cost(20)
+    )
     attributes: list[PairInput] | None = strawberry.field(
-        default=strawberry.UNSET, description=f"Attributes that it has all of, at most {paging.MAX_PAIRS}."
+        default=strawberry.UNSET,
+        description=f"Attributes that it has all of, at most {paging.MAX_PAIRS}.",
+        metadata=cost(40),
     )
     include_inactive: bool | None = strawberry.field(default=strawberry.UNSET, description="Needs the role ADMIN.")
 

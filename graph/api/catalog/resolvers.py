@@ -85,7 +85,7 @@ class CatalogQuery:
         return None if number is None else visible(info.context, await info.context.loader(products).load(number))
 
     @strawberry.field(
-        metadata=cost(assumed=paging.DEFAULT_SIZE) | cached(TTL),
+        metadata=cost(10, assumed=paging.DEFAULT_SIZE) | cached(TTL),
         description=f"Products page by page: the first {paging.DEFAULT_SIZE} unless `first` or `last` says otherwise, "
         f"at most {paging.MAX_SIZE}. A page neither repeats nor skips a product while others come and go.",
     )

@@ -17,6 +17,7 @@ from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo
 from graph.catalog.reading.paging import Sort
 from graph.catalog.records import CategoryRecord, Page, ProductRecord
+from graph.endpoint.declare import cost
 
 
 @strawberry.type(description="An amount of money, exact.")
@@ -148,7 +149,7 @@ class ProductConnection:
     edges: list[ProductEdge]
     nodes: list[Product] = strawberry.field(description="The products of `edges`.")
     page_info: PageInfo
-    total_count: int = strawberry.field(description="How many products match the filter.")
+    total_count: int = strawberry.field(description="How many products match the filter.", metadata=cost(90))
 
     @classmethod
     def of(cls, page: Page, total: int, counts: Mapping[int, int] | None) -> ProductConnection:

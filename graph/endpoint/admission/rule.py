@@ -3,8 +3,10 @@
 A signed-in user may run 100 operations a minute over all sessions, an anonymous address (an IPv6 /64) 20. An operation
 is charged once, before it runs, whichever transport it came by (HTTP, a batch, a WebSocket, SSE). A document
 that is refused or invalid is charged too, so that mistakes are not free. So is a document that this process does not
-know, before it is parsed, even if it selects only free fields. In the mode "cost" an operation is charged its
-estimated cost instead, in steps of `unit`.
+know, before it is parsed, even if it selects only free fields.
+
+What an operation weighs: one unit, or what its fields declare as work (`graph.endpoint.declare.cost`: searches, counts,
+hashes of passwords) in steps of `unit` if that is more. In the mode "cost" all of its fields count like that.
 
 An operation may be charged to several limits. One script charges all of them, or none.
 
@@ -83,8 +85,8 @@ class Admission:
         """Grant `authenticated` or `anonymous` units in any `window` seconds.
 
         `budget` gives the Redis key of the user behind a token (`BatchAuthenticator.budget`); without it the key is
-        made from the caller's `user`. In the mode "cost" a unit stands for `unit` fields. `processes` share the limit
-        while Redis is away.
+        made from the caller's `user`. A unit stands for `unit` fields' work, in the mode "cost" for any fields.
+        `processes` share the limit while Redis is away.
         """
         self.authenticated = Limit("authenticated", authenticated, window)
         self.anonymous = Limit("anonymous", anonymous, window)
@@ -95,9 +97,9 @@ class Admission:
         self._prefix = prefix
         self._local = LocalBudget(processes)
 
-    def weight(self, cost: int) -> int:
-        """The units that an operation of `cost` fields is charged."""
-        return 1 if self.mode == "count" else max(1, math.ceil(cost / self.unit))
+    def weight(self, cost: int, work: int) -> int:
+        """The units that an operation is charged that costs `cost` fields, of which `work` was declared."""
+        return max(1, math.ceil((work if self.mode == "count" else cost) / self.unit))
 
     def charges(self, caller: Caller, weight: int = 1) -> tuple[Charge, ...]:
         """The charges of an operation of `weight` units to the budget of `caller`."""

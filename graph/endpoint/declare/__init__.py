@@ -16,13 +16,14 @@ from graph.endpoint.declare.caching import (
     rule_of,
     uncached,
 )
-from graph.endpoint.declare.cost import ASSUMED, Cost, cost, cost_of
+from graph.endpoint.declare.cost import ASSUMED, Cost, CostDirective, cost, cost_of, declare_costs
 from graph.endpoint.declare.live import Live, cursor_variable, live, live_of
 
 __all__ = [
     "ASSUMED",
     "BadPolicy",
     "Cost",
+    "CostDirective",
     "Live",
     "Rule",
     "Scope",
@@ -32,6 +33,7 @@ __all__ = [
     "cost",
     "cost_of",
     "cursor_variable",
+    "declare_costs",
     "do_not_keep",
     "keep_until",
     "live",

@@ -2,10 +2,18 @@
 
 A field costs 1, times the length of every list that it is in. The length of a list is ``first`` or ``last``; else the
 length of a list given as an argument (``nodes(ids: […])``); else the size of the connection around it
-(``products(first: 20) { edges { … } }``); else `ASSUMED`. A field that costs more declares it::
+(``products(first: 20) { edges { … } }``); else `ASSUMED`. A field that costs more declares it,
+and so does an argument or a field of an input that makes more work wherever it is given::
 
     @strawberry.field(metadata=cost(20))
     async def report(self) -> Report: ...
+
+    @strawberry.input
+    class Filter:
+        search: str | None = strawberry.field(default=strawberry.UNSET, metadata=cost(100))
+
+What is declared so is *work*: it counts wherever operations are charged, also where each one counts as a single unit
+whatever fields it selects (`graph.endpoint.admission`). `declare_costs` shows it in the schema, as ``@cost(weight:)``.
 """
 
 from __future__ import annotations
@@ -13,8 +21,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import strawberry
+from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType
+from strawberry.schema_directive import Location
+
 if TYPE_CHECKING:
-    from graphql import GraphQLField
+    from collections.abc import Iterator
+
+    from graphql import GraphQLArgument, GraphQLField, GraphQLInputField, GraphQLSchema
 
 ASSUMED = 10
 """The assumed length of a list about which nothing is known."""
@@ -30,21 +44,57 @@ class Cost:
     assumed: int | None = None
     free: bool = False
 
+    @property
+    def work(self) -> int:
+        """What was declared beyond that of any field."""
+        return self.weight if self.weight > 1 else 0
+
 
 _DEFAULT = Cost()
 
 
 def cost(weight: int = 1, *, assumed: int | None = None, free: bool = False) -> dict[str, Any]:
-    """Metadata for ``strawberry.field(metadata=…)``.
+    """Metadata for ``strawberry.field(metadata=…)``, of a field, or of a field of an input.
 
-    `weight` is the cost of resolving the field once, in leaf fields; `assumed` is the length of its list where the
+    `weight` is the cost of resolving the field once, in leaf fields; of an input's field, what it adds where a client
+    gives it. `assumed` is the length of its list where the
     arguments do not tell; an operation that selects only `free` fields is not charged to the caller's limit.
     """
     return {_KEY: Cost(weight, assumed, free)}
 
 
-def cost_of(field: GraphQLField) -> Cost:
+def cost_of(field: GraphQLField | GraphQLArgument | GraphQLInputField) -> Cost:
     """The declared cost of `field`, or the default."""
     definition = field.extensions.get("strawberry-definition")
     declared = getattr(definition, "metadata", field.extensions).get(_KEY)
     return declared if isinstance(declared, Cost) else _DEFAULT
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION, Location.ARGUMENT_DEFINITION, Location.INPUT_FIELD_DEFINITION],
+    name="cost",
+    description="What it costs to resolve this once, in fields; of an argument or an input's field: what it adds.",
+)
+class CostDirective:
+    """The declaration as the schema shows it."""
+
+    weight: int
+
+
+def declare_costs(schema: GraphQLSchema) -> None:
+    """Show the work that the fields of `schema` declare as directives, wherever Strawberry prints it."""
+    for field in _fields(schema):
+        definition: Any = field.extensions.get("strawberry-definition")
+        work = cost_of(field).work
+        if work and not any(isinstance(one, CostDirective) for one in definition.directives):
+            definition.directives = [*definition.directives, CostDirective(weight=work)]
+
+
+def _fields(schema: GraphQLSchema) -> Iterator[GraphQLField | GraphQLArgument | GraphQLInputField]:
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLInputObjectType):
+            yield from kind.fields.values()
+        elif isinstance(kind, (GraphQLObjectType, GraphQLInterfaceType)):
+            for field in kind.fields.values():
+                yield field
+                yield from field.args.values()

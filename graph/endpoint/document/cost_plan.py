@@ -4,7 +4,8 @@ A selection set costs ``fixed + sized · size``: `sized` sums up the lists that 
 them, whose size only the field above knows. So the cost of a fragment is a pair of numbers that is computed once,
 however often it is spread; evaluating takes one step per field of the document.
 
-Introspection is counted separately, because it has its own limit. `cost_planner` makes the plans.
+Introspection is counted separately, because it has its own limit. So is *work*: what fields, arguments and fields of
+inputs declare beyond the one that any field costs (`graph.endpoint.declare`). `cost_planner` makes the plans.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 
 
 class Sum(NamedTuple):
-    """The cost of a selection set: `fixed`, plus `sized` times the length of the connection around it."""
+    """The cost of a selection set: `fixed`, plus `sized` times the length of the connection around it; so is `work`."""
 
-    fixed: int
-    sized: int
-    introspection: int
+    fixed: int = 0
+    sized: int = 0
+    introspection: int = 0
+    work: int = 0
+    work_sized: int = 0
 
 
-NOTHING = Sum(0, 0, 0)
+NOTHING = Sum()
 
 
 class Variable(NamedTuple):
@@ -38,6 +41,17 @@ class Variable(NamedTuple):
 
 
 Size: TypeAlias = "int | Variable"
+
+Weights: TypeAlias = "Mapping[str, Mapping[str, tuple[int, str | None]]]"
+"""Of each type of input that holds a field with a declared cost: its fields' costs, and the types that go on below."""
+
+
+class Weighed(NamedTuple):
+    """What is declared for an argument that is given as a variable, `own` wherever it is not null."""
+
+    name: str
+    own: int
+    type: str | None
 
 
 @dataclass(slots=True)
@@ -52,6 +66,8 @@ class FieldCost:
     assumed: int | None
     introspection: bool
     free: bool
+    work: int = 0
+    inputs: tuple[Weighed, ...] = ()
 
 
 class SetCost(NamedTuple):
@@ -62,19 +78,29 @@ class SetCost(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """The greatest cost of an operation with these variables; `page` is the longest page that it asks for."""
+    """The greatest cost of an operation with these variables; `page` is the longest page that it asks for.
+
+    `work` is the part of `cost` that was declared beyond one for each field.
+    """
 
     cost: int
     introspection: int
     page: int
+    work: int = 0
+
+    @property
+    def fields(self) -> int:
+        """What the operation costs in all, introspection too."""
+        return self.cost + self.introspection
 
 
 class CostPlan:
     """The cost of one operation, as a function of its variables."""
 
-    def __init__(self, sets: list[SetCost], defaults: Mapping[str, Any]) -> None:
+    def __init__(self, sets: list[SetCost], defaults: Mapping[str, Any], weights: Weights) -> None:
         """Compute the cost of the last of `sets`; each set refers only to earlier ones."""
         self._sets = sets
+        self._weights = weights
         self._defaults = defaults
         root = sets[-1]
         self.free = bool(root.fields) and not root.spreads and all(f.free for f in root.fields)
@@ -84,7 +110,9 @@ class CostPlan:
     def variable(self) -> bool:
         """Whether the cost depends on variables."""
         return any(
-            isinstance(size, Variable) for one in self._sets for f in one.fields for size in (*f.slices, *f.lengths)
+            f.inputs or any(isinstance(size, Variable) for size in (*f.slices, *f.lengths))
+            for one in self._sets
+            for f in one.fields
         )
 
     def estimate(self, variables: Mapping[str, Any] | None) -> Estimate:
@@ -98,16 +126,47 @@ class CostPlan:
     def _evaluate(self, variables: Mapping[str, Any]) -> Estimate:
         pages = [0]
         sums: list[Sum] = []
+        given: dict[Weighed, int] = {}
         for fields, spreads in self._sets:
-            parts = [_field_sum(field, sums, variables, pages) for field in fields]
+            parts = [_field_sum(field, self._work(field, variables, given), sums, variables, pages) for field in fields]
             parts += [sums[spread] for spread in spreads]
             sums.append(Sum(*map(sum, zip(*parts, strict=True))) if parts else NOTHING)
         whole = sums[-1]
-        return Estimate(whole.fixed + whole.sized * ASSUMED, whole.introspection, max(pages))
+        work = whole.work + whole.work_sized * ASSUMED
+        return Estimate(whole.fixed + whole.sized * ASSUMED + work, whole.introspection, max(pages), work)
+
+    def _work(self, field: FieldCost, variables: Mapping[str, Any], given: dict[Weighed, int]) -> int:
+        """The work of a field itself; what its variables add is worked out once, however often they are used."""
+        work = field.work
+        for one in field.inputs:
+            if one not in given:
+                value = variables.get(one.name)
+                given[one] = 0 if value is None else one.own + self._weight(value, one.type)
+            work += given[one]
+        return work
+
+    def _weight(self, value: Any, kind: str | None) -> int:
+        """What is declared for the fields that `value` gives of the input `kind`; it may be whatever a client sent."""
+        total = 0
+        stack: list[tuple[Any, str | None]] = [(value, kind)]
+        while stack:
+            one, name = stack.pop()
+            fields = self._weights.get(name or "")
+            if not fields:
+                continue
+            if isinstance(one, list):
+                stack += [(entry, name) for entry in cast("list[Any]", one)]
+            elif isinstance(one, dict):
+                for key, inner in cast("dict[str, Any]", one).items():
+                    if inner is not None and key in fields:
+                        own, below = fields[key]
+                        total += own
+                        stack.append((inner, below))
+        return total
 
 
-def _field_sum(field: FieldCost, sums: list[Sum], variables: Mapping[str, Any], pages: list[int]) -> Sum:
-    """The cost that one field adds to its set; the page size that it asks for is appended to `pages`."""
+def _field_sum(field: FieldCost, work: int, sums: list[Sum], variables: Mapping[str, Any], pages: list[int]) -> Sum:
+    """The cost that one field adds to its set, and its `work`; the size of its page is appended to `pages`."""
     child = sums[field.child] if field.child is not None else NOTHING
     size: int | None = None
     if field.slices:
@@ -115,16 +174,20 @@ def _field_sum(field: FieldCost, sums: list[Sum], variables: Mapping[str, Any], 
         pages.append(size)
     if field.is_list:
         entry = max(1, child.fixed + child.sized * ASSUMED)  # a list of leaves costs 1 per entry
+        below = child.work + child.work_sized * ASSUMED
         if size is None and field.lengths:
             size = max(_length(one, variables) for one in field.lengths)
         if size is None and field.assumed is None and not field.introspection:
-            return Sum(field.weight, entry, child.introspection)
-        cost = field.weight + entry * (size if size is not None else field.assumed or 1)
+            return Sum(field.weight, entry, child.introspection, work, below)
+        length = size if size is not None else field.assumed or 1
+        cost, work = field.weight + entry * length, work + below * length
     else:
-        cost = field.weight + child.fixed + child.sized * (ASSUMED if size is None else size)
+        length = ASSUMED if size is None else size
+        cost = field.weight + child.fixed + child.sized * length
+        work += child.work + child.work_sized * length
     if field.introspection:
-        return Sum(0, 0, cost + child.introspection)
-    return Sum(cost, 0, child.introspection)
+        return Sum(introspection=cost + child.introspection)
+    return Sum(cost, 0, child.introspection, work)
 
 
 def _number(size: Size, variables: Mapping[str, Any]) -> int:

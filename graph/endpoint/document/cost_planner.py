@@ -12,6 +12,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLInputObjectType,
     GraphQLList,
     GraphQLNamedType,
     GraphQLNonNull,
@@ -20,6 +21,8 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
@@ -32,7 +35,7 @@ from graphql import (
 )
 
 from graph.endpoint.declare import ASSUMED, cost_of
-from graph.endpoint.document.cost_plan import CostPlan, FieldCost, SetCost, Size, Variable
+from graph.endpoint.document.cost_plan import CostPlan, FieldCost, SetCost, Size, Variable, Weighed, Weights
 from graph.endpoint.document.measure import INTROSPECTION, fragment_order
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class Planner:
         """Measure the size of `schema`, which determines the cost of introspection."""
         self._schema = schema
         self._sizes = _introspection_sizes(schema)
+        self._weights = _weights(schema)
         standard = parse(
             get_introspection_query(specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True)
         )
@@ -58,7 +62,7 @@ class Planner:
 
     def plans(self, document: DocumentNode) -> dict[str | None, CostPlan]:
         """A plan for each operation of a valid `document`, by name."""
-        builder = _Builder(self._schema, self._sizes)
+        builder = _Builder(self._schema, self._sizes, self._weights)
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         spreads = {name: _spreads(fragment.selection_set) for name, fragment in fragments.items()}
         for name in fragment_order(spreads):
@@ -75,12 +79,15 @@ class Planner:
                     for v in definition.variable_definitions or ()
                     if v.default_value is not None
                 }
-                plans[definition.name.value if definition.name else None] = CostPlan(list(builder.sets), defaults)
+                plans[definition.name.value if definition.name else None] = CostPlan(
+                    list(builder.sets), defaults, self._weights
+                )
         return plans
 
 
 class _Builder:
-    def __init__(self, schema: GraphQLSchema, sizes: Mapping[tuple[str, str], int]) -> None:
+    def __init__(self, schema: GraphQLSchema, sizes: Mapping[tuple[str, str], int], weights: Weights) -> None:
+        self._weights = weights
         self.sets: list[SetCost] = []
         self.fragments: dict[str, int] = {}
         self._schema = schema
@@ -117,8 +124,9 @@ class _Builder:
         assumed = declared.assumed
         if composite is not None and is_introspection_type(composite):
             assumed = self._sizes.get((composite.name, name), assumed)
+        given, inputs = self._given(node, definition)
         return FieldCost(
-            declared.weight,
+            declared.weight - declared.work,
             is_list=_is_list(returned),
             child=child,
             slices=_slices(node, definition),
@@ -126,7 +134,59 @@ class _Builder:
             assumed=assumed,
             introspection=name in INTROSPECTION,
             free=declared.free or name == "__typename",
+            work=declared.work + given,
+            inputs=inputs,
         )
+
+    def _given(self, node: FieldNode, definition: GraphQLField) -> tuple[int, tuple[Weighed, ...]]:
+        """What is declared for the arguments that `node` gives: of literals the sum, of variables how to find it."""
+        total = 0
+        inputs: list[Weighed] = []
+        stack: list[tuple[ValueNode, int, str | None]] = []
+        for given in node.arguments or ():
+            argument = definition.args.get(given.name.value)
+            if argument is not None:
+                stack.append((given.value, cost_of(argument).work, self._weighed(argument.type)))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - generic in graphql-core
+        while stack:
+            value, own, kind = stack.pop()
+            if isinstance(value, NullValueNode) or (not own and kind is None):
+                continue
+            if isinstance(value, VariableNode):
+                inputs.append(Weighed(value.name.value, own, kind))
+                continue
+            total += own
+            fields = self._weights.get(kind or "", {})
+            if isinstance(value, ObjectValueNode):
+                stack += [(f.value, *fields[f.name.value]) for f in value.fields if f.name.value in fields]
+            elif isinstance(value, ListValueNode):
+                stack += [(entry, 0, kind) for entry in value.values]
+        return total, tuple(inputs)
+
+    def _weighed(self, type_: Any) -> str | None:
+        name = _name(type_)
+        return name if name in self._weights else None
+
+
+def _name(type_: Any) -> str:
+    return str(cast("Any", get_named_type(type_)).name)
+
+
+def _weights(schema: GraphQLSchema) -> Weights:
+    """The inputs of `schema` with a field that declares a cost, in whatever depth, and what their fields declare."""
+    found: dict[str, dict[str, tuple[int, str | None]]] = {}
+    inputs = [kind for kind in schema.type_map.values() if isinstance(kind, GraphQLInputObjectType)]
+    grown = True
+    while grown:
+        grown = False
+        for kind in inputs:
+            fields: dict[str, tuple[int, str | None]] = {}
+            for name, field in kind.fields.items():
+                work, below = cost_of(field).work, _name(field.type)
+                if work or below in found:
+                    fields[name] = (work, below if below in found else None)
+            if fields and found.get(kind.name) != fields:
+                found[kind.name], grown = fields, True
+    return found
 
 
 def _slices(node: FieldNode, definition: GraphQLField) -> tuple[Size, ...]:

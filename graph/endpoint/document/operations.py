@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from graphql import ASTValidationRule, DocumentNode, GraphQLSchema
 
-    from graph.endpoint.document.cost_plan import CostPlan
+    from graph.endpoint.document.cost_plan import CostPlan, Estimate
 
 _LOOKUPS = Counter("graph_operations_total", "Documents looked up, by outcome: known, prepared, invalid.", ["outcome"])
 _KNOWN, _PREPARED, _INVALID = (_LOOKUPS.labels(outcome) for outcome in ("known", "prepared", "invalid"))
@@ -202,7 +202,7 @@ class Operations:
                     await asyncio.sleep(0)
                     until = time.perf_counter() + SLICE
 
-    def check(self, operation: Operation, variables: Mapping[str, Any] | None) -> int:
+    def check(self, operation: Operation, variables: Mapping[str, Any] | None) -> Estimate:
         """The cost of `operation` with `variables`. Raises `Refusal` when it is out of bounds."""
         bounds = self.bounds
         estimate = operation.plan.estimate(variables)
@@ -213,7 +213,7 @@ class Operations:
                           limit=bounds.complexity, cost=min(estimate.cost, 1 << 53))  # fmt: skip
         if estimate.introspection > self._planner.introspection_limit:
             raise Refusal("TOO_COMPLEX", "The introspection asks for too much at once.")
-        return estimate.cost + estimate.introspection
+        return estimate
 
     def _make(self, text: str) -> Generator[None, None, Prepared]:
         try:

@@ -110,12 +110,13 @@ class Engine(Generic[Context]):
             operation = prepared.select(request.operation_name)
             if operation.kind not in kinds:
                 raise _wrong_transport(operation.kind, kinds)
-            cost = self.operations.check(operation, request.variables)
+            estimate = self.operations.check(operation, request.variables)
         except Refusal as error:
             if over is not None:
                 self.admission.repeat(ticket, over)
             return await self.reject([error], ticket, charged=over is not None or error.code not in _UNCHARGED)
-        self.admission.weigh(ticket, 0 if operation.free else self.admission.weight(cost))
+        weight = 0 if operation.free else self.admission.weight(estimate.fields, estimate.work)
+        self.admission.weigh(ticket, weight)
         return Ready(request, prepared, operation, ticket)
 
     async def _prepare(self, text: str, ticket: Ticket, over: Verdict | None) -> Prepared:

@@ -243,10 +243,10 @@ class Lane(Generic[Context]):
             operation = prepared.select(request.operation_name)
             if not isinstance(operation.policy, Policy):
                 return None
-            cost = engine.operations.check(operation, request.variables)
+            estimate = engine.operations.check(operation, request.variables)
         except Refusal:
             return None
-        weight = 0 if operation.free else engine.admission.weight(cost)
+        weight = 0 if operation.free else engine.admission.weight(estimate.fields, estimate.work)
         return Asked(prepared, operation, operation.policy, weight, name_of(prepared, operation, request))
 
     def refused(self, caller: Caller) -> bool:

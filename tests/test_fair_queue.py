@@ -1,0 +1,222 @@
+"""Taking turns at the database: who waits for whom, and that nobody's place is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from graph.engines.database import PER_CALLER, Database
+from graph.engines.fair_queue import FairQueue, on_behalf_of
+from graph.errors import Unavailable
+from harness.waiting import within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SLOW = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000000) SELECT count(*) FROM n",
+    "postgresql": "SELECT count(*) FROM generate_series(1, 2000000)",
+}
+
+
+class Visits:
+    """Callers that come to a queue, stay until they are told to leave, and are noted in the order of their turns."""
+
+    def __init__(self, queue: FairQueue) -> None:
+        self.queue = queue
+        self.inside: list[str] = []
+        self.order: list[str] = []
+        self._go: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def come(self, name: str, caller: str | None) -> None:
+        """Come as `caller`, and have the others run until nothing moves any more."""
+        self._go[name] = asyncio.Event()
+        self.tasks[name] = asyncio.create_task(self._stay(name, caller))
+        await settled()
+
+    async def _stay(self, name: str, caller: str | None) -> None:
+        on_behalf_of.set(caller)
+        async with self.queue.place():
+            self.inside.append(name)
+            self.order.append(name)
+            try:
+                await self._go[name].wait()
+            finally:
+                self.inside.remove(name)
+
+    async def leave(self, name: str) -> None:
+        """Have it leave its place."""
+        self._go[name].set()
+        await settled()
+
+    async def cancel(self, name: str) -> None:
+        """Have it give up, whether it waits or is in."""
+        self.tasks[name].cancel()
+        await asyncio.gather(self.tasks[name], return_exceptions=True)
+        await settled()
+
+
+async def settled() -> None:
+    """Let every task run until all wait."""
+    for _ in range(8):
+        await asyncio.sleep(0)
+
+
+async def test_a_backlog_is_its_callers_own() -> None:
+    """However much one caller has waiting, the next place that becomes free is another's who asks later."""
+    visits = Visits(FairQueue(2, 2))
+    for n in range(50):
+        await visits.come(f"a{n}", "a")
+    await visits.come("b", "b")
+    await visits.come("c", None)
+    assert visits.inside == ["a0", "a1"]
+    for name in ("a0", "a1", "b", "c"):
+        await visits.leave(name)
+    assert visits.order == ["a0", "a1", "b", "c", "a2", "a3"]
+    for task in visits.tasks.values():
+        task.cancel()
+
+
+async def test_one_caller_never_has_more_than_a_few() -> None:
+    """Places stay free beside one caller's backlog; the program's own work has no bound but their number."""
+    visits = Visits(FairQueue(4, 2))
+    for n in range(5):
+        await visits.come(f"a{n}", "a")
+    assert visits.inside == ["a0", "a1"]
+    await visits.come("b0", "b")
+    await visits.leave("a1")
+    assert visits.inside == ["a0", "b0", "a2"]
+    for name in ("a0", "a2", "b0", "a3", "a4"):
+        await visits.leave(name)
+    assert visits.inside == []
+    for n in range(5):
+        await visits.come(f"own{n}", None)
+    assert visits.inside == ["own0", "own1", "own2", "own3"]
+    for task in visits.tasks.values():
+        task.cancel()
+
+
+async def test_who_waits_too_long_is_told_and_loses_nothing_else() -> None:
+    """A time-out frees the place in the queue, not one in use."""
+    queue = FairQueue(1, 1)
+    async with queue.place():
+        with pytest.raises(TimeoutError):
+            async with queue.place(0.01):
+                pytest.fail("there was no place")
+    async with within("a free place"), queue.place():
+        pass
+
+
+MOVES = st.lists(st.tuples(st.sampled_from(["come", "leave", "cancel"]), st.integers(0, 3)), max_size=40)
+
+
+@given(moves=MOVES, places=st.integers(1, 4), each=st.integers(1, 3))
+@settings(max_examples=150, deadline=None)
+def test_places_are_never_lost_nor_given_twice(moves: list[tuple[str, int]], places: int, each: int) -> None:
+    """Whoever comes, leaves or gives up in whatever order: no place idle that somebody may have."""
+
+    async def play() -> None:
+        visits = Visits(FairQueue(places, each))
+        owner: dict[str, str | None] = {}
+        there: list[str] = []
+        for step, (move, who) in enumerate(moves):
+            if move == "come":
+                name, caller = f"{who}.{step}", None if who == 0 else str(who)
+                owner[name] = caller
+                there.append(name)
+                await visits.come(name, caller)
+            elif there:
+                name = there[who % len(there)]
+                if move == "leave" and name not in visits.inside:
+                    continue
+                there.remove(name)
+                await (visits.leave(name) if move == "leave" else visits.cancel(name))
+            used = [owner[name] for name in visits.inside]
+            assert len(used) <= places
+            assert all(used.count(caller) <= each for caller in used if caller is not None)
+            waiting = [owner[name] for name in there if name not in visits.inside]
+            if len(used) < places:
+                assert all(caller is not None and used.count(caller) == each for caller in waiting)
+        for caller in set(owner.values()):  # within one caller, first come, first served
+            mine = [int(name.partition(".")[2]) for name in visits.order if owner[name] == caller]
+            assert mine == sorted(mine)
+        for name in there:
+            await visits.cancel(name)
+        async with AsyncExitStack() as stack:  # every place is there again
+            for _ in range(places):
+                await stack.enter_async_context(visits.queue.place(30))
+
+    asyncio.run(play())
+
+
+async def as_caller(caller: str | None, work: Callable[[], object]) -> None:
+    """Do `work` on behalf of `caller`."""
+    on_behalf_of.set(caller)
+    result = work()
+    if asyncio.iscoroutine(result):
+        await result
+
+
+async def test_a_read_does_not_wait_for_anothers_backlog(database: Database) -> None:
+    """One caller's thirty slow statements leave others alone: their reads are done before the fourth of them."""
+    done: list[str] = []
+
+    async def slow() -> None:
+        await database.execute(text(SLOW[database.dialect]))
+        done.append("slow")
+
+    async def read() -> None:
+        async with database.session() as session:
+            await session.execute(text("SELECT 1"))
+        await database.execute(text("SELECT 1"))
+        done.append("read")
+
+    backlog = [asyncio.create_task(as_caller("192.0.2.1", slow)) for _ in range(30)]
+    await settled()
+    async with within("the read"):
+        await asyncio.create_task(as_caller("192.0.2.2", read))
+        await asyncio.create_task(as_caller(None, read))
+    assert done.count("slow") <= 2 * PER_CALLER
+    for task in backlog:
+        task.cancel()
+    await asyncio.gather(*backlog, return_exceptions=True)
+    await as_caller("192.0.2.1", read)  # nothing of the backlog is left in the way
+
+
+async def test_writers_take_turns_too(sqlite_template: object, database_url: str) -> None:
+    """Who has many writes waiting has one of them done when another's is."""
+    del sqlite_template
+    order: list[str] = []
+    async with Database(database_url) as database:
+
+        async def write(name: str) -> None:
+            async with database.transaction() as session:
+                await session.execute(text("INSERT INTO category (slug, name) VALUES (:name, :name)"), {"name": name})
+                order.append(name)
+
+        flood = [asyncio.create_task(as_caller("a", lambda n=n: write(f"a{n}"))) for n in range(20)]
+        await settled()
+        other = asyncio.create_task(as_caller("b", lambda: write("b")))
+        async with within("all of them"):
+            await asyncio.gather(*flood, other)
+    assert order.index("b") <= PER_CALLER + 1
+
+
+async def test_who_gets_no_connection_in_time_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a caller can have done in time is `Unavailable`, as it is where there is no connection at all."""
+    monkeypatch.setattr("graph.engines.database.POOL_TIMEOUT", 0.05)
+    on_behalf_of.set("192.0.2.1")
+    async with AsyncExitStack() as stack:
+        for _ in range(PER_CALLER):
+            await stack.enter_async_context(database.session())
+        with pytest.raises(Unavailable):
+            await database.execute(text("SELECT 1"))
+        on_behalf_of.set("192.0.2.2")
+        await database.execute(text("SELECT 1"))

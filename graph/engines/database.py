@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
 from functools import partial
 from pathlib import Path
@@ -37,7 +36,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import greenlet_spawn
 
 from graph.engines import sqlite
-from graph.engines.disk import OpenedFile
+from graph.engines.disk import OpenedFile, make_private
 from graph.engines.failures import is_away, unavailable
 from graph.engines.fair_queue import FairQueue
 from graph.errors import Unavailable
@@ -285,27 +284,13 @@ def _migrate(url: URL, revision: str) -> None:
         asyncio.run(_migrate_locked(url, revision))
 
 
-def _make_private(path: Path) -> None:
-    """Make sure of a SQLite file that nobody else can read: it holds emails and password hashes.
-
-    SQLite gives its journals the mode of the file. A directory that was there keeps its mode.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if os.fstat(descriptor).st_uid == os.getuid():
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
-
-
 async def _migrate_locked(url: URL, revision: str) -> None:
     engine = _create_engine(
         url, busy=MIGRATION_TIMEOUT, poolclass=NullPool, execution_options=_WRITING[url.get_backend_name()]
     )
     try:
         if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
-            _make_private(Path(url.database or ""))
+            make_private(Path(url.database or ""))
         async with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})

@@ -60,3 +60,17 @@ class OpenedFile:
         except OSError:
             return None
         return (status.st_dev, status.st_ino)
+
+
+def make_private(path: Path) -> None:
+    """Make sure of a SQLite file that nobody else can read: it holds emails and password hashes.
+
+    SQLite gives its journals the mode of the file. A directory that was there keeps its mode.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(descriptor).st_uid == os.getuid():
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)

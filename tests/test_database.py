@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import random
@@ -28,7 +29,7 @@ from graph.errors import Unavailable
 from harness.waiting import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.synchronize import Event
 
     from sqlalchemy.engine import Connection
@@ -395,6 +396,49 @@ async def test_nobody_waits_for_a_row_for_ever(database_url: str, monkeypatch: p
             with pytest.raises(Unavailable):
                 async with asyncio.timeout(30), waiter.transaction() as theirs:
                     await theirs.execute(_RENAME)
+
+
+def _stand_still(url: str) -> None:
+    def rows() -> Iterator[tuple[str, int]]:
+        for number in range(100_000):
+            if number == 99_000:  # the driver has sent thousands of them, and the server waits for the next
+                os.kill(os.getpid(), signal.SIGSTOP)
+            yield "row!", number
+
+    async def stand_still() -> None:
+        async with Database(url) as database, database.transaction() as session:
+            await session.execute(_RENAME)
+            raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+            await raw.executemany("UPDATE category SET name = $1 WHERE id = $2", rows())
+
+    asyncio.run(stand_still())
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_process_that_stands_still_amid_a_statement_keeps_no_row(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waited in vain for its rows ends its session, and has them the next time."""
+    process = multiprocessing.get_context("spawn").Process(target=_stand_still, args=(database_url,))
+    async with Database(database_url) as database:
+        await _add(database, "row")
+        process.start()
+        try:
+            async with within("the server to wait for the rest of the statement"):
+                waiting = text("SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'ClientRead'")
+                while not await database.execute(waiting):
+                    await asyncio.sleep(0.01)
+            monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.2)
+            monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.5)
+            async with Database(database_url) as waiter, within("the row to be free"):
+                while True:
+                    with contextlib.suppress(Unavailable):
+                        async with waiter.transaction() as theirs:
+                            await theirs.execute(_RENAME)
+                        break
+        finally:
+            process.kill()
+            process.join()
 
 
 def _hang(url: str, ready: Event) -> None:

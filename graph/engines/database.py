@@ -11,7 +11,8 @@ It fails with `graph.errors.Unavailable` when the database cannot be reached, is
 another one of the same task.
 
 A process that stands still or is cut off keeps no one waiting: PostgreSQL ends a transaction that has been idle for
-`IDLE_TIMEOUT` seconds, and within a second a statement whose client is gone.
+`IDLE_TIMEOUT` seconds, and within a second a statement whose client is gone; what it does not end itself is ended by
+whoever waited for a row in vain (`graph.engines.postgres`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import greenlet_spawn
 
-from graph.engines import sqlite
+from graph.engines import postgres, sqlite
 from graph.engines.disk import OpenedFile, make_private
 from graph.engines.failures import is_away, unavailable
 from graph.engines.fair_queue import FairQueue
@@ -71,17 +72,6 @@ _READING = {"sqlite": {"graph_begin": "BEGIN"}, "postgresql": {"isolation_level"
 _WRITING = {"sqlite": {"graph_begin": "BEGIN IMMEDIATE"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
 """How a transaction begins: an engine without these options begins none."""
 
-_TIMEOUTS = """
-DO $$ BEGIN
-  PERFORM set_config('lock_timeout', '{lock:.0f}', false);
-  PERFORM set_config('idle_in_transaction_session_timeout', '{idle:.0f}', false);
-  BEGIN  -- PostgreSQL 14 and newer, on Linux
-    PERFORM set_config('client_connection_check_interval', '1000', false);
-  EXCEPTION WHEN OTHERS THEN NULL;
-  END;
-END $$
-"""
-
 
 def async_url(url: str) -> URL:
     """Read `url`, naming the driver where it names only the engine; raises ValueError for any other engine."""
@@ -98,8 +88,8 @@ def _create_engine(url: URL, *, busy: float, **options: Any) -> AsyncEngine:
     """An engine that begins no transactions: each statement is one, and on PostgreSQL so is trying a connection."""
     if url.get_backend_name() != "sqlite":
         engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **options)
-        timeouts = _TIMEOUTS.format(lock=1000 * busy, idle=1000 * IDLE_TIMEOUT)
-        event.listen(engine.sync_engine, "connect", partial(_run, timeouts))
+        settings = postgres.settings(lock=busy, idle=IDLE_TIMEOUT)
+        event.listen(engine.sync_engine, "connect", partial(_run, settings))
         return engine
     engine = create_async_engine(url, module=sqlite.Driver(busy=busy), **options)
     event.listen(engine.sync_engine, "begin", _begin)
@@ -175,9 +165,14 @@ class Database:
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Read and write; commit at the end of the block, roll back when it raises."""
         turn = self._writer.place() if self._writer is not None else contextlib.nullcontext()
-        async with turn, self._opened(self._writing) as session:
-            yield session
-            await session.commit()
+        try:
+            async with turn, self._opened(self._writing) as session:
+                yield session
+                await session.commit()
+        except Unavailable as error:
+            if postgres.waited_in_vain(error.__cause__):
+                await postgres.end_silent(self.engine, silent=IDLE_TIMEOUT)
+            raise
 
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """The rows of one SELECT, which sees everything committed before; no transaction is opened around it."""

@@ -1,0 +1,60 @@
+"""What a PostgreSQL session is set up with, and the end of sessions whose process stands still.
+
+A process that stops in the middle of a transaction (SIGSTOP, a debugger, a frozen machine) keeps its rows locked, while
+its connection stays open. Between two statements PostgreSQL ends such a session itself
+(``idle_in_transaction_session_timeout``). In the middle of many executions of one statement, which the driver sends in
+one go, no time-out of the server's applies (before ``transaction_timeout`` of PostgreSQL 17): whoever waited for a row
+in vain ends those sessions, see `end_silent`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+APPLICATION = "graph"
+"""What this product's sessions are called in ``pg_stat_activity``."""
+
+_LOCK_NOT_HAD = "55P03"
+_SETTINGS = """
+DO $$ BEGIN
+  PERFORM set_config('lock_timeout', '{lock:.0f}', false);
+  PERFORM set_config('idle_in_transaction_session_timeout', '{idle:.0f}', false);
+  PERFORM set_config('application_name', '{application}', false);
+  BEGIN  -- PostgreSQL 14 and newer, on Linux
+    PERFORM set_config('client_connection_check_interval', '1000', false);
+  EXCEPTION WHEN OTHERS THEN NULL;
+  END;
+END $$
+"""
+# What a session waits for amid a statement is the next of its executions; each one sets `query_start` anew.
+_END_SILENT = text("""
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND application_name = :application
+  AND pid <> pg_backend_pid() AND state = 'active' AND wait_event = 'ClientRead'
+  AND query_start < clock_timestamp() - make_interval(secs => :silent)
+""")
+
+
+def settings(*, lock: float, idle: float) -> str:
+    """The statement for a new session: seconds to wait for a row, and those a transaction may stand still."""
+    return _SETTINGS.format(lock=1000 * lock, idle=1000 * idle, application=APPLICATION)
+
+
+def waited_in_vain(error: BaseException | None) -> bool:
+    """Whether a row or table was locked by somebody else for all of ``lock_timeout``."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _LOCK_NOT_HAD
+
+
+async def end_silent(engine: AsyncEngine, *, silent: float) -> None:
+    """End this product's sessions that have heard nothing for `silent` seconds amid a statement."""
+    with contextlib.suppress(DBAPIError, OSError, PoolTimeoutError):  # the caller has an error of its own to tell
+        async with engine.connect() as connection:
+            await connection.execute(_END_SILENT, {"application": APPLICATION, "silent": silent})

@@ -4,6 +4,9 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 
+# Tests start hundreds of processes: without compiled modules each compiles the whole package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 ## help: show this list
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)

@@ -17,20 +17,20 @@ import socket
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.serving import Serving
 from harness.subscriber import subscriber
+from harness.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
     from multiprocessing.connection import Connection
+    from multiprocessing.sharedctypes import Synchronized
+    from pathlib import Path
 
     from harness.subscriber import Following
 
-WARM_UP = 1.0
-"""Seconds in which every connection is accepted, every document read and the caches filled for the first time."""
 SETTINGS = {
     "GRAPH_RATE_LIMIT_ANONYMOUS": "100000000",
     "GRAPH_RATE_LIMIT_AUTHENTICATED": "100000000",
@@ -70,7 +70,9 @@ class _Line:
         return True
 
 
-def _load(port: int, requests: Sequence[bytes], connections: int, control: Connection[int, int]) -> None:
+def _load(
+    port: int, requests: Sequence[bytes], connections: int, control: Connection[int, int], told: Synchronized[int]
+) -> None:
     answered = asked = 0
     lines = [_Line(port) for _ in range(connections)]
     with selectors.DefaultSelector() as ready:
@@ -87,16 +89,22 @@ def _load(port: int, requests: Sequence[bytes], connections: int, control: Conne
                     control.send(answered)
                     return
                 if one.answered():
-                    answered += 1
+                    told.value = answered = answered + 1
                     one.socket.sendall(requests[asked % len(requests)])
                     asked += 1
 
 
 class Saturation:
-    """What the load came to, once its block has ended."""
+    """What the load has come to; `seconds` once its block has ended."""
 
-    answered = 0
-    seconds = 0.0
+    def __init__(self, told: Synchronized[int]) -> None:
+        self._told = told
+        self.seconds = 0.0
+
+    @property
+    def answered(self) -> int:
+        """How many requests have been answered."""
+        return self._told.value
 
     @property
     def rate(self) -> float:
@@ -108,16 +116,19 @@ class Saturation:
 def saturated(port: int, requests: Sequence[bytes], connections: int) -> Generator[Saturation]:
     """Send `requests` in turn over `connections` connections for the length of the block; each must be answered 200."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_load, args=(port, requests, connections, theirs))
+    context = multiprocessing.get_context("spawn")
+    told: Any = context.Value("Q", 0)
+    process = context.Process(target=_load, args=(port, requests, connections, theirs, told))
     process.start()
     theirs.close()
-    result = Saturation()
+    result = Saturation(told)
     try:
         ours.recv()  # every connection has asked
         began = time.monotonic()
         yield result
         ours.send(0)  # any message says stop
-        result.answered, result.seconds = ours.recv(), time.monotonic() - began
+        ours.recv()
+        result.seconds = time.monotonic() - began
     finally:
         process.join(5)
         process.kill()
@@ -138,16 +149,20 @@ _LOGINS = [post(f'mutation {{ login(input: {{email: "{_EMAIL}", password: "{_WOR
 
 
 class Load(NamedTuple):
-    """What to ask, and over how many connections."""
+    """What to ask, over how many connections, and how many answers are had before anybody looks.
+
+    A password is checked by a process that leaves the processor to all others: on a busy machine one may take seconds.
+    """
 
     requests: list[bytes]
     connections: int
+    warm: int
 
 
 LOADS = {
-    "the warm catalog page": Load(_WARM, 256),
-    "executed queries": Load(_EXECUTED, 256),
-    "logins": Load(_LOGINS, 32),
+    "the warm catalog page": Load(_WARM, 256, 768),
+    "executed queries": Load(_EXECUTED, 256, 768),
+    "logins": Load(_LOGINS, 32, 1),
 }
 
 _REGISTER = f"""mutation {{
@@ -168,15 +183,13 @@ _FIRST_ADMIN = re.compile(r"sign in as (\S+) with the password (\S+)")
 class Seen:
     """What the others saw: seconds until ``/healthz`` answered, and from each change's request until its event.
 
-    `work` is how long the server's own thread had a core while ``/healthz`` waited: what is left of `health` on a
-    machine with nothing else to do. `each` is how long it had one for each answer to the load.
+    `before` is how many answers the load got while ``/healthz`` waited.
     """
 
     health: list[float] = field(default_factory=list[float])
-    work: list[float] = field(default_factory=list[float])
+    before: list[int] = field(default_factory=list[int])
     events: list[float] = field(default_factory=list[float])
-    load: Saturation = field(default_factory=Saturation)
-    each: float = 0.0
+    rate: float = 0.0
 
 
 @contextmanager
@@ -200,15 +213,14 @@ async def watch(busy: Serving, other: Serving, token: str, load: Load, seconds: 
         try:
             await anext(publish)
             await following.until(1)
-            before = _worked(busy.process.pid)
-            with saturated(busy.port, *load) as seen.load:
-                await asyncio.sleep(WARM_UP)
-                until = time.monotonic() + seconds
+            with saturated(busy.port, load.requests, load.connections) as running:
+                await until(lambda: running.answered >= load.warm)
+                end = time.monotonic() + seconds
                 await asyncio.gather(
-                    _repeat(until, 0.05, seen.health, lambda: _health(busy, seen.work)),
-                    _repeat(until, 0.2, seen.events, lambda: _event(publish, following)),
+                    _repeat(end, 0.05, seen.health, lambda: _health(busy, running, seen.before)),
+                    _repeat(end, 0.2, seen.events, lambda: _event(publish, following)),
                 )
-            seen.each = (_worked(busy.process.pid) - before) / seen.load.answered
+            seen.rate = running.rate
         finally:
             await publish.aclose()
         assert not any(event["gap"] for event in following.values("productChanged"))
@@ -216,25 +228,20 @@ async def watch(busy: Serving, other: Serving, token: str, load: Load, seconds: 
     return seen
 
 
-async def _repeat(until: float, pause: float, taken: list[float], what: Callable[[], Any]) -> None:
-    while time.monotonic() < until:
+async def _repeat(end: float, pause: float, taken: list[float], what: Callable[[], Any]) -> None:
+    while time.monotonic() < end:
         began = time.perf_counter()
         await what()
         taken.append(time.perf_counter() - began)
         await asyncio.sleep(pause)
 
 
-def _worked(process: int) -> float:
-    """Seconds that the first thread of a process has had a core (Linux)."""
-    return int(Path(f"/proc/{process}/task/{process}/schedstat").read_text().split()[0]) / 1e9
-
-
-async def _health(server: Serving, work: list[float]) -> None:
-    before = _worked(server.process.pid)
+async def _health(server: Serving, load: Saturation, before: list[int]) -> None:
+    already = load.answered
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
     assert (await reader.read()).startswith(b"HTTP/1.1 200")
-    work.append(_worked(server.process.pid) - before)
+    before.append(load.answered - already)
     writer.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,12 +27,11 @@ async def test_a_saturated_server_serves_the_others(
 ) -> None:
     """Beside many connections that ask again at once, health checks are answered and events arrive in order.
 
-    What is executed is not all executed before a health check is answered: nine of ten are before half of the queue is
-    through. The benchmark `fairness` has the seconds.
+    A health check does not wait for everybody who asked before: three of four are answered before half of the
+    connections are. The benchmark `fairness` has the seconds.
     """
     seen = await watch(*site, load, scaled(10, 2))
-    assert seen.load.answered > 0
     assert len(seen.health) > 3
     assert len(seen.events) > 1
     if load is LOADS["executed queries"]:
-        assert statistics.quantiles(seen.work, n=10)[-1] < load.connections / 2 * seen.each
+        assert sorted(seen.before)[3 * len(seen.before) // 4] < load.connections / 2

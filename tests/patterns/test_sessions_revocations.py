@@ -14,6 +14,7 @@ from graph.patterns.sessions import Revocations, Sessions
 from harness.valkey import ValkeyCluster, ValkeyServer
 from harness.waiting import within
 from tests.support.engines.ageing import age_sessions
+from tests.support.engines.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -118,17 +119,20 @@ async def test_an_end_that_nobody_announced_is_found(client: Client, valkey: Val
 
 async def test_a_restart_of_the_server_loses_no_end() -> None:
     """What ended while a process could not hear it is found as soon as it hears again."""
-    with ValkeyServer(aof=True) as server:
-        async with process(server.url) as one:
+    with ValkeyServer(aof=True) as server, FaultProxy(server.socket) as way:
+        async with process(way.url) as one:
             (lost, session), (kept, _) = [await one.sessions.create("7") for _ in range(2)]
             await one.open(lost, "lost")
             await one.open(kept, "kept")
             await one.client.durable(one.sessions.touch_command(lost))  # pyright: ignore[reportArgumentType] - never None
             server.kill()
+            way.blocked.set()
             server.start()
             async with open_client(server.url) as other:
                 silent = Sessions(other)
                 assert await silent.revoke("7", session.id)
+            assert one.closed == []
+            way.blocked.clear()
             await one.until_closed("lost")
 
 

@@ -53,6 +53,7 @@ class FaultProxy:
         self.connections = 0
         self.faults = 0
         self.hold = threading.Event()  # while set, replies are kept back
+        self.blocked = threading.Event()  # while set, new connections are ended at once
         self._random = random.Random(0)
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -95,6 +96,8 @@ class FaultProxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         with contextlib.suppress(OSError, asyncio.CancelledError):  # cancelled: the proxy stops
+            if self.blocked.is_set():
+                raise ConnectionRefusedError
             far_reader, far_writer = await asyncio.open_unix_connection(self.target)
             self._writers |= {writer, far_writer}
             try:

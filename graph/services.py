@@ -25,7 +25,7 @@ from graph.patterns.cache import ByteCache, Cache, JsonCodec
 from graph.patterns.client import Client, open_client
 from graph.patterns.limiter import Limiter
 from graph.patterns.lock import Locks
-from graph.patterns.sessions import Revocations, Sessions
+from graph.patterns.sessions import Ledger, Revocations, Sessions, remind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -79,15 +79,16 @@ async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
     """The stores and the patterns on them; no feature is open yet."""
     redis = settings.redis
     url = await stack.enter_async_context(redis_url(redis.url, settings.server.data_dir, max_memory=redis.max_memory))
-    client = await stack.enter_async_context(open_client(url))
     prefix, local_bytes = settings.redis.prefix, settings.cache.local_bytes
+    database = await stack.enter_async_context(Database(settings.database_url))
+    ledger = accounts.RevocationLedger(database)
+    client = await stack.enter_async_context(open_client(url, prepare=partial(remind, ledger=ledger, prefix=prefix)))
     room = settings.cache.shared_bytes // settings.server.workers
     codec = JsonCodec(orjson.dumps, orjson.loads)
     cache = Cache(client, prefix=prefix, l1_bytes=local_bytes, codec=codec, room=room)
     stack.push_async_callback(cache.close)
     answers = ByteCache(client, cache.generations, prefix=prefix, local_bytes=local_bytes, room=cache.room)
     stack.push_async_callback(answers.close)
-    database = await stack.enter_async_context(Database(settings.database_url))
     broker = await stack.enter_async_context(Broker(client, prefix=prefix))
     revocations = await stack.enter_async_context(Revocations(client, broker))
     return Services(
@@ -98,7 +99,7 @@ async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
         limiter=Limiter(client),
         database=database,
         broker=broker,
-        sessions=_sessions(settings, client, revocations),
+        sessions=_sessions(settings, client, revocations, ledger),
         revocations=revocations,
         jobs=Jobs(client, prefix=prefix, announce=partial(announce_job, broker)),
         locks=await stack.enter_async_context(Locks(client, prefix=prefix)),
@@ -107,8 +108,8 @@ async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
     )
 
 
-def _sessions(settings: Settings, client: Client, revocations: Revocations) -> Sessions:
-    """Sessions whose ends every process hears of."""
+def _sessions(settings: Settings, client: Client, revocations: Revocations, ledger: Ledger) -> Sessions:
+    """Sessions whose ends every process hears of, and no server forgets."""
     return Sessions(
         client,
         prefix=settings.redis.prefix,
@@ -116,6 +117,7 @@ def _sessions(settings: Settings, client: Client, revocations: Revocations) -> S
         absolute=settings.accounts.lifetime,
         max_per_user=settings.accounts.sessions,
         announce=revocations.announce,
+        ledger=ledger,
     )
 
 

@@ -6,5 +6,6 @@ Redis; passwords are hashed in a process of their own. This package knows no Gra
 
 from graph.accounts.attempts import AttemptLimits
 from graph.accounts.feature import FEATURE, AccountOptions
+from graph.accounts.ledger import RevocationLedger
 
-__all__ = ["FEATURE", "AccountOptions", "AttemptLimits"]
+__all__ = ["FEATURE", "AccountOptions", "AttemptLimits", "RevocationLedger"]

@@ -1,4 +1,4 @@
-"""The table of users; `graph/engines/migrations/versions/0002_accounts.py` creates it.
+"""The tables of users and of ended sessions; the migrations 0002_accounts and 0006_session_revocation create them.
 
 `email` is as its owner wrote it, `email_key` what makes two addresses the same (`rules.email_key`) and is unique.
 `role` is one of `graph.accounts.records.Role`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import Table, Text
+from sqlalchemy import BigInteger, Index, Table, Text
 from sqlmodel import Field, SQLModel
 
 from graph.engines.columns import Id, UtcDateTime
@@ -31,5 +31,21 @@ class User(SQLModel, table=True):
     password_changed_at: datetime = Field(sa_type=UtcDateTime)
 
 
-# The same table for statements that want columns rather than objects.
+class SessionRevocation(SQLModel, table=True):
+    """Sessions that were ended in the last hours, for a Redis that has lost it: see `graph.accounts.ledger`."""
+
+    __tablename__ = "session_revocation"  # pyright: ignore[reportAssignmentType] - as above
+    __table_args__ = (Index("session_revocation_by_time", "made_at"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Id)
+    user_id: str = Field(max_length=64)
+    epoch: int = Field(sa_type=BigInteger)
+    everything: bool
+    spared: str = Field(max_length=64)
+    digests: str = Field(sa_type=Text)
+    made_at: datetime = Field(sa_type=UtcDateTime)
+
+
+# The same tables for statements that want columns rather than objects.
 USERS: Table = SQLModel.metadata.tables["users"]
+REVOCATIONS: Table = SQLModel.metadata.tables["session_revocation"]

@@ -25,12 +25,14 @@ from graph.patterns.client.dialer import Dialer
 from graph.patterns.client.durable_writer import DurableWriter
 from graph.patterns.client.link import COMMAND_DEADLINE
 from graph.patterns.client.listener import Hear, Listener
+from graph.patterns.client.newcomers import Newcomers
 from graph.patterns.client.router import Router, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from graph.patterns.client.batch import Receiver, Replies, Reply
+    from graph.patterns.client.newcomers import Prepare
 
 
 class Client:
@@ -178,10 +180,15 @@ def _value(reply: Reply) -> Reply:
 
 
 @contextlib.asynccontextmanager
-async def open_client(url: str) -> AsyncGenerator[Client]:
-    """Connect to `url` (see `dial`) for the length of the block; raises `RedisUnavailable` when that fails."""
+async def open_client(url: str, *, prepare: Prepare | None = None) -> AsyncGenerator[Client]:
+    """Connect to `url` (see `dialer`) for the length of the block; raises `RedisUnavailable` when that fails.
+
+    `prepare` is called with each server process that the client meets for the first time (`Newcomer`), before any of
+    its replies is used: a server that was restarted or failed over may have lost what it had acknowledged. It must be
+    harmless to repeat. What it raises makes the server count as away until another attempt succeeds.
+    """
     dialer = Dialer(url)
-    client = Client(url, dialer, await connect(dialer))
+    client = Client(url, dialer, await connect(dialer, Newcomers(prepare)))
     try:
         yield client
     finally:

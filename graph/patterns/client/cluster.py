@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from graph.patterns.client.batch import Receiver, Replies
     from graph.patterns.client.dialer import Dialer
+    from graph.patterns.client.newcomers import Newcomers
 
 _ASKING = Command(("ASKING",), None, retry=True)
 _NODE_TIMEOUT = 1.0  # seconds for one node to tell the slot map before the next is asked
@@ -46,11 +47,12 @@ def slot_of(key: Argument) -> int:
 class Cluster:
     """Sends batches to the nodes of a cluster for as long as it is open."""
 
-    def __init__(self, dialer: Dialer) -> None:
+    def __init__(self, dialer: Dialer, newcomers: Newcomers | None = None) -> None:
         """Prepare for the cluster that the hosts of `dialer` belong to; `open` connects."""
         if dialer.options.get("db"):
             raise ValueError("a Redis Cluster has no databases but 0")
         self._dialer = dialer
+        self._newcomers = newcomers
         self._loop = asyncio.get_running_loop()
         self._links: dict[Address, Link] = {}
         self._slots: dict[int, Link] = {}
@@ -153,6 +155,7 @@ class Cluster:
                 scripts=self._scripts,
                 reroute=self._reroute,
                 on_trouble=self.refresh,
+                newcomers=self._newcomers,
             )
             link.start()
         return link

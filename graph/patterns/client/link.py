@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from graph.patterns.client.batch import Receiver, ServerConnection
     from graph.patterns.client.commands import Argument, Command, Script
     from graph.patterns.client.dialer import Address, Dialer
+    from graph.patterns.client.newcomers import Newcomers
     from graph.patterns.client.wire import Wire
 
 COMMAND_DEADLINE = 5.0
@@ -53,10 +54,12 @@ class Link:
         scripts: set[Script] | None = None,
         reroute: Callable[[Link, Batch, int, str], bool] | None = None,
         on_trouble: Callable[[], None] | None = None,
+        newcomers: Newcomers | None = None,
     ) -> None:
         """Prepare for the server that `dialer` finds, or the one at `address`.
 
-        `scripts` are loaded on every connection; more are added as they are used. `reroute` is asked first about each
+        `scripts` are loaded on every connection; more are added as they are used. `newcomers` welcomes each server
+        process before it is used. `reroute` is asked first about each
         command that failed, with its place and its error's first word, and returns whether it took it over;
         `on_trouble` hears of every failed attempt to connect.
         """
@@ -64,6 +67,7 @@ class Link:
         self.address = address
         self._reroute = reroute
         self._on_trouble = on_trouble
+        self._newcomers = newcomers
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
         self._down = False
@@ -281,7 +285,7 @@ class Link:
 
     async def _connect(self) -> None:
         try:
-            wire = await self._dialer.dial(self._scripts, address=self.address)
+            wire = await self._dial()
         except RedisUnavailable as error:
             self._down = True
             self._waiting.fail(error)
@@ -293,6 +297,18 @@ class Link:
         self._lost.clear()
         why = "no connection to Redis in time"
         settle(self._waiting.take(), lambda batch: self._resend(batch, why), RedisUnavailable(why))
+
+    async def _dial(self) -> Wire:
+        wire = await self._dialer.dial(self._scripts, address=self.address)
+        if self._newcomers is not None:
+            try:
+                await self._newcomers.welcome(wire)
+            except BaseException:
+                wire.abort()
+                raise
+            if wire.closed:
+                raise RedisUnavailable("the connection was lost at once")
+        return wire
 
     async def _follow(self) -> None:
         """Notice a failover that leaves the old primary running: it goes on taking writes for some seconds."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from graph.patterns.client.batch import Receiver, Replies
     from graph.patterns.client.commands import Argument, Command
     from graph.patterns.client.dialer import Dialer
+    from graph.patterns.client.newcomers import Newcomers
 
 
 class Router(Protocol):
@@ -51,10 +52,10 @@ class Router(Protocol):
         ...
 
 
-async def connect(dialer: Dialer) -> Router:
-    """Connect to what `dialer` finds; raises `RedisUnavailable` when that fails."""
+async def connect(dialer: Dialer, newcomers: Newcomers | None = None) -> Router:
+    """Connect to what `dialer` finds, with a welcome for `newcomers`; raises `RedisUnavailable` when that fails."""
     if dialer.kind != "cluster":
-        link = Link(dialer)
+        link = Link(dialer, newcomers=newcomers)
         try:
             await link.open()
         except BaseException:
@@ -63,7 +64,7 @@ async def connect(dialer: Dialer) -> Router:
         if link.mode != b"cluster":
             return link
         await link.close()
-    cluster = Cluster(dialer)
+    cluster = Cluster(dialer, newcomers)
     try:
         await cluster.open()
     except BaseException:

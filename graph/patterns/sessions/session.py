@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from graph.patterns.client import Reply
 
+EPOCH_LIFETIME_MS = 3_600_000
+"""How long a revocation is remembered for logins that began before it."""
+
 _MICROSECONDS = 1_000_000
 
 _USER = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -34,6 +37,25 @@ class Session:
     expires_at: float
     user_agent: str | None = None
     ip_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKeys:
+    """The keys of a user's sessions, under `prefix` and one hash tag."""
+
+    prefix: str
+
+    def session(self, user: str, digest: str) -> str:
+        """The key that exists exactly as long as the session."""
+        return f"{self.prefix}:session:{{{user}}}:{digest}"
+
+    def index(self, user: str) -> str:
+        """The sorted set of the user's sessions."""
+        return f"{self.prefix}:sessions:{{{user}}}"
+
+    def epoch(self, user: str) -> str:
+        """The epoch that every revocation moves."""
+        return f"{self.prefix}:session-epoch:{{{user}}}"
 
 
 def user_of(token: str) -> str | None:

@@ -11,14 +11,16 @@ Guarantees:
   brings one back; a login that was under way during a revocation (`EpochMoved`) has to check its credentials again.
 - A revocation is acknowledged only once it is on disk, where the server can say so, and nobody is let in from the
   moment it runs. A server that crashed and lost it in between is told again before the acknowledgement.
+- With a `ledger` it is written down there, too, before the acknowledgement, and a server that was restarted or failed
+  over is reminded before it is believed: then it holds whatever the server loses.
 - Ending all sessions of a user costs the same whatever the number of other users: the index names them, nothing scans.
 - `Session.last_active_at` lags behind the truth by less than `accuracy`; between two notes a check is a pure read. The
   sliding lifetime counts from it, to the millisecond.
 - Every key has a TTL. A store short of memory that evicts them ends sessions early, never late.
 
 Failure: every method raises `RedisUnavailable` while Redis is away, `OutcomeUnknown` when a change may have been made.
-Repeating a revocation is harmless, and its second acknowledgement is as good as the first. A failover to a replica that
-had not received a revocation yet brings the session back: the acknowledgement covers the server's disk, not replicas.
+Repeating a revocation is harmless, and its second acknowledgement is as good as the first. Without a ledger a failover
+to a replica that had not received a revocation yet brings the session back.
 """
 
 from __future__ import annotations
@@ -30,18 +32,27 @@ from prometheus_client import Counter
 
 from graph.patterns.client import RedisUnavailable, Script, command
 from graph.patterns.limiter import passage_command
-from graph.patterns.sessions.session import Session, checked, kept, public_id, session_from, token_digest, user_of
+from graph.patterns.sessions.ledger import Revocation
+from graph.patterns.sessions.session import (
+    EPOCH_LIFETIME_MS,
+    Session,
+    SessionKeys,
+    checked,
+    kept,
+    public_id,
+    session_from,
+    token_digest,
+    user_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from graph.patterns.client import Client, Command, Reply
     from graph.patterns.limiter import Charge
+    from graph.patterns.sessions.ledger import Ledger
 
 _MICROSECONDS = 1_000_000
-_EPOCH_LIFETIME_MS = 3_600_000
-"""How long a revocation is remembered for logins that began before it."""
-
 _ATTEMPTS = 5
 _LOST = "the server keeps losing what it was told"
 
@@ -73,6 +84,7 @@ class Sessions:
         max_per_user: int = 20,
         accuracy: float = 60.0,
         announce: Callable[[str, Sequence[str]], Awaitable[None]] | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """Keep sessions under `prefix`.
 
@@ -84,37 +96,31 @@ class Sessions:
             max_per_user: Sessions a user may have; one more ends the least recently used.
             accuracy: Seconds by which `Session.last_active_at` may lag, shorter than `sliding`.
             announce: Told the user and the ids of sessions that were ended, as soon as they are; must not raise.
+            ledger: Where revocations are written down as well, for a server that loses them: see `ledger.remind`.
         """
         if not 0 <= accuracy < sliding or absolute <= 0 or max_per_user < 1:
             raise ValueError("sessions need 0 <= accuracy < sliding, absolute > 0 and max_per_user >= 1")
         self._client = client
         self._prefix = prefix
+        self._keys = SessionKeys(prefix)
         self._sliding = round(sliding * _MICROSECONDS)
         self._absolute = round(absolute * _MICROSECONDS)
         self._max_per_user = max_per_user
         self._accuracy = round(accuracy * _MICROSECONDS)
         self._announce = announce
+        self._ledger = ledger
 
     # --- keys ---
 
     def session_key(self, token: str) -> str | None:
         """The key that exists exactly as long as the session of `token`; None for a malformed token."""
         user = user_of(token)
-        return None if user is None else self._session(user, token_digest(token))
+        return None if user is None else self._keys.session(user, token_digest(token))
 
     def budget_key(self, token: str) -> str | None:
         """The key of the user's rate budget, under the same hash tag; None for a malformed token."""
         user = user_of(token)
         return None if user is None else f"{self._prefix}:budget:{{{user}}}"
-
-    def _session(self, user: str, digest: str) -> str:
-        return f"{self._prefix}:session:{{{user}}}:{digest}"
-
-    def _index(self, user: str) -> str:
-        return f"{self._prefix}:sessions:{{{user}}}"
-
-    def _epoch(self, user: str) -> str:
-        return f"{self._prefix}:session-epoch:{{{user}}}"
 
     # --- checking ---
 
@@ -124,7 +130,8 @@ class Sessions:
         if user is None:
             return None
         digest = token_digest(token)
-        return _TOUCH([self._session(user, digest), self._index(user)], [user, digest, self._sliding, self._accuracy])
+        keys = [self._keys.session(user, digest), self._keys.index(user)]
+        return _TOUCH(keys, [user, digest, self._sliding, self._accuracy])
 
     def turnstile(self, token: str, charge: Charge) -> Command | None:
         """The command that makes `charge` for a session in use, and nothing else: see `turnstile`.
@@ -135,7 +142,7 @@ class Sessions:
         if user is None:
             return None
         digest = token_digest(token)
-        guards = [self._session(user, digest), self._index(user)]
+        guards = [self._keys.session(user, digest), self._keys.index(user)]
         return passage_command(charge, guards=guards, args=[digest, self._accuracy])
 
     @staticmethod
@@ -156,18 +163,18 @@ class Sessions:
         digests = await self._digests(user)
         if not digests:
             return []
-        keys = [self._index(user), *(self._session(user, digest) for digest in digests)]
+        keys = [self._keys.index(user), *(self._keys.session(user, digest) for digest in digests)]
         return [session_from(reply) for reply in await self._client.run(_LIST, keys, [user, self._sliding, *digests])]
 
     async def _digests(self, user: str) -> list[str]:
-        listed: list[bytes] = await self._client.send(command("ZRANGE", self._index(user), 0, -1, "REV"))
+        listed: list[bytes] = await self._client.send(command("ZRANGE", self._keys.index(user), 0, -1, "REV"))
         return [digest.decode() for digest in listed]
 
     # --- beginning ---
 
     async def epoch(self, user_id: str) -> str:
         """The user's epoch, which every revocation moves: read it before the credentials are looked up."""
-        reply: bytes | None = await self._client.execute("GET", self._epoch(checked(user_id)))
+        reply: bytes | None = await self._client.execute("GET", self._keys.epoch(checked(user_id)))
         return reply.decode() if reply is not None else ""
 
     async def create(
@@ -199,7 +206,11 @@ class Sessions:
         expected = await self.epoch(user) if epoch is None else epoch
         known: list[str] = []
         while True:
-            keys = [self._index(user), self._epoch(user), *(self._session(user, name) for name in (digest, *known))]
+            keys = [
+                self._keys.index(user),
+                self._keys.epoch(user),
+                *(self._keys.session(user, name) for name in (digest, *known)),
+            ]
             reply = await self._client.run(
                 _CREATE,
                 keys,
@@ -228,6 +239,8 @@ class Sessions:
         there = False
         for _ in range(_ATTEMPTS):
             named = [digest for digest in await self._digests(user) if public_id(digest) == session_id]
+            if named:  # before it is ended: a call that is repeated afterwards could not find out what to write down
+                await self._write_down(Revocation(user, 0, tuple(named)))
             epoch, ended, _ = await self._revoke(user, "these", "", named)
             there = there or bool(ended)
             if await self._seal(user, epoch):
@@ -246,6 +259,7 @@ class Sessions:
             while left:
                 epoch, ended, left = await self._revoke(user, "all", spared, left)
                 total.update(ended)
+            await self._write_down(Revocation(user, int(epoch), everything=True, spared=spared))
             if await self._seal(user, epoch):
                 return len(total)
         raise RedisUnavailable(_LOST)
@@ -253,17 +267,25 @@ class Sessions:
     async def _revoke(
         self, user: str, which: str, spared: str, digests: Sequence[str]
     ) -> tuple[str, Sequence[str], Sequence[str]]:
-        keys = [self._index(user), self._epoch(user), *(self._session(user, digest) for digest in digests)]
-        reply = await self._client.run(_REVOKE, keys, [_EPOCH_LIFETIME_MS, which, spared, *digests])
+        keys = [
+            self._keys.index(user),
+            self._keys.epoch(user),
+            *(self._keys.session(user, digest) for digest in digests),
+        ]
+        reply = await self._client.run(_REVOKE, keys, [EPOCH_LIFETIME_MS, which, spared, *digests])
         ended, left = ([name.decode() for name in names] for names in reply[1:])
         if ended:
             _REVOKED.inc(len(ended))
             await self._tell(user, ended)
         return reply[0].decode(), ended, left
 
+    async def _write_down(self, revocation: Revocation) -> None:
+        if self._ledger is not None:
+            await self._ledger.record(revocation)
+
     async def _seal(self, user: str, epoch: str) -> bool:
         """Wait until the revocation that gave `epoch` is on disk; False when the server has lost it."""
-        return bool(await self._client.durable(_SEAL([self._epoch(user)], [epoch, _EPOCH_LIFETIME_MS])))
+        return bool(await self._client.durable(_SEAL([self._keys.epoch(user)], [epoch, EPOCH_LIFETIME_MS])))
 
     async def _tell(self, user: str, digests: Sequence[str]) -> None:
         if self._announce is not None:

@@ -1,0 +1,87 @@
+"""Server processes that a client meets for the first time, and what is done before it believes them.
+
+A server that was restarted, or a replica that was made primary, may have lost what it had acknowledged. Whoever opens
+a client may have something done on each such server (`Prepare`) before any of its replies is used: until that has
+succeeded the server counts as away. Each process does so by itself, so it must be harmless to repeat.
+
+Failure: what `Prepare` raises becomes `RedisUnavailable`, told once in the log; the link tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from graph.patterns.client.batch import Batch, RedisUnavailable, Replies
+from graph.patterns.client.commands import Command
+
+if TYPE_CHECKING:
+    from graph.patterns.client.wire import Wire
+
+PREPARATION = 30.0
+"""Seconds that one batch of a preparation may take."""
+
+_MOST = 256  # server processes remembered
+_ASKING = Command(("ASKING",), None, retry=True)
+
+_log = logging.getLogger(__name__)
+
+
+class Newcomer:
+    """A server process that is not believed yet."""
+
+    def __init__(self, wire: Wire) -> None:
+        """Talk over `wire`, which nobody else uses yet."""
+        self._wire = wire
+
+    @property
+    def clustered(self) -> bool:
+        """Whether it is a node of a cluster: then what other nodes hold is answered with the error MOVED or ASK."""
+        return self._wire.mode == b"cluster"
+
+    async def ask(self, commands: Sequence[Command]) -> Replies:
+        """Send `commands`, scripts with their whole text; errors stand in their command's place."""
+        asked = [one if one.script is None else one.script.whole(one) for one in commands]
+        if not asked:
+            return Replies()
+        if self.clustered:  # a node that is taking over a slot answers for what it has of it already
+            asked = [each for one in asked for each in (_ASKING, one)]
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Replies] = loop.create_future()
+        self._wire.submit(Batch(asked, loop.time() + PREPARATION, future))
+        replies = await future
+        return Replies(replies[1::2]) if self.clustered else replies
+
+
+Prepare: TypeAlias = Callable[[Newcomer], Awaitable[object]]
+"""What is done on a server process before it is believed."""
+
+
+class Newcomers:
+    """The server processes that a client knows, all of its links together."""
+
+    def __init__(self, prepare: Prepare | None) -> None:
+        """Have `prepare` done on each server that is new, if anything."""
+        self._prepare = prepare
+        self._known: dict[bytes, None] = {}
+        self._told = ""
+
+    async def welcome(self, wire: Wire) -> None:
+        """Return once the server behind `wire` may be believed; raises `RedisUnavailable`."""
+        if self._prepare is None or wire.run_id in self._known:
+            return
+        try:
+            await self._prepare(Newcomer(wire))
+        except Exception as error:
+            why = f"the server is new and cannot be believed yet: {error}"
+            if why != self._told:
+                self._told = why
+                _log.warning("Redis: %s", why)
+            raise RedisUnavailable(why) from error
+        self._told = ""
+        if wire.run_id:
+            self._known[wire.run_id] = None
+        if len(self._known) > _MOST:
+            del self._known[next(iter(self._known))]

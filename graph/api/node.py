@@ -28,6 +28,13 @@ _ID_LENGTH = 400
 _MAX_KEY = 2**63 - 1
 
 
+@strawberry.type(description="What was deleted.")
+class Deleted:
+    """The ID that names nothing any more."""
+
+    id: strawberry.ID
+
+
 @strawberry.interface(description="An object with a globally unique ID (Relay).")
 class Node:
     """The interface; a subclass is built with its global ID."""

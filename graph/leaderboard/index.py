@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING, TypeVar
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
+from graph.errors import Missing
 from graph.leaderboard import queries
 from graph.leaderboard.keys import ranking_name
+from graph.leaderboard.records import SeasonState
 from graph.leaderboard.writing import open_season
 from graph.patterns.ranking import Ranking, RankingMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from graph.engines.database import Database
     from graph.leaderboard.records import BoardRecord
@@ -80,6 +82,7 @@ class Indexes:
                 self._client,
                 ranking_name(board.id, number),
                 operator=board.operator,
+                order=board.order,
                 ties=board.ties,
                 derived=True,
                 prefix=self._prefix,
@@ -141,6 +144,18 @@ class Indexes:
                 self._note_behind(board, number, min(rows[at].version for at in left))
         return found
 
+    async def remove(self, board: BoardRecord, number: int, row: ScoreRow) -> None:
+        """Hand over a committed row that says a score was removed; it arrives in any case, if later."""
+
+        async def rows() -> AsyncIterator[Sequence[ScoreRow]]:
+            yield [row]
+
+        try:
+            await self.ask(board, number, lambda ranking: ranking.catch_up(rows()))
+        except NoIndex as error:
+            if isinstance(error.__cause__, RedisError) or (board.id, number) in self._behind:
+                self._note_behind(board, number, row.version)
+
     def _note_behind(self, board: BoardRecord, number: int, version: int) -> None:
         key = (board.id, number)
         if key not in self._behind:
@@ -179,7 +194,8 @@ class Indexes:
 
     def _done(self, key: tuple[int, int], task: asyncio.Task[None]) -> None:
         self._mending.pop(key, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, NoIndex):
             _log.warning("the index of board %s, season %s, cannot be mended yet: %r", *key, error)
 
     async def _mend(self, board: BoardRecord, number: int) -> None:
@@ -218,7 +234,7 @@ class Indexes:
         """Build the index anew from SQL; False while another process does (or, with `if_missing`, if one has)."""
         season = await self._id(board, number)
         through = self._through()
-        rows = queries.rows(self._database, season)
+        rows = queries.rows(self._database, board, season)
         try:
             built = await self.of(board, number).rebuild(
                 rows, through=through, if_missing=if_missing, on_progress=on_progress
@@ -236,7 +252,7 @@ class Indexes:
         await self.of(board, number).verify(state, server, through)
 
     async def _put_since(self, board: BoardRecord, number: int, version: int) -> None:
-        rows = queries.rows(self._database, await self._id(board, number), since=version)
+        rows = queries.rows(self._database, board, await self._id(board, number), since=version)
         late = await self.of(board, number).catch_up(rows)
         _caught_up.inc(late)
         if late and self.outdate is not None:
@@ -262,12 +278,19 @@ class Indexes:
         return round((self._clock or time.time)() * 1e6)
 
     async def _id(self, board: BoardRecord, number: int) -> int:
-        """The season's number in SQL; a season that runs is made if nobody has played it yet."""
+        """The season's number in SQL; a season that runs is made if nobody has played it yet.
+
+        Raises NoIndex for a season that runs no more, or whose board is gone.
+        """
         async with self._database.session() as session:
             found = await queries.season(session, board, number)
         if found is None:
             async with self._database.transaction() as session:
-                found, _ = await open_season(await session.connection(), board, self._clock)
-        if found.number != number or found.state.frozen:
+                try:
+                    found, _ = await open_season(await session.connection(), board, self._clock)
+                except Missing as error:
+                    raise NoIndex from error
+        over = found.ends_at is not None and self._through() >= found.ends_at
+        if found.number != number or over or found.state is not SeasonState.OPEN:
             raise NoIndex
         return found.id

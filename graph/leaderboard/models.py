@@ -1,4 +1,9 @@
-"""The tables of the leaderboards; `graph/engines/migrations/versions/0003_leaderboard.py` creates them.
+"""The tables of the leaderboards; `graph/engines/migrations/versions/0003_leaderboard.py` and 0007 create them.
+
+What ranks is a score's merit (`graph.patterns.ranking.Order.merit`): the score itself, or its negative on a board whose
+low scores are the better ones. The columns `score` of `scores` and of `archive` hold the merit, so that one index has
+the places of either kind of board; everywhere else a score is what the player sent. A score that was removed leaves its
+row, with `REMOVED` for a merit: the row's version goes on, and the index in Redis hears of it like of any other change.
 
 Times within a season are whole microseconds since 1970, so that equal scores order alike in SQL and in Redis.
 `Score.version` grows with every change of a row and is a time as well (that of the change, or one more than the version
@@ -8,17 +13,26 @@ Players are users, known here by number only.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Index, Table, TableClause, UniqueConstraint, column, table
+from sqlalchemy import BigInteger, Column, Index, Table, TableClause, Text, UniqueConstraint, column, table
 from sqlmodel import Field, SQLModel
 
 from graph.engines.columns import Double, Id, UtcDateTime
 
+REMOVED = -math.inf
+"""The merit of a score that was removed: below all others, which are finite."""
+
 
 class Board(SQLModel, table=True):
-    """A leaderboard. Nothing of it ever changes."""
+    """A leaderboard.
+
+    What it is never changes. `anchor_number` is the season that began at `anchored_at`, microseconds since 1970, from
+    which later ones are counted by the schedule; none: the first, when the board was made. One with `deleted_at` is
+    gone for everybody, has given its slug free, and waits for its rows to be deleted.
+    """
 
     __tablename__ = "boards"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
     __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}
@@ -30,6 +44,11 @@ class Board(SQLModel, table=True):
     ties: str = Field(max_length=16)
     schedule: str = Field(max_length=16)
     created_at: datetime = Field(sa_type=UtcDateTime)
+    score_order: str = Field(default="DESCENDING", max_length=16)
+    cron: str | None = Field(default=None, max_length=100)
+    anchored_at: int | None = Field(default=None, sa_type=BigInteger)
+    anchor_number: int | None = Field(default=None)
+    deleted_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Season(SQLModel, table=True):
@@ -65,6 +84,7 @@ class Score(SQLModel, table=True):
     achieved_at: int = Field(sa_type=BigInteger)
     version: int = Field(sa_type=BigInteger)
     former: float | None = Field(default=None, sa_type=Double)
+    metadata_: str | None = Field(default=None, sa_column=Column("metadata", Text))
 
 
 class KeyedSubmission(SQLModel, table=True):
@@ -97,6 +117,7 @@ class ArchiveEntry(SQLModel, table=True):
     rank: int = Field(sa_type=BigInteger)
     score: float = Field(sa_type=Double)
     achieved_at: int = Field(sa_type=BigInteger)
+    metadata_: str | None = Field(default=None, sa_column=Column("metadata", Text))
 
 
 # The tables for statements that want columns rather than objects.

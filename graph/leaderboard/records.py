@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graph.patterns.ranking import Entry, Operator, Ties
+from graph.patterns.ranking import Entry, Operator, Order, Ties
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 class SeasonSchedule(enum.Enum):
-    """When a season ends and the next begins, in UTC: never, at midnight, on Mondays, on the first of the month."""
+    """When a season ends and the next begins, in UTC.
+
+    Never, at midnight, on Mondays, on the first of the month, or by a line of the board's own (`cron`).
+    """
 
     NEVER = "NEVER"
     DAILY = "DAILY"
     WEEKLY = "WEEKLY"
     MONTHLY = "MONTHLY"
+    CRON = "CRON"
 
 
 class SeasonState(enum.Enum):
@@ -30,6 +34,7 @@ class SeasonState(enum.Enum):
     CLOSING = "CLOSING"
     CLOSED = "CLOSED"
     ARCHIVED = "ARCHIVED"
+    DELETED = "DELETED"
 
     @property
     def frozen(self) -> bool:
@@ -39,7 +44,7 @@ class SeasonState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class BoardRecord:
-    """A leaderboard; nothing of it ever changes."""
+    """A leaderboard. Nothing of it changes but where its seasons are counted from: see `graph.leaderboard.models`."""
 
     id: int
     slug: str
@@ -48,6 +53,10 @@ class BoardRecord:
     ties: Ties
     schedule: SeasonSchedule
     created_at: datetime
+    order: Order = Order.DESCENDING
+    cron: str | None = None
+    anchored_at: datetime | None = None
+    anchor_number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class NewBoard:
     operator: Operator = Operator.BEST
     ties: Ties = Ties.EARLIEST_FIRST
     schedule: SeasonSchedule = SeasonSchedule.NEVER
+    order: Order = Order.DESCENDING
+    cron: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +96,21 @@ class SeasonRecord:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A score that somebody sends; `player` is a user's number. A `key` makes that sending it again changes nothing."""
+    """A score that somebody sends; `player` is a user's number. A `key` makes that sending it again changes nothing.
+
+    `metadata` is JSON text, and is kept with the score.
+    """
 
     board: BoardRecord
     player: int
     score: float
     key: str | None = None
+    metadata: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a score in SQL: the row as it is now, and whether it is higher than the one before (or new)."""
+    """What became of a score in SQL: the row as it is now, and whether it is better than the one before (or new)."""
 
     submission: Submission
     season: SeasonRecord
@@ -165,6 +180,7 @@ class OwnScore:
     season: int
     score: float
     achieved_at: int
+    metadata: str | None = None
 
 
 def player_key(number: int) -> str:

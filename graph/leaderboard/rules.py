@@ -10,14 +10,20 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import orjson
+
 from graph.errors import Invalid
+from graph.leaderboard import cron
+from graph.leaderboard.cron import boundaries
 from graph.leaderboard.records import SeasonSchedule, Span
 
 if TYPE_CHECKING:
+    from graph.leaderboard.cron import Boundaries
     from graph.leaderboard.records import BoardRecord, NewBoard
 
 MAX_NAME = 200
 MAX_KEY = 100
+MAX_METADATA = 1024
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", re.ASCII)
 
 
@@ -32,7 +38,27 @@ def checked(new: NewBoard) -> NewBoard:
         raise Invalid("slug", "A slug is 1 to 64 lower-case letters, digits and inner hyphens.")
     if not new.name.strip() or len(new.name) > MAX_NAME or not new.name.isprintable():
         raise Invalid("name", f"A name is 1 to {MAX_NAME} printable characters.")
+    if (new.schedule is SeasonSchedule.CRON) != (new.cron is not None):
+        raise Invalid("cron", "The schedule CRON, and no other, comes with a cron line.")
+    if new.cron is not None:
+        try:
+            cron.check(new.cron)
+        except ValueError as error:
+            raise Invalid("cron", str(error)) from error
     return new
+
+
+def checked_metadata(value: object) -> str | None:
+    """JSON text of what is kept with a score; raises Invalid. None, JSON's null and nothing are the same."""
+    if value is None:
+        return None
+    try:
+        text = orjson.dumps(value)
+    except (TypeError, ValueError) as error:  # too deep, a number that JSON has not, a lone surrogate
+        raise Invalid("metadata", "This is no JSON that can be kept.") from error
+    if len(text) > MAX_METADATA:
+        raise Invalid("metadata", f"Metadata has at most {MAX_METADATA} bytes as JSON, not {len(text)}.")
+    return text.decode()
 
 
 def checked_score(score: float) -> float:
@@ -54,17 +80,30 @@ def checked_key(key: str | None) -> str | None:
 
 def season_at(board: BoardRecord, moment: datetime) -> Span:
     """The season of `board` that `moment` falls into: number 1 is the one in which the board was made."""
+    anchor, first = board.anchored_at or board.created_at, board.anchor_number
     if board.schedule is SeasonSchedule.NEVER:
-        return Span(1, board.created_at, None)
-    return season_number(board, max(1, _period(board, moment) - _period(board, board.created_at) + 1))
+        return season_number(board, first)
+    if board.schedule is SeasonSchedule.CRON:
+        return season_number(board, first + _boundaries(board).passed(moment))
+    return season_number(board, first + max(0, _period(board, moment) - _period(board, anchor)))
 
 
 def season_number(board: BoardRecord, number: int) -> Span:
-    """The season of `board` with this number."""
+    """The season of `board` with this number, which is no less than that of the one it counts from."""
+    anchor, later = board.anchored_at or board.created_at, number - board.anchor_number
     if board.schedule is SeasonSchedule.NEVER:
-        return Span(number, board.created_at, None)
-    first = _period(board, board.created_at)
-    return Span(number, _start(board, first + number - 1), _start(board, first + number))
+        return Span(number, anchor, None)
+    if board.schedule is SeasonSchedule.CRON:
+        began = anchor if later < 1 else _boundaries(board).boundary(later) or anchor
+        return Span(number, began, _boundaries(board).boundary(later + 1))
+    period = _period(board, anchor) + later
+    began = board.anchored_at if later == 0 else None
+    return Span(number, began or _start(board, period), _start(board, period + 1))
+
+
+def _boundaries(board: BoardRecord) -> Boundaries:
+    assert board.cron is not None
+    return boundaries(board.cron, board.anchored_at or board.created_at)
 
 
 def _period(board: BoardRecord, moment: datetime) -> int:

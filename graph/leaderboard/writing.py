@@ -11,18 +11,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import BigInteger, func, insert, literal, select, type_coerce
+from sqlalchemy import BigInteger, and_, func, insert, literal, or_, select, type_coerce, update
 from sqlalchemy.exc import IntegrityError
 
 from graph.engines.upsert import upsert
-from graph.errors import Taken
+from graph.errors import Missing, Taken
 from graph.leaderboard.models import BOARDS, SEASONS
 from graph.leaderboard.records import BoardRecord, NewBoard, SeasonRecord, SeasonSchedule, SeasonState
 from graph.leaderboard.rules import season_at, season_number
-from graph.patterns.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Order, Ties
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Update
     from sqlalchemy import Row as SqlRow
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -40,6 +40,10 @@ def board_of(row: SqlRow[Any]) -> BoardRecord:
         ties=Ties[row.ties],
         schedule=SeasonSchedule(row.schedule),
         created_at=row.created_at,
+        order=Order[row.score_order],
+        cron=row.cron,
+        anchored_at=None if row.anchored_at is None else moment(row.anchored_at),
+        anchor_number=1 if row.anchor_number is None else row.anchor_number,
     )
 
 
@@ -69,6 +73,8 @@ async def create_board(session: AsyncSession, new: NewBoard, now: datetime) -> B
             operator=new.operator.name,
             ties=new.ties.name,
             schedule=new.schedule.value,
+            score_order=new.order.name,
+            cron=new.cron,
             created_at=now,
         )
         .returning(*BOARDS.c)
@@ -83,11 +89,15 @@ async def create_board(session: AsyncSession, new: NewBoard, now: datetime) -> B
 
 
 async def open_season(connection: AsyncConnection, board: BoardRecord, clock: Clock | None) -> tuple[SeasonRecord, int]:
-    """The season that takes scores now, locked against closing, and the time in microseconds; made if it is new."""
+    """The season that takes scores now, locked against closing, and the time in microseconds; made if it is new.
+
+    Raises `graph.errors.Missing` for a board that was deleted.
+    """
     while True:
-        found, now = await _newest(connection, board, clock)
+        found, now = await newest_season(connection, board, clock)
         if found is not None and found.state is SeasonState.OPEN and (found.ends_at is None or now < found.ends_at):
             return found, max(now, found.starts_at)
+        board = await _there(connection, board.id)
         span = season_at(board, moment(now))
         if found is not None and span.number <= found.number:  # this clock is behind the one that began to close it
             span = season_number(board, found.number + 1)
@@ -102,11 +112,30 @@ async def open_season(connection: AsyncConnection, board: BoardRecord, clock: Cl
             )
             .on_conflict_do_nothing()
         )
+        if board.schedule is SeasonSchedule.CRON:  # so that nobody has to count from the first season on
+            await connection.execute(anchoring(board.id, span.number, micros_of(span.starts_at)))
 
 
-async def _newest(
+async def _there(connection: AsyncConnection, board: int) -> BoardRecord:
+    """A board as it is now, locked until the commit; raises Missing."""
+    named = select(BOARDS).where(BOARDS.c.id == board, BOARDS.c.deleted_at.is_(None)).with_for_update()
+    row = (await connection.execute(named)).one_or_none()
+    if row is None:
+        raise Missing("board")
+    return board_of(row)
+
+
+def anchoring(board: int, number: int, starts_at: int) -> Update:
+    """Count a board's seasons from this one on, unless they are counted from a later one already."""
+    counted = BOARDS.c.anchor_number
+    older = and_(BOARDS.c.id == board, or_(counted.is_(None), counted < number))
+    return update(BOARDS).where(older).values(anchored_at=starts_at, anchor_number=number)
+
+
+async def newest_season(
     connection: AsyncConnection, board: BoardRecord, clock: Clock | None
 ) -> tuple[SeasonRecord | None, int]:
+    """The newest season there is, locked against closing, and the time in microseconds, read after that."""
     now: ColumnElement[int] = literal(round((clock or time.time)() * 1e6), BigInteger)
     if clock is None and connection.dialect.name == "postgresql":
         now = type_coerce(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000), BigInteger)

@@ -268,3 +268,88 @@ async def test_names_are_there_wherever_they_are_asked_for(api: Api, services: S
     with statements(services.database) as seen:
         await api(nameless, player=global_id("Player", 20))
         assert seen == []
+
+
+MADE = """
+mutation ($input: CreateLeaderboardInput!) { createLeaderboard(input: $input) {
+  __typename
+  ... on Leaderboard { order cron schedule season { number endsAt } }
+  ... on UserError { code }
+  ... on InvalidInput { field }
+} }"""
+REMOVE = """
+mutation ($player: ID!, $board: String! = "laps") { removeScore(input: {board: $board, player: $player}) {
+  __typename ... on ScoreRemoved { score board { size } } ... on UserError { code }
+} }"""
+LAPS = """{ leaderboard(slug: "laps") { top { nodes { rank score percentile metadata player { displayName } } } } }"""
+
+
+async def test_low_scores_first_with_metadata_and_percentiles(api: Api, services: Services) -> None:
+    """Lap times: the lowest counts and leads, with the car that it was driven in; removing one takes it out."""
+    await add_players(services.database, 5)
+    made = await api(MADE, ADMIN, input={"slug": "laps", "name": "Laps", "order": "ASCENDING"})
+    assert made["createLeaderboard"]["order"] == "ASCENDING"
+    for number, score, car in ((1, 61.5, "a"), (2, 60.0, "b"), (1, 59.25, {"n": [1, None]}), (1, 70, "c")):
+        sent = {"board": "laps", "score": score, "metadata": car}
+        answer = await api(SUBMIT, player(number), input=sent)
+        assert answer["submitScore"]["improved"] is (score != 70)
+    assert answer["submitScore"]["score"] == 59.25
+    nodes = (await api(LAPS))["leaderboard"]["top"]["nodes"]
+    assert [(node["rank"], node["score"], node["percentile"], node["metadata"]) for node in nodes] == [
+        (1, 59.25, 100.0, {"n": [1, None]}),
+        (2, 60.0, 50.0, "b"),
+    ]
+    assert (await api.refused(REMOVE, player(1), player=global_id("Player", 1)))["code"] == "FORBIDDEN"
+    removed = (await api(REMOVE, SERVICE, player=global_id("Player", 1)))["removeScore"]
+    assert removed == {"__typename": "ScoreRemoved", "score": 59.25, "board": {"size": 1}}
+    for again in ({"player": global_id("Player", 1)}, {"player": "x"}, {"player": "x", "board": "none"}):
+        assert (await api(REMOVE, SERVICE, **again))["removeScore"]["code"] == "NOT_FOUND"
+    wrong = {"board": "laps", "score": 1, "metadata": "x" * 2000}
+    assert (await api(SUBMIT, player(1), input=wrong))["submitScore"]["field"] == "metadata"
+    nodes = (await api(LAPS))["leaderboard"]["top"]["nodes"]
+    assert [(node["rank"], node["score"], node["percentile"]) for node in nodes] == [(1, 60.0, 100.0)]
+
+
+async def test_a_player_on_many_boards_is_one_look(api: Api, services: Services) -> None:
+    """The viewer's places, or another's, on some boards or on all."""
+    await add_players(services.database, 3)
+    for slug in ("a", "b", "c"):
+        made = await services.leaderboards.create_board(NewBoard(slug, slug.upper()))
+        if slug != "b":
+            await services.leaderboards.submit(made, 1, 1)
+    document = """query ($player: ID, $boards: [String!]) { places(player: $player, boards: $boards) {
+      board { slug } entry { rank player { displayName } } } }"""
+    found = (await api(document, player(1)))["places"]
+    assert [(one["board"]["slug"], one["entry"]["rank"]) for one in found] == [("a", 1), ("c", 1)]
+    other = (await api(document, ANYBODY, player=global_id("Player", 1), boards=["c", "none", "b"]))["places"]
+    assert [one["board"]["slug"] for one in other] == ["c"]
+    assert (await api(document, ANYBODY, player="nobody"))["places"] == []
+    assert (await api.refused(document, ANYBODY, boards=["a"]))["code"] == "UNAUTHENTICATED"
+    assert (await api.refused(document, player(1), boards=["a"] * 101))["code"] == "BAD_USER_INPUT"
+
+
+async def test_an_admin_resets_and_deletes_a_board(api: Api, board: BoardRecord) -> None:
+    """The old ranks can be read after a reset; after the deletion nothing can. Nobody else may."""
+    reset = 'mutation ($b: String! = "main") { resetSeason(board: $b) { '
+    reset += "__typename ... on Leaderboard { size season { number } } } }"
+    delete = 'mutation ($b: String! = "main") { deleteLeaderboard(slug: $b) { __typename ... on Deleted { id } } }'
+    for document in (reset, delete):
+        assert (await api.refused(document, SERVICE))["code"] == "FORBIDDEN"
+        (answer,) = (await api(document, ADMIN, b="none")).values()
+        assert answer["__typename"] == "NotFound"
+    done = (await api(reset, ADMIN))["resetSeason"]
+    assert done == {"__typename": "Leaderboard", "size": 0, "season": {"number": 2}}
+    assert (await api(TOP, ADMIN, slug="main", first=1, season=1))["leaderboard"]["top"]["totalCount"] == 55
+    gone = (await api(delete, ADMIN))["deleteLeaderboard"]
+    assert gone["id"] == global_id("Leaderboard", board.id)
+    assert (await api(TOP, ADMIN, slug="main", first=1))["leaderboard"] is None
+
+
+async def test_a_board_by_a_cron_line(api: Api) -> None:
+    """The line is shown; one that cannot be read is refused with the reason."""
+    asked = {"slug": "c", "name": "C", "schedule": "CRON", "cron": "0 18 * * FRI"}
+    made = (await api(MADE, ADMIN, input=asked))["createLeaderboard"]
+    assert made["cron"] == "0 18 * * FRI"
+    assert made["season"]["endsAt"].endswith("T18:00:00.000000Z")
+    bad = (await api(MADE, ADMIN, input=asked | {"slug": "d", "cron": "* * * * *"}))["createLeaderboard"]
+    assert bad == {"__typename": "InvalidInput", "code": "INVALID_INPUT", "field": "cron"}

@@ -77,7 +77,7 @@ async def test_no_row_is_lost_while_rebuilds_run_beside_writers(
     await asyncio.gather(*(writer(player, scaled(2000, 150)) for player in range(8)))
     stop = True
     assert await building >= 3
-    expected = sorted(truth.values(), key=lambda row: (-row.score, row.achieved_at))
+    expected = sorted(truth.values(), key=lambda row: (-(row.score or 0), row.achieved_at))
     page = await ranking.page(1000)
     assert [(e.player, e.score, e.achieved_at) for e in page.entries] == [
         (row.player, row.score, row.achieved_at) for row in expected

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from graph.leaderboard.rules import season_at, season_number
 from graph.leaderboard.seasons import archive
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake as taking
-from graph.patterns.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Order, Ties
 from harness.waiting import within
 
 if TYPE_CHECKING:
@@ -38,12 +39,15 @@ if TYPE_CHECKING:
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2190, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - has a zone
 
 
-def a_board(schedule: SeasonSchedule, created: datetime) -> BoardRecord:
+LINES = ["0 0 * * *", "30 18 * * FRI", "0 12 1 */3 *", "0 0 29 2 *", "5 * * * *", "0 6 L * *", "0 0 * * 1#2"]
+
+
+def a_board(schedule: SeasonSchedule, created: datetime, cron: str | None = None) -> BoardRecord:
     """A board that was made at `created`."""
-    return BoardRecord(1, "b", "B", Operator.BEST, Ties.DENSE, schedule, created)
+    return BoardRecord(1, "b", "B", Operator.BEST, Ties.DENSE, schedule, created, cron=cron)
 
 
-@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=4000)), st.sampled_from(list(SeasonSchedule)[1:]))
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=4000)), st.sampled_from(list(SeasonSchedule)[1:4]))
 def test_seasons_join_without_a_gap(created: datetime, later: timedelta, schedule: SeasonSchedule) -> None:
     """Every moment lies in exactly one season; the first holds the making of the board; they begin at midnight UTC."""
     board = a_board(schedule, created)
@@ -60,6 +64,36 @@ def test_seasons_join_without_a_gap(created: datetime, later: timedelta, schedul
     )
 
 
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=40)), st.sampled_from(LINES), st.booleans())
+def test_seasons_of_a_cron_line_join_without_a_gap(created: datetime, later: timedelta, line: str, reset: bool) -> None:  # noqa: FBT001 - drawn
+    """As above, wherever the seasons are counted from; each begins when the line comes due."""
+    board = a_board(SeasonSchedule.CRON, created, line)
+    if reset:
+        board = replace(board, anchored_at=created, anchor_number=7)
+    first = board.anchor_number
+    span = season_at(board, created + later)
+    assert span.ends_at is not None
+    assert span.starts_at <= created + later < span.ends_at
+    assert season_at(board, span.ends_at) == season_number(board, span.number + 1)
+    assert season_at(board, span.ends_at - timedelta(microseconds=1)) == span
+    assert season_number(board, span.number + 1).starts_at == span.ends_at
+    assert season_at(board, created).number == first
+    assert (span.starts_at == created) is (span.number == first) or span.starts_at.second == 0
+    assert span.ends_at - span.starts_at >= timedelta(hours=1) or span.number == first
+
+
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=400)), st.sampled_from(list(SeasonSchedule)[:4]))
+def test_a_reset_moves_the_count_and_no_boundary(reset: datetime, later: timedelta, schedule: SeasonSchedule) -> None:
+    """After a reset seasons end when they would have ended, and are counted on from the reset."""
+    made = a_board(schedule, reset - timedelta(days=100))
+    before = season_at(made, reset)
+    board = replace(made, anchored_at=reset, anchor_number=before.number + 1)
+    now = season_at(board, reset)
+    assert (now.number, now.starts_at, now.ends_at) == (before.number + 1, reset, before.ends_at)
+    assert season_at(board, reset + later).number == season_at(made, reset + later).number + 1
+    assert season_at(board, reset + later).ends_at == season_at(made, reset + later).ends_at
+
+
 def test_a_board_without_seasons_has_one_that_does_not_end() -> None:
     """NEVER: season 1, from the making of the board on."""
     created = datetime(2026, 1, 31, 23, 59, tzinfo=UTC)
@@ -68,15 +102,18 @@ def test_a_board_without_seasons_has_one_that_does_not_end() -> None:
 
 
 @pytest.mark.parametrize("ties", Ties)
+@pytest.mark.parametrize("order", Order)
 async def test_a_season_ends_in_an_archive(
-    service: LeaderboardService, database: Database, client: Client, clock: Clock, ties: Ties
+    service: LeaderboardService, database: Database, client: Client, clock: Clock, *, order: Order, ties: Ties
 ) -> None:
     """New scores go to the new season; the old one reads as it stood, before, while and after it is archived."""
     draw = random.Random(1)
-    board = await service.create_board(NewBoard("d", "D", ties=ties, schedule=SeasonSchedule.DAILY))
-    for player in range(1, 31):
-        await service.submit(board, player, draw.randint(1, 8))
-    final = [placed.entry for placed in (await service.top(board, first=100)).entries]
+    board = await service.create_board(NewBoard("d", "D", ties=ties, order=order, schedule=SeasonSchedule.DAILY))
+    for player in range(1, 32):
+        await service.submit(board, player, draw.randint(1, 8), metadata={"player": player} if player % 2 else None)
+    assert await service.remove_score(board, 31) is not None
+    final = [placed.entry for placed in (await service.top(board, first=100, metadata=True)).entries]
+    assert {entry.metadata is None for entry in final} == {False, True}
     halfway = (await service.top(board, first=7)).end
 
     clock.set(2026, 3, 3)
@@ -114,12 +151,15 @@ async def reads_as(service: LeaderboardService, board: BoardRecord, final: list[
             break
         page = await service.top(board, first=9, after=page.end, season=1)
     assert seen == final
+    assert [entry.percentile for entry in seen] == [entry.percentile for entry in final]
     rest = await service.top(board, first=100, after=halfway, season=1)
     assert [placed.entry for placed in rest.entries] == final[7:]
     for at in (0, 1, 15, 29):
         context = await service.around(board, int(final[at].player[1:]), neighbours=3, season=1)
         assert context is not None
-        assert [*context.above, context.entry, *context.below] == final[max(0, at - 3) : at + 4]
+        read = [*context.above, context.entry, *context.below]
+        assert read == final[max(0, at - 3) : at + 4]
+        assert [entry.percentile for entry in read] == [entry.percentile for entry in final[max(0, at - 3) : at + 4]]
     assert await service.around(board, 31, season=1) is None
 
 

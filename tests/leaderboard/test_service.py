@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 from sqlalchemy import func, select
 
@@ -14,7 +15,7 @@ from graph.leaderboard.models import SCORES
 from graph.leaderboard.records import BoardRecord, NewBoard, Settlement, player_key, player_number
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import idempotency as keys
-from graph.patterns.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Order, Ties
 from tests.support.models.players import PLAYERS
 from tests.support.models.ranking import RankingModel
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("ties", Ties)
+@pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("operator", Operator)
 async def test_sql_and_index_agree_with_a_sorted_list(
     service: LeaderboardService,
@@ -36,23 +38,31 @@ async def test_sql_and_index_agree_with_a_sorted_list(
     client: Client,
     *,
     operator: Operator,
+    order: Order,
     ties: Ties,
 ) -> None:
     """Scores sent through the service rank as the sorted list does, from the index, from SQL, and from a new index."""
     draw = random.Random(3)
-    board = await service.create_board(NewBoard("b", "B", operator, ties))
-    model = RankingModel(operator, ties)
+    board = await service.create_board(NewBoard("b", "B", operator, ties, order=order))
+    model = RankingModel(operator, ties, order)
     for _ in range(50):
         player, score = draw.randint(1, 10), draw.choice([-1.5, 0.0, 2.0, 2.0, 3.25, 1e300, 5e-324])
         before = next((e for e in model.entries() if e.player == player_key(player)), None)
         clock.now = round(clock.now + 0.001, 6)
         at = round((clock.now + 1e-6) * 1e6) / 1e6
-        model.submit(player_key(player), score, at)
-        outcome = await service.submit(board, player, score)
+        metadata = draw.choice([None, {"car": draw.randint(1, 9)}])
+        model.submit(player_key(player), score, at, None if metadata is None else orjson.dumps(metadata).decode())
+        outcome = await service.submit(board, player, score, metadata=metadata)
         after = next(e for e in model.entries() if e.player == player_key(player))
         assert (outcome.rank, outcome.score) == (after.rank, after.score)
         assert outcome.previous_rank == (before.rank if before else None)
-        assert outcome.improved is (before is None or after.score > before.score)
+        better = before is None or order.merit(after.score) > order.merit(before.score)
+        assert outcome.improved is better
+        if draw.random() < 0.15:
+            gone = draw.randint(1, 10)
+            held = next((e.score for e in model.entries() if e.player == player_key(gone)), None)
+            model.remove(player_key(gone))
+            assert await service.remove_score(board, gone) == held
     for _ in range(2):
         await check(service, board, model.entries())
         await client.execute("FLUSHALL", retry=False)
@@ -61,23 +71,29 @@ async def test_sql_and_index_agree_with_a_sorted_list(
 
 async def check(service: LeaderboardService, board: BoardRecord, expected: list[Entry]) -> None:
     """Every answer about `board` is a slice of `expected`."""
-    assert await service.size(board) == len(expected)
+    size = await service.size(board)
+    assert size == len(expected)
     seen: list[Entry] = []
     after = None
     while True:
-        page = await service.top(board, first=4, after=after)
+        page = await service.top(board, first=4, after=after, metadata=True)
         assert page.total == len(expected)
         seen += [placed.entry for placed in page.entries]
         if not page.has_next:
             break
         after = page.end
     assert seen == expected
+    assert [entry.percentile for entry in seen] == [entry.percentile for entry in expected]
     for at, entry in enumerate(expected):
-        context = await service.around(board, player_number(entry.player), neighbours=2)
+        context = await service.around(board, player_number(entry.player), neighbours=2, metadata=True)
         assert context is not None
         assert context.entry == entry
+        assert context.entry.percentile == entry.percentile
         assert [*context.above, *context.below] == [*expected[max(0, at - 2) : at], *expected[at + 1 : at + 3]]
-    assert await service.entries(board, [player_number(entry.player) for entry in reversed(expected)]) == expected
+    players = [player_number(entry.player) for entry in reversed(expected)]
+    found = await service.entries(board, players, metadata=True)
+    assert found == expected
+    assert [entry.percentile for entry in found] == [entry.percentile for entry in expected]
     assert await service.around(board, PLAYERS) is None
     assert await service.entries(board, [PLAYERS]) == []
 

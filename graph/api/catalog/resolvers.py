@@ -22,7 +22,6 @@ from graph.api.catalog.types import (
     Category,
     CategoryResult,
     DeleteCategoryResult,
-    Deleted,
     DeleteProductResult,
     Product,
     ProductConnection,
@@ -31,7 +30,7 @@ from graph.api.catalog.types import (
 )
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
-from graph.api.node import Node, integer_keys, key_of, required_key
+from graph.api.node import Deleted, Node, integer_keys, key_of, required_key
 from graph.api.pagination import given, selects
 from graph.api.schema_part import SchemaPart
 from graph.catalog import shelving

@@ -13,7 +13,7 @@ from graph.api.catalog.loaders import categories, product_counts
 from graph.api.context import Context, Info
 from graph.api.enums import enum
 from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
-from graph.api.node import Node, global_id
+from graph.api.node import Deleted, Node, global_id
 from graph.api.pagination import PageInfo
 from graph.catalog.reading.paging import Sort
 from graph.catalog.records import CategoryRecord, Page, ProductRecord
@@ -172,13 +172,6 @@ enum(Sort, name="ProductSort", description="The order of products; equal ones fo
 
 
 # --- results ---
-
-
-@strawberry.type(description="What was deleted.")
-class Deleted:
-    """The ID that names nothing any more."""
-
-    id: strawberry.ID
 
 
 ProductResult = Annotated[Product | SkuTaken | NotFound | InvalidInput, strawberry.union("ProductResult")]

@@ -31,12 +31,12 @@ class Player(Node):
 
 async def names_of(info: Info, players: Iterable[int]) -> Mapping[int, str]:
     """The names of those of `players` who exist, by number; none of them if the operation shows no name."""
-    if not _mentions(info, "displayName"):
+    if not mentions(info, "displayName"):
         return {}
     return await info.context.services.accounts.display_names(players)
 
 
-def _mentions(info: Info, name: str) -> bool:
+def mentions(info: Info, name: str) -> bool:
     """Whether a field `name` stands anywhere below the one being resolved, used or not; each fragment is read once."""
     # Strawberry offers no other way to the document, and does not say what its info wraps.
     raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info")  # noqa: B009 - pyright cannot know its type

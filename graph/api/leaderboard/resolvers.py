@@ -10,21 +10,26 @@ from graph.api.auth.access import ADMIN, SERVICE, SIGNED_IN, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, SlugTaken
 from graph.api.leaderboard.loaders import players
-from graph.api.leaderboard.players import Player, player_key_of, viewer_key
+from graph.api.leaderboard.players import Player, mentions, names_of, player_key_of, viewer_key
 from graph.api.leaderboard.results import (
     CreateLeaderboardInput,
+    DeleteLeaderboardResult,
     LeaderboardResult,
+    RemoveScoreInput,
+    RemoveScoreResult,
+    ResetSeasonResult,
+    ScoreRemoved,
     ScoreSubmitted,
     SubmitScoreInput,
     SubmitScoreResult,
 )
 from graph.api.leaderboard.subscriptions import LeaderboardSubscription
-from graph.api.leaderboard.types import MAX_AGE, Leaderboard
-from graph.api.node import Node, integer_keys
+from graph.api.leaderboard.types import MAX_AGE, MAX_PAGE, Leaderboard, LeaderboardEntry, PlayerPlace
+from graph.api.node import Deleted, Node, global_id, integer_keys
 from graph.api.pagination import given
 from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import cached, cost, keep_until
-from graph.errors import Invalid, Missing, Taken
+from graph.errors import BadInput, Invalid, Missing, Taken
 from graph.leaderboard.keys import board_tag
 from graph.leaderboard.records import NewBoard
 
@@ -74,6 +79,36 @@ class LeaderboardQuery:
     async def leaderboards(self, info: Info) -> list[Leaderboard]:
         return [Leaderboard.of(record) for record in await info.context.services.leaderboards.boards()]
 
+    @strawberry.field(
+        metadata=cost(5, assumed=20),
+        description="Where a player (the signed-in one unless `player` names another) stands on several boards, those "
+        f"without a score left out. `boards`: slugs, at most {MAX_PAGE}; all boards by name if left out.",
+    )
+    async def places(
+        self,
+        info: Info,
+        player: strawberry.ID | None = strawberry.UNSET,
+        boards: list[str] | None = strawberry.UNSET,
+    ) -> list[PlayerPlace]:
+        named, slugs = given(player), given(boards)
+        key = viewer_key(info.context) if named is None else player_key_of(named)
+        service = info.context.services.leaderboards
+        if slugs is not None and len(slugs) > MAX_PAGE:
+            raise BadInput(f"places takes at most {MAX_PAGE} boards at once.", argument="boards")
+        if slugs is None:
+            records = (await service.boards())[:MAX_PAGE]
+        else:
+            asked = [await service.board(slug) for slug in dict.fromkeys(slugs)]
+            records = [record for record in asked if record is not None]
+        if key is None:
+            return []
+        found = await service.places(records, key, metadata=mentions(info, "metadata"))
+        names = await names_of(info, [key])
+        return [
+            PlayerPlace(board=Leaderboard.of(record), entry=LeaderboardEntry.of(entry, names))
+            for record, entry in found
+        ]
+
 
 @strawberry.type
 class LeaderboardMutation:
@@ -87,6 +122,8 @@ class LeaderboardMutation:
             operator=input.operator,
             ties=input.ties,
             schedule=input.schedule,
+            order=input.order,
+            cron=given(input.cron),
         )
         try:
             return Leaderboard.of(await info.context.services.leaderboards.create_board(new))
@@ -109,12 +146,62 @@ class LeaderboardMutation:
                 return NotFound.of("There is no such leaderboard.")
             if player is None:
                 raise Missing("player")  # noqa: TRY301 - answered as one that is gone
-            outcome = await service.submit(board, player, input.score, key=given(input.key))
-        except Missing:
-            return NotFound.of("There is no such player.")
+            outcome = await service.submit(
+                board, player, input.score, key=given(input.key), metadata=given(input.metadata)
+            )
+        except Missing as missing:
+            known = missing.what == "player"
+            return NotFound.of("There is no such player." if known else "There is no such leaderboard.")
         except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         return ScoreSubmitted.of(board, outcome)
+
+    @strawberry.mutation(
+        description="Takes a player's score out of the season that runs. Needs the role SERVICE.",
+        extensions=[requires(SERVICE)],
+    )
+    async def remove_score(self, info: Info, input: RemoveScoreInput) -> RemoveScoreResult:
+        service, player = info.context.services.leaderboards, player_key_of(input.player)
+        board = await service.board(input.board)
+        try:
+            score = None if board is None or player is None else await service.remove_score(board, player)
+        except Missing:
+            board = score = None
+        if board is None:
+            return NotFound.of("There is no such leaderboard.")
+        if score is None:
+            return NotFound.of("This player has no score on this board.")
+        return ScoreRemoved(board=Leaderboard.of(board), score=score)
+
+    @strawberry.mutation(
+        description="Ends the season that runs at once and begins the next one; the ranks go into the archive. Needs "
+        "the role ADMIN.",
+        extensions=[requires(ADMIN)],
+    )
+    async def reset_season(self, info: Info, board: str) -> ResetSeasonResult:
+        service = info.context.services.leaderboards
+        try:
+            record = await service.board(board)
+            if record is None:
+                return NotFound.of("There is no such leaderboard.")
+            return Leaderboard.of(await service.reset_season(record))
+        except Missing:
+            return NotFound.of("There is no such leaderboard.")
+
+    @strawberry.mutation(
+        description="Deletes a leaderboard with every score on it, finished seasons included. Needs the role ADMIN.",
+        extensions=[requires(ADMIN)],
+    )
+    async def delete_leaderboard(self, info: Info, slug: str) -> DeleteLeaderboardResult:
+        service = info.context.services.leaderboards
+        try:
+            record = await service.board(slug)
+            if record is None:
+                return NotFound.of("There is no such leaderboard.")
+            await service.delete_board(record)
+        except Missing:
+            return NotFound.of("There is no such leaderboard.")
+        return Deleted(id=global_id("Leaderboard", record.id))
 
 
 PART = SchemaPart(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 import strawberry
+from strawberry.scalars import JSON
 
 from graph.api.errors import InvalidInput, NotFound, SlugTaken
 from graph.api.leaderboard.types import Leaderboard
+from graph.api.node import Deleted
 from graph.leaderboard import rules
 from graph.leaderboard.records import BoardRecord, Outcome, SeasonSchedule
-from graph.patterns.ranking import Operator, Ties
+from graph.patterns.ranking import Operator, Order, Ties
 
 
 @strawberry.input(description="A board to be made.")
@@ -22,6 +24,11 @@ class CreateLeaderboardInput:
     operator: Operator = Operator.BEST
     ties: Ties = Ties.EARLIEST_FIRST
     schedule: SeasonSchedule = SeasonSchedule.NEVER
+    order: Order = Order.DESCENDING
+    cron: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description='With the schedule CRON: five fields in UTC, like "0 18 * * FRI"; the minute is one number.',
+    )
 
 
 @strawberry.input(description="A score.")
@@ -38,6 +45,10 @@ class SubmitScoreInput:
         description="Names this submission of this player on this board for 30 days: sent again, whether or not its "
         f"answer arrived, it changes nothing and gives the first answer. At most {rules.MAX_KEY} characters.",
     )
+    metadata: JSON | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=f"Kept with the score if that counts, and shown with it; at most {rules.MAX_METADATA} bytes.",
+    )
 
 
 @strawberry.type(description="`rank` is null only while the ranking store is unreachable: the score itself is safe.")
@@ -46,7 +57,7 @@ class ScoreSubmitted:
 
     board: Leaderboard
     score: float = strawberry.field(description="The player's score now.")
-    improved: bool = strawberry.field(description="Whether it is higher than before, or the player's first.")
+    improved: bool = strawberry.field(description="Whether it is better than before, or the player's first.")
     rank: int | None
     previous_rank: int | None = strawberry.field(description="Null when the player had no score, or it is not known.")
 
@@ -62,6 +73,25 @@ class ScoreSubmitted:
         )
 
 
+@strawberry.input(description="A score to be taken out of the season that runs.")
+class RemoveScoreInput:
+    """Whose score, on which board."""
+
+    board: str = strawberry.field(description="The board's slug.")
+    player: strawberry.ID
+
+
+@strawberry.type(description="The player has no score on the board any more; what they send next is their first.")
+class ScoreRemoved:
+    """The end of a good removeScore."""
+
+    board: Leaderboard
+    score: float = strawberry.field(description="The score that it was.")
+
+
+RemoveScoreResult: TypeAlias = Annotated[ScoreRemoved | NotFound, strawberry.union("RemoveScoreResult")]
+DeleteLeaderboardResult: TypeAlias = Annotated[Deleted | NotFound, strawberry.union("DeleteLeaderboardResult")]
+ResetSeasonResult: TypeAlias = Annotated[Leaderboard | NotFound, strawberry.union("ResetSeasonResult")]
 LeaderboardResult: TypeAlias = Annotated[Leaderboard | SlugTaken | InvalidInput, strawberry.union("LeaderboardResult")]
 SubmitScoreResult: TypeAlias = Annotated[
     ScoreSubmitted | NotFound | InvalidInput, strawberry.union("SubmitScoreResult")

@@ -11,7 +11,7 @@ import strawberry
 
 from graph.api.auth.access import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
-from graph.api.leaderboard.players import names_of, viewer_key
+from graph.api.leaderboard.players import mentions, names_of, viewer_key
 from graph.api.leaderboard.types import (
     MAX_PAGE,
     MAX_RANGE,
@@ -69,7 +69,7 @@ class LeaderboardSubscription:
         if not 1 <= first <= MAX_PAGE:
             raise BadInput(f"first is 1 to {MAX_PAGE}.", argument="first")
         record, services = await _board(info, board), info.context.services
-        async with aclosing(services.live_boards.top(record, first)) as tops:
+        async with aclosing(services.live_boards.top(record, first, metadata=mentions(info, "metadata"))) as tops:
             async for entries in tops:
                 names = await insist(partial(names_of, info, [player_of(entry) for entry in entries]))
                 yield LeaderboardSnapshot(
@@ -94,7 +94,9 @@ class LeaderboardSubscription:
             raise BadInput(f"range is 0 to {MAX_RANGE}.", argument="range")
         record, services, player = await _board(info, board), info.context.services, viewer_key(info.context)
         previous = None
-        async with aclosing(services.live_boards.around(record, player, range)) as places:
+        async with aclosing(
+            services.live_boards.around(record, player, range, metadata=mentions(info, "metadata"))
+        ) as places:
             async for found in places:
                 context = None if found is None else await insist(partial(_context, info, found))
                 yield RankSnapshot(context=context, previous_rank=previous, at=datetime.now(UTC))

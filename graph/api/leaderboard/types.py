@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+import orjson
 import strawberry
+from strawberry.scalars import JSON
 
 from graph.api.context import Info
 from graph.api.enums import enum
-from graph.api.leaderboard.players import Player, names_of, player_key_of, viewer_key
+from graph.api.leaderboard.players import Player, mentions, names_of, player_key_of, viewer_key
 from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
 from graph.endpoint.declare import Scope, cached, cost
 from graph.errors import BadInput, Invalid
 from graph.leaderboard.records import BoardRecord, Placed, SeasonSchedule, Span, TopPage, player_of
-from graph.patterns.ranking import Entry, Neighbourhood, Operator, Ties
+from graph.patterns.ranking import Entry, Neighbourhood, Operator, Order, Ties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +34,13 @@ enum(
     Operator,
     name="ScoreOperator",
     description="What becomes of a player's further scores in a season.",
-    values={"BEST": "The highest counts.", "LATEST": "The latest counts.", "SUM": "They add up."},
+    values={"BEST": "The best counts.", "LATEST": "The latest counts.", "SUM": "They add up."},
+)
+enum(
+    Order,
+    name="ScoreOrder",
+    description="Which scores are the better ones.",
+    values={"DESCENDING": "The high ones.", "ASCENDING": "The low ones: lap times, strokes in golf."},
 )
 enum(
     Ties,
@@ -46,8 +54,13 @@ enum(
 )
 enum(
     SeasonSchedule,
-    description="When a season ends and the next begins, at midnight UTC.",
-    values={"NEVER": "There is one season.", "WEEKLY": "On Mondays.", "MONTHLY": "On the first of the month."},
+    description="When a season ends and the next begins, at midnight UTC unless a cron line says when.",
+    values={
+        "NEVER": "There is one season.",
+        "WEEKLY": "On Mondays.",
+        "MONTHLY": "On the first of the month.",
+        "CRON": "When the board's cron line comes due, in UTC.",
+    },
 )
 
 
@@ -73,6 +86,10 @@ class LeaderboardEntry:
     score: float
     player: Player
     achieved_at: datetime = strawberry.field(description="When the score was reached.")
+    percentile: float = strawberry.field(
+        description="The share of all players, in percent, who are not ahead: 100 for the best."
+    )
+    metadata: JSON | None = strawberry.field(description="What came with the score.")
 
     @classmethod
     def of(cls, entry: Entry, names: Names) -> LeaderboardEntry:
@@ -82,6 +99,8 @@ class LeaderboardEntry:
             score=entry.score,
             player=Player.of(player_of(entry), names),
             achieved_at=datetime.fromtimestamp(entry.achieved_at, UTC),
+            percentile=entry.percentile,
+            metadata=None if entry.metadata is None else JSON(orjson.loads(entry.metadata)),
         )
 
 
@@ -144,7 +163,7 @@ class LeaderboardEntryConnection:
         )
 
 
-@strawberry.type(description="A board on which players are ranked by score, the highest first.")
+@strawberry.type(description="A board on which players are ranked by score, the best first.")
 class Leaderboard(Node):
     """A board; what changes is read when it is asked for."""
 
@@ -153,6 +172,8 @@ class Leaderboard(Node):
     operator: Operator
     ties: Ties
     schedule: SeasonSchedule
+    order: Order
+    cron: str | None = strawberry.field(description="When seasons end, where the schedule is CRON; in UTC.")
     record: strawberry.Private[BoardRecord]
 
     @classmethod
@@ -165,6 +186,8 @@ class Leaderboard(Node):
             operator=record.operator,
             ties=record.ties,
             schedule=record.schedule,
+            order=record.order,
+            cron=record.cron,
             record=record,
         )
 
@@ -188,7 +211,13 @@ class Leaderboard(Node):
             raise BadInput(f"first is 1 to {MAX_PAGE}.", argument="first")
         service = info.context.services.leaderboards
         try:
-            page = await service.top(self.record, first=first, after=given(after), season=given(season))
+            page = await service.top(
+                self.record,
+                first=first,
+                after=given(after),
+                season=given(season),
+                metadata=mentions(info, "metadata"),
+            )
         except Invalid as problem:
             raise BadInput(problem.message, argument=problem.field) from problem
         return LeaderboardEntryConnection.of(page, await names_of(info, [placed.player for placed in page.entries]))
@@ -201,7 +230,8 @@ class Leaderboard(Node):
         if len(players) > MAX_PAGE:
             raise BadInput(f"entries takes at most {MAX_PAGE} players at once.", argument="players")
         known = [key for player in players if (key := player_key_of(player)) is not None]
-        found: Sequence[Entry] = await info.context.services.leaderboards.entries(self.record, known) if known else []
+        service, metadata = info.context.services.leaderboards, mentions(info, "metadata")
+        found: Sequence[Entry] = await service.entries(self.record, known, metadata=metadata) if known else []
         names = await names_of(info, [player_of(entry) for entry in found])
         return [LeaderboardEntry.of(entry, names) for entry in found]
 
@@ -225,10 +255,20 @@ class Leaderboard(Node):
             return None
         service = info.context.services.leaderboards
         try:
-            found = await service.around(self.record, key, neighbours=range, season=given(season))
+            found = await service.around(
+                self.record, key, neighbours=range, season=given(season), metadata=mentions(info, "metadata")
+            )
         except Invalid as problem:
             raise BadInput(problem.message, argument=problem.field) from problem
         return None if found is None else LeaderboardContext.of(found, await names_around(info, found))
+
+
+@strawberry.type(description="A player's place on one of several boards.")
+class PlayerPlace:
+    """A board and an entry."""
+
+    board: Leaderboard
+    entry: LeaderboardEntry
 
 
 async def names_around(info: Info, found: Neighbourhood) -> Names:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from prometheus_client import Counter, Gauge
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from types import TracebackType
 
-    from graph.leaderboard.records import BoardRecord
+    from graph.leaderboard.records import BoardRecord, TopPage
     from graph.leaderboard.service import LeaderboardService
     from graph.patterns.broker import Broker, Event
     from graph.patterns.ranking import Entry, Neighbourhood, Submitted
@@ -129,13 +130,17 @@ class LiveBoards:
 
     # --- following ---
 
-    async def top(self, board: BoardRecord, first: int) -> AsyncGenerator[list[Entry]]:
+    async def top(self, board: BoardRecord, first: int, *, metadata: bool = False) -> AsyncGenerator[list[Entry]]:
         """The `first` best entries: as they stand, then whenever they have changed; bursts are merged.
 
-        While the stores are away, it waits for them. Close the generator at the end.
+        While the stores are away, it waits for them. It ends when the board is deleted. Close the generator at the end.
         """
+
+        async def read() -> TopPage:
+            return await self._service.top(board, first=first, metadata=metadata)
+
         async with self.watch(board) as watch:
-            page, shown = await self._service.top(board, first=first), None
+            page, shown = await read(), None
             while True:
                 entries = [placed.entry for placed in page.entries]
                 watch.stands(1, first)
@@ -143,15 +148,24 @@ class LiveBoards:
                     shown = entries
                     yield entries
                 await watch.changed()
-                page = await insist(lambda: self._service.top(board, first=first))
+                page = await insist(read)
+                if (current := await insist(partial(self._service.board, board.slug))) is None:
+                    return
+                board = current
 
-    async def around(self, board: BoardRecord, player: int, neighbours: int) -> AsyncGenerator[Neighbourhood | None]:
+    async def around(
+        self, board: BoardRecord, player: int, neighbours: int, *, metadata: bool = False
+    ) -> AsyncGenerator[Neighbourhood | None]:
         """A player's entry with its neighbours: as it stands (None: no score), then whenever that has changed.
 
-        While the stores are away, it waits for them. Close the generator at the end.
+        While the stores are away, it waits for them. It ends when the board is deleted. Close the generator at the end.
         """
+
+        async def read() -> Neighbourhood | None:
+            return await self._service.around(board, player, neighbours=neighbours, metadata=metadata)
+
         async with self.watch(board, player_key(player)) as watch:
-            found, shown = await self._service.around(board, player, neighbours=neighbours), None
+            found, shown = await read(), None
             first = True
             while True:
                 # A player without a score is told by an own submission alone.
@@ -163,7 +177,10 @@ class LiveBoards:
                     shown, first = found, False
                     yield found
                 await watch.changed()
-                found = await insist(lambda: self._service.around(board, player, neighbours=neighbours))
+                found = await insist(read)
+                if (current := await insist(partial(self._service.board, board.slug))) is None:
+                    return
+                board = current
 
     async def _check(self, followed: _Followed) -> None:
         """Compare what was announced with what the ranking counts."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CursorResult, and_, delete, func, insert, or_, select, update
 
-from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
+from graph.leaderboard.models import ARCHIVE, REMOVED, SCORES, SEASONS
 from graph.leaderboard.queries import S, behind
 from graph.leaderboard.records import SeasonState, player_key
-from graph.patterns.ranking import ranks
+from graph.patterns.ranking import Start, ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,8 @@ async def hold(session: AsyncSession, season_id: int, token: str, until: int | N
 
 async def _archive_chunk(session: AsyncSession, season_id: int, ties: Ties, chunk: int) -> bool:
     """Archive the entries after the last archived one; False when there are none."""
-    statement = select(S.player_id, S.score, S.achieved_at).where(S.season_id == season_id)
+    statement = select(S.player_id, S.score, S.achieved_at, S.metadata)
+    statement = statement.where(S.season_id == season_id, S.score > REMOVED)
     newest = select(ARCHIVE).where(A.season_id == season_id).order_by(A.position.desc()).limit(1)
     last = (await session.execute(newest)).one_or_none()
     if last is not None:
@@ -103,12 +104,12 @@ async def _archive_chunk(session: AsyncSession, season_id: int, ties: Ties, chun
     found = (await session.execute(statement.order_by(*order).limit(chunk))).all()
     if not found:
         return False
-    rows = [(player_key(row.player_id), row.score, row.achieved_at / 1e6) for row in found]
+    rows = [(player_key(row.player_id), row.score, row.achieved_at / 1e6, None) for row in found]
     if last is None:
-        entries = ranks(ties, rows, 0, 1)
+        entries = ranks(ties, rows, Start(0, 1, 0, 0))
         position = 0
     else:
-        before = (player_key(last.player_id), last.score, last.achieved_at / 1e6)
+        before = (player_key(last.player_id), last.score, last.achieved_at / 1e6, None)
         position = last.position
         entries = _following(ties, [before, *rows], position, last.rank)
     await session.execute(
@@ -121,6 +122,7 @@ async def _archive_chunk(session: AsyncSession, season_id: int, ties: Ties, chun
                 "rank": entry.rank,
                 "score": row.score,
                 "achieved_at": row.achieved_at,
+                "metadata": row.metadata,
             }
             for at, (row, entry) in enumerate(zip(found, entries, strict=True), position + 1)
         ],
@@ -128,9 +130,9 @@ async def _archive_chunk(session: AsyncSession, season_id: int, ties: Ties, chun
     return True
 
 
-def _following(ties: Ties, rows: list[tuple[str, float, float]], position: int, rank: int) -> list[Entry]:
+def _following(ties: Ties, rows: list[tuple[str, float, float, None]], position: int, rank: int) -> list[Entry]:
     """The entries after the first of `rows`, whose position (from 1) and rank are known."""
-    return ranks(ties, rows, position - 1, rank)[1:]
+    return ranks(ties, rows, Start(position - 1, rank, 0, 0))[1:]
 
 
 async def _changes(session: AsyncSession, statement: Any) -> int:

@@ -7,6 +7,7 @@ Every process looks around every few seconds; the look is one small SELECT. What
   given. One that is still there `PATIENCE` seconds after its end, because no worker runs or Redis is away, is closed
   by the process that sees it and takes the turn. Should two work on one all the same, SQL lets only one of them write
   (`archive`);
+- what a deleted board had is deleted by the same job, or by whoever sees it where no job runs;
 - keys are forgotten by whoever calls `forget_keys`: a job, once an hour.
 
 Trouble with one board does not keep the others waiting; it is logged and tried again with the next look.
@@ -23,14 +24,15 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 from sqlalchemy import delete
 
-from graph.leaderboard import queries
+from graph.leaderboard import moderation, queries
 from graph.leaderboard.models import SUBMISSIONS
 from graph.leaderboard.seasons import archive
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from graph.engines.database import Database
+    from graph.leaderboard.directory import Directory
     from graph.leaderboard.index import Indexes
     from graph.leaderboard.records import BoardRecord, SeasonRecord
     from graph.leaderboard.writing import Clock
@@ -49,15 +51,15 @@ class Upkeep:
         self,
         database: Database,
         indexes: Indexes,
-        board: Callable[[int], Awaitable[BoardRecord | None]],
+        directory: Directory,
         *,
         clock: Clock | None = None,
         delegate: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        """`board` finds a board by its number; `delegate` has `close_seasons` run elsewhere, once for all who ask."""
+        """`directory` knows the boards; `delegate` has `close_seasons` run elsewhere, once for all who ask."""
         self._database = database
         self._indexes = indexes
-        self._board = board
+        self._directory = directory
         self._clock = clock or time.time
         self._delegate = delegate
 
@@ -72,7 +74,11 @@ class Upkeep:
 
     async def tick(self) -> None:
         """Look around once."""
-        wanted = False
+        await self._directory.review()
+        gone = await self._gone()
+        wanted = bool(gone)
+        if gone and self._delegate is None:
+            await self._purge(gone)
         for season in await self._unfinished():
             late = self._late(season)
             wanted = wanted or late is not None
@@ -87,7 +93,7 @@ class Upkeep:
             await self._delegate()
 
     async def close_seasons(self) -> None:
-        """Close what is over; raises the last of the troubles that there were."""
+        """Close what is over, and delete what deleted boards had; raises the last of the troubles that there were."""
         trouble: Exception | None = None
         for season in await self._unfinished():
             if self._late(season) is None:
@@ -97,8 +103,20 @@ class Upkeep:
             except Exception as error:  # noqa: BLE001 - as above
                 _put_off(season, error)
                 trouble = error
+        await self._purge(await self._gone())
         if trouble is not None:
             raise trouble
+
+    async def _gone(self) -> list[tuple[BoardRecord, list[int]]]:
+        async with self._database.session() as session:
+            return await moderation.deleted_boards(session)
+
+    async def _purge(self, boards: Sequence[tuple[BoardRecord, list[int]]]) -> None:
+        for board, seasons in boards:
+            for number in seasons:
+                await self._indexes.of(board, number).drop()
+            await moderation.purge(self._database, board)
+            _log.info("board %s is deleted with all its rows", board.id)
 
     async def forget_keys(self) -> None:
         """Forget keys of submissions older than 30 days."""
@@ -118,9 +136,7 @@ class Upkeep:
         return late if late >= 0 or season.state.frozen else None
 
     async def _board_of(self, season: SeasonRecord) -> BoardRecord:
-        board = await self._board(season.board_id)
-        assert board is not None
-        return board
+        return (await self._directory.boards_by_id([season.board_id]))[season.board_id]
 
     async def _turn(self, season: SeasonRecord) -> bool:
         """Whether it is this process's turn to finish a season; while Redis cannot tell, SQL decides in the end."""

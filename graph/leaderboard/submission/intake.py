@@ -19,7 +19,7 @@ from sqlalchemy import BigInteger, and_, bindparam, func, select, type_coerce
 
 from graph.engines.upsert import upsert
 from graph.errors import Invalid, Missing
-from graph.leaderboard.models import PLAYERS, SCORES, SEASONS, SUBMISSIONS
+from graph.leaderboard.models import PLAYERS, REMOVED, SCORES, SEASONS, SUBMISSIONS
 from graph.leaderboard.records import Change, Remembered, SeasonState, player_key
 from graph.leaderboard.submission import idempotency as keys
 from graph.leaderboard.writing import open_season, season_of
@@ -39,11 +39,12 @@ _FOREVER = 1 << 53
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What a player has."""
+    """A player's row: the merit of the score, or `REMOVED`."""
 
-    score: float
+    merit: float
     achieved_at: int
     version: int
+    metadata: str | None
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ async def take_in(
     known = await keys.remembered(connection, board.id, named) if named else {}
     written: set[int] = set()
     while True:
-        found, rows = _weigh(board.operator, standing, submissions, known)
+        found, rows = _weigh(board, standing, submissions, known)
         left = [row for row in rows if row["player_id"] not in written]
         if not left:
             break
@@ -96,7 +97,8 @@ async def _standing(
                 standing = _Standing(season, max(now, season.starts_at))
                 for row in rows:
                     if row.player is not None:
-                        own = None if row.score is None else _Held(row.score, row.achieved_at, row.version)
+                        there = row.score is not None
+                        own = _Held(row.score, row.achieved_at, row.version, row.metadata) if there else None
                         standing.held[row.player] = own
                 return standing
         await open_season(connection, board, clock)
@@ -111,7 +113,7 @@ def _standing_statement(*, own_clock: bool) -> Any:
     newest = select(func.max(every.c.number)).where(every.c.board_id == bindparam("board")).scalar_subquery()
     # Share mode until the commit: closing the season waits, and no score comes after.
     return (
-        select(*G, now.label("now"), PLAYERS.c.id.label("player"), S.score, S.achieved_at, S.version)
+        select(*G, now.label("now"), PLAYERS.c.id.label("player"), S.score, S.achieved_at, S.version, S.metadata)
         .select_from(
             SEASONS.outerjoin(PLAYERS, PLAYERS.c.id.in_(bindparam("players", expanding=True))).outerjoin(
                 SCORES, and_(S.season_id == G.id, S.player_id == PLAYERS.c.id)
@@ -122,7 +124,7 @@ def _standing_statement(*, own_clock: bool) -> Any:
     )
 
 
-_HELD = select(S.player_id, S.score, S.achieved_at, S.version).where(
+_HELD = select(S.player_id, S.score, S.achieved_at, S.version, S.metadata).where(
     S.season_id == bindparam("season"), S.player_id.in_(bindparam("players", expanding=True))
 )
 
@@ -136,7 +138,7 @@ async def _held(connection: AsyncConnection, season: int, players: Sequence[int]
 
 
 def _weigh(
-    operator: Operator,
+    board: BoardRecord,
     standing: _Standing,
     submissions: Sequence[Submission],
     known: dict[tuple[int, str], Remembered],
@@ -154,19 +156,22 @@ def _weigh(
             found.append(Missing("player"))
             continue
         before = held[one.player]
-        score = _weighed(operator, None if before is None else before.score, one.score)
-        if not math.isfinite(score):
+        standing_merit = None if before is None or before.merit == REMOVED else before.merit
+        merit = _weighed(board.operator, standing_merit, board.order.merit(one.score))
+        if not math.isfinite(merit):
             found.append(Invalid("score", "The sum of the scores would be no finite number."))
             continue
         after = before
-        if before is None or score != before.score:
+        if merit != standing_merit:
             # A microsecond apart, so that of equal scores the one that came first is ahead.
             now = min(standing.now + at, latest)
-            after = held[one.player] = _Held(score, now, now if before is None else max(now, before.version + 1))
+            version = now if before is None else max(now, before.version + 1)
+            after = held[one.player] = _Held(merit, now, version, one.metadata)
             changed.add(one.player)
         assert after is not None
-        row = ScoreRow(player_key(one.player), after.score, after.achieved_at / 1e6, after.version)
-        improved = after is not before and (before is None or score > before.score)
+        score, when = board.order.merit(after.merit), after.achieved_at / 1e6
+        row = ScoreRow(player_key(one.player), score, when, after.version, after.metadata)
+        improved = after is not before and (standing_merit is None or merit > standing_merit)
         found.append(Change(one, season, row, changed=after is not before, improved=improved))
     rows: list[dict[str, Any]] = []
     for player in sorted(changed):
@@ -176,10 +181,11 @@ def _weigh(
             {
                 "season_id": season.id,
                 "player_id": player,
-                "score": after.score,
+                "score": after.merit,
                 "achieved_at": after.achieved_at,
                 "version": after.version,
-                "former": None if before is None else before.score,
+                "former": None if before is None else before.merit,
+                "metadata": after.metadata,
             }
         )
     return found, rows
@@ -202,6 +208,6 @@ def _guarded(dialect: str) -> Any:
     given = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=[S.season_id, S.player_id],
-        set_={name: given[name] for name in ("former", "score", "achieved_at", "version")},
+        set_={name: given[name] for name in ("former", "score", "achieved_at", "version", "metadata")},
         where=and_(S.score == given.former, S.version < given.version),
     ).returning(S.player_id)

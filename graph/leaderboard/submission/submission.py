@@ -15,6 +15,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from graph.errors import Missing
 from graph.leaderboard import queries
 from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, Submission
 from graph.leaderboard.submission import idempotency as keys
@@ -110,7 +111,10 @@ class Submissions:
             connection = await session.connection()
             for _, members in sorted(boards.items()):
                 submissions = [submission for _, submission in members]
-                taken = await taking.take_in(connection, submissions[0].board, submissions, self._clock)
+                try:
+                    taken = await taking.take_in(connection, submissions[0].board, submissions, self._clock)
+                except Missing as error:  # the board was deleted
+                    taken = [error for _ in submissions]
                 written |= zip((at for at, _ in members), taken, strict=True)
             if settlements:
                 outcomes = await keys.settle(connection, [settlement for _, settlement in settlements])
@@ -175,7 +179,7 @@ class Submissions:
         assert found is not None
         outcome, rank = found.outcome, None
         async with self._database.session() as session:
-            row = await queries.row(session, board.id, outcome.season, player)
+            row = await queries.row(session, board, outcome.season, player)
         if row is not None:
             (place,) = await self._indexes.put(board, outcome.season, [row])
             rank = None if place is None else place.rank
@@ -185,6 +189,7 @@ class Submissions:
 
 
 def _outcome(change: Change, place: Submitted | None) -> Outcome:
+    assert change.row.score is not None
     rank = former = None
     if place is not None:
         rank = place.rank

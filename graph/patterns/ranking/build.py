@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Sequence
 
     from graph.patterns.client import Argument, Client, Command, Replies
-    from graph.patterns.ranking.values import ScoreRow
+    from graph.patterns.ranking.values import Order, ScoreRow
 
 CHUNK = 500  # rows a load script takes: it holds the server for about a millisecond
 WINDOW = 20  # load scripts in progress, so that the server works while the source reads
@@ -38,11 +38,14 @@ _UNCHANGED = bytes(6)
 class Build:
     """One attempt at building."""
 
-    def __init__(self, client: Client, live: list[str], successor: list[str], *, dense: int, lease: float) -> None:
+    def __init__(
+        self, client: Client, live: list[str], successor: list[str], *, order: Order, dense: int, lease: float
+    ) -> None:
         """Build `successor`, then put it in the place of `live`; `lease` is in seconds."""
         self._client = client
         self._next = successor
         self._both = live + successor
+        self._order = order
         self._dense = dense
         self._lease = max(1, round(lease * 1000))
         self._token = secrets.token_hex(8)
@@ -92,9 +95,12 @@ class Build:
         newest = {row.player: row for row in sorted(rows, key=_version)} if _repeats(rows) else None
         args: list[Argument] = [self._token, self._lease, self._dense, max(map(_version, rows), default=0)]
         for row in rows if newest is None else newest.values():
-            inverse = 0.0 - finite(row.score)
+            if row.score is None:
+                continue
+            inverse = 0.0 - self._order.merit(finite(row.score))
             held = _FIELDS.pack(micros(row.achieved_at), row.version)
-            args += (row.player, repr(inverse), held[1:8] + held[9:] + _UNCHANGED, _DOUBLE.pack(inverse))
+            text = row.metadata.encode() if row.metadata is not None else b""
+            args += (row.player, repr(inverse), held[1:8] + held[9:] + _UNCHANGED + text, _DOUBLE.pack(inverse))
         return _load(self._next, args)
 
     async def _keep_lease(self) -> None:

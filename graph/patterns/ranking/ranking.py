@@ -1,7 +1,8 @@
 """A ranking of any number of players: who is where, and who stands around them, at one instant.
 
-Every finite double is a legal score and is kept exactly: the sorted set is scored by the score itself, and equal
-scores are ordered by the member, which begins with the time of achievement. Each read or change is one script,
+Every finite double is a legal score and is kept exactly: the sorted set is scored by the score itself (or, where low
+scores are the better ones, by its negative), and equal scores are ordered by the member, which begins with the time of
+achievement. A text may go with each score. Each read or change is one script,
 O(log n), so that rank, score and neighbours always belong together.
 
 A ranking is either the truth itself (`create`, then `submit`, which weighs scores in Redis), or the index of a truth
@@ -30,6 +31,7 @@ from graph.patterns.ranking.build import CHUNK, Build
 from graph.patterns.ranking.reader import RankingReader
 from graph.patterns.ranking.values import (
     Operator,
+    Order,
     RankingMissing,
     RankingStale,
     RankingState,
@@ -51,6 +53,7 @@ LEASE = 15.0  # seconds a rebuild may be silent before another process takes ove
 _submit = Script(__name__, "submit")
 _put = Script(__name__, "submit", idempotent=True)  # a version is taken in once, however often it is sent
 _remove = Script(__name__, "remove")
+_remove_row = Script(__name__, "remove", idempotent=True)  # as above
 _verify = Script(__name__, "verify", idempotent=True)
 
 
@@ -61,7 +64,7 @@ DURABLE_KEYS = {
 
 
 class Ranking(RankingReader):
-    """One ranking, by `board` (any text without braces), under an operator and a tie policy that never change."""
+    """One ranking, by `board` (any text without braces), under an operator, an order and ties that never change."""
 
     def __init__(
         self,
@@ -69,13 +72,14 @@ class Ranking(RankingReader):
         board: str,
         *,
         operator: Operator = Operator.BEST,
+        order: Order = Order.DESCENDING,
         ties: Ties = Ties.EARLIEST_FIRST,
         derived: bool = False,
         prefix: str = "graph",
         lease: float = LEASE,
     ) -> None:
         """`derived` says that the rows are kept elsewhere; `lease` is for rebuilds, in seconds."""
-        super().__init__(client, board, operator=operator, ties=ties, derived=derived, prefix=prefix)
+        super().__init__(client, board, operator=operator, order=order, ties=ties, derived=derived, prefix=prefix)
         self._lease = lease
 
     # --- writing ---
@@ -86,23 +90,31 @@ class Ranking(RankingReader):
         if await build.begin(if_missing=True):
             await build.promote()
 
-    async def submit(self, player: str, score: float, *, at: float | None = None) -> Submitted:
+    async def submit(
+        self, player: str, score: float, *, at: float | None = None, metadata: str | None = None
+    ) -> Submitted:
         """Weigh a score against the one held, by the operator; `at` is when it was achieved (default: now).
 
-        SUM adds `score` to the one held and raises OverflowError when that gives no finite number.
+        `metadata` is kept with the score that it came with: when that changes nothing, neither does it. SUM adds
+        `score` to the one held and raises OverflowError when that gives no finite number.
         """
         when: Argument = "" if at is None else micros(at)
-        args = (self.operator.value, self.ties.value, player, repr(finite(score)), when, "")
+        args = (self.operator.value, self.ties.value, player, self._merit(score), when, "", metadata or "")
         replies = await self._client.batch(_submit(self._both, args))
         return self._submitted(replies, 0)
 
     def put_command(self, row: ScoreRow) -> Command:
         """Build the command of `put`, for a batch."""
-        score = repr(finite(row.score))
-        return _put(self._both, ("set", self.ties.value, row.player, score, micros(row.achieved_at), row.version))
+        assert row.score is not None
+        when, text = micros(row.achieved_at), row.metadata or ""
+        args = ("set", self.ties.value, row.player, self._merit(row.score), when, row.version, text)
+        return _put(self._both, args)
+
+    def _merit(self, score: float) -> str:
+        return repr(self.order.merit(finite(score)))
 
     async def put(self, row: ScoreRow) -> Submitted:
-        """Store a row from the source of truth, if it is newer than the one held.
+        """Store a row from the source of truth, if it is newer than the one held; one with a score, see `remove`.
 
         Raises `RankingMissing` or `RankingStale` when there is no rank to give; a successor gets the row nevertheless.
         """
@@ -144,6 +156,8 @@ class Ranking(RankingReader):
     ) -> bool:
         """Rebuild the index from `source`, which must include everything that existed when this call began to read it.
 
+        Rows that say a score was removed need not be there, and are passed over.
+
         `through` is a version, all rows up to which `source` has for certain; `if_missing` builds nothing where there
         is a whole index; `on_progress` gets the number of rows of each chunk that was loaded.
 
@@ -160,21 +174,26 @@ class Ranking(RankingReader):
         return True
 
     def _build(self) -> Build:
-        return Build(self._client, self._live, self._next, dense=self._dense, lease=self._lease)
+        return Build(self._client, self._live, self._next, order=self.order, dense=self._dense, lease=self._lease)
 
     async def catch_up(self, source: AsyncIterable[Sequence[ScoreRow]]) -> int:
-        """Put every row of `source`; returns how many were newer than what the index held."""
+        """Put every row of `source`, removals included; returns how many changed the index."""
         changed = 0
         async for rows in source:
             for start in range(0, len(rows), CHUNK):
-                replies = await self._client.batch(*map(self.put_command, rows[start : start + CHUNK]))
-                for reply in replies:
+                part = rows[start : start + CHUNK]
+                for row, reply in zip(part, await self._client.batch(*map(self._row_command, part)), strict=True):
                     if isinstance(reply, Exception):
                         raise reply
-                    if not reply:
+                    if reply in ([], -1):
                         raise RankingMissing(self._live[3])
-                    changed += reply[0]
+                    changed += reply if row.score is None else reply[0]
         return changed
+
+    def _row_command(self, row: ScoreRow) -> Command:
+        if row.score is not None:
+            return self.put_command(row)
+        return _remove_row(self._both, (self.ties.value, row.player, row.version))
 
     async def verify(self, state: RankingState, server: bytes, through: int) -> bool:
         """Say that all rows from version `state.through` to `through` were put since `state` was read.
@@ -209,11 +228,11 @@ class Ranking(RankingReader):
         return Submitted(
             changed=bool(changed),
             rank=rank or None,
-            score=float(score),
+            score=self.order.merit(float(score)),
             achieved_at=seconds(achieved),
             version=version,
             former_rank=former_rank or None,
-            former_score=float(former) if former else None,
+            former_score=self.order.merit(float(former)) if former else None,
         )
 
 

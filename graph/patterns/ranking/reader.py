@@ -9,12 +9,15 @@ from graph.patterns.ranking.values import (
     Entry,
     Neighbourhood,
     Operator,
+    Order,
     Place,
     RankingMissing,
     RankingPage,
     RankingStale,
     RankingState,
+    Start,
     Ties,
+    percentile,
     ranked,
     seconds,
 )
@@ -36,9 +39,18 @@ class RankingReader:
     """The reading side of `graph.patterns.ranking.Ranking`, and its keys."""
 
     def __init__(
-        self, client: Client, board: str, *, operator: Operator, ties: Ties, derived: bool, prefix: str
+        self,
+        client: Client,
+        board: str,
+        *,
+        operator: Operator,
+        order: Order,
+        ties: Ties,
+        derived: bool,
+        prefix: str,
     ) -> None:
         self.operator = operator
+        self.order = order
         self.ties = ties
         self._client = client
         self._derived = derived
@@ -48,24 +60,25 @@ class RankingReader:
         self._both = self._live + self._next
         self._turn = f"{base}:turn"
 
-    async def page(self, first: int, *, offset: int = 0) -> RankingPage:
-        """The `first` entries from position `offset` on, best first."""
-        return await self._read_page((self.ties.value, first, offset, "", "", "", 0), None)
+    async def page(self, first: int, *, offset: int = 0, metadata: bool = False) -> RankingPage:
+        """The `first` entries from position `offset` on, best first; `metadata` has them come with theirs."""
+        return await self._read_page((self.ties.value, first, offset, "", "", "", 0, int(metadata)), None)
 
-    async def page_after(self, first: int, place: Place) -> RankingPage:
+    async def page_after(self, first: int, place: Place, *, metadata: bool = False) -> RankingPage:
         """Up to `first` entries that come after `place` (from `RankingPage.place`), whether or not it is still taken.
 
         Pages join: an entry that did not change between two pages is in exactly one of them. One that did change is at
         most in one: under operators by which it may have moved down it is left out of the later page.
         """
         build, since = ("", 0) if self.operator is Operator.BEST else (place.build, place.seq)
-        args = (self.ties.value, first, 0, repr(place.score), place.member, build, since)
+        merit = repr(self.order.merit(place.score))
+        args = (self.ties.value, first, 0, merit, place.member, build, since, int(metadata))
         return await self._read_page(args, place)
 
     async def _read_page(self, args: tuple[Argument, ...], place: Place | None) -> RankingPage:
-        reply = self._whole(await self._client.batch(_page(self._live, args)), 7, 8)
-        size, position, first, raw, omitted, more, seq, _, build = reply
-        entries = ranked(self.ties, raw, position, first)
+        reply = self._whole(await self._client.batch(_page(self._live, args)), 8, 9)
+        size, position, first, ahead, raw, omitted, more, seq, _, build, metadata = reply
+        entries = ranked(self.order, self.ties, raw, Start(position, first, ahead, size), metadata)
         last = entries[-1] if entries else None
         if omitted:
             gone = set(omitted)
@@ -75,28 +88,31 @@ class RankingReader:
             seq = place.seq
         return RankingPage(entries, size, position > 0, bool(more), name, seq, last)
 
-    async def entry(self, player: str) -> Entry | None:
+    async def entry(self, player: str, *, metadata: bool = False) -> Entry | None:
         """The player's entry."""
-        return (await self.entries([player]))[0]
+        return (await self.entries([player], metadata=metadata))[0]
 
-    async def entries(self, players: Sequence[str]) -> list[Entry | None]:
+    async def entries(self, players: Sequence[str], *, metadata: bool = False) -> list[Entry | None]:
         """The entries of several players, in the order asked for; None for one who has none."""
-        reply = self._whole(await self._client.batch(_entries(self._live, (self.ties.value, *players))), 0, 1)
-        ranks: list[int] = reply[2::3]
-        scores: list[bytes] = reply[3::3]
-        times: list[int] = reply[4::3]
-        return [
-            Entry(rank, player, 0.0 - float(score), seconds(achieved)) if rank else None
-            for player, rank, score, achieved in zip(players, ranks, scores, times, strict=True)
-        ]
+        args = (self.ties.value, int(metadata), *players)
+        reply = self._whole(await self._client.batch(_entries(self._live, args)), 0, 1)
+        size: int = reply[2]
+        found: list[Entry | None] = []
+        for player, (rank, ahead, inverse, achieved, text) in zip(players, reply[3:], strict=True):
+            score = self.order.merit(0.0 - float(inverse)) if rank else 0.0
+            kept = text.decode() or None
+            share = percentile(ahead, size)
+            found.append(Entry(rank, player, score, seconds(achieved), kept, share) if rank else None)
+        return found
 
-    async def around(self, player: str, neighbours: int = 2) -> Neighbourhood | None:
+    async def around(self, player: str, neighbours: int = 2, *, metadata: bool = False) -> Neighbourhood | None:
         """The player's entry with up to `neighbours` entries above and below; None for a player who has none."""
-        reply = self._whole(await self._client.batch(_around(self._live, (self.ties.value, player, neighbours))), 1, 2)
+        args = (self.ties.value, player, neighbours, int(metadata))
+        reply = self._whole(await self._client.batch(_around(self._live, args)), 1, 2)
         if not reply[0]:
             return None
-        position, start, first, raw = reply[3:7]
-        entries = ranked(self.ties, raw, start, first)
+        position, start, first, ahead, size, raw, texts = reply[3:10]
+        entries = ranked(self.order, self.ties, raw, Start(start, first, ahead, size), texts)
         own: int = position - start
         return Neighbourhood(entries[own], entries[:own], entries[own + 1 :])
 

@@ -1,4 +1,4 @@
-"""What a ranking takes and gives: rows, entries, pages, places, and the two policies.
+"""What a ranking takes and gives: rows, entries, pages, places, and its policies.
 
 Plain values; nothing here talks to Redis. `Place.decode` raises ValueError for text that `Place.encode` did not make.
 """
@@ -9,7 +9,7 @@ import base64
 import binascii
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,17 @@ class Operator(Enum):
     BEST = "best"
     LATEST = "latest"
     SUM = "sum"
+
+
+class Order(Enum):
+    """Which scores are the better ones: the high ones, or the low ones (lap times, strokes in golf)."""
+
+    DESCENDING = "descending"
+    ASCENDING = "ascending"
+
+    def merit(self, score: float) -> float:
+        """A number that is higher the better `score` is; of a merit, the score. There is one zero."""
+        return score + 0.0 if self is Order.DESCENDING else 0.0 - score
 
 
 class Ties(Enum):
@@ -47,22 +58,45 @@ class RankingStale(RankingMissing):
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """A player's score as its truth has it. `version` grows with every change of the row and is below 2**53."""
+    """A player's score as its truth has it; None: it was removed.
+
+    `version` grows with every change of the row and is below 2**53. `metadata` is any text that goes with the score.
+    """
 
     player: str
-    score: float
+    score: float | None
     achieved_at: float
     version: int
+    metadata: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A player's place. `achieved_at` is when the score was reached, seconds since 1970."""
+    """A player's place. `achieved_at` is when the score was reached, seconds since 1970.
+
+    `metadata` is what went with the score, if it was asked for. `percentile` is the share of all players, in percent,
+    who are not ahead: 100 for the best. Whoever joins changes it for everybody, so it does not make another entry.
+    """
 
     rank: int
     player: str
     score: float
     achieved_at: float
+    metadata: str | None = None
+    percentile: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the first of consecutive entries stands: its position (from 0), its rank, how many are ahead, of how many.
+
+    Who is ahead has a better score, or under `Ties.EARLIEST_FIRST` an equal one that was reached sooner.
+    """
+
+    position: int
+    rank: int
+    ahead: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,23 +215,36 @@ def seconds(value: int) -> float:
     return value / 1e6
 
 
-def ranked(ties: Ties, raw: Sequence[bytes], position: int, first: int) -> list[Entry]:
-    """Entries from consecutive members and inverse scores, given the position and the rank of the first."""
+def percentile(ahead: int, size: int) -> float:
+    """The share of `size` players, in percent, who are not ahead."""
+    return 100.0 * (size - ahead) / size if size else 0.0
+
+
+def ranked(order: Order, ties: Ties, raw: Sequence[bytes], start: Start, metadata: Sequence[bytes] = ()) -> list[Entry]:
+    """Entries from consecutive members and inverse merits, and their metadata, if there are any."""
+    merit = order.merit
     rows = [
-        (raw[i][7:].decode(), 0.0 - float(raw[i + 1]), seconds(int.from_bytes(raw[i][:7], "big")))
+        (
+            raw[i][7:].decode(),
+            merit(0.0 - float(raw[i + 1])),
+            seconds(int.from_bytes(raw[i][:7], "big")),
+            (metadata[i // 2].decode() or None) if metadata else None,
+        )
         for i in range(0, len(raw), 2)
     ]
-    return ranks(ties, rows, position, first)
+    return ranks(ties, rows, start)
 
 
-def ranks(ties: Ties, rows: Iterable[tuple[str, float, float]], position: int, first: int) -> list[Entry]:
-    """Entries from consecutive (player, score, time), given the position (from 0) and the rank of the first."""
+def ranks(ties: Ties, rows: Iterable[tuple[str, float, float, str | None]], start: Start) -> list[Entry]:
+    """Entries from consecutive (player, score, time, metadata)."""
     entries: list[Entry] = []
-    rank = first
-    for at, (player, score, achieved_at) in enumerate(rows, position + 1):
+    rank, ahead, size = start.rank, start.ahead, start.size
+    held = None
+    for at, (player, score, achieved_at, metadata) in enumerate(rows, start.position + 1):
         if ties is Ties.EARLIEST_FIRST:
-            rank = at
-        elif entries and score != entries[-1].score:
-            rank = rank + 1 if ties is Ties.DENSE else at
-        entries.append(Entry(rank, player, score, achieved_at))
+            rank, ahead = at, at - 1
+        elif entries and score != held:
+            rank, ahead = rank + 1 if ties is Ties.DENSE else at, at - 1
+        held = score
+        entries.append(Entry(rank, player, score, achieved_at, metadata, percentile(ahead, size)))
     return entries

@@ -4,15 +4,17 @@
 -- ARGV 1    ties: earliest, competition or dense
 --      2    player
 --      3    most neighbours on each side
+--      4    1 = with metadata
 -- Result    {} when there is no whole index
 --           {0, server, build} when the player has no entry
 --           {1, server, build, position of the player, position of the first neighbour, rank of the first neighbour,
---            entries {member, score, ...}}
+--            how many are ahead of the first neighbour, size, entries {member, score, ...},
+--            metadata of the entries ('' = none), {} if not asked for}
 --
 -- Rule      All of it is of one instant.
 local ties, player, range = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local dense = ties == 'dense'
-assert(#KEYS == 4 and #ARGV == 3)
+assert(#KEYS == 4 and #ARGV == 4)
 
 local state = redis.call('HMGET', KEYS[4], 'size', 'server', 'build')
 if not state[1] then return {} end
@@ -26,8 +28,15 @@ if not row or struct.unpack('>I7', achieved) == 0 then return { 0, state[2], sta
 local position = redis.call('ZRANK', KEYS[1], achieved .. player)
 local start = math.max(position - range, 0)
 local entries = redis.call('ZRANGE', KEYS[1], start, position + range, 'WITHSCORES')
-local first = start + 1
+local first, ahead = start + 1, start
 if ties ~= 'earliest' then
-  first = redis.call('ZCOUNT', dense and KEYS[3] or KEYS[1], '-inf', '(' .. entries[2]) + 1
+  ahead = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. entries[2])
+  first = (dense and redis.call('ZCOUNT', KEYS[3], '-inf', '(' .. entries[2]) or ahead) + 1
 end
-return { 1, state[2], state[3], position, start, first, entries }
+local metadata = {}
+if ARGV[4] == '1' then
+  local names = {}
+  for i = 1, #entries, 2 do names[#names + 1] = string.sub(entries[i], 8) end
+  for i, held in ipairs(redis.call('HMGET', KEYS[2], unpack(names))) do metadata[i] = string.sub(held, 21) end
+end
+return { 1, state[2], state[3], position, start, first, ahead, tonumber(state[1]), entries, metadata }

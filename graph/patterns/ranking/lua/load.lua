@@ -5,7 +5,7 @@
 --      2    lease, milliseconds
 --      3    1 = keep levels (dense ties)
 --      4    newest version among the rows
---      5..  rows, each: player, 0 - score (decimal text), the 20 bytes of its field in players, 0 - score ('>d')
+--      5..  rows, each: player, 0 - score (decimal text), its field in players, 0 - score ('>d')
 -- Result    1; 0 when the successor is not this builder's any more
 --
 -- Rule      As in submit.lua: a row replaces an older one only, so rows that were submitted meanwhile stand.

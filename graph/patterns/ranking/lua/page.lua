@@ -8,21 +8,23 @@
 --      5    its member of order
 --      6    build of the index that the first page was read from; '' = leave out no entry
 --      7    sequence number of that index when the first page was read
+--      8    1 = with metadata
 -- Result    {} when there is no whole index
---           {size, position, rank of the first entry, entries scanned {member, score, ...}, the places among them
---            of those to leave out {1, ...}, more, seq, server, build}
+--           {size, position, rank of the first entry, how many are ahead of it, entries scanned {member, score, ...},
+--            the places among them of those to leave out {1, ...}, more, seq, server, build,
+--            metadata of the entries scanned ('' = none), {} if not asked for}
 --
 -- Rule      All of it is of one instant. Entries that changed after the first page was read are left out where ARGV 6
 --           asks for it: whoever moves down between two pages is not seen twice. No more than 1000 are scanned.
 local ORDER, PLAYERS, LEVELS = KEYS[1], KEYS[2], KEYS[3]
 local ties, want = ARGV[1], tonumber(ARGV[2])
 local dense = ties == 'dense'
-assert(#KEYS == 4 and #ARGV == 7)
+assert(#KEYS == 4 and #ARGV == 8)
 
 local state = redis.call('HMGET', KEYS[4], 'size', 'seq', 'server', 'build')
 local size = tonumber(state[1] or nil)
 if not size then return {} end
-if size == 0 then return { 0, 0, 1, {}, {}, 0, tonumber(state[2]), state[3], state[4] } end
+if size == 0 then return { 0, 0, 1, 0, {}, {}, 0, tonumber(state[2]), state[3], state[4], {} } end
 if redis.call('EXISTS', ORDER, PLAYERS) < 2 or (dense and redis.call('EXISTS', LEVELS) == 0) then return {} end
 
 -- Byte by byte, as the sorted set compares; Lua's own < follows the locale.
@@ -75,10 +77,18 @@ repeat
   end
 until kept == want or #chunk == 0 or scanned >= 1000
 
+local ahead = position
 if ties ~= 'earliest' and scanned > 0 then
-  first = redis.call('ZCOUNT', dense and LEVELS or ORDER, '-inf', '(' .. entries[2]) + 1
+  ahead = redis.call('ZCOUNT', ORDER, '-inf', '(' .. entries[2])
+  first = (dense and redis.call('ZCOUNT', LEVELS, '-inf', '(' .. entries[2]) or ahead) + 1
+end
+local metadata = {}
+if ARGV[8] == '1' and scanned > 0 then
+  local names = {}
+  for i = 1, #entries, 2 do names[#names + 1] = string.sub(entries[i], 8) end
+  for i, row in ipairs(redis.call('HMGET', PLAYERS, unpack(names))) do metadata[i] = string.sub(row, 21) end
 end
 return {
-  size, position, first, entries, omitted, position + scanned < size and 1 or 0,
-  tonumber(state[2]), state[3], state[4],
+  size, position, first, ahead, entries, omitted, position + scanned < size and 1 or 0,
+  tonumber(state[2]), state[3], state[4], metadata,
 }

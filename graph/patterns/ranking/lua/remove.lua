@@ -27,6 +27,7 @@ local function remove(base, version)
     redis.call('ZREM', levels, struct.pack('>d', tonumber(level)))
   end
   redis.call('HINCRBY', state, 'size', -1)
+  redis.call('HINCRBY', state, 'seq', 1)
   return 1, version
 end
 

@@ -8,6 +8,7 @@
 --      4    score (for sum: what to add), decimal text that reads back as the same double
 --      5    when it was achieved, microseconds; '' = the server's clock, made strictly increasing
 --      6    version, for set; '' otherwise
+--      7    metadata: any text that is kept with the score; '' = none
 -- Result    {} when there is no whole index (with set the successor has taken the score all the same)
 --           {'overflow'} when the sum is no finite number; nothing is changed
 --           {changed, rank or 0 (removed, by a newer version than this row's), score, achieved, version, former rank or 0, former score or '', server, build}
@@ -15,16 +16,18 @@
 -- Rule      A row replaces an older one only (by version), in the index and in its successor alike. A score that
 --           equals the one held changes nothing, so that its time, hence its place among equals, is kept.
 --
+-- The higher score is the better one here; a ranking whose low scores are the better ones gives their negatives.
+--
 -- order   sorted set: member = time achieved ('>I7') .. player, score = 0 - score: the best come first and equal ones
 --         in order of time, which costs the score no bit
--- players hash: player -> time achieved, version, sequence number of the change ('>I7I7I6'); time 0: removed
+-- players hash: player -> time achieved, version, sequence number of the change ('>I7I7I6'), metadata; time 0: removed
 -- levels  sorted set, only for dense: one member ('>d') for each distinct score of order
 -- state   hash: size, seq, latest (newest version), build (its name), server (process it was completed on), through
 --         (every row up to this version was in it at some time while that process served)
 local FIELDS = '>I7I7I6'
 local operator, ties, player = ARGV[1], ARGV[2], ARGV[3]
 local dense = ties == 'dense'
-assert(#KEYS == 8 and #ARGV == 6)
+assert(#KEYS == 8 and #ARGV == 7)
 
 local function whole(size)
   if not size then return false end
@@ -61,7 +64,7 @@ local function place(base, score, achieved, version)
   end
   local known = redis.call('HMGET', state, 'size', 'latest')
   local seq = redis.call('HINCRBY', state, 'seq', 1)
-  redis.call('HSET', players, player, struct.pack(FIELDS, achieved, version, seq))
+  redis.call('HSET', players, player, struct.pack(FIELDS, achieved, version, seq) .. ARGV[7])
   redis.call('ZADD', order, inverse(score), struct.pack('>I7', achieved) .. player)
   if dense then
     redis.call('ZADD', levels, inverse(score), struct.pack('>d', 0 - score))

@@ -1,0 +1,134 @@
+"""What an operator does to boards and scores: taking a score out, ending a season at once, deleting a board.
+
+Each is one transaction in SQL, which waits for the scores that are being taken into the season (they hold its row in
+share mode) and after which none comes. What is left to do in the end, deleting the rows of a board by the million, is
+done in chunks (`purge`), may be repeated, and is put off and taken up again by the boards' upkeep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import CursorResult, case, delete, insert, select, update
+
+from graph.errors import Missing
+from graph.leaderboard.models import ARCHIVE, BOARDS, REMOVED, SCORES, SEASONS, SUBMISSIONS
+from graph.leaderboard.records import SeasonState, player_key
+from graph.leaderboard.rules import season_at
+from graph.leaderboard.writing import board_of, micros_of, moment, newest_season, open_season, season_of
+from graph.patterns.ranking import ScoreRow
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+    from graph.engines.database import Database
+    from graph.leaderboard.records import BoardRecord, SeasonRecord
+    from graph.leaderboard.writing import Clock
+
+CHUNK = 2_000
+B, G, S = BOARDS.c, SEASONS.c, SCORES.c
+
+
+async def remove_score(
+    connection: AsyncConnection, board: BoardRecord, player: int, clock: Clock | None
+) -> tuple[SeasonRecord, ScoreRow, float] | None:
+    """Take a player's score of the season that runs out: the season, the row as it is now, the score that it was.
+
+    None when there was none. Raises `graph.errors.Missing` for a board that was deleted.
+    """
+    season, now = await open_season(connection, board, clock)
+    version = case((S.version < now, now), else_=S.version + 1)
+    removing = (
+        update(SCORES)
+        .where(S.season_id == season.id, S.player_id == player, S.score > REMOVED)
+        .values(former=S.score, score=REMOVED, version=version, metadata=None)
+        .returning(S.former, S.version, S.achieved_at)
+    )
+    row = (await connection.execute(removing)).one_or_none()
+    if row is None:
+        return None
+    removed = ScoreRow(player_key(player), None, row.achieved_at / 1e6, row.version)
+    return season, removed, board.order.merit(row.former)
+
+
+async def reset(
+    connection: AsyncConnection, board: BoardRecord, clock: Clock | None
+) -> tuple[SeasonRecord, BoardRecord]:
+    """End the season that runs now and begin the next: the season that is over, and the board that counts from now on.
+
+    Raises `graph.errors.Missing` for a board that was deleted.
+    """
+    await _lock(connection, board)
+    over, _ = await open_season(connection, board, clock)
+    # Waits for the scores on their way into it; the clock is read after them.
+    await connection.execute(update(SEASONS).where(G.id == over.id).values(number=G.number))
+    _, now = await newest_season(connection, board, clock)
+    now = max(now, over.starts_at + 1)
+    await connection.execute(update(SEASONS).where(G.id == over.id).values(ends_at=now))
+    anchor = {"anchored_at": now, "anchor_number": over.number + 1}
+    anchored = update(BOARDS).where(B.id == board.id).values(anchor).returning(*B)
+    counting = board_of((await connection.execute(anchored)).one())
+    span = season_at(counting, moment(now))
+    await connection.execute(
+        insert(SEASONS).values(
+            board_id=board.id,
+            number=span.number,
+            starts_at=now,
+            ends_at=None if span.ends_at is None else micros_of(span.ends_at),
+            state=SeasonState.OPEN.value,
+        )
+    )
+    return over, counting
+
+
+async def delete_board(connection: AsyncConnection, board: BoardRecord, now: int) -> list[SeasonRecord]:
+    """Have a board be gone, and its slug be free; its seasons. Raises `graph.errors.Missing` if it was gone before."""
+    await _lock(connection, board)
+    gone = update(BOARDS).where(B.id == board.id).values(deleted_at=now, slug=f"~{board.id}")  # no board's slug
+    await connection.execute(gone)
+    ended = update(SEASONS).where(G.board_id == board.id).values(state=SeasonState.DELETED.value).returning(*G)
+    return [season_of(row) for row in await connection.execute(ended)]
+
+
+async def _lock(connection: AsyncConnection, board: BoardRecord) -> None:
+    there = select(B.id).where(B.id == board.id, B.deleted_at.is_(None)).with_for_update()
+    if (await connection.execute(there)).one_or_none() is None:
+        raise Missing("board")
+
+
+# --- deleting what a deleted board had ---
+
+
+async def deleted_boards(session: AsyncSession) -> list[tuple[BoardRecord, list[int]]]:
+    """Boards that are deleted and whose rows are still there, with the numbers of their seasons."""
+    boards = [board_of(row) for row in await session.execute(select(BOARDS).where(B.deleted_at.is_not(None)))]
+    found: list[tuple[BoardRecord, list[int]]] = []
+    for board in boards:
+        numbers = await session.scalars(select(G.number).where(G.board_id == board.id))
+        found.append((board, list(numbers)))
+    return found
+
+
+async def purge(database: Database, board: BoardRecord) -> None:
+    """Delete all rows of a deleted board, itself the last; may be repeated, and run twice at once."""
+    async with database.session() as session:
+        seasons = list(await session.scalars(select(G.id).where(G.board_id == board.id)))
+    for season in seasons:
+        await _delete(database, SCORES, S.season_id == season, S.player_id)
+        await _delete(database, ARCHIVE, ARCHIVE.c.season_id == season, ARCHIVE.c.position)
+    keys = SUBMISSIONS.c
+    await _delete(database, SUBMISSIONS, keys.board_id == board.id, keys.player_id)
+    async with database.transaction() as session:
+        await session.execute(delete(SEASONS).where(G.board_id == board.id))
+        await session.execute(delete(BOARDS).where(B.id == board.id, B.deleted_at.is_not(None)))
+
+
+async def _delete(database: Database, table: Table, condition: Any, key: Any) -> None:
+    some = select(key).where(condition).limit(CHUNK).scalar_subquery()
+    while True:
+        async with database.transaction() as session:
+            result = await session.execute(delete(table).where(condition, key.in_(some)))
+            assert isinstance(result, CursorResult)
+            if not result.rowcount:
+                return

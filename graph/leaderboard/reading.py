@@ -1,0 +1,209 @@
+"""Reading boards: which season runs, pages, places, sizes, from the index or, while there is none, from SQL.
+
+Each answer is of one instant. Few places are counted in SQL at a time; when too many wait for that, reading fails with
+`graph.errors.Unavailable`, as it does while SQL is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from prometheus_client import Counter
+
+from graph.errors import Invalid, Unavailable
+from graph.leaderboard import queries
+from graph.leaderboard.directory import Directory
+from graph.leaderboard.index import Indexes, NoIndex
+from graph.leaderboard.records import Placed, SeasonRecord, TopPage, player_key
+from graph.leaderboard.rules import season_at
+from graph.leaderboard.seasons import finished
+from graph.patterns.ranking import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graph.engines.database import Database
+    from graph.leaderboard.records import BoardRecord, OwnScore, Span
+    from graph.leaderboard.writing import Clock
+    from graph.patterns.client import Client
+    from graph.patterns.ranking import Entry, Neighbourhood, Ranking, RankingPage
+
+T = TypeVar("T")
+
+FALLBACKS = 4  # places counted in SQL at a time; more wait in line
+FALLBACK_LINE = 200
+
+_from_sql = Counter("graph_leaderboard_sql_answers_total", "Ranks counted in SQL, because the index could not answer.")
+
+
+class LeaderboardReader:
+    """The reading side of `graph.leaderboard.service.LeaderboardService`."""
+
+    def __init__(self, database: Database, client: Client, *, prefix: str, clock: Clock | None) -> None:
+        """Begin with no board known."""
+        self._database = database
+        self._clock = clock
+        self.directory = Directory(database)
+        self.indexes = Indexes(client, database, prefix=prefix, clock=clock)
+        self._finished: dict[tuple[int, int], SeasonRecord] = {}
+        self._gate = asyncio.Semaphore(FALLBACKS)
+        self._waiting = 0
+
+    def now(self) -> datetime:
+        """The time by this service's clock."""
+        return datetime.fromtimestamp((self._clock or time.time)(), UTC)
+
+    def season(self, board: BoardRecord) -> Span:
+        """The season that runs."""
+        return season_at(board, self.now())
+
+    async def size(self, board: BoardRecord) -> int:
+        """How many players have a score this season."""
+        return await self._current(board, lambda ranking: ranking.size(), queries.size)
+
+    async def top(
+        self,
+        board: BoardRecord,
+        *,
+        first: int = 10,
+        after: str | None = None,
+        season: int | None = None,
+        metadata: bool = False,
+    ) -> TopPage:
+        """A page, best first; raises `graph.errors.Invalid` for a cursor or a season that cannot be.
+
+        `metadata` has the entries come with theirs; without it they may.
+        """
+        place = _place(after)
+        past = await self._past(board, season)
+        if isinstance(past, SeasonRecord):
+            number = past.id
+            if past.state.frozen:
+                page = await self._count(lambda s: finished.page(s, number, board, first, place))
+            else:
+                page = await self._count(lambda s: queries.page(s, number, board, first, place))
+        elif past:
+            page = queries.EMPTY
+        else:
+            page = await self._current(
+                board,
+                lambda ranking: (
+                    ranking.page(first, metadata=metadata)
+                    if place is None
+                    else ranking.page_after(first, place, metadata=metadata)
+                ),
+                lambda s, number: queries.page(s, number, board, first, place),
+            )
+        return _top(page)
+
+    async def around(
+        self,
+        board: BoardRecord,
+        player: int,
+        *,
+        neighbours: int = 2,
+        season: int | None = None,
+        metadata: bool = False,
+    ) -> Neighbourhood | None:
+        """A player's entry with its neighbours; None when the player has none. Raises `graph.errors.Invalid`."""
+        past = await self._past(board, season)
+        if isinstance(past, SeasonRecord):
+            number = past.id
+            if past.state.frozen:
+                return await self._count(lambda s: finished.around(s, number, board, player, neighbours))
+            return await self._count(lambda s: queries.around(s, number, board, player, neighbours))
+        if past:
+            return None
+        return await self._current(
+            board,
+            lambda ranking: ranking.around(player_key(player), neighbours, metadata=metadata),
+            lambda s, number: queries.around(s, number, board, player, neighbours),
+        )
+
+    async def entries(self, board: BoardRecord, players: Sequence[int], *, metadata: bool = False) -> list[Entry]:
+        """The entries of those of `players` who have one, best first."""
+        wanted = list(dict.fromkeys(players))
+        found = await self._current(
+            board,
+            lambda ranking: ranking.entries([player_key(player) for player in wanted], metadata=metadata),
+            lambda s, number: queries.entries(s, number, board, wanted),
+        )
+        present = [entry for entry in found if entry is not None]
+        return sorted(present, key=lambda entry: (-board.order.merit(entry.score), entry.achieved_at, entry.player))
+
+    async def places(
+        self, boards: Sequence[BoardRecord], player: int, *, metadata: bool = False
+    ) -> list[tuple[BoardRecord, Entry]]:
+        """A player's entries on those of `boards` where there is one: asked in one batch."""
+        found = await asyncio.gather(*(self.entries(board, [player], metadata=metadata) for board in boards))
+        return [(board, entry) for board, entries in zip(boards, found, strict=True) for entry in entries]
+
+    async def scores_of(self, player: int) -> list[OwnScore]:
+        """Every score of a player, by board and season."""
+        return await self._count(lambda session: queries.scores_of(session, player))
+
+    async def _current(
+        self,
+        board: BoardRecord,
+        question: Callable[[Ranking], Awaitable[T]],
+        fallback: Callable[[AsyncSession, int], Awaitable[T]],
+    ) -> T:
+        """Ask the index of the season that runs, or SQL."""
+        number = self.season(board).number
+        with contextlib.suppress(NoIndex):
+            return await self.indexes.ask(board, number, question)
+        _from_sql.inc()
+
+        async def counted(session: AsyncSession) -> T:
+            current = await self.directory.refresh(session, board)
+            found = None if current is None else await queries.season(session, board, self.season(current).number)
+            return await fallback(session, -1 if found is None else found.id)
+
+        return await self._count(counted)
+
+    async def _count(self, question: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Ask SQL, a few at a time, as of one instant."""
+        if self._waiting >= FALLBACK_LINE:
+            raise Unavailable("The ranking is being prepared; try again soon.")
+        self._waiting += 1
+        try:
+            async with self._gate, self._database.session() as session:
+                await queries.snapshot(session)
+                return await question(session)
+        finally:
+            self._waiting -= 1
+
+    async def _past(self, board: BoardRecord, number: int | None) -> SeasonRecord | bool:
+        """The season before the one that runs which is asked for; True if nobody played it; False: it runs."""
+        running = self.season(board).number
+        if number is None or number == running:
+            return False
+        if not 0 < number < running:
+            raise Invalid("season", f"Seasons of this board are 1 to {running}.")
+        key = (board.id, number)
+        if key not in self._finished:
+            async with self._database.session() as session:
+                found = await queries.season(session, board, number)
+            if found is None or not found.state.frozen:
+                return found or True
+            self._finished[key] = found
+        return self._finished[key]
+
+
+def _place(after: str | None) -> Place | None:
+    try:
+        return None if after is None else Place.decode(after)
+    except ValueError as error:
+        raise Invalid("after", "This is no cursor of this field.") from error
+
+
+def _top(page: RankingPage) -> TopPage:
+    entries = [Placed(entry, page.place(entry).encode()) for entry in page.entries]
+    end = page.end.encode() if page.end is not None else None
+    return TopPage(entries, page.size, page.has_previous, page.has_next, end)

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 from sqlalchemy import event
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from graph.app import STATIC, create_app
 from graph.endpoint.observe import AccessLog
@@ -73,6 +75,8 @@ async def test_a_browser_gets_graphiql(web: httpx.AsyncClient) -> None:
     for link in links:
         assert link.startswith("./static/")
         assert (await web.get(link.removeprefix("."))).status_code == 200
+    head = await web.head("/graphql", headers=BROWSER)
+    assert (head.status_code, dict(head.headers)) == (200, dict(page.headers))
     below = await web.get("/graphql/", headers=BROWSER)
     assert re.findall(r'(?:src|href)="([^"]+)"', below.text) == [f".{link}" for link in links]
 
@@ -122,7 +126,26 @@ async def test_every_other_answer_is_json_too(settings: Settings) -> None:
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             foreign = await web.request(method, path, headers={"Origin": "https://evil.example"})
             assert "Access-Control-Allow-Origin" not in foreign.headers
+            asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "content-type"}
+            allowed = await web.options(path, headers={"Origin": "https://shop.example", **asked})
+            assert (allowed.status_code, allowed.content) == (204, b"")
+            assert allowed.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+            assert allowed.headers["Access-Control-Allow-Headers"] == "content-type"
+            refused = await web.options(path, headers={"Origin": "https://evil.example", **asked})
+            assert "Access-Control-Allow-Origin" not in refused.headers
         assert (await web.get("/")).headers["Location"] == "graphql"
+
+
+async def test_a_socket_elsewhere_is_told_where_to_go(settings: Settings) -> None:
+    """A WebSocket at a wrong address is refused with 404 and the right one."""
+    async with LifespanManager(create_app(settings)) as manager, serving(manager.app) as port:
+        for path in ("/", "/subscriptions", "/static/", "/graphql/more"):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"ws://127.0.0.1:{port}{path}")
+            answer = refused.value.response
+            assert answer.status_code == 404
+            assert answer.body is not None
+            assert json.loads(answer.body)["errors"][0]["message"] == "There is nothing here: GraphQL is at /graphql."
 
 
 async def test_files_named_by_their_content_may_be_kept(web: httpx.AsyncClient) -> None:

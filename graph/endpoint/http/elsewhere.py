@@ -1,7 +1,8 @@
 """Answers of a server outside its endpoint: not found, method not allowed, and redirects.
 
 They look like the refusals of the endpoint: JSON with an ``extensions.code``, the same headers, CORS for the same
-origins. So a client that uses a wrong address is told so in a form that it can read.
+origins, preflights included (a page whose preflight fails can read nothing). So a client that uses a wrong address is
+told so in a form that it can read; a WebSocket at one is refused with 404.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import WebSocketRoute
 
 from graph.endpoint.errors import REFUSALS
 from graph.endpoint.http.security import HEADERS
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.applications import Starlette
-    from starlette.requests import Request
+    from starlette.requests import HTTPConnection, Request
     from starlette.types import ASGIApp
+    from starlette.websockets import WebSocket
 
     from graph.endpoint.http.security import Origins
 
@@ -47,6 +50,7 @@ class Elsewhere:
         app.router.redirect_slashes = False  # it would name the address that a proxy sees
         app.add_exception_handler(HTTPException, self._failed)
         app.add_exception_handler(Exception, self._broken)
+        app.router.routes.append(WebSocketRoute("/{path:path}", self._no_socket))
         return app
 
     def redirect(self, request: Request) -> Response:
@@ -59,6 +63,10 @@ class Elsewhere:
 
     async def _failed(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            answer = Response(status_code=204)
+            answer.raw_headers += [*HEADERS, *self._origins.preflight(request.headers)]
+            return answer
         code, message = CODES.get(error.status_code, ("BAD_REQUEST", "This request makes no sense here."))
         answer = self._answer(request, error.status_code, code, message.format(graphql=self._graphql))
         if allowed := (error.headers or {}).get("Allow"):
@@ -70,7 +78,12 @@ class Elsewhere:
         logger.error("error %s at %s", key, request.url.path, exc_info=error)
         return self._answer(request, 500, "INTERNAL_SERVER_ERROR", "Internal server error", id=key)
 
-    def _answer(self, request: Request, status: int, code: str, message: str, **facts: str) -> Response:
+    async def _no_socket(self, socket: WebSocket) -> None:
+        code, message = CODES[404]
+        answer = self._answer(socket, 404, code, message.format(graphql=self._graphql))
+        await socket.send_denial_response(answer)
+
+    def _answer(self, request: HTTPConnection, status: int, code: str, message: str, **facts: str) -> Response:
         REFUSALS.labels(code).inc()
         body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code, **facts}}]})
         answer = Response(body, status, media_type="application/json")

@@ -62,7 +62,7 @@ class HttpTransport:
     ) -> None:
         """Run operations with `engine`, as the callers that `authenticator` finds.
 
-        `page` may answer a GET from a browser; `origins` may use the endpoint from their own pages (CORS). Without
+        `page` may answer a GET or HEAD from a browser; `origins` may use the endpoint from their own pages (CORS). Without
         `streaming` no subscription is served; `lane` and `express` answer what was kept.
         """
         self._engine = engine
@@ -112,11 +112,9 @@ class HttpTransport:
         method: str = call.scope["method"]
         if method == "POST":
             await self._post(call)
+        elif method in {"GET", "HEAD"} and (page := self._page(request)) is not None:
+            await page(call.scope, call.receive, call.send)
         elif method == "GET":
-            page = self._page(request)
-            if page is not None:
-                await page(call.scope, call.receive, call.send)
-                return
             media, stream = accepted(request.headers.get("accept"))
             _need_some(media, stream)
             asked = parse_query_string(call.scope["query_string"], self._bounds)

@@ -47,6 +47,21 @@ async def test_a_document_is_sent_once_and_then_known_everywhere(client: Client)
     assert await client.execute("TTL", key) > 900
 
 
+async def test_an_empty_text_beside_a_hash_is_none(client: Client) -> None:
+    """graphql-ws and urql send an empty `query` where they have only a hash; an empty `operationName` names nothing."""
+    async with browse(make_endpoint(client, persisted=Persisted(client))) as http:
+        assert await http.code("", extensions=by_hash(HELLO)) == "PERSISTED_QUERY_NOT_FOUND"
+        assert await http.code("", documentId=digest(HELLO)) == "PERSISTED_QUERY_NOT_FOUND"
+        assert await http.data(HELLO, extensions=by_hash(HELLO), operationName="") == {"hello": "world"}
+        for named in (
+            {"extensions": by_hash(HELLO)},
+            {"documentId": digest(HELLO)},
+            {"documentId": f"sha256:{digest(HELLO)}"},
+        ):
+            assert await http.data("", **named) == {"hello": "world"}
+        assert await http.code("") == "GRAPHQL_PARSE_FAILED"
+
+
 async def test_the_first_answer_is_what_apollo_expects(client: Client) -> None:
     """Apollo's clients look for this very message or code, in an error without data."""
     async with browse(make_endpoint(client, persisted=Persisted(client))) as http:

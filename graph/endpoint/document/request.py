@@ -24,16 +24,25 @@ class OperationRequest(NamedTuple):
 
 
 def parse_operation(value: object) -> OperationRequest:
-    """One operation from its JSON object; raises `Refusal` for a member of the wrong type, ignores unknown members."""
+    """One operation from its JSON object; raises `Refusal` for a member of the wrong type, ignores unknown members.
+
+    An empty `query` beside a hash or an id is none: graphql-ws and urql send one where they have no text. An empty
+    `operationName`, which several IDEs send, is none either.
+    """
     if not isinstance(value, dict):
         raise Refusal("BAD_REQUEST", "An operation is a JSON object.")
     members = cast("dict[str, Any]", value)
+    query = _member(members, "query", str, "a string")
+    extensions = cast("dict[str, Any] | None", _member(members, "extensions", dict, "an object"))
+    document_id = _member(members, "documentId", str, "a string")
+    if query == "" and (document_id is not None or (extensions and "persistedQuery" in extensions)):
+        query = None
     return OperationRequest(
-        _member(members, "query", str, "a string"),
+        query,
         _member(members, "variables", dict, "an object"),
-        _member(members, "operationName", str, "a string"),
-        _member(members, "extensions", dict, "an object"),
-        _member(members, "documentId", str, "a string"),
+        _member(members, "operationName", str, "a string") or None,
+        extensions,
+        document_id,
     )
 
 

@@ -191,6 +191,8 @@ async def test_a_cookie_that_is_not_believed_is_told_of(app: Shop, caplog: pytes
     assert len(told) == 1
     assert "localhost:5173" in told[0]
     assert token not in told[0]
+    ended = (await app.post("mutation { logout }", headers=behind)).json()  # the session goes on: it must not say "out"
+    assert ended["errors"][0]["extensions"]["reason"] == "COOKIE_NOT_BELIEVED"
     assert await app.viewer(headers=behind | {"Sec-Fetch-Site": "same-origin"}) is not None
 
 

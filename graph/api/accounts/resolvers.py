@@ -25,7 +25,8 @@ from graph.api.accounts.types import (
     Viewer,
 )
 from graph.api.accounts.viewer import HASH, begun, session_of, visitor_of
-from graph.api.auth.access import ANYBODY, SIGNED_IN, VALID, requires
+from graph.api.auth.access import ANYBODY, SIGNED_IN, VALID, check, requires
+from graph.api.auth.authenticator import NOT_BELIEVED
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.node import Node, integer_keys, parse_id
@@ -103,6 +104,8 @@ class AccountsMutation(ProfileMutation):
     )
     async def logout(self, info: Info) -> bool:
         context = info.context
+        if context.caller.reason == NOT_BELIEVED:  # the session would go on, and its user think that it had ended
+            check(context, VALID)
         session: SessionValue | None = context.caller.session
         ended = session is not None and await context.services.sessions.revoke(session.user_id, session.id)
         if context.cookie is not None and context.response is not None:

@@ -36,6 +36,7 @@ NOT_OURS = (
     "Origin is neither the Host that was asked nor one of GRAPH_CORS_ORIGINS. A proxy that rewrites Host must send "
     "X-Forwarded-Host, and be one of GRAPH_TRUSTED_PROXIES."
 )
+NOT_BELIEVED = "COOKIE_NOT_BELIEVED"
 TOLD_EVERY = 60.0
 _SHOWN = 200  # characters of a header in the log
 _NO_TOKEN = ""  # what cannot be a token: several headers, another scheme
@@ -83,7 +84,7 @@ class SessionAuthenticator:
             return Caller(address)
         if not replies:
             if token == UNBELIEVED:
-                return Caller(address, token=token, problem=NOT_OURS, reason="COOKIE_NOT_BELIEVED")
+                return Caller(address, token=token, problem=NOT_OURS, reason=NOT_BELIEVED)
             return Caller(address, token=token, problem=MALFORMED, reason="CREDENTIALS_MALFORMED")
         session = self._sessions.session_of(replies[0])
         if session is None:

@@ -1,9 +1,12 @@
-// Apollo Client and urql against the URL given: query, variables, mutation, expected error, refused document, APQ.
+// Apollo Client, urql and graphql-request against the URL given: query, variables, mutation, expected error, refused
+// document, persisted documents. No option is set but those that a check is about.
 // Prints one JSON line a check: {client, check, ok, detail}.
 import { createHash } from 'node:crypto';
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { Client, cacheExchange, fetchExchange, gql as urqlGql } from '@urql/core';
+import { persistedExchange } from '@urql/exchange-persisted';
+import { GraphQLClient } from 'graphql-request';
 
 const url = process.argv[2];
 const sha256 = (text) => createHash('sha256').update(text).digest('hex');
@@ -82,16 +85,39 @@ for (const useGETForHashedQueries of [false, true]) {
 
 // --- urql ---
 
-const urql = (options) => new Client({ url, exchanges: [cacheExchange, fetchExchange], ...options });
+const urql = (options) => new Client({ url, exchanges: [cacheExchange, fetchExchange], fetch: watching, ...options });
+const method = () => seen.at(-1).method;
 
-await check('urql', 'query', async () =>
+await check('urql', 'query', async () => {
   expect((await urql().query(urqlGql`query D($t: String) { echo(text: $t) }`, { t: 'x' }).toPromise()).data, {
     echo: 'x',
-  }),
-);
-await check('urql', 'query by GET', async () => {
-  const client = urql({ preferGetMethod: 'force' });
-  return expect((await client.query(urqlGql`query E { hello }`, {}).toPromise()).data, { hello: 'world' });
+  });
+  return expect(method(), 'GET'); // its default for what fits an address
+});
+await check('urql', 'long query', async () => {
+  const text = 'x'.repeat(3000);
+  expect((await urql().query(urqlGql`query L($t: String) { echo(text: $t) }`, { t: text }).toPromise()).data, {
+    echo: text,
+  });
+  return expect(method(), 'POST');
+});
+for (const preferGetMethod of ['force', false]) {
+  await check('urql', `query, preferGetMethod: ${preferGetMethod}`, async () => {
+    const client = urql({ preferGetMethod });
+    expect((await client.query(urqlGql`query E { hello }`, {}).toPromise()).data, { hello: 'world' });
+    return expect(method(), preferGetMethod ? 'GET' : 'POST');
+  });
+}
+await check('urql', 'persisted', async () => {
+  const exchanges = [cacheExchange, persistedExchange(), fetchExchange];
+  const query = `query P${process.pid} { hello }`;
+  const rounds = [];
+  for (let round = 0; round < 2; round += 1) {
+    seen.length = 0;
+    expect((await urql({ exchanges }).query(query, {}).toPromise()).data, { hello: 'world' });
+    rounds.push(seen.map((one) => one.method));
+  }
+  return expect(rounds, [['GET', 'GET'], ['GET']]); // by hash, in full once, then by hash alone
 });
 await check('urql', 'mutation', async () =>
   expect((await urql().mutation(urqlGql`mutation { note(text: "b") }`, {}).toPromise()).data, { note: 'b' }),
@@ -101,4 +127,23 @@ await check('urql', 'expected error', async () =>
 );
 await check('urql', 'refused document', async () =>
   expect(codes((await urql().query(urqlGql`query G { nothing }`, {}).toPromise()).error), ['GRAPHQL_VALIDATION_FAILED']),
+);
+
+// --- graphql-request ---
+
+for (const method of [undefined, 'GET']) {
+  const client = new GraphQLClient(url, method && { method });
+  const name = method ?? 'by default';
+  await check('graphql-request', `query ${name}`, async () =>
+    expect(await client.request('query R($t: String) { echo(text: $t) }', { t: 'é' }), { echo: 'é' }),
+  );
+  await check('graphql-request', `expected error ${name}`, async () =>
+    expect((await failing(client.request('query S { forbidden }'))).response.errors[0].extensions.code, 'FORBIDDEN'),
+  );
+}
+await check('graphql-request', 'mutation', async () =>
+  expect(await new GraphQLClient(url).request('mutation { note(text: "d") }'), { note: 'd' }),
+);
+await check('graphql-request', 'batch', async () =>
+  expect((await new GraphQLClient(url).batchRequests([{ document: '{ hello }' }, { document: '{ hello }' }])).length, 2),
 );

@@ -156,7 +156,7 @@ for (const [name, exchanges, more] of [
   ],
   ['urql over HTTP and SSE', [cacheExchange, fetchExchange], { fetchSubscriptions: true }],
 ]) {
-  const client = new UrqlClient({ url, exchanges, fetchOptions: { headers }, preferGetMethod: false, ...more });
+  const client = new UrqlClient({ url, exchanges, fetchOptions: { headers }, ...more });
   await check(name, 'query', async () => {
     const { data, error } = await client.query(urqlGql(QUERY), { id: product }).toPromise();
     if (error) throw error;

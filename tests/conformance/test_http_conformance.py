@@ -63,12 +63,12 @@ def test_every_audit_passes_on_the_product(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("node_modules")
-def test_apollo_client_and_urql_work(url: str) -> None:
-    """Apollo Client (with automatic persisted queries, by POST and GET) and urql query, mutate and see errors."""
+def test_apollo_client_urql_and_graphql_request_work(url: str) -> None:
+    """On their defaults, with persisted documents and by GET they query, mutate and see errors."""
     results = node("clients.mjs", url)
     assert [one for one in results if not one["ok"]] == []
-    assert {one["client"] for one in results} == {"apollo", "urql"}
-    assert len(results) == 11
+    assert {one["client"] for one in results} == {"apollo", "urql", "graphql-request"}
+    assert len(results) == 20
 
 
 async def test_gql_works(url: str) -> None:

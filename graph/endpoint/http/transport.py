@@ -62,8 +62,8 @@ class HttpTransport:
     ) -> None:
         """Run operations with `engine`, as the callers that `authenticator` finds.
 
-        `page` may answer a GET or HEAD from a browser; `origins` may use the endpoint from their own pages (CORS). Without
-        `streaming` no subscription is served; `lane` and `express` answer what was kept.
+        `page` may answer a GET or HEAD from a browser; `origins` may use the endpoint from their own pages (CORS).
+        Without `streaming` no subscription is served; `lane` and `express` answer what was kept.
         """
         self._engine = engine
         self._bounds = engine.operations.bounds

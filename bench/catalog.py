@@ -72,7 +72,7 @@ async def _reading(server: ValkeyServer, folder: Path, report: Report) -> None:
     settings = Settings(redis=RedisSettings(url=server.url), database=DatabaseSettings(url=url))
     schema = build_schema()
     async with open_services(settings) as services:
-        await seed.seed(services.catalog, PRODUCTS_READ)
+        await seed.seed_catalog(services.catalog, PRODUCTS_READ)
         document = PRODUCT % next(seed.products(1))["sku"]
 
         async def page() -> None:

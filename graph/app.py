@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from graph.api.auth.authenticator import SessionAuthenticator
-from graph.api.auth.cookie import SessionCookie
+from graph.api.auth import SessionAuthenticator
 from graph.api.context import Context
+from graph.api.cookie import SessionCookie
 from graph.api.schema import build_schema
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.admission import Admission, RateLimit

@@ -23,7 +23,7 @@ from sqlmodel import SQLModel
 
 import graph
 from graph.engines import database as module
-from graph.engines.columns import UtcDateTime, UtcText, moment
+from graph.engines.columns import UtcDateTime, UtcText, stored_moment
 from graph.engines.database import Database, async_url, head_revision, migrate
 from graph.errors import Unavailable
 from harness.waiting import within
@@ -245,7 +245,7 @@ async def test_a_moment_is_read_as_it_was_written(database: Database) -> None:
         literal(None, UtcDateTime()).label("none"),
     )
     (row,) = await database.execute(statement)
-    assert row.at == moment(row.text) == at
+    assert row.at == stored_moment(row.text) == at
     assert row.at.utcoffset() == timedelta(0)
     assert (row.text, row.none) == ("2026-02-01 04:59:59.000007", None)
 

@@ -134,7 +134,7 @@ def test_a_part_can_be_lifted_as_the_map_says() -> None:
 
 def _needs(room: str) -> set[str]:
     """What the modules of a room import of ``graph.patterns``, for types alone or to run."""
-    text = "".join(path.read_text() for path in (ROOT / "graph/patterns" / room).glob("*.py"))
+    text = "".join(path.read_text() for path in (ROOT / "graph/patterns" / room).rglob("*.py"))
     return set(re.findall(r"from graph\.patterns\.(\w+)", text))
 
 

@@ -16,7 +16,7 @@ import uvloop
 from sqlalchemy import insert, text
 
 from graph.accounts.models import USERS
-from graph.catalog.seed import seed
+from graph.catalog.seed import seed_catalog
 from graph.engines.database import migrate
 from graph.leaderboard.records import NewBoard
 from graph.services import open_services
@@ -115,7 +115,7 @@ def _global_id(kind: str, number: int) -> str:
 async def _fill(settings: Settings, scores: dict[int, int]) -> Shop:
     await migrate(settings.database_url)
     async with open_services(settings) as services:
-        await seed(services.catalog, PRODUCTS)
+        await seed_catalog(services.catalog, PRODUCTS)
         now = datetime.now(UTC)
         users = [
             {

@@ -6,6 +6,35 @@ Redis; passwords are hashed in a process of their own. This package knows no Gra
 
 from graph.accounts.attempts import AttemptLimits
 from graph.accounts.feature import FEATURE, AccountOptions
+from graph.accounts.keys import USER_TTL
 from graph.accounts.ledger import RevocationLedger
+from graph.accounts.records import (
+    EmailInUse,
+    GuestSignedIn,
+    NoGuest,
+    Role,
+    SignedIn,
+    TooMany,
+    UserRecord,
+    Visitor,
+    WrongCredentials,
+)
+from graph.accounts.service import AccountService
 
-__all__ = ["FEATURE", "AccountOptions", "AttemptLimits", "RevocationLedger"]
+__all__ = [
+    "FEATURE",
+    "USER_TTL",
+    "AccountOptions",
+    "AccountService",
+    "AttemptLimits",
+    "EmailInUse",
+    "GuestSignedIn",
+    "NoGuest",
+    "RevocationLedger",
+    "Role",
+    "SignedIn",
+    "TooMany",
+    "UserRecord",
+    "Visitor",
+    "WrongCredentials",
+]

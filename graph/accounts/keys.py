@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
-TTL = 300.0
+USER_TTL = 300.0
 """Seconds that a user is cached; a change outdates it before that."""
 
 _USER = "user:"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graph.accounts import queries, rules
-from graph.accounts.keys import TTL, user_of_tag, user_tag
+from graph.accounts.keys import USER_TTL, user_of_tag, user_tag
 from graph.accounts.records import UserRecord
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class AccountReader:
                 found = await queries.users(session, [user_of_tag(key) for key in keys])
             return {user_tag(user.id): user.to_json() for user in found}
 
-        found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=TTL)
+        found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=USER_TTL)
         return [value for value in found.values() if value is not None]
 
     async def user(self, user_id: int) -> UserRecord | None:

@@ -14,7 +14,7 @@ from strawberry.dataloader import DataLoader
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from graph.api.auth.cookie import SessionCookie
+    from graph.api.cookie import SessionCookie
     from graph.endpoint.identity import Caller
     from graph.services import Services
 

@@ -1,10 +1,43 @@
-"""Products and categories: tables and rules, reading by keyset through the cache, writes with an outbox, imports.
+"""Products and categories: tables and rules, reading by keyset through the cache, writes with an outbox.
 
 The service (`CatalogService`) is what the API, the jobs and the commands work with. A write and its event are committed
-together; the outbox publishes the events, and `follow` reads them. This package knows no GraphQL, no other feature and
-no settings.
+together; the outbox publishes the events, and `follow_products` reads them. Products from files are the business of
+`importing`. This package knows no GraphQL, no other feature and no settings.
 """
 
+from graph.catalog import rules
+from graph.catalog.changes import ProductChange, follow_products
+from graph.catalog.exporting import Export
 from graph.catalog.feature import FEATURE
+from graph.catalog.keys import CATALOG_TTL, IMPORT_PRODUCTS
+from graph.catalog.reading import paging
+from graph.catalog.records import CategoryRecord, ChangeKind, Page, ProductRecord, decimal_of, images_of, pairs_of
+from graph.catalog.seed import SEED_COUNT, seed_catalog, seed_if_empty
+from graph.catalog.service import CatalogService
+from graph.catalog.shelving import CategoryChanges
+from graph.catalog.writing import NewProduct, ProductChanges
 
-__all__ = ["FEATURE"]
+__all__ = [
+    "CATALOG_TTL",
+    "FEATURE",
+    "IMPORT_PRODUCTS",
+    "SEED_COUNT",
+    "CatalogService",
+    "CategoryChanges",
+    "CategoryRecord",
+    "ChangeKind",
+    "Export",
+    "NewProduct",
+    "Page",
+    "ProductChange",
+    "ProductChanges",
+    "ProductRecord",
+    "decimal_of",
+    "follow_products",
+    "images_of",
+    "paging",
+    "pairs_of",
+    "rules",
+    "seed_catalog",
+    "seed_if_empty",
+]

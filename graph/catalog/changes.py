@@ -41,7 +41,7 @@ class ProductChange:
         return cls(ChangeKind(data["kind"]), data["product"], categories, data["at"], event.cursor, gap)
 
 
-async def follow(
+async def follow_products(
     broker: Broker,
     *,
     ids: Collection[int | None] | None = None,

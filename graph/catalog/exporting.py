@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from sqlalchemy import select
 
 from graph.catalog import rules
-from graph.catalog.importing.cells import write_images, write_pairs
-from graph.catalog.importing.formats.own import FIELDS
-from graph.catalog.importing.texts import name_of, slug_of
+from graph.catalog.importing import FIELDS, name_of, slug_of, write_images, write_pairs
 from graph.catalog.models import CATEGORIES, PRODUCTS
 from graph.catalog.reading.queries import shown, values_of
 from graph.catalog.records import product_of

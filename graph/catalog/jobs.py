@@ -10,9 +10,8 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from graph.catalog.importing.importer import Report, Told, import_products
-from graph.catalog.importing.problems import Problem, Unreadable
-from graph.catalog.keys import IMPORT_PRODUCTS, TTL, WARM_CATALOG
+from graph.catalog.importing import Problem, Report, Told, Unreadable, import_products
+from graph.catalog.keys import CATALOG_TTL, IMPORT_PRODUCTS, WARM_CATALOG
 from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.jobs import Definition, GiveUp, NotBelow, Progress, Schedule, file_below, watched
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_TOLD = 5
 
-SCHEDULES = (Schedule(WARM_CATALOG, TTL * 0.8, {}),)
+SCHEDULES = (Schedule(WARM_CATALOG, CATALOG_TTL * 0.8, {}),)
 
 
 def definitions(catalog: CatalogService, imports: Path) -> Sequence[Definition]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from graph.patterns.broker import Delivery, Topic
 
-TTL = 300.0
+CATALOG_TTL = 300.0
 """Seconds that a value is cached at most; a change of what it shows outdates it before that."""
 
 EVERYTHING = "catalog"

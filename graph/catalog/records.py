@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graph.engines.columns import moment
+from graph.engines.columns import stored_moment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -153,8 +153,8 @@ def product_of(values: list[Any]) -> ProductRecord:
         currency=currency,
         stock=stock if tracked else None,
         active=active,
-        created_at=moment(created),
-        updated_at=moment(updated),
+        created_at=stored_moment(created),
+        updated_at=stored_moment(updated),
         compare_at_price=None if former is None else decimal_of(former, currency),
         in_stock=bool(in_stock),
         group_id=group,

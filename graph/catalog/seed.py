@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from graph.catalog.service import CatalogService
 
-DEFAULT_COUNT = 6000
+SEED_COUNT = 6000
 MAX_COUNT = 1_000_000
 BATCH = 5000
 """Products a transaction."""
@@ -112,8 +112,8 @@ def _price(shelf: SeedCategory, rank: int, dice: random.Random) -> int:
     return whole * 100 + dice.choice((0, 50, 90, 95, 95, 99, 99, 99))
 
 
-async def seed(
-    catalog: CatalogService, count: int = DEFAULT_COUNT, *, on_progress: Callable[[int], None] = lambda _: None
+async def seed_catalog(
+    catalog: CatalogService, count: int = SEED_COUNT, *, on_progress: Callable[[int], None] = lambda _: None
 ) -> int:
     """Add those of the first `count` products that are not there, and say how many were added.
 
@@ -131,7 +131,7 @@ async def seed(
 
 
 async def seed_if_empty(
-    catalog: CatalogService, count: int = DEFAULT_COUNT, *, on_progress: Callable[[int], None] = lambda _: None
+    catalog: CatalogService, count: int = SEED_COUNT, *, on_progress: Callable[[int], None] = lambda _: None
 ) -> int:
     """Seed a catalog that holds no product at all; of several processes that try at once each product is made once.
 
@@ -141,7 +141,7 @@ async def seed_if_empty(
         if await session.scalar(select(PRODUCTS.c.id).limit(1)) is not None:
             return 0
     on_progress(0)
-    return await seed(catalog, count, on_progress=on_progress)
+    return await seed_catalog(catalog, count, on_progress=on_progress)
 
 
 async def _write(catalog: CatalogService, batch: list[dict[str, Any]]) -> int:

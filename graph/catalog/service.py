@@ -1,7 +1,7 @@
 """The catalog: reads through the cache, writes that no later read can miss.
 
-Reads: every value lives `TTL` seconds at most and is gone at once when a product it shows changes. Each carries two
-tags: its own (a product's id or sku, all pages, a category's pages, the list of categories) and one for the whole
+Reads: every value lives `CATALOG_TTL` seconds at most and is gone at once when a product it shows changes. Each carries
+two tags: its own (a product's id or sku, all pages, a category's pages, the list of categories) and one for the whole
 catalog, which an import invalidates in a single step at its end. Without Redis, reads go to the database.
 
 Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog import keys, rules, writing
-from graph.catalog.keys import CATEGORY_LIST, EVERYTHING, PAGES, TTL, page_tag, product_tag, sku_tag
+from graph.catalog import keys, rules, shelving, writing
+from graph.catalog.keys import CATALOG_TTL, CATEGORY_LIST, EVERYTHING, PAGES, page_tag, product_tag, sku_tag
 from graph.catalog.reading import pages, queries
 from graph.catalog.reading.paging import digest
 from graph.catalog.records import (
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.catalog.reading.paging import Filter, PageRequest
+    from graph.catalog.records import CategoryRecord
+    from graph.catalog.shelving import CategoryChanges
     from graph.catalog.writing import NewProduct, ProductChanges
     from graph.engines.database import Database
     from graph.patterns.cache import Cache
@@ -75,7 +77,7 @@ class CatalogService:
             return {product_tag(values[0]): values for values in found}
 
         wanted = [product_tag(one) for one in dict.fromkeys(ids)]
-        values = await self.cache.get_many(wanted, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
+        values = await self.cache.get_many(wanted, load, tags=lambda key: (key, EVERYTHING), ttl=CATALOG_TTL)
         return {value[0]: product_of(value) for value in values.values() if value is not None}
 
     async def products_by_sku(self, skus: Sequence[str]) -> dict[str, ProductRecord]:
@@ -88,7 +90,7 @@ class CatalogService:
         wanted = [sku_tag(sku) for sku in dict.fromkeys(skus) if rules.is_sku(sku)]
         if not wanted:
             return {}
-        values = await self.cache.get_many(wanted, load, tags=lambda key: (key, EVERYTHING), ttl=TTL)
+        values = await self.cache.get_many(wanted, load, tags=lambda key: (key, EVERYTHING), ttl=CATALOG_TTL)
         return {value[1]: product_of(value) for value in values.values() if value is not None}
 
     async def page(self, request: PageRequest) -> Page:
@@ -100,7 +102,7 @@ class CatalogService:
             return await pages.page_values(self.database, request, self.database.dialect)
 
         tags = (page_tag(request.filter.category), EVERYTHING)
-        return page_of(await self.cache.get(keys.page_key(request.key), load, tags=tags, ttl=TTL))
+        return page_of(await self.cache.get(keys.page_key(request.key), load, tags=tags, ttl=CATALOG_TTL))
 
     async def count(self, chosen: Filter) -> int:
         """How many products match `chosen`."""
@@ -111,7 +113,7 @@ class CatalogService:
             return await queries.count(self.database, chosen, self.database.dialect)
 
         tags = (page_tag(chosen.category), EVERYTHING)
-        count: int = await self.cache.get(keys.count_key(digest(chosen.canonical())), load, tags=tags, ttl=TTL)
+        count: int = await self.cache.get(keys.count_key(digest(chosen.canonical())), load, tags=tags, ttl=CATALOG_TTL)
         return count
 
     async def categories(self) -> tuple[CategoryCount, ...]:
@@ -120,7 +122,7 @@ class CatalogService:
         async def load() -> Any:
             return counts_json(await queries.categories(self.database))
 
-        return counts_of(await self.cache.get(CATEGORY_LIST, load, tags=(CATEGORY_LIST, EVERYTHING), ttl=TTL))
+        return counts_of(await self.cache.get(CATEGORY_LIST, load, tags=(CATEGORY_LIST, EVERYTHING), ttl=CATALOG_TTL))
 
     # --- writing ---
 
@@ -156,6 +158,18 @@ class CatalogService:
             await writing.delete_product(session, product_id)
             await writing.tell(session, ChangeKind.DELETED, before, datetime.now(UTC))
             await self._commit(session, before, None)
+
+    async def create_category(self, slug: str, name: str, parent: str | None = None) -> CategoryRecord:
+        """Add a category, perhaps within another. Raises `Invalid`, or `Taken` when its slug is in use."""
+        return await shelving.create(self.database, self.cache, slug, name, parent)
+
+    async def update_category(self, number: int, changes: CategoryChanges) -> CategoryRecord:
+        """Rename or move a category. Raises `Missing`, or `Invalid`: it may not lie within itself."""
+        return await shelving.update(self.database, self.cache, number, changes)
+
+    async def delete_category(self, number: int) -> None:
+        """Remove an empty category. Raises `Missing`, or `Invalid` when it holds something."""
+        await shelving.delete(self.database, self.cache, number)
 
     async def outdate(self) -> None:
         """Let no reader see anything that was loaded before now; a bulk write has committed what they must see.

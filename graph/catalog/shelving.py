@@ -22,7 +22,8 @@ from graph.errors import Invalid, Missing, Taken
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.catalog.service import CatalogService
+    from graph.engines.database import Database
+    from graph.patterns.cache import Cache
 
 C = CATEGORIES.c
 
@@ -34,27 +35,27 @@ class CategoryChanges(TypedDict, total=False):
     parent: str | None
 
 
-async def create(catalog: CatalogService, slug: str, name: str, parent: str | None = None) -> CategoryRecord:
+async def create(database: Database, cache: Cache, slug: str, name: str, parent: str | None = None) -> CategoryRecord:
     """Add a category, perhaps within another. Raises `Invalid`, or `Taken` when its slug is in use."""
     values: dict[str, Any] = {"slug": rules.check_slug(slug, "slug"), "name": rules.check_name(name)}
-    async with catalog.database.transaction() as session:
+    async with database.transaction() as session:
         await _locked(session)
         values["parent_id"] = await _parent(session, parent)
         try:
             number = int(await session.scalar(insert(CATEGORIES).returning(C.id), values) or 0)
         except IntegrityError as error:
             raise Taken from error
-        async with catalog.cache.invalidating(CATEGORY_LIST):
+        async with cache.invalidating(CATEGORY_LIST):
             await session.commit()
     return CategoryRecord(number, values["slug"], values["name"], values["parent_id"])
 
 
-async def update(catalog: CatalogService, number: int, changes: CategoryChanges) -> CategoryRecord:
+async def update(database: Database, cache: Cache, number: int, changes: CategoryChanges) -> CategoryRecord:
     """Rename or move a category. Raises `Missing`, or `Invalid`: it may not lie within itself."""
     values: dict[str, Any] = {}
     if "name" in changes:
         values["name"] = rules.check_name(changes["name"])
-    async with catalog.database.transaction() as session:
+    async with database.transaction() as session:
         parents = await _parents(session)
         if number not in parents:
             raise Missing("category")
@@ -67,14 +68,14 @@ async def update(catalog: CatalogService, number: int, changes: CategoryChanges)
         if values:
             await session.execute(update_of(CATEGORIES).where(C.id == number).values(values))
         row = (await session.execute(select(C.id, C.slug, C.name, C.parent_id).where(C.id == number))).one()
-        async with catalog.cache.invalidating(EVERYTHING):  # its products show its name
+        async with cache.invalidating(EVERYTHING):  # its products show its name
             await session.commit()
     return CategoryRecord(*row)
 
 
-async def delete(catalog: CatalogService, number: int) -> None:
+async def delete(database: Database, cache: Cache, number: int) -> None:
     """Remove an empty category. Raises `Missing`, or `Invalid` when it holds something."""
-    async with catalog.database.transaction() as session:
+    async with database.transaction() as session:
         await _locked(session)
         found = await session.scalar(select(C.id).where(C.id == number))
         if found is None:
@@ -84,7 +85,7 @@ async def delete(catalog: CatalogService, number: int) -> None:
         if await session.scalar(select(C.id).where(C.parent_id == number).limit(1)) is not None:
             raise Invalid("id", "The category holds other categories.")
         await session.execute(delete_from(CATEGORIES).where(C.id == number))
-        async with catalog.cache.invalidating(EVERYTHING):
+        async with cache.invalidating(EVERYTHING):
             await session.commit()
 
 

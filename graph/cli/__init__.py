@@ -4,6 +4,8 @@ Those files import typer and `support` at their top and everything else inside t
 is quick. What a command needs more room for has a file of its own: `serve`, `doctor`, `settings`.
 """
 
+__all__ = ["main"]
+
 
 def main() -> None:
     """Run the command line."""

@@ -8,8 +8,7 @@ import typer
 from graph.cli import support
 
 if TYPE_CHECKING:
-    from graph.catalog.importing.importer import Report
-    from graph.catalog.importing.reading import ImportOptions
+    from graph.catalog.importing import ImportOptions, Report
     from graph.cli.importing import Screen
     from graph.settings import Settings
 
@@ -44,14 +43,14 @@ def seed(
 
 
 async def _seed(settings: "Settings", count: int) -> int:
-    from graph.catalog.seed import seed
+    from graph.catalog import seed_catalog
     from graph.engines.database import migrate
     from graph.services import open_services
 
     await migrate(settings.database_url)
     async with open_services(settings) as services:
         with support.progress("Seeding", count) as show:
-            return await seed(services.catalog, count, on_progress=lambda done: show(done, done))
+            return await seed_catalog(services.catalog, count, on_progress=lambda done: show(done, done))
 
 
 @app.command("import")
@@ -108,8 +107,7 @@ async def _import(
 ) -> "Report":
     import asyncio
 
-    from graph.catalog.importing.importer import Report, Told, import_products
-    from graph.catalog.importing.problems import Unreadable
+    from graph.catalog.importing import Report, Told, Unreadable, import_products
     from graph.engines.database import migrate
     from graph.services import open_services
 
@@ -161,7 +159,7 @@ def export(
     kind: Annotated[str | None, typer.Option("--format", help="csv, json or ndjson.", show_default="csv")] = None,
 ) -> None:
     """Write all products, active or not, as a file that `graph import` reads; the same catalog gives the same bytes."""
-    from graph.catalog.importing.files.rows import shape_of
+    from graph.catalog.importing import shape_of
 
     form = kind or (shape_of(file.name) if file is not None else None) or "csv"
     if form not in ("csv", "json", "ndjson"):
@@ -174,7 +172,7 @@ def export(
 async def _export(settings: "Settings", file: Path | None, form: str) -> int:
     import sys
 
-    from graph.catalog.exporting import Export
+    from graph.catalog import Export
     from graph.engines.database import Database, migrate
 
     await migrate(settings.database_url)

@@ -11,10 +11,7 @@ import typer
 from graph.cli import support
 
 if TYPE_CHECKING:
-    from graph.catalog.importing.bulk import ImportedProduct
-    from graph.catalog.importing.importer import Report
-    from graph.catalog.importing.problems import Problem
-    from graph.catalog.importing.reading import Found, ImportOptions
+    from graph.catalog.importing import Found, ImportedProduct, ImportOptions, Problem, Report
 
 _SHOWN = 20
 """Bad rows that are shown one by one."""
@@ -26,11 +23,7 @@ def options(
     kind: str | None, columns: Sequence[str], defaults: Sequence[str], decimal: str | None, encoding: str | None
 ) -> "ImportOptions":
     """What the command line tells of the file."""
-    from graph.catalog.importing.files.rows import SHAPES
-    from graph.catalog.importing.formats import FORMATS
-    from graph.catalog.importing.mapping import read_map
-    from graph.catalog.importing.problems import Unreadable
-    from graph.catalog.importing.reading import ImportOptions
+    from graph.catalog.importing import FORMATS, SHAPES, ImportOptions, Unreadable, read_map
 
     shapes = set(SHAPES.values())
     if kind is not None and kind not in shapes and kind not in FORMATS:
@@ -55,8 +48,7 @@ START, END = "<!-- formats: made by `make formats` -->", "<!-- end of formats --
 
 def as_markdown() -> str:
     """The meanings of columns, and the columns of each format."""
-    from graph.catalog.importing.formats import FORMATS
-    from graph.catalog.importing.formats.base import MEANINGS
+    from graph.catalog.importing import FORMATS, MEANINGS
 
     lines = ["| meaning | what it is |", "|---|---|"]
     lines += [f"| `{name}` | {text.replace('|', chr(92) + '|')} |" for name, text in MEANINGS.items()]
@@ -223,7 +215,7 @@ def _tell_examples(changes: "Sequence[ImportedProduct]") -> None:
 
 def _shown(change: "ImportedProduct") -> list[tuple[str, Any]]:
     """What a change says, as people read it; what it says nothing of is left out."""
-    from graph.catalog.records import decimal_of, images_of, pairs_of
+    from graph.catalog import decimal_of, images_of, pairs_of
 
     values, currency = change.values, change.values.get("currency", "")
 

@@ -7,7 +7,7 @@ import typer
 from graph.cli import support
 
 if TYPE_CHECKING:
-    from graph.leaderboard.records import BoardRecord
+    from graph.leaderboard import BoardRecord
     from graph.services import Services
     from graph.settings import Settings
 
@@ -28,14 +28,11 @@ def leaderboard(slug: Annotated[str, typer.Argument(help="The board's slug.")]) 
 
 
 async def _rebuild(settings: "Settings", slug: str) -> int:
-    from graph.leaderboard import queries
     from graph.services import open_services
 
     async with open_services(settings) as services:
         board = await _board(services, slug)
-        async with services.database.session() as session:
-            season = await queries.season(session, board, services.leaderboards.season(board).number)
-            total = 0 if season is None else await queries.size(session, season.id)
+        total = await services.leaderboards.stored(board)
         done = 0
         with support.progress("Rebuilding", total) as show:
 
@@ -66,12 +63,12 @@ def seed_players(count: int, slug: str) -> None:
 
 async def _seed(settings: "Settings", count: int, slug: str) -> int:
     from graph.engines.database import migrate
-    from graph.leaderboard.seed import DEMO, seed_players
+    from graph.leaderboard import DEMO_BOARDS, seed_players
     from graph.services import open_services
 
     await migrate(settings.database_url)
     async with open_services(settings) as services:
-        demo = next((new for new in DEMO if new.slug == slug), None)
+        demo = next((new for new in DEMO_BOARDS if new.slug == slug), None)
         if demo is not None and await services.leaderboards.board(slug) is None:
             await services.leaderboards.create_board(demo)
         board = await _board(services, slug)

@@ -28,15 +28,13 @@ from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[
 from uvicorn.supervisors import Multiprocess
 
 from graph import log
-from graph.background.beside import worker_beside
+from graph.background import worker_beside
 from graph.cli import support
 from graph.cli.welcome import announce, prepare
 from graph.engines.child import die_with_parent
 from graph.engines.database import migrate
 from graph.engines.disk import DiskError, check_directory
-from graph.server.forwarded import Forwarded
-from graph.server.http_express import HttpProtocol
-from graph.server.websocket import WebSocketConnection
+from graph.server import Forwarded, HttpProtocol, WebSocketConnection
 from graph.services import open_services
 from graph.settings import ServerSettings, Settings
 

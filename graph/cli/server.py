@@ -34,7 +34,7 @@ def worker() -> None:
 
     signal.signal(signal.SIGTERM, _leave)  # until there is a loop that hears of it
     from graph import log
-    from graph.background.worker import work
+    from graph.background import work
 
     settings = support.read_settings()
     log.configure(settings.server.log)

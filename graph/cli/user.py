@@ -16,8 +16,7 @@ from graph.cli import support
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from graph.accounts.records import UserRecord
-    from graph.accounts.service import AccountService
+    from graph.accounts import AccountService, UserRecord
 
 app = typer.Typer(no_args_is_help=True, help="Users: add, list sessions, end them, give passwords and roles.")
 
@@ -44,7 +43,7 @@ def add(
     random: _Random = False,
 ) -> None:
     """Create a user."""
-    from graph.accounts.records import EmailInUse, Role
+    from graph.accounts import EmailInUse, Role
 
     password = _password(random=random)
 
@@ -74,7 +73,7 @@ def passwd(email: _Email, *, random: _Random = False) -> None:
 @app.command()
 def role(email: _Email, role: Annotated[RoleOption, typer.Argument(case_sensitive=False)]) -> None:
     """Give a user another role; all their sessions, which carry the old one, end."""
-    from graph.accounts.records import Role
+    from graph.accounts import Role
 
     async def change() -> int:
         async with _accounts() as accounts:

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from graph import log
-from graph.catalog.seed import DEFAULT_COUNT, seed_if_empty
+from graph.catalog import SEED_COUNT, seed_if_empty
 from graph.cli import support
-from graph.leaderboard.seed import seed_demo
+from graph.leaderboard import seed_demo
 from graph.services import Services
 from graph.settings import Settings, without_password
 
@@ -19,7 +19,7 @@ async def prepare(settings: Settings, services: Services) -> None:
     """Fill an empty database, and say how far that is."""
 
     def tell(done: int) -> None:
-        logger.info("filling the empty catalog with made-up products: %s of %s", f"{done:,}", f"{DEFAULT_COUNT:,}")
+        logger.info("filling the empty catalog with made-up products: %s of %s", f"{done:,}", f"{SEED_COUNT:,}")
 
     if added := await seed_if_empty(services.catalog, on_progress=tell):
         logger.info("filled the empty catalog with %s made-up products", f"{added:,}")

@@ -10,13 +10,14 @@ from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.declare import Scope, cached, cost, do_not_keep, keep_until, live, uncached
 from graph.endpoint.document import Bounds, Persisted, read_manifest
 from graph.endpoint.endpoint import GraphQLEndpoint
-from graph.endpoint.errors import Refusal
+from graph.endpoint.errors import REFUSALS, Refusal
 from graph.endpoint.execution import EventExecutor
 from graph.endpoint.identity import Anonymous, Authenticator, BatchAuthenticator, Caller, NotesViewer
 from graph.endpoint.kept import KeptAnswers
 from graph.endpoint.websocket import SocketLimits
 
 __all__ = [
+    "REFUSALS",
     "Admission",
     "Anonymous",
     "Authenticator",

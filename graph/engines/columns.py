@@ -43,7 +43,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class UtcText(UtcDateTime):
-    """A moment read as the text that SQLite stores, for who passes it on; `moment` reads it."""
+    """A moment read as the text that SQLite stores, for who passes it on; `stored_moment` reads it."""
 
     cache_ok = True
 
@@ -52,13 +52,13 @@ class UtcText(UtcDateTime):
         return None if dialect.name == "sqlite" else _written
 
 
-def moment(stored: str) -> datetime:
+def stored_moment(stored: str) -> datetime:
     """The moment that SQLite stores as `stored`."""
     return datetime.fromisoformat(f"{stored}+00:00")
 
 
 def _read(value: str | None) -> datetime | None:
-    return None if value is None else moment(value)
+    return None if value is None else stored_moment(value)
 
 
 def _written(value: datetime | None) -> str | None:

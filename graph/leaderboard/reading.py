@@ -144,6 +144,13 @@ class LeaderboardReader:
         found = await asyncio.gather(*(self.entries(board, [player], metadata=metadata) for board in boards))
         return [(board, entry) for board, entries in zip(boards, found, strict=True) for entry in entries]
 
+    async def stored(self, board: BoardRecord) -> int:
+        """How many players have a score this season, counted in SQL."""
+        number = self.season(board).number
+        async with self._database.session() as session:
+            season = await queries.season(session, board, number)
+            return 0 if season is None else await queries.size(session, season.id)
+
     async def scores_of(self, player: int) -> list[OwnScore]:
         """Every score of a player, by board and season."""
         return await self._count(lambda session: queries.scores_of(session, player))

@@ -35,7 +35,7 @@ MAX_PLAYERS = 10_000_000
 DEMO_PLAYERS = 1000
 CHUNK = 20_000
 
-DEMO = (
+DEMO_BOARDS = (
     NewBoard("all-time", "All-time best", Operator.BEST, Ties.EARLIEST_FIRST, SeasonSchedule.NEVER),
     NewBoard("weekly-distance", "Distance this week", Operator.SUM, Ties.COMPETITION, SeasonSchedule.WEEKLY),
     NewBoard("daily-form", "Form of the day", Operator.LATEST, Ties.DENSE, SeasonSchedule.DAILY),
@@ -85,7 +85,7 @@ async def seed_demo(
     if await service.boards():
         return 0
     made = 0
-    for new in DEMO:
+    for new in DEMO_BOARDS:
         with contextlib.suppress(Taken):  # another process makes it
             board = await service.create_board(new)
             on_board(board.name)

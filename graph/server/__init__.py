@@ -1,1 +1,12 @@
-"""The bounds on uvicorn's connections, and the answers they give without the application."""
+"""uvicorn's connections, held to bounds.
+
+`HttpProtocol` limits what a connection may send and how long it may wait, answers what is not HTTP, and answers a
+request that the endpoint recognises without the application. `WebSocketConnection` does the same for WebSockets.
+`Forwarded` reads what proxies say of a request.
+"""
+
+from graph.server.forwarded import Forwarded
+from graph.server.http_express import HttpProtocol
+from graph.server.websocket import WebSocketConnection
+
+__all__ = ["Forwarded", "HttpProtocol", "WebSocketConnection"]

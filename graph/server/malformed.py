@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from graph.endpoint.errors import REFUSALS
+from graph.endpoint import REFUSALS
 from graph.endpoint.http import HEADERS
 
 if TYPE_CHECKING:

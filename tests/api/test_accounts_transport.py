@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 
 from graph.accounts.records import Role
 from graph.api.auth.authenticator import ENDED
-from graph.api.auth.cookie import UNBELIEVED, SessionCookie
+from graph.api.cookie import UNBELIEVED, SessionCookie
 from graph.app import build_endpoint
 from graph.leaderboard.records import NewBoard
 from graph.settings import AccountSettings, EndpointSettings, RateLimitSettings, ServerSettings, Settings

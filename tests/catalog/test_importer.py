@@ -522,9 +522,9 @@ MEASURE = """
 import asyncio, resource, sys
 from pathlib import Path
 from graph.catalog.importing.batches import Batches
-from graph.catalog.importing.reading import Options, Products
+from graph.catalog.importing.reading import ImportOptions, Products
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-with Products(Path(sys.argv[1]), Options()) as products:
+with Products(Path(sys.argv[1]), ImportOptions()) as products:
     batches = Batches(products)
     while batches.next() is not None:
         pass

@@ -53,7 +53,7 @@ def count_of(chosen: Filter, database: Database) -> Select[Any]:
 @pytest.fixture
 async def big(catalog: CatalogService, scaled: Callable[[int, int], int]) -> Database:
     """A hundred thousand products (fewer in a quick run), with the statistics that a planner goes by."""
-    await seed.seed(catalog, scaled(100_000, 6_000))
+    await seed.seed_catalog(catalog, scaled(100_000, 6_000))
     async with catalog.database.transaction() as session:
         await session.execute(text("ANALYZE"))
     return catalog.database

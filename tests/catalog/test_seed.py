@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_the_catalog_is_deterministic_and_believable() -> None:
     """Every run makes the same products, a longer one begins like a shorter one, and each product keeps every rule."""
-    made = list(seed.products(seed.DEFAULT_COUNT))
+    made = list(seed.products(seed.SEED_COUNT))
     assert list(seed.products(100)) == made[:100]
     assert len(made) >= 5000
     assert len({row["sku"] for row in made}) == len(made)
@@ -39,10 +39,10 @@ async def test_seeding_twice_adds_nothing(catalog: CatalogService) -> None:
     assert (await catalog.page(PageRequest.of())).edges == ()
     assert await catalog.categories() == ()
     done: list[int] = []
-    assert await seed.seed(catalog, 300, on_progress=done.append) == 300
+    assert await seed.seed_catalog(catalog, 300, on_progress=done.append) == 300
     assert done == [300]
-    assert await seed.seed(catalog, 300) == 0
-    assert await seed.seed(catalog, 400) == 100
+    assert await seed.seed_catalog(catalog, 300) == 0
+    assert await seed.seed_catalog(catalog, 400) == 100
     assert await catalog.count(Filter(include_inactive=True)) == 400
     assert len((await catalog.page(PageRequest.of())).edges) == 20
     categories = await catalog.categories()
@@ -61,4 +61,4 @@ async def test_a_senseless_number(catalog: CatalogService) -> None:
     """More products than there are numbers for are refused."""
     for count in (-1, seed.MAX_COUNT + 1):
         with pytest.raises(ValueError, match="number of products"):
-            await seed.seed(catalog, count)
+            await seed.seed_catalog(catalog, count)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
-from graph.catalog.keys import TTL
+from graph.catalog.keys import CATALOG_TTL
 from graph.catalog.models import EVENTS
 from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.catalog.service import CatalogService
@@ -132,7 +132,7 @@ async def test_cached_values_expire(catalog: CatalogService, client: Client) -> 
     keys = [key for key in await client.execute("KEYS", "*", retry=True) if b":tag:" not in key]
     assert len(keys) >= 8
     for key in keys:
-        assert 0 < await client.execute("PTTL", key) <= TTL * 1.1 * 1000
+        assert 0 < await client.execute("PTTL", key) <= CATALOG_TTL * 1.1 * 1000
 
 
 async def test_refused_writes(catalog: CatalogService) -> None:

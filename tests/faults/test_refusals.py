@@ -12,7 +12,7 @@ import pytest
 from graph.patterns.broker import Broker, Topic
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisRefused, RedisUnavailable, command, open_client
-from graph.patterns.client.circuit import PATIENCE
+from graph.patterns.client.connection.circuit import PATIENCE
 from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.patterns.lock import Locks
 from graph.patterns.ranking import Ranking

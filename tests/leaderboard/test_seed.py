@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from graph.cli.commands import app
 from graph.leaderboard.records import NewBoard
-from graph.leaderboard.seed import DEMO, seed_demo, seed_players
+from graph.leaderboard.seed import DEMO_BOARDS, seed_demo, seed_players
 from graph.leaderboard.service import LeaderboardService
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ async def test_the_demo_has_three_boards_of_different_policies(database: Databas
         assert await seed_demo(database, service, players=120) == 0
         boards = await service.boards()
         assert len({board.operator for board in boards}) == len({board.ties for board in boards}) == 3
-        assert {board.slug for board in boards} == {new.slug for new in DEMO}
+        assert {board.slug for board in boards} == {new.slug for new in DEMO_BOARDS}
         for board in boards:
             page = await service.top(board, first=100)
             assert page.total == 120

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
 from graph.patterns.client import RedisOverloaded, RedisUnavailable, command, open_client
-from graph.patterns.client.wire import QUEUE_BOUND
+from graph.patterns.client.connection.wire import QUEUE_BOUND
 from harness.valkey import ValkeyServer
 from tests.support.engines.inline import Inline
 from tests.support.engines.proxy import FaultProxy

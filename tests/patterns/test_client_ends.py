@@ -10,14 +10,14 @@ import pytest
 import uvloop
 
 from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
-from graph.patterns.client import wire as wires
-from graph.patterns.client.link import Link
+from graph.patterns.client.connection.link import Link
 from harness.valkey import SentinelSet, ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from graph.patterns.client import Client, Replies
+    from graph.patterns.client.connection import wire as wires
 
     Run = Callable[[Coroutine[Any, Any, None]], None]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
-from graph.patterns.client.link import BACKOFF_CAP, COMMAND_DEADLINE, backoff
+from graph.patterns.client.connection.link import BACKOFF_CAP, COMMAND_DEADLINE, backoff
 from harness.valkey import ValkeyServer
 from harness.waiting import within
 from tests.support.engines.inline import Inline

@@ -10,9 +10,9 @@ import pytest
 
 from graph.patterns.broker import Broker, Topic
 from graph.patterns.client import RedisUnavailable, command, open_client
-from graph.patterns.client.dialer import Dialer
+from graph.patterns.client.connection.dialer import Dialer
+from graph.patterns.client.connection.wire import Wire
 from graph.patterns.client.durable_writer import FSYNC_TIMEOUT
-from graph.patterns.client.wire import Wire
 from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.patterns.lock import Locks
 from graph.patterns.sessions import Revocations, Sessions

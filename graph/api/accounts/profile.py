@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import strawberry
 
-from graph.accounts.records import EmailInUse, NoGuest, TooMany, WrongCredentials
+from graph.accounts import EmailInUse, NoGuest, TooMany, WrongCredentials
 from graph.api.accounts.types import (
     AccountDeleted,
     ClaimAccountInput,
@@ -26,7 +26,7 @@ from graph.api.accounts.types import (
     User,
 )
 from graph.api.accounts.viewer import HASH, begun, session_of, visitor_of
-from graph.api.auth.access import ANYBODY, SIGNED_IN, requires
+from graph.api.auth import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
 from graph.api.errors import InvalidInput
 from graph.api.node import global_id

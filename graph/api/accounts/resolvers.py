@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.accounts.keys import TTL
-from graph.accounts.records import EmailInUse, TooMany, WrongCredentials
+from graph.accounts import USER_TTL, EmailInUse, TooMany, WrongCredentials
 from graph.api.accounts.profile import ProfileMutation, ProfileQuery
 from graph.api.accounts.types import (
     ChangePasswordInput,
@@ -25,8 +24,7 @@ from graph.api.accounts.types import (
     Viewer,
 )
 from graph.api.accounts.viewer import HASH, begun, session_of, visitor_of
-from graph.api.auth.access import ANYBODY, SIGNED_IN, VALID, check, requires
-from graph.api.auth.authenticator import NOT_BELIEVED
+from graph.api.auth import ANYBODY, NOT_BELIEVED, SIGNED_IN, VALID, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.node import Node, integer_keys, parse_id
@@ -60,7 +58,7 @@ class AccountsQuery(ProfileQuery):
     """Reads."""
 
     @strawberry.field(
-        metadata=cached(TTL, scope=Scope.VIEWER),
+        metadata=cached(USER_TTL, scope=Scope.VIEWER),
         description="The signed-in user and session; null for an anonymous caller.",
         extensions=[requires(VALID)],
     )

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from graph.accounts.records import GuestSignedIn, Role, SignedIn, TooMany, UserRecord
+from graph.accounts import GuestSignedIn, Role, SignedIn, TooMany, UserRecord
 from graph.api.context import Info
 from graph.api.enums import enum
 from graph.api.errors import InvalidInput, UserError

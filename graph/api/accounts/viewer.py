@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graph.accounts.records import SignedIn, Visitor
+from graph.accounts import SignedIn, Visitor
 from graph.api.accounts.types import AuthPayload
 from graph.errors import Unauthenticated
 

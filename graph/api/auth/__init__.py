@@ -1,1 +1,20 @@
-"""Who is signed in: the session behind a token or a cookie, and what a role may do."""
+"""Who is signed in, and what a role may do.
+
+`SessionAuthenticator` finds the session behind a token or a cookie for the endpoint. A field says who may use it with
+`requires`; `check` asks the same inside a resolver. Both raise `graph.errors.Unauthenticated` or `Forbidden`.
+"""
+
+from graph.api.auth.access import ADMIN, ANYBODY, SERVICE, SIGNED_IN, VALID, check, requires
+from graph.api.auth.authenticator import NOT_BELIEVED, SessionAuthenticator
+
+__all__ = [
+    "ADMIN",
+    "ANYBODY",
+    "NOT_BELIEVED",
+    "SERVICE",
+    "SIGNED_IN",
+    "VALID",
+    "SessionAuthenticator",
+    "check",
+    "requires",
+]

@@ -4,7 +4,7 @@
 
 Every mutation and subscription, and every field that leads from the open part of the schema to private types, declares
 one of the requirements below; a test walks the schema and fails on one that does not. Which types are private each
-feature says (`graph.api.schema_part.Feature.private`).
+feature says (`graph.api.schema_part.SchemaPart.private`).
 
 A refusal is `UNAUTHENTICATED` for an anonymous caller, with the reason if a token was presented, else `FORBIDDEN`.
 """

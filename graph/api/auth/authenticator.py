@@ -12,7 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from graph.api.auth.cookie import UNBELIEVED
+from graph.api.cookie import UNBELIEVED
 from graph.endpoint.identity import Caller, limit_address
 from graph.patterns.limiter import passage_command
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
-    from graph.api.auth.cookie import SessionCookie
+    from graph.api.cookie import SessionCookie
     from graph.patterns.client import Client, Command
     from graph.patterns.limiter import Charge
     from graph.patterns.sessions import Revocations, Sessions

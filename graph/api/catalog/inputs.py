@@ -8,9 +8,7 @@ from typing import Any
 import strawberry
 
 from graph.api.pagination import given
-from graph.catalog import rules
-from graph.catalog.reading import paging
-from graph.catalog.writing import ProductChanges
+from graph.catalog import ProductChanges, paging, rules
 from graph.endpoint.declare import cost
 
 

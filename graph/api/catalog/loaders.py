@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.catalog.records import CategoryRecord, ProductRecord
+    from graph.catalog import CategoryRecord, ProductRecord
     from graph.services import Services
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.api.auth.access import ADMIN, check, requires
+from graph.api.auth import ADMIN, check, requires
 from graph.api.catalog.inputs import (
     CreateCategoryInput,
     CreateProductInput,
@@ -33,11 +33,7 @@ from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
 from graph.api.node import Deleted, Node, integer_keys, key_of, required_key
 from graph.api.pagination import given, selects
 from graph.api.schema_part import SchemaPart
-from graph.catalog import shelving
-from graph.catalog.keys import TTL
-from graph.catalog.reading import paging
-from graph.catalog.reading.paging import Sort
-from graph.catalog.writing import NewProduct
+from graph.catalog import CATALOG_TTL, CategoryChanges, NewProduct, paging
 from graph.endpoint.declare import cached, cost
 from graph.errors import Invalid, Missing, Taken
 
@@ -76,7 +72,7 @@ def _filter(context: Context, conditions: ProductFilter | None) -> paging.Filter
 class CatalogQuery:
     """Reads."""
 
-    @strawberry.field(metadata=cached(TTL), description="One product; null when there is none.")
+    @strawberry.field(metadata=cached(CATALOG_TTL), description="One product; null when there is none.")
     async def product(self, info: Info, by: ProductBy) -> Product | None:
         if (sku := given(by.sku)) is not None:
             return visible(info.context, await info.context.loader(products_by_sku).load(sku))
@@ -84,7 +80,7 @@ class CatalogQuery:
         return None if number is None else visible(info.context, await info.context.loader(products).load(number))
 
     @strawberry.field(
-        metadata=cost(10, assumed=paging.DEFAULT_SIZE) | cached(TTL),
+        metadata=cost(10, assumed=paging.DEFAULT_SIZE) | cached(CATALOG_TTL),
         description=f"Products page by page: the first {paging.DEFAULT_SIZE} unless `first` or `last` says otherwise, "
         f"at most {paging.MAX_SIZE}. A page neither repeats nor skips a product while others come and go.",
     )
@@ -96,7 +92,7 @@ class CatalogQuery:
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
         filter: ProductFilter | None = strawberry.UNSET,
-        sort: Sort = Sort.NAME_ASC,
+        sort: paging.Sort = paging.Sort.NAME_ASC,
     ) -> ProductConnection:
         catalog = info.context.services.catalog
         chosen = _filter(info.context, given(filter))
@@ -118,7 +114,7 @@ class CatalogQuery:
         known = None if counts is None else {count.category.id: count.products for count in counts}
         return ProductConnection.of(page, total or 0, known)
 
-    @strawberry.field(metadata=cost(assumed=20) | cached(TTL), description="All categories, by name.")
+    @strawberry.field(metadata=cost(assumed=20) | cached(CATALOG_TTL), description="All categories, by name.")
     async def categories(self, info: Info) -> list[Category]:
         return [
             Category.of(count.category, count.products) for count in await info.context.services.catalog.categories()
@@ -175,7 +171,7 @@ class CatalogMutation:
     async def create_category(self, info: Info, input: CreateCategoryInput) -> CategoryResult:
         catalog = info.context.services.catalog
         try:
-            return Category.of(await shelving.create(catalog, input.slug, input.name, given(input.parent)), 0)
+            return Category.of(await catalog.create_category(input.slug, input.name, given(input.parent)), 0)
         except Taken:
             return SlugTaken.of(input.slug, "category")
         except Invalid as problem:
@@ -185,14 +181,14 @@ class CatalogMutation:
         description="Changes a category's name, or what it lies in. Needs the role ADMIN.", extensions=[requires(ADMIN)]
     )
     async def update_category(self, info: Info, input: UpdateCategoryInput) -> CategoryResult:
-        changes: shelving.CategoryChanges = {}
+        changes: CategoryChanges = {}
         if (name := given(input.name)) is not None:
             changes["name"] = name
         if input.parent is not strawberry.UNSET:
             changes["parent"] = input.parent
         try:
             number = required_key(input.id, "Category")
-            return Category.of(await shelving.update(info.context.services.catalog, number, changes))
+            return Category.of(await info.context.services.catalog.update_category(number, changes))
         except Missing:
             return NotFound.of("There is no such category.")
         except Invalid as problem:
@@ -204,7 +200,7 @@ class CatalogMutation:
     )
     async def delete_category(self, info: Info, id: strawberry.ID) -> DeleteCategoryResult:
         try:
-            await shelving.delete(info.context.services.catalog, required_key(id, "Category"))
+            await info.context.services.catalog.delete_category(required_key(id, "Category"))
         except Missing:
             return NotFound.of("There is no such category.")
         except Invalid as problem:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import strawberry
 
-from graph.api.auth.access import ANYBODY, requires
+from graph.api.auth import ANYBODY, requires
 from graph.api.catalog.loaders import products
 from graph.api.catalog.types import Product, visible
 from graph.api.context import Info
@@ -16,8 +16,7 @@ from graph.api.enums import enum
 from graph.api.node import global_id, key_of
 from graph.api.pagination import given
 from graph.api.scalars import Cursor
-from graph.catalog.changes import ProductChange, follow
-from graph.catalog.records import ChangeKind
+from graph.catalog import ChangeKind, ProductChange, follow_products
 from graph.endpoint.declare import live
 from graph.errors import BadInput
 
@@ -81,6 +80,8 @@ class CatalogSubscription:
             raise BadInput(f"productChanged takes at most {MAX_IDS} ids.", argument="ids")
         wanted = None if chosen is None else {key_of(one, "Product") for one in chosen}
         broker = info.context.services.broker
-        async with aclosing(follow(broker, ids=wanted, category=given(category), after=given(after))) as changes:
+        async with aclosing(
+            follow_products(broker, ids=wanted, category=given(category), after=given(after))
+        ) as changes:
             async for change in changes:
                 yield ProductEvent.of(change)

@@ -15,8 +15,7 @@ from graph.api.enums import enum
 from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
 from graph.api.node import Deleted, Node, global_id
 from graph.api.pagination import PageInfo
-from graph.catalog.reading.paging import Sort
-from graph.catalog.records import CategoryRecord, Page, ProductRecord
+from graph.catalog import CategoryRecord, Page, ProductRecord, paging
 from graph.endpoint.declare import cost
 
 
@@ -168,7 +167,7 @@ class ProductConnection:
         )
 
 
-enum(Sort, name="ProductSort", description="The order of products; equal ones follow each other by age.")
+enum(paging.Sort, name="ProductSort", description="The order of products; equal ones follow each other by age.")
 
 
 # --- results ---

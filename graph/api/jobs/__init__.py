@@ -1,4 +1,7 @@
-"""Background jobs in GraphQL: starting them, reading them, following them."""
+"""Background jobs in GraphQL.
+
+An ADMIN starts an import, reads a job, and follows its progress.
+"""
 
 from graph.api.jobs.resolvers import PART
 

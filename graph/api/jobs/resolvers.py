@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.api.auth.access import ADMIN, check, requires
+from graph.api.auth import ADMIN, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.jobs.subscriptions import JobsSubscription
 from graph.api.jobs.types import ImportProductsInput, ImportProductsResult, Job
 from graph.api.node import Node
 from graph.api.schema_part import SchemaPart
-from graph.catalog.importing.files.rows import ENDINGS
-from graph.catalog.keys import IMPORT_PRODUCTS
+from graph.catalog import IMPORT_PRODUCTS
+from graph.catalog.importing import ENDINGS
 from graph.errors import Unavailable
 from graph.jobs import NotBelow, file_below
 

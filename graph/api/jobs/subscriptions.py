@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import strawberry
 
-from graph.api.auth.access import ADMIN, requires
+from graph.api.auth import ADMIN, requires
 from graph.api.context import Info
 from graph.api.jobs.types import Job
 from graph.api.node import parse_id

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graph.accounts.records import UserRecord
+    from graph.accounts import UserRecord
     from graph.services import Services
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.api.auth.access import ADMIN, SERVICE, SIGNED_IN, check, requires
+from graph.api.auth import ADMIN, SERVICE, SIGNED_IN, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, SlugTaken
 from graph.api.leaderboard.loaders import players
@@ -30,8 +30,7 @@ from graph.api.pagination import given
 from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import cached, cost, keep_until
 from graph.errors import BadInput, Invalid, Missing, Taken
-from graph.leaderboard.keys import board_tag
-from graph.leaderboard.records import NewBoard
+from graph.leaderboard import NewBoard, board_tag
 
 
 async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:

@@ -10,8 +10,7 @@ from strawberry.scalars import JSON
 from graph.api.errors import InvalidInput, NotFound, SlugTaken
 from graph.api.leaderboard.types import Leaderboard
 from graph.api.node import Deleted
-from graph.leaderboard import rules
-from graph.leaderboard.records import BoardRecord, Outcome, SeasonSchedule
+from graph.leaderboard import BoardRecord, Outcome, SeasonSchedule, rules
 from graph.patterns.ranking import Operator, Order, Ties
 
 

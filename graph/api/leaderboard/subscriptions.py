@@ -9,7 +9,7 @@ from functools import partial
 
 import strawberry
 
-from graph.api.auth.access import ANYBODY, SIGNED_IN, requires
+from graph.api.auth import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
 from graph.api.leaderboard.players import mentions, names_of, viewer_key
 from graph.api.leaderboard.types import (
@@ -22,8 +22,7 @@ from graph.api.leaderboard.types import (
 )
 from graph.endpoint.declare import live
 from graph.errors import BadInput
-from graph.leaderboard.live.boards import insist
-from graph.leaderboard.records import BoardRecord, player_of
+from graph.leaderboard import BoardRecord, player_of, until_available
 from graph.patterns.ranking import Neighbourhood
 
 
@@ -71,7 +70,7 @@ class LeaderboardSubscription:
         record, services = await _board(info, board), info.context.services
         async with aclosing(services.live_boards.top(record, first, metadata=mentions(info, "metadata"))) as tops:
             async for entries in tops:
-                names = await insist(partial(names_of, info, [player_of(entry) for entry in entries]))
+                names = await until_available(partial(names_of, info, [player_of(entry) for entry in entries]))
                 yield LeaderboardSnapshot(
                     board=Leaderboard.of(record),
                     entries=[LeaderboardEntry.of(entry, names) for entry in entries],
@@ -98,6 +97,6 @@ class LeaderboardSubscription:
             services.live_boards.around(record, player, range, metadata=mentions(info, "metadata"))
         ) as places:
             async for found in places:
-                context = None if found is None else await insist(partial(_context, info, found))
+                context = None if found is None else await until_available(partial(_context, info, found))
                 yield RankSnapshot(context=context, previous_rank=previous, at=datetime.now(UTC))
                 previous = None if found is None else found.entry.rank

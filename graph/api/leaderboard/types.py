@@ -16,7 +16,7 @@ from graph.api.node import Node, global_id
 from graph.api.pagination import PageInfo, given
 from graph.endpoint.declare import Scope, cached, cost
 from graph.errors import BadInput, Invalid
-from graph.leaderboard.records import BoardRecord, Placed, SeasonSchedule, Span, TopPage, player_of
+from graph.leaderboard import BoardRecord, Placed, SeasonSchedule, Span, TopPage, player_of
 from graph.patterns.ranking import Entry, Neighbourhood, Operator, Order, Ties
 
 if TYPE_CHECKING:

@@ -1,1 +1,40 @@
-"""Products from files: read, checked, written in bulk."""
+"""Products from files: read, checked, written in bulk.
+
+`import_products` takes a file through all of it and returns a `Report`; `Told` hears of it meanwhile. `ImportOptions`
+say what is not to be found out from the file. A file that cannot be read raises `Unreadable`; a row that cannot be
+taken is a `Problem` of the report. FORMATS are the exports that are recognised, MEANINGS what their columns can mean.
+"""
+
+from graph.catalog.importing.bulk import ImportedProduct
+from graph.catalog.importing.cells import write_images, write_pairs
+from graph.catalog.importing.files.rows import ENDINGS, SHAPES, shape_of
+from graph.catalog.importing.formats import FORMATS
+from graph.catalog.importing.formats.base import MEANINGS
+from graph.catalog.importing.formats.own import FIELDS
+from graph.catalog.importing.importer import Report, Told, import_products
+from graph.catalog.importing.mapping import read_map
+from graph.catalog.importing.problems import Problem, Unreadable
+from graph.catalog.importing.reading import Found, ImportOptions
+from graph.catalog.importing.texts import name_of, slug_of
+
+__all__ = [
+    "ENDINGS",
+    "FIELDS",
+    "FORMATS",
+    "MEANINGS",
+    "SHAPES",
+    "Found",
+    "ImportOptions",
+    "ImportedProduct",
+    "Problem",
+    "Report",
+    "Told",
+    "Unreadable",
+    "import_products",
+    "name_of",
+    "read_map",
+    "shape_of",
+    "slug_of",
+    "write_images",
+    "write_pairs",
+]

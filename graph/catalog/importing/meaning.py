@@ -16,6 +16,7 @@ from graph.catalog import details, rules, writing
 from graph.catalog.importing import numbers, terms
 from graph.catalog.importing.bulk import ImportedProduct
 from graph.catalog.importing.mapping import plain
+from graph.catalog.importing.numbers import DecimalMark
 from graph.catalog.importing.texts import plain_text
 from graph.catalog.records import decimals_of
 from graph.errors import Invalid
@@ -46,7 +47,7 @@ class Reading:
     known: KnownFormat
     meanings: frozenset[str] | set[str]
     currency: str = "USD"
-    marks: dict[str, numbers.DecimalMark] = field(default_factory=dict[str, numbers.DecimalMark])
+    marks: dict[str, DecimalMark] = field(default_factory=dict[str, DecimalMark])
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     note: Note = _ignored
     defaulted: frozenset[str] = frozenset()
@@ -99,11 +100,10 @@ class Reading:
     # --- what it costs ---
 
     def _amount(self, told: dict[str, Any], name: str, currency: str) -> tuple[Decimal, str] | None:
-        value = told.get(name)
-        if value is None:
+        if (value := told.get(name)) is None:
             return None
         try:
-            amount, own = numbers.amount(value, self.marks.get(name, numbers.DecimalMark.UNKNOWN), currency)
+            amount, own = numbers.amount(value, self.marks.get(name, DecimalMark.UNKNOWN), currency)
         except numbers.NotANumber as error:
             raise Invalid(name, str(error)) from None
         return self._rounded(amount, own or currency, name, value), own or currency
@@ -152,11 +152,10 @@ class Reading:
 
     def _changed(self, told: dict[str, Any], by: tuple[Decimal, str]) -> tuple[Decimal, str]:
         """A variant's price that is told as a change of its product's."""
-        how = told["priceChange"]
-        if how == "FIXED":
+        if (how := told["priceChange"]) == "FIXED":
             return by
         try:
-            base, _ = numbers.amount(told.get("basePrice"), self.marks.get("price", numbers.DecimalMark.UNKNOWN), by[1])
+            base, _ = numbers.amount(told.get("basePrice"), self.marks.get("price", DecimalMark.UNKNOWN), by[1])
         except numbers.NotANumber as error:
             raise Invalid("price", str(error)) from None
         change = {"ADD": by[0], "REMOVE": -by[0], "PERCENT": base * by[0] / 100}.get(how)
@@ -204,7 +203,7 @@ class Reading:
                     changes["stock"] = None
             return
         try:
-            amount = numbers.count(value, self.marks.get("stock", numbers.DecimalMark.UNKNOWN))
+            amount = numbers.count(value, self.marks.get("stock", DecimalMark.UNKNOWN))
         except numbers.NotANumber as error:
             word = numbers.availability(value) if type(value) is str else None
             if word is None:

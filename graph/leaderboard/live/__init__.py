@@ -1,1 +1,4 @@
-"""Who watches a board, and what they are told."""
+"""Following boards while scores come in.
+
+`watching` knows who watches what and when it has changed; `boards` reads what they are told.
+"""

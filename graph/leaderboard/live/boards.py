@@ -49,7 +49,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-async def insist(read: Callable[[], Awaitable[T]]) -> T:
+async def until_available(read: Callable[[], Awaitable[T]]) -> T:
     """Read; while the stores are away, try again every `RETRY` seconds."""
     while True:
         try:
@@ -148,8 +148,8 @@ class LiveBoards:
                     shown = entries
                     yield entries
                 await watch.changed()
-                page = await insist(read)
-                if (current := await insist(partial(self._service.board, board.slug))) is None:
+                page = await until_available(read)
+                if (current := await until_available(partial(self._service.board, board.slug))) is None:
                     return
                 board = current
 
@@ -177,8 +177,8 @@ class LiveBoards:
                     shown, first = found, False
                     yield found
                 await watch.changed()
-                found = await insist(read)
-                if (current := await insist(partial(self._service.board, board.slug))) is None:
+                found = await until_available(read)
+                if (current := await until_available(partial(self._service.board, board.slug))) is None:
                     return
                 board = current
 

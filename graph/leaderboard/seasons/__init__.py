@@ -1,1 +1,5 @@
-"""Seasons that end: their archive, and the upkeep of boards."""
+"""Seasons that end.
+
+`archive` closes one: its final ranking is written to a table that does not change any more. `upkeep` sees to it in the
+background that seasons close and old scores go.
+"""

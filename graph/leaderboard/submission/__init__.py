@@ -1,1 +1,5 @@
-"""The way of a score: committed in groups, put into the index, answered once."""
+"""The way of a score into SQL and the index.
+
+`submission` takes it, `group_commit` lets those that come at the same time share a transaction, `intake` writes them,
+`idempotency` gives a repeated key its first answer, `outdating` tells the cache.
+"""

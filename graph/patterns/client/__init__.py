@@ -16,8 +16,8 @@ from graph.patterns.client.batch import (
 )
 from graph.patterns.client.client import Client, open_client
 from graph.patterns.client.commands import Argument, Command, Script, command
+from graph.patterns.client.connection import Newcomer, Prepare
 from graph.patterns.client.listener import Listener
-from graph.patterns.client.newcomers import Newcomer, Prepare
 from graph.patterns.client.refusals import RedisRefused, error_word
 
 __all__ = [

@@ -21,18 +21,16 @@ from typing import TYPE_CHECKING
 from graph.patterns.client.batch import RedisOverloaded
 from graph.patterns.client.cluster import Cluster, slot_of
 from graph.patterns.client.commands import Argument, Command, Script, command
-from graph.patterns.client.dialer import Dialer
+from graph.patterns.client.connection import COMMAND_DEADLINE, Dialer, Newcomers
 from graph.patterns.client.durable_writer import DurableWriter
-from graph.patterns.client.link import COMMAND_DEADLINE
 from graph.patterns.client.listener import Hear, Listener
-from graph.patterns.client.newcomers import Newcomers
 from graph.patterns.client.router import Router, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from graph.patterns.client.batch import Receiver, Replies, Reply
-    from graph.patterns.client.newcomers import Prepare
+    from graph.patterns.client.connection import Prepare
 
 
 class Client:

@@ -24,15 +24,13 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from graph.patterns.client.batch import Batch, RedisUnavailable
 from graph.patterns.client.commands import Argument, Command, Script, command
-from graph.patterns.client.dialer import Address
-from graph.patterns.client.link import COMMAND_DEADLINE, Link
+from graph.patterns.client.connection import COMMAND_DEADLINE, Address, Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from graph.patterns.client.batch import Receiver, Replies
-    from graph.patterns.client.dialer import Dialer
-    from graph.patterns.client.newcomers import Newcomers
+    from graph.patterns.client.connection import Dialer, Newcomers
 
 _ASKING = Command(("ASKING",), None, retry=True)
 _NODE_TIMEOUT = 1.0  # seconds for one node to tell the slot map before the next is asked

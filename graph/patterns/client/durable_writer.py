@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 
 from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies, Reply, ServerConnection
 from graph.patterns.client.commands import Command, command
-from graph.patterns.client.link import COMMAND_DEADLINE, Link
+from graph.patterns.client.connection import COMMAND_DEADLINE, Link
 
 if TYPE_CHECKING:
     from graph.patterns.client.router import Router

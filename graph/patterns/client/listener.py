@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, pack, settle
 from graph.patterns.client.commands import Command
-from graph.patterns.client.link import COMMAND_DEADLINE
-from graph.patterns.client.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, backoff
+from graph.patterns.client.connection import BACKOFF_CAP, COMMAND_DEADLINE, LOCAL_BACKOFF_CAP, backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from graph.patterns.client.dialer import Address, Dialer
-    from graph.patterns.client.wire import Wire
+    from graph.patterns.client.connection import Address, Dialer, Wire
 
 _log = logging.getLogger(__name__)
 _PING = Command(("PING",), None, retry=False)

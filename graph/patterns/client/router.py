@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from graph.patterns.client.cluster import Cluster
-from graph.patterns.client.link import COMMAND_DEADLINE, Link
+from graph.patterns.client.connection import COMMAND_DEADLINE, Link
 
 if TYPE_CHECKING:
     import asyncio
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     from graph.patterns.client.batch import Receiver, Replies
     from graph.patterns.client.commands import Argument, Command
-    from graph.patterns.client.dialer import Dialer
-    from graph.patterns.client.newcomers import Newcomers
+    from graph.patterns.client.connection import Dialer, Newcomers
 
 
 class Router(Protocol):

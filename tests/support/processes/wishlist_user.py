@@ -16,7 +16,7 @@ from sqlalchemy import event
 from graph.accounts.records import Role, UserRecord
 from graph.api.context import Context
 from graph.api.schema import build_schema
-from graph.catalog.seed import seed
+from graph.catalog.seed import seed_catalog
 from graph.endpoint.identity import Caller
 from graph.engines.database import migrate
 from graph.services import Services, open_services
@@ -27,7 +27,7 @@ LIST = "{ products { sku } }"
 
 async def use(services: Services) -> dict[str, Any]:
     """Read, change and follow a list."""
-    await seed(services.catalog, 3)
+    await seed_catalog(services.catalog, 3)
     user = await services.accounts.add("a@example.com", "correct horse battery staple", "A", Role.PLAYER)
     assert isinstance(user, UserRecord)
     schema = build_schema()

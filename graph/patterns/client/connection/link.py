@@ -17,21 +17,21 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies, settle
-from graph.patterns.client.circuit import Circuit
 from graph.patterns.client.commands import command
+from graph.patterns.client.connection.circuit import Circuit
+from graph.patterns.client.connection.newcomers import Newcomers
+from graph.patterns.client.connection.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, MARGIN, PAUSE, Retries, backoff
+from graph.patterns.client.connection.waitlist import Waitlist
 from graph.patterns.client.refusals import BLOCKING, DEPOSED, error_word, refusal_of
-from graph.patterns.client.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, MARGIN, PAUSE, Retries, backoff
 from graph.patterns.client.traffic import TRAFFIC
-from graph.patterns.client.waitlist import Waitlist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from graph.patterns.client.batch import Receiver, ServerConnection
     from graph.patterns.client.commands import Argument, Command, Script
-    from graph.patterns.client.dialer import Address, Dialer
-    from graph.patterns.client.newcomers import Newcomers
-    from graph.patterns.client.wire import Wire
+    from graph.patterns.client.connection.dialer import Address, Dialer
+    from graph.patterns.client.connection.wire import Wire
 
 COMMAND_DEADLINE = 5.0
 """Seconds within which a command is answered or fails."""
@@ -59,15 +59,14 @@ class Link:
         """Prepare for the server that `dialer` finds, or the one at `address`.
 
         `scripts` are loaded on every connection; more are added as they are used. `newcomers` welcomes each server
-        process before it is used. `reroute` is asked first about each
-        command that failed, with its place and its error's first word, and returns whether it took it over;
-        `on_trouble` hears of every failed attempt to connect.
+        process before it is used. `reroute` is asked first about each command that failed, with its place and its
+        error's first word, and returns whether it took it over; `on_trouble` hears of every failed attempt to connect.
         """
         self._dialer = dialer
         self.address = address
         self._reroute = reroute
         self._on_trouble = on_trouble
-        self._newcomers = newcomers
+        self._newcomers = newcomers or Newcomers(None)
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
         self._down = False
@@ -115,8 +114,7 @@ class Link:
     async def leave(self) -> list[Batch]:
         """Stop gently: commands in progress may still be answered; return the unsent ones, for another link."""
         await self._stop()
-        if self._wire is not None:
-            self._replace(self._wire)
+        self._replace(self._wire)
         self._down = True
         return self._waiting.take()
 
@@ -240,8 +238,7 @@ class Link:
 
     def _replace(self, wire: ServerConnection | None) -> None:
         """Leave a server that is no longer the primary; commands in progress there may still be answered."""
-        current = self._wire
-        if current is None or wire is not current:
+        if (current := self._wire) is None or wire is not current:
             return
         self._wire = None
         self._retired.add(current)
@@ -285,7 +282,8 @@ class Link:
 
     async def _connect(self) -> None:
         try:
-            wire = await self._dial()
+            wire = await self._dialer.dial(self._scripts, address=self.address)
+            await self._newcomers.welcome(wire)
         except RedisUnavailable as error:
             self._down = True
             self._waiting.fail(error)
@@ -298,18 +296,6 @@ class Link:
         why = "no connection to Redis in time"
         settle(self._waiting.take(), lambda batch: self._resend(batch, why), RedisUnavailable(why))
 
-    async def _dial(self) -> Wire:
-        wire = await self._dialer.dial(self._scripts, address=self.address)
-        if self._newcomers is not None:
-            try:
-                await self._newcomers.welcome(wire)
-            except BaseException:
-                wire.abort()
-                raise
-            if wire.closed:
-                raise RedisUnavailable("the connection was lost at once")
-        return wire
-
     async def _follow(self) -> None:
         """Notice a failover that leaves the old primary running: it goes on taking writes for some seconds."""
         while True:
@@ -319,7 +305,6 @@ class Link:
                 self._replace(wire)
 
     async def _supervise(self) -> None:
-        cap = LOCAL_BACKOFF_CAP if self._dialer.local else BACKOFF_CAP
         while True:
             since = self._loop.time()
             await self._lost.wait()
@@ -331,5 +316,5 @@ class Link:
                 with contextlib.suppress(RedisUnavailable):
                     await self._connect()
                     break
-                await asyncio.sleep(backoff(attempt, cap))
+                await asyncio.sleep(backoff(attempt, LOCAL_BACKOFF_CAP if self._dialer.local else BACKOFF_CAP))
                 attempt += 1

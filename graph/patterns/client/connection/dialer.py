@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 
 from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, Reply
 from graph.patterns.client.commands import Argument, Command, command
-from graph.patterns.client.wire import Wire
+from graph.patterns.client.connection.wire import Wire
 
 if TYPE_CHECKING:
     import ssl

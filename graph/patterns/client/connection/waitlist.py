@@ -10,8 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from graph.patterns.client.batch import RedisOverloaded, RedisUnavailable, settle
+from graph.patterns.client.connection.wire import QUEUE_BOUND
 from graph.patterns.client.traffic import TRAFFIC
-from graph.patterns.client.wire import QUEUE_BOUND
 
 if TYPE_CHECKING:
     from graph.patterns.client.batch import Batch

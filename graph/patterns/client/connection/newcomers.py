@@ -18,7 +18,7 @@ from graph.patterns.client.batch import Batch, RedisUnavailable, Replies
 from graph.patterns.client.commands import Command
 
 if TYPE_CHECKING:
-    from graph.patterns.client.wire import Wire
+    from graph.patterns.client.connection.wire import Wire
 
 PREPARATION = 30.0
 """Seconds that one batch of a preparation may take."""
@@ -69,7 +69,16 @@ class Newcomers:
         self._told = ""
 
     async def welcome(self, wire: Wire) -> None:
-        """Return once the server behind `wire` may be believed; raises `RedisUnavailable`."""
+        """Return once the server behind `wire` may be believed; else raise `RedisUnavailable`, with `wire` closed."""
+        try:
+            await self._introduce(wire)
+        except BaseException:
+            wire.abort()
+            raise
+        if wire.closed:
+            raise RedisUnavailable("the connection was lost at once")
+
+    async def _introduce(self, wire: Wire) -> None:
         if self._prepare is None or wire.run_id in self._known:
             return
         try:

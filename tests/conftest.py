@@ -23,6 +23,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the fault and race tests at full size")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share a module's fixture, often a server, in one process: else each starts its own."""
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()  # pyright: ignore[reportPrivateUsage]
+        if any(fixture.scope == "module" for defined in fixtures for fixture in defined):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """``scaled(full, quick)``: how many rounds a fault test runs: all of them with --full, else a quick sample."""

@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -33,10 +32,9 @@ from graph.cli import support
 from graph.cli.welcome import announce, prepare
 from graph.engines.child import die_with_parent
 from graph.engines.database import migrate
-from graph.engines.disk import DiskError, check_directory
 from graph.server import Forwarded, HttpProtocol, WebSocketConnection
 from graph.services import open_services
-from graph.settings import ServerSettings, Settings
+from graph.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,52 +46,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings) -> None:
-    """Serve until a signal says stop."""
-    log.configure(settings.server.log)
-    check_tls(settings.server)
-    try:
-        check_directory(settings.server.data_dir)
-    except DiskError as error:
-        support.fail(str(error))
-    with listen(settings.server.host, settings.server.port) as listener:
-        if settings.server.workers == 1:
-            support.run(lambda: _serve_alone(settings, listener))
-        else:
-            _serve_with_workers(settings, listener)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or the end of the command with what to do instead."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        support.fail(f"cannot listen on {host}: {error.strerror}")
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        support.fail(
-            f"cannot listen on {host}:{port}: {error.strerror}. Another port: GRAPH_PORT={port + 1} graph serve"
-        )
-    return listener
-
-
-def check_tls(server: ServerSettings) -> None:
-    """End the command with what to do if the certificate and the key are not there, or not a pair."""
-    if server.tls_certificate is None:
-        if server.tls_key is not None:
-            support.fail("GRAPH_TLS_KEY says how to speak TLS: it needs GRAPH_TLS_CERTIFICATE")
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(server.tls_certificate, server.tls_key, lambda: "")
-    except OSError as error:
-        support.fail(
-            f"GRAPH_TLS_CERTIFICATE={server.tls_certificate} and GRAPH_TLS_KEY={server.tls_key or ''} are not a "
-            f"certificate and its unencrypted key, in PEM: {error.strerror or error}"
-        )
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve what comes to `listener` until a signal says stop."""
+    if settings.server.workers == 1:
+        support.run(lambda: _serve_alone(settings, listener))
+    else:
+        _serve_with_workers(settings, listener)
 
 
 def options(settings: Settings) -> dict[str, Any]:

@@ -22,9 +22,15 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Where data is kept [GRAPH_DATA_DIR].")] = None,
 ) -> None:
     """Migrate, seed an empty database, start everything."""
-    from graph.cli.serve import serve as run
+    settings = support.read_settings(host=host, port=port, workers=workers, data_dir=data_dir)
+    from graph import log
+    from graph.cli.listening import listening
 
-    run(support.read_settings(host=host, port=port, workers=workers, data_dir=data_dir))
+    log.configure(settings.server.log)
+    with listening(settings.server) as listener:
+        from graph.cli.serve import serve as run  # the application: a second, which a wrong setting need not wait for
+
+        run(settings, listener)
 
 
 @app.command()
@@ -33,10 +39,10 @@ def worker() -> None:
     import signal
 
     signal.signal(signal.SIGTERM, _leave)  # until there is a loop that hears of it
+    settings = support.read_settings()
     from graph import log
     from graph.background import work
 
-    settings = support.read_settings()
     log.configure(settings.server.log)
     support.run(lambda: work(settings))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.saturation import LOADS, Load, shop, watch
+from harness.saturation import ENOUGH, LOADS, Load, shop, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,6 @@ async def test_a_saturated_server_serves_the_others(
     connections are. The benchmark `fairness` has the seconds.
     """
     seen = await watch(*site, load, scaled(10, 2))
-    assert len(seen.health) > 3
-    assert len(seen.events) > 1
+    assert len(seen.events) >= ENOUGH
     if load is LOADS["executed queries"]:
         assert sorted(seen.before)[3 * len(seen.before) // 4] < load.connections / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ import pytest
 from sqlalchemy import text
 
 from graph.cli.doctor import check_sql
-from graph.engines.database import Database
+from graph.engines.database import Database, migrate
 from graph.engines.disk import DiskError, check_directory
 from graph.engines.embedded import EmbeddedError, embedded_valkey
 from graph.errors import Unavailable
@@ -26,10 +27,10 @@ from graph.patterns.client import open_client
 from graph.settings import DatabaseSettings, Settings
 from harness.serving import ROOT, Serving, command, environment
 from harness.valkey import ValkeyServer, free_port
-from harness.waiting import eventually
+from harness.waiting import HANG, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 
@@ -185,26 +186,48 @@ async def test_damaged_pages_are_told(sqlite_template: Path, tmp_path: Path) -> 
 # --- a worker whose Redis is away ---
 
 
+@contextlib.contextmanager
+def working(folder: Path, url: str) -> Generator[Callable[[bytes], None]]:
+    """A worker on the Redis at `url`, and a wait until it has said something; it ends with 0 on SIGTERM."""
+    log = folder / "log"
+    with log.open("wb") as file:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "graph", "worker"],
+            cwd=ROOT, env=environment(folder, GRAPH_REDIS_URL=url, GRAPH_LOG="text"), stderr=file,
+        )  # fmt: skip
+
+    def says(word: bytes) -> None:
+        eventually(lambda: word in log.read_bytes() or worker.poll() is not None)
+        assert worker.poll() is None, log.read_text()
+
+    try:
+        yield says
+        worker.terminate()
+        assert worker.wait(HANG) == 0, log.read_text()
+        assert "Traceback" not in log.read_text()
+        assert "<redis" not in log.read_text()
+    finally:
+        worker.kill()
+        worker.wait()
+
+
 @pytest.mark.parametrize("when", ["from the start", "later"])
-def test_a_worker_without_redis_ends_well_when_told(tmp_path: Path, when: str) -> None:
+def test_a_worker_without_redis_ends_well_when_told(tmp_path: Path, sqlite_template: Path, when: str) -> None:
     """SIGTERM ends it with status 0, whether it never found Redis or lost it."""
+    shutil.copy(sqlite_template, tmp_path / "graph.db")
     with ValkeyServer() as server:
         url = server.tcp_url if when == "later" else f"redis+sentinel://127.0.0.1:{free_port()}/main"
-        with (tmp_path / "log").open("wb") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "graph", "worker"],
-                cwd=ROOT, env=environment(tmp_path, GRAPH_REDIS_URL=url, GRAPH_LOG="text"), stderr=log,
-            )  # fmt: skip
-        try:
-            word = b"Working on jobs" if when == "later" else b"Redis is away"
-            eventually(lambda: word in (tmp_path / "log").read_bytes() or worker.poll() is not None, 60)
+        with working(tmp_path, url) as says:
+            says(b"Working on jobs" if when == "later" else b"Redis is away")
             if when == "later":
                 server.kill()
-                eventually(lambda: b"cannot be read" in (tmp_path / "log").read_bytes(), 60)
-            worker.terminate()
-            assert worker.wait(60) == 0, (tmp_path / "log").read_text()
-            assert "Traceback" not in (tmp_path / "log").read_text()
-            assert "<redis" not in (tmp_path / "log").read_text()
-        finally:
-            worker.kill()
-            worker.wait()
+                says(b"cannot be read")
+
+
+def test_a_worker_waits_for_the_tables(tmp_path: Path, valkey: ValkeyServer) -> None:
+    """Started before any server, it says what it waits for, in one line, and begins by itself."""
+    with working(tmp_path, valkey.url) as says:
+        says(b"The database has no tables yet")
+        asyncio.run(migrate(f"sqlite:///{tmp_path / 'graph.db'}"))
+        says(b"Working on jobs")
+        assert (tmp_path / "log").read_bytes().count(b"no tables") == 1

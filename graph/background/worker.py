@@ -8,11 +8,14 @@ takes no more jobs, finishes what runs within ``GRAPH_GRACE`` seconds, and leave
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from typing import TYPE_CHECKING
 
 from graph.background.jobs import definitions, schedules
+from graph.engines.database import Database
+from graph.errors import Unavailable
 from graph.jobs import Worker
 from graph.patterns.client import RedisUnavailable
 from graph.services import open_services
@@ -27,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 async def work(settings: Settings) -> None:
-    """Run jobs until SIGTERM or SIGINT; a Redis that is away at the start is waited for."""
+    """Run jobs until SIGTERM or SIGINT; at the start a Redis that is away, and tables not yet made, are waited for."""
     stop, begun = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,6 +50,7 @@ async def work(settings: Settings) -> None:
 
 
 async def _work(settings: Settings, stop: asyncio.Event, begun: asyncio.Event) -> None:
+    await _tables(settings)
     told = ""
     while not begun.is_set():
         try:
@@ -58,6 +62,18 @@ async def _work(settings: Settings, stop: asyncio.Event, begun: asyncio.Event) -
                 told = str(error)
                 _log.warning("Redis is away, waiting for it: %s", told)
             await asyncio.sleep(_PAUSE)
+
+
+async def _tables(settings: Settings) -> None:
+    """Wait for the tables of a database that a server is about to make."""
+    async with Database(settings.database_url) as database:
+        with contextlib.suppress(Unavailable):  # told, and waited for, by those who need it
+            told = False
+            while await database.revision() is None:
+                if not told:
+                    told = True
+                    _log.warning("The database has no tables yet: `graph serve` makes them; waiting")
+                await asyncio.sleep(_PAUSE)
 
 
 async def _work_once(settings: Settings, stop: asyncio.Event, begun: asyncio.Event) -> None:

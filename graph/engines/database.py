@@ -218,8 +218,9 @@ class Database:
 
     async def revision(self) -> str | None:
         """The migration the database is at; None for an empty one."""
-        async with self.engine.connect() as connection:
-            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+        with unavailable(OSError, PoolTimeoutError):
+            async with self.engine.connect() as connection:
+                return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
     async def damage(self) -> str:
         """What is wrong with an SQLite file, page by page; empty where nothing is, or the engine looks itself."""

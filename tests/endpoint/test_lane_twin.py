@@ -96,9 +96,9 @@ class Still(Serving):
 
 
 async def _answers(server: Serving, raw: bytes) -> list[tuple[int, dict[str, str], bytes] | str]:
-    """What one server answers to the same request four times: the first times it may have to be resolved."""
+    """What one server answers to the same request three times: the first times it may have to be resolved."""
     answers: list[tuple[int, dict[str, str], bytes] | str] = []
-    for _ in range(4):
+    for _ in range(3):
         try:
             status, headers, body = await exchange(server.port, raw)
             answers.append((status, _lasting(headers), body))

@@ -150,17 +150,17 @@ async def test_nothing_older_than_what_was_acknowledged(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "BATCH", 7)
         patch.setattr(bulk, "MILESTONE", milestone)
-        await race(redis, database_url, tmp_path, scaled(400, 10))
+        await race(redis, database_url, tmp_path, imports=scaled(400, 10), readers=scaled(READERS, 1))
 
 
-async def race(redis: str, url: str, folder: Path, imports: int) -> None:
+async def race(redis: str, url: str, folder: Path, *, imports: int, readers: int) -> None:
     """So many imports beside readers and a writer."""
     truth = SharedTruth(folder / "truth", 2 * PRODUCTS)
     context = multiprocessing.get_context("spawn")
     stop, answers = context.Event(), context.Queue()
     async with shop(url, redis) as (catalog, _):
         await import_products(catalog, write_file(folder / "products.csv", 1))
-        work = [read_until] * READERS + [update_until]
+        work = [read_until] * readers + [update_until]
         begin = context.Barrier(len(work) + 1)
         arguments = (begin, stop, (url, redis, str(folder / "truth")), answers)
         processes = [context.Process(target=one, args=arguments) for one in work]

@@ -84,7 +84,7 @@ class Newcomers:
         try:
             await self._prepare(Newcomer(wire))
         except Exception as error:
-            why = f"the server is new and cannot be believed yet: {error}"
+            why = f"the server is new and cannot be believed yet: {str(error).partition(chr(10))[0]}"
             if why != self._told:
                 self._told = why
                 _log.warning("Redis: %s", why)

@@ -189,14 +189,17 @@ class ValkeyCluster:
 
 
 class SentinelSet:
-    """A primary, a replica of it and a Sentinel that makes the replica primary half a second after a failure."""
+    """A primary, a replica of it and Sentinels that make the replica primary half a second after a failure."""
 
-    def __init__(self) -> None:
+    def __init__(self, sentinels: int = 1) -> None:
         quick = {"repl-diskless-sync-delay": "0"}
         self.primary, self.replica = ValkeyServer(options=quick), ValkeyServer(options=quick)
-        self.port = free_port()
+        self.ports = [free_port() for _ in range(sentinels)]
+        self.port = self.ports[0]
         self.folder = Path(tempfile.mkdtemp(prefix="vs"))
-        self.url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{self.port}/main"  # the first one is dead
+        hosts = ",".join(f"127.0.0.1:{port}" for port in (free_port(), *self.ports))  # the first one is dead
+        self.url = f"redis+sentinel://{hosts}/main"
+        self._sentinels: list[subprocess.Popen[bytes]] = []
         self._running = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -211,30 +214,56 @@ class SentinelSet:
     def _watch(self) -> None:
         self.replica.command("REPLICAOF", "127.0.0.1", self.primary.port)
         eventually(lambda: b"master_link_status:up" in self.replica.command("INFO", "replication"))
-        config = self.folder / "sentinel.conf"
-        config.write_text(
-            f"port {self.port}\nbind 127.0.0.1\nlogfile {self.folder}/log\ndir {self.folder}\n"
-            f"sentinel monitor main 127.0.0.1 {self.primary.port} 1\n"
-            "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n"
-        )
-        sentinel = subprocess.Popen(
-            [get_binary_path(), str(config), "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        reaper.watch(sentinel.pid, self.folder)
-        self._running.callback(reaper.forget, sentinel.pid)
-        self._running.callback(sentinel.wait)
-        self._running.callback(sentinel.kill)
-        eventually(lambda: self._replicas() == 1)
+        for port in self.ports:
+            folder = self.folder / str(port)
+            folder.mkdir()
+            (folder / "sentinel.conf").write_text(
+                f"port {port}\nbind 127.0.0.1\nlogfile {folder}/log\ndir {folder}\n"
+                f"sentinel monitor main 127.0.0.1 {self.primary.port} {len(self.ports) // 2 + 1}\n"
+                "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n"
+            )
+        self._running.callback(self.kill_sentinels)
+        self.start_sentinels()
 
-    def _replicas(self) -> int:
-        with contextlib.suppress(redis.ConnectionError), redis.Redis(port=self.port) as sentinel:
+    def start_sentinels(self) -> None:
+        """Start them, and wait until each knows the replica and the others."""
+        for port in self.ports:
+            sentinel = subprocess.Popen(
+                [get_binary_path(), str(self.folder / str(port) / "sentinel.conf"), "--sentinel"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            reaper.watch(sentinel.pid, self.folder)
+            self._sentinels.append(sentinel)
+        for port in self.ports:
+            eventually(lambda port=port: self._knows(port) == (1, len(self.ports) - 1))
+
+    def kill_sentinels(self) -> None:
+        """SIGKILL, all of them."""
+        while self._sentinels:
+            sentinel = self._sentinels.pop()
+            sentinel.kill()
+            sentinel.wait()
+            reaper.forget(sentinel.pid)
+
+    def state(self, port: int) -> dict[bytes, bytes]:
+        """What the Sentinel at `port` knows of the primary; nothing while it does not answer."""
+        with contextlib.suppress(redis.ConnectionError), redis.Redis(port=port) as sentinel:
             sentinel.response_callbacks.clear()
-            state = cast("Any", sentinel).execute_command("SENTINEL", "MASTER", "main")
-            return int(state[b"num-slaves"])
-        return 0
+            return cast("Any", sentinel).execute_command("SENTINEL", "MASTER", "main")
+        return {}
+
+    def _knows(self, port: int) -> tuple[int, int]:
+        state = self.state(port)
+        return int(state.get(b"num-slaves", 0)), int(state.get(b"num-other-sentinels", 0))
+
+    def named(self) -> ValkeyServer | None:
+        """The server that all Sentinels name as the primary; None while they do not agree."""
+        ports = {int(self.state(port).get(b"port", 0)) for port in self.ports}
+        return next((one for one in (self.primary, self.replica) if ports == {one.port}), None)
 
     def fail_over(self) -> None:
-        """Ask the Sentinel to make the replica primary, without a failure."""
+        """Ask a Sentinel to make the replica primary, without a failure."""
 
         def accepted() -> bool:
             with contextlib.suppress(redis.ResponseError), redis.Redis(port=self.port) as sentinel:

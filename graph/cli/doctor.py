@@ -109,6 +109,7 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
         policy = info.get("maxmemory_policy") or await _config(client, "maxmemory-policy")
         fsync = await _config(client, "appendfsync")
         refusal = await refuses(client, settings.redis.prefix)
+        replicas = await _config(client, "min-replicas-to-write")
     except (RedisError, EmbeddedError, OSError) as error:
         yield Finding(
             "wrong", "Redis", f"{where}: {error}", "start it, or correct GRAPH_REDIS_URL; unset means embedded"
@@ -121,10 +122,12 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
         redis_writes(refusal),
         round_trip("latency", latency, "put Redis in the same network as this server"),
         redis_persistence(info, fsync),
+        redis_replicas(settings.redis.url or "", replicas),
         redis_eviction(info, policy),
         redis_memory(info),
     ):
-        yield finding
+        if finding is not None:
+            yield finding
 
 
 def parse_info(reply: bytes) -> dict[str, str]:
@@ -186,6 +189,16 @@ def redis_persistence(info: Mapping[str, str], fsync: str) -> Finding:
             "note", "persistence", "appendfsync no", "a crash loses up to 30 s: CONFIG SET appendfsync everysec"
         )
     return Finding("ok", "persistence", f"append-only file, fsync {fsync or 'unknown'}")
+
+
+def redis_replicas(url: str, replicas: str) -> Finding | None:
+    """A primary that was cut off from its replicas should stop taking writes that will be lost."""
+    if "+sentinel://" not in url or not replicas:
+        return None
+    if replicas == "0":
+        advice = "a primary that was cut off takes writes that are lost: CONFIG SET min-replicas-to-write 1"
+        return Finding("note", "replicas", "min-replicas-to-write 0", advice)
+    return Finding("ok", "replicas", f"min-replicas-to-write {replicas}")
 
 
 def redis_eviction(info: Mapping[str, str], policy: str) -> Finding:

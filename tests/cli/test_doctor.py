@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.cli.doctor import check_redis, check_sql, redis_version, round_trip
+from graph.cli.doctor import check_redis, check_sql, redis_replicas, redis_version, round_trip
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from harness.valkey import ValkeyServer
 from tests.support.engines.refusing import WAYS, refusing
@@ -54,6 +54,17 @@ async def test_what_is_badly_set_up_gets_advice(options: dict[str, str], about: 
     finding = (await examine(**options))[about]
     assert finding.verdict == verdict, finding
     assert advice in finding.advice
+
+
+def test_a_primary_behind_sentinels_should_need_a_replica() -> None:
+    """Where it may be cut off, taking writes that nobody else has is worth a thought; a single server is not asked."""
+    url = "redis+sentinel://a,b,c/main"
+    alone, well = redis_replicas(url, "0"), redis_replicas(url, "1")
+    assert alone is not None
+    assert well is not None
+    assert (alone.verdict, well.verdict) == ("note", "ok")
+    assert "min-replicas-to-write 1" in alone.advice
+    assert redis_replicas("redis://a", "0") is None
 
 
 async def test_a_replica_is_refused() -> None:

@@ -7,7 +7,8 @@ them. It is served only while a fresh read of the generations gives the same sta
 
 * a slow loader that stores an outdated value does no harm: its stamp is outdated too;
 * two writers hold one tag independently, and a writer that dies leaves a hold that expires by itself;
-* no earlier stamp matches a server that was restarted or failed over and may have lost acknowledged invalidations.
+* no earlier stamp matches a server that was restarted or failed over and may have lost acknowledged invalidations;
+* behind Sentinels a write is acknowledged only once no process can read from a primary without its invalidation.
 
 Failure: a write that cannot place its hold is refused before it starts (`CacheWriteRefused`). A write that was made but
 whose invalidation Redis does not confirm in time is not acknowledged (`CacheWriteUnconfirmed`); confirming goes on in
@@ -189,11 +190,20 @@ class Generations:
             # Each attempt has a new generation: an old one must not come back after somebody else's.
             replies = await self._client.batch(*[_RELEASE((self.key(tag),), (hold, fresh(), life)) for tag in left])
             failed = [tag for tag, reply in zip(left, replies, strict=True) if isinstance(reply, Exception)]
+            if not failed and not await self._counts(replies):
+                failed = left
             metrics.INVALIDATIONS.inc(len(left) - len(failed))
             if failed:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 0.5)
             left = failed
+
+    async def _counts(self, replies: Replies) -> bool:
+        """Whether readers can see what was written: another server may have been made primary before."""
+        try:
+            return await self._client.vouches(replies)
+        except RedisUnavailable:
+            return False
 
     # --- life ---
 

@@ -54,13 +54,19 @@ class Replies(list[Reply]):
     """The replies of a batch, in order; a command that failed has its exception in its place.
 
     `run_id` names the server process that answered: of the first command where a cluster's nodes shared the batch,
-    empty where the batch was answered partly before and partly after a reconnect to another process.
+    empty where the batch was answered partly before and partly after a reconnect to another process. Behind Sentinels
+    it tells also during which reign of that process as primary; a server that hides its run id has one a connection.
     """
 
     # Class defaults, here and in Batch: setting them for each batch would slow the hot path.
     run_id: bytes = b""
     wire: ServerConnection | None = None  # the connection that answered all of it
     wires: list[ServerConnection | None] | None = None  # or of each reply, if it was divided or sent again
+
+    @property
+    def process(self) -> bytes:
+        """The run id of that process as its own INFO tells it, to a script for example; empty where it does not."""
+        return self.run_id.partition(b"@")[0]
 
     def wire_of(self, place: int) -> ServerConnection | None:
         """The connection that answered the command at `place`; None where none did."""

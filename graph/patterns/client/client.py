@@ -142,6 +142,16 @@ class Client:
                 self._lane = DurableWriter(await connect(self._dialer))
         return _value(await self._lane.send(one))
 
+    async def vouches(self, replies: Replies) -> bool:
+        """Whether the writes that gave `replies` count: no other server was made primary before they ran.
+
+        Only behind Sentinels this is a question (`primary`); on False make them again, on the new primary. Raises
+        `RedisUnavailable` while no majority of the Sentinels can say.
+        """
+        link = self._router.link_for(None)
+        wires = {replies.wire_of(place) for place in range(len(replies))}
+        return all([await link.vouches(wire) for wire in wires])
+
     def listen(
         self,
         on_message: Callable[[str, bytes], None],

@@ -7,7 +7,8 @@ group. So 500 concurrent writes cost about one wait for fsync, which with `appen
 Where a server cannot confirm, the reply is returned as soon as the command ran. That is so without AOF, without
 WAITAOF, and where nothing is being synced to disk: under ``appendfsync no``, or while a rewrite runs under
 ``no-appendfsync-on-rewrite yes``. The server is asked whether that is so, and again after `LAX` seconds.
-If an fsync in progress is not confirmed in time, or the connection is lost first, `OutcomeUnknown` is raised.
+If an fsync in progress is not confirmed in time, the connection is lost first, or the Sentinels name another primary
+by then, `OutcomeUnknown` is raised.
 """
 
 from __future__ import annotations
@@ -106,22 +107,42 @@ class _Group:
             self._waiting.clear()
 
     async def _write(self, commands: list[Command]) -> list[Reply]:
+        outcomes, replies = await self._confirmed(commands)
+        wires = {replies.wire_of(place) for place in range(len(commands))}
+        doubts = {wire: await self._deposed(wire) for wire in wires}
+        return [
+            outcome if isinstance(outcome, Exception) else doubts[replies.wire_of(place)] or outcome
+            for place, outcome in enumerate(outcomes)
+        ]
+
+    async def _deposed(self, wire: ServerConnection | None) -> OutcomeUnknown | None:
+        """What is wrong with a write that the primary acknowledged, if it is not the primary any more."""
+        try:
+            counts = await self._link.vouches(wire)
+        except RedisUnavailable as error:
+            return OutcomeUnknown(f"the write ran, but nobody can say whether on the primary: {error}")
+        return None if counts else OutcomeUnknown("the write ran on a primary that had been deposed")
+
+    async def _confirmed(self, commands: list[Command]) -> tuple[list[Reply], Replies]:
+        """The replies, errors where no fsync was confirmed, and what tells which connection gave them."""
         if self._loop.time() < self._lax_until:
-            return list(await self._link.submit(commands))
+            replies = await self._link.submit(commands)
+            return list(replies), replies
         replies = await self._link.submit([*commands, _WAIT])
         last = replies.pop()
         if isinstance(last, list) and not cast("list[int]", last)[0] and await self._is_lax():
             self._lax_until = self._loop.time() + LAX
-            return list(replies)
+            return list(replies), replies
         if replies.wires is None:
             doubts = {replies.wire: _doubt(last)}
         else:  # some commands may have run after that WAITAOF: ask again, on the very connections that answered them
             wires = {replies.wire_of(place) for place in range(len(commands))}
             doubts = {wire: await self._wait(wire) for wire in wires}
-        return [
+        outcomes = [
             reply if isinstance(reply, Exception) else doubts[replies.wire_of(place)] or reply
             for place, reply in enumerate(replies)
         ]
+        return outcomes, replies
 
     async def _is_lax(self) -> bool:
         """Whether the server is syncing nothing, so that waiting longer would confirm nothing either."""

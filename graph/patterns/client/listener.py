@@ -267,13 +267,22 @@ class _Ear:
             await asyncio.sleep(backoff(attempt, cap))
             attempt += 1
 
+    async def _has_moved(self, wire: Wire) -> bool:
+        """Whether the Sentinels name another primary; not while they do not answer."""
+        if wire.view is None:
+            return False
+        try:
+            return (await self._dialer.view())[:2] != wire.view[:2]
+        except RedisUnavailable:
+            return False
+
     async def _watch(self, wire: Wire) -> None:
         """Send a PING now and then until the connection is lost; the wire itself gives up on a late PONG."""
         while not wire.closed:
             future: asyncio.Future[Replies] = self._loop.create_future()
             wire.submit(Batch((_PING,), self._loop.time() + self._hear.pong_deadline, future))
             refused = isinstance((await future)[0], Exception)  # of an SSUBSCRIBE: the slot is elsewhere
-            if refused or await self._dialer.moved(wire):
+            if refused or await self._has_moved(wire):
                 wire.abort()
             with contextlib.suppress(TimeoutError):
                 # wait_for() of Python 3.11 loses a cancellation that meets what was waited for.

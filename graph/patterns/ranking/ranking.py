@@ -207,7 +207,7 @@ class Ranking(RankingReader):
         replies = await self._client.batch(command("EXISTS", self._live[3]))
         if isinstance(replies[0], Exception):
             raise replies[0]
-        return replies.run_id
+        return replies.process
 
     async def turn(self, work: str, ttl: float) -> bool:
         """Whether this process, and no other, may do some `work` within the next `ttl` seconds.
@@ -222,7 +222,7 @@ class Ranking(RankingReader):
         reply = self._reply(replies, at)
         if reply[0] == b"overflow":
             raise OverflowError("the sum of the scores is not a finite number")
-        if self._derived and reply[7] != replies.run_id:
+        if self._derived and reply[7] != replies.process:
             raise RankingStale(self._live[3])
         changed, rank, score, achieved, version, former_rank, former = reply[:7]
         return Submitted(

@@ -120,7 +120,7 @@ class RankingReader:
         """How large the ranking is and how far it has come, even if it is stale."""
         replies = await self._client.batch(_state(self._live, (self.ties.value,)))
         size, seq, through, server, build = self._reply(replies, 0)
-        return RankingState(size, seq, through, build.decode(), stale=self._derived and server != replies.run_id)
+        return RankingState(size, seq, through, build.decode(), stale=self._derived and server != replies.process)
 
     async def size(self) -> int:
         """How many players it holds."""
@@ -146,6 +146,6 @@ class RankingReader:
     def _whole(self, replies: Replies, server: int, build: int) -> Any:
         reply = self._reply(replies, 0)
         assert len(reply) > build
-        if self._derived and reply[server] != replies.run_id:
+        if self._derived and reply[server] != replies.process:
             raise RankingStale(self._live[3])
         return reply

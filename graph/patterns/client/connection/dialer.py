@@ -1,8 +1,8 @@
 """Finds a Redis server and performs the handshake with it.
 
-redis-py reads the URL, makes the TLS context and asks the Sentinels; what comes out is a `wire.Wire` that is
+redis-py reads the URL and makes the TLS context; what comes out is a `wire.Wire` that is
 authenticated, speaks RESP3 and has the right database selected. The server is located anew for every connection, so a
-failover is followed by the first connection after it.
+failover is followed by the first connection after it. Behind Sentinels it is the one that a majority of them names.
 
 URLs: `redis://[user:password@]host:port/db`, `rediss://…` (TLS), `unix://[user:password@]/path?db=0`,
 `redis+sentinel://[user:password@]host:port,host:port/service/db` (credentials are the data servers'; the Sentinels'
@@ -18,18 +18,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio.connection import SSLConnection, parse_url
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, Reply
 from graph.patterns.client.commands import Argument, Command, command
+from graph.patterns.client.connection.sentinels import Address, Sentinels, View
 from graph.patterns.client.connection.wire import Wire
 
 if TYPE_CHECKING:
@@ -43,14 +42,6 @@ _log = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 10.0
 OLDEST = 7
 """Major version of Redis; any Valkey is new enough."""
-_SENTINEL_TIMEOUT = 1.0  # seconds for one Sentinel to answer before the next is asked
-
-
-class Address(NamedTuple):
-    """Where a server listens: a host and a TCP port, or the path of a unix socket and port 0."""
-
-    host: str
-    port: int
 
 
 class Dialer:
@@ -75,6 +66,7 @@ class Dialer:
         )
         self.tls = self.options.pop("connection_class", None) is SSLConnection
         self.hosts = [_host_port(host, 26379 if self.kind == "sentinel" else 6379) for host in (first, *others)]
+        self.sentinels = self._sentinels() if self.kind == "sentinel" else None
         self.local = scheme == "unix"
         self.database = int(self.options.get("db") or 0)
         self._timeout = timeout
@@ -84,9 +76,11 @@ class Dialer:
         """Connect to `address`, or to wherever the URL leads now, and teach the server `scripts`."""
         try:
             async with asyncio.timeout(self._timeout):
-                address = address or await self._locate()
+                view: View | None = None
+                if address is None:
+                    address, view = await self._locate()
                 wire = await self._open(address)
-                wire.address = address
+                wire.address, wire.view = address, view
                 try:
                     await self._greet(wire, scripts)
                 except BaseException:
@@ -101,43 +95,40 @@ class Dialer:
             raise RedisUnavailable("the connection was lost at once")
         return wire
 
-    async def moved(self, wire: Wire) -> bool:
-        """Whether the Sentinels name another primary than the server behind `wire`; False if they do not answer."""
-        if self.kind != "sentinel":
-            return False
-        try:
-            return await self._locate() != wire.address
-        except (OSError, RedisError):
-            return False
-        except Exception:  # noqa: BLE001 - they are asked again
-            _log.exception("asking the Sentinels failed in a way that is not foreseen")
-            return False
+    async def view(self) -> View:
+        """What the Sentinels say now; raises `RedisUnavailable`."""
+        assert self.sentinels is not None
+        return await self.sentinels.view()
 
-    async def _locate(self) -> Address:
+    async def role(self, address: Address) -> bytes:
+        """What the server at `address` says that it is (master, replica); empty where none listens."""
+        try:
+            wire = await self._open(address)
+        except ConnectionRefusedError:
+            return b""
+        try:
+            (hello, *_) = await self._hello(wire, [])
+            if isinstance(hello, Exception):
+                raise hello
+            return hello[b"role"]
+        finally:
+            wire.abort()
+
+    async def _locate(self) -> tuple[Address, View | None]:
         if self.local:
-            return Address(self.options.get("path", ""), 0)
-        if self.kind != "sentinel":
-            return self.hosts[0]
-        kwargs = {
-            "socket_timeout": _SENTINEL_TIMEOUT,
-            "socket_connect_timeout": _SENTINEL_TIMEOUT,
-            "retry": Retry(NoBackoff(), 0),  # the next Sentinel is asked instead
+            return Address(self.options.get("path", ""), 0), None
+        if self.sentinels is None:
+            return self.hosts[0], None
+        view = await self.sentinels.view()
+        return view.address, view
+
+    def _sentinels(self) -> Sentinels:
+        options = {
             "username": self.options.get("sentinel_username"),
             "password": self.options.get("sentinel_password"),
             **({"ssl": True, **self._tls_options()} if self.tls else {}),
         }
-        sentinel = Sentinel(self.hosts, sentinel_kwargs=kwargs)
-        try:
-            found = await cast("Any", sentinel).discover_master(self.service)  # untyped
-        except MasterNotFoundError:
-            asked = ", ".join(f"{host}:{port}" for host, port in self.hosts)
-            raise RedisUnavailable(
-                f"no Sentinel of {asked} answers, or none knows a primary of {self.service}"
-            ) from None
-        finally:
-            for each in sentinel.sentinels:
-                await each.aclose()
-        return Address(str(found[0]), int(found[1]))
+        return Sentinels(self.hosts, self.service, options)
 
     def _tls_options(self) -> dict[str, Any]:
         return {name: value for name, value in self.options.items() if name.startswith("ssl_")}
@@ -157,26 +148,29 @@ class Dialer:
         return wire
 
     async def _greet(self, wire: Wire, scripts: Iterable[Script]) -> None:
+        more = [command("INFO", "server")]
+        if self.options.get("db"):
+            more.append(command("SELECT", self.options["db"], retry=False))
+        load = [command("SCRIPT", "LOAD", script.source, retry=False) for script in scripts]
+        replies = await self._hello(wire, [*more, *load])
+        for reply in replies[: 1 + len(more)]:  # a script that was not taken now (LOADING) is loaded on NOSCRIPT
+            if isinstance(reply, Exception):
+                raise reply
+        self._check(wire, replies[0])
+        wire.run_id = _server_id(replies[1], wire.view)
+
+    async def _hello(self, wire: Wire, more: list[Command]) -> Replies:
+        """Sign in, with `more` commands in the same write."""
         options = self.options
         hello: list[Argument] = ["HELLO", 3]
         if options.get("password") or options.get("username"):  # a user may have no password
             hello += ["AUTH", options.get("username") or "default", options.get("password") or ""]
         if options.get("client_name"):
             hello += ["SETNAME", options["client_name"]]
-        first = [Command(tuple(hello), None, retry=False), command("INFO", "server")]
-        if options.get("db"):
-            first.append(command("SELECT", options["db"], retry=False))
-        load = [command("SCRIPT", "LOAD", script.source, retry=False) for script in scripts]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Replies] = loop.create_future()
-        wire.submit(Batch((*first, *load), loop.time() + self._timeout, future))
-        replies = await future
-        for reply in replies[: len(first)]:  # a script that was not taken now (LOADING) is loaded on NOSCRIPT
-            if isinstance(reply, Exception):
-                raise reply
-        self._check(wire, replies[0])
-        info: bytes = replies[1]
-        wire.run_id = info.partition(b"run_id:")[2].partition(b"\r")[0]
+        wire.submit(Batch((Command(tuple(hello), None, retry=False), *more), loop.time() + self._timeout, future))
+        return await future
 
     def _check(self, wire: Wire, hello: dict[bytes, Reply]) -> None:
         """Refuse a server that cannot serve: too old, a Sentinel, or a primary that the Sentinels have just deposed."""
@@ -193,3 +187,16 @@ class Dialer:
 def _host_port(text: str, default: int) -> Address:
     parts = urlsplit(f"//{text}")
     return Address(parts.hostname or "localhost", parts.port or default)
+
+
+def _server_id(info: bytes, view: View | None) -> bytes:
+    """What tells this server process, as the primary that it is, from every other: see `Replies.run_id`."""
+    told = info.partition(b"run_id:")[2].partition(b"\r")[0]
+    if view is not None:
+        return b"%s@%d" % (told or _nonce(), view.epoch)
+    return told or _nonce()
+
+
+def _nonce() -> bytes:
+    """For a server that does not tell its run id: each connection to it may be to another process."""
+    return b"@" + secrets.token_hex(8).encode()

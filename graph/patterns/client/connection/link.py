@@ -17,11 +17,12 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies, settle
-from graph.patterns.client.commands import command
 from graph.patterns.client.connection.circuit import Circuit
 from graph.patterns.client.connection.newcomers import Newcomers
+from graph.patterns.client.connection.primary import FOLLOW_INTERVAL, Primary
 from graph.patterns.client.connection.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, MARGIN, PAUSE, Retries, backoff
 from graph.patterns.client.connection.waitlist import Waitlist
+from graph.patterns.client.connection.wire import Wire
 from graph.patterns.client.refusals import BLOCKING, DEPOSED, error_word, refusal_of
 from graph.patterns.client.traffic import TRAFFIC
 
@@ -31,13 +32,9 @@ if TYPE_CHECKING:
     from graph.patterns.client.batch import Receiver, ServerConnection
     from graph.patterns.client.commands import Argument, Command, Script
     from graph.patterns.client.connection.dialer import Address, Dialer
-    from graph.patterns.client.connection.wire import Wire
 
 COMMAND_DEADLINE = 5.0
 """Seconds within which a command is answered or fails."""
-
-FOLLOW_INTERVAL = 2.0
-"""Seconds between two questions to the Sentinels whether the primary is still the primary."""
 
 _DEPOSED_PAUSE = 0.05  # the same, where another server has to be found
 _SHORT = 0.1  # seconds; a connection that lasted less is not replaced at once: its server may be hanging up on all
@@ -77,6 +74,7 @@ class Link:
         self._lost = asyncio.Event()
         self._circuit = Circuit(self._probe)
         self._retired: set[Wire] = set()
+        self._primary = Primary(dialer) if dialer.kind == "sentinel" else None
 
     @property
     def run_id(self) -> bytes:
@@ -87,11 +85,6 @@ class Link:
     def connected(self) -> bool:
         """Whether a connection stands."""
         return self._wire is not None
-
-    @property
-    def down(self) -> bool:
-        """Whether the last attempt to connect failed, so that batches fail at once."""
-        return self._down
 
     @property
     def mode(self) -> bytes:
@@ -108,8 +101,8 @@ class Link:
         if self._wire is None:
             self._lost.set()
         self._tasks = [asyncio.create_task(self._supervise(), name="redis-link")]
-        if self._dialer.kind == "sentinel":
-            self._tasks.append(asyncio.create_task(self._follow(), name="redis-follow"))
+        if self._primary is not None:
+            self._tasks.append(asyncio.create_task(self._follow(self._primary), name="redis-follow"))
 
     async def leave(self) -> list[Batch]:
         """Stop gently: commands in progress may still be answered; return the unsent ones, for another link."""
@@ -161,8 +154,12 @@ class Link:
             pending.finish()
         elif self._circuit.blocked is not None:
             pending.fail(self._circuit.blocked)
-        elif self._wire is not None:
+        elif self._wire is not None and (self._primary is None or self._loop.time() < self._primary.until):
             self._wire.submit(pending)
+        elif self._wire is not None:
+            self._replace(self._wire)
+            self._down = True
+            pending.fail(RedisUnavailable("no majority of the Sentinels says any more that this is the primary"))
         elif self._down:
             pending.fail(RedisUnavailable("Redis is away"))
         else:
@@ -188,7 +185,7 @@ class Link:
                 pending.replies[place] = refused
                 self._circuit.note(refused, pending.commands[place])
         if missing:
-            self._teach(pending, missing)
+            self._retries.teach(pending, missing)
         pending.release()
 
     def _is_passing(self) -> bool:
@@ -214,17 +211,6 @@ class Link:
     def refusal(self) -> str:
         """Why the server refuses writes, or some commands; empty while it takes everything."""
         return self._circuit.refusal
-
-    def _teach(self, pending: Batch, places: list[int]) -> None:
-        """Load the scripts that the server no longer has, or send them as EVAL where it refuses to load them."""
-        if pending.parent is not None and pending.hops:
-            part = pending.part(places)
-            part.commands = [one.script.whole(one) if one.script is not None else one for one in part.commands]
-            self._retries.again(part)
-            return
-        scripts = [pending.commands[place].script for place in places]
-        load = [command("SCRIPT", "LOAD", s.source, retry=True) if s is not None else None for s in scripts]
-        self.again(pending.part(places, load))
 
     def again(self, part: Batch) -> None:
         """Send a part that was made of a refused batch, unless it is too late for that."""
@@ -292,16 +278,22 @@ class Link:
             raise
         wire.adopt(on_done=self._settle, on_lost=self._on_lost)
         self._wire, self._down = wire, False
+        if self._primary is not None:
+            self._primary.found(wire)
         self._lost.clear()
         why = "no connection to Redis in time"
         settle(self._waiting.take(), lambda batch: self._resend(batch, why), RedisUnavailable(why))
 
-    async def _follow(self) -> None:
+    async def vouches(self, wire: ServerConnection | None) -> bool:
+        """Whether what `wire` answered counts: always, but behind Sentinels see `primary.Primary.vouches`."""
+        return self._primary is None or (isinstance(wire, Wire) and await self._primary.vouches(wire))
+
+    async def _follow(self, primary: Primary) -> None:
         """Notice a failover that leaves the old primary running: it goes on taking writes for some seconds."""
         while True:
             await asyncio.sleep(FOLLOW_INTERVAL)
             wire = self._wire
-            if wire is not None and await self._dialer.moved(wire):
+            if wire is not None and await primary.moved(wire):
                 self._replace(wire)
 
     async def _supervise(self) -> None:

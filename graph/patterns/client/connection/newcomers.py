@@ -90,7 +90,6 @@ class Newcomers:
                 _log.warning("Redis: %s", why)
             raise RedisUnavailable(why) from error
         self._told = ""
-        if wire.run_id:
-            self._known[wire.run_id] = None
+        self._known[wire.run_id] = None
         if len(self._known) > _MOST:
             del self._known[next(iter(self._known))]

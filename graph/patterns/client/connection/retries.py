@@ -11,6 +11,7 @@ import random
 from typing import TYPE_CHECKING
 
 from graph.patterns.client.batch import RedisUnavailable, settle
+from graph.patterns.client.commands import command
 from graph.patterns.client.traffic import TRAFFIC
 
 if TYPE_CHECKING:
@@ -59,6 +60,17 @@ class Retries:
         else:
             TRAFFIC.retries += part.want
             self._put(part)
+
+    def teach(self, pending: Batch, places: list[int]) -> None:
+        """Load the scripts that the server no longer has, or send them as EVAL where it refuses to load them."""
+        if pending.parent is not None and pending.hops:
+            part = pending.part(places)
+            part.commands = [one.script.whole(one) if one.script is not None else one for one in part.commands]
+            self.again(part)
+            return
+        scripts = [pending.commands[place].script for place in places]
+        load = [command("SCRIPT", "LOAD", s.source, retry=True) if s is not None else None for s in scripts]
+        self.again(pending.part(places, load))
 
     def _resume(self, part: Batch) -> None:
         del self._pauses[part]

@@ -25,6 +25,8 @@ from graph.patterns.client.traffic import TRAFFIC
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from graph.patterns.client.connection.sentinels import View
+
 QUEUE_BOUND = 32 << 20
 """Bytes of packed commands that may wait for room on a socket; while so many wait, batches are refused."""
 
@@ -58,6 +60,7 @@ class Wire(asyncio.Protocol):
         self.run_id = b""
         self.mode = b""
         self.address: tuple[str, int] = ("", 0)
+        self.view: View | None = None  # what the Sentinels said when it was dialled
         self.queued = 0
         self.closed = False
 

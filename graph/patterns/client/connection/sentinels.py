@@ -1,0 +1,144 @@
+"""Asks the Sentinels of a service which server is its primary, and believes only what a majority of them says.
+
+A single Sentinel may be behind, or cut off: for seconds after a failover two of them name two primaries, and clients
+that ask one each use both. Two majorities have a Sentinel in common, and a Sentinel never goes back to an older
+configuration (its epoch only grows). So whoever asks after somebody was told of a newer primary is told of it, too.
+
+All Sentinels are asked at once. Those that the URL leaves out are found through the others when they are needed.
+
+Failure: `RedisUnavailable` when no majority of the Sentinels that there are answers and agrees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from graph.patterns.client.batch import RedisUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_TIMEOUT = 1.0  # seconds for one Sentinel to answer
+
+
+class Address(NamedTuple):
+    """Where a server listens: a host and a TCP port, or the path of a unix socket and port 0."""
+
+    host: str
+    port: int
+
+
+class View(NamedTuple):
+    """What a majority of the Sentinels says: the primary, and the epoch of the configuration that made it so.
+
+    `asked_at` is the loop's clock before the first was asked, `settled` for how many seconds it had been so by then.
+    """
+
+    address: Address
+    epoch: int
+    asked_at: float
+    settled: float
+
+
+class _Vote(NamedTuple):
+    sentinel: bytes
+    address: Address | None
+    epoch: int
+    settled: float
+    of: int  # how many Sentinels there are, as far as this one knows
+
+
+class Sentinels:
+    """The Sentinels of one service."""
+
+    def __init__(self, hosts: Sequence[Address], service: str, options: Mapping[str, Any]) -> None:
+        """Ask those at `hosts` about `service`; `options` are redis-py's for connecting to a Sentinel."""
+        self._hosts = hosts
+        self._service = service
+        self._options = {
+            "socket_timeout": _TIMEOUT,
+            "socket_connect_timeout": _TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),
+            **options,
+        }
+
+    async def view(self) -> View:
+        """Ask them now; raises `RedisUnavailable`."""
+        asked_at = asyncio.get_running_loop().time()
+        votes = await self._votes(self._hosts)
+        if votes and not _majority(votes):
+            others = [host for host in await self._others() if host not in self._hosts]
+            votes |= await self._votes(others)
+        found = _majority(votes)
+        if found is None:
+            raise RedisUnavailable(self._complaint(votes))
+        address, epoch = found
+        settled = min(vote.settled for vote in votes.values() if (vote.address, vote.epoch) == found)
+        return View(address, epoch, asked_at, settled)
+
+    async def _votes(self, hosts: Iterable[Address]) -> dict[bytes, _Vote]:
+        answers = await asyncio.gather(*(self._vote(host) for host in hosts))
+        return {vote.sentinel: vote for vote in answers if vote is not None}
+
+    async def _vote(self, host: Address) -> _Vote | None:
+        try:
+            async with self._open(host) as redis:
+                name = await redis.execute_command("SENTINEL MYID")
+                where = await redis.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._service)
+                state = _mapping(await redis.execute_command("SENTINEL MASTER", self._service))
+        except ResponseError:  # it does not know the service
+            return None
+        except (OSError, RedisError):
+            return None
+        busy = b"failover_in_progress" in state[b"flags"]
+        address = Address(where[0].decode(), int(where[1])) if where else None
+        settled = 0.0 if busy else int(state[b"role-reported-time"]) / 1000
+        return _Vote(name, address, int(state[b"config-epoch"]), settled, int(state[b"num-other-sentinels"]) + 1)
+
+    async def _others(self) -> list[Address]:
+        """The Sentinels that those of the URL know."""
+        found: set[Address] = set()
+        for host in self._hosts:
+            try:
+                async with self._open(host) as redis:
+                    for each in await redis.execute_command("SENTINEL SENTINELS", self._service):
+                        known = _mapping(each)
+                        found.add(Address(known[b"ip"].decode(), int(known[b"port"])))
+            except (OSError, RedisError):
+                continue
+        return sorted(found)
+
+    def _open(self, host: Address) -> Any:
+        redis = cast("Any", Redis)(host=host.host, port=host.port, **self._options)
+        redis.response_callbacks.clear()  # they differ between the versions of redis-py
+        return redis
+
+    def _complaint(self, votes: Mapping[bytes, _Vote]) -> str:
+        asked = ", ".join(f"{host}:{port}" for host, port in self._hosts)
+        if not votes:
+            return f"no Sentinel of {asked} answers, or none knows a primary of {self._service}"
+        of = max(vote.of for vote in votes.values())
+        named = sorted({f"{vote.address.host}:{vote.address.port}" for vote in votes.values() if vote.address})
+        return f"{len(votes)} of {of} Sentinels of {self._service} answer, and no majority names one primary: {named}"
+
+
+def _majority(votes: Mapping[bytes, _Vote]) -> tuple[Address, int] | None:
+    """The primary and its epoch that more than half of all Sentinels name."""
+    of = max((vote.of for vote in votes.values()), default=1)
+    counted = Counter((vote.address, vote.epoch) for vote in votes.values() if vote.address is not None)
+    named = [found for found, count in counted.items() if count > of / 2]
+    return named[0] if named else None
+
+
+def _mapping(reply: Any) -> dict[bytes, bytes]:
+    """A reply that RESP2 gives as a flat list."""
+    if isinstance(reply, dict):
+        return cast("dict[bytes, bytes]", reply)
+    return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -1,0 +1,157 @@
+"""Two servers that are both asked as the primary: what was acknowledged on the one that was deposed is not missed."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from graph.patterns.cache import Cache
+from graph.patterns.client import Command, RedisUnavailable, command, open_client
+from graph.patterns.client.connection import link as links
+from graph.patterns.client.connection import primary as primaries
+from graph.patterns.client.connection.primary import Primary
+from harness.valkey import SentinelSet, ValkeyServer
+from harness.waiting import eventually, within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from graph.patterns.client.connection.link import Link
+    from graph.patterns.client.connection.wire import Wire
+
+
+@pytest.fixture(scope="module")
+def sentinels() -> Iterator[SentinelSet]:
+    """Three Sentinels with two servers, in whatever order the tests before have left them."""
+    with SentinelSet(3) as running:
+        yield running
+
+
+def deposed(servers: SentinelSet) -> tuple[ValkeyServer, ValkeyServer]:
+    """Have the primary replaced without a failure: the old one, which takes writes for some seconds, and the new."""
+    old = servers.named()
+    assert old is not None
+    new = servers.primary if old is servers.replica else servers.replica
+    eventually(lambda: b"master_link_status:up" in new.command("INFO", "replication"))
+    servers.fail_over()
+    eventually(lambda: servers.named() is new)
+    return old, new
+
+
+async def test_a_write_on_a_deposed_primary_is_not_acknowledged(
+    sentinels: SentinelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client has not heard of the failover yet, and its server takes the write: it is told that it may be lost."""
+    monkeypatch.setattr(links, "FOLLOW_INTERVAL", 3600.0)
+
+    def write(value: str) -> Command:
+        return command("SET", "k", value, "PX", 600_000, retry=False)
+
+    async with open_client(sentinels.url) as client:
+        assert await client.durable(write("before")) in (b"OK", "OK")
+        assert client._lane is not None
+        never_over(client._lane._router.link_for(None))
+        _, new = await asyncio.to_thread(deposed, sentinels)
+        try:
+            await client.durable(write("after"))
+        except RedisUnavailable:
+            return
+        assert new.command("GET", "k") == b"after"
+
+
+def never_over(link: Link) -> None:
+    """Let the link use its server as long as that answers."""
+    if link._primary is not None:
+        link._primary.until = math.inf
+
+
+class World:
+    """A truth, and caches of several processes that read and write it."""
+
+    def __init__(self) -> None:
+        self.truth: dict[str, int] = {}
+        self.acknowledged: dict[str, int] = {}
+        self.wrong: list[str] = []
+        self.stop = asyncio.Event()
+
+    async def load(self, keys: Sequence[str]) -> Mapping[str, int]:
+        return {key: self.truth.get(key, 0) for key in keys}
+
+    async def read_on(self, cache: Cache) -> None:
+        while not self.stop.is_set():
+            key = str(random.randrange(8))
+            oldest = self.acknowledged.get(key, 0)
+            got = (await cache.get_many([key], self.load, tags=lambda key: [key]))[key]
+            if got < oldest:
+                self.wrong.append(f"{key}: {got} < {oldest}")
+            await asyncio.sleep(random.uniform(0, 0.005))
+
+    async def write_on(self, cache: Cache) -> None:
+        while not self.stop.is_set():
+            key = str(random.randrange(8))
+            with suppress(RedisUnavailable):  # refused, or not acknowledged
+                async with cache.invalidating(key):
+                    self.truth[key] = version = self.truth.get(key, 0) + 1
+                self.acknowledged[key] = max(version, self.acknowledged.get(key, 0))
+            await asyncio.sleep(random.uniform(0, 0.05))
+
+
+async def test_no_acknowledged_write_is_missed_while_the_primary_is_replaced(
+    sentinels: SentinelSet, monkeypatch: pytest.MonkeyPatch, scaled: Callable[[int, int], int]
+) -> None:
+    """Processes hear of a failover at different times, one only when its lease ends: nobody reads an old value."""
+    moved = Primary.moved
+    deaf: list[Primary | None] = []
+
+    async def hears(self: Primary, wire: Wire) -> bool:
+        there = await moved(self, wire)
+        return there and self not in deaf
+
+    monkeypatch.setattr(Primary, "moved", hears)
+    world = World()
+    async with AsyncExitStack() as stack:
+        caches: list[Cache] = []
+        for _ in range(3):
+            client = await stack.enter_async_context(open_client(sentinels.url))
+            caches.append(Cache(client, l1_bytes=1 << 20))
+            stack.push_async_callback(caches[-1].close)
+            deaf = [client._router.link_for(None)._primary]
+        working = [asyncio.create_task(work(cache)) for cache in caches for work in (world.read_on, world.write_on)]
+        for _ in range(scaled(6, 1)):
+            await asyncio.to_thread(deposed, sentinels)
+            before = sum(world.acknowledged.values())
+            async with within("acknowledged writes after the failover"):
+                while sum(world.acknowledged.values()) < before + 100:
+                    assert not any(task.done() for task in working)
+                    await asyncio.sleep(0.05)
+        world.stop.set()
+        await asyncio.gather(*working)
+    assert world.wrong == []
+
+
+async def test_a_primary_that_no_majority_vouches_for_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off from the Sentinels, a client cannot know who is primary: Redis is away for it until they answer."""
+    monkeypatch.setattr(primaries, "LEASE", 1.5)
+    with SentinelSet() as servers:
+        async with open_client(servers.url) as client:
+            await client.execute("SET", "k", "v", "PX", 600_000)
+            servers.kill_sentinels()
+            async with within("the lease to end"):
+                with pytest.raises(RedisUnavailable):
+                    while True:
+                        await client.execute("GET", "k")
+                        await asyncio.sleep(0.05)
+            servers.start_sentinels()
+            async with within("an answer"):
+                while True:
+                    try:
+                        assert await client.execute("GET", "k") == b"v"
+                    except RedisUnavailable:
+                        await asyncio.sleep(0.05)
+                        continue
+                    break

@@ -196,7 +196,7 @@ async def test_the_metrics_add_up(proxied: tuple[FaultProxy, Client], expressed:
         proxy.hold.set()
         for connection in connections:
             connection.writer.write(REQUEST)
-        await asyncio.sleep(0.1)
+        await until(lambda: stand()[3] - before[3] == 8)
         for connection in connections[:5]:
             connection.writer.transport.abort()
         await asyncio.sleep(0.1)

@@ -14,7 +14,6 @@ import csv
 import json
 import multiprocessing
 import os
-import re
 import select
 import socket
 import statistics
@@ -58,7 +57,6 @@ _GENEROUS = {
 }
 _PAGE = "{ products(first: 10%s) { nodes { id name stock price { amount currency } category { name } } } }"
 _PRODUCT = '{ product(by: {sku: "%s"}) { id name stock price { amount } } }'
-_PASSWORD = re.compile(r"sign in as (\S+) with the password (\S+)")
 
 
 # --- the load: a process of its own ---
@@ -283,11 +281,7 @@ def _stale(server: Serving, told: dict[str, str]) -> int:
 
 def _import(server: Serving, folder: Path, report: Report) -> None:
     told = _write(folder / "imports" / "products.csv")
-    email, password = _PASSWORD.findall(server.log.read_text())[0]
-    signing_in = "mutation ($e: String!, $p: String!) { login(input: {email: $e, password: $p}) {"
-    token = server.query(signing_in + " ... on AuthPayload { token } } }", e=email, p=password)["data"]["login"][
-        "token"
-    ]
+    *_, token = server.admin()
     requests = [_post(_PAGE % page) for page in ("", ", sort: PRICE_ASC", ", sort: NEWEST")]
     requests += [_post(_PRODUCT % sku) for sku in told]
     with load(server.port, requests, IMPORT_RATE):  # warms up

@@ -18,59 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, field_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from graph.settings_group import PREFIX, SettingsGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic.fields import FieldInfo
-    from pydantic_settings import PydanticBaseSettingsSource
-
-PREFIX = "GRAPH_"
-
-
-class SettingsError(ValueError):
-    """A variable whose value makes no sense; the text names it and says why."""
-
-
-def without_password(url: str) -> str:
-    """`url` fit to be shown: no password, neither before the host nor in the query."""
-    url = re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url)
-    return re.sub(r"(password=)[^&]*", r"\1***", url)
-
-
-class SettingsGroup(BaseSettings):
-    """Settings of one concern. Built plainly it holds its defaults; `from_environment` reads the variables."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings' own
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let a plain construction read no environment."""
-        return (init_settings,)
-
-    @classmethod
-    def variable(cls, field: str) -> str:
-        """The environment variable of `field`."""
-        return f"{cls.model_config.get('env_prefix', PREFIX)}{field}".upper()
-
-    @classmethod
-    def from_environment(cls) -> Self:
-        """Read the variables of this group."""
-        try:
-            return cls(**EnvSettingsSource(cls)())
-        except ValidationError as error:
-            first = error.errors()[0]
-            variable, value = cls.variable(str(first["loc"][0])), without_password(str(first["input"]))
-            raise SettingsError(f"{variable}={value!r}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
 
 
 class ServerSettings(SettingsGroup):
@@ -192,8 +148,13 @@ class AccountSettings(SettingsGroup):
     )
     first_admin: str = Field(
         default="admin@example.com",
-        description="Email of the ADMIN made, with a password printed once, while there are no users; or `none`",
+        description="Email of the ADMIN made while there are no users, or `none`; the password is told once on a "
+        "terminal, else in the file `first-admin-password` of the data directory",
     )
+    first_password: SecretStr | None = Field(
+        default=None, description="Password of that ADMIN in place of a random one; to be changed at the first sign-in"
+    )
+    first_password_file: FilePath | None = Field(default=None, description="File that holds it, alone on a line")
     idle: float = Field(default=86_400.0, ge=300, description="Seconds after its last use at which a session ends")
     lifetime: float = Field(default=30 * 86_400.0, ge=300, description="Seconds after which it ends in any case")
     sessions: int = Field(default=20, ge=1, description="Sessions a user may have; one more ends the least used")
@@ -309,7 +270,8 @@ class Settings(BaseModel):
             for field in values.model_fields_set:
                 value = getattr(values, field)
                 if value is not None:
-                    found[group.variable(field)] = str(value)
+                    secret = isinstance(value, SecretStr)
+                    found[group.variable(field)] = value.get_secret_value() if secret else str(value)
         return found
 
 

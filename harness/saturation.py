@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import json
 import multiprocessing
-import re
 import selectors
 import socket
 import time
@@ -170,15 +169,11 @@ LOADS = {
 _REGISTER = f"""mutation {{
   register(input: {{email: "{_EMAIL}", password: "{_WORD}", displayName: "Load"}}) {{ __typename }}
 }}"""
-_SIGN_IN = """mutation ($email: String!, $password: String!) {
-  login(input: {email: $email, password: $password}) { ... on AuthPayload { token } }
-}"""
 _FIRST = "{ products(first: 1) { nodes { id } } }"
 _REPRICE = """mutation ($id: ID!, $amount: Decimal!) {
   updateProduct(input: {id: $id, price: {amount: $amount}}) { __typename ... on UserError { message } }
 }"""
 _FOLLOW = "subscription { productChanged { gap product { price { amount } } } }"
-_FIRST_ADMIN = re.compile(r"sign in as (\S+) with the password (\S+)")
 
 
 @dataclass(slots=True)
@@ -201,8 +196,8 @@ def shop(folder: Path) -> Generator[tuple[Serving, Serving, str]]:
         busy.ready()
         other.ready()
         busy.query(_REGISTER)
-        email, password = _FIRST_ADMIN.findall(busy.log.read_text())[0]
-        yield busy, other, busy.query(_SIGN_IN, email=email, password=password)["data"]["login"]["token"]
+        *_, token = busy.admin()
+        yield busy, other, token
 
 
 async def watch(busy: Serving, other: Serving, token: str, load: Load, seconds: float) -> Seen:

@@ -107,12 +107,25 @@ class Serving:
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()
 
-    def query(self, document: str, **variables: Any) -> dict[str, Any]:
+    def query(self, document: str, headers: Mapping[str, str] | None = None, **variables: Any) -> dict[str, Any]:
         """The answer to one operation."""
         body = json.dumps({"query": document, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        told = {"Content-Type": "application/json", **(headers or {})}
+        request = urllib.request.Request(f"{self.url}/graphql", body, told)
         with urllib.request.urlopen(request, timeout=HANG, context=self.trusting) as answer:
             return json.loads(answer.read())
+
+    def admin(self, new: str = "the phrase of an admin") -> tuple[str, str, str]:
+        """Sign in as the first admin and change the password, as it must be: email, the new password, a token."""
+        email, password = "admin@example.com", (self.log.parent / "first-admin-password").read_text().strip()
+        document = "mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) {"
+        signed_in = self.query(document + " ... on AuthPayload { token } } }", e=email, p=password)
+        document = (
+            "mutation($p: String!, $n: String!) { changePassword(input: {currentPassword: $p, newPassword: $n}) {"
+        )
+        bearer = {"Authorization": f"Bearer {signed_in['data']['login']['token']}"}
+        changed = self.query(document + " ... on PasswordChanged { token } } }", headers=bearer, p=password, n=new)
+        return email, new, changed["data"]["changePassword"]["token"]
 
     def ready(self) -> Self:
         """Wait until it answers; what it logged is told when it does not."""

@@ -43,6 +43,14 @@ MALFORMED = {
     "a negative length": b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n" + MARK,
     "a length and chunks": b"POST / HTTP/1.1\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n" + MARK,
     "a chunk that is none": CHUNKED % b"graphql" + MARK + b"\r\n",
+    "no host": b"GET /healthz HTTP/1.1\r\nX-A: " + MARK + b"\r\n\r\n",
+    "no host, a body": b"POST /graphql HTTP/1.1\r\nContent-Length: 14\r\n\r\n" + MARK,
+    "two hosts": b"GET /healthz HTTP/1.1\r\nHost: t\r\nHost: " + MARK + b"\r\n\r\n",
+    "the same host twice": b"GET /healthz HTTP/1.1\r\nHost: t\r\nHost: t\r\n\r\n",
+    "two hosts in HTTP/1.0": b"GET /healthz HTTP/1.0\r\nHost: t\r\nHost: u\r\n\r\n",
+    "a host that is none": b"GET /healthz HTTP/1.1\r\nHost: a/" + MARK + b"\r\n\r\n",
+    "a socket to no host": SOCKET.replace(b"Host: t\r\n", b"") + b"\r\n",
+    "another protocol at two hosts": UPGRADE.replace(b"websocket", b"h2c") + b"Host: u\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x12\x04\x00",
     "TLS": bytes.fromhex("16030100c8010000c40303") + os.urandom(190),
     "random bytes": b"\x80\x00\xff" + os.urandom(500),
@@ -196,6 +204,18 @@ def test_refusals_are_counted_and_the_next_client_is_served(server: Serving) -> 
     assert b'graph_refusals_total{code="BAD_REQUEST"}' in body
     assert server.query("{ __typename }") == {"data": {"__typename": "Query"}}
     assert "Traceback" not in server.log.read_text()
+
+
+def test_no_redirect_names_the_host_that_a_client_says(server: Serving) -> None:
+    """The front door leads to an address on this server, whatever Host says; nothing else leads anywhere."""
+    for host in (b"evil.example", b"127.0.0.1", b"evil.example:80"):
+        for path in (b"/", b"/graphql/", b"//evil.example", b"/static", b"/static/", b"/healthz/"):
+            sent = b"GET %b HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % (path, host)
+            [answer] = told(server, sent)
+            assert answer.headers.get(b"location", b"graphql") == b"graphql"
+            assert b"evil" not in b"".join(answer.headers.values()) + answer.body
+    [old] = told(server, b"GET /healthz HTTP/1.0\r\n\r\n")  # HTTP/1.0 knows no Host
+    assert old.status == 200
 
 
 # --- in their turn ---

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from graph.cli.settings import shown
-from graph.settings import RedisSettings, ServerSettings, Settings, SettingsError, unknown_variables
+from graph.settings import RedisSettings, ServerSettings, Settings, unknown_variables
+from graph.settings_group import SettingsError
 from harness.serving import command
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import socket
 import ssl
 import urllib.request
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 pytestmark = needs_openssl
 
-_FIRST_ADMIN = re.compile(r"sign in as (\S+) with the password (\S+)")
 LOGIN = """mutation ($email: String!, $password: String!) {
   login(input: {email: $email, password: $password}) { ... on AuthPayload { token } }
 }"""
@@ -127,7 +125,7 @@ async def test_everything_over_tls(
 
 
 async def _used(server: Serving, folder: Path, ours: Certificate) -> None:
-    email, password = _FIRST_ADMIN.findall(server.log.read_text())[0]
+    email, password, _ = await asyncio.to_thread(server.admin)
     headers, data = await asyncio.to_thread(_ask, server, LOGIN, email=email, password=password)
     cookie, token = headers["set-cookie"], data["login"]["token"]
     assert cookie.startswith("__Host-session=")

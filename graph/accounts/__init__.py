@@ -9,6 +9,7 @@ from graph.accounts.feature import FEATURE, AccountOptions
 from graph.accounts.keys import USER_TTL
 from graph.accounts.ledger import RevocationLedger
 from graph.accounts.records import (
+    PASSWORD_DUE,
     EmailInUse,
     GuestSignedIn,
     NoGuest,
@@ -23,6 +24,7 @@ from graph.accounts.service import AccountService
 
 __all__ = [
     "FEATURE",
+    "PASSWORD_DUE",
     "USER_TTL",
     "AccountOptions",
     "AccountService",

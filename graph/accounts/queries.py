@@ -27,6 +27,8 @@ class Credentials:
     user: UserRecord
     email_key: str
     password_hash: str
+    password_due: bool = False
+    """Whether the password was given by somebody else, and must be changed before the user may do anything else."""
 
     def __repr__(self) -> str:
         """Leave the hash out."""
@@ -44,11 +46,13 @@ async def credentials_by_id(session: AsyncSession, user_id: int) -> Credentials 
 
 
 async def _credentials(session: AsyncSession, condition: ColumnElement[bool]) -> Credentials | None:
-    found = (await session.execute(select(*_SHOWN, USERS.c.email_key, USERS.c.password_hash).where(condition))).first()
+    wanted = select(*_SHOWN, USERS.c.email_key, USERS.c.password_hash, USERS.c.password_changed_at).where(condition)
+    found = (await session.execute(wanted)).first()
     if found is None:
         return None
-    *shown, key, hashed = found
-    return Credentials(_record(shown), key, hashed)
+    *shown, key, hashed, changed = found
+    user = _record(shown)
+    return Credentials(user, key, hashed, password_due=changed < user.created_at)
 
 
 async def users(session: AsyncSession, ids: Sequence[int]) -> list[UserRecord]:

@@ -21,6 +21,10 @@ class Role(enum.StrEnum):
     ADMIN = "ADMIN"
 
 
+PASSWORD_DUE = "PASSWORD_DUE"  # noqa: S105 - the name of a role
+"""The role of a session whose user must change the password first: it may do what needs no role."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserRecord:
     """A user, without what only the login needs."""
@@ -102,9 +106,10 @@ class NoGuest:
 
 @dataclass(frozen=True, slots=True)
 class PasswordReplaced:
-    """The password was changed and so many other sessions were ended."""
+    """The password was changed and so many other sessions were ended; the one in use goes on under a new token."""
 
     revoked_sessions: int
+    signed_in: SignedIn
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,10 @@
 """Accounts: who somebody is, and how they prove it.
 
-Users live in SQL, sessions in Redis (`graph.patterns.sessions`). A login reads the user's epoch, then the credentials,
-then begins its session in that epoch: so no session begins on a password or a role that was replaced meanwhile. A
-change of either ends the sessions first, is committed, and ends them again: a crash in between leaves nobody signed in
-who should not be.
+Users live in SQL, sessions in Redis (`graph.patterns.sessions`). A change of a password or a role ends the sessions
+first, is committed, and ends them again: a crash in between leaves nobody signed in who should not be. Who changes the
+password goes on with a new token.
 
-Unknown email and wrong password take the same steps: one charge, one look-up (two for a device that says it is known),
-one hash. Nothing here puts a password,
-a hash or a token into a log line or an exception.
+Nothing here puts a password, a hash or a token into a log line or an exception.
 
 Failure: expected outcomes are values (`graph.accounts.records`), a value that breaks a rule raises `Invalid`.
 `Unavailable` is raised while Redis or the database is away (nobody signs in unlimited), or too many hashes wait.
@@ -20,9 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graph.accounts import queries, rules, writing
-from graph.accounts.attempts import AttemptLimits, Attempts, issue_device, known_device
 from graph.accounts.keys import user_tag
-from graph.accounts.reading import AccountReader
 from graph.accounts.records import (
     EmailInUse,
     GuestSignedIn,
@@ -35,45 +30,22 @@ from graph.accounts.records import (
     Visitor,
     WrongCredentials,
 )
+from graph.accounts.signing_in import DISTURBED, SigningIn
 from graph.errors import Taken, Unavailable
 from graph.patterns.sessions import EpochMoved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from graph.accounts.passwords import Hasher
     from graph.accounts.queries import Credentials
-    from graph.engines.database import Database
-    from graph.patterns.cache import Cache
-    from graph.patterns.limiter import Charge, Limiter
-    from graph.patterns.sessions import Session, Sessions
+    from graph.patterns.sessions import Session
 
 GUEST_NAME = "Guest"
 DELETED_NAME = "Deleted player"
 
 _ATTEMPTS = 5  # to begin a session, or to change a password, while somebody else changes the account
-_DISTURBED = "This account is being changed at the moment; try again."
 
 
-class AccountService(AccountReader):
+class AccountService(SigningIn):
     """Everything that can be done with an account."""
-
-    def __init__(
-        self,
-        database: Database,
-        cache: Cache,
-        sessions: Sessions,
-        limiter: Limiter,
-        hasher: Hasher,
-        *,
-        prefix: str = "graph",
-        limits: AttemptLimits | None = None,
-    ) -> None:
-        """Keep users in `database`; `prefix` begins the keys of the limits."""
-        super().__init__(database, cache)
-        self._hasher = hasher
-        self._attempts = Attempts(limiter, limits or AttemptLimits(), prefix=prefix)
-        self.sessions = sessions
 
     # --- beginning ---
 
@@ -96,7 +68,7 @@ class AccountService(AccountReader):
                 return EmailInUse()
             found = await self._credentials(key)
             if found is None or found.user.id != user.id:
-                raise Unavailable(_DISTURBED)
+                raise Unavailable(DISTURBED)
             return await self._sign_in(found, None, visitor)
 
     async def add(self, email: str, password: str, display_name: str, role: Role) -> UserRecord | EmailInUse:
@@ -108,80 +80,39 @@ class AccountService(AccountReader):
         except Taken:
             return EmailInUse()
 
-    async def add_first_admin(self, email: str, display_name: str) -> str | None:
-        """While there are no users at all, create an ADMIN and give the random password; it is kept nowhere."""
+    async def add_first_admin(self, email: str, display_name: str, password: str | None = None) -> str | None:
+        """While there are no users at all, create an ADMIN and give the password, a random one unless it is told.
+
+        Until the password is changed the user's sessions have no role. Raises `Invalid` for one that breaks a rule.
+        """
         async with self._database.session() as session:
             if await queries.count(session):
                 return None
-        password = secrets.token_urlsafe(12)
-        return password if isinstance(await self.add(email, password, display_name, Role.ADMIN), UserRecord) else None
+        chosen = password or secrets.token_urlsafe(12)
+        shown, key = rules.check_email(email)
+        secret = rules.check_password(chosen, shown, display_name)
+        try:
+            await self._add(shown, key, rules.check_display_name(display_name), secret, Role.ADMIN, password_due=True)
+        except Taken:
+            return None
+        return chosen
 
-    async def _add(self, email: str, key: str, name: str, secret: bytes, role: Role) -> UserRecord:
+    async def _add(
+        self, email: str, key: str, name: str, secret: bytes, role: Role, *, password_due: bool = False
+    ) -> UserRecord:
         hashed = await self._hasher.hash(secret)
         async with self._database.transaction() as session:
             user = await writing.add(
-                session, email=email, email_key=key, display_name=name, password_hash=hashed, role=role
+                session,
+                email=email,
+                email_key=key,
+                display_name=name,
+                password_hash=hashed,
+                role=role,
+                password_due=password_due,
             )
         await self._cache.invalidate(user_tag(user.id))  # somebody may have looked for it in vain a moment ago
         return user
-
-    async def login(self, email: str, password: str, visitor: Visitor) -> SignedIn | WrongCredentials | TooMany:
-        """Begin a session for whoever knows the password."""
-        key = rules.email_key(email) or email[: rules.MAX_EMAIL]
-        charged = await self._attempts.guess(key, visitor.address, await self._device(key, visitor))
-        if isinstance(charged, TooMany):
-            return charged
-        async with self._hasher.turn():
-            return await self._login(key, rules.password_bytes(password), visitor, charged)
-
-    async def _device(self, key: str, visitor: Visitor) -> str | None:
-        """The name of the visitor's device, if the account knows it."""
-        if visitor.device is None:
-            return None
-        found = await self._credentials(key)
-        return known_device(visitor.device, key, found.password_hash) if found is not None else None
-
-    async def _login(
-        self, key: str, secret: bytes | None, visitor: Visitor, charged: Sequence[Charge]
-    ) -> SignedIn | WrongCredentials:
-        found = await self._credentials(key)
-        if not await self._hasher.verify(secret, found.password_hash if found is not None else None):
-            return WrongCredentials()
-        assert found is not None
-        assert secret is not None
-        await self._attempts.forgive(charged)
-        for _ in range(_ATTEMPTS):
-            user_id = str(found.user.id)
-            epoch = await self.sessions.epoch(user_id)
-            current = await self._credentials(key)
-            if current is None:
-                return WrongCredentials()
-            if current.password_hash != found.password_hash:
-                if not await self._hasher.verify(secret, current.password_hash):
-                    return WrongCredentials()
-                found = current
-                continue
-            try:
-                signed_in = await self._sign_in(current, epoch, visitor)
-            except EpochMoved:
-                continue
-            await self._hash_anew(current, secret)
-            return signed_in
-        raise Unavailable(_DISTURBED)
-
-    async def _sign_in(self, found: Credentials, epoch: str | None, visitor: Visitor) -> SignedIn:
-        user = found.user
-        token, session = await self.sessions.create(
-            str(user.id), role=user.role, epoch=epoch, user_agent=visitor.user_agent, ip_address=visitor.ip_address
-        )
-        return SignedIn(user, session, token, issue_device(found.email_key, found.password_hash))
-
-    async def _hash_anew(self, found: Credentials, secret: bytes) -> None:
-        """Replace a hash of other parameters than today's."""
-        if self._hasher.is_outdated(found.password_hash):
-            hashed = await self._hasher.hash(secret)
-            async with self._database.transaction() as session:
-                await writing.replace_hash(session, found.user.id, found.password_hash, hashed, changed=False)
 
     # --- guests ---
 
@@ -196,7 +127,7 @@ class AccountService(AccountReader):
             await self._add(email, email, name, key.encode(), Role.PLAYER)
             found = await self._credentials(email)
             if found is None:
-                raise Unavailable(_DISTURBED)
+                raise Unavailable(DISTURBED)
             return GuestSignedIn(await self._sign_in(found, None, visitor), f"{handle}.{key}")
 
     async def resume_guest(self, secret: str, visitor: Visitor) -> SignedIn | WrongCredentials | TooMany:
@@ -266,7 +197,10 @@ class AccountService(AccountReader):
     async def change_password(
         self, session: Session, current: str, new: str
     ) -> PasswordReplaced | WrongCredentials | TooMany:
-        """Change the password of the user of `session` and end all their other sessions; raises `Invalid`."""
+        """Change the password of the user of `session` and end all sessions; raises `Invalid`.
+
+        The session in use goes on as another one, with another token.
+        """
         for _ in range(_ATTEMPTS):
             async with self._database.session() as reading:
                 found = await queries.credentials_by_id(reading, int(session.user_id))
@@ -280,10 +214,26 @@ class AccountService(AccountReader):
                 if not await self._hasher.verify(rules.password_bytes(current), found.password_hash):
                     return WrongCredentials()
                 await self._attempts.forgive(charged)
-                revoked = await self._replace(found, secret, keep=session.id)
-            if revoked is not None:
-                return PasswordReplaced(revoked)
-        raise Unavailable(_DISTURBED)
+                replaced = await self._replace(found, secret)
+            if replaced is not None:
+                revoked, hashed = replaced
+                return PasswordReplaced(max(0, revoked - 1), await self._renewed(session, hashed))
+        raise Unavailable(DISTURBED)
+
+    async def _renewed(self, session: Session, hashed: str) -> SignedIn:
+        """Begin a session in place of `session`, on the password that was just changed."""
+        visitor = Visitor(session.ip_address or "", session.ip_address, session.user_agent)
+        for _ in range(_ATTEMPTS):
+            epoch = await self.sessions.epoch(session.user_id)
+            async with self._database.session() as reading:
+                found = await queries.credentials_by_id(reading, int(session.user_id))
+            if found is None or found.password_hash != hashed:
+                break
+            try:
+                return await self._sign_in(found, epoch, visitor)
+            except EpochMoved:
+                continue
+        raise Unavailable(DISTURBED)
 
     async def reset_password(self, user: UserRecord, new: str) -> int:
         """Give a user another password on an operator's word and end all sessions; raises `Invalid`."""
@@ -291,20 +241,26 @@ class AccountService(AccountReader):
         for _ in range(_ATTEMPTS):
             async with self._database.session() as reading:
                 found = await queries.credentials_by_id(reading, user.id)
-            revoked = await self._replace(found, secret, keep=None) if found is not None else 0
-            if revoked is not None:
-                return revoked
-        raise Unavailable(_DISTURBED)
+            if found is None:
+                return 0
+            if (replaced := await self._replace(found, secret)) is not None:
+                return replaced[0]
+        raise Unavailable(DISTURBED)
 
-    async def _replace(self, found: Credentials, secret: bytes, *, keep: str | None) -> int | None:
-        """Write the new password; None when the old one was replaced meanwhile."""
+    async def _replace(self, found: Credentials, secret: bytes) -> tuple[int, str] | None:
+        """Write the new password: how many sessions ended, and its hash. None when the old one is gone."""
         hashed = await self._hasher.hash(secret)
         user_id = str(found.user.id)
-        revoked = await self.sessions.revoke_all(user_id, keep=keep)
+        async with self._database.session() as reading:
+            current = await queries.credentials_by_id(reading, found.user.id)
+        if current is None or current.password_hash != found.password_hash:
+            return None  # whoever was first has begun a session on theirs
+        revoked = await self.sessions.revoke_all(user_id)
         async with self._database.transaction() as session:
             replaced = await writing.replace_hash(session, found.user.id, found.password_hash, hashed, changed=True)
-        revoked += await self.sessions.revoke_all(user_id, keep=keep)
-        return revoked if replaced else None
+        if not replaced:
+            return None
+        return revoked + await self.sessions.revoke_all(user_id), hashed
 
     async def set_role(self, user: UserRecord, role: Role) -> int:
         """Give a user another role and end all sessions, which carry the old one; say how many."""

@@ -19,10 +19,20 @@ if TYPE_CHECKING:
     from graph.accounts.records import Role
 
 
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 async def add(
-    session: AsyncSession, *, email: str, email_key: str, display_name: str, password_hash: str, role: Role
+    session: AsyncSession,
+    *,
+    email: str,
+    email_key: str,
+    display_name: str,
+    password_hash: str,
+    role: Role,
+    password_due: bool = False,
 ) -> UserRecord:
-    """Add a user; raises `Taken`."""
+    """Add a user; raises `Taken`. A password that is due to be changed was changed before there was the user."""
     now = datetime.now(UTC)
     row = {
         "email": email,
@@ -31,7 +41,7 @@ async def add(
         "password_hash": password_hash,
         "role": str(role),
         "created_at": now,
-        "password_changed_at": now,
+        "password_changed_at": _NEVER if password_due else now,
     }
     try:
         number = await session.scalar(insert(USERS).returning(USERS.c.id), row)

@@ -2,8 +2,9 @@
 
 Where TLS is on its name begins with ``__Host-`` (RFC 6265bis, 4.1.3.2), so that no other host and no plain connection
 can have planted it. Scripts cannot read it, and other sites send it with nothing but a click on a link. It counts only
-for requests from this server's own pages and from the allowed origins (`counts`): a socket from a foreign page, which
-browsers let through with its cookies, stays anonymous, and is told why.
+for requests from this server's own pages and from the allowed origins, and where TLS is on only from pages that came by
+TLS (`counts`): a socket from a foreign page, which browsers let through with its cookies, stays anonymous, and is told
+why.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.responses import Response
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _YEAR = 365 * 86_400
 _SAME_ORIGIN = "same-origin"
@@ -68,6 +70,8 @@ class SessionCookie:
         if len(origins) > 1:
             return False
         origin = origins[0].lower()
+        if self._secure and not _is_safe(origin):
+            return False  # whoever is on the way can have put anything into that page
         return origin in self._origins or (not sites and _is_own(origin, headers.get("host", "")))
 
     def write(self, response: Response, token: str) -> None:
@@ -92,6 +96,15 @@ class SessionCookie:
     def clear(self, response: Response) -> None:
         """Have the browser forget it."""
         response.delete_cookie(self.name, path="/", secure=self._secure, httponly=True, samesite="lax")
+
+
+def _is_safe(origin: str) -> bool:
+    """Whether nobody on the way can have changed a page of `origin`: it came by TLS, or from this machine."""
+    try:
+        page = urlsplit(origin)
+    except ValueError:
+        return False
+    return page.scheme == "https" or page.hostname in _LOOPBACK
 
 
 def _is_own(origin: str, host: str) -> bool:

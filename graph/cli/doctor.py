@@ -21,7 +21,8 @@ from graph.engines.database import Database, head_revision
 from graph.engines.embedded import EmbeddedError, server_binary
 from graph.errors import DomainError
 from graph.patterns.client import Client, Command, open_client
-from graph.settings import Settings, without_password
+from graph.settings import Settings
+from graph.settings_group import without_password
 
 Severity = Literal["ok", "note", "wrong"]
 MARKS: dict[Severity, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+HSTS = ("strict-transport-security", "max-age=31536000")
+"""Where TLS is on, browsers ask for nothing without it for a year (RFC 6797)."""
+
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve what comes to `listener` until a signal says stop."""
@@ -66,6 +69,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "headers": [HSTS] if server.tls_certificate or settings.accounts.secure_cookie else [],
         "forwarded_allow_ips": server.trusted_proxies,
         "proxy_headers": False,  # `Forwarded` knows more of them
         "timeout_keep_alive": server.keep_alive,

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
-from graph.settings import Settings, without_password
+from graph.settings import Settings
+from graph.settings_group import without_password
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -41,7 +41,8 @@ def read_settings(**given: Any) -> "Settings":
     """The settings of the environment; a field of `ServerSettings` that was `given` and is not None wins."""
     from pydantic import ValidationError
 
-    from graph.settings import ServerSettings, Settings, SettingsError, unknown_variables
+    from graph.settings import ServerSettings, Settings, unknown_variables
+    from graph.settings_group import SettingsError
 
     try:
         settings = Settings.from_environment()

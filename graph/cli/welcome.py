@@ -8,11 +8,15 @@ from pathlib import Path
 from graph import log
 from graph.catalog import SEED_COUNT, seed_if_empty
 from graph.cli import support
+from graph.errors import Invalid
 from graph.leaderboard import seed_demo
 from graph.services import Services
-from graph.settings import Settings, without_password
+from graph.settings import AccountSettings, Settings
+from graph.settings_group import without_password
 
 logger = logging.getLogger(__name__)
+
+PASSWORD_FILE = "first-admin-password"  # noqa: S105 - the name of the file that holds it
 
 
 async def prepare(settings: Settings, services: Services) -> None:
@@ -25,15 +29,48 @@ async def prepare(settings: Settings, services: Services) -> None:
         logger.info("filled the empty catalog with %s made-up products", f"{added:,}")
     # The admin is made while there are no users, so before the made-up players.
     email = settings.accounts.first_admin
-    if email != "none" and (password := await services.accounts.add_first_admin(email, "Admin")) is not None:
-        # Printed, not logged, and kept nowhere else.
-        sys.stderr.write(f"First start: sign in as {email} with the password {password} (shown this once)\n")
+    if email != "none":
+        await make_admin(settings, services, email)
 
     def tell_board(name: str) -> None:
         logger.info("filling the leaderboard %s with made-up players", name)
 
     if boards := await seed_demo(services.database, services.leaderboards, on_board=tell_board):
         logger.info("made %s leaderboards with made-up players", boards)
+
+
+async def make_admin(settings: Settings, services: Services, email: str) -> None:
+    """Make the first admin, if there are no users, and tell the password in a way that leaves it in no log."""
+    chosen = _chosen_password(settings.accounts)
+    try:
+        password = await services.accounts.add_first_admin(email, "Admin", chosen)
+    except Invalid as problem:
+        support.fail(f"GRAPH_ACCOUNTS_FIRST_ADMIN and its password: {problem.message}")
+    if password is None:
+        return
+    sign_in = f"First start: sign in as {email} with the password"
+    if chosen is not None:
+        logger.info("%s that was set, and change it (changePassword)", sign_in)
+    elif sys.stderr.isatty():
+        sys.stderr.write(f"{sign_in} {password} (shown this once), and change it (changePassword)\n")
+    else:  # standard error ends in a log
+        path = settings.server.data_dir.resolve() / PASSWORD_FILE
+        path.unlink(missing_ok=True)
+        path.touch(0o600, exist_ok=False)
+        path.write_text(f"{password}\n")
+        logger.info("%s in %s, change it (changePassword) and remove the file", sign_in, path)
+
+
+def _chosen_password(accounts: AccountSettings) -> str | None:
+    """The password that the settings give the first admin."""
+    if accounts.first_password is not None:
+        return accounts.first_password.get_secret_value()
+    if accounts.first_password_file is None:
+        return None
+    try:
+        return accounts.first_password_file.read_text().removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        support.fail(f"GRAPH_ACCOUNTS_FIRST_PASSWORD_FILE={accounts.first_password_file}: {error}")
 
 
 def announce(settings: Settings, listener: socket.socket) -> None:

@@ -1,8 +1,15 @@
-"""Files that a client may name: below one directory, and nowhere else."""
+"""Files that a client may name: below one directory, and nowhere else.
+
+What was checked is what is read: the path that is returned opens without following a link at its end, and compares the
+descriptor with the file that was checked. So nobody who can write to the directory swaps in another file meanwhile.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath, PureWindowsPath
+import errno
+import os
+from pathlib import Path, PosixPath, PurePosixPath, PureWindowsPath
+from typing import Any
 
 MAX_PATH = 1000
 
@@ -11,7 +18,31 @@ class NotBelow(ValueError):
     """The path does not name a file below the directory; the text says why, and nothing of what lies elsewhere."""
 
 
-def file_below(directory: Path, path: str) -> Path:
+class CheckedFile(PosixPath):
+    """A path that opens nothing but the file that it was when it was checked."""
+
+    __slots__ = ("_checked",)
+    _checked: os.stat_result
+
+    @classmethod
+    def at(cls, path: Path) -> CheckedFile:
+        """Take the file at `path`, no link itself, for what is checked."""
+        checked = cls(path)
+        checked._checked = path.stat(follow_symlinks=False)
+        return checked
+
+    def open(self, mode: str = "rb", *_: Any, **__: Any) -> Any:
+        """Open it to be read, as bytes; raises OSError when it is another file by now."""
+        if mode != "rb":
+            raise ValueError("a checked file is read as bytes")
+        descriptor = os.open(self, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if os.path.samestat(os.fstat(descriptor), self._checked):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+        raise OSError(errno.ESTALE, "the file was replaced while it was opened")
+
+
+def file_below(directory: Path, path: str) -> CheckedFile:
     """The file that `path` names below `directory`, every symbolic link followed; raises `NotBelow`.
 
     What lies outside is answered like what does not exist, so that nobody can explore the disk with it.
@@ -27,4 +58,7 @@ def file_below(directory: Path, path: str) -> Path:
         raise NotBelow("there is no such file in the import directory") from None
     if not found.is_relative_to(root) or not found.is_file():
         raise NotBelow("there is no such file in the import directory")
-    return found
+    try:
+        return CheckedFile.at(found)
+    except OSError:
+        raise NotBelow("there is no such file in the import directory") from None

@@ -1,8 +1,10 @@
 """uvicorn's HTTP connections, with bounds that uvicorn itself does not set.
 
-A head (request line and headers) must arrive within `HEAD_SECONDS` and fit into `HEAD_BYTES`. Input that is not HTTP
-is refused with an answer from `malformed`, after the answers to all good requests before it; then the connection is
-closed in a way that lets the peer read them. An offer to switch to a protocol other than WebSocket (``Upgrade: h2c``,
+A head (request line and headers) must arrive within `HEAD_SECONDS`, fit into `HEAD_BYTES` and name one host. Input that
+is not HTTP is refused with an answer from `malformed`, after the answers to all good requests before it; then the
+connection is closed in a way that lets the peer read them.
+
+An offer to switch to a protocol other than WebSocket (``Upgrade: h2c``,
 which Java's own client sends with each first request) is ignored, and its request is served with its body.
 
 An answer that ends the connection before the whole body has arrived, such as 413, is followed by a staged close (RFC
@@ -16,6 +18,7 @@ an answer. `graph.server.websocket` does the same for WebSockets.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,6 +45,7 @@ LINGER_SECONDS = 2.0
 DRAIN_SECONDS = 30.0
 """Seconds that a peer may go on sending a body that was refused."""
 
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
@@ -107,6 +111,9 @@ class HttpConnection(HttpToolsProtocol):
         """Serve the request now that its head is complete."""
         if self.parser.should_upgrade() and not self._should_upgrade():
             return  # the parser would skip the body: see `_read_plainly`
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1") or not all(map(_is_host, hosts)):
+            raise ValueError("it is not told which host is asked")  # RFC 9112, 3.2: the parser's answer is a 400
         self._in_head = False
         self._head = cancelled(self._head)
         super().on_headers_complete()
@@ -294,6 +301,10 @@ class _Staged:
 
     def close(self) -> None:
         self._connection.end()
+
+
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
 def _without_chunks(cycle: Any) -> None:

@@ -133,7 +133,7 @@ async def test_nodes_show_what_is_the_viewers_own(app: Shop) -> None:
 
 
 async def test_changing_the_password(app: Shop) -> None:
-    """The new password signs in, the old one no longer, and every session but the one in use has ended."""
+    """The new password signs in, the old one no longer; every session has ended, the one in use has another token."""
     here = (await app.register("ann@example.org"))["token"]
     there = (await app.login("ann@example.org"))["token"]
     wrong = await app.ask(CHANGE, token=here, current="wrong password", new="another long phrase")
@@ -142,11 +142,34 @@ async def test_changing_the_password(app: Shop) -> None:
     assert (weak["changePassword"]["__typename"], weak["changePassword"]["field"]) == ("InvalidInput", "newPassword")
     assert await app.viewer(there) is not None
     done = await app.ask(CHANGE, token=here, current=PASSWORD, new="another long phrase")
-    assert done["changePassword"] == {"__typename": "PasswordChanged", "revokedSessions": 1}
+    changed = done["changePassword"]
+    assert (changed["__typename"], changed["revokedSessions"]) == ("PasswordChanged", 1)
     assert await app.codes(VIEWER, token=there) == ["UNAUTHENTICATED"]
-    assert await app.viewer(here) is not None
+    assert await app.codes(VIEWER, token=here) == ["UNAUTHENTICATED"]
+    viewer = await app.viewer(changed["token"])
+    assert viewer is not None
+    assert viewer["session"]["expiresAt"] >= changed["expiresAt"]
+    assert [one["current"] for one in viewer["sessions"]] == [True]
     assert (await app.login("ann@example.org"))["__typename"] == "InvalidCredentials"
     assert (await app.login("ann@example.org", "another long phrase"))["__typename"] == "AuthPayload"
+
+
+async def test_who_must_change_the_password_has_no_role_until_then(app: Shop) -> None:
+    """The first admin signs in and reads the shop; what needs a role is refused with the reason, until the change."""
+    password = await app.services.accounts.add_first_admin("admin@example.com", "Admin")
+    assert password is not None
+    signed_in = await app.login("admin@example.com", password)
+    token = signed_in["token"]
+    asked = await app.post("{ products(filter: {includeInactive: true}) { nodes { id } } }", token=token)
+    (error,) = asked.json()["errors"]
+    assert (error["extensions"]["code"], error["extensions"]["reason"]) == ("FORBIDDEN", "PASSWORD_DUE")
+    assert (await app.viewer(token))["user"]["role"] == "ADMIN"
+    changed = (await app.ask(CHANGE, token=token, current=password, new="another long phrase"))["changePassword"]
+    assert await app.ask("{ products(filter: {includeInactive: true}) { nodes { id } } }", token=changed["token"])
+    due = "mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) {"
+    due += " ... on AuthPayload { passwordDue } } }"
+    again = await app.ask(due, e="admin@example.com", p="another long phrase")
+    assert again["login"] == {"passwordDue": False}
 
 
 async def test_a_password_may_be_any_text(app: Shop) -> None:

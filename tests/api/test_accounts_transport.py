@@ -106,9 +106,33 @@ async def test_where_tls_is_on_the_cookie_is_bound_to_the_host(
         assert "Secure" in cookie
         assert "Domain" not in cookie
         token = answer.json()["data"]["register"]["token"]
-        assert await app.viewer(headers={"Cookie": f"__Host-session={token}", **OWN}) is not None
+        safe = {"Origin": "https://test"}
+        assert await app.viewer(headers={"Cookie": f"__Host-session={token}", **safe}) is not None
+        assert await app.codes(VIEWER, headers={"Cookie": f"__Host-session={token}", **OWN}) == ["UNAUTHENTICATED"]
         app.web.cookies.clear()
-        assert await app.viewer(headers={"Cookie": f"session={token}", **OWN}) is None
+        assert await app.viewer(headers={"Cookie": f"session={token}", **safe}) is None
+
+
+async def test_a_login_ends_the_session_that_it_replaces(app: Shop) -> None:
+    """A browser that signs in again has one session, whoever signs in; one that came by the header is left alone."""
+    first = (await app.ask(LOGIN, email=await _made(app, "ann@example.org"), password=PASSWORD, headers=OWN))["login"]
+    await _made(app, "bob@example.org")
+    app.web.cookies.set("session", first["token"])
+    second = (await app.ask(LOGIN, email="bob@example.org", password=PASSWORD, headers=OWN))["login"]
+    assert await app.codes(VIEWER, token=first["token"], headers={"Cookie": ""}) == ["UNAUTHENTICATED"]
+    third = (await app.ask(LOGIN, email="ann@example.org", password=PASSWORD, headers={"Origin": "http://evil"}))[
+        "login"
+    ]
+    app.web.cookies.clear()
+    fourth = await app.login("ann@example.org", token=third["token"])
+    for kept in (second, third, fourth):
+        assert await app.viewer(kept["token"]) is not None
+
+
+async def _made(app: Shop, email: str) -> str:
+    """Register; what is left is the account."""
+    await app.register(email)
+    return email
 
 
 async def test_the_header_wins_over_the_cookie(app: Shop) -> None:
@@ -171,6 +195,17 @@ def test_the_cookie_counts_only_from_our_own_pages(headers: dict[str, str], coun
 
 def test_two_origins_are_none() -> None:
     """A request that names two origins is nobody's page."""
+    safe = SessionCookie(secure=True, origins=["http://shop.example", "http://localhost:5173", "https://shop.example"])
+    for origin, host, believed in (
+        ("http://test", "test", False),
+        ("https://test", "test", True),
+        ("http://shop.example", "test", False),
+        ("https://shop.example", "test", True),
+        ("http://localhost:5173", "test", True),
+        ("null", "test", False),
+    ):
+        page = Headers({"cookie": "__Host-session=token", "host": host, "origin": origin})
+        assert (safe.read(page) == "token") is believed, origin
     raw = [(b"cookie", b"session=token"), (b"host", b"test"), (b"origin", b"http://test"), (b"origin", b"http://test")]
     assert SessionCookie().read(Headers(raw=raw)) == UNBELIEVED
     twice = [(b"sec-fetch-site", b"same-origin"), (b"sec-fetch-site", b"cross-site"), *raw]

@@ -73,6 +73,9 @@ def test_it_starts_answers_and_stops(tmp_path: Path) -> None:
     assert [(line["method"], line["path"], line["status"]) for line in access] == [("POST", "/graphql", 200)]
     assert {line["level"] for line in serving.lines()} == {"info"}
     assert serving.log.read_text().count("First start: sign in as admin@example.com") == 1
+    password = tmp_path / "first-admin-password"
+    assert password.stat().st_mode & 0o777 == 0o600
+    assert password.read_text().strip() not in serving.log.read_text()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

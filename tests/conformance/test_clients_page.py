@@ -71,11 +71,10 @@ def copied(tmp_path_factory: pytest.TempPathFactory, node_modules: None) -> Iter
         "GRAPH_TRUSTED_MANIFEST": str(copied.folder / "persisted.json"),
     }
     with Serving(tmp_path_factory.mktemp("data"), **settings) as server:
-        password = re.search(r"with the password (\S+)", server.ready().log.read_text())
-        assert password is not None
+        _, password, _ = server.ready().admin()
         copied.write(f"127.0.0.1:{server.port}")
-        token = copied.run("node", "sign-in.mjs", EMAIL, password[1]).strip()
-        copied.variables |= {"TOKEN": token, "EMAIL": EMAIL, "PASSWORD": password[1], "URL": server.url}
+        token = copied.run("node", "sign-in.mjs", EMAIL, password).strip()
+        copied.variables |= {"TOKEN": token, "EMAIL": EMAIL, "PASSWORD": password, "URL": server.url}
         with subprocess.Popen([sys.executable, "-c", CHANGE, server.url, token]) as changing:
             try:
                 yield copied

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,15 +43,14 @@ class Shop(NamedTuple):
 
 def shop(server: Serving) -> Shop:
     """A server that has started, its first admin signed in."""
-    password = re.search(r"with the password (\S+)", server.ready().log.read_text())
-    assert password is not None
+    _, password, _ = server.ready().admin()
     login = "mutation ($input: LoginInput!) { login(input: $input) { ... on AuthPayload { token } } }"
-    signed_in = server.query(login, input={"email": EMAIL, "password": password[1]})
+    signed_in = server.query(login, input={"email": EMAIL, "password": password})
     page = server.query("{ products(first: 1) { nodes { id } } }")
     variables = {
         "DIRECT": f"{server.url}/graphql",
         "EMAIL": EMAIL,
-        "PASSWORD": password[1],
+        "PASSWORD": password,
         "TOKEN": signed_in["data"]["login"]["token"],
         "PRODUCT": page["data"]["products"]["nodes"][0]["id"],
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,3 +50,31 @@ def test_without_an_import_directory_nothing_is_found(tmp_path: Path) -> None:
     """A directory that does not exist holds no files."""
     with pytest.raises(NotBelow):
         file_below(tmp_path / "none", "x.csv")
+
+
+def test_what_was_checked_is_what_is_opened(imports: Path) -> None:
+    """A file may be opened any number of times, but not when it was replaced after the check, with whatever."""
+    named = imports / "spring" / "shoes.csv"
+    secret = imports.parent / "secret"
+    secret.write_text("secret")
+    checked = file_below(imports, "spring/shoes.csv")
+    for _ in range(2):
+        with checked.open("rb") as file:
+            assert file.read() == named.read_bytes()
+    kept = named.read_bytes()
+    (imports / "kept").hardlink_to(named)  # so that no other file gets its number
+    named.unlink()
+    for replace in (
+        lambda: named.symlink_to(secret),
+        lambda: named.hardlink_to(secret),
+        lambda: named.write_bytes(kept),
+        lambda: os.mkfifo(named),
+        named.mkdir,
+    ):
+        replace()
+        with pytest.raises(OSError, match=r".+"):
+            checked.open("rb")
+        if named.is_dir() and not named.is_symlink():
+            named.rmdir()
+        else:
+            named.unlink()

@@ -83,7 +83,7 @@ class ProfileMutation:
             return InvalidInput.of(problem.field, problem.message)
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
-        begun(context, outcome.signed_in)
+        await begun(context, outcome.signed_in)
         return GuestPayload.of(outcome)
 
     @strawberry.mutation(description="Signs a guest in again.", extensions=[requires(ANYBODY)])
@@ -94,7 +94,7 @@ class ProfileMutation:
             return TooManyAttempts.of(outcome)
         if isinstance(outcome, WrongCredentials):
             return InvalidCredentials.of("No guest has this secret.")
-        return begun(context, outcome)
+        return await begun(context, outcome)
 
     @strawberry.mutation(
         description="Gives a guest an email and a password. The player and the scores stay; the secret ends, and so "

@@ -23,7 +23,7 @@ from graph.api.accounts.types import (
     User,
     Viewer,
 )
-from graph.api.accounts.viewer import HASH, begun, session_of, visitor_of
+from graph.api.accounts.viewer import HASH, begun, keep_token, session_of, visitor_of
 from graph.api.auth import ANYBODY, NOT_BELIEVED, SIGNED_IN, VALID, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
@@ -87,7 +87,7 @@ class AccountsMutation(ProfileMutation):
             return InvalidInput.of(problem.field, problem.message)
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
-        return EmailTaken.of() if isinstance(outcome, EmailInUse) else begun(context, outcome)
+        return EmailTaken.of() if isinstance(outcome, EmailInUse) else await begun(context, outcome)
 
     @strawberry.mutation(description="Signs a user in.", extensions=[requires(ANYBODY)], metadata=cost(HASH))
     async def login(self, info: Info, input: LoginInput) -> LoginResult:
@@ -95,7 +95,7 @@ class AccountsMutation(ProfileMutation):
         outcome = await context.services.accounts.login(input.email, input.password, visitor_of(context))
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
-        return InvalidCredentials.of() if isinstance(outcome, WrongCredentials) else begun(context, outcome)
+        return InvalidCredentials.of() if isinstance(outcome, WrongCredentials) else await begun(context, outcome)
 
     @strawberry.mutation(
         description="Ends the session in use; true when there was one.", extensions=[requires(ANYBODY)]
@@ -135,7 +135,8 @@ class AccountsMutation(ProfileMutation):
         return ended
 
     @strawberry.mutation(
-        description="Changes the viewer's password. Ends every other session of the user too.",
+        description="Changes the viewer's password. Every other session of the user ends; the one in use goes on under "
+        "the new `token`.",
         extensions=[requires(SIGNED_IN)],
         metadata=cost(HASH),
     )
@@ -151,7 +152,11 @@ class AccountsMutation(ProfileMutation):
             return TooManyAttempts.of(outcome)
         if isinstance(outcome, WrongCredentials):
             return InvalidCredentials.of("The current password is wrong.")
-        return PasswordChanged(revoked_sessions=outcome.revoked_sessions)
+        keep_token(context, outcome.signed_in)
+        renewed = Session.of(outcome.signed_in.session, outcome.signed_in.session.id)
+        return PasswordChanged(
+            revoked_sessions=outcome.revoked_sessions, token=outcome.signed_in.token, expires_at=renewed.expires_at
+        )
 
 
 PART = SchemaPart(

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from graph.accounts import GuestSignedIn, Role, SignedIn, TooMany, UserRecord
+from graph.accounts import PASSWORD_DUE, GuestSignedIn, Role, SignedIn, TooMany, UserRecord
 from graph.api.context import Info
 from graph.api.enums import enum
 from graph.api.errors import InvalidInput, UserError
@@ -138,12 +138,21 @@ class AuthPayload:
     expires_at: datetime = strawberry.field(description="When the session ends if it is not used until then.")
     user: User
     session: Session
+    password_due: bool = strawberry.field(
+        description="Whether the password was given by somebody else: until changePassword the user has no role."
+    )
 
     @classmethod
     def of(cls, signed_in: SignedIn) -> AuthPayload:
         """Show the new session."""
         session = Session.of(signed_in.session, signed_in.session.id)
-        return cls(token=signed_in.token, expires_at=session.expires_at, user=User.of(signed_in.user), session=session)
+        return cls(
+            token=signed_in.token,
+            expires_at=session.expires_at,
+            user=User.of(signed_in.user),
+            session=session,
+            password_due=signed_in.session.role == PASSWORD_DUE,
+        )
 
 
 @strawberry.type(description="There is an account with this email.")
@@ -188,6 +197,8 @@ class PasswordChanged:
     """The end of a good change."""
 
     revoked_sessions: int = strawberry.field(description="How many other sessions that were.")
+    token: str = strawberry.field(description="Takes the place of the one in use; browsers also get a cookie.")
+    expires_at: datetime = strawberry.field(description="When the session ends if it is not used until then.")
 
 
 @strawberry.type(description="A guest plays. Token and secret are told here and never again.")

@@ -34,9 +34,21 @@ def session_of(context: Context) -> SessionValue:
     return session
 
 
-def begun(context: Context, signed_in: SignedIn) -> AuthPayload:
-    """Tell of a new session, and have a browser keep it."""
-    if context.cookie is not None and context.response is not None:
-        context.cookie.write(context.response, signed_in.token)
-        context.cookie.write_device(context.response, signed_in.device)
+async def begun(context: Context, signed_in: SignedIn) -> AuthPayload:
+    """Tell of a new session, and have a browser keep it; the one whose cookie it overwrites ends."""
+    replaced: SessionValue | None = context.caller.session
+    if keep_token(context, signed_in) and replaced is not None:
+        assert context.cookie is not None
+        headers = context.connection.headers
+        if "authorization" not in headers and context.cookie.read(headers) == context.caller.token:
+            await context.services.sessions.revoke(replaced.user_id, replaced.id)
     return AuthPayload.of(signed_in)
+
+
+def keep_token(context: Context, signed_in: SignedIn) -> bool:
+    """Have a browser keep the token and what the device is known by; whether the answer can carry cookies."""
+    if context.cookie is None or context.response is None:
+        return False
+    context.cookie.write(context.response, signed_in.token)
+    context.cookie.write_device(context.response, signed_in.device)
+    return True

@@ -6,7 +6,8 @@ Every mutation and subscription, and every field that leads from the open part o
 one of the requirements below; a test walks the schema and fails on one that does not. Which types are private each
 feature says (`graph.api.schema_part.SchemaPart.private`).
 
-A refusal is `UNAUTHENTICATED` for an anonymous caller, with the reason if a token was presented, else `FORBIDDEN`.
+A refusal is `UNAUTHENTICATED` for an anonymous caller, with the reason if a token was presented, else `FORBIDDEN`. A
+user whose password is due to be changed has no role until then, which the reason PASSWORD_DUE says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from strawberry.extensions import FieldExtension
 
+from graph.accounts import PASSWORD_DUE
 from graph.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Requirement:
             if caller.problem is not None:
                 raise Unauthenticated(caller.problem, **({"reason": caller.reason} if caller.reason else {}))
             raise Unauthenticated("Sign in first.")
+        if self.roles is not None and caller.role == PASSWORD_DUE:
+            raise Forbidden("Change the password first (changePassword): somebody else knows it.", reason=PASSWORD_DUE)
         if self.roles is not None and caller.role not in self.roles:
             raise Forbidden(f"This needs the role {self.name}.")
 

@@ -43,7 +43,7 @@ LOGIN = f"""mutation ($email: String!, $password: String!) {{
 }}"""
 CHANGE = f"""mutation ($current: String!, $new: String!) {{
   changePassword(input: {{currentPassword: $current, newPassword: $new}}) {{
-    __typename ... on PasswordChanged {{ revokedSessions }} {ERROR} ... on InvalidInput {{ field }}
+    __typename ... on PasswordChanged {{ revokedSessions token expiresAt }} {ERROR} ... on InvalidInput {{ field }}
     ... on TooManyAttempts {{ retryAfterSeconds }}
   }}
 }}"""

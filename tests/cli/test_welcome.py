@@ -1,0 +1,98 @@
+"""The first admin of a new server: where the password comes from, and where it goes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+from graph.accounts.records import SignedIn, Visitor
+from graph.cli.welcome import PASSWORD_FILE, make_admin
+from graph.engines.database import migrate
+from graph.services import open_services
+from graph.settings import AccountSettings, RedisSettings, ServerSettings, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graph.patterns.client import Client
+    from harness.valkey import ValkeyServer
+
+ADMIN = "admin@example.com"
+CHOSEN = "a phrase that was chosen"
+
+
+@pytest.fixture
+def settings(valkey: ValkeyServer, client: Client, tmp_path: Path) -> Settings:
+    """A server in an empty directory."""
+    assert client
+    return Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
+
+
+async def made(settings: Settings, **accounts: object) -> SignedIn | object:
+    """Make the admin twice, as two starts do, and sign in with what stands in the file, or with `CHOSEN`."""
+    chosen = settings.model_copy(update={"accounts": AccountSettings(**accounts)})  # pyright: ignore[reportArgumentType] - a table
+    await migrate(settings.database_url)
+    async with open_services(chosen) as services:
+        for _ in range(2):
+            await make_admin(chosen, services, ADMIN)
+        file = settings.server.data_dir / PASSWORD_FILE
+        password = file.read_text().strip() if file.exists() else CHOSEN
+        return await services.accounts.login(ADMIN, password, Visitor("192.0.2.1"))
+
+
+async def test_where_output_ends_in_a_log_the_password_goes_into_a_file(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its owner alone reads the file, and neither a link nor an older file at its place is written into."""
+    caplog.set_level(logging.INFO)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.touch(0o644)
+    (tmp_path / PASSWORD_FILE).symlink_to(elsewhere)
+    assert isinstance(await made(settings), SignedIn)
+    file = tmp_path / PASSWORD_FILE
+    assert not file.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert elsewhere.read_text() == ""
+    assert file.read_text().strip() not in caplog.text
+    assert str(file) in caplog.text
+
+
+async def test_on_a_terminal_it_is_shown_once(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And stands in no file."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    await made(settings)
+    assert capsys.readouterr().err.count(f"sign in as {ADMIN} with the password ") == 1
+    assert not (tmp_path / PASSWORD_FILE).exists()
+
+
+@pytest.mark.parametrize("how", ["variable", "file"])
+async def test_it_may_be_chosen(
+    settings: Settings, tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a variable or a file; then it is told nowhere, and settings do not show it."""
+    caplog.set_level(logging.DEBUG)
+    given = tmp_path / "given"
+    given.write_text(f"{CHOSEN}\n")
+    options: dict[str, object] = {"first_password": CHOSEN} if how == "variable" else {"first_password_file": given}
+    found = await made(settings, **options)
+    assert isinstance(found, SignedIn)
+    assert not (tmp_path / PASSWORD_FILE).exists()
+    assert CHOSEN not in caplog.text + capsys.readouterr().err
+    accounts = AccountSettings(**options)  # pyright: ignore[reportArgumentType] - a table
+    assert CHOSEN not in repr(accounts) + str(accounts.first_password)
+    whole = Settings(accounts=accounts).environment()
+    assert whole == ({"GRAPH_ACCOUNTS_FIRST_PASSWORD": CHOSEN} if how == "variable" else whole)
+
+
+@pytest.mark.parametrize("bad", ["password1", "short", ADMIN])
+async def test_a_bad_choice_ends_the_command(settings: Settings, bad: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a sentence, and without an account."""
+    with pytest.raises(typer.Exit):
+        await made(settings, first_password=bad)
+    assert "GRAPH_ACCOUNTS_FIRST_ADMIN" in capsys.readouterr().err

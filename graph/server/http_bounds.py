@@ -18,14 +18,13 @@ an answer. `graph.server.websocket` does the same for WebSockets.
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from graph.server.malformed import Malformed
+from graph.server.malformed import Malformed, names_one_host
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,7 +44,6 @@ LINGER_SECONDS = 2.0
 DRAIN_SECONDS = 30.0
 """Seconds that a peer may go on sending a body that was refused."""
 
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
@@ -111,9 +109,8 @@ class HttpConnection(HttpToolsProtocol):
         """Serve the request now that its head is complete."""
         if self.parser.should_upgrade() and not self._should_upgrade():
             return  # the parser would skip the body: see `_read_plainly`
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1") or not all(map(_is_host, hosts)):
-            raise ValueError("it is not told which host is asked")  # RFC 9112, 3.2: the parser's answer is a 400
+        if not names_one_host(self.headers, self.parser.get_http_version()):
+            raise ValueError("it is not told which host is asked")  # for the parser, which refuses the request
         self._in_head = False
         self._head = cancelled(self._head)
         super().on_headers_complete()
@@ -301,10 +298,6 @@ class _Staged:
 
     def close(self) -> None:
         self._connection.end()
-
-
-def _is_host(value: bytes) -> bool:
-    return _HOST.fullmatch(value) is not None
 
 
 def _without_chunks(cycle: Any) -> None:

@@ -7,6 +7,7 @@ is no way to tell where the next request would begin.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -63,6 +64,17 @@ class Malformed(Enum):
         lines = [f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()]
         lines += [b"%b: %b\r\n" % line for line in (*headers, *self.headers)]
         return b"".join([*lines, b"\r\n", self.body])
+
+
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
+
+
+def names_one_host(headers: Iterable[tuple[bytes, bytes]], version: str) -> bool:
+    """Whether a head says once, and in a host's characters, which host is asked (RFC 9112, 3.2); HTTP/1.0 need not."""
+    hosts = [value for name, value in headers if name == b"host"]
+    if len(hosts) != 1:
+        return not hosts and version == "1.0"
+    return _HOST.fullmatch(hosts[0]) is not None
 
 
 HANDSHAKES = {

@@ -118,11 +118,14 @@ def build_endpoint(services: Services, settings: Settings, *, tally: Tally | Non
         origins=origins,
         max_age=settings.accounts.lifetime,
     )
-    authenticator = SessionAuthenticator(services.client, services.sessions, services.revocations, cookie)
+    authenticator = SessionAuthenticator(
+        services.client, services.sessions, services.revocations, cookie, restore=services.api_keys.restore
+    )
     limits = settings.rate_limit
     admission = Admission(
         services.limiter,
         budget=authenticator.budget,
+        limit=authenticator.limit,
         authenticated=limits.authenticated,
         anonymous=limits.anonymous,
         window=limits.window_seconds,

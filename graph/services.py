@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import orjson
 
-from graph import accounts, catalog, leaderboard
+from graph import accounts, apikeys, catalog, leaderboard
 from graph.engines.database import Database
 from graph.engines.embedded import redis_url
 from graph.feature import Feature, Tools
@@ -57,6 +57,7 @@ class Services(Tools):
     accounts = Opened(accounts.FEATURE)
     leaderboards = Opened(leaderboard.FEATURE)
     live_boards = Opened(leaderboard.LIVE)
+    api_keys = Opened(apikeys.FEATURE)
 
 
 def features() -> tuple[Feature[Any], ...]:

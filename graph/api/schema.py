@@ -12,7 +12,7 @@ import strawberry
 from graphql.utilities.print_schema import print_schema_definition
 from strawberry.schema.config import StrawberryConfig
 
-from graph.api import accounts, catalog, jobs, leaderboard, quota
+from graph.api import accounts, apikeys, catalog, jobs, leaderboard, quota
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
 from graph.endpoint.declare import declare_costs
@@ -27,6 +27,7 @@ PARTS: tuple[SchemaPart, ...] = (
     catalog.PART,
     accounts.PART,
     leaderboard.PART,
+    apikeys.PART,
     jobs.PART,
     quota.PART,
 )

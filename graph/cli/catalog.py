@@ -44,10 +44,9 @@ def seed(
 
 async def _seed(settings: "Settings", count: int) -> int:
     from graph.catalog import seed_catalog
-    from graph.engines.database import migrate
     from graph.services import open_services
 
-    await migrate(settings.database_url)
+    await support.prepare(settings)
     async with open_services(settings) as services:
         with support.progress("Seeding", count) as show:
             return await seed_catalog(services.catalog, count, on_progress=lambda done: show(done, done))
@@ -108,12 +107,11 @@ async def _import(
     import asyncio
 
     from graph.catalog.importing import Report, Told, Unreadable, import_products
-    from graph.engines.database import migrate
     from graph.services import open_services
 
     report = Report()
     try:
-        await migrate(settings.database_url)
+        await support.prepare(settings)
         async with open_services(settings) as services:
             with support.progress("Checking" if dry_run else "Importing", screen.file.stat().st_size) as show:
                 told = Told(
@@ -173,9 +171,9 @@ async def _export(settings: "Settings", file: Path | None, form: str) -> int:
     import sys
 
     from graph.catalog import Export
-    from graph.engines.database import Database, migrate
+    from graph.engines.database import Database
 
-    await migrate(settings.database_url)
+    await support.prepare(settings)
     async with Database(settings.database_url) as database:
         written = Export(database, form)  # pyright: ignore[reportArgumentType] - checked above
         if file is None:

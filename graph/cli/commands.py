@@ -2,7 +2,7 @@
 
 import typer
 
-from graph.cli import catalog, jobs, leaderboard, server, user
+from graph.cli import catalog, jobs, key, leaderboard, server, user
 
 app = typer.Typer(
     name="graph",
@@ -17,3 +17,4 @@ app.add_typer(catalog.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(leaderboard.app, name="rebuild")
 app.add_typer(user.app, name="user")
+app.add_typer(key.app, name="key")

@@ -62,11 +62,10 @@ def seed_players(count: int, slug: str) -> None:
 
 
 async def _seed(settings: "Settings", count: int, slug: str) -> int:
-    from graph.engines.database import migrate
     from graph.leaderboard import DEMO_BOARDS, seed_players
     from graph.services import open_services
 
-    await migrate(settings.database_url)
+    await support.prepare(settings)
     async with open_services(settings) as services:
         demo = next((new for new in DEMO_BOARDS if new.slug == slug), None)
         if demo is not None and await services.leaderboards.board(slug) is None:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from rich.console import Console
+    from rich.table import Table
 
     from graph.jobs import Job, Jobs
+    from graph.services import Services
     from graph.settings import Settings
 
 T = TypeVar("T")
@@ -94,6 +96,37 @@ def _sentence(error: Exception) -> str | None:
         if isinstance(error, (OperationalError, InterfaceError)):
             return f"SQL: {error.orig or error}"
     return None
+
+
+async def prepare(settings: "Settings") -> None:
+    """Bring the database up to date; ask first, on a terminal, where that would make a new one."""
+    from graph.engines.database import migrate
+
+    file = settings.database_path
+    if file is not None and not file.exists() and sys.stdin.isatty():
+        typer.confirm(f"There is no database in {file.parent.absolute()}. Make one?", abort=True, err=True)
+    await migrate(settings.database_url)
+
+
+@contextlib.asynccontextmanager
+async def services() -> "AsyncGenerator[Services]":
+    """All services on a database that is up to date, for the length of the block."""
+    from graph.services import open_services
+
+    settings = read_settings()
+    await prepare(settings)
+    async with open_services(settings) as opened:
+        yield opened
+
+
+def show(table: "Table") -> None:
+    """Print a table; nothing in it is cut, whatever the width: what does not fit is folded."""
+    for column in table.columns:
+        column.overflow = "fold"
+    printed = console()
+    if not printed.is_terminal:
+        printed.width = 400  # a pipe has no width: keep each row on a line
+    printed.print(table)
 
 
 @contextlib.asynccontextmanager

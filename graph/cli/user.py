@@ -97,10 +97,7 @@ def sessions(email: _Email) -> None:
             table.add_row(one.id, *times, escape(one.ip_address or ""), escape(one.user_agent or ""))
         return table
 
-    console = support.console()
-    if not console.is_terminal:
-        console.width = 240  # a pipe has no width: keep each session on a line
-    console.print(support.run(read))
+    support.show(support.run(read))
 
 
 @app.command()
@@ -130,12 +127,7 @@ def revoke(
 
 @asynccontextmanager
 async def _accounts() -> "AsyncGenerator[AccountService]":
-    from graph.engines.database import migrate
-    from graph.services import open_services
-
-    settings = support.read_settings()
-    await migrate(settings.database_url)
-    async with open_services(settings) as services:
+    async with support.services() as services:
         yield services.accounts
 
 

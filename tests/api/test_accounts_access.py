@@ -12,6 +12,7 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, Grap
 from graph.api.auth.access import (
     ADMIN,
     ANYBODY,
+    CATALOG,
     SERVICE,
     SIGNED_IN,
     VALID,
@@ -74,9 +75,9 @@ def test_every_field_that_matters_declares_who_may_use_it() -> None:
         ("revokeSession", SIGNED_IN),
         ("logoutEverywhere", SIGNED_IN),
         ("changePassword", SIGNED_IN),
-        ("createProduct", ADMIN),
-        ("updateProduct", ADMIN),
-        ("deleteProduct", ADMIN),
+        ("createProduct", CATALOG),
+        ("updateProduct", CATALOG),
+        ("deleteProduct", CATALOG),
     ],
 )
 def test_what_is_declared(name: str, expected: Requirement) -> None:

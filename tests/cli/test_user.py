@@ -123,3 +123,20 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
 def test_every_role_can_be_given() -> None:
     """The command line names the roles that there are."""
     assert {one.name: one.value for one in RoleOption} == {one.name: one.value for one in Role}
+
+
+def test_an_api_key_is_made_listed_and_revoked() -> None:
+    """It is printed once, alone on its line, so that a script can take it."""
+
+    def key(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["key", *arguments])
+
+    made = key("add", "lobby [7]", "--scope", "scores", "--scope", "CATALOG", "--limit", "50")
+    assert made.exit_code == 0, made.output
+    assert re.fullmatch(r"key-1-50\.[\w-]{43}\n", made.stdout)
+    listed = key("list").stdout
+    assert re.search(r"1\s+lobby \[7\]\s+SCORES CATALOG\s+50\s", listed)
+    assert key("revoke", "1").exit_code == 0
+    assert "lobby" not in key("list").stdout
+    assert key("revoke", "1").exit_code == 1
+    assert key("add", " ", "--scope", "scores").exit_code == 1

@@ -29,6 +29,7 @@ from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.node import Node, integer_keys, parse_id
 from graph.api.schema_part import SchemaPart
+from graph.apikeys import scopes_of_role
 from graph.endpoint.declare import Scope, cached, cost
 from graph.errors import Invalid
 from graph.patterns.sessions import Session as SessionValue
@@ -59,12 +60,12 @@ class AccountsQuery(ProfileQuery):
 
     @strawberry.field(
         metadata=cached(USER_TTL, scope=Scope.VIEWER),
-        description="The signed-in user and session; null for an anonymous caller.",
+        description="The signed-in user and session; null for an anonymous caller, and for an API key.",
         extensions=[requires(VALID)],
     )
     async def viewer(self, info: Info) -> Viewer | None:
         session: SessionValue | None = info.context.caller.session
-        if session is None:
+        if session is None or scopes_of_role(session.role) is not None:
             return None
         user = await info.context.services.accounts.user(int(session.user_id))
         return Viewer(user=User.of(user), session=Session.of(session, session.id)) if user is not None else None
@@ -105,7 +106,8 @@ class AccountsMutation(ProfileMutation):
         if context.caller.reason == NOT_BELIEVED:  # the session would go on, and its user think that it had ended
             check(context, VALID)
         session: SessionValue | None = context.caller.session
-        ended = session is not None and await context.services.sessions.revoke(session.user_id, session.id)
+        user = session is not None and scopes_of_role(session.role) is None
+        ended = session is not None and user and await context.services.sessions.revoke(session.user_id, session.id)
         if context.cookie is not None and context.response is not None:
             context.cookie.clear(context.response)
         return ended

@@ -4,13 +4,16 @@
 `requires`; `check` asks the same inside a resolver. Both raise `graph.errors.Unauthenticated` or `Forbidden`.
 """
 
-from graph.api.auth.access import ADMIN, ANYBODY, SERVICE, SIGNED_IN, VALID, check, requires
+from graph.api.auth.access import ADMIN, ANYBODY, BOARDS, CATALOG, PLAYER, SERVICE, SIGNED_IN, VALID, check, requires
 from graph.api.auth.authenticator import NOT_BELIEVED, SessionAuthenticator
 
 __all__ = [
     "ADMIN",
     "ANYBODY",
+    "BOARDS",
+    "CATALOG",
     "NOT_BELIEVED",
+    "PLAYER",
     "SERVICE",
     "SIGNED_IN",
     "VALID",

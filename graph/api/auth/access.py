@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from strawberry.extensions import FieldExtension
 
 from graph.accounts import PASSWORD_DUE
+from graph.apikeys import scopes_of_role
 from graph.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a caller must be; `roles` are the ones that may, None for any signed-in caller."""
+    """What a caller must be; `roles` are the ones that may, None for any signed-in user.
+
+    An API key may what its scopes say: it needs `scope`, and without one here no key may, unless it is open to all.
+    """
 
     name: str
     open: bool = False
     no_problem: bool = True
     roles: frozenset[str] | None = None
+    scope: str | None = None
 
     def check(self, caller: Caller) -> None:
         """Raise `Unauthenticated` or `Forbidden` unless `caller` meets it."""
@@ -47,6 +52,12 @@ class Requirement:
             if caller.problem is not None:
                 raise Unauthenticated(caller.problem, **({"reason": caller.reason} if caller.reason else {}))
             raise Unauthenticated("Sign in first.")
+        scopes = scopes_of_role(caller.role)
+        if scopes is not None:
+            if not self.open and self.scope not in scopes:
+                needed = "a user, not an API key" if self.scope is None else f"the scope {self.scope}"
+                raise Forbidden(f"This needs {needed}.")
+            return
         if self.roles is not None and caller.role == PASSWORD_DUE:
             raise Forbidden("Change the password first (changePassword): somebody else knows it.", reason=PASSWORD_DUE)
         if self.roles is not None and caller.role not in self.roles:
@@ -59,10 +70,16 @@ VALID = Requirement("VALID", open=True)
 """Everybody but a caller whose token is bad, who is told so."""
 SIGNED_IN = Requirement("SIGNED_IN")
 """Any user."""
-SERVICE = Requirement("SERVICE", roles=frozenset({"SERVICE", "ADMIN"}))
+SERVICE = Requirement("SERVICE", roles=frozenset({"SERVICE", "ADMIN"}), scope="SCORES")
 """A program that acts for others, or an ADMIN."""
+PLAYER = Requirement("PLAYER", scope="SCORES")
+"""Any user, for themselves; a program that acts for others."""
 ADMIN = Requirement("ADMIN", roles=frozenset({"ADMIN"}))
 """An ADMIN."""
+CATALOG = Requirement("ADMIN", roles=frozenset({"ADMIN"}), scope="CATALOG")
+"""An ADMIN, or a program that keeps the catalog."""
+BOARDS = Requirement("ADMIN", roles=frozenset({"ADMIN"}), scope="BOARDS")
+"""An ADMIN, or a program that keeps the leaderboards."""
 
 
 class Requires(FieldExtension):

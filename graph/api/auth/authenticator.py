@@ -13,11 +13,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from graph.api.cookie import UNBELIEVED
+from graph.apikeys import operations_of
 from graph.endpoint.identity import Caller, limit_address
 from graph.patterns.limiter import passage_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from graph.api.cookie import SessionCookie
     from graph.patterns.client import Client, Command
     from graph.patterns.limiter import Charge
-    from graph.patterns.sessions import Revocations, Sessions
+    from graph.patterns.sessions import Revocations, Session, Sessions
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,20 @@ _NO_TOKEN = ""  # what cannot be a token: several headers, another scheme
 class SessionAuthenticator:
     """The `graph.endpoint.identity.caller.Authenticator` of this product."""
 
-    def __init__(self, client: Client, sessions: Sessions, revocations: Revocations, cookie: SessionCookie) -> None:
-        """Check tokens with `sessions`, and hear of ended ones from `revocations`."""
+    def __init__(
+        self,
+        client: Client,
+        sessions: Sessions,
+        revocations: Revocations,
+        cookie: SessionCookie,
+        *,
+        restore: Callable[[str], Awaitable[Session | None]] | None = None,
+    ) -> None:
+        """Check tokens with `sessions`, and hear of ended ones from `revocations`.
+
+        `restore` begins the session of a token again that outlives sessions (an API key's); None for any other.
+        """
+        self._restore = restore
         self._client = client
         self._sessions = sessions
         self._revocations = revocations
@@ -89,14 +102,26 @@ class SessionAuthenticator:
         session = self._sessions.session_of(replies[0])
         if session is None:
             return Caller(address, token=token, problem=ENDED, reason="SESSION_ENDED")
-        return Caller(address, user=session.user_id, role=session.role, session=session, token=token)
+        return self._signed_in(session, token, address)
 
     async def authenticate(self, connection: HTTPConnection, payload: Mapping[str, Any] | None = None) -> Caller:
         """Find the caller of a request or a socket; raises `graph.patterns.client.RedisUnavailable`."""
         token = self.token(connection.headers, payload)
         commands = self.commands(token)
         replies = await self._client.batch(*commands) if commands else ()
-        return self.caller(replies, token=token, address=self.address(connection))
+        caller = self.caller(replies, token=token, address=self.address(connection))
+        if not commands or caller.session is not None or token is None or self._restore is None:
+            return caller
+        session = await self._restore(token)
+        return caller if session is None else self._signed_in(session, token, caller.address)
+
+    @staticmethod
+    def _signed_in(session: Session, token: str, address: str) -> Caller:
+        return Caller(address, user=session.user_id, role=session.role, session=session, token=token)
+
+    def limit(self, token: str | None) -> int | None:
+        """The limit of its own that a token has; None for the one of all users."""
+        return None if token is None else operations_of(token.partition(".")[0])
 
     def guard(self, token: str | None) -> str | None:
         """The session's key."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.api.auth import ADMIN, check, requires
+from graph.api.auth import CATALOG, check, requires
 from graph.api.catalog.inputs import (
     CreateCategoryInput,
     CreateProductInput,
@@ -54,7 +54,7 @@ def _filter(context: Context, conditions: ProductFilter | None) -> paging.Filter
     if conditions is None:
         return paging.Filter()
     if conditions.include_inactive:
-        check(context, ADMIN)
+        check(context, CATALOG)
     return paging.Filter(
         category=given(conditions.category),
         search=given(conditions.search),
@@ -129,7 +129,7 @@ async def _nothing() -> None:
 class CatalogMutation:
     """Writes."""
 
-    @strawberry.mutation(description="Adds a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    @strawberry.mutation(description="Adds a product. Needs the role ADMIN.", extensions=[requires(CATALOG)])
     async def create_product(self, info: Info, input: CreateProductInput) -> ProductResult:
         new = NewProduct(
             sku=input.sku,
@@ -149,7 +149,7 @@ class CatalogMutation:
         except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
-    @strawberry.mutation(description="Changes a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    @strawberry.mutation(description="Changes a product. Needs the role ADMIN.", extensions=[requires(CATALOG)])
     async def update_product(self, info: Info, input: UpdateProductInput) -> ProductResult:
         try:
             number = required_key(input.id, "Product")
@@ -159,7 +159,7 @@ class CatalogMutation:
         except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
 
-    @strawberry.mutation(description="Deletes a product. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    @strawberry.mutation(description="Deletes a product. Needs the role ADMIN.", extensions=[requires(CATALOG)])
     async def delete_product(self, info: Info, id: strawberry.ID) -> DeleteProductResult:
         try:
             await info.context.services.catalog.delete(required_key(id, "Product"))
@@ -167,7 +167,7 @@ class CatalogMutation:
             return NotFound.of("There is no such product.")
         return Deleted(id=id)
 
-    @strawberry.mutation(description="Adds a category. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    @strawberry.mutation(description="Adds a category. Needs the role ADMIN.", extensions=[requires(CATALOG)])
     async def create_category(self, info: Info, input: CreateCategoryInput) -> CategoryResult:
         catalog = info.context.services.catalog
         try:
@@ -178,7 +178,8 @@ class CatalogMutation:
             return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(
-        description="Changes a category's name, or what it lies in. Needs the role ADMIN.", extensions=[requires(ADMIN)]
+        description="Changes a category's name, or what it lies in. Needs the role ADMIN.",
+        extensions=[requires(CATALOG)],
     )
     async def update_category(self, info: Info, input: UpdateCategoryInput) -> CategoryResult:
         changes: CategoryChanges = {}
@@ -196,7 +197,7 @@ class CatalogMutation:
 
     @strawberry.mutation(
         description="Deletes a category that holds no products and no other categories. Needs the role ADMIN.",
-        extensions=[requires(ADMIN)],
+        extensions=[requires(CATALOG)],
     )
     async def delete_category(self, info: Info, id: strawberry.ID) -> DeleteCategoryResult:
         try:

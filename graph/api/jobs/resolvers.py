@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.api.auth import ADMIN, check, requires
+from graph.api.auth import ADMIN, CATALOG, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.jobs.subscriptions import JobsSubscription
@@ -26,7 +26,7 @@ class JobsMutation:
     @strawberry.mutation(
         description="Queues an import of products; follow it with the jobProgress subscription. A file that is being "
         "imported already is not imported twice: its job is answered. Needs the role ADMIN.",
-        extensions=[requires(ADMIN)],
+        extensions=[requires(CATALOG)],
     )
     async def import_products(self, info: Info, input: ImportProductsInput) -> ImportProductsResult:
         services = info.context.services

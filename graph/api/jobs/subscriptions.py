@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import strawberry
 
-from graph.api.auth import ADMIN, requires
+from graph.api.auth import CATALOG, requires
 from graph.api.context import Info
 from graph.api.jobs.types import Job
 from graph.api.node import parse_id
@@ -22,7 +22,7 @@ class JobsSubscription:
 
     @strawberry.subscription(
         description="A job: first as it stands, then whenever it gets on, until it ends. Needs the role ADMIN.",
-        extensions=[requires(ADMIN)],
+        extensions=[requires(CATALOG)],
         metadata=live(state_first=True, latest=True),
     )
     async def job_progress(self, info: Info, id: strawberry.ID) -> AsyncGenerator[Job]:

@@ -9,7 +9,8 @@ from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode
 
 from graph.api.context import Context, Info
 from graph.api.node import Node, global_id, integer_key, parse_id
-from graph.errors import Unauthenticated
+from graph.apikeys import scopes_of_role
+from graph.errors import BadInput, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,8 +65,10 @@ def player_key_of(value: str) -> int | None:
 
 
 def viewer_key(context: Context) -> int:
-    """The signed-in user's number."""
+    """The signed-in user's number; an API key has none."""
     caller = context.caller
+    if scopes_of_role(caller.role) is not None:
+        raise BadInput("An API key is no player: name one.", argument="player")
     if caller.user is None:
         raise Unauthenticated(caller.problem or "Sign in first, or name a player.")
     return int(caller.user)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.api.auth import ADMIN, SERVICE, SIGNED_IN, check, requires
+from graph.api.auth import BOARDS, PLAYER, SERVICE, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput, NotFound, SlugTaken
 from graph.api.leaderboard.loaders import players
@@ -48,12 +48,10 @@ async def _load_players(context: Context, keys: Sequence[str]) -> Mapping[str, N
 
 def _player(context: Context, named: str | None) -> int | None:
     """Whose score it is: a PLAYER's own; a SERVICE or an ADMIN may name any player. None: no such player."""
-    own = viewer_key(context)
-    if named is None:
-        return own
-    key = player_key_of(named)
-    if key != own:
-        check(context, SERVICE)
+    key = None if named is None else player_key_of(named)
+    if named is None or (key is not None and str(key) == context.caller.user):
+        return viewer_key(context)
+    check(context, SERVICE)
     return key
 
 
@@ -113,7 +111,7 @@ class LeaderboardQuery:
 class LeaderboardMutation:
     """Writes."""
 
-    @strawberry.mutation(description="Makes a leaderboard. Needs the role ADMIN.", extensions=[requires(ADMIN)])
+    @strawberry.mutation(description="Makes a leaderboard. Needs the role ADMIN.", extensions=[requires(BOARDS)])
     async def create_leaderboard(self, info: Info, input: CreateLeaderboardInput) -> LeaderboardResult:
         new = NewBoard(
             slug=input.slug,
@@ -134,7 +132,7 @@ class LeaderboardMutation:
     @strawberry.mutation(
         description="A PLAYER submits their own score; SERVICE and ADMIN may name any player. The same `key` sent "
         "again gives the first answer again.",
-        extensions=[requires(SIGNED_IN)],
+        extensions=[requires(PLAYER)],
     )
     async def submit_score(self, info: Info, input: SubmitScoreInput) -> SubmitScoreResult:
         service = info.context.services.leaderboards
@@ -175,7 +173,7 @@ class LeaderboardMutation:
     @strawberry.mutation(
         description="Ends the season that runs at once and begins the next one; the ranks go into the archive. Needs "
         "the role ADMIN.",
-        extensions=[requires(ADMIN)],
+        extensions=[requires(BOARDS)],
     )
     async def reset_season(self, info: Info, board: str) -> ResetSeasonResult:
         service = info.context.services.leaderboards
@@ -189,7 +187,7 @@ class LeaderboardMutation:
 
     @strawberry.mutation(
         description="Deletes a leaderboard with every score on it, finished seasons included. Needs the role ADMIN.",
-        extensions=[requires(ADMIN)],
+        extensions=[requires(BOARDS)],
     )
     async def delete_leaderboard(self, info: Info, slug: str) -> DeleteLeaderboardResult:
         service = info.context.services.leaderboards

@@ -66,6 +66,10 @@ def _no_user(_token: str | None) -> str | None:
     return None
 
 
+def _no_limit(_token: str | None) -> int | None:
+    return None
+
+
 class Admission:
     """The rate limit of operations."""
 
@@ -74,6 +78,7 @@ class Admission:
         limiter: Limiter,
         *,
         budget: Callable[[str | None], str | None] = _no_user,
+        limit: Callable[[str | None], int | None] = _no_limit,
         authenticated: int = 100,
         anonymous: int = 20,
         window: float = 60.0,
@@ -85,8 +90,8 @@ class Admission:
         """Grant `authenticated` or `anonymous` units in any `window` seconds.
 
         `budget` gives the Redis key of the user behind a token (`BatchAuthenticator.budget`); without it the key is
-        made from the caller's `user`. A unit stands for `unit` fields' work, in the mode "cost" for any fields.
-        `processes` share the limit while Redis is away.
+        made from the caller's `user`. `limit` gives the limit of its own that a token has. A unit stands for `unit`
+        fields' work, in the mode "cost" for any fields. `processes` share the limit while Redis is away.
         """
         self.authenticated = Limit("authenticated", authenticated, window)
         self.anonymous = Limit("anonymous", anonymous, window)
@@ -94,6 +99,7 @@ class Admission:
         self.unit = unit
         self._limiter = limiter
         self._budget = budget
+        self._limit = limit
         self._prefix = prefix
         self._local = LocalBudget(processes)
 
@@ -105,7 +111,9 @@ class Admission:
         """The charges of an operation of `weight` units to the budget of `caller`."""
         if caller.user is not None:
             key = self._budget(caller.token) or f"{self._prefix}:budget:{{user:{caller.user}}}"
-            return (Charge(self.authenticated, key, weight),)
+            own = self._limit(caller.token)
+            limit = self.authenticated if own is None else Limit("key", own, self.authenticated.window)
+            return (Charge(limit, key, weight),)
         return (Charge(self.anonymous, f"{self._prefix}:budget:{{address:{caller.address}}}", weight),)
 
     def refused(self, caller: Caller) -> Verdict | None:

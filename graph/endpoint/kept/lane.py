@@ -179,6 +179,8 @@ class Lane(Generic[Context]):
         checks = len(commands) - 1
         if checks:
             caller = self._authenticator.caller(replies[:checks], token=caller.token, address=caller.address)
+            if caller.problem is not None:  # it may know more than Redis does
+                caller = await self._authenticator.authenticate(connection)
         ticket = Ticket(caller, asked.weight, charges)
         if not admission.settle(ticket, replies[checks]).exists:
             ticket = Ticket(caller, asked.weight)  # the session has ended, so the address is charged

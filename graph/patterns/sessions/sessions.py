@@ -185,6 +185,7 @@ class Sessions:
         epoch: str | None = None,
         user_agent: str | None = None,
         ip_address: str | None = None,
+        token: str | None = None,
     ) -> tuple[str, Session]:
         """Begin a session and give its token, which is not kept.
 
@@ -194,13 +195,14 @@ class Sessions:
             epoch: What `epoch` gave before the credentials were looked up; None when there were none to check.
             user_agent: Told back by `list`; cut at 256 characters.
             ip_address: Told back by `list`.
+            token: The token to begin it for, of a credential that outlives sessions; by default a new one.
 
         Raises:
             EpochMoved: Something of the user was revoked since `epoch`.
             RedisUnavailable: Redis is away. With `OutcomeUnknown` a session may exist whose token nobody has.
         """
         user = checked(user_id)
-        token = f"{user}.{secrets.token_urlsafe(32)}"
+        token = token if token is not None else f"{user}.{secrets.token_urlsafe(32)}"
         digest = token_digest(token)
         agent, address = kept(user_agent), kept(ip_address)
         expected = await self.epoch(user) if epoch is None else epoch

@@ -1,0 +1,26 @@
+"""How API keys are opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graph.apikeys.jobs import SCHEDULES, definitions
+from graph.apikeys.service import ApiKeys
+from graph.feature import Feature, opening
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.feature import Tools
+    from graph.jobs import Definition
+
+
+def _build(tools: Tools) -> ApiKeys:
+    return ApiKeys(tools.database, tools.sessions)
+
+
+def _jobs(tools: Tools) -> Sequence[Definition]:
+    return definitions(tools.of(FEATURE))
+
+
+FEATURE = Feature(name="apikeys", open=opening(_build), jobs=_jobs, schedules=SCHEDULES)

@@ -1,0 +1,159 @@
+"""Makes, recognises, lists and revokes API keys.
+
+SQL has the truth. A key in use has a session in Redis like a signed-in user (`graph.patterns.sessions`), under a
+principal of its own, so that each request is checked and charged in the same commands. A session that is missing (Redis
+was emptied, the key was not used for a day) is begun again from SQL (`restore`): in the epoch that was read before SQL
+was asked, so that a key which is revoked meanwhile stays revoked. Revoking writes SQL first, then ends the session
+everywhere at once, sockets included.
+
+Keys that nobody has cost no look into SQL each: digests of all keys are read once in `RELOAD` seconds at most.
+
+Failure: `graph.errors.Unavailable` while SQL is away, `RedisUnavailable` while Redis is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, insert, or_, select, update
+
+from graph.apikeys import rules
+from graph.apikeys.keys import number_of, principal
+from graph.apikeys.models import KEYS
+from graph.apikeys.records import ApiKeyRecord, scopes_in, scopes_text
+from graph.errors import Invalid, Unavailable
+from graph.patterns.sessions import EpochMoved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from sqlalchemy import Row
+
+    from graph.apikeys.records import ApiKeyScope
+    from graph.engines.database import Database
+    from graph.patterns.sessions import Session, Sessions
+
+RELOAD = 2.0
+_ATTEMPTS = 5
+K = KEYS.c
+
+
+class ApiKeys:
+    """All API keys."""
+
+    def __init__(self, database: Database, sessions: Sessions) -> None:
+        """Keep keys in `database` and what is in use of them in `sessions`."""
+        self._database = database
+        self._sessions = sessions
+        self._digests: frozenset[str] = frozenset()
+        self._read_at = -RELOAD
+        self._reading = asyncio.Lock()
+
+    async def create(
+        self, name: str, scopes: Sequence[ApiKeyScope], operations: int, *, by: int
+    ) -> tuple[str, ApiKeyRecord]:
+        """Make a key: what it is, which is told once, and what is kept of it. Raises `graph.errors.Invalid`."""
+        rules.check(name, scopes, operations)
+        row: dict[str, Any] = {
+            "name": name,
+            "digest": secrets.token_hex(32),
+            "scopes": scopes_text(scopes),
+            "operations": operations,
+            "created_by": by,
+            "created_at": datetime.now(UTC),
+        }
+        async with self._database.transaction() as session:
+            live = select(func.count()).select_from(KEYS).where(K.revoked_at.is_(None))
+            if (await session.execute(live)).scalar_one() >= rules.MAX_KEYS:
+                raise Invalid("name", f"There are {rules.MAX_KEYS} keys; revoke one first.")
+            number = int((await session.execute(insert(KEYS).returning(K.id), row)).scalar_one())
+            key = f"{principal(number, operations)}.{secrets.token_urlsafe(32)}"
+            made = update(KEYS).where(K.id == number).values(digest=_digest(key)).returning(*KEYS.c)
+            record = _record((await session.execute(made)).one())
+        self._digests |= {_digest(key)}
+        return key, record
+
+    async def restore(self, key: str) -> Session | None:
+        """Begin the session of `key` again; None unless it is a key that is not revoked."""
+        name, digest = key.partition(".")[0], _digest(key)
+        number = number_of(name)
+        if number is None or not await self._exists(digest):
+            return None
+        for _ in range(_ATTEMPTS):
+            epoch = await self._sessions.epoch(name)
+            record = await self._live(number, digest)
+            if record is None:
+                return None
+            try:
+                _, session = await self._sessions.create(name, role=record.role, epoch=epoch, token=key)
+            except EpochMoved:
+                continue
+            await self._note(record, datetime.now(UTC))
+            return session
+        raise Unavailable("This key is being changed at the moment; try again.")
+
+    async def list(self) -> list[ApiKeyRecord]:
+        """All keys that are not revoked, by name, with their last use true to a minute."""
+        async with self._database.session() as session:
+            found = select(KEYS).where(K.revoked_at.is_(None)).order_by(K.name, K.id)
+            records = [_record(row) for row in await session.execute(found)]
+        return list(await asyncio.gather(*map(self._with_use, records)))
+
+    async def revoke(self, number: int) -> bool:
+        """End a key everywhere at once; False when there is no such key, or it was revoked before."""
+        async with self._database.transaction() as session:
+            live = update(KEYS).where(K.id == number, K.revoked_at.is_(None)).values(revoked_at=datetime.now(UTC))
+            revoked = (await session.execute(live.returning(K.id))).one_or_none() is not None
+            row = (await session.execute(select(KEYS).where(K.id == number))).one_or_none()
+        if row is not None:  # also one that was revoked before: whoever did it may have died at this point
+            await self._sessions.revoke_all(_record(row).principal)
+        return revoked
+
+    async def note_use(self) -> None:
+        """Write down when keys were last used, before Redis forgets it."""
+        for record in await self.list():
+            if record.last_used_at is not None:
+                await self._note(record, record.last_used_at)
+
+    async def _exists(self, digest: str) -> bool:
+        if digest in self._digests:
+            return True
+        async with self._reading:
+            if time.monotonic() - self._read_at >= RELOAD:
+                async with self._database.session() as session:
+                    self._digests = frozenset(await session.scalars(select(K.digest).where(K.revoked_at.is_(None))))
+                self._read_at = time.monotonic()
+        return digest in self._digests
+
+    async def _live(self, number: int, digest: str) -> ApiKeyRecord | None:
+        async with self._database.session() as session:
+            found = select(KEYS).where(K.id == number, K.digest == digest, K.revoked_at.is_(None))
+            row = (await session.execute(found)).one_or_none()
+        return None if row is None else _record(row)
+
+    async def _with_use(self, record: ApiKeyRecord) -> ApiKeyRecord:
+        sessions = await self._sessions.list(record.principal)
+        if not sessions:
+            return record
+        used = datetime.fromtimestamp(sessions[0].last_active_at, UTC)
+        return replace(record, last_used_at=max(used, record.last_used_at or used))
+
+    async def _note(self, record: ApiKeyRecord, used: datetime) -> None:
+        older = or_(K.last_used_at.is_(None), K.last_used_at < used)
+        async with self._database.transaction() as session:
+            await session.execute(update(KEYS).where(K.id == record.id, older).values(last_used_at=used))
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def _record(row: Row[*tuple[Any, ...]]) -> ApiKeyRecord:
+    return ApiKeyRecord(row.id, row.name, scopes_in(row.scopes), row.operations, row.created_at, row.last_used_at)

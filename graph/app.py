@@ -157,7 +157,9 @@ def build_endpoint(services: Services, settings: Settings, *, tally: Tally | Non
             forwarded=bool(settings.server.trusted_proxies),
         ),
         sockets=socket_limits(settings),
-        page=lambda request: page.response(request.scope) if wants_graphiql(request.scope) else None,
+        page=(lambda request: page.response(request.scope) if wants_graphiql(request.scope) else None)
+        if settings.endpoint.graphiql
+        else None,
         origins=origins,
         debug=debug,
     )

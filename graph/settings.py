@@ -34,6 +34,11 @@ class ServerSettings(SettingsGroup):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
 
+    env: Literal["development", "production"] = Field(
+        default="development",
+        description="`production` turns introspection and GraphiQL off unless they are set, and does not start with "
+        "what is unsafe (docs/security.md)",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
     workers: int = Field(default=1, ge=1, description="Server processes")
@@ -183,6 +188,12 @@ class BoundSettings(SettingsGroup):
     operations: int = Field(default=100, ge=1, description="Operations that one WebSocket runs at a time")
     backlog: int = Field(default=100, ge=1, description="Results of one operation that wait for a slow client")
     page: int = Field(default=100, ge=1, le=100, description="What `first` and `last` may ask for, 100 at most")
+    connections: int = Field(
+        default=0, ge=0, description="Connections of a process; 0: 256 fewer than it may have descriptors"
+    )
+    connections_per_address: int = Field(
+        default=2048, ge=1, description="Of which from one address, or /64 of IPv6; trusted proxies have no such bound"
+    )
     seconds: float = Field(default=10.0, gt=0, description="Time an operation may run before it is cancelled")
 
 
@@ -192,6 +203,7 @@ class EndpointSettings(SettingsGroup):
     model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     introspection: bool = Field(default=True, description="Let clients ask for the schema")
+    graphiql: bool = Field(default=True, description="Show browsers GraphiQL at `/graphql`")
     cors_origins: str = Field(
         default="", description="Comma-separated origins whose pages may use the endpoint, as `https://shop.example`"
     )
@@ -233,8 +245,13 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read every variable; raises `SettingsError`."""
-        return cls.model_validate({name: group.from_environment() for name, group in cls.groups()})
+        """Read every variable; raises `SettingsError`. In production what shows the schema is off unless it is set."""
+        read = cls.model_validate({name: group.from_environment() for name, group in cls.groups()})
+        if read.server.env == "development":
+            return read
+        off = {"introspection": False, "graphiql": False}
+        chosen = EndpointSettings(**off | read.endpoint.model_dump(exclude_unset=True))
+        return read.model_copy(update={"endpoint": chosen})
 
     @classmethod
     def groups(cls) -> Iterator[tuple[str, type[SettingsGroup]]]:

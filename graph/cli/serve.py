@@ -32,7 +32,7 @@ from graph.cli import support
 from graph.cli.welcome import announce, prepare
 from graph.engines.child import die_with_parent
 from graph.engines.database import migrate
-from graph.server import Forwarded, HttpProtocol, WebSocketConnection
+from graph.server import Forwarded, HttpProtocol, WebSocketConnection, bound_connections
 from graph.services import open_services
 from graph.settings import Settings
 
@@ -117,6 +117,7 @@ class Server(uvicorn.Server):
 async def _serve_alone(settings: Settings, listener: socket.socket) -> None:
     from graph.app import create_app
 
+    bound_connections(settings.bounds.connections, settings.bounds.connections_per_address)
     async with AsyncExitStack() as stack:
         await migrate(settings.database_url)
         services = await stack.enter_async_context(open_services(settings))
@@ -190,6 +191,7 @@ def worker_app() -> "ASGIApp":
         die()
     settings = Settings.from_environment()
     log.configure(settings.server.log)
+    bound_connections(settings.bounds.connections, settings.bounds.connections_per_address)
     app = create_app(settings, log=access_log(settings), on_started=spare_the_collector)
     return forwarded(app, settings)
 

@@ -88,10 +88,11 @@ def announce(settings: Settings, listener: socket.socket) -> None:
     if log.chosen(settings.server.log, sys.stderr) == "json":
         logger.info("Serving %s/graphql", url, extra={"facts": {"url": url, "redis": redis, "sql": sql}})
         return
+    browser = "  [dim](in a browser: GraphiQL)[/]" if settings.endpoint.graphiql else ""
     console = support.console(stderr=True)
     console.print()
     for name, value in (
-        ("GraphQL", f"[bold]{url}/graphql[/]  [dim](in a browser: GraphiQL)[/]"),
+        ("GraphQL", f"[bold]{url}/graphql[/]{browser}"),
         ("Health", f"{url}/readyz"),
         ("Metrics", f"{url}/metrics"),
         ("Redis", redis),

@@ -3,7 +3,12 @@
 Every connection counts from its beginning to its end, whether it speaks HTTP, is a WebSocket or sends nothing. One
 address (or IPv6 /64) may have at most `PER_ADDRESS`, unless it is a trusted proxy, which stands for many clients. The
 total stays `RESERVE` below the process's limit on file descriptors, so that some are left for the files, Redis and SQL
-connections that it opens itself, and for refusals. The descriptor limit is raised as far as the system allows.
+connections that it opens itself, and for refusals. The descriptor limit is raised as far as the system allows when the
+server starts (`bound_connections`).
+
+The last `KEPT` of the total are kept for those who must get through a crowd: health checks, and users who present
+credentials. A connection that gets one of them must say so in its first request, soon, and an address has `KEPT_EACH`
+of them at most.
 
 A connection over the limit is refused in JSON (503, `TOO_MANY_CONNECTIONS`) and closed at once.
 """
@@ -19,16 +24,22 @@ from uvicorn.middleware.proxy_headers import _TrustedHosts  # pyright: ignore[re
 
 PER_ADDRESS = 2048
 RESERVE = 256
+KEPT = 128
+KEPT_EACH = 8
+KEPT_SECONDS = 2.0
+"""Seconds within which the head of the first request must arrive on a connection that got one of the last places."""
 _UNBOUNDED = 1 << 20
 
 
 class Crowd:
     """The connections of one process."""
 
-    def __init__(self, total: int, per_address: int = PER_ADDRESS) -> None:
-        """Allow `total` connections at a time."""
+    def __init__(self, total: int, per_address: int = PER_ADDRESS, kept: int = KEPT) -> None:
+        """Allow `total` connections at a time, of which `kept` are for who must get through."""
         self._total = total
         self._per_address = per_address
+        self._common = total - min(kept, total // 8)
+        self._kept: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._all = 0
 
@@ -40,6 +51,26 @@ class Crowd:
         self._all += 1
         self._counts[name] += 1
         return name
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the last connection that entered took one of the kept places."""
+        return self._all > self._common
+
+    def keep(self, address: str) -> bool:
+        """Count a connection from `address`, which has entered, as one of the kept places; False if it has too many."""
+        name = _network(address)
+        if self._kept[name] >= KEPT_EACH:
+            return False
+        self._kept[name] += 1
+        return True
+
+    def give_back(self, address: str) -> None:
+        """Stop counting that."""
+        name = _network(address)
+        self._kept[name] -= 1
+        if not self._kept[name]:
+            del self._kept[name]
 
     def leave(self, name: str) -> None:
         """Stop counting a connection that has ended."""
@@ -55,10 +86,19 @@ def trusted(proxies: str) -> _TrustedHosts:
     return _TrustedHosts(proxies)
 
 
-@lru_cache(maxsize=1)
+_crowd: list[Crowd] = []
+
+
+def bound_connections(total: int = 0, per_address: int = PER_ADDRESS) -> Crowd:
+    """Allow so many connections from now on; a `total` of 0 is as many as there can be descriptors, less `RESERVE`."""
+    most = max(RESERVE, raise_descriptors() - RESERVE)
+    _crowd[:] = [Crowd(min(total, most) if total else most, per_address)]
+    return _crowd[0]
+
+
 def crowd() -> Crowd:
     """Return the `Crowd` of this process."""
-    return Crowd(max(RESERVE, raise_descriptors() - RESERVE))
+    return _crowd[0] if _crowd else bound_connections()
 
 
 def raise_descriptors() -> int:

@@ -57,6 +57,7 @@ class HttpConnection(HttpToolsProtocol):
     _size: int | None = None
     _declined: int | None = None
     _malformed: Malformed | None = None
+    _why = Malformed.HTTP
     _told = False
     _drained_until: float | None = None
     attended: tuple[RequestResponseCycle, Callable[[], None]] | None = None
@@ -180,7 +181,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - as uvicorn calls it
         """Refuse input that the parser does not understand."""
-        self._refuse(Malformed.HTTP)
+        self._refuse(self._why)
 
     def _refuse(self, why: Malformed) -> None:
         """Answer `why` once every request before the bad one has its answer, and end the connection."""

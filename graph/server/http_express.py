@@ -17,19 +17,21 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from graph.endpoint.http import EXCHANGE
 from graph.endpoint.kept import EXPRESS, Sight
-from graph.server.crowd import crowd, trusted
+from graph.server.crowd import KEPT_SECONDS, crowd, trusted
 from graph.server.http_bounds import HttpConnection, cancelled
 from graph.server.malformed import Malformed
 from graph.server.websocket import WebSocketConnection
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from graph.endpoint.kept import Express, Leftover
 
+_CHECKS = (b"healthz", b"readyz")
+_CREDENTIALS = (b"authorization", b"cookie")
 _SOON = 0.05
 """Seconds by which a timer may fire early and still count as due: its clock is coarse."""
 
@@ -63,6 +65,8 @@ class HttpProtocol(HttpConnection):
     _stopping = False
     _place: str | None = None
     """The name of its place in `Crowd`; None while it has no place."""
+    _kept = False
+    """Whether that is one of the last places."""
     _rested = 0.0
     _sight: Sight | None = None
 
@@ -80,6 +84,13 @@ class HttpProtocol(HttpConnection):
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else ""
         self._place = crowd().enter(self._peer, proxy=self._peer in trusted(str(self.config.forwarded_allow_ips)))
+        if self._place is not None and crowd().is_crowded:
+            self._kept = crowd().keep(self._peer)
+            if self._kept:
+                self._head = cancelled(self._head)
+                self._head = self.loop.call_later(KEPT_SECONDS, self.transport.abort)
+            else:
+                self._leave()
         if self._place is None:
             self._head = cancelled(self._head)
             transport.write(Malformed.CROWDED.response(self.server_state.default_headers))
@@ -91,6 +102,9 @@ class HttpProtocol(HttpConnection):
         super().connection_lost(exc)
 
     def _leave(self) -> None:
+        if self._kept:
+            crowd().give_back(self._peer)
+            self._kept = False
         if self._place is not None:
             crowd().leave(self._place)
             self._place = None
@@ -107,7 +121,7 @@ class HttpProtocol(HttpConnection):
         if self._under_way is not None:
             self._held += data
             self.flow.pause_reading()
-        elif self._express is None or not self._is_idle() or (parts := self._express.split(data)) is None:
+        elif self._kept or self._express is None or not self._is_idle() or (parts := self._express.split(data)) is None:
             super().data_received(data)
         else:
             self._under_way = data
@@ -214,6 +228,9 @@ class HttpProtocol(HttpConnection):
 
     def on_headers_complete(self) -> None:
         """Give the request its exchange: uvicorn has made its cycle, and its task has not run yet."""
+        if self._kept and not _must_get_through(self.url, self.headers):
+            self._why = Malformed.CROWDED
+            raise ValueError("this place is kept for others")  # for the parser, which refuses the request
         super().on_headers_complete()
         exchange = UvicornExchange(self.cycle, self)
         exchange.left, self._left = self._left, None
@@ -223,3 +240,8 @@ class HttpProtocol(HttpConnection):
         """Note that a whole request has arrived."""
         self._counted[1] += 1
         super().on_message_complete()
+
+
+def _must_get_through(url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request is a health check, or presents credentials."""
+    return url.rpartition(b"/")[2] in _CHECKS or any(name in _CREDENTIALS for name, _ in headers)

@@ -42,6 +42,12 @@ def configure(style: Style = "auto", *, level: int = logging.INFO, stream: TextI
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.getLogger("uvicorn.error").addFilter(_is_for_an_operator)
+
+
+def _is_for_an_operator(record: logging.LogRecord) -> bool:
+    """Anybody can send bytes that are no HTTP; they are counted among the refusals, not told one by one."""
+    return record.msg != "Invalid HTTP request received."
 
 
 class TextLines(logging.Formatter):

@@ -249,9 +249,9 @@ class Settings(BaseModel):
         read = cls.model_validate({name: group.from_environment() for name, group in cls.groups()})
         if read.server.env == "development":
             return read
-        off = {"introspection": False, "graphiql": False}
-        chosen = EndpointSettings(**off | read.endpoint.model_dump(exclude_unset=True))
-        return read.model_copy(update={"endpoint": chosen})
+        chosen: dict[str, Any] = {"introspection": False, "graphiql": False}
+        chosen |= read.endpoint.model_dump(exclude_unset=True)
+        return read.model_copy(update={"endpoint": EndpointSettings(**chosen)})
 
     @classmethod
     def groups(cls) -> Iterator[tuple[str, type[SettingsGroup]]]:

@@ -51,7 +51,10 @@ class UvicornExchange:
     def attend(self, left: Callable[[], None] | None) -> bool:
         """Call `left` when the connection is lost; False if it is lost already."""
         self._connection.attended = None if left is None else (self._cycle, left)
-        return not self._connection.transport.is_closing()
+        if not self._connection.transport.is_closing():
+            return True
+        self._cycle.disconnected = not self._cycle.response_complete  # uvicorn hears of it a moment later
+        return False
 
 
 class HttpProtocol(HttpConnection):
@@ -78,6 +81,7 @@ class HttpProtocol(HttpConnection):
         self._starts: dict[int, bytes] = {}
         self._lines: list[tuple[bytes, bytes]] = []
         self._counted = [0, 0]  # requests that have begun, and ended, in one piece of data
+        self._cycles: list[RequestResponseCycle] = []  # those that are not answered yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Note the peer's address, and refuse the connection when there are too many."""
@@ -97,8 +101,12 @@ class HttpProtocol(HttpConnection):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up the connection's place in the crowd."""
+        """Give up the connection's place in the crowd, and tell every request on it that its client has left."""
         self._leave()
+        self.pipeline.clear()  # nobody waits for the answers to those that have not begun
+        for cycle in self._cycles:  # uvicorn tells only the one that came last, and the others would write on
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def _leave(self) -> None:
@@ -232,6 +240,8 @@ class HttpProtocol(HttpConnection):
             self._why = Malformed.CROWDED
             raise ValueError("this place is kept for others")  # for the parser, which refuses the request
         super().on_headers_complete()
+        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+        self._cycles.append(self.cycle)
         exchange = UvicornExchange(self.cycle, self)
         exchange.left, self._left = self._left, None
         self.scope[EXCHANGE] = exchange  # pyright: ignore[reportGeneralTypeIssues] - an ASGI extension

@@ -209,12 +209,12 @@ class HttpTransport:
         caller = await self._authenticator.authenticate(call.request)
         readied = await asyncio.gather(*(self._engine.ready(one, caller, RUNNABLE) for one in asked))
         responses = [Response() for _ in readied]
-        jobs = [self._run(one, call.request, response) for one, response in zip(readied, responses, strict=True)]
+        pairs = list(zip(readied, responses, strict=True))
         if any(isinstance(one, Ready) and one.operation.kind is OperationType.MUTATION for one in readied):
-            answers = [await job for job in jobs]  # mutations run in the order in which they were sent
+            answers = [await self._run(one, call.request, response) for one, response in pairs]  # in their order
         else:
             with presence(call.scope):
-                answers = await asyncio.gather(*jobs)
+                answers = await asyncio.gather(*(self._run(one, call.request, response) for one, response in pairs))
         statuses = {answer.status for answer in answers}
         last = min(answers, key=_remaining)
         body = b"[" + b",".join(answer.encode() for answer in answers) + b"]"

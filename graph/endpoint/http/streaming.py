@@ -86,7 +86,7 @@ class HttpStreaming:
             return
         last = call.request.headers.get("last-event-id") if media == EVENT_STREAM else None
         if last:
-            ready = resumed(engine, ready, last)
+            ready = await resumed(engine, ready, last)
         framing = self._framings[media]
         if ready.operation.kind is not OperationType.SUBSCRIPTION:
             answer = await engine.run(ready, call.request)

@@ -1,7 +1,8 @@
 """Resuming a subscription after a cursor that came beside the document: the ``Last-Event-ID`` of an EventSource.
 
 A browser that lost the connection sends the same request again with that header, so the header wins over a cursor in
-the request. Where the document gives its root field no cursor, one is spliced in.
+the request. Where the document gives its root field no cursor, one is spliced in; the new document is prepared in
+pieces, as every document is.
 """
 
 from __future__ import annotations
@@ -45,16 +46,35 @@ def _root_field(prepared: Prepared, selections: SelectionSetNode) -> FieldNode |
     return None
 
 
-def resumed(engine: Engine[Any], ready: Ready, cursor: str) -> Ready:
+async def resumed(engine: Engine[Any], ready: Ready, cursor: str) -> Ready:
     """`ready`, resuming after `cursor`; unchanged where the field takes none."""
+    changed, text = _resuming(engine, ready, cursor)
+    return changed if text is None else _respelled(ready, await engine.operations.prepared(text), changed)
+
+
+def resumed_at_once(engine: Engine[Any], ready: Ready, cursor: str) -> Ready:
+    """The same without waiting, for what is under way and changes hands."""
+    changed, text = _resuming(engine, ready, cursor)
+    return changed if text is None else _respelled(ready, engine.operations.prepare(text), changed)
+
+
+def _respelled(ready: Ready, prepared: Prepared, changed: Ready) -> Ready:
+    """`changed` with the document that was `prepared` for it, unless that is wrong."""
+    if prepared.errors:  # it has a variable of that name already, or is now over a bound
+        return ready
+    return changed._replace(prepared=prepared, operation=prepared.select(ready.operation.name))
+
+
+def _resuming(engine: Engine[Any], ready: Ready, cursor: str) -> tuple[Ready, str | None]:
+    """`ready` with the variables that it resumes with; and its text with the cursor in it, if it is not there yet."""
     promise, node = promise_of(engine, ready)
     if promise.cursor is None or node is None or engine.subscription is None:
-        return ready
+        return ready, None
     variables = dict(ready.request.variables or {})
     present = next((a for a in node.arguments or () if a.name.value == promise.cursor), None)
     if present is not None and isinstance(present.value, VariableNode):
         variables[present.value.name.value] = cursor
-        return ready._replace(request=ready.request._replace(variables=variables))
+        return ready._replace(request=ready.request._replace(variables=variables)), None
     kind = engine.subscription.fields[node.name.value].args[promise.cursor].type
     edits = [_definition(ready.operation.node, f"${_VARIABLE}: {kind}")]
     if present is not None:
@@ -65,12 +85,9 @@ def resumed(engine: Engine[Any], ready: Ready, cursor: str) -> Ready:
     else:
         _, end = _span(node.name)
         edits.append((end, end, f"({promise.cursor}: ${_VARIABLE})"))
-    prepared = engine.operations.prepare(_spliced(ready.prepared.text, edits))
-    if prepared.errors:  # it has a variable of that name already, or is now over a bound
-        return ready
     variables[_VARIABLE] = cursor
-    request = ready.request._replace(variables=variables)
-    return ready._replace(prepared=prepared, operation=prepared.select(ready.operation.name), request=request)
+    changed = ready._replace(request=ready.request._replace(variables=variables))
+    return changed, _spliced(ready.prepared.text, edits)
 
 
 def _definition(operation: OperationDefinitionNode, text: str) -> tuple[int, int, str]:

@@ -29,7 +29,7 @@ from graph.endpoint.execution import Answer, encode
 from graph.endpoint.identity import PUBLIC, Caller, notes_viewer
 from graph.endpoint.subscriptions.group import Follower, Group, Key
 from graph.endpoint.subscriptions.own import Own
-from graph.endpoint.subscriptions.resume import promise_of, resumed
+from graph.endpoint.subscriptions.resume import promise_of, resumed_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -196,7 +196,7 @@ class Streams(Generic[Context]):
 
     def rehome(self, group: Group, followers: list[Follower], after: str | None) -> None:
         """Give each of `followers` a group of its user: the source of `group` reads who asks."""
-        ready = group.ready if after is None else resumed(self.engine, group.ready, after)
+        ready = group.ready if after is None else resumed_at_once(self.engine, group.ready, after)
         self._personal[group.key[:2]] = None
         self._personal[ready.prepared.digest, ready.operation.name] = None
         while len(self._personal) > _REMEMBERED:

@@ -25,11 +25,9 @@ def serve(
     settings = support.read_settings(host=host, port=port, workers=workers, data_dir=data_dir)
     from graph import log
     from graph.cli.listening import listening
-    from graph.cli.production import refuse_unsafe
 
     log.configure(settings.server.log)
-    refuse_unsafe(settings)
-    with listening(settings.server) as listener:
+    with listening(settings) as listener:
         from graph.cli.serve import serve as run  # the application: a second, which a wrong setting need not wait for
 
         run(settings, listener)

@@ -9,7 +9,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 
 from graph.app import create_app
-from graph.cli.production import unsafe
+from graph.cli.listening import unsafe
 from graph.engines.database import migrate
 from graph.settings import Settings
 from harness.serving import command

@@ -31,6 +31,7 @@ from graph.endpoint.kept import EXPRESS, KeptAnswers
 from graph.endpoint.observe import Observed, exposition, route_path
 from graph.endpoint.websocket import SocketLimits
 from graph.engines.fair_queue import on_behalf_of
+from graph.patterns.limiter import Fleet
 from graph.services import open_services
 from graph.settings import Settings
 
@@ -95,7 +96,9 @@ def create_app(
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
             tally = observed.tally(GRAPHQL)
-            endpoint = await stack.enter_async_context(build_endpoint(opened, settings, tally=tally))
+            fleet = Fleet(opened.client, prefix=opened.prefix, window=settings.rate_limit.window_seconds)
+            await stack.enter_async_context(fleet)
+            endpoint = await stack.enter_async_context(build_endpoint(opened, settings, tally=tally, fleet=fleet))
             application.endpoint = endpoint
             on_started()
             yield {EXPRESS: endpoint.express}
@@ -110,8 +113,13 @@ def create_app(
     return observed
 
 
-def build_endpoint(services: Services, settings: Settings, *, tally: Tally | None = None) -> GraphQLEndpoint[Context]:
-    """The GraphQL endpoint on open services; `tally` hears of each answer given before the application."""
+def build_endpoint(
+    services: Services, settings: Settings, *, tally: Tally | None = None, fleet: Fleet | None = None
+) -> GraphQLEndpoint[Context]:
+    """The GraphQL endpoint on open services.
+
+    `tally` hears of each answer given before the application; `fleet` knows the other processes.
+    """
     origins = cors_origins(settings)
     cookie = SessionCookie(
         secure=settings.accounts.secure_cookie or settings.server.tls_certificate is not None,
@@ -131,6 +139,7 @@ def build_endpoint(services: Services, settings: Settings, *, tally: Tally | Non
         window=limits.window_seconds,
         mode=limits.mode,
         processes=settings.server.workers,
+        fleet=fleet,
         prefix=settings.redis.prefix,
     )
     page = GraphiqlPage(STATIC / "graphiql")

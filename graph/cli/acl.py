@@ -10,7 +10,7 @@ COMMANDS = (
     *("publish", "spublish", "subscribe", "unsubscribe", "ssubscribe", "sunsubscribe"),
     *("get", "set", "mget", "del", "unlink", "exists", "expire", "pexpire", "pexpireat", "persist", "pttl", "rename"),
     *("getrange", "setrange", "hget", "hset", "hmget", "hgetall", "hdel", "hexists", "hincrby", "hstrlen"),
-    *("zadd", "zcard", "zcount", "zpopmin", "zrange", "zrank", "zrem", "zscore"),
+    *("zadd", "zcard", "zcount", "zpopmin", "zrange", "zrank", "zrem", "zremrangebyscore", "zscore"),
     *("xack", "xadd", "xautoclaim", "xclaim", "xdel", "xgroup|create", "xgroup|createconsumer", "xgroup|delconsumer"),
     *(
         "xinfo|consumers",

@@ -1,5 +1,10 @@
 """Rate limits in memory while Redis is away: each process grants its share of every limit.
 
+It begins with what is known of the caller's budget. Each process grants its share of what was left when any process saw
+it last, until the whole limit would be free again; where nobody charged it within the window, its share of the limit.
+So all processes together grant no more than the limit, but for what others granted in the last second before
+(`graph.patterns.limiter.Fleet`), and for the one unit that each grants where there are more processes than units.
+
 Metric: ``graph_admission_local_total{outcome}``, operations that were decided here.
 """
 
@@ -17,7 +22,7 @@ from graph.patterns.limiter import Limit, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.patterns.limiter import Charge
+    from graph.patterns.limiter import Charge, Fleet
 
 _LOCAL = Counter("graph_admission_local_total", "Operations decided without Redis, by outcome.", ["outcome"])
 _KEPT = 10_000  # callers remembered
@@ -26,9 +31,12 @@ _KEPT = 10_000  # callers remembered
 class LocalBudget:
     """One process's share of the limits while Redis cannot be asked: the same sliding window, in memory."""
 
-    def __init__(self, processes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Grant 1/`processes` of each limit, at least 1, by the monotonic `clock`."""
+    def __init__(
+        self, processes: int, clock: Callable[[], float] = time.monotonic, *, fleet: Fleet | None = None
+    ) -> None:
+        """Grant 1/`processes` of each limit, at least 1, by the monotonic `clock`; `fleet` may know of more."""
         self._processes = processes
+        self._fleet = fleet
         self._clock = clock
         self._logs: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
 
@@ -44,7 +52,7 @@ class LocalBudget:
 
     def _look(self, charge: Charge, now: float) -> Verdict:
         """The verdict that `charge` would get."""
-        limit = Limit(charge.limit.name, max(1, charge.limit.count // self._processes), charge.limit.window)
+        limit = self._share(charge)
         log = self._logs.setdefault(charge.key, deque())
         self._logs.move_to_end(charge.key)
         if len(self._logs) > _KEPT:
@@ -52,9 +60,22 @@ class LocalBudget:
         while log and log[0][0] <= now - limit.window:
             log.popleft()
         used = sum(weight for _, weight in log)
-        allowed = used + charge.weight <= limit.count
-        retry = 0.0 if allowed else _wait(log, used + charge.weight - limit.count, now - limit.window)
-        return Verdict(allowed, limit, limit.count - used, self._reset(log, limit, now), retry)
+        sight = self._fleet.sight(charge.key) if self._fleet is not None else None
+        room = limit.count if sight is None else min(limit.count, sight.remaining // self._size)
+        if used + charge.weight <= room:
+            return Verdict(True, limit, room - used, self._reset(log, limit, now), 0.0)  # noqa: FBT003 - allowed
+        if used + charge.weight <= limit.count and sight is not None:
+            retry = max(0.001, sight.until - now)
+        else:
+            retry = _wait(log, used + charge.weight - limit.count, now - limit.window)
+        return Verdict(False, limit, max(0, room - used), self._reset(log, limit, now), retry)  # noqa: FBT003 - refused
+
+    @property
+    def _size(self) -> int:
+        return max(self._processes, self._fleet.size if self._fleet is not None else 1)
+
+    def _share(self, charge: Charge) -> Limit:
+        return Limit(charge.limit.name, max(1, charge.limit.count // self._size), charge.limit.window)
 
     def _make(self, charge: Charge, verdict: Verdict, now: float) -> Verdict:
         """Record a `charge` that passes."""

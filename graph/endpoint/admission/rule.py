@@ -10,8 +10,8 @@ hashes of passwords) in steps of `unit` if that is more. In the mode "cost" all 
 
 An operation may be charged to several limits. One script charges all of them, or none.
 
-Failure: while Redis is away each process grants its share, limit ÷ processes, and counts that it did (`local`). No
-caller gets through uncounted.
+Failure: while Redis is away each process grants its share of what was left, and counts that it did (`local`). No caller
+gets through uncounted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.identity import Caller
     from graph.patterns.client import Command, Reply
-    from graph.patterns.limiter import Limiter
+    from graph.patterns.limiter import Fleet, Limiter
 
 
 @dataclass(slots=True)
@@ -85,6 +85,7 @@ class Admission:
         mode: Literal["count", "cost"] = "count",
         unit: int = 100,
         processes: int = 1,
+        fleet: Fleet | None = None,
         prefix: str = "graph",
     ) -> None:
         """Grant `authenticated` or `anonymous` units in any `window` seconds.
@@ -101,7 +102,8 @@ class Admission:
         self._budget = budget
         self._limit = limit
         self._prefix = prefix
-        self._local = LocalBudget(processes)
+        self._fleet = fleet
+        self._local = LocalBudget(processes, fleet=fleet)
 
     def weight(self, cost: int, work: int) -> int:
         """The units that an operation is charged that costs `cost` fields, of which `work` was declared."""
@@ -172,9 +174,12 @@ class Admission:
             verdict = self._local.charge(*ticket.charges)
         return self._note(ticket, verdict)
 
-    @staticmethod
-    def _note(ticket: Ticket, verdict: Verdict) -> Verdict:
+    def _note(self, ticket: Ticket, verdict: Verdict) -> Verdict:
         ticket.verdict = verdict
+        if self._fleet is not None and verdict.at:
+            for charge in ticket.charges:
+                if charge.limit == verdict.limit:
+                    self._fleet.note(charge.key, verdict)
         _current.set(ticket)
         return verdict
 

@@ -168,7 +168,7 @@ def build_endpoint(
         sockets=socket_limits(settings),
         page=(lambda request: page.response(request.scope) if wants_graphiql(request.scope) else None)
         if settings.endpoint.graphiql
-        else None,
+        else lambda _: None,
         origins=origins,
         debug=debug,
     )

@@ -77,7 +77,7 @@ def doctor(
 
     settings = support.read_settings()
     if acl:
-        from graph.cli.acl import NEWER, acl_line
+        from graph.engines.acl import NEWER, acl_line
 
         typer.echo(acl_line(settings.redis.prefix))
         typer.echo(f"graph: leave +{', +'.join(NEWER)} out on Redis 7.0 and 7.1", err=True)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import graph
-from graph.cli.acl import COMMANDS, NEWER, acl_line
+from graph.engines.acl import COMMANDS, NEWER, acl_line
 from harness.serving import command
 from harness.valkey import ValkeyServer
 

@@ -35,7 +35,7 @@ _TOLD = 2000  # budgets that a process tells of at a time, those with the least 
 _KEPT = 50_000  # budgets remembered
 
 
-class Sight(NamedTuple):
+class Remainder(NamedTuple):
     """What was left of a budget at the server's time `at`, and until when that matters by this process' clock."""
 
     remaining: int
@@ -62,8 +62,8 @@ class Fleet:
         self._window = window
         self._clock = clock
         self._me = secrets.token_hex(8)
-        self._fresh: dict[str, Sight] = {}
-        self._seen: OrderedDict[bytes, Sight] = OrderedDict()
+        self._fresh: dict[str, Remainder] = {}
+        self._seen: OrderedDict[bytes, Remainder] = OrderedDict()
         self._last: bytes | str = "0-0"
         self._task: asyncio.Task[None] | None = None
         self.size = 1
@@ -84,9 +84,9 @@ class Fleet:
 
     def note(self, key: str, verdict: Verdict) -> None:
         """Remember a verdict on the budget `key` alone."""
-        self._fresh[key] = Sight(verdict.remaining, self._clock() + verdict.reset_after, verdict.at)
+        self._fresh[key] = Remainder(verdict.remaining, self._clock() + verdict.reset_after, verdict.at)
 
-    def sight(self, key: str) -> Sight | None:
+    def sight(self, key: str) -> Remainder | None:
         """What is known of the budget `key`; None where nobody has charged it within the window."""
         found = self._fresh.get(key) or self._seen.get(_digest(key))
         return found if found is not None and found.until > self._clock() else None
@@ -113,9 +113,9 @@ class Fleet:
         for name, heard in news:
             age = (server_now - int(name.partition(b"-")[0])) / 1000
             for digest, remaining, left, at in _BUDGET.iter_unpack(heard):
-                self._remember(digest, Sight(remaining, self._clock() + left / 1000 - age, at / 1e6))
+                self._remember(digest, Remainder(remaining, self._clock() + left / 1000 - age, at / 1e6))
 
-    def _remember(self, digest: bytes, sight: Sight) -> None:
+    def _remember(self, digest: bytes, sight: Remainder) -> None:
         known = self._seen.pop(digest, None)
         self._seen[digest] = sight if known is None or known.at <= sight.at else known
         if len(self._seen) > _KEPT:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from redis.crc import key_slot
 
-from graph.cli.acl import acl_line
+from graph.engines.acl import acl_line
 from harness.postgres import Postgres, run_apart
 from harness.valkey import SentinelSet, ValkeyCluster, ValkeyServer
 from harness.waiting import eventually

@@ -76,6 +76,18 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
+def test_no_test_imports_another() -> None:
+    """What tests share is a fixture, or lies in ``tests/support`` or ``harness``."""
+    taken = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for module, name in _imports(path)
+        for part in (module.rpartition(".")[2], name)
+        if module.startswith("tests") and (part.startswith("test_") or part == "conftest")
+    }
+    assert taken == set()
+
+
 def test_no_file_and_no_folder_is_too_large() -> None:
     """A module has at most `MAX_LINES` lines, a folder at most `MAX_MODULES` modules."""
     files = [path for path in PRODUCT if path.is_relative_to(ROOT / "graph")]

@@ -10,7 +10,7 @@ from graph.api.schema import build_schema
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from tests.support.apps.accounts import Shop, shop
-from tests.support.apps.api import Api
+from tests.support.apps.api import Api, asking
 from tests.support.engines.proxy import FaultProxy
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ def schema() -> strawberry.Schema:
 
 
 @pytest.fixture
-def api(schema: strawberry.Schema, services: Services) -> Api:
-    """Ask the schema."""
-    return Api(schema, services)
+async def api(services: Services, client: Client) -> AsyncGenerator[Api]:
+    """Ask the product's schema as it is served."""
+    async with asking(services, client) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.api.context import Context
-from graph.api.schema import build_schema
 from graph.background.jobs import definitions
 from graph.catalog.keys import IMPORT_PRODUCTS
-from graph.endpoint.identity import Caller
 from graph.jobs import JobState, Worker
 from harness.waiting import within
+from tests.support.apps.api import ADMIN, ANYBODY, PLAYER, SERVICE, Api, asking
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from graph.catalog.records import ProductRecord
     from graph.jobs import Job
+    from graph.patterns.client import Client
     from graph.services import Services
 
 
@@ -43,22 +44,23 @@ mutation ($path: String!) {
 """
 
 
-async def _ask(services: Services, path: str, role: str | None = "ADMIN") -> Any:
-    caller = Caller("127.0.0.1", user="1" if role else None, role=role)
-    context = Context(services, caller)
-    result = await build_schema().execute(MUTATION, {"path": path}, context_value=context)
-    if result.errors:
-        return result.errors[0]
-    assert result.data is not None
-    return result.data["importProducts"]
+@pytest.fixture
+async def api(services: Services, client: Client) -> AsyncGenerator[Api]:
+    """Ask the product's schema as it is served."""
+    async with asking(services, client) as opened:
+        yield opened
 
 
-async def test_an_import_runs_in_the_background_and_cached_reads_see_it(services: Services) -> None:
+async def _ask(api: Api, path: str) -> Any:
+    return (await api(MUTATION, ADMIN, path=path))["importProducts"]
+
+
+async def test_an_import_runs_in_the_background_and_cached_reads_see_it(api: Api, services: Services) -> None:
     """The mutation queues a job; once it has succeeded a cached product reads as the file says."""
     rows = ["sku,name,price,stock", *(f"SKU-{number},Lamp {number},{number}.50,3" for number in range(1, 301))]
     (services.imports / "lamps.csv").write_text("\n".join(rows))
     assert await _product(services, "SKU-7") is None
-    first, second = await asyncio.gather(_ask(services, "lamps.csv"), _ask(services, "./lamps.csv"))
+    first, second = await asyncio.gather(_ask(api, "lamps.csv"), _ask(api, "./lamps.csv"))
     assert (first["__typename"], first["name"]) == ("Job", IMPORT_PRODUCTS)
     assert first["id"] == second["id"]  # the same file is imported once
     done = await _done(services, (await services.jobs.list())[0].id)
@@ -68,10 +70,10 @@ async def test_an_import_runs_in_the_background_and_cached_reads_see_it(services
     assert (product.name, product.stock) == ("Lamp 7", 3)
 
 
-async def test_an_import_with_bad_rows_says_which(services: Services) -> None:
+async def test_an_import_with_bad_rows_says_which(api: Api, services: Services) -> None:
     """Good rows go in, and the job is set aside with the lines that were left out."""
     (services.imports / "mixed.csv").write_text("sku,name,price\nA,Good,1.00\nB,Bad,-1.00\n")
-    await _ask(services, "mixed.csv")
+    await _ask(api, "mixed.csv")
     done = await _done(services, (await services.jobs.list())[0].id)
     assert done.state is JobState.FAILED
     assert "1 of 2 rows" in (done.error or "")
@@ -80,16 +82,15 @@ async def test_an_import_with_bad_rows_says_which(services: Services) -> None:
 
 
 @pytest.mark.parametrize("path", ["../graph.db", "/etc/passwd", "missing.csv", "", "x" * 2000])
-async def test_a_path_that_leads_elsewhere_is_invalid_input(services: Services, path: str) -> None:
+async def test_a_path_that_leads_elsewhere_is_invalid_input(api: Api, services: Services, path: str) -> None:
     """Nothing outside the import directory is read, and nothing is queued."""
-    assert await _ask(services, path) == {"__typename": "InvalidInput", "code": "INVALID_INPUT", "field": "path"}
+    assert await _ask(api, path) == {"__typename": "InvalidInput", "code": "INVALID_INPUT", "field": "path"}
     assert await services.jobs.list() == []
 
 
-async def test_only_an_admin_imports(services: Services) -> None:
+async def test_only_an_admin_imports(api: Api, services: Services) -> None:
     """Others are refused before the path is looked at."""
     (services.imports / "x.csv").write_text("sku,name,price\n")
-    for role in (None, "PLAYER", "SERVICE"):
-        refused = await _ask(services, "x.csv", role)
-        assert refused.original_error.code in ("UNAUTHENTICATED", "FORBIDDEN")
+    for caller, code in ((ANYBODY, "UNAUTHENTICATED"), (PLAYER, "FORBIDDEN"), (SERVICE, "FORBIDDEN")):
+        assert (await api.refused(MUTATION, caller, path="x.csv"))["code"] == code
     assert await services.jobs.list() == []

@@ -28,7 +28,7 @@ class Bounds:
     directives: int = 50
     """Directives, with fragments expanded."""
     complexity: int = 5_000
-    """Cost of an operation: fields times the lengths of the lists that they are in (`cost_plan.Plan`)."""
+    """Cost of an operation: fields times the lengths of the lists that they are in (`cost_plan.CostPlan`)."""
     batch: int = 10
     """Operations in one request."""
     page: int = 100

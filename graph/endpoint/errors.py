@@ -151,6 +151,11 @@ class Presenter:
         seen: dict[tuple[object, ...], dict[str, Any]] = {}
         return [self._one(error, seen) for error in errors]
 
+    def raised(self, error: Exception) -> list[dict[str, Any]]:
+        """The same for one exception, whatever raised it."""
+        shown = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+        return self.present([shown])
+
     def _one(self, error: GraphQLError, seen: dict[tuple[object, ...], dict[str, Any]]) -> dict[str, Any]:
         extensions = _extensions(error)
         if extensions is not None:

@@ -299,9 +299,8 @@ class Engine(Generic[Context]):
         )
 
     def _broken(self, error: Exception, ready: Ready) -> Answer:
-        shown = self.presenter.present([GraphQLError(str(error), original_error=error)])
         return Answer(
-            errors=shown,
+            errors=self.presenter.raised(error),
             executed=False,
             status=500,
             headers=ready.ticket.headers,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError, OperationType
+from graphql import OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -96,8 +96,7 @@ class HttpTransport:
             away = Refusal("UNAVAILABLE", "The session cannot be checked right now.", headers={"Retry-After": "1"})
             await self._refuse(call, away)
         except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id
-            shown = self._presenter.present([GraphQLError(str(error), original_error=error)])
-            await call.answer(JSON, 500, encode({"errors": shown}), {})
+            await call.answer(JSON, 500, encode({"errors": self._presenter.raised(error)}), {})
 
     async def _read(self, call: Call) -> OperationRequest:
         """The operation of a recognised request."""

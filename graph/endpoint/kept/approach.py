@@ -59,14 +59,16 @@ class Asked:
     name: bytes | None
     """Identifies the operation's answers, apart from the caller; None if they may not be kept."""
 
-    @cached_property
-    def key(self) -> str | None:
-        """The key of its public answer."""
-        return None if self.name is None else _digest(self.name + PUBLIC.encode())
-
-    def private_key(self, guard: str | None) -> str | None:
-        """The key of its answer for the session behind `guard`."""
+    def key(self, sender: Sender) -> str | None:
+        """The key of its answer: everybody's, or that of the sender's session; None if it may not be kept."""
+        if self.policy.scope is Scope.PUBLIC:
+            return self._public
+        guard = sender.guard
         return None if self.name is None or guard is None else _digest(self.name + f"session {guard}".encode())
+
+    @cached_property
+    def _public(self) -> str | None:
+        return None if self.name is None else _digest(self.name + PUBLIC.encode())
 
 
 class Question(NamedTuple):

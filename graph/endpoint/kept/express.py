@@ -24,7 +24,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.admission import template
-from graph.endpoint.declare import Scope
 from graph.endpoint.document import Retention
 from graph.endpoint.errors import Refusal
 from graph.endpoint.kept.approach import control, matches
@@ -139,7 +138,7 @@ class Express:
         if question is None:
             return False
         asked, lane = question.asked, self._lane
-        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(visit.sender.guard)
+        key = asked.key(visit.sender)
         gate = self._gate(visit, question) if key is not None else None
         if key is None or gate is None or lane.refused(visit.sender.caller):
             return False

@@ -167,7 +167,7 @@ class Lane(Generic[Context]):
         """How the lane handles a request: what it asks Redis beside the answer. Nothing is asked or charged yet."""
         admission, asked = self._engine.admission, question.asked
         charges = admission.charges(sender.caller, asked.weight)
-        key = asked.key if asked.policy.scope is Scope.PUBLIC else asked.private_key(sender.guard)
+        key = asked.key(sender)
         if key is None or any(one.weight > one.limit.count for one in charges):
             return None
         commands = (*sender.session, admission.command(charges, guard=sender.guard))

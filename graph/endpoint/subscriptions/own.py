@@ -15,12 +15,13 @@ import contextlib
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
 
-from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
+from graphql import ExecutionResult, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
 from strawberry.execution import optimized_is_awaitable
 from strawberry.types import ExecutionResult as StreamResult
 
 from graph.endpoint.errors import Refusal, coded
 from graph.endpoint.execution import Answer, encode, hook_of
+from graph.endpoint.subscriptions.entry import in_time
 from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
 
 if TYPE_CHECKING:
@@ -75,28 +76,18 @@ class Own:
         try:
             context, runner = self._engine.begin(self._ready, self._connection, None)
             async with runner.operation():
-                refused = await self._admit(context, runner)
+                admission = self._engine.admit(self._ready, context, runner)
+                refused = await in_time(self._engine, self._ready, admission)
                 self._admitted.set_result(refused)
                 if refused is None:
                     await self._stream(context, runner, await self._sink)
         except Exception as error:
             if not self._admitted.done():
                 raise
-            self._end(encode(self._present([_as_graphql(error)])).decode())
+            self._end(encode(self._engine.presenter.raised(error)).decode())
         finally:
             GROUPS.dec()
             FOLLOWERS.dec()
-
-    async def _admit(self, context: Ticketed, runner: HooksRunner) -> Answer | None:
-        deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
-        try:
-            async with deadline:
-                return await self._engine.admit(self._ready, context, runner)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
-            return await self._engine.reject([late], self._ready.ticket)
 
     async def _stream(self, context: Ticketed, runner: HooksRunner, sink: Sink) -> None:
         async with runner.executing():
@@ -161,7 +152,3 @@ class Own:
             self._sink.result().error(errors)
         else:
             self._sink.result().complete()
-
-
-def _as_graphql(error: Exception) -> GraphQLError:
-    return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)

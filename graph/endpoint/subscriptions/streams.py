@@ -20,13 +20,13 @@ from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from graphql import GraphQLError, OperationType
+from graphql import OperationType
 
 from graph.endpoint.admission import Ticket
 from graph.endpoint.declare import Live, cursor_variable
-from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Answer, encode
 from graph.endpoint.identity import PUBLIC, Caller, notes_viewer
+from graph.endpoint.subscriptions.entry import in_time
 from graph.endpoint.subscriptions.group import Follower, Group, Key
 from graph.endpoint.subscriptions.own import Own
 from graph.endpoint.subscriptions.resume import promise_of, resumed_at_once
@@ -116,8 +116,7 @@ class Streams(Generic[Context]):
 
     def errors(self, error: Exception) -> str:
         """The errors that a client gets for `error`, as a JSON list."""
-        shown = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
-        return encode(self.engine.presenter.present([shown])).decode()
+        return encode(self.engine.presenter.raised(error)).decode()
 
     async def admit(self, ready: Ready, connection: HTTPConnection) -> Answer | Follow:
         """Charge one follower and run the hooks of the schema's extensions; an answer when they refuse.
@@ -130,19 +129,16 @@ class Streams(Generic[Context]):
         context, runner = self.engine.begin(ready, connection, None)
         if not notes_viewer(context.context):
             return await self._own(ready, connection, promise)
-        deadline = asyncio.timeout(self.engine.operations.bounds.deadline)
-        try:
-            async with deadline, runner.operation():
+
+        async def enter() -> Answer | None:
+            async with runner.operation():
                 refused = await self.engine.admit(ready, context, runner)
                 if refused is None:
                     async with runner.executing():
                         pass
-                return partial(self.follow, ready) if refused is None else refused
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
-            return await self.engine.reject([late], ready.ticket)
+                return refused
+
+        return await in_time(self.engine, ready, enter()) or partial(self.follow, ready)
 
     async def _own(self, ready: Ready, connection: HTTPConnection, promise: Live) -> Answer | Follow:
         """Run `ready` for its client alone."""

@@ -119,4 +119,5 @@ async def test_introspection_and_graphiql_are_off_unless_they_are_set(
             asked = await web.post("/graphql", json={"query": "{ __schema { types { name } } }"})
             assert ("data" in asked.json()) is on
             page = await web.get("/graphql", headers={"Accept": "text/html"})
+            assert page.status_code == (200 if on else 406)
             assert page.headers["content-type"].startswith("text/html" if on else "application/json")

@@ -64,6 +64,28 @@ async def test_a_cluster_is_recognised_behind_the_url_of_a_node(cluster: ValkeyC
         assert await client.mget(["a", "b", "c"]) == [b"1", b"2", b"3"]
 
 
+async def test_a_cluster_that_tells_no_hosts_is_found_at_the_host_that_was_asked(
+    cluster: ValkeyCluster, spread: Client
+) -> None:
+    """As behind a proxy: only the ports differ, in the slot map and in redirections."""
+    for node in cluster.nodes:
+        node.command("CONFIG", "SET", "cluster-preferred-endpoint-type", "unknown-endpoint")
+    try:
+        for url in (cluster.url, cluster.nodes[1].tcp_url):
+            async with open_client(url) as client:
+                assert await client.batch(*(command("SET", f"k{n}", n) for n in range(30))) == [b"OK"] * 30
+        slot = slot_of("k1")
+        target = _elsewhere(cluster, slot)
+        cluster.begin_migration(slot, target)
+        cluster.move_keys(slot, target)
+        assert await spread.execute("GET", "k1") == b"1"
+        cluster.end_migration(slot, target)
+        assert await spread.execute("GET", "k1") == b"1"
+    finally:
+        for node in cluster.nodes:
+            node.command("CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
+
+
 async def test_a_slot_moves_under_load_and_no_command_notices(cluster: ValkeyCluster, spread: Client) -> None:
     """While keys go to another node (ASK, TRYAGAIN, MOVED) every command succeeds and runs exactly once."""
     slot, stop = slot_of("{moving}"), asyncio.Event()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,27 @@ async def test_waiting_retry_after_passes(limiter: Limiter) -> None:
         assert 0 < refused.retry_after <= 1.0
         await asyncio.sleep(refused.retry_after + 0.001)
         assert (await limiter.charge(charge)).allowed
+
+
+@pytest.mark.parametrize("count", [20, 200])
+async def test_a_clock_set_back_by_an_hour_locks_nobody_out_for_an_hour(client: Client, count: int) -> None:
+    """What was used up lies an hour ahead then: it counts as used now, neither for an hour nor not at all."""
+    limit = Limit("back", count, 60.0)
+    for key in ("{u}:full", "{u}:half"):
+        weight = count if key == "{u}:full" else count // 2
+        assert (await Limiter(client).charge(Charge(limit, key, weight))).allowed
+        raw: bytes = await client.execute("GET", key)
+        used, at, held = struct.unpack("<ddI", raw[:20])
+        later = struct.pack("<ddI", used, at + 3600e6, held)
+        await client.execute("SET", key, later + raw[20:], "PX", 3_660_000, retry=False)
+    refused = await Limiter(client).charge(Charge(limit, "{u}:full"))
+    assert not refused.allowed
+    assert 0 < refused.retry_after <= 61
+    assert 0 < await client.execute("PTTL", "{u}:full") <= 61_000
+    half = await Limiter(client).charge(Charge(limit, "{u}:half"))
+    assert half.allowed
+    assert half.remaining == count - count // 2 - 1
+    assert half.reset_after <= 61
 
 
 async def test_all_of_several_limits_are_charged_or_none(limiter: Limiter) -> None:

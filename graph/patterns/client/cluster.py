@@ -1,6 +1,6 @@
 """Redis Cluster: one link a primary, batches divided by the slots of their keys.
 
-redis-py reads the slot map; it is read again when a node redirects (MOVED), cannot be reached, or says that the
+The slot map is read from a node, and again when a node redirects (MOVED), cannot be reached, or says that the
 cluster is down. A redirected command is sent on at once, ASK with ASKING before it; TRYAGAIN and CLUSTERDOWN are tried
 again until the command's deadline. A redirected command was not run, so this is safe for every command. Commands of
 one batch on different nodes run in no particular order.
@@ -13,14 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import RedisClusterException, RedisError
-from redis.maint_notifications import MaintNotificationsConfig
+from redis.exceptions import RedisError
 
 from graph.patterns.client.batch import Batch, RedisUnavailable
 from graph.patterns.client.commands import Argument, Command, Script, command
@@ -29,7 +25,7 @@ from graph.patterns.client.connection import COMMAND_DEADLINE, Address, Link
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from graph.patterns.client.batch import Receiver, Replies
+    from graph.patterns.client.batch import Receiver, Replies, Reply
     from graph.patterns.client.connection import Dialer, Newcomers
 
 _ASKING = Command(("ASKING",), None, retry=True)
@@ -132,7 +128,7 @@ class Cluster:
             _, slot, where = str(pending.replies[place]).split()[:3]
             host, _, port = where.rpartition(":")
             assert link.address is not None
-            target = self._link_at(Address(host or link.address.host, int(port)))
+            target = self._link_at(Address(_host(host) or link.address.host, int(port)))
             if word == "MOVED":
                 self._slots[int(slot)] = target
                 self.refresh()
@@ -198,28 +194,39 @@ class Cluster:
             await link.close()
 
     async def _read(self) -> dict[int, Address]:
-        options = self._dialer.options
-        kwargs: dict[str, Any] = {name: value for name, value in options.items() if name.startswith("ssl_")}
-        cluster = RedisCluster(
-            startup_nodes=[ClusterNode(host, port) for host, port in {*self._links, *self._dialer.hosts}],
-            require_full_coverage=False,
-            username=options.get("username"),
-            password=options.get("password"),
-            socket_timeout=_NODE_TIMEOUT,
-            socket_connect_timeout=_NODE_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-            ssl=self._dialer.tls,
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-            **kwargs,
-        )
-        manager = cluster.nodes_manager
+        """The slot map, as the first node has it that answers with one."""
+        known = list({*self._links, *self._dialer.hosts})
+        why: Exception | None = None
+        for address in random.sample(known, len(known)):
+            try:
+                async with asyncio.timeout(_NODE_TIMEOUT):
+                    if found := await self._ask(address):
+                        return found
+            except (OSError, RedisError) as error:  # TimeoutError is an OSError
+                why = error
+        raise RedisUnavailable(f"no node tells the slots of the cluster: {why or 'it serves none'}") from why
+
+    async def _ask(self, address: Address) -> dict[int, Address]:
+        wire = await self._dialer.dial(address=address)
         try:
-            await manager.initialize()
+            future: asyncio.Future[Replies] = self._loop.create_future()
+            wire.submit(Batch((command("CLUSTER", "SLOTS"),), self._loop.time() + _NODE_TIMEOUT, future))
+            (ranges,) = await future
+            if isinstance(ranges, Exception):
+                raise ranges
             return {
-                slot: Address(str(nodes[0].host), int(nodes[0].port)) for slot, nodes in manager.slots_cache.items()
+                slot: Address(_host(primary[0]) or address.host, int(primary[1]))
+                for first, last, primary, *_ in ranges
+                for slot in range(first, last + 1)
             }
-        except (OSError, RedisError, RedisClusterException) as error:  # the last one is not a RedisError
-            raise RedisUnavailable(f"no node tells the slots of the cluster: {error}") from error
         finally:
-            await manager.aclose()
-            await manager.aclose("startup_nodes")
+            wire.abort()
+
+
+def _host(told: Reply) -> str:
+    """The host in the map or in a redirection; empty where it is the one that was asked.
+
+    A cluster behind a proxy may say so (`cluster-preferred-endpoint-type unknown-endpoint`): then only ports differ.
+    """
+    host = told.decode() if isinstance(told, bytes) else told or ""
+    return "" if host == "?" else host

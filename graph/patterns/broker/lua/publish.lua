@@ -25,7 +25,7 @@ offset = offset + 1
 if now > at then at = now end
 
 local id = string.format('%.0f-%.0f', at, offset)
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w%w%w%w%w%w%w%w)')
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w%w%w%w%w%w%w%w)') or '0'
 redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[3], id, 'e', ARGV[1])
 redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', now - ARGV[4]))
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(ARGV[4] / 1000)))

@@ -9,7 +9,7 @@
 -- Rule: the history of another nonce is unknown to the reader from its first event on. Reading keeps the state alive,
 -- so a topic that somebody watches does not lose its nonce while nothing happens.
 assert(#KEYS == 2 and #ARGV == 4)
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w%w%w%w%w%w%w%w)')
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w%w%w%w%w%w%w%w)') or '0'
 local state = redis.call('HMGET', KEYS[2], 'nonce', 'offset', 'time')
 if not state[1] then
   return {'', run, '0-0', {}}

@@ -15,7 +15,7 @@ local function again(key, limit, window, units, now)
   local used, at, held = struct.unpack('<ddI4', raw)
   local slice = window / SLICES
   used = used + units
-  if at < math.ceil(now / slice) * slice or used > limit or (#raw > 20 and struct.unpack('<d', raw, 21) + window < now) then
+  if at < math.ceil(now / slice) * slice or at > now + window or used > limit or (#raw > 20 and struct.unpack('<d', raw, 21) + window < now) then
     return
   end
   redis.call('SETRANGE', key, 0, struct.pack('<ddI4', used, at, held + units))

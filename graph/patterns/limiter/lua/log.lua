@@ -5,6 +5,9 @@
 --
 -- Limits above 128 units share a charge per 1/128 of the window, dated to the end of that slice, which errs on the side
 -- of the limit and bounds the log at 1.6 KB.
+--
+-- The server's clock may be set back. Charges that lie more than a window ahead are then dated to the present, so that
+-- nobody is locked out for longer than a window, and no window holds more than the limit.
 local HEAD, ENTRY = 20, 12
 
 -- Look at the log `key` before `units` are charged at `now`, without what has left the window.
@@ -15,6 +18,11 @@ local function look(key, limit, window, units, now)
   local size, used, at, held = #raw, 0, 0, 0
   if size > 0 then
     used, at, held = struct.unpack('<ddI4', raw)
+  end
+  if at > now + window then -- the server's clock was set back: all that is held counts as charged now
+    at, held, size = now, used, HEAD
+    raw = struct.pack('<ddI4', used, at, held)
+    redis.call('SET', key, raw, 'PX', math.ceil(window / 1000) + 1)
   end
   local first = HEAD + 1
   while first < size do

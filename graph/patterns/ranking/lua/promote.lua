@@ -22,5 +22,5 @@ for i = 5, 8 do
     redis.call('PERSIST', KEYS[i - 4])
   end
 end
-redis.call('HSET', KEYS[4], 'through', ARGV[3], 'server', string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'))
+redis.call('HSET', KEYS[4], 'through', ARGV[3], 'server', string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or '')
 return 1

@@ -7,7 +7,7 @@
 --
 -- Rule    Only what was brought up to date while this very process served counts.
 assert(#KEYS == 1 and #ARGV == 3)
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
 if redis.call('HGET', KEYS[1], 'build') ~= ARGV[1] or run ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], 'server', run, 'through', ARGV[3])
 return 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from graph.patterns.broker import Broker, Topic
-from graph.patterns.client import RedisUnavailable, command, open_client
+from graph.patterns.cache import Cache
+from graph.patterns.client import RedisUnavailable, Script, command, open_client
+from graph.patterns.client.connection import dialer
 from graph.patterns.client.connection.dialer import Dialer
 from graph.patterns.client.connection.wire import Wire
 from graph.patterns.client.durable_writer import FSYNC_TIMEOUT
@@ -20,7 +23,9 @@ from harness.valkey import ValkeyServer
 from harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from graph.patterns.client.connection.sentinels import View
 
 
 @pytest.fixture
@@ -130,3 +135,42 @@ async def test_what_the_server_cannot_confirm_is_acknowledged_once_it_ran(
         for _ in range(3):
             assert await client.durable(write) in (b"OK", "OK")
         assert time.monotonic() - began < FSYNC_TIMEOUT
+
+
+@pytest.fixture
+def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that tells its run id to nobody: neither in the greeting nor to a script."""
+    server_id = dialer._server_id
+
+    def told_nothing(_info: bytes, view: View | None) -> bytes:
+        return server_id(b"", view)
+
+    monkeypatch.setattr(dialer, "_server_id", told_nothing)
+    for script in [one for one in gc.get_objects() if isinstance(one, Script)]:
+        if b"run_id:" in script.source:
+            monkeypatch.setitem(script.__dict__, "source", script.source.replace(b"run_id:", b"nothing:"))
+            monkeypatch.delitem(script.__dict__, "sha", raising=False)
+
+
+@pytest.mark.usefixtures("hidden")
+async def test_a_server_that_hides_its_run_id_is_used(server: ValkeyServer) -> None:
+    """Values are cached for a connection alone, events arrive without a gap."""
+    topic, loads = Topic("news"), 0
+
+    async def load(keys: Sequence[str]) -> Mapping[str, int]:
+        nonlocal loads
+        loads += 1
+        return dict.fromkeys(keys, loads)
+
+    async with open_client(server.url) as client, open_client(server.url) as other, Broker(client) as broker:
+        assert client.run_id != other.run_id
+        cache = Cache(client, l1_bytes=0)
+        for _ in range(3):
+            assert await cache.get_many(["k"], load, tags=lambda key: [key]) == {"k": 1}
+        await cache.close()
+        async with broker.subscribe(topic) as mine:
+            await broker.publish(topic, "first")
+            await broker.publish(topic, "second")
+            async with asyncio.timeout(30):
+                events = [await anext(mine), await anext(mine)]
+        assert [(event.data, event.gap) for event in events] == [("first", False), ("second", False)]

@@ -28,7 +28,7 @@ CLIENTS = {
     "graphql-sse",
     "apollo over WebSocket",
     "apollo over HTTP and multipart",
-    "urql over WebSocket",
+    "urql over HTTP and WebSocket",
     "urql over HTTP and SSE",
 }
 

@@ -1,7 +1,7 @@
 // A page in headless Chromium against the address given, which a proxy may serve: node browser.mjs BASE/ [HOST].
-// GraphiQL, then what a page does by itself: fetch, WebSocket and EventSource with the cookie of a sign-in. HOST is the
-// name that the page is opened by; anything but 127.0.0.1 is no address that browsers trust, so they send no
-// Sec-Fetch-Site. DIRECT, TOKEN, PRODUCT, EMAIL, PASSWORD: the endpoint itself, an ADMIN's token, an ID, an account.
+// GraphiQL (at START, else where the front page leads), then what a page does by itself: fetch, WebSocket and EventSource
+// with the cookie of a sign-in, and, unless START is set, a body of 50 MB. HOST is the name that the page is opened by;
+// anything but 127.0.0.1 is no address that browsers trust, so they send no Sec-Fetch-Site. DIRECT, TOKEN, PRODUCT, EMAIL, PASSWORD: the endpoint itself, an ADMIN's token, an ID, an account.
 // Prints one JSON object {check: what was seen}.
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 
 const [base, host = '127.0.0.1'] = process.argv.slice(2);
-const { DIRECT: direct, TOKEN: token, PRODUCT: product, EMAIL: email, PASSWORD: password, SHOTS: shots } = process.env;
+const { DIRECT: direct, TOKEN: token, PRODUCT: product, EMAIL: email, PASSWORD: password, SHOTS: shots, START: start = '' } = process.env;
 const seen = { failures: [], errors: [] };
 
 // Between browser and proxy, so that a connection can be cut: it refuses everybody while `cut`.
@@ -47,7 +47,7 @@ try {
   page.on('requestfailed', (request) => seen.failures.push(`${request.url()}: ${request.failure()?.errorText}`));
   page.on('response', (response) => response.status() >= 400 && seen.failures.push(`${response.url()}: ${response.status()}`));
   page.on('pageerror', (error) => seen.errors.push(String(error)));
-  await page.goto(address);
+  await page.goto(address + start);
   await page.locator('.graphiql-query-editor .monaco-editor').waitFor();
   await page.locator('button.graphiql-execute-button:enabled').waitFor();
   seen.page = page.url().replace(address, '');
@@ -157,9 +157,9 @@ try {
     seen[way] = mine === all ? 'each change once' : [cursors, published];
   }
 
-  seen.large = await page.evaluate(async () => {
+  if (!start) seen.large = await page.evaluate(async () => {
     const answer = await fetch('graphql', {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: new Uint8Array(50_000_000),
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: new Blob([new Uint8Array(50_000_000)]),
     });
     const text = await answer.text();
     return [answer.status, text.startsWith('{') ? JSON.parse(text).errors[0].extensions.code : 'no JSON'];

@@ -1,4 +1,4 @@
-"""nginx and Caddy before servers, by the configurations of docs/proxies.md and by the shortest that people write.
+"""nginx, Caddy and Vite before servers, by the configurations of docs/proxies.md and by the shortest that people write.
 
 Each proxy is a process of its own on ports of 127.0.0.1, with all of its files in one folder; it ends with the block.
 """
@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCKS: dict[str, str] = dict(
-    re.findall(r"```\w+\n# ([\w.]+)[^\n]*\n(.*?)```", (ROOT / "docs/proxies.md").read_text(), re.DOTALL)
+    re.findall(r"```\w+\n(?:#|//) ([\w.]+)[^\n]*\n(.*?)```", (ROOT / "docs/proxies.md").read_text(), re.DOTALL)
 )
 _SERVER = "127.0.0.1:8000"
 _PLACES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -85,8 +86,30 @@ def caddy(folder: Path, server: int, plain: int) -> Generator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def _running(folder: Path, ports: list[int], *command: str) -> Generator[None]:
-    """Run `command` in `folder` until the block ends; it has to listen on `ports`."""
+def vite(folder: Path, server: int, packages: Path) -> Generator[dict[str, str]]:
+    """Run Vite's dev server twice before port `server`: by the page, and rewriting Host, as its short form does."""
+    page = BLOCKS["vite.config.js"]
+    texts = {"Vite": page, "Vite, Host rewritten": page.replace("target:", "changeOrigin: true, target:")}
+    addresses: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        for number, (name, text) in enumerate(texts.items()):
+            port, site = free_port(), folder / str(number)
+            site.mkdir(parents=True)
+            (site / "package.json").write_text('{"type": "module"}')
+            (site / "vite.config.js").write_text(text.replace(_SERVER, f"127.0.0.1:{server}"))
+            (site / "index.html").write_text("<!doctype html><title>A page</title>")
+            command = ["node", str(packages / "vite/bin/vite.js"), "--host", "127.0.0.1", "--port", str(port)]
+            stack.enter_context(_running(site, [port], *command, "--strictPort", end=signal.SIGKILL))
+            addresses[name] = f"http://127.0.0.1:{port}/"
+        yield addresses
+
+
+@contextlib.contextmanager
+def _running(folder: Path, ports: list[int], *command: str, end: int = signal.SIGTERM) -> Generator[None]:
+    """Run `command` in `folder` until the block ends; it has to listen on `ports`, and ends by the signal `end`.
+
+    (Vite waits for its connections to end, minutes long; there is nothing of it to be put in order.)
+    """
     log = folder / "log"
     homes = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     with log.open("wb") as said:
@@ -97,7 +120,7 @@ def _running(folder: Path, ports: list[int], *command: str) -> Generator[None]:
         assert process.poll() is None, log.read_text()
         yield
     finally:
-        process.terminate()
+        process.send_signal(end)
         try:
             process.wait(HANG)
         finally:

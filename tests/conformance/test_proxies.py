@@ -1,4 +1,4 @@
-"""Browsers and clients through nginx and Caddy, as docs/proxies.md configures them and as they come."""
+"""Browsers and clients through nginx, Caddy and Vite, as docs/proxies.md configures them and as they come."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from harness.serving import Serving
-from tests.conformance.proxies import BLOCKS, caddy, nginx
+from tests.conformance.proxies import BLOCKS, caddy, nginx, vite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 LIMITS = {"GRAPH_RATE_LIMIT_ANONYMOUS": "100000", "GRAPH_RATE_LIMIT_AUTHENTICATED": "100000"}
 EMAIL = "admin@example.com"
 SITES = ["nginx", "nginx under a prefix", "Caddy", "Caddy under a prefix"]
+LARGE = {"large": [413, "PAYLOAD_TOO_LARGE"]}
 ALL_WELL: dict[str, Any] = {
     "failures": [],
     "errors": [],
@@ -30,7 +31,11 @@ ALL_WELL: dict[str, Any] = {
     "followed": dict.fromkeys(("socket", "events", "persisted"), True),
     "events": "each change once",
     "persisted": "each change once",
-    "large": [413, "PAYLOAD_TOO_LARGE"],
+    **LARGE,
+}
+WITHOUT_SOCKETS = ALL_WELL | {
+    "viewer": ALL_WELL["viewer"] | {"socket": '"no WebSocket"'},
+    "followed": {"events": True, "persisted": True},
 }
 
 
@@ -79,10 +84,10 @@ def sites(tmp_path_factory: pytest.TempPathFactory, believing: Shop, plain: Shop
         yield some | others
 
 
-def browse(shop: Shop, address: str, host: str) -> dict[str, Any]:
+def browse(shop: Shop, address: str, host: str, start: str = "") -> dict[str, Any]:
     """What a browser saw."""
     command = ["node", "browser.mjs", address, host]
-    variables = {**os.environ, **shop.variables}
+    variables = {**os.environ, **shop.variables, "START": start}
     done = subprocess.run(command, cwd=HERE, env=variables, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -90,7 +95,7 @@ def browse(shop: Shop, address: str, host: str) -> dict[str, Any]:
 
 def test_every_configuration_of_the_page_is_tried() -> None:
     """The blocks of docs/proxies.md are those that the proxies here run by."""
-    assert set(BLOCKS) == {"graph.conf", "prefix.conf", "Caddyfile", "Caddyfile.prefix"}
+    assert set(BLOCKS) == {"graph.conf", "prefix.conf", "Caddyfile", "Caddyfile.prefix", "vite.config.js"}
 
 
 @pytest.mark.usefixtures("node_modules")
@@ -116,9 +121,21 @@ def test_a_browser_behind_caddy_as_it_comes(sites: dict[str, str], plain: Shop) 
 def test_a_browser_behind_a_bare_proxy_pass(sites: dict[str, str], plain: Shop) -> None:
     """The shortest nginx does all but WebSockets and bodies above its own bound; the cookie counts on localhost."""
     seen = browse(plain, sites["nginx, a bare proxy_pass"], "127.0.0.1")
-    viewer = ALL_WELL["viewer"] | {"socket": '"no WebSocket"'}
-    followed = {"events": True, "persisted": True}
-    assert seen == ALL_WELL | {"large": [413, "no JSON"], "viewer": viewer, "followed": followed}
+    assert seen == WITHOUT_SOCKETS | {"large": [413, "no JSON"]}
+
+
+@pytest.mark.usefixtures("node_modules")
+def test_a_browser_behind_vite(plain: Shop, tmp_path: Path) -> None:
+    """Its proxy does that by the page's configuration; where it rewrites Host, a WebSocket's cookie does not count.
+
+    It does not pass on an answer that comes while the client still sends, so 50 MB are not tried.
+    """
+    with vite(tmp_path / "vite", plain.server.port, HERE / "node_modules") as addresses:
+        seen = browse(plain, addresses["Vite"], "127.0.0.1", "graphql")
+        assert seen | LARGE == ALL_WELL
+        seen = browse(plain, addresses["Vite, Host rewritten"], "127.0.0.1", "graphql")
+        told = ALL_WELL["viewer"] | {"socket": "COOKIE_NOT_BELIEVED"}
+        assert seen | LARGE == ALL_WELL | {"viewer": told}
 
 
 @pytest.mark.usefixtures("node_modules")

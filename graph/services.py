@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import orjson
 
 from graph import accounts, apikeys, catalog, leaderboard
+from graph.accounts import RECOVERY
 from graph.engines.database import Database
 from graph.engines.embedded import redis_url
 from graph.feature import Feature, Tools
@@ -55,6 +56,7 @@ class Services(Tools):
 
     catalog = Opened(catalog.FEATURE)
     accounts = Opened(accounts.FEATURE)
+    recovery = Opened(RECOVERY)
     leaderboards = Opened(leaderboard.FEATURE)
     live_boards = Opened(leaderboard.LIVE)
     api_keys = Opened(apikeys.FEATURE)
@@ -105,7 +107,7 @@ async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
         jobs=Jobs(client, prefix=prefix, announce=partial(announce_job, broker)),
         locks=await stack.enter_async_context(Locks(client, prefix=prefix)),
         imports=settings.jobs.imports,
-        options=(_account_options(settings),),
+        options=(_account_options(settings), _mail_options(settings)),
     )
 
 
@@ -120,6 +122,11 @@ def _sessions(settings: Settings, client: Client, revocations: Revocations, ledg
         announce=revocations.announce,
         ledger=ledger,
     )
+
+
+def _mail_options(settings: Settings) -> accounts.MailOptions:
+    mail = settings.mail
+    return accounts.MailOptions(mail.url, mail.sender, mail.reset_page, mail.confirm_page)
 
 
 def _account_options(settings: Settings) -> accounts.AccountOptions:

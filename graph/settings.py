@@ -173,6 +173,23 @@ class AccountSettings(SettingsGroup):
     )
 
 
+class MailSettings(SettingsGroup):
+    """Messages to users."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}MAIL_")
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^smtps?://([^/@]+@)?[^/@:]+(:\d{1,5})?/?$",
+        description="`smtp[s]://user:password@host:port` of a mail server; unset: messages go to the log",
+    )
+    sender: str = Field(default="graph@localhost", description="Address that messages come from")
+    reset_page: str | None = Field(
+        default=None, description="URL of your page that resets a password; `{token}` in it stands for the token"
+    )
+    confirm_page: str | None = Field(default=None, description="The same for confirming an address")
+
+
 class BoundSettings(SettingsGroup):
     """What one request or connection may take (docs/endpoint.md tells what each refusal means)."""
 
@@ -239,6 +256,7 @@ class Settings(BaseModel):
     cache: CacheSettings = CacheSettings()
     rate_limit: RateLimitSettings = RateLimitSettings()
     accounts: AccountSettings = AccountSettings()
+    mail: MailSettings = MailSettings()
     bounds: BoundSettings = BoundSettings()
     endpoint: EndpointSettings = EndpointSettings()
     jobs: JobSettings = JobSettings()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 
-from examples import broker_app, cache_app, limiter_app, lock_app, ranking_app, sessions_app
+from examples import broker_app, cache_app, limiter_app, lock_app, ranking_app, sessions_app, tokens_app
 from graph.patterns.lock import Locks
 from harness.subscriber import subscriber
 from harness.waiting import within
@@ -138,3 +138,14 @@ async def test_one_bakes_at_a_time(url: str, client: Client, monkeypatch: pytest
         baking = [each.ask(f'mutation {{ bake(bread: "{bread}") }}') for each, bread in ((one, "oat"), (two, "spelt"))]
         assert await asyncio.gather(*baking) == [True, True]
         assert sorted(await two.ask("{ baked }")) == ["oat", "spelt"]
+
+
+async def test_an_invitation_lets_one_guest_in(url: str) -> None:
+    """Of two doors and ten guests with one invitation."""
+    async with visiting(tokens_app.create_app(url)) as one, visiting(tokens_app.create_app(url)) as two:
+        token = await one.ask('mutation { invite(name: "Ann") }')
+        assert await two.ask(f'{{ invited(token: "{token}") }}') == "Ann"
+        come = f'mutation {{ come(token: "{token}") }}'
+        said = await asyncio.gather(*(door.ask(come) for door in (one, two) for _ in range(5)))
+        assert said.count("Welcome, Ann!") == 1
+        assert await one.ask(f'{{ invited(token: "{token}") }}') is None

@@ -5,9 +5,10 @@ Redis; passwords are hashed in a process of their own. This package knows no Gra
 """
 
 from graph.accounts.attempts import AttemptLimits
-from graph.accounts.feature import FEATURE, AccountOptions
+from graph.accounts.feature import FEATURE, RECOVERY, AccountOptions
 from graph.accounts.keys import USER_TTL
 from graph.accounts.ledger import RevocationLedger
+from graph.accounts.messages.recovery import MailOptions, Recovery
 from graph.accounts.records import (
     PASSWORD_DUE,
     EmailInUse,
@@ -25,13 +26,16 @@ from graph.accounts.service import AccountService
 __all__ = [
     "FEATURE",
     "PASSWORD_DUE",
+    "RECOVERY",
     "USER_TTL",
     "AccountOptions",
     "AccountService",
     "AttemptLimits",
     "EmailInUse",
     "GuestSignedIn",
+    "MailOptions",
     "NoGuest",
+    "Recovery",
     "RevocationLedger",
     "Role",
     "SignedIn",

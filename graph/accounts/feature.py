@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from graph.accounts.attempts import AttemptLimits
+from graph.accounts.messages.mail import LogSender, SmtpSender
+from graph.accounts.messages.recovery import MailOptions, Recovery
 from graph.accounts.passwords import Hasher
 from graph.accounts.service import AccountService
 from graph.feature import Feature
@@ -36,4 +38,21 @@ async def _open(tools: Tools) -> AsyncGenerator[AccountService]:
         )
 
 
+@asynccontextmanager
+async def _open_recovery(tools: Tools) -> AsyncGenerator[Recovery]:
+    options = tools.option(MailOptions)
+    recovery = Recovery(
+        *(tools.of(FEATURE), tools.database, tools.cache, tools.client, tools.limiter),
+        sender=LogSender() if options.url is None else SmtpSender(options.url, options.sender),
+        options=options,
+        prefix=tools.prefix,
+    )
+    try:
+        yield recovery
+    finally:
+        await recovery.close()
+
+
 FEATURE = Feature(name="accounts", open=_open)
+RECOVERY = Feature(name="recovery", open=_open_recovery)
+"""Messages with one-time tokens; needs `FEATURE`."""

@@ -29,6 +29,7 @@ class User(SQLModel, table=True):
     role: str = Field(max_length=16)
     created_at: datetime = Field(sa_type=UtcDateTime)
     password_changed_at: datetime = Field(sa_type=UtcDateTime)
+    email_confirmed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class SessionRevocation(SQLModel, table=True):

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession
 
-_SHOWN = (USERS.c.id, USERS.c.email, USERS.c.display_name, USERS.c.role, USERS.c.created_at)
+_U = USERS.c
+_SHOWN = (_U.id, _U.email, _U.display_name, _U.role, _U.created_at, _U.email_confirmed_at)
+
+LOCK = "!"
+"""Begins a hash that no password has, as in ``/etc/shadow``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class Credentials:
     password_hash: str
     password_due: bool = False
     """Whether the password was given by somebody else, and must be changed before the user may do anything else."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether no password fits: the user was disabled, or has left."""
+        return self.password_hash.startswith(LOCK)
 
     def __repr__(self) -> str:
         """Leave the hash out."""
@@ -61,10 +70,16 @@ async def users(session: AsyncSession, ids: Sequence[int]) -> list[UserRecord]:
 
 
 def _record(row: Sequence[object]) -> UserRecord:
-    number, email, name, role, created = row
+    number, email, name, role, created, confirmed = row
     assert isinstance(number, int)
     assert isinstance(created, datetime)
-    return UserRecord(number, str(email), str(name), Role(str(role)), created)
+    return UserRecord(number, str(email), str(name), Role(str(role)), created, confirmed is not None)
+
+
+async def listed(session: AsyncSession, *, after: int, limit: int) -> list[tuple[UserRecord, bool]]:
+    """Users with a greater number than `after`, by number, and whether each is locked."""
+    found = select(*_SHOWN, USERS.c.password_hash).where(USERS.c.id > after).order_by(USERS.c.id).limit(limit)
+    return [(_record(row[:-1]), str(row[-1]).startswith(LOCK)) for row in await session.execute(found)]
 
 
 async def count(session: AsyncSession) -> int:

@@ -31,6 +31,16 @@ class AccountReader:
         """Those of `ids` that exist, through the cache."""
         return {value["id"]: UserRecord.from_json(value) for value in await self._shown(ids)}
 
+    async def credentials(self, user_id: int) -> Credentials | None:
+        """A user with what a login needs, from SQL."""
+        async with self._database.session() as session:
+            return await queries.credentials_by_id(session, user_id)
+
+    async def listed(self, *, after: int = 0, limit: int = 1000) -> list[tuple[UserRecord, bool]]:
+        """Users with a greater number than `after`, by number, and whether each is locked; from SQL."""
+        async with self._database.session() as session:
+            return await queries.listed(session, after=after, limit=limit)
+
     async def display_names(self, ids: Iterable[int]) -> dict[int, str]:
         """The names of those of `ids` that exist, through the cache."""
         return {value["id"]: value["display_name"] for value in await self._shown(ids)}

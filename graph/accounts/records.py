@@ -34,6 +34,7 @@ class UserRecord:
     display_name: str
     role: Role
     created_at: datetime
+    email_confirmed: bool = False
 
     @property
     def guest(self) -> bool:
@@ -48,13 +49,15 @@ class UserRecord:
             "display_name": self.display_name,
             "role": str(self.role),
             "created_at": self.created_at.isoformat(),
+            "email_confirmed": self.email_confirmed,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> UserRecord:
         """Read `to_json`."""
         created = datetime.fromisoformat(value["created_at"])
-        return cls(value["id"], value["email"], value["display_name"], Role(value["role"]), created)
+        confirmed = bool(value.get("email_confirmed"))  # not yet kept by a process of the version before
+        return cls(value["id"], value["email"], value["display_name"], Role(value["role"]), created, confirmed)
 
 
 @dataclass(frozen=True, slots=True)

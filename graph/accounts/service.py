@@ -187,12 +187,17 @@ class AccountService(SigningIn):
                 if not await self._hasher.verify(rules.password_bytes(password), found.password_hash):
                     return WrongCredentials()
             await self._attempts.forgive(charged)
-        await self.sessions.revoke_all(session.user_id)
+        return await self.erase(found) or WrongCredentials()
+
+    async def erase(self, found: Credentials) -> UserRecord | None:
+        """Forget who a user is and end all sessions; None when the password was replaced meanwhile."""
+        user_id = str(found.user.id)
+        await self.sessions.revoke_all(user_id)
         email = f"{found.user.id}@{rules.DELETED}"
         async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writer:
             forgotten = await writing.forget(writer, found, email=email, display_name=DELETED_NAME)
-        await self.sessions.revoke_all(session.user_id)
-        return replace(found.user, email=email, display_name=DELETED_NAME) if forgotten else WrongCredentials()
+        await self.sessions.revoke_all(user_id)
+        return replace(found.user, email=email, display_name=DELETED_NAME) if forgotten else None
 
     async def change_password(
         self, session: Session, current: str, new: str
@@ -246,6 +251,19 @@ class AccountService(SigningIn):
             if (replaced := await self._replace(found, secret)) is not None:
                 return replaced[0]
         raise Unavailable(DISTURBED)
+
+    async def replace_password(self, found: Credentials, new: str) -> int | None:
+        """Replace the password that was `found` and end all sessions; None when another one did. Raises `Invalid`."""
+        secret = rules.check_password(new, found.user.email, found.user.display_name, field="newPassword")
+        async with self._hasher.turn():
+            replaced = await self._replace(found, secret)
+        return None if replaced is None else replaced[0]
+
+    async def lock(self, user: UserRecord, *, locked: bool = True) -> int:
+        """Let a user sign in no more, and end all sessions (how many), or let them sign in again."""
+        async with self._database.transaction() as session:
+            await writing.lock(session, user.id, locked=locked)
+        return await self.sessions.revoke_all(str(user.id)) if locked else 0
 
     async def _replace(self, found: Credentials, secret: bytes) -> tuple[int, str] | None:
         """Write the new password: how many sessions ended, and its hash. None when the old one is gone."""

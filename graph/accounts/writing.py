@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, update
+from sqlalchemy import func, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from graph.accounts.models import USERS
+from graph.accounts.queries import LOCK
 from graph.accounts.records import UserRecord
 from graph.errors import Taken
 
@@ -76,6 +77,21 @@ async def claim(session: AsyncSession, found: Credentials, *, email: str, email_
         raise Taken from error
 
 
+async def confirm_email(session: AsyncSession, user_id: int, email: str) -> bool:
+    """Note that an address is the user's, as long as it is theirs."""
+    same = (USERS.c.id == user_id) & (USERS.c.email == email)
+    noted = update(USERS).where(same).values(email_confirmed_at=datetime.now(UTC)).returning(USERS.c.id)
+    return await session.scalar(noted) is not None
+
+
+async def lock(session: AsyncSession, user_id: int, *, locked: bool) -> None:
+    """Have no password fit any more, or the one again that did."""
+    hashed, marked = USERS.c.password_hash, USERS.c.password_hash.startswith(LOCK)
+    value = LOCK + hashed if locked else func.substr(hashed, len(LOCK) + 1)
+    at_hand = (USERS.c.id == user_id) & (~marked if locked else marked & (hashed != LOCK))
+    await session.execute(update(USERS).where(at_hand).values(password_hash=value))
+
+
 async def rename(session: AsyncSession, user_id: int, display_name: str) -> bool:
     """Give a user another name; False when there is no such user."""
     changed = update(USERS).where(USERS.c.id == user_id).values(display_name=display_name)
@@ -84,7 +100,7 @@ async def rename(session: AsyncSession, user_id: int, display_name: str) -> bool
 
 async def forget(session: AsyncSession, found: Credentials, *, email: str, display_name: str) -> bool:
     """Write over all that tells who a user was; no password fits any more. False when the password was replaced."""
-    values = {"email": email, "email_key": email, "display_name": display_name, "password_hash": "!"}
+    values = {"email": email, "email_key": email, "display_name": display_name, "password_hash": LOCK}
     same = (USERS.c.id == found.user.id) & (USERS.c.password_hash == found.password_hash)
     return await session.scalar(update(USERS).where(same).values(values).returning(USERS.c.id)) is not None
 

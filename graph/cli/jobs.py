@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from graph.jobs import Job
 
+_ID = 24  # characters of a job's id
+_WIDE = 100  # columns that leave room for bars
+
 app = typer.Typer(no_args_is_help=True, help="Background jobs: list, show, retry, discard.")
 
 
@@ -133,14 +136,18 @@ def _table(jobs: "list[Job]", width: int) -> "Table | str":
         return "No jobs. They come from importProducts, graph rebuild, and the schedules of a running server."
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     names = min(18, max(len(job.name) for job in jobs))
-    for title, cells in (("job", 8), ("name", names), ("state", 9), ("progress", 15), ("created", 12)):
-        table.add_column(title, width=cells, no_wrap=True, overflow="ellipsis")
-    # rich would squeeze every column alike: the error gets what is left of the line, and no more.
-    room = max(8, width - names - 50)
-    table.add_column("error", width=room, no_wrap=True, overflow="ellipsis")
+    wide = width >= _WIDE
+    # An id is for copying, and is never cut: what rich may squeeze, and fold, has no width of its own.
+    table.add_column("job", width=_ID, no_wrap=True)
+    table.add_column("name", overflow="fold")
+    table.add_column("state", width=9, no_wrap=True)
+    table.add_column("progress" if wide else "done", overflow="fold")
+    table.add_column("created", width=12, no_wrap=True)
+    room = max(8, width - names - (42 if wide else 30) - _ID)
+    table.add_column("error", overflow="ellipsis")
     for job in jobs:
         error = escape(textwrap.shorten(job.error or "", room, placeholder="…"))
-        table.add_row(job.id[:8], escape(job.name), _state(job), _progress(job), _moment(job.created_at), error)
+        table.add_row(job.id, escape(job.name), _state(job), _progress(job, bar=wide), _moment(job.created_at), error)
     return table
 
 
@@ -149,10 +156,12 @@ def _state(job: "Job") -> str:
     return f"[{colour}]{job.state.value.lower()}[/]"
 
 
-def _progress(job: "Job") -> str:
+def _progress(job: "Job", *, bar: bool = True) -> str:
     if not job.total:
         return f"{job.done:,}" if job.done else "-"
     done = min(1.0, job.done / job.total)
+    if not bar:
+        return f"{done:4.0%}"
     full = round(10 * done)
     return f"{'━' * full}[dim]{'╌' * (10 - full)}[/] {done:4.0%}"
 

@@ -7,6 +7,7 @@ A command exits with 0 when it did what it was asked, with 1 when it could not, 
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
@@ -37,6 +38,25 @@ def fail(message: str) -> NoReturn:
     """End the command with exit status 1 and `message` on standard error."""
     typer.echo(f"graph: {message}", err=True)
     raise typer.Exit(1)
+
+
+def read_dotenv(file: Path) -> None:
+    """Take those settings from an ``.env`` file that the environment does not have, and no other variables."""
+    import os
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file}: {error}")
+    from io import StringIO
+
+    from dotenv import dotenv_values
+
+    for name, value in dotenv_values(stream=StringIO(text), interpolate=False).items():
+        if name.startswith("GRAPH_") and value is not None:
+            os.environ.setdefault(name, value)
 
 
 def read_settings(**given: Any) -> "Settings":

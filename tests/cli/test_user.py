@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
 import uvloop
 from typer.testing import CliRunner, Result
 
 from graph.accounts.records import Role, Visitor
+from graph.cli import support
+from graph.cli.accounts.user import RoleOption
 from graph.cli.commands import app
-from graph.cli.user import RoleOption
 from graph.patterns.client import open_client
 from graph.services import open_services
 from graph.settings import Settings
@@ -140,3 +144,79 @@ def test_an_api_key_is_made_listed_and_revoked() -> None:
     assert "lobby" not in key("list").stdout
     assert key("revoke", "1").exit_code == 1
     assert key("add", " ", "--scope", "scores").exit_code == 1
+
+
+def test_users_are_listed_disabled_and_deleted() -> None:
+    """Every change is seen in the list; deleting asks, and nothing brings the password back."""
+    for name in ("ann", "bob"):
+        assert user("add", f"{name}@example.org", stdin=f"{PASSWORD}\n").exit_code == 0
+    listed = user("list").stdout
+    assert re.search(r"1\s+ann@example\.org\s+ann\s+PLAYER", listed)
+    assert "disabled" not in listed
+    assert user("disable", "ann@example.org").exit_code == 0
+    assert sign_in("ann@example.org", PASSWORD) == "WrongCredentials"
+    assert re.search(r"ann@example\.org.*disabled", user("list").stdout)
+    assert user("reset", "ann@example.org").exit_code == 1
+    assert user("enable", "ann@example.org").exit_code == 0
+    assert sign_in("ann@example.org", PASSWORD) == "SignedIn"
+    assert user("delete", "bob@example.org", stdin="n\n").exit_code == 1
+    assert sign_in("bob@example.org", PASSWORD) == "SignedIn"
+    assert user("delete", "bob@example.org", "--yes").exit_code == 0
+    assert "bob" not in user("list").stdout
+    assert user("delete", "bob@example.org", "--yes").exit_code == 1
+
+
+def test_a_password_is_reset_by_a_token() -> None:
+    """An operator hands it out; it stands alone on its line and works."""
+    assert user("add", "ann@example.org", stdin=f"{PASSWORD}\n").exit_code == 0
+    token = user("reset", "ann@example.org").stdout.strip()
+
+    async def replace() -> int | None:
+        async with open_services(Settings.from_environment()) as services:
+            return await services.recovery.reset(token, "another horse battery staple")
+
+    assert uvloop.run(replace()) == 0
+    assert sign_in("ann@example.org", "another horse battery staple") == "SignedIn"
+
+
+def test_settings_are_read_from_an_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment says nothing; other variables in the file are left alone. The version is told."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRAPH_PORT", "8123")
+    for name in ("GRAPH_HOST", "OTHER_SECRET"):  # so that they are taken away at the end
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text("GRAPH_PORT=8124\nGRAPH_HOST='192.0.2.7'\nOTHER_SECRET=1\n")
+    shown = CliRunner().invoke(app, ["settings"]).output
+    assert "192.0.2.7" in shown
+    assert "8123" in shown
+    assert "8124" not in shown
+    assert "OTHER_SECRET" not in os.environ
+    told = CliRunner().invoke(app, ["--version"])
+    assert (told.exit_code, told.output.strip()) == (0, version("graph-server"))
+
+
+def test_a_new_database_is_made_after_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal; whoever says no has an empty directory as before."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("GRAPH_DATA_DIR", str(tmp_path / "new"))
+    answer = iter([False, True])
+
+    def confirm(text: str, *, abort: bool, err: bool) -> None:
+        assert "no database" in text
+        assert abort
+        assert err
+        if not next(answer):
+            raise typer.Abort
+
+    monkeypatch.setattr(typer, "confirm", confirm)
+
+    async def prepare() -> None:
+        await support.prepare(Settings.from_environment())
+
+    with pytest.raises(typer.Abort):
+        uvloop.run(prepare())
+    assert not (tmp_path / "new").exists()
+    uvloop.run(prepare())
+    assert (tmp_path / "new" / "graph.db").exists()
+    uvloop.run(prepare())

@@ -8,6 +8,7 @@ import strawberry
 
 from graph.accounts import USER_TTL, EmailInUse, TooMany, WrongCredentials
 from graph.api.accounts.profile import ProfileMutation, ProfileQuery
+from graph.api.accounts.recovery import RecoveryMutation
 from graph.api.accounts.types import (
     ChangePasswordInput,
     ChangePasswordResult,
@@ -72,7 +73,7 @@ class AccountsQuery(ProfileQuery):
 
 
 @strawberry.type
-class AccountsMutation(ProfileMutation):
+class AccountsMutation(ProfileMutation, RecoveryMutation):
     """Writes."""
 
     @strawberry.mutation(

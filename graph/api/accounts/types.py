@@ -26,6 +26,7 @@ class User(Node):
     email: str = strawberry.field(description="As they wrote it; two spellings of one address are one account.")
     display_name: str
     role: Role
+    email_confirmed: bool = strawberry.field(description="Whether the user has shown that the address is theirs.")
     guest: bool = strawberry.field(description="Whether no email was given yet; then `email` is a placeholder.")
     created_at: datetime
 
@@ -37,6 +38,7 @@ class User(Node):
             email=record.email,
             display_name=record.display_name,
             role=record.role,
+            email_confirmed=record.email_confirmed,
             guest=record.guest,
             created_at=record.created_at,
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from graph.accounts import AccountService, UserRecord
 
-app = typer.Typer(no_args_is_help=True, help="Users: add, list sessions, end them, give passwords and roles.")
+app = typer.Typer(no_args_is_help=True, help="Users: add, list, disable, delete; passwords, roles and sessions.")
 
 
 class RoleOption(StrEnum):
@@ -98,6 +98,81 @@ def sessions(email: _Email) -> None:
         return table
 
     support.show(support.run(read))
+
+
+@app.command(name="list")
+def list_users() -> None:
+    """List all users, by number."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    async def read() -> Table:
+        table = Table("id", "email", "name", "role", "made", "", box=None, pad_edge=False)
+        async with _accounts() as accounts:
+            after = 0
+            while page := await accounts.listed(after=after):
+                for user, locked in page:
+                    made, state = user.created_at.strftime("%Y-%m-%d %H:%M:%SZ"), "disabled" if locked else ""
+                    table.add_row(str(user.id), escape(user.email), escape(user.display_name), user.role, made, state)
+                after = page[-1][0].id
+        return table
+
+    support.show(support.run(read))
+
+
+@app.command()
+def disable(email: _Email) -> None:
+    """Let a user sign in no more, and end all their sessions; `enable` undoes it."""
+
+    async def lock() -> int:
+        async with _accounts() as accounts:
+            return await accounts.lock(await _find(accounts, email))
+
+    _tell(f"{email} is disabled; {_ended(support.run(lock))}")
+
+
+@app.command()
+def enable(email: _Email) -> None:
+    """Let a user who was disabled sign in again."""
+
+    async def unlock() -> None:
+        async with _accounts() as accounts:
+            await accounts.lock(await _find(accounts, email), locked=False)
+
+    support.run(unlock)
+    _tell(f"{email} may sign in.")
+
+
+@app.command()
+def delete(
+    email: _Email, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False
+) -> None:
+    """Forget who a user is, for good; scores stay, under a player without a name."""
+    if not yes:
+        typer.confirm(f"Delete {email} for good?", abort=True, err=True)
+
+    async def erase() -> None:
+        async with _accounts() as accounts:
+            found = await accounts.credentials((await _find(accounts, email)).id)
+            if found is None or await accounts.erase(found) is None:
+                support.fail(f"{email} was changed at this moment; try again")
+
+    support.run(erase)
+    _tell(f"{email} is deleted.")
+
+
+@app.command()
+def reset(email: _Email) -> None:
+    """Print a token by which the user gives a new password (resetPassword); it works once, within an hour."""
+
+    async def issue() -> str:
+        async with support.services() as services:
+            found = await services.accounts.credentials((await _find(services.accounts, email)).id)
+            if found is None or found.locked:
+                support.fail(f"{email} is disabled")
+            return await services.recovery.issue_reset(found)
+
+    typer.echo(support.run(issue))
 
 
 @app.command()

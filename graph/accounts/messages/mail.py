@@ -1,0 +1,80 @@
+"""Messages to users: what is sent, and how. Without an SMTP server the log gets them.
+
+Failure: a `MailSender` raises `OSError` or `NotSent` when a message did not get away; sending it again is safe.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+
+_log = logging.getLogger(__name__)
+
+TIMEOUT = 30.0
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A plain text to one address."""
+
+    to: str
+    subject: str
+    text: str
+
+
+class NotSent(Exception):
+    """A mail server did not take a message."""
+
+
+class MailSender(Protocol):
+    """Sends messages."""
+
+    async def send(self, message: Message) -> None:
+        """Return when somebody else is answerable for the message."""
+        ...
+
+
+class LogSender:
+    """Writes messages, with the tokens in them, into the log: for trying things out."""
+
+    async def send(self, message: Message) -> None:
+        """Write one."""
+        _log.info("no GRAPH_MAIL_URL is set; the message to %r, %r: %s", message.to, message.subject, message.text)
+
+
+class SmtpSender:
+    """Hands messages to an SMTP server (RFC 5321), over TLS where it has that."""
+
+    def __init__(self, url: str, sender: str) -> None:
+        """Use the server at `url`, ``smtp[s]://[user:password@]host[:port]``; messages come from `sender`."""
+        parts = urlsplit(url)
+        self._tls = parts.scheme == "smtps"
+        self._host = parts.hostname or "localhost"
+        self._port = parts.port or (465 if self._tls else 587)
+        self._user = unquote(parts.username) if parts.username is not None else None
+        self._password = unquote(parts.password) if parts.password is not None else None
+        self._from = sender
+
+    async def send(self, message: Message) -> None:
+        """Send one; raises OSError, `NotSent`."""
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = self._from, message.to, message.subject
+        mail.set_content(message.text)
+        try:
+            await aiosmtplib.send(
+                mail,
+                hostname=self._host,
+                port=self._port,
+                username=self._user,
+                password=self._password,
+                use_tls=self._tls,
+                timeout=TIMEOUT,
+            )
+        except aiosmtplib.SMTPException as error:
+            raise NotSent(str(error)) from error

@@ -1,0 +1,103 @@
+"""A forgotten password, and an address that is to be confirmed: by tokens that are sent and work once."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from graph.api.accounts.types import TooManyAttempts
+from graph.api.accounts.viewer import HASH, session_of, visitor_of
+from graph.api.auth import ANYBODY, SIGNED_IN, requires
+from graph.api.context import Info
+from graph.api.errors import InvalidInput, UserError
+from graph.endpoint.declare import cost
+from graph.errors import Invalid, Unauthenticated
+
+
+@strawberry.type(description="The same whether or not a message was sent, so that nobody learns who has an account.")
+class MessageRequested:
+    """The end of a good request."""
+
+    message: str
+
+
+@strawberry.type(description="The token was used, has expired, or never was one.")
+class InvalidToken(UserError):
+    """Nothing was changed."""
+
+    @classmethod
+    def of(cls) -> InvalidToken:
+        """Say so, and no more."""
+        return cls(code="INVALID_TOKEN", message="This token was used, has expired, or never was one; ask for another.")
+
+
+@strawberry.type(description="The password is replaced and every session has ended: sign in with the new one.")
+class PasswordReset:
+    """The end of a good resetPassword."""
+
+    revoked_sessions: int
+
+
+@strawberry.type(description="The address is confirmed.")
+class EmailConfirmed:
+    """The end of a good confirmEmail."""
+
+    email: str
+
+
+RequestMessageResult: TypeAlias = Annotated[
+    MessageRequested | TooManyAttempts, strawberry.union("RequestMessageResult")
+]
+ResetPasswordResult: TypeAlias = Annotated[
+    PasswordReset | InvalidToken | InvalidInput, strawberry.union("ResetPasswordResult")
+]
+ConfirmEmailResult: TypeAlias = Annotated[EmailConfirmed | InvalidToken, strawberry.union("ConfirmEmailResult")]
+
+
+@strawberry.type
+class RecoveryMutation:
+    """Writes."""
+
+    @strawberry.mutation(
+        description="Sends a token for another password to this address, if it is an account's. Answers the same for "
+        "any address; three messages an hour.",
+        extensions=[requires(ANYBODY)],
+    )
+    async def request_password_reset(self, info: Info, email: str) -> RequestMessageResult:
+        address = visitor_of(info.context).address
+        refusal = await info.context.services.recovery.request_reset(email, address)
+        if refusal is not None:
+            return TooManyAttempts.of(refusal)
+        return MessageRequested(message="If there is an account with this address, a message is on its way to it.")
+
+    @strawberry.mutation(
+        description="Replaces a forgotten password, once for each token, and ends every session of the user.",
+        extensions=[requires(ANYBODY)],
+        metadata=cost(HASH),
+    )
+    async def reset_password(self, info: Info, token: str, new_password: str) -> ResetPasswordResult:
+        try:
+            revoked = await info.context.services.recovery.reset(token, new_password)
+        except Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
+        return InvalidToken.of() if revoked is None else PasswordReset(revoked_sessions=revoked)
+
+    @strawberry.mutation(
+        description="Sends a token to the viewer's address, by which it is confirmed; three messages an hour.",
+        extensions=[requires(SIGNED_IN)],
+    )
+    async def request_email_confirmation(self, info: Info) -> RequestMessageResult:
+        context = info.context
+        user = await context.services.accounts.user(int(session_of(context).user_id))
+        if user is None:
+            raise Unauthenticated("Sign in first.")
+        refusal = await context.services.recovery.request_confirmation(user, visitor_of(context).address)
+        if refusal is not None:
+            return TooManyAttempts.of(refusal)
+        return MessageRequested(message="A message is on its way, unless the address is confirmed already.")
+
+    @strawberry.mutation(description="Confirms an address, once for each token.", extensions=[requires(ANYBODY)])
+    async def confirm_email(self, info: Info, token: str) -> ConfirmEmailResult:
+        user = await info.context.services.recovery.confirm(token)
+        return InvalidToken.of() if user is None else EmailConfirmed(email=user.email)

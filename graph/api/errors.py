@@ -17,8 +17,6 @@ class UserError:
 
 @strawberry.type(description="A value that makes no sense.")
 class InvalidInput(UserError):
-    """Names the field."""
-
     field: str = strawberry.field(description="The path of the input's field, e.g. `price.amount`.")
 
     @classmethod
@@ -29,8 +27,6 @@ class InvalidInput(UserError):
 
 @strawberry.type(description="What the mutation names does not exist.")
 class NotFound(UserError):
-    """Nothing was changed."""
-
     @classmethod
     def of(cls, message: str) -> NotFound:
         """Say what is missing."""
@@ -39,19 +35,13 @@ class NotFound(UserError):
 
 @strawberry.type(description="Another product has this sku.")
 class SkuTaken(UserError):
-    """Nothing was changed."""
-
     @classmethod
     def of(cls, sku: str) -> SkuTaken:
-        """Name the sku."""
         return cls(code="SKU_TAKEN", message=f"Another product has the sku {sku}.")
 
 
 @strawberry.type(description="Another one has this slug.")
 class SlugTaken(UserError):
-    """Nothing was changed."""
-
     @classmethod
     def of(cls, slug: str, what: str = "leaderboard") -> SlugTaken:
-        """Name the slug."""
         return cls(code="SLUG_TAKEN", message=f"Another {what} has the slug {slug}.")

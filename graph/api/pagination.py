@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 @strawberry.type(description="Where a page stands in its list (Relay).")
 class PageInfo:
-    """Of a connection."""
-
     has_next_page: bool = strawberry.field(description="Whether more follows.")
     has_previous_page: bool = strawberry.field(description="Whether more precedes.")
     start_cursor: str | None = strawberry.field(description="Cursor of the first edge.")

@@ -37,8 +37,6 @@ from graph.errors import Invalid, Unauthenticated
 
 @strawberry.type
 class ProfileQuery:
-    """Reads."""
-
     @strawberry.field(
         description="All that is kept of the viewer: account, sessions, scores.",
         extensions=[requires(SIGNED_IN)],
@@ -68,8 +66,6 @@ class ProfileQuery:
 
 @strawberry.type
 class ProfileMutation:
-    """Writes."""
-
     @strawberry.mutation(
         description="Begins to play without an email. The secret signs the same player in again (resumeGuest), until "
         "the guest takes an email and a password (claimAccount) and keeps every score.",

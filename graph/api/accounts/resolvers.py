@@ -57,8 +57,6 @@ async def _load_sessions(context: Context, keys: Sequence[str]) -> Mapping[str, 
 
 @strawberry.type
 class AccountsQuery(ProfileQuery):
-    """Reads."""
-
     @strawberry.field(
         metadata=cached(USER_TTL, scope=Scope.VIEWER),
         description="The signed-in user and session; null for an anonymous caller, and for an API key.",
@@ -74,8 +72,6 @@ class AccountsQuery(ProfileQuery):
 
 @strawberry.type
 class AccountsMutation(ProfileMutation, RecoveryMutation):
-    """Writes."""
-
     @strawberry.mutation(
         description="Creates an account and signs its user in.", extensions=[requires(ANYBODY)], metadata=cost(HASH)
     )

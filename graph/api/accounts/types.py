@@ -21,8 +21,6 @@ enum(Role, description="What a user may do: each role all that the ones before m
 
 @strawberry.type(description="Somebody who can sign in; seen by themselves and by an ADMIN.")
 class User(Node):
-    """A user."""
-
     email: str = strawberry.field(description="As they wrote it; two spellings of one address are one account.")
     display_name: str
     role: Role
@@ -32,7 +30,6 @@ class User(Node):
 
     @classmethod
     def of(cls, record: UserRecord) -> User:
-        """Show a record."""
         return cls(
             id=global_id("User", record.id),
             email=record.email,
@@ -46,8 +43,6 @@ class User(Node):
 
 @strawberry.type(description="A place where a user is signed in; seen by that user only.")
 class Session(Node):
-    """A session."""
-
     created_at: datetime
     last_active_at: datetime = strawberry.field(description="True to a minute.")
     expires_at: datetime = strawberry.field(description="When it ends if it is not used until then.")
@@ -98,8 +93,6 @@ class Viewer:
 
 @strawberry.input
 class RegisterInput:
-    """A new user."""
-
     email: str
     password: str = strawberry.field(description="8 to 256 characters, any; the commonest passwords are refused.")
     display_name: str = strawberry.field(description="What others see; at most 64 characters.")
@@ -107,8 +100,6 @@ class RegisterInput:
 
 @strawberry.input
 class LoginInput:
-    """Who signs in."""
-
     email: str
     password: str
 
@@ -159,11 +150,8 @@ class AuthPayload:
 
 @strawberry.type(description="There is an account with this email.")
 class EmailTaken(UserError):
-    """Nothing was changed."""
-
     @classmethod
     def of(cls) -> EmailTaken:
-        """Say so."""
         return cls(code="EMAIL_TAKEN", message="There is an account with this email already.")
 
 
@@ -179,8 +167,6 @@ class InvalidCredentials(UserError):
 
 @strawberry.type(description="Too many attempts of this kind on this account or from this address.")
 class TooManyAttempts(UserError):
-    """Nothing was tried."""
-
     retry_after_seconds: int = strawberry.field(description="An attempt made after that is let in.")
 
     @classmethod
@@ -218,11 +204,8 @@ class GuestPayload:
 
 @strawberry.type(description="The user has an email already.")
 class NotAGuest(UserError):
-    """Nothing was changed."""
-
     @classmethod
     def of(cls) -> NotAGuest:
-        """Say so."""
         return cls(code="NOT_A_GUEST", message="This account has an email already.")
 
 
@@ -245,8 +228,6 @@ class OwnScore:
 
 @strawberry.type(description="All that is kept of the viewer.")
 class PersonalData:
-    """Made by exportMe."""
-
     user: User
     sessions: list[Session]
     scores: list[OwnScore]

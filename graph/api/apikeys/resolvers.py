@@ -16,8 +16,6 @@ from graph.errors import Invalid
 
 @strawberry.type
 class ApiKeysQuery:
-    """Reads."""
-
     @strawberry.field(
         description="The API keys that are not revoked, by name. Needs the role ADMIN.",
         extensions=[requires(ADMIN)],
@@ -29,8 +27,6 @@ class ApiKeysQuery:
 
 @strawberry.type
 class ApiKeysMutation:
-    """Writes."""
-
     @strawberry.mutation(
         description="Makes an API key for a program. Needs the role ADMIN.", extensions=[requires(ADMIN)]
     )

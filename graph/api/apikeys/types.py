@@ -36,7 +36,6 @@ class ApiKey:
 
     @classmethod
     def of(cls, record: ApiKeyRecord) -> ApiKey:
-        """Show a record."""
         return cls(
             id=global_id("ApiKey", record.id),
             name=record.name,

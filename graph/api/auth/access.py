@@ -90,7 +90,6 @@ class Requires(FieldExtension):
         self.requirement = requirement
 
     def resolve(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
-        """Check, then resolve."""
         check(info.context, self.requirement)
         return next_(source, info, **kwargs)
 

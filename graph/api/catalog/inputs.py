@@ -27,24 +27,18 @@ class ProductBy:
 
 @strawberry.input(description="The name and the value of an option or attribute.")
 class PairInput:
-    """A pair."""
-
     name: str
     value: str
 
 
 @strawberry.input(description="A picture.")
 class ImageInput:
-    """An image."""
-
     url: str = strawberry.field(description="An http address, or a path.")
     alt: str | None = strawberry.field(default=strawberry.UNSET, description="What it shows.")
 
 
 @strawberry.input(description="Which products; all conditions must hold.")
 class ProductFilter:
-    """Conditions."""
-
     category: str | None = strawberry.field(default=strawberry.UNSET, description="Slug of a category.")
     search: str | None = strawberry.field(
         default=strawberry.UNSET,

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 async def products(services: Services, ids: Sequence[int]) -> list[ProductRecord | None]:
-    """Products by number."""
+    """The products with these numbers, in their order; None for one that is gone."""
     found = await services.catalog.products(ids)
     return [found.get(one) for one in ids]
 
 
 async def products_by_sku(services: Services, skus: Sequence[str]) -> list[ProductRecord | None]:
-    """Products by sku."""
+    """The products with these skus, in their order; None where there is none."""
     found = await services.catalog.products_by_sku(skus)
     return [found.get(sku) for sku in skus]
 
 
 async def categories(services: Services, ids: Sequence[int]) -> list[CategoryRecord | None]:
-    """Categories by number."""
+    """The categories with these numbers, in their order; None for one that is gone."""
     found = {count.category.id: count.category for count in await services.catalog.categories()}
     return [found.get(one) for one in ids]
 

@@ -70,8 +70,6 @@ def _filter(context: Context, conditions: ProductFilter | None) -> paging.Filter
 
 @strawberry.type
 class CatalogQuery:
-    """Reads."""
-
     @strawberry.field(metadata=cached(CATALOG_TTL), description="One product; null when there is none.")
     async def product(self, info: Info, by: ProductBy) -> Product | None:
         if (sku := given(by.sku)) is not None:
@@ -127,8 +125,6 @@ async def _nothing() -> None:
 
 @strawberry.type
 class CatalogMutation:
-    """Writes."""
-
     @strawberry.mutation(description="Adds a product. Needs the role ADMIN.", extensions=[requires(CATALOG)])
     async def create_product(self, info: Info, input: CreateProductInput) -> ProductResult:
         new = NewProduct(

@@ -29,8 +29,6 @@ enum(ChangeKind, description="What became of a product.")
 
 @strawberry.type(description="A product was created, changed or deleted.")
 class ProductEvent:
-    """One committed change."""
-
     cursor: Cursor = strawberry.field(description="Hand it back as `after` to go on after this event.")
     kind: ChangeKind
     product_id: strawberry.ID
@@ -43,7 +41,6 @@ class ProductEvent:
 
     @classmethod
     def of(cls, change: ProductChange) -> ProductEvent:
-        """Show a change."""
         return cls(
             cursor=Cursor(change.cursor),
             kind=change.kind,

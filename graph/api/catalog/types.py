@@ -21,8 +21,6 @@ from graph.endpoint.declare import cost
 
 @strawberry.type(description="An amount of money, exact.")
 class Money:
-    """A price."""
-
     amount: Decimal = strawberry.field(description="With as many decimals as the currency has.")
     currency: str = strawberry.field(description='ISO 4217 code, e.g. "USD".')
 
@@ -39,7 +37,6 @@ class Category(Node):
 
     @classmethod
     def of(cls, record: CategoryRecord, counted: int | None = None) -> Category:
-        """Show a record."""
         return cls(
             id=global_id("Category", record.id),
             slug=record.slug,
@@ -63,32 +60,24 @@ class Category(Node):
 
 @strawberry.type(description="What tells a variant from the others of its group.")
 class ProductOption:
-    """An option."""
-
     name: str
     value: str
 
 
 @strawberry.type(description="A property of a product; a name may come with several values.")
 class ProductAttribute:
-    """An attribute."""
-
     name: str
     value: str
 
 
 @strawberry.type(description="A picture of a product.")
 class ProductImage:
-    """An image."""
-
     url: str = strawberry.field(description="An address, or a path in the shop's own store.")
     alt: str | None = strawberry.field(description="What it shows.")
 
 
 @strawberry.type(description="Something for sale.")
 class Product(Node):
-    """A product."""
-
     sku: str = strawberry.field(description="The shop's own number of it; unique, never changes.")
     name: str
     description: str = strawberry.field(description="Plain text, perhaps empty.")
@@ -135,16 +124,12 @@ class Product(Node):
 
 @strawberry.type(description="A product on a page.")
 class ProductEdge:
-    """An edge."""
-
     cursor: str = strawberry.field(description="Hand it back as `after` or `before`, with the same sort.")
     node: Product
 
 
 @strawberry.type(description="totalCount is computed only when it is selected.")
 class ProductConnection:
-    """A page."""
-
     edges: list[ProductEdge]
     nodes: list[Product] = strawberry.field(description="The products of `edges`.")
     page_info: PageInfo
@@ -152,7 +137,6 @@ class ProductConnection:
 
     @classmethod
     def of(cls, page: Page, total: int, counts: Mapping[int, int] | None) -> ProductConnection:
-        """Show a page."""
         edges = [ProductEdge(cursor=edge.cursor, node=Product.of(edge.product, counts)) for edge in page.edges]
         return cls(
             edges=edges,

@@ -21,8 +21,6 @@ from graph.jobs import NotBelow, file_below
 
 @strawberry.type
 class JobsMutation:
-    """Starts work."""
-
     @strawberry.mutation(
         description="Queues an import of products; follow it with the jobProgress subscription. A file that is being "
         "imported already is not imported twice: its job is answered. Needs the role ADMIN.",

@@ -1,4 +1,4 @@
-"""Following work."""
+"""Following jobs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from graph.jobs import UnknownJob, follow_job
 
 @strawberry.type
 class JobsSubscription:
-    """Follows work."""
-
     @strawberry.subscription(
         description="A job: first as it stands, then whenever it gets on, until it ends. Needs the role ADMIN.",
         extensions=[requires(CATALOG)],

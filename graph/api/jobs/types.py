@@ -30,7 +30,6 @@ class Job(Node):
 
     @classmethod
     def of(cls, job: JobRecord) -> Job:
-        """Show `job`."""
         return cls(
             id=global_id("Job", job.id),
             name=job.name,
@@ -45,8 +44,6 @@ class Job(Node):
 
 @strawberry.input
 class ImportProductsInput:
-    """Names the file."""
-
     path: str = strawberry.field(description="A file below the configured import directory (csv, json or ndjson).")
 
 

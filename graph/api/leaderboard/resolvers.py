@@ -57,8 +57,6 @@ def _player(context: Context, named: str | None) -> int | None:
 
 @strawberry.type
 class LeaderboardQuery:
-    """Reads."""
-
     @strawberry.field(
         metadata=cached(MAX_AGE, tags=lambda arguments: [board_tag(str(arguments.get("slug")))]),
         description="The leaderboard with this slug; null when there is none.",
@@ -109,8 +107,6 @@ class LeaderboardQuery:
 
 @strawberry.type
 class LeaderboardMutation:
-    """Writes."""
-
     @strawberry.mutation(description="Makes a leaderboard. Needs the role ADMIN.", extensions=[requires(BOARDS)])
     async def create_leaderboard(self, info: Info, input: CreateLeaderboardInput) -> LeaderboardResult:
         new = NewBoard(

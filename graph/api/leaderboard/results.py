@@ -62,7 +62,6 @@ class ScoreSubmitted:
 
     @classmethod
     def of(cls, board: BoardRecord, outcome: Outcome) -> ScoreSubmitted:
-        """Show an outcome."""
         return cls(
             board=Leaderboard.of(board),
             score=outcome.score,

@@ -28,8 +28,6 @@ from graph.patterns.ranking import Neighbourhood
 
 @strawberry.type(description="The top of a board at one instant.")
 class LeaderboardSnapshot:
-    """The best entries."""
-
     board: Leaderboard
     entries: list[LeaderboardEntry] = strawberry.field(description="Best first.")
     at: datetime
@@ -37,8 +35,6 @@ class LeaderboardSnapshot:
 
 @strawberry.type(description="A player's place at one instant; the context is null while there is no score.")
 class RankSnapshot:
-    """A place."""
-
     context: LeaderboardContext | None
     previous_rank: int | None = strawberry.field(description="The rank in the snapshot before this one.")
     at: datetime

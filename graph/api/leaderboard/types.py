@@ -66,22 +66,17 @@ enum(
 
 @strawberry.type(description="A stretch of time over which a board is played.")
 class Season:
-    """A season."""
-
     number: int = strawberry.field(description="1 is the season in which the board was made.")
     starts_at: datetime
     ends_at: datetime | None = strawberry.field(description="The first moment of the next one; null: it does not end.")
 
     @classmethod
     def of(cls, span: Span) -> Season:
-        """Show a span."""
         return cls(number=span.number, starts_at=span.starts_at, ends_at=span.ends_at)
 
 
 @strawberry.type(description="A player's place on a board.")
 class LeaderboardEntry:
-    """An entry."""
-
     rank: int = strawberry.field(description="From 1, by the board's tie policy.")
     score: float
     player: Player
@@ -93,7 +88,6 @@ class LeaderboardEntry:
 
     @classmethod
     def of(cls, entry: Entry, names: Names) -> LeaderboardEntry:
-        """Show an entry."""
         return cls(
             rank=entry.rank,
             score=entry.score,
@@ -116,7 +110,6 @@ class LeaderboardContext:
 
     @classmethod
     def of(cls, found: Neighbourhood, names: Names) -> LeaderboardContext:
-        """Show a neighbourhood."""
         return cls(
             entry=LeaderboardEntry.of(found.entry, names),
             above=[LeaderboardEntry.of(entry, names) for entry in found.above],
@@ -126,8 +119,6 @@ class LeaderboardContext:
 
 @strawberry.type(description="An entry on a page.")
 class LeaderboardEntryEdge:
-    """An edge."""
-
     cursor: str = strawberry.field(description="Hand it back as `after` to go on behind this entry.")
     node: LeaderboardEntry
 
@@ -139,8 +130,6 @@ class LeaderboardEntryEdge:
 
 @strawberry.type(description="A page of a board, taken at one instant.")
 class LeaderboardEntryConnection:
-    """A page."""
-
     edges: list[LeaderboardEntryEdge]
     nodes: list[LeaderboardEntry] = strawberry.field(description="The entries of `edges`.")
     page_info: PageInfo
@@ -148,7 +137,6 @@ class LeaderboardEntryConnection:
 
     @classmethod
     def of(cls, page: TopPage, names: Names) -> LeaderboardEntryConnection:
-        """Show a page."""
         edges = [LeaderboardEntryEdge.of(placed, names) for placed in page.entries]
         return cls(
             edges=edges,
@@ -178,7 +166,6 @@ class Leaderboard(Node):
 
     @classmethod
     def of(cls, record: BoardRecord) -> Leaderboard:
-        """Show a record."""
         return cls(
             id=global_id("Leaderboard", record.id),
             slug=record.slug,

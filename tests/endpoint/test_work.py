@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Inner:
     """Goes round in a circle."""
 
-    words: str | None = strawberry.field(default=None, metadata=cost(100))
+    words: str | None = strawberry.field(default=None, metadata=cost(100, per_word=30))
     again: Within | None = None
 
 
@@ -73,6 +73,10 @@ CASES: list[tuple[str, dict[str, Any], int]] = [
     ("query($n:Int!){pages(first:$n){total}}", {"n": 4}, 800),
     ('{page(inner:{words:"a"}){ids}}', {}, 110),
     ("{page(inner:{words:null}){ids}}", {}, 10),
+    ('{page(inner:{words:"a  b-c"}){ids}}', {}, 170),
+    ("query($i:Inner){page(inner:$i){ids}}", {"i": {"words": "a b"}}, 140),
+    ("query($i:Inner){page(inner:$i){ids}}", {"i": {"words": ""}}, 110),
+    ("query($w:String){page(inner:{words:$w}){ids}}", {"w": "a b c d"}, 200),
     ('{page(within:{name:"x",inner:[{words:"a"},{words:"b",again:{inner:{words:"c"}}},{}]}){ids}}', {}, 310),
     ("query($w:Within){page(within:$w){ids}}", {"w": SEARCH}, 310),
     ("query($w:Within){page(within:$w){ids}}", {"w": None}, 10),
@@ -121,7 +125,7 @@ def test_the_schema_shows_what_is_declared() -> None:
     declare_costs(schema._schema)
     text = schema.as_str()
     assert "total: Int! @cost(weight: 200)\n" in text
-    assert "words: String = null @cost(weight: 100)\n" in text
+    assert "words: String = null @cost(weight: 100, perWord: 30)\n" in text
     assert len(re.findall(r"@cost\(weight: \d", text)) == 3
 
 

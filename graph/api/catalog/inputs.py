@@ -44,7 +44,7 @@ class ProductFilter:
         default=strawberry.UNSET,
         description="Words that must each begin a word of the name, the sku or the description. Case and accents do "
         f"not matter. At most {paging.MAX_SEARCH} characters and {paging.MAX_TERMS} words.",
-        metadata=cost(90),
+        metadata=cost(90, per_word=45),
     )
     min_price: Decimal | None = strawberry.field(
         default=strawberry.UNSET, description="Lowest amount, in whatever currency."

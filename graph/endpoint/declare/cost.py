@@ -10,7 +10,7 @@ and so does an argument or a field of an input that makes more work wherever it 
 
     @strawberry.input
     class Filter:
-        search: str | None = strawberry.field(default=strawberry.UNSET, metadata=cost(100))
+        search: str | None = strawberry.field(default=strawberry.UNSET, metadata=cost(100, per_word=50))
 
 What is declared so is *work*: it counts wherever operations are charged, also where each one counts as a single unit
 whatever fields it selects (`graph.endpoint.admission`). `declare_costs` shows it in the schema, as ``@cost(weight:)``.
@@ -38,11 +38,15 @@ _KEY = "graph.cost"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one field: its own `weight`, the `assumed` length of its list, and whether it is `free`."""
+    """The cost of one field: its own `weight`, the `assumed` length of its list, and whether it is `free`.
+
+    Of a field of an input that holds text, `per_word` is what each word beyond the first adds.
+    """
 
     weight: int = 1
     assumed: int | None = None
     free: bool = False
+    per_word: int = 0
 
     @property
     def work(self) -> int:
@@ -53,14 +57,14 @@ class Cost:
 _DEFAULT = Cost()
 
 
-def cost(weight: int = 1, *, assumed: int | None = None, free: bool = False) -> dict[str, Any]:
+def cost(weight: int = 1, *, assumed: int | None = None, free: bool = False, per_word: int = 0) -> dict[str, Any]:
     """Metadata for ``strawberry.field(metadata=…)``, of a field, or of a field of an input.
 
     `weight` is the cost of resolving the field once, in leaf fields; of an input's field, what it adds where a client
-    gives it. `assumed` is the length of its list where the
+    gives it, and `per_word` what each further word of its text adds. `assumed` is the length of its list where the
     arguments do not tell; an operation that selects only `free` fields is not charged to the caller's limit.
     """
-    return {_KEY: Cost(weight, assumed, free)}
+    return {_KEY: Cost(weight, assumed, free, per_word)}
 
 
 def cost_of(field: GraphQLField | GraphQLArgument | GraphQLInputField) -> Cost:
@@ -79,15 +83,17 @@ class CostDirective:
     """The declaration as the schema shows it."""
 
     weight: int
+    per_word: int | None = strawberry.UNSET
 
 
 def declare_costs(schema: GraphQLSchema) -> None:
     """Show the work that the fields of `schema` declare as directives, wherever Strawberry prints it."""
     for field in _fields(schema):
         definition: Any = field.extensions.get("strawberry-definition")
-        work = cost_of(field).work
-        if work and not any(isinstance(one, CostDirective) for one in definition.directives):
-            definition.directives = [*definition.directives, CostDirective(weight=work)]
+        declared = cost_of(field)
+        if declared.work and not any(isinstance(one, CostDirective) for one in definition.directives):
+            shown = CostDirective(weight=declared.work, per_word=declared.per_word or strawberry.UNSET)
+            definition.directives = [*definition.directives, shown]
 
 
 def _fields(schema: GraphQLSchema) -> Iterator[GraphQLField | GraphQLArgument | GraphQLInputField]:

@@ -10,6 +10,7 @@ inputs declare beyond the one that any field costs (`graph.endpoint.declare`). `
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
@@ -42,16 +43,32 @@ class Variable(NamedTuple):
 
 Size: TypeAlias = "int | Variable"
 
-Weights: TypeAlias = "Mapping[str, Mapping[str, tuple[int, str | None]]]"
-"""Of each type of input that holds a field with a declared cost: its fields' costs, and the types that go on below."""
+_WORD = re.compile(r"[^\W_]+")
+
+
+class Given(NamedTuple):
+    """What an argument or a field of an input adds where it is given: `own`, `per_word` beyond the first, and below."""
+
+    own: int
+    per_word: int
+    type: str | None
+
+    def weight(self, value: object) -> int:
+        """What it adds itself with this value."""
+        if not self.per_word or not isinstance(value, str):
+            return self.own
+        return self.own + self.per_word * max(0, len(_WORD.findall(value)) - 1)
+
+
+Weights: TypeAlias = "Mapping[str, Mapping[str, Given]]"
+"""Of each type of input that holds a field with a declared cost: what its fields add."""
 
 
 class Weighed(NamedTuple):
-    """What is declared for an argument that is given as a variable, `own` wherever it is not null."""
+    """What is declared for an argument that is given as a variable, wherever it is not null."""
 
     name: str
-    own: int
-    type: str | None
+    given: Given
 
 
 @dataclass(slots=True)
@@ -141,7 +158,7 @@ class CostPlan:
         for one in field.inputs:
             if one not in given:
                 value = variables.get(one.name)
-                given[one] = 0 if value is None else one.own + self._weight(value, one.type)
+                given[one] = 0 if value is None else one.given.weight(value) + self._weight(value, one.given.type)
             work += given[one]
         return work
 
@@ -159,9 +176,9 @@ class CostPlan:
             elif isinstance(one, dict):
                 for key, inner in cast("dict[str, Any]", one).items():
                     if inner is not None and key in fields:
-                        own, below = fields[key]
-                        total += own
-                        stack.append((inner, below))
+                        given = fields[key]
+                        total += given.weight(inner)
+                        stack.append((inner, given.type))
         return total
 
 

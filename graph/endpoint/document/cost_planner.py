@@ -25,6 +25,7 @@ from graphql import (
     ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    StringValueNode,
     VariableNode,
     get_introspection_query,
     get_named_type,
@@ -34,8 +35,8 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from graph.endpoint.declare import ASSUMED, cost_of
-from graph.endpoint.document.cost_plan import CostPlan, FieldCost, SetCost, Size, Variable, Weighed, Weights
+from graph.endpoint.declare import ASSUMED, Cost, cost_of
+from graph.endpoint.document.cost_plan import CostPlan, FieldCost, Given, SetCost, Size, Variable, Weighed, Weights
 from graph.endpoint.document.measure import INTROSPECTION, fragment_order
 
 if TYPE_CHECKING:
@@ -142,24 +143,24 @@ class _Builder:
         """What is declared for the arguments that `node` gives: of literals the sum, of variables how to find it."""
         total = 0
         inputs: list[Weighed] = []
-        stack: list[tuple[ValueNode, int, str | None]] = []
+        stack: list[tuple[ValueNode, Given]] = []
         for given in node.arguments or ():
             argument = definition.args.get(given.name.value)
             if argument is not None:
-                stack.append((given.value, cost_of(argument).work, self._weighed(argument.type)))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - generic in graphql-core
+                stack.append((given.value, _given(cost_of(argument), self._weighed(argument.type))))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - generic in graphql-core
         while stack:
-            value, own, kind = stack.pop()
-            if isinstance(value, NullValueNode) or (not own and kind is None):
+            value, one = stack.pop()
+            if isinstance(value, NullValueNode) or (not one.own and one.type is None):
                 continue
             if isinstance(value, VariableNode):
-                inputs.append(Weighed(value.name.value, own, kind))
+                inputs.append(Weighed(value.name.value, one))
                 continue
-            total += own
-            fields = self._weights.get(kind or "", {})
+            total += one.weight(value.value if isinstance(value, StringValueNode) else None)
+            fields = self._weights.get(one.type or "", {})
             if isinstance(value, ObjectValueNode):
-                stack += [(f.value, *fields[f.name.value]) for f in value.fields if f.name.value in fields]
+                stack += [(f.value, fields[f.name.value]) for f in value.fields if f.name.value in fields]
             elif isinstance(value, ListValueNode):
-                stack += [(entry, 0, kind) for entry in value.values]
+                stack += [(entry, Given(0, 0, one.type)) for entry in value.values]
         return total, tuple(inputs)
 
     def _weighed(self, type_: Any) -> str | None:
@@ -171,19 +172,23 @@ def _name(type_: Any) -> str:
     return str(cast("Any", get_named_type(type_)).name)
 
 
+def _given(declared: Cost, below: str | None) -> Given:
+    return Given(declared.work, declared.per_word, below)
+
+
 def _weights(schema: GraphQLSchema) -> Weights:
     """The inputs of `schema` with a field that declares a cost, in whatever depth, and what their fields declare."""
-    found: dict[str, dict[str, tuple[int, str | None]]] = {}
+    found: dict[str, dict[str, Given]] = {}
     inputs = [kind for kind in schema.type_map.values() if isinstance(kind, GraphQLInputObjectType)]
     grown = True
     while grown:
         grown = False
         for kind in inputs:
-            fields: dict[str, tuple[int, str | None]] = {}
+            fields: dict[str, Given] = {}
             for name, field in kind.fields.items():
-                work, below = cost_of(field).work, _name(field.type)
-                if work or below in found:
-                    fields[name] = (work, below if below in found else None)
+                declared, below = cost_of(field), _name(field.type)
+                if declared.work or below in found:
+                    fields[name] = _given(declared, below if below in found else None)
             if fields and found.get(kind.name) != fields:
                 found[kind.name], grown = fields, True
     return found

@@ -7,10 +7,9 @@ import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+import asyncpg
 
 from graph.engines.database import migrate
 from harness import reaper
@@ -61,16 +60,18 @@ class Postgres:
 
     async def execute(self, *statements: str) -> None:
         """Run statements that no transaction may hold."""
-        engine = create_async_engine(self.url("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
+        connection: Any = await cast("Any", asyncpg).connect(user="postgres", host=self.folder, database="postgres")
+        try:
             for statement in statements:
-                await connection.exec_driver_sql(statement)
+                await connection.execute(statement)
+        finally:
+            await connection.close()
 
     async def create(self, *, empty: bool = False) -> str:
         """Make a database, migrated unless `empty`, and give its name."""
         self._made += 1
         name = f"test_{self._made}"
-        await self.execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else 'migrated'}")
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else 'migrated'} STRATEGY FILE_COPY")
         return name
 
     async def drop(self, name: str) -> None:
@@ -85,7 +86,9 @@ class Postgres:
 
     async def _prepare(self) -> None:
         await self.execute(
-            "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", "CREATE DATABASE migrated TEMPLATE template0"
+            *(f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes")),
+            "SELECT pg_reload_conf()",
+            "CREATE DATABASE migrated TEMPLATE template0",
         )
         await migrate(self.url("migrated"))
 

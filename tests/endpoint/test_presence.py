@@ -160,6 +160,7 @@ async def test_others_on_the_connection_are_answered(port: int, stage: Stage) ->
         stage.go_on.set()
         for body in (b'"done"}}', b'"hello"}}', b'"done"}}'):
             assert (await reader.readuntil(body)).startswith(b"HTTP/1.1 200")
+        await stage.began.acquire()  # the second of them: what is waited for below is the third
         stage.go_on.clear()
         writer.write(post(HELLO) + post(HANG))
         await reader.readuntil(b'"hello"}}')

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.engines.database import Database, migrate
+from graph.leaderboard import index
 from graph.patterns.client import Client, Script, open_client
 from graph.server.http_express import HttpProtocol
 from harness.postgres import Postgres, run_apart
 from harness.valkey import ValkeyServer
+from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -37,6 +39,12 @@ def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """``scaled(full, quick)``: how many rounds a fault test runs: all of them with --full, else a quick sample."""
     whole = bool(request.config.getoption("--full"))
     return lambda full, quick: full if whole else quick
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ranking that is being made is waited for, however slow the machine: else SQL answers, without a rank."""
+    monkeypatch.setattr(index, "PATIENCE", HANG)
 
 
 @pytest.fixture(scope="session")

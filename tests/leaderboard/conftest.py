@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.leaderboard import index
 from graph.leaderboard.records import BoardRecord, NewBoard
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.client import open_client
 from harness.valkey import ValkeyServer
-from harness.waiting import HANG
 from tests.support.models.clock import Clock
 from tests.support.models.players import PLAYERS, add_players
 
@@ -20,12 +18,6 @@ if TYPE_CHECKING:
 
     from graph.engines.database import Database
     from graph.patterns.client import Client
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An index that is being mended is waited for, however slow the machine: else SQL answers, without a rank."""
-    monkeypatch.setattr(index, "PATIENCE", HANG)
 
 
 @pytest.fixture

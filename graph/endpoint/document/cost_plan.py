@@ -46,7 +46,7 @@ Size: TypeAlias = "int | Variable"
 _WORD = re.compile(r"[^\W_]+")
 
 
-class Given(NamedTuple):
+class Surcharge(NamedTuple):
     """What an argument or a field of an input adds where it is given: `own`, `per_word` beyond the first, and below."""
 
     own: int
@@ -60,7 +60,7 @@ class Given(NamedTuple):
         return self.own + self.per_word * max(0, len(_WORD.findall(value)) - 1)
 
 
-Weights: TypeAlias = "Mapping[str, Mapping[str, Given]]"
+Weights: TypeAlias = "Mapping[str, Mapping[str, Surcharge]]"
 """Of each type of input that holds a field with a declared cost: what its fields add."""
 
 
@@ -68,7 +68,7 @@ class Weighed(NamedTuple):
     """What is declared for an argument that is given as a variable, wherever it is not null."""
 
     name: str
-    given: Given
+    given: Surcharge
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ from graphql import (
 )
 
 from graph.endpoint.declare import ASSUMED, Cost, cost_of
-from graph.endpoint.document.cost_plan import CostPlan, FieldCost, Given, SetCost, Size, Variable, Weighed, Weights
+from graph.endpoint.document.cost_plan import CostPlan, FieldCost, SetCost, Size, Surcharge, Variable, Weighed, Weights
 from graph.endpoint.document.measure import INTROSPECTION, fragment_order
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class _Builder:
         """What is declared for the arguments that `node` gives: of literals the sum, of variables how to find it."""
         total = 0
         inputs: list[Weighed] = []
-        stack: list[tuple[ValueNode, Given]] = []
+        stack: list[tuple[ValueNode, Surcharge]] = []
         for given in node.arguments or ():
             argument = definition.args.get(given.name.value)
             if argument is not None:
@@ -160,7 +160,7 @@ class _Builder:
             if isinstance(value, ObjectValueNode):
                 stack += [(f.value, fields[f.name.value]) for f in value.fields if f.name.value in fields]
             elif isinstance(value, ListValueNode):
-                stack += [(entry, Given(0, 0, one.type)) for entry in value.values]
+                stack += [(entry, Surcharge(0, 0, one.type)) for entry in value.values]
         return total, tuple(inputs)
 
     def _weighed(self, type_: Any) -> str | None:
@@ -172,19 +172,19 @@ def _name(type_: Any) -> str:
     return str(cast("Any", get_named_type(type_)).name)
 
 
-def _given(declared: Cost, below: str | None) -> Given:
-    return Given(declared.work, declared.per_word, below)
+def _given(declared: Cost, below: str | None) -> Surcharge:
+    return Surcharge(declared.work, declared.per_word, below)
 
 
 def _weights(schema: GraphQLSchema) -> Weights:
     """The inputs of `schema` with a field that declares a cost, in whatever depth, and what their fields declare."""
-    found: dict[str, dict[str, Given]] = {}
+    found: dict[str, dict[str, Surcharge]] = {}
     inputs = [kind for kind in schema.type_map.values() if isinstance(kind, GraphQLInputObjectType)]
     grown = True
     while grown:
         grown = False
         for kind in inputs:
-            fields: dict[str, Given] = {}
+            fields: dict[str, Surcharge] = {}
             for name, field in kind.fields.items():
                 declared, below = cost_of(field), _name(field.type)
                 if declared.work or below in found:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import ssl
 import subprocess
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from graph.patterns.client import RedisUnavailable, open_client
+from graph.patterns.client.connection.dialer import Dialer
 from harness.valkey import SentinelSet, ValkeyServer
 from harness.waiting import within
 from tests.support.engines.proxy import FaultProxy
@@ -68,6 +71,24 @@ async def test_tls_is_verified(valkey: ValkeyServer, client: Client, tmp_path: P
         with pytest.raises(RedisUnavailable, match=r"(?i)certificate"):
             async with open_client(proxy.url):
                 pass
+
+
+async def test_asking_the_sentinels_may_be_cancelled_at_any_moment() -> None:
+    """No connection to a Sentinel stays open then, whether once or twice."""
+    with SentinelSet() as servers:
+        dialer = Dialer(servers.url)
+        await dialer.view()
+        for turns in range(80):
+            asking = asyncio.create_task(dialer.view())
+            for cancelled in (turns, 1, 0):
+                for _ in range(cancelled):
+                    await asyncio.sleep(0)
+                asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        gc.collect()
+        assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+        open_ones = [one for one in psutil.Process().net_connections() if one.raddr and one.raddr.port in servers.ports]
+        assert [one for one in open_ones if one.status == psutil.CONN_ESTABLISHED] == []
 
 
 @pytest.mark.parametrize("how", ["crash", "switch"])

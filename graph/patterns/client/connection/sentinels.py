@@ -12,10 +12,11 @@ Failure: `RedisUnavailable` when no majority of the Sentinels that there are ans
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from redis.asyncio import Redis
+from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -23,7 +24,7 @@ from redis.exceptions import RedisError, ResponseError
 from graph.patterns.client.batch import RedisUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 _TIMEOUT = 1.0  # seconds for one Sentinel to answer
 
@@ -66,8 +67,9 @@ class Sentinels:
             "socket_timeout": _TIMEOUT,
             "socket_connect_timeout": _TIMEOUT,
             "retry": Retry(NoBackoff(), 0),
-            **options,
+            **{name: value for name, value in options.items() if name != "ssl"},
         }
+        self._tls = bool(options.get("ssl"))
 
     async def view(self) -> View:
         """Ask them now; raises `RedisUnavailable`."""
@@ -89,10 +91,10 @@ class Sentinels:
 
     async def _vote(self, host: Address) -> _Vote | None:
         try:
-            async with self._open(host) as redis:
-                name = await redis.execute_command("SENTINEL MYID")
-                where = await redis.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._service)
-                state = _mapping(await redis.execute_command("SENTINEL MASTER", self._service))
+            async with self._connected(host) as ask:
+                name = await ask("MYID")
+                where = await ask("GET-MASTER-ADDR-BY-NAME", self._service)
+                state = _mapping(await ask("MASTER", self._service))
         except ResponseError:  # it does not know the service
             return None
         except (OSError, RedisError):
@@ -107,18 +109,29 @@ class Sentinels:
         found: set[Address] = set()
         for host in self._hosts:
             try:
-                async with self._open(host) as redis:
-                    for each in await redis.execute_command("SENTINEL SENTINELS", self._service):
+                async with self._connected(host) as ask:
+                    for each in await ask("SENTINELS", self._service):
                         known = _mapping(each)
                         found.add(Address(known[b"ip"].decode(), int(known[b"port"])))
             except (OSError, RedisError):
                 continue
         return sorted(found)
 
-    def _open(self, host: Address) -> Any:
-        redis = cast("Any", Redis)(host=host.host, port=host.port, **self._options)
-        redis.response_callbacks.clear()  # they differ between the versions of redis-py
-        return redis
+    @contextlib.asynccontextmanager
+    async def _connected(self, host: Address) -> AsyncGenerator[Callable[..., Awaitable[Any]]]:
+        """What sends a subcommand of SENTINEL to the one at `host` and gives the reply."""
+        kind: Any = SSLConnection if self._tls else Connection
+        connection = kind(host=host.host, port=host.port, **self._options)
+
+        async def ask(*words: str) -> Any:
+            await connection.send_command("SENTINEL", *words)
+            return await connection.read_response()
+
+        try:
+            await connection.connect()
+            yield ask
+        finally:
+            await connection.disconnect(nowait=True)  # a pause here could be cancelled, and leave the socket open
 
     def _complaint(self, votes: Mapping[bytes, _Vote]) -> str:
         asked = ", ".join(f"{host}:{port}" for host, port in self._hosts)

@@ -239,7 +239,10 @@ class HttpProtocol(HttpConnection):
         if self._kept and not _must_get_through(self.url, self.headers):
             self._why = Malformed.CROWDED
             raise ValueError("this place is kept for others")  # for the parser, which refuses the request
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is before:  # it offers another protocol: it is read again, or there is no exchange
+            return
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
         self._cycles.append(self.cycle)
         exchange = UvicornExchange(self.cycle, self)

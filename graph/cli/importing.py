@@ -66,11 +66,7 @@ def as_markdown() -> str:
 
 def rewrite(document: str) -> str:
     """`document` with what is between its two marks made anew."""
-    before, mark, rest = document.partition(START)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"the document has no {START} and {END}")
-    return f"{before}{mark}\n{as_markdown()}\n{end}{after}"
+    return support.between(document, START, END, as_markdown())
 
 
 class Screen:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
+from graph.cli import support
 from graph.settings import Settings
 from graph.settings_group import without_password
 
@@ -36,11 +37,7 @@ def as_markdown() -> str:
 
 def rewrite(document: str) -> str:
     """`document` with the table between its two marks made anew."""
-    before, mark, rest = document.partition(START)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"the document has no {START} and {END}")
-    return f"{before}{mark}\n{as_markdown()}\n{end}{after}"
+    return support.between(document, START, END, as_markdown())
 
 
 def show(settings: Settings, console: "Console") -> None:

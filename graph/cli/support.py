@@ -59,6 +59,15 @@ def read_dotenv(file: Path) -> None:
             os.environ.setdefault(name, value)
 
 
+def between(document: str, start: str, end: str, made: str) -> str:
+    """`document` with `made` in place of what is between its two marks; raises `ValueError` where it lacks one."""
+    before, mark, rest = document.partition(start)
+    _, last, after = rest.partition(end)
+    if not mark or not last:
+        raise ValueError(f"the document has no {start} and {end}")
+    return f"{before}{mark}\n{made}\n{last}{after}"
+
+
 def read_settings(**given: Any) -> "Settings":
     """The settings of the environment; a field of `ServerSettings` that was `given` and is not None wins."""
     from pydantic import ValidationError

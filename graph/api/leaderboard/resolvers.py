@@ -30,7 +30,7 @@ from graph.api.pagination import given
 from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import cached, cost, keep_until
 from graph.errors import BadInput, Invalid, Missing, Taken
-from graph.leaderboard import NewBoard, board_tag
+from graph.leaderboard import BoardRecord, NewBoard, board_tag
 
 
 async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
@@ -53,6 +53,25 @@ def _player(context: Context, named: str | None) -> int | None:
         return viewer_key(context)
     check(context, SERVICE)
     return key
+
+
+async def _board(context: Context, slug: str) -> BoardRecord:
+    """The board with this slug; raises `Missing`."""
+    board = await context.services.leaderboards.board(slug)
+    if board is None:
+        raise Missing("board")
+    return board
+
+
+def _named(player: int | None) -> int:
+    """The player, if there is one; raises `Missing`."""
+    if player is None:
+        raise Missing("player")
+    return player
+
+
+def _not_found(missing: Missing) -> NotFound:
+    return NotFound.of("There is no such player." if missing.what == "player" else "There is no such leaderboard.")
 
 
 @strawberry.type
@@ -134,17 +153,12 @@ class LeaderboardMutation:
         service = info.context.services.leaderboards
         player = _player(info.context, given(input.player))
         try:
-            board = await service.board(input.board)
-            if board is None:
-                return NotFound.of("There is no such leaderboard.")
-            if player is None:
-                raise Missing("player")  # noqa: TRY301 - answered as one that is gone
+            board = await _board(info.context, input.board)
             outcome = await service.submit(
-                board, player, input.score, key=given(input.key), metadata=given(input.metadata)
+                board, _named(player), input.score, key=given(input.key), metadata=given(input.metadata)
             )
         except Missing as missing:
-            known = missing.what == "player"
-            return NotFound.of("There is no such player." if known else "There is no such leaderboard.")
+            return _not_found(missing)
         except Invalid as problem:
             return InvalidInput.of(problem.field, problem.message)
         return ScoreSubmitted.of(board, outcome)
@@ -172,28 +186,22 @@ class LeaderboardMutation:
         extensions=[requires(BOARDS)],
     )
     async def reset_season(self, info: Info, board: str) -> ResetSeasonResult:
-        service = info.context.services.leaderboards
         try:
-            record = await service.board(board)
-            if record is None:
-                return NotFound.of("There is no such leaderboard.")
-            return Leaderboard.of(await service.reset_season(record))
-        except Missing:
-            return NotFound.of("There is no such leaderboard.")
+            record = await _board(info.context, board)
+            return Leaderboard.of(await info.context.services.leaderboards.reset_season(record))
+        except Missing as missing:
+            return _not_found(missing)
 
     @strawberry.mutation(
         description="Deletes a leaderboard with every score on it, finished seasons included. Needs the role ADMIN.",
         extensions=[requires(BOARDS)],
     )
     async def delete_leaderboard(self, info: Info, slug: str) -> DeleteLeaderboardResult:
-        service = info.context.services.leaderboards
         try:
-            record = await service.board(slug)
-            if record is None:
-                return NotFound.of("There is no such leaderboard.")
-            await service.delete_board(record)
-        except Missing:
-            return NotFound.of("There is no such leaderboard.")
+            record = await _board(info.context, slug)
+            await info.context.services.leaderboards.delete_board(record)
+        except Missing as missing:
+            return _not_found(missing)
         return Deleted(id=global_id("Leaderboard", record.id))
 
 

@@ -84,7 +84,7 @@ def check_pairs(field: str, pairs: Iterable[tuple[str, str]], most: int) -> str:
 def check_options(pairs: Iterable[tuple[str, str]]) -> str:
     """What tells a variant from the others of its group; each name once."""
     told = list(pairs)
-    if len({name for name, _ in told}) < len({pair for pair in told}):  # noqa: C416 - it reads as what it is
+    if len({name for name, _ in told}) < len(set(told)):
         raise Invalid("options", "An option is named twice.")
     return check_pairs("options", told, MAX_OPTIONS)
 

@@ -49,22 +49,31 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
-    """One server for all tests of this process that do not break theirs.
-
-    It knows every script, so that no test depends on being the first to send one: that takes another trip.
-    """
+    """One server for all tests of this process that do not break theirs."""
     with ValkeyServer() as server:
-        for path in (Path(__file__).parents[1] / "graph").rglob("lua/*.lua"):
-            module = ".".join((*path.parent.parent.relative_to(Path(__file__).parents[1]).parts, "module"))
-            server.command("SCRIPT", "LOAD", Script(module, path.stem).source)
         yield server
 
 
+@pytest.fixture(scope="session")
+def scripts() -> tuple[Script, ...]:
+    """Every script of the product."""
+    root = Path(__file__).parents[1]
+    paths = sorted((root / "graph").rglob("lua/*.lua"))
+    return tuple(Script(".".join((*path.parts[len(root.parts) : -2], "module")), path.stem) for path in paths)
+
+
 @pytest.fixture
-async def client(valkey: ValkeyServer) -> AsyncIterator[Client]:
-    """A client of an empty server."""
+async def client(valkey: ValkeyServer, scripts: tuple[Script, ...]) -> AsyncIterator[Client]:
+    """A client of a server that is empty but for the scripts.
+
+    The server knows every script, whatever the test before did to it: no test depends on being the first to send one,
+    which takes another trip.
+    """
     async with open_client(valkey.url) as opened:
         await opened.execute("FLUSHALL", retry=False)
+        known = await opened.execute("SCRIPT", "EXISTS", *(script.sha for script in scripts), retry=False)
+        for script in (script for script, there in zip(scripts, known, strict=True) if not there):
+            await opened.execute("SCRIPT", "LOAD", script.source, retry=False)
         yield opened
 
 

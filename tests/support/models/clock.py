@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """A clock that stands still until it is told otherwise, yet never gives one time twice."""
+    """A clock that stands still until it is told otherwise, yet never gives one time twice unless `step` is 0."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 2, 10, tzinfo=UTC).timestamp()  # a Monday
+        self.step = 1e-6
 
     def __call__(self) -> float:
-        self.now += 1e-6
+        self.now += self.step
         return self.now
 
     def set(self, *moment: int) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
@@ -119,6 +119,7 @@ async def test_each_gets_what_it_would_get_alone(
             database=None,
             suppress_health_check=[HealthCheck.too_slow],
         )
+        @example([[(1, 1.7e308, None), (1, 1.7e308, "a"), (1, 0.0, "a")]], Operator.SUM, Ties.EARLIEST_FIRST)
         @given(BATCHES, st.sampled_from(Operator), st.sampled_from(Ties))
         def check(batches: Sequence[Sequence[Sent]], operator: Operator, ties: Ties) -> None:
             asyncio.run_coroutine_threadsafe(compare(batches, operator, ties), loop).result(30)

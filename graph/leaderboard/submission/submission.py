@@ -15,7 +15,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from graph.errors import Missing
+from graph.errors import Invalid, Missing
 from graph.leaderboard import queries
 from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, Submission
 from graph.leaderboard.submission import idempotency as keys
@@ -83,11 +83,15 @@ class Submissions:
             assert isinstance(answer, Outcome)
             return answer
         name = (submission.board.id, submission.player, submission.key)
-        if name not in self._answering:
-            task = asyncio.create_task(self._answer(submission, submission.key, self._groups.add(submission)))
-            self._answering[name] = task
-            task.add_done_callback(lambda _: self._answering.pop(name, None))
-        return await asyncio.shield(self._answering[name])
+        while (running := self._answering.get(name)) is not None:
+            try:
+                return await asyncio.shield(running)
+            except Invalid:  # another score under the same key was refused, which leaves the key to this one
+                continue
+        task = asyncio.create_task(self._answer(submission, submission.key, self._groups.add(submission)))
+        self._answering[name] = task
+        task.add_done_callback(lambda _: self._answering.pop(name, None))
+        return await asyncio.shield(task)
 
     # --- a group ---
 

@@ -1,7 +1,8 @@
-"""Users, their passwords and their sessions: who somebody is, and how they prove it.
+"""Users, their passwords and their sessions.
 
 The service (`AccountService`) is what the API and the commands work with. Users live in SQL, sessions and attempts in
-Redis; passwords are hashed in a process of their own. This package knows no GraphQL, no other feature and no settings.
+Redis; passwords are hashed in a process of their own. This package imports neither GraphQL nor another feature nor the
+settings.
 """
 
 from graph.accounts.attempts import AttemptLimits

@@ -1,16 +1,17 @@
-"""How often a password may be guessed: limits that stop whoever guesses, and never the owner of the account.
+"""Limits on guessing passwords, which stop an attacker and never the owner of the account.
 
-A stranger spends budgets of an account *and* a network (an address, or a /64 of IPv6), so what is guessed from one
-network refuses nobody on another. A network that goes on guessing waits longer each time: the limit holds for one
-window, twice as much for sixteen of them, four times as much for ninety-six. Strangers from all networks together have
-`EVERYWHERE` times the limit, and one network a limit over all accounts.
+An unknown device is limited per account *and* network (an address, or a /64 of IPv6), so guesses from one network do
+not lock out anybody on another. A network that goes on guessing waits longer each time: it may make `limit` attempts in
+one window, twice that in sixteen windows, four times that in ninety-six. All networks together may make `EVERYWHERE`
+times the limit on one account, and each network has a limit over all accounts.
 
-A device on which the owner has signed in before has a budget of its own and spends none of those: it shows a device
-cookie (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"), which is signed with the hash of the password
-that it was issued for, so that the next password ends it. A change of a password in a live session has its own budget.
+A device on which the owner has signed in before has a limit of its own and uses up none of the others: it sends a
+device cookie (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"), which is signed with the hash of the
+password that it was issued for, so a new password invalidates it. Changing the password in a live session has its own
+limit.
 
-Everything is charged together before anything is hashed, and unknown emails are limited like known ones. The keys of
-the logs are in `graph.accounts.keys`.
+All limits are charged in one step before anything is hashed, and unknown emails are limited like known ones. The keys
+of the logs are in `graph.accounts.keys`.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ if TYPE_CHECKING:
 
 
 EVERYWHERE = 10
-"""Times the limit of an account, for the strangers of all networks together."""
+"""How many times the limit of an account the unknown devices of all networks together may use."""
 _GROWTH = ((1, 1), (2, 16), (4, 96))
-"""Times the limit, in times the window."""
+"""Pairs: so many times the limit may pass in so many windows."""
 _DEVICE_LENGTH = 87
 
 
 def issue_device(email: str, password_hash: str) -> str:
-    """What a device shows to be known to the account with this key of an email."""
+    """Make the cookie by which a device proves that the account with this email key has used it."""
     nonce = secrets.token_urlsafe(16)
     return f"{nonce}.{_signature(nonce, email, password_hash)}"
 
 
 def known_device(device: str | None, email: str, password_hash: str) -> str | None:
-    """The name of a device that the account knows; None for any other."""
+    """Return the name of the device that sent this cookie; None if the cookie is not valid for the account."""
     nonce, _, signature = (device or "")[:_DEVICE_LENGTH].partition(".")
     right = _signature(nonce, email, password_hash)
     return nonce if nonce and hmac.compare_digest(signature.encode(), right.encode()) else None
@@ -56,7 +57,7 @@ def _signature(nonce: str, email: str, password_hash: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
-    """How many attempts may be made in any window of so many seconds; `per_account` from one network or device."""
+    """How many attempts pass in any window of `window` seconds; `per_account` holds for one network or device."""
 
     per_account: int = 10
     per_address: int = 100
@@ -81,9 +82,9 @@ class Attempts:
         self._newcomer = Limit("registration", limits.registrations_per_address, limits.registration_window)
 
     async def guess(self, email: str, address: str, device: str | None = None) -> TooMany | Sequence[Charge]:
-        """Charge one guess at the password of the account with this key of an email: what was charged, or a refusal.
+        """Charge one guess at the password of the account with this email key; returns what was charged, or a refusal.
 
-        It is made from `address`; on a `device` that the account knows, if it gives the name of one.
+        It comes from `address`, and from a known device if `device` names one.
         """
         name = account_name(email)
         if device is not None:
@@ -95,11 +96,11 @@ class Attempts:
         return await self._charged(*network, everywhere, Charge(self._address, self._key("address", address)))
 
     async def change(self, user_id: str) -> TooMany | Sequence[Charge]:
-        """Charge one guess at the password of a user who is signed in already, and wants to change it."""
+        """Charge one guess at the current password by a signed-in user who wants to change it."""
         return await self._charged(Charge(self._account, self._key("change", user_id)))
 
     async def forgive(self, charges: Sequence[Charge]) -> None:
-        """Give back what the account was charged: the guess was right. What the address was charged stays."""
+        """Refund the account's charge after a correct guess; the address stays charged."""
         for charge in charges:
             if charge.limit is not self._address:
                 await self._limiter.refund(charge)

@@ -1,4 +1,4 @@
-"""How the accounts are opened."""
+"""Opens the accounts feature: the service, the process that hashes, and the sender of messages."""
 
 from __future__ import annotations
 
@@ -55,4 +55,4 @@ async def _open_recovery(tools: Tools) -> AsyncGenerator[Recovery]:
 
 FEATURE = Feature(name="accounts", open=_open)
 RECOVERY = Feature(name="recovery", open=_open_recovery)
-"""Messages with one-time tokens; needs `FEATURE`."""
+"""Messages with one-time tokens; depends on `FEATURE`."""

@@ -2,11 +2,11 @@
 
 It reads one request a line from its standard input, a socket: a JSON array of a number, the parameters, a password
 (its bytes as Latin-1) and the hash to verify it against, or null for a new one. It answers with a line: the number, the
-hash or whether the password is right, and the seconds that took. Answers come as they are ready.
+hash or whether the password is right, and how many seconds it took. Answers come as they are ready.
 
-A process, not a thread: what holds Python's lock at a low priority can be put off by any process of the machine while
-the event loop waits for the lock. It has a low priority itself, is deaf to Ctrl-C, and ends when the socket does, so
-with the server however that ends. A request that cannot be read ends it, too.
+It is a process and not a thread because a low-priority thread that holds Python's lock can be preempted by any process
+of the machine while the event loop waits for the lock. The process has a low priority, ignores Ctrl-C, and ends when
+the socket closes, that is, whenever the server ends. A request that it cannot read also ends it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _LOW_PRIORITY = 10
 
 @cache
 def hasher(memory_kib: int, passes: int, lanes: int) -> PasswordHasher:
-    """Argon2id with these parameters."""
+    """Return an Argon2id hasher with these parameters, the same object each time."""
     return PasswordHasher(
         time_cost=passes, memory_cost=memory_kib, parallelism=lanes, hash_len=32, salt_len=16, type=Type.ID
     )
 
 
 def main(threads: int) -> None:
-    """Hash until nobody asks any more."""
+    """Answer requests until the socket is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.nice(_LOW_PRIORITY)
@@ -48,7 +48,7 @@ def main(threads: int) -> None:
         began = time.perf_counter()
         answer = _answer(hasher(*parameters), password.encode("latin-1"), hashed)
         told = json.dumps((number, answer, time.perf_counter() - began)).encode() + b"\n"
-        with answers, contextlib.suppress(OSError):  # whoever asked may be gone
+        with answers, contextlib.suppress(OSError):  # the server may be gone
             server.sendall(told)
 
     with socket.socket(fileno=0) as server, server.makefile("rb") as requests, ThreadPoolExecutor(threads) as pool:

@@ -8,26 +8,26 @@ from __future__ import annotations
 import hashlib
 
 USER_TTL = 300.0
-"""Seconds that a user is cached; a change outdates it before that."""
+"""Seconds that a user is cached at most; a change invalidates it earlier."""
 
 _USER = "user:"
 
 
 def user_tag(user_id: int) -> str:
-    """What is shown of a user: a key, and the tag of its value."""
+    """Return the cache key of a user's public data, which is also the tag of that value."""
     return f"{_USER}{user_id}"
 
 
 def user_of_tag(tag: str) -> int:
-    """The user's number in a tag."""
+    """Return the user's number in a `user_tag`."""
     return int(tag.removeprefix(_USER))
 
 
 def attempts_key(prefix: str, kind: str, name: str) -> str:
-    """The log of attempts of one kind on `name`."""
+    """Return the key of the log of attempts of one kind on `name`."""
     return f"{prefix}:{{attempts}}:{kind}:{name}"
 
 
 def account_name(email_key: str) -> str:
-    """What names an account in the logs: a digest, so that the store lists no addresses."""
+    """Return the name of an account in the logs: a digest, so that Redis holds no email addresses."""
     return hashlib.sha256(email_key.encode("utf-8", "replace")).hexdigest()

@@ -1,8 +1,8 @@
-"""The ends of sessions, written down in SQL for a Redis that loses them (`graph.patterns.sessions.Ledger`).
+"""A record in SQL of ended sessions, for a Redis that loses them (`graph.patterns.sessions.Ledger`).
 
-Only the end of a session writes here, a row each, before it is acknowledged; rows are kept for `KEPT`. A process that
-meets a Redis server for the first time reads all of them. So an ended session stays ended whatever that server has
-lost, as long as it comes back with data that is less than `KEPT` old (`graph.keyspace` sees to what is older).
+Ending a session writes a row here before it is acknowledged; rows are kept for `KEPT`. A process that connects to a
+Redis server for the first time applies all of them. So an ended session stays ended whatever the server has lost, as
+long as the data it comes back with is less than `KEPT` old (`graph.keyspace` deals with older data).
 
 Failure: `record` raises `graph.errors.Unavailable` while the database is away; the session may have ended all the same.
 """
@@ -30,14 +30,14 @@ _READ = select(*(REVOCATIONS.c[name] for name in ("user_id", "epoch", "digests",
 
 
 class RevocationLedger:
-    """The table of revocations."""
+    """Stores revocations in the table `session_revocation`."""
 
     def __init__(self, database: Database) -> None:
-        """Keep them in `database`."""
+        """Use the table in `database`."""
         self._database = database
 
     async def record(self, revocation: Revocation) -> None:
-        """Write one down, and forget those that no server can have lost any more."""
+        """Store a revocation, and delete those older than `KEPT`."""
         now = datetime.now(UTC)
         row = {
             "user_id": revocation.user_id,
@@ -52,7 +52,7 @@ class RevocationLedger:
             await session.execute(delete(REVOCATIONS).where(REVOCATIONS.c.made_at < now - KEPT))
 
     async def recent(self) -> Sequence[Revocation]:
-        """All that are written down."""
+        """Return all stored revocations."""
         return [
             Revocation(row.user_id, row.epoch, tuple(row.digests.split()), bool(row.everything), row.spared)
             for row in await self._database.execute(_READ)

@@ -1,7 +1,7 @@
 """The tables of users and of ended sessions; the migrations 0002_accounts and 0006_session_revocation create them.
 
-`email` is as its owner wrote it, `email_key` what makes two addresses the same (`rules.email_key`) and is unique.
-`role` is one of `graph.accounts.records.Role`.
+`email` is stored as its owner wrote it; the unique `email_key` is equal for spellings of the same address
+(`rules.email_key`). `role` is one of `graph.accounts.records.Role`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graph.engines.columns import Id, UtcDateTime
 
 
 class User(SQLModel, table=True):
-    """Somebody who can sign in. Numbers are never given twice, so that an old token cannot meet a new user."""
+    """A user who can sign in. Ids are never reused, so an old token cannot belong to a new user."""
 
     __tablename__ = "users"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only; `user` is reserved
     __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}
@@ -33,7 +33,7 @@ class User(SQLModel, table=True):
 
 
 class SessionRevocation(SQLModel, table=True):
-    """Sessions that were ended in the last hours, for a Redis that has lost it: see `graph.accounts.ledger`."""
+    """Sessions that ended in the last hours, in case Redis loses that: see `graph.accounts.ledger`."""
 
     __tablename__ = "session_revocation"  # pyright: ignore[reportAssignmentType] - as above
     __table_args__ = (Index("session_revocation_by_time", "made_at"),)
@@ -47,6 +47,6 @@ class SessionRevocation(SQLModel, table=True):
     made_at: datetime = Field(sa_type=UtcDateTime)
 
 
-# The same tables for statements that want columns rather than objects.
+# The same tables for statements that use columns rather than objects.
 USERS: Table = SQLModel.metadata.tables["users"]
 REVOCATIONS: Table = SQLModel.metadata.tables["session_revocation"]

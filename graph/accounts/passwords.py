@@ -1,14 +1,14 @@
-"""Hashing passwords with Argon2id, beside the event loop and behind everything else.
+"""Hashes passwords with Argon2id, in another process and at a low priority.
 
 The parameters are those of the OWASP Password Storage Cheat Sheet (19 MiB, two passes, one lane); a hash carries its
-own, so that older ones go on being verified and are replaced at the next sign-in (`Hasher.is_outdated`).
+own parameters, so older hashes can still be verified and are replaced at the next sign-in (`Hasher.is_outdated`).
 
-Hashing runs in a process of low priority (`graph.accounts.hashing`), started with the first password and started again
-when it dies. Whoever signs in takes a turn first (`Hasher.turn`) and does the rest of the work within it, look-ups
-included: so a storm of logins queues up here, and the event loop meets them one by one between everybody else's
-requests. The queue is bounded: past it `Overloaded` is raised at once. A caller that gives up leaves the queue.
+Hashing runs in a process of low priority (`graph.accounts.hashing`), started with the first password and restarted when
+it dies. A login first waits for a turn (`Hasher.turn`) and does the rest of its work within it, look-ups included: so a
+burst of logins queues up here instead of crowding out other requests on the event loop. The queue is bounded: when it
+is full, `Overloaded` is raised at once. A caller that gives up leaves the queue.
 
-Verifying against no hash at all takes as long as against a real one, so that time does not tell who has an account.
+Verifying without a hash takes as long as with a real one, so timing does not reveal who has an account.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ MEMORY_KIB = 19 * 1024
 PASSES = 2
 LANES = 1
 
-_ATTEMPTS = 3  # processes that may die over one password
+_ATTEMPTS = 3  # how many processes may die over one password
 _AWAY = "Passwords cannot be checked at the moment."
 _WAITING = Gauge(
     "graph_password_hashes_waiting",
-    "Callers who are at their passwords or wait for their turn.",
+    "Callers that have a turn at the hasher or wait for one.",
     multiprocess_mode="livesum",
 )
-_SECONDS = Histogram("graph_password_hash_seconds", "Seconds that one password took in the process that hashes.")
+_SECONDS = Histogram("graph_password_hash_seconds", "Seconds that hashing one password took, without the wait.")
 
 
 class Overloaded(Unavailable):
-    """More passwords wait to be checked than can be within a sensible time."""
+    """More passwords are waiting than can be checked in a reasonable time."""
 
 
 class Hasher:
@@ -72,7 +72,7 @@ class Hasher:
         self._nobody = self._argon2.hash(secrets.token_bytes(32))
         self._most = waiting
         self._in_hand = 0
-        self._turns = asyncio.Semaphore(threads + 1)  # one looks things up while the others hash
+        self._turns = asyncio.Semaphore(threads + 1)  # one more, which does its look-ups while the others hash
         self._threads = threads
         self._process: _Process | None = None
         self._closed = False
@@ -80,7 +80,7 @@ class Hasher:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """Wait for a turn, first come, first served; raises `Overloaded`."""
+        """Wait for a turn, first come, first served, and have it for the block; raises `Overloaded`."""
         if self._in_hand >= self._most:
             raise Overloaded("Too many people are signing in at once; try again in a moment.")
         self._in_hand += 1
@@ -102,7 +102,7 @@ class Hasher:
         return right is True and password is not None and hashed is not None
 
     def is_outdated(self, hashed: str) -> bool:
-        """Whether `hashed` was made with other parameters than today's."""
+        """Whether `hashed` was made with parameters other than the current ones."""
         return self._argon2.check_needs_rehash(hashed)
 
     async def _ask(self, password: bytes, hashed: str | None) -> str | bool:
@@ -115,7 +115,7 @@ class Hasher:
         raise Unavailable(_AWAY)
 
     async def _running(self) -> _Process:
-        """The process, started if there is none."""
+        """Return the running process, starting one if there is none."""
         async with self._starting:
             if not self._closed and (self._process is None or self._process.dead):
                 self._process = await _Process.start(self._threads)
@@ -125,7 +125,7 @@ class Hasher:
             return self._process
 
     def close(self) -> None:
-        """Drop what waits and end the process."""
+        """Cancel all waiting requests and end the process."""
         self._closed = True
         if self._process is not None:
             self._process.close()
@@ -138,11 +138,11 @@ class Hasher:
 
 
 class _Died(Exception):
-    """The process is gone, and the answer with it."""
+    """The process died before it answered."""
 
 
 class _Process(asyncio.Protocol):
-    """One process that hashes, and what it was asked."""
+    """One process that hashes, and the requests that it has not answered yet."""
 
     def __init__(self) -> None:
         self.dead = False
@@ -154,7 +154,7 @@ class _Process(asyncio.Protocol):
 
     @classmethod
     async def start(cls, threads: int) -> _Process:
-        """Start one; in a thread, because that takes some milliseconds. It ends when our end of its socket does."""
+        """Start one, in a thread because that takes some milliseconds. It ends when our end of its socket is closed."""
         ours, theirs = socket.socketpair()
         self = cls()
         await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
@@ -171,7 +171,7 @@ class _Process(asyncio.Protocol):
         return self
 
     async def ask(self, parameters: tuple[int, ...], password: bytes, hashed: str | None) -> str | bool:
-        """The new hash, or whether the password is right; raises `_Died`."""
+        """Send a request; returns the new hash or whether the password is right. Raises `_Died`."""
         if self.dead:
             raise _Died
         number = next(self._numbers)
@@ -184,25 +184,25 @@ class _Process(asyncio.Protocol):
             del self._asked[number]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way to ask."""
+        """Remember the transport, over which requests are sent."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand out answers."""
+        """Resolve the futures that these answers belong to."""
         *lines, self._read = (self._read + data).split(b"\n")
         for line in lines:
             number, answer, seconds = json.loads(line)
             _SECONDS.observe(seconds)
             waiting = self._asked.get(number)
-            if waiting is not None and not waiting.done():  # else the caller has given up
+            if waiting is not None and not waiting.done():  # otherwise the caller has given up
                 waiting.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - signature
-        """Tell those who wait."""
+        """Fail all requests that have no answer yet."""
         self.close(_Died())
 
     def close(self, error: _Died | None = None) -> None:
-        """End it; whoever waits gets the error, or else is cancelled."""
+        """End the process; waiting requests fail with the error if there is one, and are cancelled otherwise."""
         if self.dead:
             return
         self.dead = True

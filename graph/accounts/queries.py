@@ -21,22 +21,22 @@ _U = USERS.c
 _SHOWN = (_U.id, _U.email, _U.display_name, _U.role, _U.created_at, _U.email_confirmed_at)
 
 LOCK = "!"
-"""Begins a hash that no password has, as in ``/etc/shadow``."""
+"""Prefix of a hash that no password matches, as in ``/etc/shadow``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user with what a login needs."""
+    """A user with the columns that a login needs."""
 
     user: UserRecord
     email_key: str
     password_hash: str
     password_due: bool = False
-    """Whether the password was given by somebody else, and must be changed before the user may do anything else."""
+    """Whether somebody else chose the password, so that the user must change it before doing anything else."""
 
     @property
     def locked(self) -> bool:
-        """Whether no password fits: the user was disabled, or has left."""
+        """Whether no password can match, because the user was disabled or deleted."""
         return self.password_hash.startswith(LOCK)
 
     def __repr__(self) -> str:
@@ -45,12 +45,12 @@ class Credentials:
 
 
 async def credentials_by_key(session: AsyncSession, email_key: str) -> Credentials | None:
-    """The user whose email has this key."""
+    """Return the user whose email has this key."""
     return await _credentials(session, USERS.c.email_key == email_key)
 
 
 async def credentials_by_id(session: AsyncSession, user_id: int) -> Credentials | None:
-    """The user with this number."""
+    """Return the user with this id."""
     return await _credentials(session, USERS.c.id == user_id)
 
 
@@ -65,7 +65,7 @@ async def _credentials(session: AsyncSession, condition: ColumnElement[bool]) ->
 
 
 async def users(session: AsyncSession, ids: Sequence[int]) -> list[UserRecord]:
-    """Those of `ids` that exist."""
+    """Return the users among `ids` that exist, by id."""
     return [_record(row) for row in await session.execute(select(*_SHOWN).where(USERS.c.id.in_(ids)))]
 
 
@@ -77,11 +77,11 @@ def _record(row: Sequence[object]) -> UserRecord:
 
 
 async def listed(session: AsyncSession, *, after: int, limit: int) -> list[tuple[UserRecord, bool]]:
-    """Users with a greater number than `after`, by number, and whether each is locked."""
+    """Return users with an id greater than `after`, in the order of their ids, and whether each is locked."""
     found = select(*_SHOWN, USERS.c.password_hash).where(USERS.c.id > after).order_by(USERS.c.id).limit(limit)
     return [(_record(row[:-1]), str(row[-1]).startswith(LOCK)) for row in await session.execute(found)]
 
 
 async def count(session: AsyncSession) -> int:
-    """How many users there are."""
+    """Count all users."""
     return await session.scalar(select(func.count()).select_from(USERS)) or 0

@@ -1,6 +1,6 @@
-"""Reading accounts: what is shown of users through the cache, what a login needs from SQL.
+"""Reads accounts: public data through the cache, the data that a login needs from SQL.
 
-Raises `graph.errors.Unavailable` while the database is away; without Redis what is shown is read from SQL.
+Raises `graph.errors.Unavailable` while the database is away; without Redis everything is read from SQL.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class AccountReader:
-    """Reads users."""
+    """The reading side of `graph.accounts.service.AccountService`."""
 
     def __init__(self, database: Database, cache: Cache) -> None:
         """Read `database` through `cache`."""
@@ -28,25 +28,25 @@ class AccountReader:
         self._cache = cache
 
     async def users(self, ids: Iterable[int]) -> dict[int, UserRecord]:
-        """Those of `ids` that exist, through the cache."""
+        """Return the users among `ids` that exist, by id, through the cache."""
         return {value["id"]: UserRecord.from_json(value) for value in await self._shown(ids)}
 
     async def credentials(self, user_id: int) -> Credentials | None:
-        """A user with what a login needs, from SQL."""
+        """Return a user with the columns that a login needs, from SQL."""
         async with self._database.session() as session:
             return await queries.credentials_by_id(session, user_id)
 
     async def listed(self, *, after: int = 0, limit: int = 1000) -> list[tuple[UserRecord, bool]]:
-        """Users with a greater number than `after`, by number, and whether each is locked; from SQL."""
+        """Return users with an id greater than `after`, by id, and whether each is locked; from SQL."""
         async with self._database.session() as session:
             return await queries.listed(session, after=after, limit=limit)
 
     async def display_names(self, ids: Iterable[int]) -> dict[int, str]:
-        """The names of those of `ids` that exist, through the cache."""
+        """Return the display names of the users among `ids` that exist, by id, through the cache."""
         return {value["id"]: value["display_name"] for value in await self._shown(ids)}
 
     async def _shown(self, ids: Iterable[int]) -> list[dict[str, Any]]:
-        """What is shown of those of `ids` that exist (`UserRecord.to_json`)."""
+        """Return the cached JSON (`UserRecord.to_json`) of the users among `ids` that exist, by id."""
 
         async def load(keys: Sequence[str]) -> Mapping[str, object]:
             async with self._database.session() as session:
@@ -57,18 +57,18 @@ class AccountReader:
         return [value for value in found.values() if value is not None]
 
     async def user(self, user_id: int) -> UserRecord | None:
-        """One user, through the cache."""
+        """Return one user, through the cache."""
         return (await self.users([user_id])).get(user_id)
 
     async def find(self, email: str) -> UserRecord | None:
-        """The user with this email, however it is spelled."""
+        """Return the user with this email, however it is spelled."""
         key = rules.email_key(email)
         async with self._database.session() as session:
             found = await queries.credentials_by_key(session, key) if key is not None else None
         return found.user if found is not None else None
 
     async def _credentials(self, key: str) -> Credentials | None:
-        if not key.isprintable():  # no account has such an email, and not every database takes such a text
+        if not key.isprintable():  # no account can have such an email, and some databases refuse such a text
             key = ""
         async with self._database.session() as session:
             return await queries.credentials_by_key(session, key)

@@ -1,4 +1,4 @@
-"""The values of the accounts: what is known of a user, and the outcomes of what a user can do."""
+"""The values that the accounts service returns: users, and the outcomes of operations on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Role(enum.StrEnum):
-    """What a user may do: each role all that the ones before it may."""
+    """What a user may do; each role includes the ones before it."""
 
     PLAYER = "PLAYER"
     SERVICE = "SERVICE"
@@ -22,12 +22,12 @@ class Role(enum.StrEnum):
 
 
 PASSWORD_DUE = "PASSWORD_DUE"  # noqa: S105 - the name of a role
-"""The role of a session whose user must change the password first: it may do what needs no role."""
+"""The role of a session whose user must change the password first: only what needs no role is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """A user, without what only the login needs."""
+    """A user, without the columns that only a login needs."""
 
     id: int
     email: str
@@ -38,11 +38,11 @@ class UserRecord:
 
     @property
     def guest(self) -> bool:
-        """Whether the user has neither given an email nor a password yet."""
+        """Whether the user has given neither an email nor a password yet."""
         return self.email.endswith(f"@{GUESTS}")
 
     def to_json(self) -> dict[str, Any]:
-        """The form that is cached."""
+        """Return the form that is cached."""
         return {
             "id": self.id,
             "email": self.email,
@@ -54,17 +54,17 @@ class UserRecord:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> UserRecord:
-        """Read `to_json`."""
+        """Rebuild a user from what `to_json` returned."""
         created = datetime.fromisoformat(value["created_at"])
-        confirmed = bool(value.get("email_confirmed"))  # not yet kept by a process of the version before
+        confirmed = bool(value.get("email_confirmed"))  # missing in what a process of the previous version cached
         return cls(value["id"], value["email"], value["display_name"], Role(value["role"]), created, confirmed)
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Where a request comes from: `address` is what limits count by; `device` a device's word that it is known.
+    """Where a request comes from: limits count by `address`; `device` is the device cookie, if any.
 
-    The rest is shown in the list of sessions.
+    The other fields are shown in the list of sessions.
     """
 
     address: str
@@ -78,7 +78,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session has begun; `token` opens it and is kept nowhere. By `device` the device is known from now on."""
+    """A session has begun; `token` opens it and is not stored. `device` is the cookie that makes the device known."""
 
     user: UserRecord
     session: Session
@@ -92,7 +92,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class GuestSignedIn:
-    """A guest has been made; `secret` signs the guest in again, and is kept nowhere."""
+    """A guest was created; `secret` signs the guest in again and is not stored."""
 
     signed_in: SignedIn
     secret: str
@@ -109,7 +109,7 @@ class NoGuest:
 
 @dataclass(frozen=True, slots=True)
 class PasswordReplaced:
-    """The password was changed and so many other sessions were ended; the one in use goes on under a new token."""
+    """The password was changed and `revoked` other sessions ended; the current one continues under a new token."""
 
     revoked_sessions: int
     signed_in: SignedIn
@@ -117,12 +117,12 @@ class PasswordReplaced:
 
 @dataclass(frozen=True, slots=True)
 class EmailInUse:
-    """There is an account with this email."""
+    """Another account has this email."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrongCredentials:
-    """No account has this email and password; which of the two is wrong is not said."""
+    """No account has this email and password; the outcome does not say which of the two is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

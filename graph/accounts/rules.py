@@ -1,10 +1,10 @@
-"""What an email, a display name and a password may be.
+"""The rules for emails, display names and passwords.
 
-Passwords follow NIST SP 800-63B, section 3.1.1: a length, no rules of composition, any Unicode, and a list of what
-everybody tries first. Emails are compared by `email_key`: composed (NFC), case folded, the domain in its ASCII form, so
-that ``Bücher@EXAMPLE.org`` and ``bücher@example.org`` are one account on both engines.
+Passwords follow NIST SP 800-63B, section 3.1.1: a length, no composition rules, any Unicode, and a list of common
+passwords. Emails are compared by `email_key`: composed (NFC), case folded, the domain in its ASCII form, so that
+``Bücher@EXAMPLE.org`` and ``bücher@example.org`` are one account on both engines.
 
-A value that breaks a rule raises `Invalid` with the field's name (as the API spells it) and a sentence for people.
+A value that breaks a rule raises `Invalid` with the field's name (as the API spells it) and a readable sentence.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MAX_NAME = 64
 
 GUESTS = "guests.invalid"
 DELETED = "deleted.invalid"
-"""Domains of addresses that stand for users without one; nothing is ever sent to them (RFC 2606)."""
+"""Domains of the placeholder addresses of users without an email; nothing is ever sent to them (RFC 2606)."""
 
 _LOCAL_PART = re.compile(r"[^\s@\"(),:;<>\[\\\]]+")
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-_INVISIBLE_LETTERS = "\u200c\u200d"  # joiners, which Persian and several Indic scripts are written with
+_INVISIBLE_LETTERS = "\u200c\u200d"  # joiners, which Persian and several Indic scripts need
 _ENDINGS = (
     *("", "1", "12", "123", "1234", "12345", "123456", "!", "!!", "1!", "123!", "@123", "#1", "0", "00", "01", "007"),
     *("11", "22", "69", "77", "88", "99", "321", "666", "777", "786", "888", "999", ".", "?", "*"),
@@ -39,7 +39,7 @@ _ENDINGS = (
 
 
 def email_key(value: str) -> str | None:
-    """What two spellings of one address have in common; None for what is no address at all."""
+    """Return a key that all spellings of one address share; None if this is not an address."""
     if len(value) > MAX_EMAIL * 4:
         return None
     text = unicodedata.normalize("NFC", value).strip()
@@ -60,13 +60,13 @@ def _is_local_part(local: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """No control, no lone surrogate, nothing that hides, reorders or (unassigned as yet) may fold otherwise one day."""
+    """Whether a character is no control, surrogate, invisible or reordering character, and is assigned in Unicode."""
     categories = {unicodedata.category(one) for one in text}
     return not categories & _FORBIDDEN and "Cn" not in categories
 
 
 def check_email(value: str) -> tuple[str, str]:
-    """An address: as it will be shown, and its key."""
+    """Return the address as it will be shown, and its key; raises `Invalid`."""
     key = email_key(value)
     if key is None or key.endswith((f"@{GUESTS}", f"@{DELETED}")):
         raise Invalid("email", "This is not an email address.")
@@ -74,7 +74,7 @@ def check_email(value: str) -> tuple[str, str]:
 
 
 def check_display_name(value: str) -> str:
-    """A name: one line of at most 64 characters, in any script, that does not reach into what stands beside it."""
+    """Return the name: one line of at most 64 characters, in any script, that cannot garble the text around it."""
     if len(value) > MAX_NAME * 4:
         raise Invalid("displayName", f"A display name has at most {MAX_NAME} characters.")
     name = " ".join(unicodedata.normalize("NFC", value).split())
@@ -89,7 +89,7 @@ def check_display_name(value: str) -> str:
 
 
 def password_bytes(value: str) -> bytes | None:
-    """What is hashed: the composed (NFC) text in UTF-8; None for what no account can have as its password."""
+    """Return the bytes to hash: the composed (NFC) text in UTF-8; None for a text that cannot be a password."""
     if len(value) > MAX_PASSWORD * 4:
         return None
     try:
@@ -99,7 +99,7 @@ def password_bytes(value: str) -> bytes | None:
 
 
 def check_password(value: str, *known: str, field: str = "password") -> bytes:
-    """A new password of a user of whom `known` (email, name) is known; returns `password_bytes`."""
+    """Check a new password of a user whose email and name are `known`; returns `password_bytes`, raises `Invalid`."""
     password = password_bytes(value)
     length = len(unicodedata.normalize("NFC", value)) if password is not None else 0
     if password is None and len(value) <= MAX_PASSWORD:
@@ -113,11 +113,11 @@ def check_password(value: str, *known: str, field: str = "password") -> bytes:
     return password
 
 
-# --- what everybody tries first ---
+# --- common passwords ---
 
 
 def is_common(password: str, *known: str) -> bool:
-    """Whether the password is on the list of the commonest, or is no more than what is known of its user."""
+    """Whether the password is on the list of the commonest, or consists of its user's email or name."""
     folded = unicodedata.normalize("NFC", password).casefold()
     own = {part for text in known for part in (text.casefold(), text.casefold().partition("@")[0])}
     stems = [folded.removesuffix(ending) for ending in _ENDINGS if folded.endswith(ending)]
@@ -126,6 +126,6 @@ def is_common(password: str, *known: str) -> bool:
 
 @cache
 def common_stems() -> frozenset[str]:
-    """The list, case folded, without the endings."""
+    """Return the list of common passwords, case folded and without the usual endings (`_ENDINGS`)."""
     text = files("graph.accounts").joinpath("common_passwords.txt").read_text(encoding="utf-8")
     return frozenset(line for line in text.split("\n") if line and not line.startswith("#"))

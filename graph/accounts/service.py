@@ -1,13 +1,14 @@
-"""Accounts: who somebody is, and how they prove it.
+"""The accounts service: registering, signing in, changing and deleting accounts.
 
-Users live in SQL, sessions in Redis (`graph.patterns.sessions`). A change of a password or a role ends the sessions
-first, is committed, and ends them again: a crash in between leaves nobody signed in who should not be. Who changes the
-password goes on with a new token.
+Users live in SQL, sessions in Redis (`graph.patterns.sessions`). A change of a password or a role ends the sessions,
+commits, and ends them again, so that a crash in between leaves nobody signed in who should not be. A user who changes
+the password continues with a new token.
 
-Nothing here puts a password, a hash or a token into a log line or an exception.
+No password, hash or token ever gets into a log line or an exception.
 
-Failure: expected outcomes are values (`graph.accounts.records`), a value that breaks a rule raises `Invalid`.
-`Unavailable` is raised while Redis or the database is away (nobody signs in unlimited), or too many hashes wait.
+Failure: expected outcomes are values (`graph.accounts.records`); input that breaks a rule raises `Invalid`.
+`Unavailable` is raised while Redis or the database is away (nobody can sign in without a limit) and when too many
+passwords are waiting.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
 GUEST_NAME = "Guest"
 DELETED_NAME = "Deleted player"
 
-_ATTEMPTS = 5  # to begin a session, or to change a password, while somebody else changes the account
+_ATTEMPTS = 5  # tries to begin a session, or to change a password, while somebody else changes the account
 
 
 class AccountService(SigningIn):
-    """Everything that can be done with an account."""
+    """All operations on accounts; the reading ones are inherited."""
 
     # --- beginning ---
 
@@ -72,7 +73,7 @@ class AccountService(SigningIn):
             return await self._sign_in(found, None, visitor)
 
     async def add(self, email: str, password: str, display_name: str, role: Role) -> UserRecord | EmailInUse:
-        """Create a user on an operator's word; raises `Invalid`."""
+        """Create a user for an operator, who is not limited; raises `Invalid`."""
         shown, key = rules.check_email(email)
         name = rules.check_display_name(display_name)
         try:
@@ -81,9 +82,9 @@ class AccountService(SigningIn):
             return EmailInUse()
 
     async def add_first_admin(self, email: str, display_name: str, password: str | None = None) -> str | None:
-        """While there are no users at all, create an ADMIN and give the password, a random one unless it is told.
+        """Create an ADMIN if there are no users at all; returns the password, a random one unless it is given.
 
-        Until the password is changed the user's sessions have no role. Raises `Invalid` for one that breaks a rule.
+        Until it is changed, the user's sessions have no role. Raises `Invalid` for a password that breaks a rule.
         """
         async with self._database.session() as session:
             if await queries.count(session):
@@ -111,7 +112,7 @@ class AccountService(SigningIn):
                 role=role,
                 password_due=password_due,
             )
-        await self._cache.invalidate(user_tag(user.id))  # somebody may have looked for it in vain a moment ago
+        await self._cache.invalidate(user_tag(user.id))  # there may be a cached miss
         return user
 
     # --- guests ---
@@ -140,7 +141,7 @@ class AccountService(SigningIn):
     ) -> UserRecord | EmailInUse | NoGuest | TooMany:
         """Give the guest of `session` an email and a password, and end all other sessions; raises `Invalid`.
 
-        It stays the same user. Of several claims of one guest the first counts.
+        It stays the same user. If one guest is claimed several times, the first claim counts.
         """
         shown, key = rules.check_email(email)
         async with self._database.session() as reading:
@@ -164,16 +165,16 @@ class AccountService(SigningIn):
     # --- changing ---
 
     async def rename(self, user_id: int, display_name: str) -> UserRecord | None:
-        """Give a user another name, None when there is no such user; raises `Invalid`."""
+        """Change a user's display name; None if there is no such user. Raises `Invalid`."""
         name = rules.check_display_name(display_name)
         async with self._cache.invalidating(user_tag(user_id)), self._database.transaction() as session:
             await writing.rename(session, user_id, name)
         return await self.user(user_id)
 
     async def delete(self, session: Session, password: str) -> UserRecord | WrongCredentials | TooMany:
-        """Forget who the user of `session` is and end all sessions; what remains is a number without a name.
+        """Anonymise the user of `session` and end all sessions; what remains is an id without a name.
 
-        The password is asked for, unless the user is a guest, who has none.
+        The password is required, except for a guest, who has none.
         """
         async with self._database.session() as reading:
             found = await queries.credentials_by_id(reading, int(session.user_id))
@@ -190,7 +191,7 @@ class AccountService(SigningIn):
         return await self.erase(found) or WrongCredentials()
 
     async def erase(self, found: Credentials) -> UserRecord | None:
-        """Forget who a user is and end all sessions; None when the password was replaced meanwhile."""
+        """Anonymise a user and end all sessions; None if the password was replaced meanwhile."""
         user_id = str(found.user.id)
         await self.sessions.revoke_all(user_id)
         email = f"{found.user.id}@{rules.DELETED}"
@@ -204,7 +205,7 @@ class AccountService(SigningIn):
     ) -> PasswordReplaced | WrongCredentials | TooMany:
         """Change the password of the user of `session` and end all sessions; raises `Invalid`.
 
-        The session in use goes on as another one, with another token.
+        The current session is replaced by a new one with a new token.
         """
         for _ in range(_ATTEMPTS):
             async with self._database.session() as reading:
@@ -226,7 +227,7 @@ class AccountService(SigningIn):
         raise Unavailable(DISTURBED)
 
     async def _renewed(self, session: Session, hashed: str) -> SignedIn:
-        """Begin a session in place of `session`, on the password that was just changed."""
+        """Begin a session in place of `session`, with the password that was just changed."""
         visitor = Visitor(session.ip_address or "", session.ip_address, session.user_agent)
         for _ in range(_ATTEMPTS):
             epoch = await self.sessions.epoch(session.user_id)
@@ -241,7 +242,7 @@ class AccountService(SigningIn):
         raise Unavailable(DISTURBED)
 
     async def reset_password(self, user: UserRecord, new: str) -> int:
-        """Give a user another password on an operator's word and end all sessions; raises `Invalid`."""
+        """Replace a user's password for an operator and end all sessions; raises `Invalid`."""
         secret = rules.check_password(new, user.email, user.display_name)
         for _ in range(_ATTEMPTS):
             async with self._database.session() as reading:
@@ -253,26 +254,26 @@ class AccountService(SigningIn):
         raise Unavailable(DISTURBED)
 
     async def replace_password(self, found: Credentials, new: str) -> int | None:
-        """Replace the password that was `found` and end all sessions; None when another one did. Raises `Invalid`."""
+        """Replace the password of `found` and end all sessions; None if it was replaced meanwhile. Raises `Invalid`."""
         secret = rules.check_password(new, found.user.email, found.user.display_name, field="newPassword")
         async with self._hasher.turn():
             replaced = await self._replace(found, secret)
         return None if replaced is None else replaced[0]
 
     async def lock(self, user: UserRecord, *, locked: bool = True) -> int:
-        """Let a user sign in no more, and end all sessions (how many), or let them sign in again."""
+        """Disable a user and end all sessions (returns how many), or enable the user again."""
         async with self._database.transaction() as session:
             await writing.lock(session, user.id, locked=locked)
         return await self.sessions.revoke_all(str(user.id)) if locked else 0
 
     async def _replace(self, found: Credentials, secret: bytes) -> tuple[int, str] | None:
-        """Write the new password: how many sessions ended, and its hash. None when the old one is gone."""
+        """Store the new password; returns how many sessions ended and the hash. None if the old one is gone."""
         hashed = await self._hasher.hash(secret)
         user_id = str(found.user.id)
         async with self._database.session() as reading:
             current = await queries.credentials_by_id(reading, found.user.id)
         if current is None or current.password_hash != found.password_hash:
-            return None  # whoever was first has begun a session on theirs
+            return None  # the other change has begun a session with its own password
         revoked = await self.sessions.revoke_all(user_id)
         async with self._database.transaction() as session:
             replaced = await writing.replace_hash(session, found.user.id, found.password_hash, hashed, changed=True)
@@ -281,7 +282,7 @@ class AccountService(SigningIn):
         return revoked + await self.sessions.revoke_all(user_id), hashed
 
     async def set_role(self, user: UserRecord, role: Role) -> int:
-        """Give a user another role and end all sessions, which carry the old one; say how many."""
+        """Change a user's role and end all sessions, which carry the old role; returns how many ended."""
         revoked = await self.sessions.revoke_all(str(user.id))
         async with self._cache.invalidating(user_tag(user.id)), self._database.transaction() as session:
             await writing.set_role(session, user.id, role)

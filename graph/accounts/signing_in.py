@@ -1,10 +1,10 @@
-"""Signing in: from an email and a password to a session.
+"""Signs users in: begins a session for an email and a password.
 
-A login reads the user's epoch, then the credentials, then begins its session in that epoch: so no session begins on a
-password or a role that was replaced meanwhile. Unknown email and wrong password take the same steps: one charge, one
-look-up (two for a device that says it is known), one hash.
+A login reads the user's epoch, then the credentials, then begins its session in that epoch, so no session begins with a
+password or a role that was replaced meanwhile. An unknown email and a wrong password take the same steps: one charge,
+one look-up (two if there is a device cookie), one hash.
 
-Failure: as `graph.accounts.service`.
+Failure: as in `graph.accounts.service`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Charge, Limiter
     from graph.patterns.sessions import Sessions
 
-_ATTEMPTS = 5  # to begin a session while somebody else changes the account
+_ATTEMPTS = 5  # tries to begin a session while somebody else changes the account
 DISTURBED = "This account is being changed at the moment; try again."
 
 
 class SigningIn(AccountReader):
-    """Begins sessions for whoever knows the password."""
+    """Begins sessions."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class SigningIn(AccountReader):
         prefix: str = "graph",
         limits: AttemptLimits | None = None,
     ) -> None:
-        """Keep users in `database`; `prefix` begins the keys of the limits."""
+        """Keep users in `database`; the keys of the limits begin with `prefix`."""
         super().__init__(database, cache)
         self._hasher = hasher
         self._attempts = Attempts(limiter, limits or AttemptLimits(), prefix=prefix)
         self.sessions = sessions
 
     async def login(self, email: str, password: str, visitor: Visitor) -> SignedIn | WrongCredentials | TooMany:
-        """Begin a session for whoever knows the password."""
+        """Begin a session if email and password are right."""
         key = rules.email_key(email) or email[: rules.MAX_EMAIL]
         charged = await self._attempts.guess(key, visitor.address, await self._device(key, visitor))
         if isinstance(charged, TooMany):
@@ -68,7 +68,7 @@ class SigningIn(AccountReader):
             return await self._login(key, rules.password_bytes(password), visitor, charged)
 
     async def _device(self, key: str, visitor: Visitor) -> str | None:
-        """The name of the visitor's device, if the account knows it."""
+        """Return the name of the visitor's device, if it is known to the account."""
         if visitor.device is None:
             return None
         found = await self._credentials(key)
@@ -114,7 +114,7 @@ class SigningIn(AccountReader):
         return SignedIn(user, session, token, issue_device(found.email_key, found.password_hash))
 
     async def _hash_anew(self, found: Credentials, secret: bytes) -> None:
-        """Replace a hash of other parameters than today's."""
+        """Replace a hash that was made with old parameters."""
         if self._hasher.is_outdated(found.password_hash):
             hashed = await self._hasher.hash(secret)
             async with self._database.transaction() as session:

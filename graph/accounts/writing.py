@@ -33,7 +33,7 @@ async def add(
     role: Role,
     password_due: bool = False,
 ) -> UserRecord:
-    """Add a user; raises `Taken`. A password that is due to be changed was changed before there was the user."""
+    """Insert a user; raises `Taken`. With `password_due` the user has to change the password first."""
     now = datetime.now(UTC)
     row = {
         "email": email,
@@ -53,9 +53,9 @@ async def add(
 
 
 async def replace_hash(session: AsyncSession, user_id: int, before: str, after: str, *, changed: bool) -> bool:
-    """Write another hash over the one that was verified; False when it is not there any more.
+    """Replace the hash that was verified; False if it is not there any more.
 
-    `changed` tells a new password from the same one hashed anew.
+    `changed` says that it is another password, and not the same one hashed with other parameters.
     """
     values: dict[str, object] = {"password_hash": after}
     if changed:
@@ -67,7 +67,7 @@ async def replace_hash(session: AsyncSession, user_id: int, before: str, after: 
 
 
 async def claim(session: AsyncSession, found: Credentials, *, email: str, email_key: str, password_hash: str) -> bool:
-    """Give a guest an email and a password; False when another did before. Raises `Taken`."""
+    """Give a guest an email and a password; False if that was done before. Raises `Taken`."""
     same = (USERS.c.id == found.user.id) & (USERS.c.email_key == found.email_key)
     now = datetime.now(UTC)
     values = {"email": email, "email_key": email_key, "password_hash": password_hash, "password_changed_at": now}
@@ -78,14 +78,14 @@ async def claim(session: AsyncSession, found: Credentials, *, email: str, email_
 
 
 async def confirm_email(session: AsyncSession, user_id: int, email: str) -> bool:
-    """Note that an address is the user's, as long as it is theirs."""
+    """Mark the address as confirmed, if it is still the user's."""
     same = (USERS.c.id == user_id) & (USERS.c.email == email)
     noted = update(USERS).where(same).values(email_confirmed_at=datetime.now(UTC)).returning(USERS.c.id)
     return await session.scalar(noted) is not None
 
 
 async def lock(session: AsyncSession, user_id: int, *, locked: bool) -> None:
-    """Have no password fit any more, or the one again that did."""
+    """Make the hash match no password, or restore it."""
     hashed, marked = USERS.c.password_hash, USERS.c.password_hash.startswith(LOCK)
     value = LOCK + hashed if locked else func.substr(hashed, len(LOCK) + 1)
     at_hand = (USERS.c.id == user_id) & (~marked if locked else marked & (hashed != LOCK))
@@ -93,18 +93,18 @@ async def lock(session: AsyncSession, user_id: int, *, locked: bool) -> None:
 
 
 async def rename(session: AsyncSession, user_id: int, display_name: str) -> bool:
-    """Give a user another name; False when there is no such user."""
+    """Change a user's display name; False if there is no such user."""
     changed = update(USERS).where(USERS.c.id == user_id).values(display_name=display_name)
     return await session.scalar(changed.returning(USERS.c.id)) is not None
 
 
 async def forget(session: AsyncSession, found: Credentials, *, email: str, display_name: str) -> bool:
-    """Write over all that tells who a user was; no password fits any more. False when the password was replaced."""
+    """Overwrite everything that identifies a user and lock the password. False if the password was replaced."""
     values = {"email": email, "email_key": email, "display_name": display_name, "password_hash": LOCK}
     same = (USERS.c.id == found.user.id) & (USERS.c.password_hash == found.password_hash)
     return await session.scalar(update(USERS).where(same).values(values).returning(USERS.c.id)) is not None
 
 
 async def set_role(session: AsyncSession, user_id: int, role: Role) -> None:
-    """Give a user another role."""
+    """Change a user's role; the caller ends the sessions, which carry the old one."""
     await session.execute(update(USERS).where(USERS.c.id == user_id).values(role=str(role)))

@@ -1,6 +1,6 @@
-"""Messages to users: what is sent, and how. Without an SMTP server the log gets them.
+"""How messages are sent to users: through an SMTP server, or into the log where none is set.
 
-Failure: a `MailSender` raises `OSError` or `NotSent` when a message did not get away; sending it again is safe.
+Failure: a `MailSender` raises `OSError` or `NotSent` when a message was not sent; sending it again is safe.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TIMEOUT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A plain text to one address."""
+    """A plain-text message to one address."""
 
     to: str
     subject: str
@@ -29,27 +29,27 @@ class Message:
 
 
 class NotSent(Exception):
-    """A mail server did not take a message."""
+    """The mail server did not accept a message."""
 
 
 class MailSender(Protocol):
-    """Sends messages."""
+    """A way to send messages."""
 
     async def send(self, message: Message) -> None:
-        """Return when somebody else is answerable for the message."""
+        """Send `message`; returns once the receiver has taken responsibility for delivering it."""
         ...
 
 
 class LogSender:
-    """Writes messages, with the tokens in them, into the log: for trying things out."""
+    """Writes messages, tokens included, into the log: for development."""
 
     async def send(self, message: Message) -> None:
-        """Write one."""
+        """Log `message`."""
         _log.info("no GRAPH_MAIL_URL is set; the message to %r, %r: %s", message.to, message.subject, message.text)
 
 
 class SmtpSender:
-    """Hands messages to an SMTP server (RFC 5321), over TLS where it has that."""
+    """Hands messages to an SMTP server (RFC 5321), over TLS if the server offers it."""
 
     def __init__(self, url: str, sender: str) -> None:
         """Use the server at `url`, ``smtp[s]://[user:password@]host[:port]``; messages come from `sender`."""
@@ -62,7 +62,7 @@ class SmtpSender:
         self._from = sender
 
     async def send(self, message: Message) -> None:
-        """Send one; raises OSError, `NotSent`."""
+        """Send `message`; raises OSError or `NotSent`."""
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = self._from, message.to, message.subject
         mail.set_content(message.text)

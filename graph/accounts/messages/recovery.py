@@ -1,12 +1,13 @@
-"""Getting back in, and showing that an address is one's own: by a token in a message, which works once.
+"""Password resets and email confirmations, by a one-time token in a message.
 
-Whoever asks for a message is answered alike, and as quickly, whether or not there is an account: it is looked up, and
-the message sent, after the answer. Messages are limited per account and per network. A token is bound to what it
-changes: one for a reset holds as long as the password is the one that it was issued for, so that a reset, or any other
-change, ends all the others; one for an address as long as that is the user's.
+The answer to a request for a message is the same, and takes the same time, whether or not the account exists: the
+account is looked up and the message sent after the answer. Messages are limited per account and per network. A token is
+bound to what it changes: a reset token is valid as long as the password is the one that it was issued for, so a reset
+or any other change of the password invalidates all others; a confirmation token is valid as long as the user has that
+address.
 
-Failure: `RedisUnavailable` and `graph.errors.Unavailable` while a store is away. A message that cannot be sent is tried
-`TRIES` times, and its loss is logged; its user asks again.
+Failure: `RedisUnavailable` and `graph.errors.Unavailable` while a store is away. A message is tried `TRIES` times; then
+its loss is logged, and the user has to ask again.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class MailOptions:
-    """What an operator may set: how messages are sent, and the pages that take tokens (``{token}`` stands for one)."""
+    """What an operator may set: how messages are sent, and the URLs of the pages that take a ``{token}``."""
 
     url: str | None = None
     sender: str = "graph@localhost"
@@ -84,13 +85,13 @@ class Recovery:
         self._tasks = Tasks()
 
     async def close(self) -> None:
-        """Stop; messages that are not away are lost."""
+        """Stop; messages that are not sent yet are lost."""
         await self._tasks.close()
 
     # --- a forgotten password ---
 
     async def request_reset(self, email: str, address: str) -> TooMany | None:
-        """Have a message sent to whoever has this email, if anybody has."""
+        """Send a reset token to this address in the background, if it belongs to an account."""
         key = rules.email_key(email) or email[: rules.MAX_EMAIL]
         if (refusal := await self._charged("reset", key, address)) is not None:
             return refusal
@@ -101,7 +102,7 @@ class Recovery:
         try:
             await self._find_and_send(key)
         except Exception as error:  # noqa: BLE001 - it has no caller; whoever waits for the message asks again
-            _log.warning("a reset of a password was not begun: %r", error)
+            _log.warning("a password reset was not started: %r", error)
 
     async def _find_and_send(self, key: str) -> None:
         async with self._database.session() as session:
@@ -114,13 +115,13 @@ class Recovery:
         await self._send(Message(found.user.email, "Another password", text))
 
     async def issue_reset(self, found: Credentials) -> str:
-        """A token by which the password of this user can be replaced, as long as nobody else does."""
+        """Issue a token by which this user's password can be replaced, valid until the password changes."""
         return await self._resets.issue(f"{found.user.id} {_state(found.password_hash)}")
 
     async def reset(self, token: str, new: str) -> int | None:
-        """Replace the password, and end all sessions; how many those were, None for a token that is none any more.
+        """Replace the password and end all sessions; returns how many ended, or None for a token that is not valid.
 
-        Raises `graph.errors.Invalid` for a password that may not be; the token can be used again then.
+        Raises `graph.errors.Invalid` for a password that is not allowed; the token stays valid then.
         """
         found = await self._holder(await self._resets.peek(token))
         rules.check_password(new, *((found.user.email, found.user.display_name) if found else ()), field="newPassword")
@@ -129,7 +130,7 @@ class Recovery:
         return await self._accounts.replace_password(found, new)
 
     async def _holder(self, value: str | None) -> Credentials | None:
-        """The user of a token, if the password is the one that it was issued for."""
+        """Return the user of a token, if the password is still the one that it was issued for."""
         if value is None:
             return None
         number, state = value.split()
@@ -140,7 +141,7 @@ class Recovery:
     # --- an address ---
 
     async def request_confirmation(self, user: UserRecord, address: str) -> TooMany | None:
-        """Have a message sent to the user's address; none to a guest, or where it is confirmed already."""
+        """Send a confirmation token to the user's address, unless the user is a guest or has confirmed it already."""
         if (refusal := await self._charged("confirm", user.email, address)) is not None:
             return refusal
         if not user.guest and not user.email_confirmed:
@@ -153,7 +154,7 @@ class Recovery:
         await self._send(Message(user.email, "Your address", text + "\n\nIt works once, within three days."))
 
     async def confirm(self, token: str) -> UserRecord | None:
-        """Note that the address of a token's user is theirs; None for a token that is none any more."""
+        """Mark the address of the token's user as confirmed; returns None for a token that is not valid."""
         value = await self._confirmations.take(token)
         if value is None:
             return None

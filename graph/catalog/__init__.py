@@ -1,8 +1,8 @@
 """Products and categories: tables and rules, reading by keyset through the cache, writes with an outbox.
 
 The service (`CatalogService`) is what the API, the jobs and the commands work with. A write and its event are committed
-together; the outbox publishes the events, and `follow_products` reads them. Products from files are the business of
-`importing`. This package knows no GraphQL, no other feature and no settings.
+together; the outbox publishes the events, and `follow_products` reads them. `importing` reads products from files. This
+package imports neither GraphQL nor another feature nor the settings.
 """
 
 from graph.catalog import rules

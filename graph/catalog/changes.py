@@ -1,8 +1,8 @@
 """Following the catalog: every committed change of a product, once, in order, resumable by cursor.
 
-A subscriber that comes back with the cursor of the last change it saw gets everything since. Where that is not possible
-any more (the history was trimmed, the store lost), the next change says so with `gap`, and the subscriber reads the
-state again. Raises `graph.errors.BadInput` for a cursor that this server did not give out.
+A subscriber that returns with the cursor of the last change it saw gets everything since. Where that is not possible
+any more (the history was trimmed or lost), the next change says so with `gap`, and the subscriber has to read the state
+again. Raises `graph.errors.BadInput` for a cursor that this server did not give out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProductChange:
-    """One event; `categories` are the slugs the product had before and after.
+    """One event; `categories` are the slugs of the product's category before and after it.
 
     `cursor` resumes after this event. `gap`: events before this one were lost for good.
     """
@@ -35,7 +35,7 @@ class ProductChange:
 
     @classmethod
     def of(cls, event: Event, *, gap: bool = False) -> ProductChange:
-        """Read what the outbox has published."""
+        """Read an event as the outbox published it."""
         data: dict[str, Any] = event.data
         categories = frozenset[str](data["categories"])
         return cls(ChangeKind(data["kind"]), data["product"], categories, data["at"], event.cursor, gap)
@@ -48,13 +48,13 @@ async def follow_products(
     category: str | None = None,
     after: str | None = None,
 ) -> AsyncGenerator[ProductChange]:
-    """Every change from now on, or after the cursor `after`; of the products `ids` and of `category` if given."""
+    """Yield every change from now on, or after the cursor `after`; only of `ids` and `category` where given."""
     gap = False
     async with broker.subscribe(TOPIC, after, patient=True) as events:
         async for event in events:
             gap = gap or event.gap
             if event.data is None:
-                continue  # nothing but the gap: the next event tells of it
+                continue  # only a gap, which the next event reports
             change = ProductChange.of(event, gap=gap)
             if (ids is None or change.product_id in ids) and (category is None or category in change.categories):
                 yield change

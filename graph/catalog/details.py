@@ -1,7 +1,7 @@
-"""What a product may tell beside its name and price: brand, GTIN, group, options, attributes and images.
+"""The rules for the optional details of a product: brand, GTIN, group, options, attributes and images.
 
 Options and attributes are pairs of a name and a value, images pairs of an address and a text or None. They are stored
-as JSON, in the order in which they were told. A value that breaks a rule raises `graph.errors.Invalid`.
+as JSON, in the order in which they were given. A value that breaks a rule raises `graph.errors.Invalid`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ MAX_OPTIONS = 10
 MAX_ATTRIBUTES = 300
 MAX_IMAGES = 300
 MAX_TERM = 100
-"""Characters of the name of an option or attribute."""
+"""Most characters in the name of an option or attribute."""
 MAX_VALUE = 500
-"""Characters of its value, and of the text of an image."""
+"""Most characters in its value, and in the text of an image."""
 MAX_ADDRESS = 2000
 
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f<>\"\\^`{|}]+")
@@ -33,7 +33,7 @@ _LENGTHS = (8, 12, 13, 14)
 
 
 def _line(field: str, value: str, longest: int) -> str:
-    """Text on one line."""
+    """Return `value` composed and trimmed, checked to be one line of at most `longest` characters."""
     value = unicodedata.normalize("NFC", value).strip()
     if not value:
         raise Invalid(field, f"{field} is not blank.")
@@ -47,12 +47,12 @@ def _line(field: str, value: str, longest: int) -> str:
 
 
 def check_brand(value: str | None) -> str | None:
-    """A brand's name, or none."""
+    """Return the brand's name as it is stored; None for none."""
     return None if value is None else _line("brand", value, MAX_BRAND)
 
 
 def check_group(value: str | None) -> str | None:
-    """What the variants of one product share, or None."""
+    """Return the group id that the variants of one product share; None for none."""
     return None if value is None else _line("groupId", value, MAX_GROUP)
 
 
@@ -65,14 +65,14 @@ def is_gtin(digits: str) -> bool:
 
 
 def check_gtin(value: str | None) -> str | None:
-    """A GTIN, kept as written, or none."""
+    """Return the GTIN as it was written; None for none."""
     if value is not None and not is_gtin(value):
         raise Invalid("gtin", "A GTIN has 8, 12, 13 or 14 digits, the last of which checks the others.")
     return value
 
 
 def check_pairs(field: str, pairs: Iterable[tuple[str, str]], most: int) -> str:
-    """Options or attributes as they are stored; the same pair twice counts once."""
+    """Return options or attributes as they are stored; a repeated pair counts once."""
     found = dict.fromkeys(
         (_line(f"{field}.name", name, MAX_TERM), _line(f"{field}.value", value, MAX_VALUE)) for name, value in pairs
     )
@@ -82,7 +82,7 @@ def check_pairs(field: str, pairs: Iterable[tuple[str, str]], most: int) -> str:
 
 
 def check_options(pairs: Iterable[tuple[str, str]]) -> str:
-    """What tells a variant from the others of its group; each name once."""
+    """Return the options that distinguish a variant from the others of its group; each name occurs once."""
     told = list(pairs)
     if len({name for name, _ in told}) < len(set(told)):
         raise Invalid("options", "An option is named twice.")
@@ -90,7 +90,7 @@ def check_options(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def check_attributes(pairs: Iterable[tuple[str, str]]) -> str:
-    """Other properties; a name may come with several values."""
+    """Return the attributes; a name may have several values."""
     return check_pairs("attributes", pairs, MAX_ATTRIBUTES)
 
 
@@ -102,7 +102,7 @@ def is_address(value: str) -> bool:
 
 
 def check_images(images: Iterable[tuple[str, str | None]]) -> str:
-    """Pictures as they are stored; one address counts once."""
+    """Return the images as they are stored; a repeated address counts once."""
     found: dict[str, str | None] = {}
     for url, alt in images:
         if not is_address(url):

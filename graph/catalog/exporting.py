@@ -1,9 +1,9 @@
-"""Writes the catalog as files that an import reads back: CSV, NDJSON or one JSON array.
+"""Writes the catalog to a file that can be imported: CSV, NDJSON or one JSON array.
 
-The same catalog gives the same bytes: products in the order in which they were added, columns in one order, prices
-with their currency's decimals. Importing what was written changes nothing; importing it elsewhere and writing it again
-gives the same bytes. Memory stays flat: products are read in pages, each in a statement of its own, so what changes
-meanwhile may be seen.
+The same catalog gives the same bytes: products in the order in which they were added, columns in a fixed order, prices
+with their currency's decimals. Importing the file changes nothing; importing it elsewhere and exporting again gives the
+same bytes. Memory stays flat: products are read in pages, each by a statement of its own, so changes made meanwhile may
+be seen.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ PAGE = 1000
 
 
 class Export:
-    """A file being written."""
+    """One export in progress."""
 
     def __init__(self, database: Database, form: Form) -> None:
-        """Write the products of `database`."""
+        """Export the products of `database`."""
         self._database = database
         self._form: Form = form
         self.count = 0
-        """Products that were written so far."""
+        """Products written so far."""
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The file, a piece at a time."""
+        """Yield the file piece by piece."""
         shelves = await _shelves(self._database)
         if self._form == "csv":
             yield _lines([FIELDS])
@@ -76,14 +76,14 @@ async def _pages(database: Database) -> AsyncIterator[list[ProductRecord]]:
 
 
 async def _shelves(database: Database) -> dict[int, str]:
-    """What is written of each category, by its number."""
+    """Return how each category is written, by its id."""
     async with database.session() as session:
         rows = {row.id: row for row in await session.execute(select(CATEGORIES))}
     return {number: _shelf(number, rows) for number in rows}
 
 
 def _shelf(number: int, rows: Mapping[int, Any]) -> str:
-    """The category's slug; or the path of its names where that says more and gives the same slug."""
+    """Return the category's slug, or the path of names if an import would make the same slug of it."""
     slug, names = rows[number].slug, list[str]()
     here: int | None = number
     while here is not None and here in rows and len(names) < len(rows):
@@ -103,7 +103,7 @@ def _category(category: CategoryRecord | None, shelves: Mapping[int, str]) -> st
 
 
 def _fields(product: ProductRecord, shelves: Mapping[int, str]) -> dict[str, Any]:
-    """The product as JSON."""
+    """Return the product as a JSON object."""
     return {
         "sku": product.sku,
         "name": product.name,
@@ -125,7 +125,7 @@ def _fields(product: ProductRecord, shelves: Mapping[int, str]) -> dict[str, Any
 
 
 def _cells(product: ProductRecord, shelves: Mapping[int, str]) -> list[str]:
-    """The product as a line of CSV; what it does not have is blank."""
+    """Return the product as the cells of a CSV row; what it does not have is blank."""
     fields = _fields(product, shelves)
     fields |= {
         "options": write_pairs(product.options),

@@ -1,4 +1,4 @@
-"""How the catalog is opened, and what it does in the background."""
+"""Opens the catalog feature: the service, the outbox and the background jobs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the catalog does in the background: importing files, keeping warm what visitors come in by.
+"""The catalog's background jobs: importing files, and keeping the most visited pages cached.
 
-Each job may be killed at any point and run again; it comes to the same end. Imports are upserts that leave alone what
-is the same already.
+Each job may be killed at any point and run again with the same result. Imports are upserts that leave unchanged
+products alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SCHEDULES = (Schedule(WARM_CATALOG, CATALOG_TTL * 0.8, {}),)
 
 
 def definitions(catalog: CatalogService, imports: Path) -> Sequence[Definition]:
-    """The catalog's kinds of jobs; files are looked for below `imports`."""
+    """Return the catalog's kinds of jobs; files are read from the directory `imports`."""
     return [
         Definition(IMPORT_PRODUCTS, partial(import_file, catalog, imports), timeout=6 * 3600.0),
         Definition(WARM_CATALOG, partial(warm, catalog)),
@@ -35,9 +35,9 @@ def definitions(catalog: CatalogService, imports: Path) -> Sequence[Definition]:
 
 
 async def import_file(catalog: CatalogService, imports: Path, progress: Progress, *, path: str) -> None:
-    """Import a file below the import directory; progress counts its bytes.
+    """Import a file from the import directory; progress counts its bytes.
 
-    Like ``graph import``, it puts the good rows in and then fails if there were bad ones, naming the first of them.
+    Like ``graph import``, it imports the good rows and then fails if there were bad ones, naming the first of them.
     """
     seen = _ImportNotes()
     try:
@@ -53,7 +53,7 @@ async def import_file(catalog: CatalogService, imports: Path, progress: Progress
 
 
 class _ImportNotes:
-    """What an import has told so far."""
+    """Collects the bad rows that an import reports."""
 
     def __init__(self) -> None:
         self.report = Report()
@@ -65,7 +65,7 @@ class _ImportNotes:
 
 
 async def warm(catalog: CatalogService, progress: Progress) -> None:
-    """Read what visitors come in by: the categories, and the first page of each and of every order."""
+    """Read into the cache what visitors ask for first: the categories, and the first page of each and of every sort."""
     categories = [count.category.slug for count in await catalog.categories()]
     pages = [PageRequest.of(sort=sort) for sort in Sort]
     pages += [PageRequest.of(filter=Filter(category=slug)) for slug in categories]

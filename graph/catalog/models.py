@@ -1,8 +1,8 @@
 """The tables of the catalog; `graph/engines/migrations/versions/0001_catalog.py` and later ones create them.
 
-Beside what a product says of itself a row carries two derived columns that make both engines order and search alike:
-`name_key` (the folded name, compared byte by byte) and `search` (its words, folded, separated by single spaces).
-Prices are whole ten-thousandths of the currency's unit, so that they are exact and sort as numbers everywhere.
+A product row has two derived columns that make both engines sort and search alike: `name_key` (the folded name,
+compared byte by byte) and `search` (the product's words, folded, separated by single spaces). Prices are whole
+ten-thousandths of the currency's unit, so they are exact and sort as numbers on both engines.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from graph.engines.columns import Bytes, Id, UtcDateTime
 
 
 class Category(SQLModel, table=True):
-    """A shelf of the catalog. Its slug is its name in URLs and filters, and never changes.
+    """A category of products. Its slug is its name in URLs and filters, and never changes.
 
-    It may lie within another, its `parent_id`; one that is gone is none.
+    `parent_id` is the category that it belongs to; the id of a category that is gone counts as none.
     """
 
     __table_args__ = (Index("category_by_parent", "parent_id"), {"sqlite_autoincrement": True})
@@ -32,8 +32,8 @@ class Category(SQLModel, table=True):
 class Product(SQLModel, table=True):
     """Something for sale. `sku` never changes; an inactive product is kept but not shown.
 
-    `stock` says nothing (and is 0) where it is not `tracked`; `in_stock` says whether there is some in either case.
-    `options`, `images` and `attributes` are JSON: see `graph.catalog.details`.
+    `stock` is meaningless (and 0) if it is not `tracked`; `in_stock` says in either case whether the product is
+    available. `options`, `images` and `attributes` are JSON: see `graph.catalog.details`.
     """
 
     __table_args__ = (
@@ -88,14 +88,14 @@ class ProductEvent(SQLModel, table=True):
     """The outbox: a change of a product, written in its transaction; see `graph.catalog.outbox`.
 
     `kind` is CREATED, UPDATED or DELETED; `category` is the slug after the change (before it, for DELETED) and
-    `previous_category` the one it left, if it changed shelves. A row of a transaction that committed late may have a
-    smaller id than one already published: `position` is the order of publication, given when the row is first seen.
-    A row of a `bulk` write gets one only after the catalog was outdated in the cache.
+    `previous_category` the one before, if it changed. A row of a transaction that committed late may have a smaller id
+    than one already published: `position` is the order of publication, given when the row is first seen. A row of a
+    `bulk` write gets one only after the cached catalog was invalidated.
     """
 
     __tablename__ = "product_events"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
     __table_args__ = (
-        # What waits for a position, answered from the index alone however much of it an import has left.
+        # Finds the rows without a position from the index alone, however many of them an import has left.
         Index(
             "product_events_waiting",
             *("bulk", "id", "product_id"),
@@ -116,7 +116,7 @@ class ProductEvent(SQLModel, table=True):
 
 
 class ProductEventLog(SQLModel, table=True):
-    """The one row that names the outbox as a log (`nonce`) and counts the positions it has given."""
+    """A single row, which names the outbox as a log (`nonce`) and counts the positions given out."""
 
     __tablename__ = "product_event_log"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
 
@@ -125,7 +125,7 @@ class ProductEventLog(SQLModel, table=True):
     position: int = Field(default=0, sa_type=BigInteger)
 
 
-# The same tables for statements that want columns rather than objects.
+# The same tables for statements that use columns rather than objects.
 PRODUCTS: Table = SQLModel.metadata.tables["product"]
 CATEGORIES: Table = SQLModel.metadata.tables["category"]
 EVENTS: Table = SQLModel.metadata.tables["product_events"]

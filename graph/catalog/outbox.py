@@ -3,19 +3,21 @@
 A write leaves its event in the table `product_events`, in its own transaction. The outbox gives the rows that have no
 position yet the next ones (the order of publication, 1, 2, 3), and appends to the broker's topic whatever the topic
 does not have. So the table is the truth and Redis a copy: a process that died between commit and publication, a Redis
-that lost its last second or everything, a publisher that lags are all the same case, healed by the next look. Every
-process looks: at once after a commit of its own, every `every` seconds for the others' sake; an event appended twice
-counts once (`Broker.append`). Who looks for others acts only on what has stood still since the last look.
+that lost its last second or everything, and a publisher that lags are all the same case, repaired by the next round.
+Every process runs these rounds: at once after a commit of its own, and every `every` seconds on behalf of the others;
+an event appended twice counts once (`Broker.append`). A round on behalf of others acts only on rows that have not
+changed since the last round.
 
-A single write outdates what it changes in the cache at its own commit. A *bulk* write does not
-(`graph.catalog.importing.bulk`): its rows get a position only after the whole catalog was outdated, so that no event is
-ever ahead of the cache. The writer does that from time to time and at its end (`Outbox.outdate`), and its process
-publishes them. Whoever else looks passes them over, but for two cases: a single change of the same product takes the
-earlier events of that product along, so that its events stay in order; and bulk rows that have stood still for `STILL`
-seconds have lost their writer, and are outdated and published for him. So the readers of an import that was killed see
-what it committed within seconds.
+A single write invalidates what it changes in the cache when it commits. A *bulk* write does not
+(`graph.catalog.importing.bulk`): its rows get a position only after the whole cached catalog was invalidated, so no
+event is ever ahead of the cache. The writer does that from time to time and at its end (`Outbox.outdate`), and its
+process publishes the rows. Other processes skip them, with two exceptions: a single change of a product publishes the
+earlier events of that product first, so that its events stay in order; and bulk rows that have not changed for `STILL`
+seconds have lost their writer, so another process invalidates and publishes them. So the readers of an import that was
+killed see what it committed within seconds.
 
-The newest `TOPIC.max_length` rows are kept. While the database or Redis is away nothing is lost; it tries again.
+The newest `TOPIC.max_length` rows are kept. While the database or Redis is away nothing is lost; the outbox tries
+again.
 """
 
 from __future__ import annotations
@@ -46,36 +48,38 @@ if TYPE_CHECKING:
     from graph.patterns.cache import Cache
 
 STILL = 3.0
-"""Seconds after which bulk rows that nobody touches are an orphan's: a batch of an import takes a fraction of one."""
+"""Seconds without change after which bulk rows count as orphaned; a batch of an import takes a fraction of one."""
 _PAGE = 200
 _BURST = 32
-"""Events that are sent to Redis in one step; whoever reads the cache meanwhile waits for it."""
+"""Events that are sent to Redis in one step; readers of the cache have to wait for it."""
 _ROUND = 2000
-"""Rows that get their positions in one transaction: what another process may have to publish before its own."""
+"""Rows that get their positions in one transaction; another process may have to publish them before its own."""
 _MOST = 200_000
-"""Bulk rows that are taken on at a time, to bound memory."""
+"""Bulk rows that are processed at a time, to bound memory."""
 _WAITING = EVENTS.c.position.is_(None)
 _POSITION = update(EVENTS).where(EVENTS.c.id == bindparam("the_id")).values(position=bindparam("the_position"))
-_PUBLISHED = Counter("graph_outbox_published_total", "Events that this process brought from the outbox to the broker.")
+_PUBLISHED = Counter(
+    "graph_outbox_published_total", "Events that this process published from the outbox to the broker."
+)
 
 _log = logging.getLogger(__name__)
 
 
 class _State(NamedTuple):
-    """What the table holds: the log's name and newest position, and what waits for one."""
+    """What the table holds: the log's name and newest position, and the rows without a position."""
 
     nonce: str
     position: int
     single: bool
     bulk: tuple[int, int] | None
-    """The first and the last id of the waiting rows of bulk writes."""
+    """The first and the last id of the rows of bulk writes that have no position."""
 
 
 class Outbox:
     """The publisher of one process; open it with ``async with``."""
 
     def __init__(self, database: Database, broker: Broker, cache: Cache, *, every: float = 1.0) -> None:
-        """Bring events from `database` to `broker`, looking every `every` seconds; outdate `cache` for bulk writes."""
+        """Publish events from `database` to `broker`, every `every` seconds; invalidate `cache` for bulk writes."""
         self._database = database
         self._broker = broker
         self._cache = cache
@@ -83,38 +87,38 @@ class Outbox:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._shown: Sequence[int] = ()
-        """Rows of bulk writes that may be published: the catalog was outdated after they had been committed."""
+        """Rows of bulk writes that may be published, because the catalog was invalidated after their commit."""
         self._outdating = asyncio.Lock()
         self._orphans = _Unchanged(STILL * random.uniform(1.0, 1.5))  # noqa: S311 - so that processes do not act as one
 
     async def __aenter__(self) -> Self:
-        """Start looking."""
+        """Start the rounds."""
         self._task = asyncio.create_task(self._look(), name="outbox")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop; what is not published yet will be, by another process or the next start."""
+        """Stop; another process, or the next start, publishes what is left."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     def nudge(self) -> None:
-        """Look at once: something was committed."""
+        """Start a round now, because something was committed."""
         self._wake.set()
 
     async def outdate(self) -> None:
-        """Let no reader see the catalog as it was before what bulk writes have committed by now; then publish that.
+        """Invalidate the cached catalog for what bulk writes have committed so far, then publish those rows.
 
-        Publication goes on in the background. Raises `graph.patterns.cache.generations.CacheWriteUnconfirmed` when
+        They are published in the background. Raises `graph.patterns.cache.generations.CacheWriteUnconfirmed` when
         Redis does not confirm it in time.
         """
         async with self._outdating:
             try:
                 waiting = await self._bulk()
             except DatabaseUnavailable:
-                waiting = ()  # they will be found standing still
+                waiting = ()  # they will be found as orphans
             await self._cache.invalidate(EVERYTHING)
             if waiting:
                 self._shown = waiting
@@ -138,22 +142,22 @@ class Outbox:
                 owed, seen = False, now
                 failing = False
             except (RedisUnavailable, DatabaseUnavailable) as error:
-                _log.info("the outbox waits: %s", error)
+                _log.info("the outbox is waiting: %s", error)
             except Exception as error:  # noqa: BLE001 - the task must outlive whatever went wrong
-                if not failing:  # once, not every second
-                    _log.warning("the outbox failed and goes on trying: %r", error)
+                if not failing:  # logged once, not every second
+                    _log.warning("the outbox failed and will keep trying: %r", error)
                 failing = True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):  # wait_for() of 3.11 loses a cancellation that meets a nudge
                     await self._wake.wait()
-            owed = owed or self._wake.is_set()  # also what could not be published when it was asked for
+            owed = owed or self._wake.is_set()  # includes what could not be published when `outdate` was called
             self._wake.clear()
 
     async def publish(self) -> int:
-        """Publish all single changes that are committed and were not yet; returns how many events went out."""
+        """Publish all single changes that are committed but not published; returns the number of events published."""
         count = 0
         while True:
-            # Redis is asked first: whatever it has by now, the table has by the time that it is asked.
+            # Ask Redis before the table, so that whatever Redis has by then, the table has too.
             end = await self._broker.end(TOPIC)
             state = await self._state()
             ids = await self._singles() if state.single else ()
@@ -165,16 +169,16 @@ class Outbox:
         """Publish the next rows of bulk writes."""
         ids = self._shown[:_ROUND]
         await self._bring(await self._broker.end(TOPIC), await self._state(), ids)
-        if self._shown[: len(ids)] == ids:  # else they have been listed anew
+        if self._shown[: len(ids)] == ids:  # otherwise they were listed again meanwhile
             self._shown = self._shown[len(ids) :]
 
     async def _bring(self, end: Position, state: _State, ids: Sequence[int]) -> int:
-        """Give the rows `ids` positions, and append whatever the topic, which ends at `end`, does not have."""
+        """Give the rows `ids` positions, and append to the topic what comes after its end `end`."""
         nonce, position = state.nonce, state.position
         if ids:
             nonce, position = await self._number(ids, end)
         if end.nonce == nonce and end.offset > position:
-            # The database went back to an older state: its positions will mean other events from now on.
+            # The database was restored to an older state: its positions will mean other events from now on.
             nonce = await self._rename(nonce)
         known, published, count = end.nonce == nonce, end.offset, 0
         if not known:
@@ -182,7 +186,7 @@ class Outbox:
         while published < position and (rows := await self._rows(published)):
             newest = await self._append(nonce, rows, published, begin=not known)
             if newest <= published:
-                self._wake.set()  # Redis has lost something since it was asked: look again
+                self._wake.set()  # Redis has lost something since it was asked: start again
                 break
             known, published, count = True, newest, count + len(rows)
         _PUBLISHED.inc(count)
@@ -201,27 +205,27 @@ class Outbox:
         return _State(row[0], row[1], bool(row[2]), None if row[3] is None else (row[3], row[4]))
 
     async def _bulk(self) -> Sequence[int]:
-        """The waiting rows of bulk writes."""
+        """Return the rows of bulk writes that have no position."""
         chosen = select(EVENTS.c.id).where(_WAITING, EVENTS.c.bulk).order_by(EVENTS.c.id).limit(_MOST)
         async with self._database.session() as session:
             return (await session.scalars(chosen)).all()
 
     async def _singles(self) -> Sequence[int]:
-        """The next waiting rows of single writes, and those of bulk writes of the same products before them."""
+        """Return the next rows of single writes without a position, preceded by bulk rows of the same products."""
         columns = select(EVENTS.c.id, EVENTS.c.product_id)
         async with self._database.session() as session:
             chosen = columns.where(_WAITING, ~EVENTS.c.bulk).order_by(EVENTS.c.id).limit(_ROUND)
             single = (await session.execute(chosen)).all()
             same = EVENTS.c.product_id.in_({row.product_id for row in single})
             before = (await session.scalars(select(EVENTS.c.id).where(_WAITING, EVENTS.c.bulk, same))).all()
-        if before:  # the single writes outdated their products, but not all that the bulk writes may have changed
+        if before:  # the single writes invalidated their products, not all that the bulk writes may have changed
             await self._cache.invalidate(EVERYTHING)
         return sorted([row.id for row in single] + list(before))
 
     async def _number(self, ids: Sequence[int], end: Position) -> tuple[str, int]:
-        """Give those of the rows `ids` that have none yet a position, in this order; one process at a time.
+        """Give a position, in this order, to those of the rows `ids` that have none; one process at a time.
 
-        Rows that are published and that the topic's history would not hold any more are dropped.
+        Published rows that the topic's history would not hold any more are deleted.
         """
         async with self._database.transaction() as session:
             nonce, position = await _lock(session)
@@ -240,14 +244,14 @@ class Outbox:
         return nonce, position
 
     async def _rows(self, published: int) -> Sequence[Any]:
-        """The next events in the order of publication."""
+        """Return the next events in the order of publication."""
         columns = (EVENTS.c.position, EVENTS.c.kind, EVENTS.c.product_id, EVENTS.c.category)
         chosen = select(*columns, EVENTS.c.previous_category, EVENTS.c.at).where(EVENTS.c.position > published)
         async with self._database.session() as session:
             return (await session.execute(chosen.order_by(EVENTS.c.position).limit(_PAGE))).all()
 
     async def _append(self, nonce: str, rows: Sequence[Any], published: int, *, begin: bool) -> int:
-        """Append `rows` behind what was published, or begin with them; returns the newest position published then."""
+        """Append `rows` to the topic, or begin it with them; returns the newest position published afterwards."""
         before = newest = rows[0].position - 1 if begin else published
         for first in range(0, len(rows), _BURST):
             burst = rows[first : first + _BURST]
@@ -256,7 +260,7 @@ class Outbox:
             newest = await self._broker.append(TOPIC, events, log=nonce, **place, begin=begin and not first)
             before = burst[-1].position
             if newest != before:
-                break  # something has to come first, or others were there before
+                break  # earlier rows have to come first, or another process has published some
         return newest
 
     async def _rename(self, nonce: str) -> str:
@@ -269,7 +273,7 @@ class Outbox:
 
 
 class _Unchanged:
-    """Notices what stays as it is."""
+    """Tells how long a value has stayed the same."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
@@ -277,7 +281,7 @@ class _Unchanged:
         self._since = 0.0
 
     def stands(self, what: object) -> bool:
-        """Whether this is the same, and not None, for as long as one has patience; then it begins anew."""
+        """Whether the value has been the same, and not None, for the given time; if so, the time starts again."""
         now = asyncio.get_running_loop().time()
         if what is None or what != self._what:
             self._what, self._since = what, now
@@ -289,7 +293,7 @@ class _Unchanged:
 
 
 def _event(row: Any) -> dict[str, Any]:
-    """What is published of a row."""
+    """Return the published form of a row."""
     return {
         "kind": row.kind,
         "product": row.product_id,
@@ -299,6 +303,6 @@ def _event(row: Any) -> dict[str, Any]:
 
 
 async def _lock(session: AsyncSession) -> tuple[str, int]:
-    """The log's row, kept from other processes until the transaction ends."""
+    """Return the log's row, locked against other processes until the transaction ends."""
     row = (await session.execute(select(EVENT_LOG.c.nonce, EVENT_LOG.c.position).with_for_update())).one()
     return row[0], row[1]

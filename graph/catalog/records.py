@@ -1,4 +1,4 @@
-"""What the catalog's service gives out: frozen values, and how they are read from the JSON that is cached."""
+"""The values that the catalog's service returns, and how they are read from cached JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCALE = 4
 
 
 class ChangeKind(StrEnum):
-    """What became of a product."""
+    """What happened to a product."""
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"
@@ -27,14 +27,14 @@ class ChangeKind(StrEnum):
 
 
 class Pair(NamedTuple):
-    """An option or an attribute."""
+    """An option or an attribute: a name and a value."""
 
     name: str
     value: str
 
 
 class Image(NamedTuple):
-    """A picture: its address (or its path in the shop's own store), and what it shows."""
+    """A picture: its URL (or its path in the shop's own store), and a description."""
 
     url: str
     alt: str | None
@@ -70,7 +70,7 @@ class ProductRecord:
     price: Decimal
     currency: str
     stock: int | None
-    """Pieces; None where they are not counted."""
+    """Number of items; None if stock is not counted."""
     active: bool
     created_at: datetime
     updated_at: datetime
@@ -86,7 +86,7 @@ class ProductRecord:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A product on a page, and where it stands."""
+    """A product on a page, and its position in the list."""
 
     cursor: str
     product: ProductRecord
@@ -94,7 +94,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a sorted list of products."""
+    """One page of a sorted list of products."""
 
     edges: tuple[Edge, ...]
     has_next: bool
@@ -103,7 +103,7 @@ class Page:
 
 @lru_cache(maxsize=4096)
 def decimal_of(stored: int, currency: str) -> Decimal:
-    """The amount that is stored as `stored`, with as many decimals as the currency has."""
+    """Return the amount that is stored as `stored`, with as many decimals as the currency has."""
     return Decimal(stored).scaleb(-SCALE).quantize(_UNITS[decimals_of(currency)])
 
 
@@ -120,7 +120,7 @@ _DECIMALS = {
 
 
 def decimals_of(currency: str) -> int:
-    """How many decimals an amount in `currency` has (ISO 4217)."""
+    """Return how many decimals an amount in `currency` has (ISO 4217)."""
     return _DECIMALS.get(currency, 2)
 
 
@@ -130,17 +130,17 @@ EMPTY = "[]"
 
 
 def pairs_of(stored: str) -> tuple[Pair, ...]:
-    """Options or attributes as they are stored."""
+    """Read options or attributes from their stored form."""
     return () if stored == EMPTY else tuple(Pair(*pair) for pair in json.loads(stored))
 
 
 def images_of(stored: str) -> tuple[Image, ...]:
-    """Images as they are stored."""
+    """Read images from their stored form."""
     return () if stored == EMPTY else tuple(Image(*image) for image in json.loads(stored))
 
 
 def product_of(values: list[Any]) -> ProductRecord:
-    """The product of a cached row: price and moments as SQLite stores them, at last its category or None."""
+    """Build a product from a cached row: price and times as SQLite stores them, the category (or None) last."""
     (number, sku, name, description, price, currency, stock, active, created, updated, category, *more) = values
     (former, tracked, in_stock, group, brand, gtin, options, images, attributes, slug, title, parent) = more
     return ProductRecord(
@@ -167,13 +167,13 @@ def product_of(values: list[Any]) -> ProductRecord:
 
 
 def page_of(value: dict[str, Any]) -> Page:
-    """The page of a cached one: `edges` of a cursor and a row each, and whether more is `next` or `previous`."""
+    """Build a page from its cached form: `edges` of a cursor and a row each, and the flags `next` and `previous`."""
     edges = tuple(Edge(cursor, product_of(product)) for cursor, product in value["edges"])
     return Page(edges, value["next"], value["previous"])
 
 
 def counts_json(counts: tuple[CategoryCount, ...]) -> list[Any]:
-    """Write the categories for the cache."""
+    """Return the categories in the form that is cached."""
     return [
         [count.category.id, count.category.slug, count.category.name, count.category.parent_id, count.products]
         for count in counts
@@ -181,5 +181,5 @@ def counts_json(counts: tuple[CategoryCount, ...]) -> list[Any]:
 
 
 def counts_of(value: list[Any]) -> tuple[CategoryCount, ...]:
-    """Read what `counts_json` wrote."""
+    """Read what `counts_json` returned."""
     return tuple(CategoryCount(CategoryRecord(*row[:4]), row[4]) for row in value)

@@ -1,6 +1,6 @@
-"""What a product may be: the checks that the API and the import share, and the derived columns.
+"""The rules for products and categories, shared by the API and the import, and the derived columns.
 
-A value that breaks a rule raises `Invalid` with the field's name (as the API spells it) and a sentence for people.
+A value that breaks a rule raises `Invalid` with the field's name (as the API spells it) and a readable sentence.
 Nothing is silently cut or rounded; text is trimmed and composed (NFC) so that equal names are equal bytes.
 """
 
@@ -20,13 +20,13 @@ MAX_DESCRIPTION = 10_000
 MAX_STOCK = 2**31 - 1
 MAX_PRICE = Decimal(10) ** 12
 MAX_WORD = 64
-"""Longer words are found by their first characters."""
+"""Characters by which longer words are found."""
 
 _SKU = re.compile(r"[^\W_](?:[^\s,;|\"<>{}\\`]| (?! ))*")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _WORD = re.compile(r"[^\W_]+")
-_LATIN_MARKS = re.compile("[\u0300-\u036f]+")  # the usual accents, taken away quickly
+_LATIN_MARKS = re.compile("[\u0300-\u036f]+")  # the usual accents, removed by a fast path
 _ALLOWED_CONTROLS = "\n\t"
 
 
@@ -36,10 +36,10 @@ def is_storable(value: str) -> bool:
 
 
 def check_sku(value: str) -> str:
-    """A sku: at most 64 characters as shops write them, kept as written (upper and lower case differ).
+    """Return the sku as it was written (case matters), checked to be at most 64 characters that shops use in skus.
 
-    It begins with a letter or digit. Commas, semicolons, bars, quotes, brackets of markup and backslashes are not
-    allowed: a cell with one holds several skus, or none.
+    It begins with a letter or digit. Commas, semicolons, bars, quotes, angle brackets, braces and backslashes are not
+    allowed: a cell with one of them holds several skus, or none.
     """
     value = unicodedata.normalize("NFC", value).strip()
     if not value:
@@ -53,12 +53,12 @@ def check_sku(value: str) -> str:
 
 
 def is_sku(value: str) -> bool:
-    """Whether a product may have this very sku: others need not be looked up."""
+    """Whether a product may have exactly this sku; others need not be looked up."""
     return len(value) <= MAX_SKU and _SKU.fullmatch(value) is not None and value.isprintable()
 
 
 def check_slug(value: str, field: str = "category") -> str:
-    """A category's slug: at most 64 lower-case ASCII letters and digits in words joined by dashes."""
+    """Return a category's slug: at most 64 lower-case ASCII letters and digits in words joined by dashes."""
     if len(value) > MAX_SLUG or not _SLUG.fullmatch(value):
         raise Invalid(field, f"A category's slug has at most {MAX_SLUG} lower-case letters, digits and single dashes.")
     return value
@@ -70,7 +70,7 @@ def is_slug(value: str) -> bool:
 
 
 def check_name(value: str) -> str:
-    """A name: one line of at most 200 characters."""
+    """Return a name: one line of at most 200 characters."""
     value = unicodedata.normalize("NFC", value).strip()
     if not value:
         raise Invalid("name", "A name is needed.")
@@ -81,7 +81,7 @@ def check_name(value: str) -> str:
 
 
 def check_description(value: str) -> str:
-    """A description: text of at most 10,000 characters, perhaps none."""
+    """Return a description: text of at most 10,000 characters, possibly empty."""
     if len(value) > MAX_DESCRIPTION:
         raise Invalid("description", f"A description has at most {MAX_DESCRIPTION:,} characters.")
     value = unicodedata.normalize("NFC", value.replace("\r\n", "\n")).strip()
@@ -90,7 +90,7 @@ def check_description(value: str) -> str:
 
 
 def _check_characters(field: str, value: str, allowed: str) -> None:
-    if value.isprintable():  # the usual case, and quick
+    if value.isprintable():  # the usual case, by a fast path
         return
     for character in value:
         if character not in allowed and unicodedata.category(character) in ("Cc", "Cs"):
@@ -98,14 +98,14 @@ def _check_characters(field: str, value: str, allowed: str) -> None:
 
 
 def check_currency(value: str) -> str:
-    """An ISO 4217 code, by its form."""
+    """Return `value` if it has the form of an ISO 4217 code; raises `Invalid`."""
     if not _CURRENCY.fullmatch(value):
         raise Invalid("price.currency", 'A currency is a code of three capital letters, like "USD".')
     return value
 
 
 def check_price(amount: Decimal, currency: str, field: str = "price.amount") -> int:
-    """The stored form of a price: not negative, below 10**12, and with no more decimals than its currency has."""
+    """Return the stored form of a price: not negative, below 10**12, with no more decimals than its currency has."""
     if not amount.is_finite() or amount < 0:
         raise Invalid(field, "A price is not negative.")
     if amount >= MAX_PRICE:
@@ -117,7 +117,7 @@ def check_price(amount: Decimal, currency: str, field: str = "price.amount") -> 
 
 
 def check_stock(value: int) -> int:
-    """A number of pieces."""
+    """Return a number of items, checked to be in range."""
     if not 0 <= value <= MAX_STOCK:
         raise Invalid("stock", f"A stock is from 0 to {MAX_STOCK:,}.")
     return value
@@ -127,7 +127,7 @@ def check_stock(value: int) -> int:
 
 
 def fold(value: str) -> str:
-    """Take away what does not matter in comparing words: case, accents, width."""
+    """Remove what does not matter when words are compared: case, accents, width."""
     if value.isascii():
         return value.lower()
     decomposed = _LATIN_MARKS.sub("", unicodedata.normalize("NFKD", value.casefold()))
@@ -137,15 +137,15 @@ def fold(value: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """What products are sorted by; bounded, because PostgreSQL bounds the length of an index entry."""
+    """Return the sort key of a name; bounded, because PostgreSQL bounds the length of an index entry."""
     return fold(name)[:MAX_NAME]
 
 
 def words(value: str) -> list[str]:
-    """The words of a text as they are indexed and searched: letters and digits, folded."""
+    """Return the words of a text as they are indexed and searched: letters and digits, folded."""
     return [word[:MAX_WORD] for word in _WORD.findall(fold(value))]
 
 
 def search_words(sku: str, name: str, description: str) -> str:
-    """The column `search`: each word of a product once, separated by spaces."""
+    """Return the value of the column `search`: each word of a product once, separated by spaces."""
     return " ".join(dict.fromkeys(words(f"{sku} {name} {description}")))

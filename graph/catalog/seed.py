@@ -1,7 +1,7 @@
-"""Makes a believable catalog out of nothing: the same products at every run, as many as are wanted.
+"""Generates a plausible demo catalog: any number of products, the same at every run.
 
-The first N products are the same however many are made, so seeding again with a larger number adds the rest and
-seeding again with the same number changes nothing. Products are named, priced and described by their category.
+The first N products are the same however many are generated, so seeding again with a larger number adds the rest, and
+seeding again with the same number changes nothing. The category determines a product's name, price and description.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SEED_COUNT = 6000
 MAX_COUNT = 1_000_000
 BATCH = 5000
-"""Products a transaction."""
+"""Products written per transaction."""
 
 _SEED = 20260131
 _EPOCH = datetime(2024, 1, 8, 9, tzinfo=UTC)
@@ -40,7 +40,7 @@ _SOLD_OUT, _WITHDRAWN, _MEAN_STOCK = 0.08, 0.02, 60
 
 
 class SeedCategory(NamedTuple):
-    """A category, what its skus begin with, its lowest and highest price, its things from cheap to dear."""
+    """A category: the prefix of its skus, its lowest and highest price, its things from cheap to expensive."""
 
     slug: str
     name: str
@@ -52,7 +52,7 @@ class SeedCategory(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What ``seed.toml`` holds."""
+    """The contents of ``seed.toml``."""
 
     makers: list[str]
     colours: list[str]
@@ -63,14 +63,14 @@ class Words(NamedTuple):
 
 @cache
 def words() -> Words:
-    """The words that products are made of."""
+    """Read ``seed.toml``, once."""
     read = tomllib.loads(files("graph.catalog").joinpath("seed.toml").read_text(encoding="utf-8"))
     shelves = [SeedCategory(**shelf) for shelf in read.pop("shelves")]
     return Words(**read, shelves=shelves)
 
 
 def products(count: int) -> Iterator[dict[str, Any]]:
-    """The first `count` products: the columns of `product`, but with the slug of a category as `category`."""
+    """Yield the first `count` products: the columns of `product`, with the slug of a category as `category`."""
     dice = random.Random(_SEED)  # noqa: S311 - the same numbers every time, on purpose
     for number in range(1, count + 1):
         yield _product(number, dice)
@@ -105,7 +105,7 @@ def _product(number: int, dice: random.Random) -> dict[str, Any]:
 
 
 def _price(shelf: SeedCategory, rank: int, dice: random.Random) -> int:
-    """A price in cents around what the thing usually costs, ending in what prices end in."""
+    """Return a price in cents near the usual price of the thing, with a usual ending such as .99."""
     lowest, highest = shelf.prices
     place = (rank + dice.random()) / len(shelf.things)
     whole = int(lowest * (highest / lowest) ** place)
@@ -115,9 +115,9 @@ def _price(shelf: SeedCategory, rank: int, dice: random.Random) -> int:
 async def seed_catalog(
     catalog: CatalogService, count: int = SEED_COUNT, *, on_progress: Callable[[int], None] = lambda _: None
 ) -> int:
-    """Add those of the first `count` products that are not there, and say how many were added.
+    """Add those of the first `count` products that are missing; returns how many were added.
 
-    `on_progress` is called after each transaction with the number gone through. No events are published.
+    `on_progress` is called after each transaction with the number processed. No events are published.
     """
     if not 0 <= count <= MAX_COUNT:
         raise ValueError(f"the number of products is from 0 to {MAX_COUNT:,}")
@@ -133,9 +133,9 @@ async def seed_catalog(
 async def seed_if_empty(
     catalog: CatalogService, count: int = SEED_COUNT, *, on_progress: Callable[[int], None] = lambda _: None
 ) -> int:
-    """Seed a catalog that holds no product at all; of several processes that try at once each product is made once.
+    """Seed a catalog that has no products at all; if several processes try at once, each product is added once.
 
-    `on_progress` is called once it is known to be empty, and after each transaction.
+    `on_progress` is called once the catalog is known to be empty, and after each transaction.
     """
     async with catalog.database.session() as session:
         if await session.scalar(select(PRODUCTS.c.id).limit(1)) is not None:

@@ -1,12 +1,12 @@
-"""The catalog: reads through the cache, writes that no later read can miss.
+"""The catalog service: reads go through the cache, and every read after a write sees it.
 
-Reads: every value lives `CATALOG_TTL` seconds at most and is gone at once when a product it shows changes. Each carries
-two tags: its own (a product's id or sku, all pages, a category's pages, the list of categories) and one for the whole
-catalog, which an import invalidates in a single step at its end. Without Redis, reads go to the database.
+Reads: a value is cached for at most `CATALOG_TTL` seconds and is invalid at once when a product it shows changes. Each
+carries two tags: its own (a product's id or sku, all pages, a category's pages, the list of categories) and one for the
+whole catalog, which an import invalidates in a single step at its end. Without Redis, reads go to the database.
 
 Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
-last the tags get new generations. A write that cannot hold its tags is refused with
-`graph.patterns.client.RedisUnavailable` and changes nothing. One that cannot be done raises `Invalid`, `Taken` or
+finally the tags get new generations. A write that cannot hold its tags is refused with
+`graph.patterns.client.RedisUnavailable` and changes nothing. A write that is not possible raises `Invalid`, `Taken` or
 `Missing` of `graph.errors`.
 """
 
@@ -47,7 +47,7 @@ _NO_PAGE = Page((), has_next=False, has_previous=False)
 
 
 class CatalogService:
-    """Products and categories, in SQL behind the cache."""
+    """Reads and writes products and categories, which are in SQL behind the cache."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class CatalogService:
     ) -> None:
         """Read `database` through `cache`.
 
-        `committed` is called after each single write, which has left its event. `outdate` outdates the whole catalog
-        for a bulk write, and has its events published; without it only the cache is told.
+        `committed` is called after each single write, whose event is in the outbox then. `outdate` invalidates the
+        whole catalog for a bulk write and has its events published; without it only the cache is invalidated.
         """
         self.database = database
         self.cache = cache
@@ -70,7 +70,7 @@ class CatalogService:
     # --- reading ---
 
     async def products(self, ids: Sequence[int]) -> dict[int, ProductRecord]:
-        """Those of the products that exist, active or not; all in one trip to Redis, one statement for the rest."""
+        """Return those of the products that exist, active or not: one trip to Redis, one statement for the misses."""
 
         async def load(tags: Sequence[str]) -> Mapping[str, Any]:
             found = await queries.values_by_id(self.database, [keys.product_of_tag(tag) for tag in tags])
@@ -81,7 +81,7 @@ class CatalogService:
         return {value[0]: product_of(value) for value in values.values() if value is not None}
 
     async def products_by_sku(self, skus: Sequence[str]) -> dict[str, ProductRecord]:
-        """The same by sku. What cannot be a sku is not looked up."""
+        """Return the same by sku. A text that cannot be a sku is not looked up."""
 
         async def load(tags: Sequence[str]) -> Mapping[str, Any]:
             found = await queries.values_by_sku(self.database, [keys.sku_of_tag(tag) for tag in tags])
@@ -94,7 +94,7 @@ class CatalogService:
         return {value[1]: product_of(value) for value in values.values() if value is not None}
 
     async def page(self, request: PageRequest) -> Page:
-        """The page that `request` asks for."""
+        """Return the page that `request` asks for."""
         if request.filter.impossible:
             return _NO_PAGE
 
@@ -105,7 +105,7 @@ class CatalogService:
         return page_of(await self.cache.get(keys.page_key(request.key), load, tags=tags, ttl=CATALOG_TTL))
 
     async def count(self, chosen: Filter) -> int:
-        """How many products match `chosen`."""
+        """Return how many products match `chosen`."""
         if chosen.impossible:
             return 0
 
@@ -117,7 +117,7 @@ class CatalogService:
         return count
 
     async def categories(self) -> tuple[CategoryCount, ...]:
-        """All categories by name, with the number of their active products."""
+        """Return all categories by name, with the number of their active products."""
 
         async def load() -> Any:
             return counts_json(await queries.categories(self.database))
@@ -127,7 +127,7 @@ class CatalogService:
     # --- writing ---
 
     async def create(self, new: NewProduct) -> ProductRecord:
-        """Add a product. Raises `Invalid`, or `Taken` when its sku is in use."""
+        """Add a product. Raises `Invalid`, or `Taken` if its sku is in use."""
         now = datetime.now(UTC)
         values = writing.row_of(new) | {"created_at": now, "updated_at": now}
         async with self.database.transaction() as session:
@@ -138,7 +138,7 @@ class CatalogService:
         return product
 
     async def update(self, product_id: int, changes: ProductChanges) -> ProductRecord:
-        """Change what `changes` names. Raises `Invalid`, or `Missing` when there is no such product."""
+        """Change what `changes` names. Raises `Invalid`, or `Missing` if there is no such product."""
         async with self.database.transaction() as session:
             before = await writing.locked(session, product_id)
             values = writing.checked(changes, before.currency)
@@ -152,7 +152,7 @@ class CatalogService:
         return after
 
     async def delete(self, product_id: int) -> None:
-        """Remove a product. Raises `Missing` when there is none."""
+        """Delete a product. Raises `Missing` if there is no such product."""
         async with self.database.transaction() as session:
             before = await writing.locked(session, product_id)
             await writing.delete_product(session, product_id)
@@ -160,33 +160,33 @@ class CatalogService:
             await self._commit(session, before, None)
 
     async def create_category(self, slug: str, name: str, parent: str | None = None) -> CategoryRecord:
-        """Add a category, perhaps within another. Raises `Invalid`, or `Taken` when its slug is in use."""
+        """Add a category, below a parent if one is given. Raises `Invalid`, or `Taken` if its slug is in use."""
         return await shelving.create(self.database, self.cache, slug, name, parent)
 
     async def update_category(self, number: int, changes: CategoryChanges) -> CategoryRecord:
-        """Rename or move a category. Raises `Missing`, or `Invalid`: it may not lie within itself."""
+        """Rename or move a category. Raises `Missing`, or `Invalid`, for instance if it would be below itself."""
         return await shelving.update(self.database, self.cache, number, changes)
 
     async def delete_category(self, number: int) -> None:
-        """Remove an empty category. Raises `Missing`, or `Invalid` when it holds something."""
+        """Delete an empty category. Raises `Missing`, or `Invalid` if it is not empty."""
         await shelving.delete(self.database, self.cache, number)
 
     async def outdate(self) -> None:
-        """Let no reader see anything that was loaded before now; a bulk write has committed what they must see.
+        """Invalidate everything cached before now, after a bulk write has committed.
 
         Raises `graph.patterns.cache.generations.CacheWriteUnconfirmed` when Redis does not confirm it in time.
         """
         await self._outdate()
 
     async def _commit(self, session: AsyncSession, before: ProductRecord | None, after: ProductRecord | None) -> None:
-        """Commit, with everything that shows the product as it was or as it is held meanwhile."""
+        """Commit while holding the tags of everything that shows the product before or after the change."""
         async with self.cache.invalidating(*tags_of(before, after)):
             await session.commit()
         self.committed()
 
 
 def tags_of(before: ProductRecord | None, after: ProductRecord | None) -> list[str]:
-    """The tags of everything cached that a change from `before` to `after` makes wrong."""
+    """Return the tags of all cached values that a change from `before` to `after` makes wrong."""
     versions = [version for version in (before, after) if version is not None]
     tags = {PAGES}
     for version in versions:

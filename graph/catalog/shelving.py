@@ -1,7 +1,7 @@
-"""Categories: made, renamed, moved and removed.
+"""Creates, renames, moves and deletes categories.
 
-Each write is one transaction, and holds what shows the category in the cache until it is committed. A category that
-still holds products or other categories is not removed: nothing else changes with one.
+Each write is one transaction, and holds the tags of what shows the category until it is committed. A category that
+still has products or subcategories is not deleted, so deleting one changes nothing else.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ C = CATEGORIES.c
 
 
 class CategoryChanges(TypedDict, total=False):
-    """What is to change; `parent` is a slug, or None for none."""
+    """The fields to change; `parent` is a slug, or None for no parent."""
 
     name: str
     parent: str | None
 
 
 async def create(database: Database, cache: Cache, slug: str, name: str, parent: str | None = None) -> CategoryRecord:
-    """Add a category, perhaps within another. Raises `Invalid`, or `Taken` when its slug is in use."""
+    """Add a category, below a parent if one is given. Raises `Invalid`, or `Taken` if its slug is in use."""
     values: dict[str, Any] = {"slug": rules.check_slug(slug, "slug"), "name": rules.check_name(name)}
     async with database.transaction() as session:
         await _locked(session)
@@ -51,7 +51,7 @@ async def create(database: Database, cache: Cache, slug: str, name: str, parent:
 
 
 async def update(database: Database, cache: Cache, number: int, changes: CategoryChanges) -> CategoryRecord:
-    """Rename or move a category. Raises `Missing`, or `Invalid`: it may not lie within itself."""
+    """Rename or move a category. Raises `Missing`, or `Invalid`, for instance if it would be below itself."""
     values: dict[str, Any] = {}
     if "name" in changes:
         values["name"] = rules.check_name(changes["name"])
@@ -74,7 +74,7 @@ async def update(database: Database, cache: Cache, number: int, changes: Categor
 
 
 async def delete(database: Database, cache: Cache, number: int) -> None:
-    """Remove an empty category. Raises `Missing`, or `Invalid` when it holds something."""
+    """Delete an empty category. Raises `Missing`, or `Invalid` if it is not empty."""
     async with database.transaction() as session:
         await _locked(session)
         found = await session.scalar(select(C.id).where(C.id == number))
@@ -90,12 +90,12 @@ async def delete(database: Database, cache: Cache, number: int) -> None:
 
 
 async def _locked(session: AsyncSession) -> None:
-    """Let one writer at a time change how categories lie in one another; they are few."""
+    """Let one writer at a time change the tree of categories; such writes are rare."""
     await session.execute(select(C.id).order_by(C.id).with_for_update())
 
 
 async def _parents(session: AsyncSession) -> dict[int, int | None]:
-    """What each category lies in, which stays so until the transaction ends."""
+    """Return the parent of each category, locked until the transaction ends."""
     await _locked(session)
     return {int(row.id): row.parent_id for row in await session.execute(select(C.id, C.parent_id))}
 

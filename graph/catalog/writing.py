@@ -1,7 +1,7 @@
-"""What a write does inside its transaction: check, find the category, lock, write the row and its event.
+"""The steps of a write inside its transaction: check, find the category, lock, write the row and its event.
 
-Every change of a product leaves a row in the outbox (`graph.catalog.models.ProductEvent`) in the same transaction, so
-that an event is published if and only if the change was committed.
+Every change of a product adds a row to the outbox (`graph.catalog.models.ProductEvent`) in the same transaction, so an
+event is published if and only if the change was committed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewProduct:
-    """What is told of a product to be created; `category` is a slug, `amount` is in `currency`."""
+    """The fields of a product to create; `category` is a slug, `amount` is in `currency`."""
 
     sku: str
     name: str
@@ -40,11 +40,11 @@ class NewProduct:
     stock: int | None = 0
     active: bool = True
     more: ProductChanges | None = None
-    """What else is told, as a change tells it."""
+    """The optional fields."""
 
 
 class ProductChanges(TypedDict, total=False):
-    """What is to change; `category` is a slug or None for no category, `price` an amount and its currency."""
+    """The fields to change; `category` is a slug or None for no category, `price` an amount and its currency."""
 
     name: str
     description: str
@@ -63,7 +63,7 @@ class ProductChanges(TypedDict, total=False):
 
 
 def row_of(new: NewProduct) -> dict[str, Any]:
-    """The columns of a new product but for its category and times; raises `Invalid`."""
+    """Return the columns of a new product, without its category and times; raises `Invalid`."""
     return {
         "sku": rules.check_sku(new.sku),
         **checked({"name": new.name, "description": new.description, "price": (new.amount, new.currency)}),
@@ -72,9 +72,9 @@ def row_of(new: NewProduct) -> dict[str, Any]:
 
 
 def checked(changes: ProductChanges, currency: str = "USD") -> dict[str, Any]:
-    """The columns that `changes` gives values, but for the category and the derived ones; raises `Invalid`.
+    """Return the columns that `changes` sets, without the category and the derived ones; raises `Invalid`.
 
-    `currency` is that of the product where `changes` has none.
+    `currency` is the product's, for changes that name none.
     """
     values: dict[str, Any] = {}
     if "name" in changes:
@@ -122,12 +122,12 @@ def _details(changes: ProductChanges) -> dict[str, Any]:
 
 
 def derived(sku: str, name: str, description: str) -> dict[str, str]:
-    """The columns that make products sort and search alike on both engines."""
+    """Return the columns that make products sort and search alike on both engines."""
     return {"name_key": rules.name_key(name), "search": rules.search_words(sku, name, description)}
 
 
 async def category_id(session: AsyncSession, slug: str | None) -> int | None:
-    """The category with this slug; raises `Invalid` when there is none."""
+    """Return the id of the category with this slug; raises `Invalid` if there is none."""
     if slug is None:
         return None
     found = None
@@ -139,7 +139,7 @@ async def category_id(session: AsyncSession, slug: str | None) -> int | None:
 
 
 async def insert_product(session: AsyncSession, values: dict[str, Any]) -> ProductRecord:
-    """Add a row; raises `Taken` when the sku is in use."""
+    """Insert a row; raises `Taken` if the sku is in use."""
     values = values | derived(values["sku"], values["name"], values["description"])
     try:
         inserted = await session.scalar(insert(PRODUCTS).returning(PRODUCTS.c.id), values)
@@ -149,7 +149,7 @@ async def insert_product(session: AsyncSession, values: dict[str, Any]) -> Produ
 
 
 async def locked(session: AsyncSession, product_id: int) -> ProductRecord:
-    """The product as it stands, kept from other writers until the transaction ends; raises `Missing`."""
+    """Return the current product, locked until the transaction ends; raises `Missing`."""
     await session.execute(select(PRODUCTS.c.id).where(PRODUCTS.c.id == product_id).with_for_update())
     found = await queries.by_id(session, [product_id])
     if not found:
@@ -158,13 +158,13 @@ async def locked(session: AsyncSession, product_id: int) -> ProductRecord:
 
 
 async def update_product(session: AsyncSession, before: ProductRecord, values: dict[str, Any]) -> ProductRecord:
-    """Write `values` over a locked product and give it as it stands then; equal to `before` if nothing differs."""
+    """Write `values` to a locked product and return it; the result equals `before` if nothing differs."""
     changed = dict(values)
     if "name" in values or "description" in values:
         texts = {"name": before.name, "description": before.description} | values
         changed |= derived(before.sku, texts["name"], texts["description"])
     if "compare_at_price" not in values and values.get("currency", before.currency) != before.currency:
-        changed["compare_at_price"] = None  # it was told in another currency
+        changed["compare_at_price"] = None  # it was in the former currency
     if not changed:
         return before
     same = PRODUCTS.c.id == before.id
@@ -178,14 +178,14 @@ async def update_product(session: AsyncSession, before: ProductRecord, values: d
 
 
 async def delete_product(session: AsyncSession, product_id: int) -> None:
-    """Remove the row."""
+    """Delete the product's row."""
     await session.execute(delete(PRODUCTS).where(PRODUCTS.c.id == product_id))
 
 
 async def tell(
     session: AsyncSession, kind: ChangeKind, product: ProductRecord, at: datetime, before: ProductRecord | None = None
 ) -> None:
-    """Put the change into the outbox."""
+    """Add the change to the outbox."""
     slug = product.category.slug if product.category else None
     left = before.category.slug if before and before.category else None
     values = {"kind": kind, "product_id": product.id, "category": slug, "at": at}

@@ -1,5 +1,5 @@
 """Finding products: filters, search, and pages by keyset.
 
-`paging` says which page is wanted, `filtering` makes conditions of a filter, `queries` and `pages` are the SQL. A page
-neither repeats nor skips a product while others come and go, and costs the same wherever it is.
+`paging` describes the requested page, `filtering` turns a filter into conditions, `queries` and `pages` hold the SQL. A
+page neither repeats nor skips a product while others are added and removed, and costs the same at any depth.
 """

@@ -1,4 +1,4 @@
-"""A filter in SQL: its shape decides the statement, its values are bound to it.
+"""Filters in SQL: the shape of a filter determines the statement, its values are bound as parameters.
 
 So a statement is built once for each shape of filter, and not for each request.
 """
@@ -37,7 +37,7 @@ class FilterShape(NamedTuple):
 
     @classmethod
     def of(cls, chosen: Filter, dialect: str) -> FilterShape:
-        """The shape of a filter."""
+        """Return the shape of a filter."""
         low, high = chosen.min_price is not None, chosen.max_price is not None
         searched = chosen.terms is not None
         told = (chosen.category is not None, searched, low, high, chosen.in_stock, chosen.include_inactive)
@@ -45,12 +45,12 @@ class FilterShape(NamedTuple):
 
     @property
     def priced(self) -> bool:
-        """Whether the price is bounded."""
+        """Whether there is a bound on the price."""
         return self.low or self.high
 
 
 def values_in(chosen: Filter, dialect: str) -> dict[str, Any]:
-    """The values that statements of the filter's shape want."""
+    """Return the parameters for statements of the filter's shape."""
     values: dict[str, Any] = {}
     if chosen.category is not None:
         values["category"] = chosen.category
@@ -74,14 +74,14 @@ def values_in(chosen: Filter, dialect: str) -> dict[str, Any]:
 
 
 def _match(terms: Sequence[str], dialect: str) -> str:
-    """That each of `terms` begins a word of the product. They hold only letters and digits, and are quoted anyway."""
+    """Return the full-text query: each term begins a word. Terms are only letters and digits, and quoted anyway."""
     if dialect == "sqlite":
         return " ".join(f'"{term}"*' for term in terms)
     return " & ".join(f"'{term}':*" for term in terms)
 
 
-# OFFSET 0 keeps PostgreSQL from testing product after product in the order of the page instead, which is quick for a
-# word that is everywhere and takes seconds for one that it wrongly believes to be.
+# OFFSET 0 keeps PostgreSQL from testing product after product in the order of the page, which is fast for a frequent
+# word but takes seconds for a rare one that it believes to be frequent.
 _FOUND = {
     "sqlite": "SELECT rowid AS id FROM product_search WHERE product_search MATCH :words",
     "postgresql": "SELECT id FROM product WHERE array_to_tsvector(string_to_array(search, ' ')) "
@@ -90,7 +90,7 @@ _FOUND = {
 
 
 def conditions(shape: FilterShape, price: ColumnElement[Any]) -> list[ColumnElement[bool]]:
-    """What a product must meet, but for being active."""
+    """Return the conditions of a filter, except that the product is active."""
     found: list[ColumnElement[bool]] = []
     if shape.category:
         wanted = select(C.id).where(C.slug == bindparam("category", type_=C.slug.type))
@@ -104,7 +104,7 @@ def conditions(shape: FilterShape, price: ColumnElement[Any]) -> list[ColumnElem
         found.append(price <= bindparam("high", type_=P.price.type))
     if shape.in_stock is not None:
         found.append(P.in_stock == (true() if shape.in_stock else false()))
-    # Chosen first, like a search, and then put in order: few products share one of these.
+    # Select by these first, like a search, and sort afterwards: few products share such a value.
     if shape.brand:
         found.append(
             P.id.in_(select(_Q.id).where(_Q.brand == bindparam("brand", type_=P.brand.type)).scalar_subquery())
@@ -120,7 +120,7 @@ _Q = PRODUCTS.alias("chosen").c
 
 
 def _having(dialect: str, place: int) -> ScalarSelect[Any]:
-    """The products that have an attribute of this value."""
+    """Return the statement for the products that have an attribute with this value."""
     if dialect == "sqlite":
         sql = (
             f"SELECT product_id AS id FROM product_attribute WHERE name = :attribute_{place} AND value = :value_{place}"  # noqa: S608 - a number
@@ -136,6 +136,6 @@ def _having(dialect: str, place: int) -> ScalarSelect[Any]:
 
 
 def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The same value, for which SQLite looks in no index."""
+    """Return the same expression in a form for which SQLite does not use an index."""
     plus: custom_op[Any] = custom_op("+")
     return UnaryExpression(column, operator=plus, type_=column.type)

@@ -1,8 +1,8 @@
-"""The SQL of a page: how each filter and sort finds its products without reading or sorting all of them.
+"""The SQL of pages: how each filter and sort finds its products without reading or sorting all of them.
 
 A page of active products walks the index of its sort (`product_by_…`, or `product_by_category_…` under a category) and
 stops at its size; with inactive products it merges two such walks. A search asks the full-text index (FTS5, or GIN on
-PostgreSQL) first. What SQLite does with bounds of the price is told at `_either_way`.
+PostgreSQL) first. `_either_way` explains bounds of the price on SQLite.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 P = PRODUCTS.c
 _FEW = 1000
-"""Products that SQLite sorts sooner than it finds a page of them in the order of another index."""
+"""So many products SQLite sorts faster than it finds a page of them by walking another index."""
 
 _SIZE = bindparam("size", type_=Integer())
 
 
 class PageShape(NamedTuple):
-    """What tells the statements of pages apart."""
+    """Everything about a request that changes the statement."""
 
     filter: FilterShape
     sort: Sort
@@ -45,13 +45,13 @@ class PageShape(NamedTuple):
 
     @classmethod
     def of(cls, request: PageRequest, dialect: str) -> PageShape:
-        """The shape of a request."""
+        """Return the shape of a request."""
         after, before = request.after is not None, request.before is not None
         return cls(FilterShape.of(request.filter, dialect), request.sort, request.backward, after, before)
 
     @property
     def column(self) -> Column[Any]:
-        """What is sorted by, before the id."""
+        """The column that is sorted by, before the id."""
         return P[self.sort.column]
 
     @property
@@ -61,7 +61,7 @@ class PageShape(NamedTuple):
 
 
 def _between(shape: PageShape) -> list[ColumnElement[bool]]:
-    """The places that the page lies between."""
+    """Return the conditions that keep the page between its two positions."""
     here = tuple_(shape.column, P.id)
     found: list[ColumnElement[bool]] = []
     for name, given, onwards in (("after", shape.after, True), ("before", shape.before, False)):
@@ -78,7 +78,7 @@ def _order(*columns: ColumnElement[Any], falling: bool) -> list[ColumnElement[An
 
 
 def _walks(shape: PageShape) -> list[Select[Any]]:
-    """The selections that a page is merged from: each walks one index, or sorts few products."""
+    """Return the selections that a page is merged from; each walks one index or sorts a few products."""
     walks: list[Select[Any]] = []
     for active in (true(), false()) if shape.filter.include_inactive else (true(),):
         if shape.filter.dialect == "sqlite" and shape.filter.priced and shape.sort.column != "price":
@@ -100,11 +100,12 @@ def _walk(
 
 
 def _either_way(shape: PageShape, active: ColumnElement[bool]) -> list[Select[Any]]:
-    """The two ways to products in a range of prices, sorted by something else; one of them has the limit 0.
+    """Return two selections of the products in a price range, sorted by another column; one has the limit 0.
 
-    The index of the sort finds a page at once if many products match, and is walked to its end if hardly any does;
-    for sorting what the index of the prices finds it is the reverse. SQLite keeps no histogram to tell by. So the
-    prices are counted, as far as `_FEW`, and that decides. A search does without: its words choose from the index.
+    Walking the index of the sort finds a page at once if many products match, and reads all of the index if hardly any
+    does; sorting what the price index finds is the reverse. SQLite has no histogram to choose by, so the statement
+    counts the products in the range, up to `_FEW`, and chooses by that. A search does not need this: it starts from the
+    full-text index.
     """
     own = (shape.column, P.id)
     by_sort = _walk(shape, active, conditions(shape.filter, unindexed(P.price)), own)
@@ -118,7 +119,7 @@ def _either_way(shape: PageShape, active: ColumnElement[bool]) -> list[Select[An
 
 @lru_cache(maxsize=512)
 def page_statement(shape: PageShape) -> Select[Any]:
-    """The rows of a page and one more, in the order of the walk (from the end of the list if backward)."""
+    """Return the statement for a page and one more row, in the order of the walk (backward from the end if so)."""
     walks = _walks(shape)
     if len(walks) == 1:
         return walks[0]
@@ -127,7 +128,7 @@ def page_statement(shape: PageShape) -> Select[Any]:
 
 
 def values_for(request: PageRequest, dialect: str) -> dict[str, Any]:
-    """The values that `page_statement` wants for `request`."""
+    """Return the parameters of `page_statement` for `request`."""
     values = values_in(request.filter, dialect) | {"size": request.size + 1}
     for name, place in (("after", request.after), ("before", request.before)):
         if place is not None:
@@ -136,7 +137,7 @@ def values_for(request: PageRequest, dialect: str) -> dict[str, Any]:
 
 
 async def page_values(source: SqlReader, request: PageRequest, dialect: str) -> dict[str, Any]:
-    """The page that `request` asks for, as it is cached: see `graph.catalog.records.page_of`."""
+    """Read the page that `request` asks for, in its cached form: see `graph.catalog.records.page_of`."""
     statement = page_statement(PageShape.of(request, dialect))
     rows = list(await source.execute(statement, values_for(request, dialect)))
     more = len(rows) > request.size
@@ -150,5 +151,5 @@ async def page_values(source: SqlReader, request: PageRequest, dialect: str) -> 
 
 
 async def page(source: SqlReader, request: PageRequest, dialect: str) -> Page:
-    """The page that `request` asks for."""
+    """Read the page that `request` asks for."""
     return page_of(await page_values(source, request, dialect))

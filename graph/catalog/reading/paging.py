@@ -1,9 +1,9 @@
-"""Keyset pagination: which products a page holds is decided by the values it starts after, never by an offset.
+"""Keyset pagination: a page is defined by the values that it starts after, never by an offset.
 
 So a page neither repeats nor skips a product while others are inserted and deleted around it, whatever the sort: each
-sort ends in the unique id. A cursor is opaque and versioned; it carries the sort's value and the id of the product it
-was given with, which need not exist any more. A cursor that is damaged, of another sort or of another version
-raises `graph.errors.BadInput`, as do contradicting arguments.
+sort ends in the unique id. A cursor is opaque and versioned; it carries the sort's value and the id of its product,
+which need not exist any more. A cursor that is damaged or belongs to another sort or version raises
+`graph.errors.BadInput`, as do contradictory arguments.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sort(Enum):
-    """The orders of a page: the value is the column, and whether it falls."""
+    """The sort orders: the value is the column, and whether it is descending."""
 
     NAME_ASC = ("name_key", False)
     NAME_DESC = ("name_key", True)
@@ -54,12 +54,12 @@ class Sort(Enum):
 
     @property
     def falling(self) -> bool:
-        """Whether the largest value, and the largest id, come first."""
+        """Whether the order is descending, in the column and in the id."""
         return self.value[1]
 
 
 class KeysetPosition(NamedTuple):
-    """A place in a sorted list: the sort's value, and the id that tells equals apart."""
+    """A position in a sorted list: the sort's value, and the id that breaks ties."""
 
     value: Any
     id: int
@@ -67,7 +67,7 @@ class KeysetPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which products; a field left at None does not matter. Prices are compared as numbers in whatever currency."""
+    """Which products; None is no condition. Prices are compared as numbers, whatever the currency."""
 
     category: str | None = None
     search: str | None = None
@@ -78,25 +78,25 @@ class Filter:
     brand: str | None = None
     group: str | None = None
     attributes: tuple[tuple[str, str], ...] = ()
-    """Names and values that the product has all of."""
+    """Name and value pairs, all of which the product must have."""
 
     @property
     def terms(self) -> tuple[str, ...] | None:
-        """The words that must each begin a word of the product; None without a search, () when it holds no word."""
+        """The words that must each begin a word of the product; None without a search, () if the search has no word."""
         if self.search is None or not self.search.strip():
             return None
         return tuple(dict.fromkeys(rules.words(self.search)))
 
     @property
     def impossible(self) -> bool:
-        """Whether no product can match, so that nobody need be asked."""
+        """Whether no product can match, so that no query is needed."""
         if self.terms == () or (self.category is not None and not rules.is_slug(self.category)):
             return True
         texts = (self.brand, self.group, *(text for pair in self.attributes for text in pair))
         return any(text is not None and not rules.is_storable(text) for text in texts)
 
     def check(self) -> None:
-        """Refuse a search that would cost too much."""
+        """Refuse a search or filter that would cost too much, with `BadInput`."""
         if self.search is not None and (len(self.search) > MAX_SEARCH or len(self.terms or ()) > MAX_TERMS):
             raise BadInput(f"A search has at most {MAX_SEARCH} characters and {MAX_TERMS} words.", argument="filter")
         texts = (self.brand or "", self.group or "", *(text for pair in self.attributes for text in pair))
@@ -107,7 +107,7 @@ class Filter:
             )
 
     def canonical(self) -> list[Any]:
-        """Equal for filters that mean the same."""
+        """Return a JSON value that is equal for filters that mean the same."""
         low, high = (None if price is None else str(price.normalize()) for price in (self.min_price, self.max_price))
         terms = None if self.terms is None else sorted(self.terms)
         plain = [self.category, terms, low, high, self.in_stock, self.include_inactive]
@@ -115,7 +115,7 @@ class Filter:
         return plain if more == [None, None, []] else plain + more
 
     def stored_prices(self) -> tuple[int | None, int | None]:
-        """The bounds as prices are stored, rounded inwards and kept within 64 bits."""
+        """Return the bounds in the stored form of prices, rounded inwards and kept within 64 bits."""
         low = None if self.min_price is None else math.ceil(self.min_price.scaleb(SCALE))
         high = None if self.max_price is None else math.floor(self.max_price.scaleb(SCALE))
         return _bounded(low), _bounded(high)
@@ -127,7 +127,7 @@ def _bounded(value: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """One page: `size` products from the start, or from the end if `backward`, between two places."""
+    """One page: `size` products from the start, or from the end if `backward`, between two positions."""
 
     size: int
     backward: bool = False
@@ -166,18 +166,18 @@ class PageRequest:
 
     @property
     def key(self) -> str:
-        """Names the page in the cache: equal for requests that mean the same page."""
+        """Return the cache key of the page, equal for requests that mean the same page."""
         ends = [None if end is None else [_plain(end.value), end.id] for end in (self.after, self.before)]
         return digest([self.sort.name, self.size, self.backward, *ends, self.filter.canonical()])
 
 
 def digest(value: Any) -> str:
-    """A short name for a JSON value."""
+    """Return a short digest of a JSON value."""
     return blake2b(json.dumps(value, separators=(",", ":")).encode(), digest_size=16).hexdigest()
 
 
 def _plain(value: Any) -> Any:
-    """A sort's value as JSON: a moment in whole microseconds."""
+    """Return a sort's value as JSON; a time becomes whole microseconds."""
     if isinstance(value, datetime):
         elapsed = value - _EPOCH
         return (elapsed.days * 86400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
@@ -185,14 +185,14 @@ def _plain(value: Any) -> Any:
 
 
 def write_cursor(sort: Sort, position: KeysetPosition) -> str:
-    """The cursor of the product that stands at `position`."""
+    """Return the cursor of the product at `position`."""
     value = _plain(position.value)
     plain = f'[{_VERSION},"{sort.name}",{json.dumps(value) if isinstance(value, str) else value},{position.id}]'  # JSON
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str, sort: Sort, argument: str) -> KeysetPosition:
-    """Where `cursor` points; raises `BadInput` when it was not given out for this sort."""
+    """Return the position that `cursor` points to; raises `BadInput` if it was not issued for this sort."""
     problem = BadInput(f"{argument} is not a cursor of this list.", argument=argument)
     if len(cursor) > _CURSOR_LENGTH:
         raise problem

@@ -1,7 +1,7 @@
-"""The catalog's SQL but for pages (`graph.catalog.reading.pages`): one statement a read, each answered from an index.
+"""The catalog's SQL except pages (`graph.catalog.reading.pages`): one statement per read, each answered from an index.
 
-A statement is built once for each shape of request and kept; a read only gives it values. To build the statement of a
-page, and to recognise it, takes SQLAlchemy ten times as long as SQLite takes to read the page.
+A statement is built once for each shape of request and kept; a read only binds values. Building and compiling the
+statement of a page takes SQLAlchemy ten times as long as reading the page takes SQLite.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ _PRODUCT: tuple[ColumnElement[Any], ...] = (
     *(P.compare_at_price, P.tracked, P.in_stock, P.group_id, P.brand, P.gtin, P.options, P.images, P.attributes),
 )
 COLUMNS = len(_PRODUCT) + 3
-"""Of a product with its category: what stands before the rest of a row."""
+"""The columns of a product and its category with which every row begins."""
 
 
 class SqlReader(Protocol):
-    """Where a read goes: to the database, or into a session that has read or written before it."""
+    """What a read runs on: the database, or a session that has read or written before."""
 
     def execute(self, statement: Executable, params: Mapping[str, Any], /) -> Awaitable[Iterable[Sequence[Any]]]:
-        """The rows of a statement."""
+        """Return the rows of a statement."""
         ...
 
 
 def shown(*more: ColumnElement[Any]) -> Select[Any]:
-    """Products with what they show of their category, in the order that `values_of` reads, and `more`."""
+    """Select products with their category, in the column order that `values_of` expects, followed by `more`."""
     return select(*_PRODUCT, C.slug, C.name.label("category_name"), C.parent_id, *more).join_from(
         PRODUCTS, CATEGORIES, C.id == P.category_id, isouter=True
     )
 
 
 def values_of(row: Sequence[Any]) -> list[Any]:
-    """A row of `shown` as it is cached, and as `graph.catalog.records.product_of` takes it."""
+    """Return a row of `shown` as it is cached and as `graph.catalog.records.product_of` reads it."""
     return list(row[:COLUMNS])
 
 
@@ -80,20 +80,20 @@ async def values_by_sku(source: SqlReader, skus: Sequence[str]) -> list[list[Any
 
 
 async def by_id(source: SqlReader, ids: Sequence[int]) -> list[ProductRecord]:
-    """Those of the products that exist, in no order."""
+    """Return those of the products that exist, in no order."""
     return [product_of(values) for values in await values_by_id(source, ids)]
 
 
 async def categories(source: SqlReader) -> tuple[CategoryCount, ...]:
-    """All categories by name, with the number of their active products."""
+    """Return all categories by name, with the number of their active products."""
     rows = await source.execute(_CATEGORIES, {})
     return tuple(CategoryCount(CategoryRecord(row[0], row[1], row[2], row[3]), row[4]) for row in rows)
 
 
 @lru_cache(maxsize=512)
 def count_statement(shape: FilterShape) -> Select[Any]:
-    """The number of products that match."""
-    hidden = shape.search and shape.dialect == "sqlite"  # the words choose, not the price
+    """Return the statement that counts the matching products."""
+    hidden = shape.search and shape.dialect == "sqlite"  # the words select, not the price
     where = conditions(shape, unindexed(P.price) if hidden else P.price)
     if not shape.include_inactive:
         where.append(P.active == true())
@@ -101,6 +101,6 @@ def count_statement(shape: FilterShape) -> Select[Any]:
 
 
 async def count(source: SqlReader, chosen: Filter, dialect: str) -> int:
-    """How many products match."""
+    """Count the matching products."""
     rows = await source.execute(count_statement(FilterShape.of(chosen, dialect)), values_in(chosen, dialect))
     return next(int(row[0]) for row in rows)

@@ -148,7 +148,7 @@ class Outbox:
                     _log.warning("the outbox failed and will keep trying: %r", error)
                 failing = True
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):  # wait_for() of 3.11 loses a cancellation that meets a nudge
+                async with asyncio.timeout(pause):  # wait_for() of 3.11 can lose a cancellation to a nudge
                     await self._wake.wait()
             owed = owed or self._wake.is_set()  # includes what could not be published when `outdate` was called
             self._wake.clear()

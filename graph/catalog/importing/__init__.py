@@ -1,8 +1,8 @@
-"""Products from files: read, checked, written in bulk.
+"""Imports products from files: reads, checks and writes them in bulk.
 
-`import_products` takes a file through all of it and returns a `Report`; `Told` hears of it meanwhile. `ImportOptions`
-say what is not to be found out from the file. A file that cannot be read raises `Unreadable`; a row that cannot be
-taken is a `Problem` of the report. FORMATS are the exports that are recognised, MEANINGS what their columns can mean.
+`import_products` imports a file and returns a `Report`; `Told` gets the progress meanwhile. `ImportOptions` hold what
+cannot be found out from the file. A file that cannot be read raises `Unreadable`; a row that cannot be imported is a
+`Problem` of the report. FORMATS are the exports that are recognised, MEANINGS what their columns can mean.
 """
 
 from graph.catalog.importing.bulk import ImportedProduct

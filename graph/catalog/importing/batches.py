@@ -1,4 +1,4 @@
-"""The products of a file, checked, a batch at a time; a sku that comes again is set aside."""
+"""Reads the products of a file in checked batches; a repeated sku is a bad row."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from graph.catalog.importing.reading import Products
 
 _SHOWN = 200
-"""Characters of a value that a complaint shows."""
+"""Characters of a value that a problem shows."""
 
 
 @dataclass(slots=True)
 class CheckedBatch:
-    """Checked products, the draft of each, the bad rows, what to know of good ones, and how far the file is read."""
+    """Checked products, the draft of each, the bad rows, notes on good ones, and how far the file has been read."""
 
     changes: list[bulk.ImportedProduct] = field(default_factory=list[bulk.ImportedProduct])
     drafts: list[Draft] = field(default_factory=list["Draft"])
@@ -34,7 +34,7 @@ class CheckedBatch:
 
 
 class Batches:
-    """Reads the products of a file batch by batch, remembering on disk which skus it has seen."""
+    """Reads the products of a file batch by batch; the skus seen so far are kept on disk."""
 
     def __init__(self, products: Products) -> None:
         self._products = products
@@ -46,7 +46,7 @@ class Batches:
         products.reading.note = self._note
 
     def next(self) -> CheckedBatch | None:
-        """The next batch; None at the end. Where the file cannot be read further, what was read before comes first."""
+        """Return the next batch; None at the end. If the file has a fault, what comes before it is returned first."""
         if self._unreadable is not None:
             raise self._unreadable
         batch = self._batch = CheckedBatch()
@@ -73,7 +73,7 @@ class Batches:
         return None
 
     def problem(self, draft: Draft, refused: Invalid) -> Problem:
-        """The complaint about a row, with the value it is about."""
+        """Return the problem with a row, including the value that caused it."""
         value = plain(draft.told.get(refused.field.partition(".")[0]))
         return Problem(draft.line, refused.message, refused.field, value[:_SHOWN], self._products.plan.raw(draft))
 

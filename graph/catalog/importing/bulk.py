@@ -1,13 +1,13 @@
-"""Writes many products at once: what is new is inserted, what differs is updated, what is the same is left alone.
+"""Writes many products at once: inserts new ones, updates those that differ, leaves the others alone.
 
-A bulk write goes in batches, each one transaction with its events, and is acknowledged once, when all of it has ended
-(`acknowledged_once`). Until then nobody was promised to see any of it, so a batch leaves the cache alone: readers go
-on getting what they got a moment before, and what is loaded meanwhile shows what is committed. At the end, however it
-ends, the whole catalog is outdated in one step: a tag for each of thousands of rows would cost more than loading again
-what is read. While a long write goes on, that is done every `MILESTONE` seconds, too: it becomes visible by and by.
+A bulk write runs in batches, each one transaction with its events, and is acknowledged once, when all of it has ended
+(`acknowledged_once`). Nobody was promised to see any of it before that, so a batch leaves the cache alone: readers keep
+getting cached values, and values loaded meanwhile show what is committed. At the end, however it ends, the whole cached
+catalog is invalidated in one step: invalidating a tag for each of thousands of rows would cost more than reloading what
+is read. During a long write this happens every `MILESTONE` seconds too, so that the write becomes visible gradually.
 
-A writer that dies leaves its events behind, unpublished; whoever looks after the outbox then outdates the catalog for
-him, within seconds (`graph.catalog.outbox`).
+A writer that dies leaves unpublished events behind; another process then invalidates the catalog and publishes them
+within seconds (`graph.catalog.outbox`).
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from graph.engines.database import Database
 
 BATCH = 2000
-"""Rows a transaction: other writers on SQLite wait for it, about a tenth of a second."""
+"""Rows per transaction: other writers on SQLite wait for it, about a tenth of a second."""
 _STEP = 1000
-"""Rows between two reports of a batch on its way."""
+"""Rows between two progress reports within a batch."""
 MILESTONE = 10.0
-"""Seconds between two moments at which a write that goes on becomes visible. Then every page that is asked for is made
-anew once: what that costs must stay well below one answer in a hundred."""
+"""Seconds between two moments at which a running write becomes visible. After each, every requested page is loaded
+again once, which has to affect far less than one answer in a hundred."""
 _ATTEMPTS = 3
 
 _DEFAULTS: dict[str, Any] = {
@@ -55,7 +55,7 @@ _DEFAULTS: dict[str, Any] = {
     "compare_at_price": None,
     "stock": 0,
     "tracked": False,
-    "in_stock": True,  # a file that tells no stock does not say that it is sold out
+    "in_stock": True,  # a file without a stock does not say that the product is sold out
     "group_id": None,
     "brand": None,
     "gtin": None,
@@ -67,9 +67,9 @@ _COMPARED = ("name", "price", *_DEFAULTS)
 
 
 class ImportedProduct(NamedTuple):
-    """What a file says of one product: the columns it gives, checked, and the slug of a category if it gives one.
+    """What a file says about one product: the columns that it gives, checked, and a category's slug if it gives one.
 
-    `path` are the names from the topmost category down to that one, where they are known.
+    `path` holds the names from the topmost category down to that one, where they are known.
     """
 
     sku: str
@@ -81,7 +81,7 @@ class ImportedProduct(NamedTuple):
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """What became of a batch; `refused` maps positions in it to reasons."""
+    """The result of a batch; `refused` maps positions in it to reasons."""
 
     created: int
     updated: int
@@ -91,16 +91,17 @@ class BatchOutcome:
 
 Write: TypeAlias = "Callable[[Sequence[ImportedProduct], OnWay], Awaitable[BatchOutcome]]"
 OnWay: TypeAlias = "Callable[[float], None]"
-"""Told what part of the rows is written, of a transaction that may still fail."""
+"""Called with the fraction of the rows written by a transaction that may still fail."""
 
 
 @contextlib.asynccontextmanager
 async def acknowledged_once(catalog: CatalogService) -> AsyncGenerator[Write]:
-    """Write batches as one write: when the block has ended, however, no reader gets what was there before them.
+    """Write batches as one write: once the block has ended, in whatever way, no reader gets older values.
 
-    Raises `graph.patterns.cache.generations.CacheWriteRefused` before the first batch when readers could not be told,
-    `CacheWriteUnconfirmed` at a milestone or at the end when that was not confirmed. Then a writer that tries again
-    repeats all of it, also what it finds unchanged: its end outdates what the first try has written.
+    Raises `graph.patterns.cache.generations.CacheWriteRefused` before the first batch if the cache could not be
+    invalidated, and `CacheWriteUnconfirmed` at a milestone or at the end if the invalidation was not confirmed. In that
+    case the writer repeats the whole write, even if nothing differs any more: its end invalidates what the first try
+    wrote.
     """
     shown = time.monotonic()
     begun = changed = False
@@ -125,7 +126,7 @@ async def acknowledged_once(catalog: CatalogService) -> AsyncGenerator[Write]:
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work`, also through a cancellation."""
+    """Await `work` to its end, even if the caller is cancelled meanwhile."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)
@@ -142,16 +143,16 @@ async def write(
     now: datetime | None = None,
     on_way: OnWay = lambda _: None,
 ) -> BatchOutcome:
-    """Bring the catalog to what `changes` say; no sku stands in them twice. A dry run only tells what would happen.
+    """Apply `changes`, in which no sku occurs twice. A dry run only reports what would happen.
 
-    Categories that do not exist yet are created, named as their path has it or after their slug. Readers are not told:
-    see `acknowledged_once`.
+    Categories that do not exist yet are created, named as in their path or after their slug. The cache is not
+    invalidated: see `acknowledged_once`.
     """
     moment = now or datetime.now(UTC)
     for attempt in range(_ATTEMPTS):
         try:
             return await _write(catalog.database, changes, moment, on_way, dry_run=dry_run)
-        except IntegrityError:  # somebody else has just created one of them
+        except IntegrityError:  # another process has just created one of them
             if attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError
@@ -171,7 +172,7 @@ async def _write(
         before = await _existing(session, [change.sku for change in changes], lock=not dry_run)
         inserts, updates, outcome = _sorted_out(changes, before, categories, moment)
         if dry_run or not (inserts or updates):
-            await session.rollback()  # also a category that only a refused row wanted
+            await session.rollback()  # includes a category that only a refused row names
         else:
             await _apply(session, inserts, updates, before, moment, on_way=on_way)
     return outcome
@@ -180,12 +181,12 @@ async def _write(
 async def _categories(
     session: AsyncSession, wanted: dict[str, tuple[str, ...]], dialect: str, *, dry_run: bool
 ) -> dict[str, int]:
-    """The numbers of categories by slug; `wanted` has the path of each."""
+    """Return the ids of categories by slug; `wanted` has the path of each."""
     known = await _numbers(session, wanted)
     missing = sorted(wanted.keys() - known.keys())
     if dry_run or not missing:
         return known | dict.fromkeys(missing, 0)
-    # Those that lie above them, too; the topmost first, so that each finds its parent.
+    # Their parents too; the topmost first, so that each one's parent exists.
     paths: dict[str, tuple[str, ...]] = {slug: () for slug in missing if not wanted[slug]}
     for slug in missing:
         path = wanted[slug]
@@ -217,7 +218,7 @@ async def _numbers(session: AsyncSession, slugs: Iterable[str]) -> dict[str, int
 
 
 async def _existing(session: AsyncSession, skus: list[str], *, lock: bool) -> dict[str, dict[str, Any]]:
-    """The rows that are there, by sku, kept from other writers."""
+    """Return the existing rows by sku, locked against other writers."""
     columns = (PRODUCTS.c.id, PRODUCTS.c.sku, PRODUCTS.c.updated_at, *(PRODUCTS.c[name] for name in _COMPARED))
     statement = select(*columns).where(PRODUCTS.c.sku.in_(skus)).order_by(PRODUCTS.c.id)
     rows = await session.execute(statement.with_for_update() if lock else statement)
@@ -227,7 +228,7 @@ async def _existing(session: AsyncSession, skus: list[str], *, lock: bool) -> di
 def _sorted_out(
     changes: Sequence[ImportedProduct], before: dict[str, dict[str, Any]], categories: dict[str, int], moment: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], BatchOutcome]:
-    """The rows to insert and those to update, whole."""
+    """Return the complete rows to insert and those to update."""
     inserts: list[dict[str, Any]] = []
     updates: list[dict[str, Any]] = []
     refused: dict[int, Invalid] = {}
@@ -245,7 +246,7 @@ def _sorted_out(
             inserts.append(row | writing.derived(change.sku, row["name"], row["description"]))
         elif any(old[name] != value for name, value in values.items()):
             if values.get("currency", old["currency"]) != old["currency"]:
-                values.setdefault("compare_at_price", None)  # it was told in another currency
+                values.setdefault("compare_at_price", None)  # it was in the former currency
             row = {name: values.get(name, old[name]) for name in _COMPARED}
             row |= writing.derived(change.sku, row["name"], row["description"])
             updates.append(row | {"the_id": old["id"], "updated_at": max(moment, old["updated_at"])})
@@ -284,7 +285,7 @@ async def _apply(
 
 
 async def _tell_created(session: AsyncSession, skus: list[str], moment: datetime) -> None:
-    """Put new products into the outbox, in one statement: their numbers are known to SQL alone."""
+    """Add new products to the outbox in one statement, because only SQL knows their ids."""
     rows = (
         select(literal("CREATED"), PRODUCTS.c.id, CATEGORIES.c.slug, literal(moment, EVENTS.c.at.type), true())
         .join_from(PRODUCTS, CATEGORIES, CATEGORIES.c.id == PRODUCTS.c.category_id, isouter=True)
@@ -297,7 +298,7 @@ async def _tell_created(session: AsyncSession, skus: list[str], moment: datetime
 async def _tell_updated(
     session: AsyncSession, moves: list[tuple[int, int | None, int | None]], moment: datetime
 ) -> None:
-    """Put changed products into the outbox: their numbers, and the categories after and before."""
+    """Add changed products to the outbox: their ids, and the categories after and before."""
     numbers = {number for move in moves for number in move[1:] if number is not None}
     found = await session.execute(select(CATEGORIES.c.id, CATEGORIES.c.slug).where(CATEGORIES.c.id.in_(numbers)))
     slugs: dict[int | None, str | None] = {row.id: row.slug for row in found}

@@ -1,7 +1,7 @@
 r"""Lists in a cell, as this project writes and reads them: ``name=value|name=value`` and ``address text|address``.
 
-A bar, an equals sign or a backslash that belongs to the text has a backslash before it. What is written is read back
-as it was.
+A bar, an equals sign or a backslash that belongs to the text is escaped with a backslash. Reading what was written
+gives the same values.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ def _parts(cell: str) -> list[str]:
 
 
 def write_pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    """Options or attributes as a cell."""
+    """Write options or attributes as a cell."""
     return "|".join(f"{_escape(name)}={_escape(value)}" for name, value in pairs)
 
 
 def read_pairs(cell: str) -> list[list[str]]:
-    """What `write_pairs` wrote; a part without an equals sign is a value without a name, and left out."""
+    """Read what `write_pairs` wrote; a part without an equals sign has no name and is left out."""
     found = (_EQUALS.fullmatch(part) for part in _parts(cell))
     return [[_unescape(one.group(1)).strip(), _unescape(one.group(2)).strip()] for one in found if one is not None]
 
 
 def write_images(images: Iterable[tuple[str, str | None]]) -> str:
-    """Images as a cell: an address, and its text behind a space."""
+    """Write images as a cell: a URL, followed by a space and its text."""
     return "|".join(f"{_escape(url)} {_escape(alt)}" if alt else _escape(url) for url, alt in images)
 
 
 def read_images(cell: str) -> list[list[str | None]]:
-    """What `write_images` wrote."""
+    """Read what `write_images` wrote."""
     found = (_unescape(part).strip().partition(" ") for part in _parts(cell))
     return [[url, alt.strip() or None] for url, _, alt in found]
 
@@ -56,7 +56,7 @@ _NEXT_ADDRESS = re.compile(r"[\s,;|]+(?=https?://|//|/)")
 
 
 def addresses(cell: str) -> list[list[str | None]]:
-    """The addresses in another program's cell: separated by commas, semicolons, bars or spaces."""
+    """Read the URLs in another program's cell: separated by commas, semicolons, bars or spaces."""
     found = [one.strip(" ,;|\t\r\n") for one in _NEXT_ADDRESS.split(cell.strip())]
     if len(found) == 1 and "://" not in found[0]:  # file names
         found = [one.strip() for one in re.split(r"[,;|]", found[0])]

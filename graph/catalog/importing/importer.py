@@ -1,14 +1,14 @@
-"""Imports products from a file: an upsert by sku, in batches, that can be repeated at will.
+"""Imports products from a file: an upsert by sku, in batches, which can be repeated safely.
 
-What a row says is written, what it leaves blank or its file lacks stays as it is; a new product needs a name and a
-price. What is so already is left alone, so that importing a file again changes nothing. Each batch is one
+Values in a row are written; a blank cell or a missing column leaves the product's value as it is. A new product needs a
+name and a price. Unchanged products are left alone, so importing a file again changes nothing. Each batch is one
 transaction; between batches others may read and write. To readers an import is one write, acknowledged when it ends:
-from then on, whether it succeeded, failed or was cancelled, they see all that is in. Until then what they get may be up
-to some seconds old (`graph.catalog.importing.bulk`).
+from then on, whether it succeeded, failed or was cancelled, they see everything that was written. Until then they may
+get values that are some seconds old (`graph.catalog.importing.bulk`).
 
-Rows that break a rule are reported with their line, the value and the reason, and left out. With `strict` the whole
-file is checked first, and one bad row refuses all of it; with `dry_run` it is checked alone. A sku that comes again in
-the file is such a bad row: the first one counts. Memory stays flat: the skus seen so far are kept on disk.
+Rows that break a rule are reported with their line, the value and the reason, and are left out. With `strict` the whole
+file is checked first, and a single bad row refuses all of it; with `dry_run` it is only checked. A repeated sku is also
+a bad row: the first one counts. Memory stays flat: the skus seen so far are kept on disk.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from graph.catalog.service import CatalogService
 
 EXAMPLES = 3
-"""Products that a report keeps to be shown."""
+"""How many products a report keeps as examples."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What an import has done so far; `refused` says that strict changed nothing.
+    """What an import has done so far; `refused` says that a strict import changed nothing.
 
-    The rows of `bytes` of `size` are in, or, between batches, on their way in. Of `rows`, `merged` told of other rows'
-    products (a picture, a group, a translation), and `bad` were left out.
+    `bytes` of `size` have been read, and their rows written up to the current batch. Of `rows`, `merged` belong to
+    other rows' products (a picture, a group, a translation), and `bad` were left out.
     """
 
     size: int = 0
@@ -54,9 +54,9 @@ class Report:
     checking: bool = False
     refused: bool = False
     found: Found | None = None
-    """What was found out about the file."""
+    """What was found out about the file: its format, columns and doubts."""
     examples: list[bulk.ImportedProduct] = field(default_factory=list[bulk.ImportedProduct])
-    """The first products, as they would be."""
+    """The first products as they would be written."""
 
 
 OnProgress: TypeAlias = "Callable[[Report], None]"
@@ -65,7 +65,7 @@ OnProblem: TypeAlias = "Callable[[Problem], None]"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Whom an import tells how it goes: after each batch, of each bad row, and of what is odd about a good one."""
+    """Callbacks of an import: after each batch, for each bad row, and for each oddity of a good row."""
 
     progress: OnProgress = lambda _: None
     problem: OnProblem = lambda _: None
@@ -82,11 +82,11 @@ async def import_products(
     report: Report | None = None,
     told: Told | None = None,
 ) -> Report:
-    """Import the file at `path`, which tells what it holds unless `options` do.
+    """Import the file at `path`; `options` override what the file itself says.
 
-    A `report` that is handed in tells at any moment how far the import is. Raises `Unreadable` when the file cannot
-    be read (any further: what came before it is in, unless strict), OSError when it cannot be opened, and
-    `graph.patterns.client.RedisUnavailable` when readers cannot be told.
+    A `report` that is passed in shows the progress at any time. Raises `Unreadable` if the file cannot be read (or not
+    to its end; what came before is written then, unless strict), OSError if it cannot be opened, and
+    `graph.patterns.client.RedisUnavailable` if the cache cannot be invalidated.
     """
     chosen, hearing, counted = options or ImportOptions(), told or Told(), report or Report()
 
@@ -100,13 +100,13 @@ async def import_products(
         if checked.bad:
             checked.refused = True
             return checked
-        hearing = Told(progress=hearing.progress)  # the rest was told of just now
+        hearing = Told(progress=hearing.progress)  # the other problems have just been reported
     async with bulk.acknowledged_once(catalog) as write:
         return await _pass(write, path, chosen, counted, hearing)
 
 
 async def _pass(write: bulk.Write, path: Path, options: ImportOptions, report: Report, told: Told) -> Report:
-    """Go through the file once. The next batch is read and checked in a thread while the last one is written."""
+    """Process the file once. The next batch is read and checked in a thread while the last one is written."""
     with await asyncio.to_thread(Products, path, options) as products:
         batches = Batches(products)
         report.size, report.found = products.size, products.found

@@ -1,7 +1,8 @@
-"""Which column means what in one file, and what a row says by those meanings.
+"""Maps the columns of one file to meanings, and its rows to values by meaning.
 
-A format's table decides, and ``--map`` over it. Where several columns have one meaning, the one that the table names
-first counts, and the next where it is blank. A JSON object's fields are named by their path (``price.salePrice``).
+The format's table decides, unless ``--map`` overrides it. If several columns have the same meaning, the one that the
+table names first counts, and the next one where that is blank. A JSON object's fields are named by their path
+(``price.salePrice``).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _LISTED = frozenset({"image", "images"})
 
 
 def read_map(told: Sequence[str], option: str = "--map") -> dict[str, str]:
-    """What ``--map`` says: meaning → column; or another `option` of its form. Raises `Unreadable` on nonsense."""
+    """Parse ``--map`` (meaning → column), or another `option` of that form. Raises `Unreadable` for anything else."""
     found: dict[str, str] = {}
     for text in told:
         for part in re.split(r",(?=[A-Za-z.]+[0-9]*=)", text):
@@ -38,7 +39,7 @@ def read_map(told: Sequence[str], option: str = "--map") -> dict[str, str]:
 
 
 class Column(NamedTuple):
-    """A column of the file, and its meaning; None when it is ignored."""
+    """A column of the file and its meaning; None if it is ignored."""
 
     name: str
     meaning: str | None
@@ -46,12 +47,12 @@ class Column(NamedTuple):
 
 
 class ColumnPlan:
-    """The columns of one file."""
+    """The columns of one file, with their meanings."""
 
     def __init__(
         self, known: KnownFormat, columns: Sequence[str], chosen: Mapping[str, str], defaults: Mapping[str, str]
     ) -> None:
-        """Read `columns` as `known` does, but for what is `chosen`; `defaults` say what a row leaves out."""
+        """Map `columns` as the format `known` does, except those `chosen`; `defaults` fill in what a row leaves out."""
         self.known = known
         self.chosen = dict(chosen)
         self.defaults = dict(defaults)
@@ -66,7 +67,7 @@ class ColumnPlan:
         self._cells = [(place, self.columns[place].meaning) for place in order]
         told = [(place, meaning) for place, meaning in self._cells if meaning is not None]
         self._plain = [(place, meaning) for place, meaning in told if not self._listed(meaning)]
-        # Lists keep the order of the file.
+        # Columns of lists keep the order of the file.
         self._lists = sorted((place, meaning) for place, meaning in told if self._listed(meaning))
         self.meanings = {meaning for _, meaning in told} | set(defaults)
 
@@ -89,13 +90,13 @@ class ColumnPlan:
 
     @property
     def ignored(self) -> list[str]:
-        """The columns that say nothing about a product here."""
+        """The columns that are ignored."""
         return [column.name for column in self.columns if column.meaning is None and column.name]
 
     # --- a row ---
 
     def drafts(self, row: Row) -> Iterator[Draft]:
-        """What the row says by meaning; of an object with variants, a draft for each."""
+        """Return a draft of the row's values by meaning; for an object with variants, one for each."""
         if row.fields is None:
             yield Draft(row.line, self._told(row.cells), row)
             return
@@ -138,7 +139,7 @@ class ColumnPlan:
         return told
 
     def _add(self, told: dict[str, Any], meaning: str, value: Any) -> None:
-        """Add to a list: pictures, options, attributes."""
+        """Add to one of the lists: pictures, options, attributes."""
         kind, _, name = meaning.partition(".")
         if meaning in _LISTED:
             told.setdefault("images", []).extend(self._pictures(value))
@@ -166,7 +167,7 @@ class ColumnPlan:
         return found
 
     def raw(self, draft: Draft) -> dict[str, Any]:
-        """The row as the file has it; what it took from another row is filled in, so that it stands alone."""
+        """Return the row as in the file, with values taken from another row filled in, so that it is complete."""
         if draft.row.fields is not None:
             return dict(draft.row.fields)
         cells = draft.row.cells
@@ -185,11 +186,11 @@ _OWN = frozenset(
         *("imagePosition", "variantImage", "type"),
     )
 )
-"""Meanings that a variant does not take from its product."""
+"""Meanings that a variant does not inherit from its product."""
 
 
 def plain(value: Any) -> str:
-    """A scalar as text; empty for anything else."""
+    """Return a scalar as text; an empty text for anything else."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, bool):
@@ -198,13 +199,13 @@ def plain(value: Any) -> str:
 
 
 def _each(value: Any) -> list[Any]:
-    """The elements of a list, or the value itself."""
+    """Return the elements of a list, or the value itself as the only one."""
     found = as_list(value)
     return [value] if found is None else found
 
 
 def _pairs(value: Any) -> list[list[str]]:
-    """Names and values, however they are written."""
+    """Return names and values from any of the usual forms."""
     if isinstance(value, str):
         return read_pairs(value)
     found: list[list[str]] = []
@@ -220,7 +221,7 @@ def _pairs(value: Any) -> list[list[str]]:
 
 
 def flat(fields: Mapping[str, Any], within: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """The fields of an object by their path; lists stay."""
+    """Return the fields of an object by their path; lists stay lists."""
     for name, value in fields.items():
         path = f"{within}{name}"
         if depth < _DEEPEST and (inner := as_object(value)) is not None:
@@ -233,7 +234,7 @@ _OF_PRODUCT = frozenset(("title", "name", "product_id", "created_at", "updated_a
 
 
 def _variants(fields: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """The object, or one for each of its ``variants`` (as Shopify's storefront and many APIs have them)."""
+    """Return the object, or one for each of its ``variants`` (a form that Shopify's storefront and many APIs use)."""
     variants = [one for one in map(as_object, as_list(fields.get("variants")) or ()) if one is not None]
     if not variants:
         return (fields,)

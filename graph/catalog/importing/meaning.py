@@ -1,7 +1,7 @@
-"""What a row means: prices, stock, shelf and the rest, from what its columns say.
+"""Turns the values of a row into a product: price, stock, category and the rest.
 
-Blank is absent. What is odd but can be read is read and noted (`Note`); what cannot be taken raises
-`graph.errors.Invalid` with the field and a sentence.
+A blank value counts as absent. Odd but readable values are accepted with a note (`Note`); values that cannot be
+accepted raise `graph.errors.Invalid` with the field and a sentence.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from graph.catalog.importing.formats.base import KnownFormat
 
 Note: TypeAlias = "Callable[[str, str, Any], None]"
-"""Told of something to know of a row that is taken: the reason, the field, the value."""
+"""Called with a remark on an accepted row: the reason, the field, the value."""
 
 PRICES = ("price", "salePrice", "regularPrice", "compareAtPrice")
 _UNTRACKED = ("none", "no", "false", "0", "off", "n")
 _EXCEL = re.compile(r'="(.*)"')
 _ROUNDED = 3
-"""An amount of this many decimals may be a thousand; one of more was calculated."""
+"""With this many decimals, an amount may have a thousands separator; with more, it was calculated."""
 
 
 def _ignored(reason: str, name: str, value: Any) -> None:
-    """Take no note."""
+    """Ignore a note."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """How a file's rows are read: its format, what its columns use before decimals, what it leaves out."""
+    """How a file's rows are read: the format, the decimal marks of the columns, the defaults."""
 
     known: KnownFormat
     meanings: frozenset[str] | set[str]
@@ -51,10 +51,10 @@ class Reading:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     note: Note = _ignored
     defaulted: frozenset[str] = frozenset()
-    """Meanings that a row has although the file says nothing."""
+    """Values by meaning that apply to rows where the file has none."""
 
     def change_of(self, told: dict[str, Any]) -> ImportedProduct:
-        """What a row says of a product."""
+        """Return the product that a row describes; raises `Invalid`."""
         changes: writing.ProductChanges = {}
         sku = self._sku(told)
         if (name := told.get("name")) is not None:
@@ -71,7 +71,7 @@ class Reading:
         path, slug = terms.shelf(self.known, told.get("category"))
         return ImportedProduct(sku, writing.checked(changes), slug, "category" in told, path)
 
-    # --- who it is ---
+    # --- identity ---
 
     def _sku(self, told: dict[str, Any]) -> str:
         value = told.get("sku")
@@ -97,7 +97,7 @@ class Reading:
             text = text.replace("\\n", "\n")
         return plain_text(text)
 
-    # --- what it costs ---
+    # --- price ---
 
     def _amount(self, told: dict[str, Any], name: str, currency: str) -> tuple[Decimal, str] | None:
         if (value := told.get(name)) is None:
@@ -151,7 +151,7 @@ class Reading:
         return max(found, default=None)
 
     def _changed(self, told: dict[str, Any], by: tuple[Decimal, str]) -> tuple[Decimal, str]:
-        """A variant's price that is told as a change of its product's."""
+        """Return a variant's price that is given as a change of its product's price."""
         if (how := told["priceChange"]) == "FIXED":
             return by
         try:
@@ -164,7 +164,7 @@ class Reading:
         return (base + change).quantize(Decimal(1).scaleb(-decimals_of(by[1])), ROUND_HALF_UP), by[1]
 
     def _on_sale(self, told: dict[str, Any]) -> bool:
-        """Whether the sale price counts now; one whose dates cannot be read does not."""
+        """Whether the sale price applies now; one with unreadable dates does not."""
         if "salePrice" not in told:
             return False
         for name, sign in (("saleFrom", 1), ("saleTo", -1)):
@@ -179,7 +179,7 @@ class Reading:
                     return False
         return True
 
-    # --- whether there is some ---
+    # --- availability ---
 
     def _stock(self, told: dict[str, Any], changes: writing.ProductChanges) -> None:
         meanings = self.meanings
@@ -195,7 +195,7 @@ class Reading:
             return
         value = told.get("stock")
         if value is None:
-            if "stock" in told and self.known.name in ("plain", "graph"):  # JSON's null
+            if "stock" in told and self.known.name in ("plain", "graph"):  # null in JSON
                 changes["stock"] = None
             if there is not None:
                 changes["in_stock"] = there
@@ -218,7 +218,7 @@ class Reading:
 
     def _is_tracked(self, value: Any) -> bool:
         if value is None:
-            return self.known.name != "shopify"  # others leave it out of rows that inherit it
+            return self.known.name != "shopify"  # some exports omit it in rows that inherit it
         return plain(value).lower() not in _UNTRACKED
 
     def _pieces(self, amount: Decimal, value: Any) -> int:
@@ -270,7 +270,7 @@ class Reading:
             changes["images"] = self._images(told["images"])
 
     def _gtin(self, value: Any, changes: writing.ProductChanges) -> list[list[str]]:
-        """Take a GTIN; a number that is none becomes an attribute."""
+        """Accept a GTIN; a number that is not one becomes an attribute."""
         digits = "".join(character for character in _bare(plain(value)) if character not in " -\u00a0")
         changes["gtin"] = digits if details.is_gtin(digits) else None
         if not digits or changes["gtin"] is not None:
@@ -314,7 +314,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """A number without what a spreadsheet was told to leave it alone by."""
+    """Return a number without the characters that keep a spreadsheet from changing it."""
     if (formula := _EXCEL.fullmatch(text)) is not None:
         text = formula.group(1)
     return text.lstrip("'").strip()

@@ -1,9 +1,9 @@
 """Amounts, counts and truth values as people and programs write them into a cell.
 
-``1.249,00``, ``1,249.00``, ``1'249.00``, ``1 249,00 €``, ``USD 1480.50`` and ``5,-`` are all read. What cannot be told
-from the cell alone (is ``1.234`` a thousand or a little more than one?) is decided for the whole column from a sample
-of it (`decide`); where the sample does not tell either, the cell is refused with `Doubtful`, or, for an amount of money
-that cannot have three decimals, read as a thousand. Nothing is guessed in silence: `decide` names such a cell.
+``1.249,00``, ``1,249.00``, ``1'249.00``, ``1 249,00 €``, ``USD 1480.50`` and ``5,-`` are all read. If the cell alone is
+ambiguous (is ``1.234`` a thousand or a little more than one?), a sample of the column decides (`decide`); if the sample
+is ambiguous too, the cell is refused with `Doubtful` or, for an amount of money that cannot have three decimals, read
+as a thousand. Nothing is guessed silently: `decide` names such a cell.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 class DecimalMark(Enum):
-    """What stands before the decimals of a column."""
+    """The decimal mark of a column."""
 
     POINT = "."
     COMMA = ","
     BOTH = "both"
-    """Some cells are written with the one and some with the other."""
+    """Some cells use one and some the other."""
     UNKNOWN = "unknown"
-    """The sample does not tell."""
+    """The sample is ambiguous."""
 
 
 class NotANumber(ValueError):
-    """The cell holds no amount; the text says why."""
+    """The cell is not an amount; the text says why."""
 
 
 class Doubtful(NotANumber):
-    """The cell can be read in two ways."""
+    """The cell can be read in two ways, and nothing decides which."""
 
     def __init__(self, text: str) -> None:
-        """Name the cell."""
+        """Name the cell in the message."""
         super().__init__(f"{text} may be a thousand or a decimal; --decimal says which.")
 
 
@@ -50,7 +50,7 @@ _CODE = re.compile(r"(?<![A-Za-z])[A-Za-z]{3}(?![A-Za-z])")
 _NO_CENTS = re.compile("[.,](-|\u2013|\u2014|--)$")
 _EXPONENT = re.compile(r"-?\d(?:\.\d+)?[eE][+-]?\d{1,2}", re.ASCII)
 _MOST = 40
-"""Characters of the longest cell that is tried as an amount."""
+"""Characters of the longest cell that is parsed as an amount."""
 
 _SYMBOLS = {
     "US$": "USD",
@@ -83,7 +83,7 @@ _SYMBOLS = {
     "SFr.": "CHF",
     "лв": "BGN",
 }
-_SHARED = {  # a symbol of several currencies: the first one unless the file's own is among the others
+_SHARED = {  # a symbol of several currencies: the first one, unless the file's own currency is among the others
     "$": ("USD", "AUD", "CAD", "NZD", "HKD", "SGD", "MXN", "CLP", "COP", "ARS"),
     "¥": ("JPY", "CNY"),
     "￥": ("CNY", "JPY"),
@@ -94,7 +94,7 @@ _GROUP = 3
 
 
 def _stripped(text: str, usual: str) -> tuple[str, str | None]:
-    """The figure in `text`, and the currency that stands with it."""
+    """Return the number in `text` and the currency next to it."""
     found = None
     if (sign := _SYMBOL.search(text)) is not None:
         shared = _SHARED.get(sign.group())
@@ -112,7 +112,7 @@ def _stripped(text: str, usual: str) -> tuple[str, str | None]:
 
 
 def amount(value: Any, mark: DecimalMark, usual: str = "USD") -> tuple[Decimal, str | None]:
-    """The amount in a cell or a JSON value, and its currency where one stands with it; `usual` is the file's own."""
+    """Return the amount in a cell or JSON value, and the currency next to it; `usual` is the file's own currency."""
     if isinstance(value, Decimal):
         return value, None
     if type(value) is int:
@@ -134,7 +134,7 @@ def amount(value: Any, mark: DecimalMark, usual: str = "USD") -> tuple[Decimal, 
 
 
 def count(value: Any, mark: DecimalMark) -> Decimal:
-    """The number in a cell of pieces; it may have decimals."""
+    """Return the number in a stock cell; it may have decimals."""
     if isinstance(value, Decimal):
         return value
     if type(value) is int:
@@ -148,14 +148,14 @@ def count(value: Any, mark: DecimalMark) -> Decimal:
 
 
 def _figure(text: str, mark: DecimalMark, currency: str | None) -> str:
-    """Digits and separators as a plain number; `currency` is None for what is no amount."""
+    """Return digits and separators as a plain number; `currency` is None for a number that is not an amount."""
     told = _mark_of(text)
-    if told is DecimalMark.UNKNOWN:  # one separator and three digits behind it
+    if told is DecimalMark.UNKNOWN:  # one separator, followed by three digits
         separator = "." if "." in text else ","
         if mark in (DecimalMark.POINT, DecimalMark.COMMA):
             told = mark
         elif mark is DecimalMark.UNKNOWN and currency is not None and decimals_of(currency) < _GROUP:
-            told = DecimalMark.COMMA if separator == "." else DecimalMark.POINT  # its amounts have no three decimals
+            told = DecimalMark.COMMA if separator == "." else DecimalMark.POINT  # the currency has fewer decimals
         else:
             raise Doubtful(text)
     if told is None:
@@ -170,14 +170,14 @@ def _figure(text: str, mark: DecimalMark, currency: str | None) -> str:
 
 
 def _mark_of(text: str) -> DecimalMark | None:
-    """What the cell itself tells: the mark, UNKNOWN when it can be read both ways, None without any separator."""
+    """Return the cell's decimal mark, UNKNOWN if it can be read both ways, None if it has no separator."""
     points, commas = text.count("."), text.count(",")
     if points and commas:
         return DecimalMark.POINT if text.rindex(".") > text.rindex(",") else DecimalMark.COMMA
     if not points and not commas:
         return None
     if points > 1 or commas > 1:
-        return DecimalMark.COMMA if points else DecimalMark.POINT  # it separates thousands
+        return DecimalMark.COMMA if points else DecimalMark.POINT  # a thousands separator
     before, _, after = text.partition("." if points else ",")
     if len(after) == _GROUP and 1 <= len(before) <= _GROUP and not before.startswith("0"):
         return DecimalMark.UNKNOWN
@@ -185,13 +185,13 @@ def _mark_of(text: str) -> DecimalMark | None:
 
 
 def decide(cells: Iterable[Any]) -> tuple[DecimalMark, str | None]:
-    """What a column's sample tells of it; and a cell that can be read both ways, if there is one."""
+    """Return the decimal mark of a column by its sample, and a cell that can be read both ways, if there is one."""
     seen: set[DecimalMark] = set()
     doubtful = None
     for cell in cells:
         if not isinstance(cell, str):
             if isinstance(cell, Decimal):
-                seen.add(DecimalMark.POINT)  # JSON's own numbers
+                seen.add(DecimalMark.POINT)  # numbers in JSON
             continue
         if len(cell) > _MOST:
             continue
@@ -233,7 +233,7 @@ _AVAILABLE = {
 
 
 def truth(value: Any) -> bool | None:
-    """Whether a cell says yes or no, in the commonest languages; None when it says neither."""
+    """Return whether a cell says yes or no, in the commonest languages; None if it says neither."""
     if isinstance(value, bool):
         return value
     if type(value) is int:
@@ -242,13 +242,11 @@ def truth(value: Any) -> bool | None:
 
 
 def availability(value: str) -> bool | None:
-    """Whether a word for availability says that there is some; None when it is none."""
-    return _AVAILABLE.get(
-        "".join(c for c in fold(value.rpartition("/")[2]) if c.isalnum())
-    )  # schema.org's are addresses
+    """Return whether a word for availability means available; None for any other word."""
+    return _AVAILABLE.get("".join(c for c in fold(value.rpartition("/")[2]) if c.isalnum()))  # schema.org uses URLs
 
 
 def available(value: Any) -> bool | None:
-    """Whether a cell says that there is some, be it by yes or no; None when it does not tell."""
+    """Return whether a cell means available, as a word or as yes or no; None if it says neither."""
     found = availability(value) if isinstance(value, str) else None
     return truth(value) if found is None else found

@@ -1,4 +1,4 @@
-"""What an import may complain of: a row, or the whole file."""
+"""The problems that an import reports, with a row or with the whole file."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any, NamedTuple, cast
 
 
 def as_object(value: Any) -> dict[str, Any] | None:
-    """A JSON object; None when the value is none."""
+    """Return `value` if it is a JSON object, otherwise None."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def as_list(value: Any) -> list[Any] | None:
-    """A JSON array; None when the value is none."""
+    """Return `value` if it is a JSON array, otherwise None."""
     return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 class Unreadable(Exception):
-    """The file cannot be read, or no further."""
+    """The file cannot be read, or not to its end."""
 
     def __init__(self, reason: str, line: int = 0) -> None:
-        """Say why, and where if it is known."""
+        """Give the reason, and the line if it is known."""
         super().__init__(f"line {line}: {reason}" if line else reason)
         self.reason = reason
         self.line = line
@@ -36,9 +36,9 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A row that is not taken, or something to know of one that is: the field and its value, if it is about one.
+    """Why a row was left out, or a remark on one that was not; with the field and its value if it is about one.
 
-    `raw` is the row as the file has it, by column; None for one that could not be read at all.
+    `raw` is the row as in the file, by column; None for a row that could not be read at all.
     """
 
     line: int
@@ -48,5 +48,5 @@ class Problem:
     raw: dict[str, Any] | None = None
 
     def __str__(self) -> str:
-        """For people."""
+        """Return a readable sentence."""
         return f"{self.reason} ({self.field}: {self.value!r})" if self.value else self.reason

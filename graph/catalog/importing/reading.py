@@ -1,7 +1,7 @@
-"""Reads a file as products: finds out whose export it is and what its columns mean; joins rows that are one product.
+"""Reads a file as products: detects the format, maps the columns, joins rows of one product.
 
-What was found out is in `Found`: it is what a dry run shows. Amounts that can be read in two ways are decided by the
-first `SAMPLE` rows of the file, column by column.
+`Found` holds what was detected, and is what a dry run shows. The first `SAMPLE` rows of the file decide, column by
+column, how ambiguous amounts are read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from graph.catalog.importing.formats.base import Draft
 
 SAMPLE = 1000
-"""Rows by which the columns of amounts are decided, and the fields of JSON are found."""
+"""Rows from which the decimal marks of amounts and the fields of JSON are determined."""
 _MARKS = {".": numbers.DecimalMark.POINT, ",": numbers.DecimalMark.COMMA}
 _KEYS = frozenset(("sku", "id", "handle"))
 _ENOUGH = 2
@@ -37,22 +37,22 @@ _ENOUGH = 2
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What is told of a file rather than found out; see ``graph import --help``."""
+    """What the user says about a file, which overrides detection; see ``graph import --help``."""
 
     shape: FileShape | None = None
     format: str | None = None
     encoding: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Meaning → column: what ``--map`` says."""
+    """``--map``: meaning → column."""
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Meaning → what a row says that says nothing."""
+    """``--default``: meaning → value for rows that have none."""
     decimal: str | None = None
-    """``.`` or ``,``: what stands before decimals."""
+    """``--decimal``: ``.`` or ``,``."""
 
 
 @dataclass(slots=True)
 class Found:
-    """What was found out about a file."""
+    """What was detected about a file."""
 
     format: str
     title: str
@@ -61,17 +61,17 @@ class Found:
     packed: str | None
     delimiter: str
     columns: list[tuple[str, str]]
-    """Columns and what they mean, by the file's order."""
+    """Columns and their meanings, in the file's order."""
     ignored: list[str]
     doubts: list[str]
-    """Sentences about what the file does not tell, and how it is read."""
+    """Sentences about what the file leaves open, and how it is read."""
 
 
 class Products:
     """The products of a file. Close it, or use it in a ``with``."""
 
     def __init__(self, path: Path, options: ImportOptions) -> None:
-        """Open the file and find out about it. Raises `Unreadable`, and OSError when it cannot be opened."""
+        """Open the file and detect its format. Raises `Unreadable`, and OSError if it cannot be opened."""
         self._path = path
         self._options = options
         self._header = not options.columns or not all(one.isdigit() for one in options.columns.values())
@@ -99,26 +99,26 @@ class Products:
         self.close()
 
     def close(self) -> None:
-        """Close the file and forget what was remembered of it."""
+        """Close the file and delete what was kept on disk about it."""
         self._closing.close()
 
     @property
     def position(self) -> int:
-        """How many bytes of the file, which has `size`, are read."""
+        """How many bytes of the file have been read, out of `size`."""
         return self._source.opened.position()
 
     @property
     def merged(self) -> int:
-        """Rows so far that told of other rows' products: pictures, groups, translations."""
+        """Rows so far that belong to other rows' products: pictures, groups, translations."""
         return self._joiner.merged + self._joiner.translations
 
     @property
     def translations(self) -> int:
-        """Those of them that are translations, which are left out."""
+        """Those of `merged` that are translations, which are left out."""
         return self._joiner.translations
 
     def __iter__(self) -> Iterator[Draft | Problem]:
-        """The products, and the rows that are none. Raises `Unreadable` where the file cannot be read further."""
+        """Yield the products, and a problem for each bad row. Raises `Unreadable` if reading cannot go on."""
         feed, drafts = self._joiner.feed, self.plan.drafts
         for row in self._rows:
             if isinstance(row, Row):
@@ -129,15 +129,15 @@ class Products:
         yield from self._joiner.end()
 
     def _rest(self) -> Iterator[Row | Problem]:
-        """What follows the sample."""
+        """Yield the rows after the sample."""
         if self._broken is not None:
             raise self._broken
         yield from self._source.rows
 
-    # --- finding out ---
+    # --- detection ---
 
     def _sample(self) -> list[Row | Problem]:
-        """How the file begins; where it cannot be read further, that is told in its turn."""
+        """Return the first rows; an error while reading them is kept and raised when iteration gets there."""
         sample: list[Row | Problem] = []
         self._broken: Unreadable | None = None
         try:
@@ -153,7 +153,7 @@ class Products:
         return open_source(self._path, shape=options.shape, encoding=options.encoding, header=self._header)
 
     def _names_columns(self) -> bool:
-        """Whether the first line names columns although they are mapped by their numbers."""
+        """Whether the first line is a header although the columns are mapped by numbers."""
         with contextlib.closing(
             open_source(self._path, shape=self._options.shape, encoding=self._options.encoding)
         ) as s:
@@ -212,7 +212,7 @@ class Products:
         return reading, found
 
     def _survey(self) -> None:
-        """Let the joiner see the whole file once."""
+        """Let the joiner see the whole file before it is read."""
         with contextlib.closing(self._open()) as source, contextlib.suppress(Unreadable):
             for row in source.rows:
                 if isinstance(row, Row):
@@ -223,7 +223,7 @@ class Products:
 def _decided(
     cells: Mapping[str, Sequence[Any]], told: numbers.DecimalMark | None
 ) -> tuple[dict[str, numbers.DecimalMark], list[str]]:
-    """What stands before the decimals of each column, and what to know of that."""
+    """Return the decimal mark of each column, and remarks on doubtful ones."""
     if told is not None:
         return dict.fromkeys(cells, told), []
     decided = {name: numbers.decide(values) for name, values in cells.items()}

@@ -1,4 +1,4 @@
-"""What an import remembers of a file on its way, on disk: the skus seen, and the parents of variants."""
+"""What an import keeps on disk while it reads a file: the skus seen, and the parents of variants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Shelf:
-    """A database that is deleted by itself. Close it."""
+    """A temporary database, deleted when it is closed."""
 
     def __init__(self) -> None:
         # A database without a name is a temporary file that SQLite deletes.
@@ -23,22 +23,22 @@ class Shelf:
         self._rows.execute("CREATE TABLE family (id INTEGER PRIMARY KEY, label TEXT, line INTEGER, used INTEGER)")
 
     def close(self) -> None:
-        """Forget everything."""
+        """Close and delete it."""
         self._rows.close()
 
     # --- parents ---
 
     def family(self, label: str, line: int) -> int:
-        """Begin a family of variants; gives its number."""
+        """Begin a family of variants; returns its number."""
         added = self._rows.execute("INSERT INTO family (label, line, used) VALUES (?, ?, 0)", (label, line))
         return int(added.lastrowid or 0)
 
     def put(self, name: str, told: dict[str, Any], family: int) -> None:
-        """Keep what is told of a parent; the first one under a name counts."""
+        """Store the values of a parent; the first ones under a name count."""
         self._rows.execute("INSERT OR IGNORE INTO kept VALUES (?, ?, ?)", (name, json.dumps(told), family))
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """What was kept under `name`; its family is used from now on."""
+        """Return what was stored under `name`, and mark its family as used."""
         found = self._rows.execute("SELECT told, family FROM kept WHERE name = ?", (name,)).fetchone()
         if found is None:
             return None
@@ -47,16 +47,16 @@ class Shelf:
         return told
 
     def unused(self) -> Iterable[tuple[str, int]]:
-        """Labels and lines of the families that nobody asked for."""
+        """Yield labels and lines of the families of which nothing was used."""
         yield from self._rows.execute("SELECT label, line FROM family WHERE used = 0 ORDER BY id")
 
     # --- skus ---
 
     def first_lines(self, skus: list[str]) -> dict[str, int]:
-        """On which lines those of the skus were that have been seen."""
+        """Return the lines on which those of the skus were that have been seen before."""
         marks = ", ".join("?" * len(skus))
         return dict(self._rows.execute(f"SELECT sku, line FROM seen WHERE sku IN ({marks})", skus))  # noqa: S608 - only question marks
 
     def saw(self, skus: Iterable[tuple[str, int]]) -> None:
-        """Remember skus and their lines."""
+        """Store skus and their lines."""
         self._rows.executemany("INSERT INTO seen VALUES (?, ?)", skus)

@@ -1,4 +1,4 @@
-"""Single things that a row tells, as a product has them: its category, its options and attributes, tags, dates."""
+"""Converts single values of a row: the category, options and attributes, tags, dates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DATE = len("2026-01-31")
 
 
 def shelf(known: KnownFormat, value: Any) -> tuple[tuple[str, ...], str | None]:
-    """The path of a row's category and its slug; of several, the deepest one. A slug alone has no path."""
+    """Return the path of a row's category and its slug; the deepest of several. A slug alone has no path."""
     if type(value) is not str:
         value = _first_name(value)
     if not value:
@@ -50,7 +50,7 @@ def _path(known: KnownFormat, text: str) -> tuple[str, ...]:
 
 
 def _first_name(value: Any) -> str:
-    """The first category of a JSON value."""
+    """Return the name of the first category in a JSON value."""
     while (items := as_list(value)) is not None:
         value = items[0] if items else None
     if (fields := as_object(value)) is not None:
@@ -59,7 +59,7 @@ def _first_name(value: Any) -> str:
 
 
 def numbered(told: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-    """Options and attributes, also those whose name and value are in columns of their own."""
+    """Return options and attributes, including those whose name and value are in separate columns."""
     options: list[Any] = list(told.get("options") or ())
     attributes: list[Any] = list(told.get("attributes") or ())
     if "options" in told:
@@ -74,13 +74,13 @@ def numbered(told: dict[str, Any]) -> tuple[list[Any], list[Any]]:
 
 
 def tags(value: Any) -> list[str]:
-    """The tags in a cell or a list."""
+    """Return the tags in a cell or a list."""
     values = as_list(value)
     return [text for text in map(plain, LIST.split(plain(value)) if values is None else values) if text]
 
 
 def moment(value: Any, *, end: bool) -> datetime | None:
-    """A date of a sale, which lasts to the end of its last day; None when it is no date."""
+    """Return the time of a sale's first or last day, which it includes; None if the text is not a date."""
     text = plain(value)
     try:
         if _GERMAN.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Text out of other programs' cells: HTML without its tags, and category paths as slugs."""
+"""Cleans up text from other programs: HTML to plain text, category paths to slugs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
 class _Text(HTMLParser):
-    """Collects what a reader would see."""
+    """Collects the visible text of HTML."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -31,7 +31,7 @@ class _Text(HTMLParser):
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a line where the tag does."""
+        """Begin a new line at a tag that does so."""
         del attrs
         if tag in _HIDDEN:
             self._hidden += 1
@@ -45,20 +45,20 @@ class _Text(HTMLParser):
             self.parts.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
-        """End a line where the tag does."""
+        """End the line at a tag that does so."""
         if tag in _HIDDEN:
             self._hidden = max(0, self._hidden - 1)
         elif tag in _BLOCKS:
             self.parts.append("\n\n" if tag == "p" else "\n")
 
     def handle_data(self, data: str) -> None:
-        """Keep the text, its spaces as HTML shows them."""
+        """Keep the text, with white space collapsed as in HTML."""
         if not self._hidden:
             self.parts.append(_SPACES.sub(" ", data))
 
 
 def plain_text(value: str) -> str:
-    """The text of an HTML fragment; what holds no tag and no character reference stays as it is."""
+    """Return the text of an HTML fragment; a text without tags and character references stays as it is."""
     if ("<" not in value and "&" not in value) or _TAG.search(value) is None:
         return value
     parser = _Text()
@@ -77,9 +77,10 @@ _DIGEST = 8
 
 @lru_cache(maxsize=4096)
 def slug_of(path: tuple[str, ...]) -> str:
-    """The slug of a category that lies at `path`, from the topmost name down; the same for the same names always.
+    """Return the slug of the category at `path` (names from the top down); the same names always give the same slug.
 
-    Names in other scripts, and paths that are too long, end in a short digest, so that different ones stay different.
+    For names in other scripts, and for paths that are too long, it ends in a short digest, so that different paths have
+    different slugs.
     """
     words: list[str] = []
     lost = False
@@ -95,5 +96,5 @@ def slug_of(path: tuple[str, ...]) -> str:
 
 
 def name_of(slug: str) -> str:
-    """What a category is called of which only the slug is known."""
+    """Return a name for a category of which only the slug is known."""
     return slug.replace("-", " ").capitalize()

@@ -1,5 +1,5 @@
-"""Files of products as rows, whatever they are packed in.
+"""Reads product files as rows, whatever their packing, encoding and shape.
 
-`container` opens gzip, zip and any encoding; `tables` and `documents` read CSV and JSON in their shapes; `rows` finds
-out which it is. Memory stays flat.
+`container` opens gzip, zip and any encoding; `tables` and `documents` read CSV and JSON; `rows` finds out which of them
+a file is. Memory stays flat.
 """

@@ -1,12 +1,11 @@
-"""Opens a file of products whatever it is wrapped in: plain, gzip or zip; and hands it on as UTF-8.
+"""Opens a product file, plain or packed with gzip or zip, and converts it to UTF-8.
 
-What comes out is a binary file of UTF-8 without a byte order mark, read once from its beginning to its end. The
-encoding is told by a byte order mark, by UTF-8 being UTF-8, by the NULs of UTF-16, and else by charset-normalizer from
-a sample; `UnpackedFile.encoding` says which it was. UTF-8 with a few broken bytes stays UTF-8: its bad rows are
-reported.
+The result is a binary file of UTF-8 without a byte order mark, to be read once from beginning to end. The encoding is
+recognised by a byte order mark, by being valid UTF-8, by the NULs of UTF-16, or else by charset-normalizer from a
+sample; `UnpackedFile.encoding` says which it was. UTF-8 with a few broken bytes stays UTF-8: its bad rows are reported.
 
-A small file that unpacks to something enormous is refused with `Unreadable` on the way (`MAX_UNPACKED`, `MAX_RATIO`),
-as are archives that are damaged, encrypted, or hold more than one file of products. Memory stays flat.
+A small file that unpacks to an enormous one is refused with `Unreadable` while it is read (`MAX_UNPACKED`,
+`MAX_RATIO`), as are archives that are damaged, encrypted, or hold more than one file of products. Memory stays flat.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ if TYPE_CHECKING:
 MAX_UNPACKED = 16 << 30
 """Bytes that a packed file may unpack to."""
 MAX_RATIO = 250
-"""How many times its size a packed file may unpack to, beyond `_GRACE`; products are packed to a 30th at best."""
+"""How many times its size a packed file may unpack to, beyond `_GRACE`; products compress to a 30th at best."""
 _GRACE = 64 << 20
 _SAMPLE = 1 << 18
 _CHUNK = 1 << 16
 _FAR = 1 << 26
-"""How far into a file of ASCII alone the first other character is looked for."""
+"""How far into a file the first non-ASCII character is looked for."""
 
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MARKS = (
@@ -54,7 +53,7 @@ _DAMAGED = (zlib.error, EOFError, gzip.BadGzipFile, zipfile.BadZipFile, lzma.LZM
 
 @dataclass(slots=True)
 class UnpackedFile:
-    """A file that is being read: `text` is UTF-8; `name` is that of what is read (in an archive, the member's)."""
+    """A file that is being read: `text` is UTF-8; `name` is the file's, or that of the member of an archive."""
 
     text: BinaryIO
     name: str
@@ -62,14 +61,14 @@ class UnpackedFile:
     packed: str | None
     size: int
     position: Callable[[], int]
-    """How many bytes of the file on disk, which has `size`, are read."""
+    """How many bytes of the file on disk have been read, out of `size`."""
     close: Callable[[], None]
 
 
 def open_file(path: Path, encoding: str | None = None) -> UnpackedFile:
-    """Open the file at `path`; `encoding` overrules what its bytes say.
+    """Open the file at `path`; `encoding` overrides detection.
 
-    Raises `Unreadable`, and OSError when it cannot be opened.
+    Raises `Unreadable`, and OSError if it cannot be opened.
     """
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(path.open("rb"))
@@ -119,7 +118,7 @@ def _zip(disk: BinaryIO, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
 
 
 class _Bounded(io.RawIOBase):
-    """What is unpacked, counted."""
+    """Unpacked data, limited in size."""
 
     def __init__(self, source: BinaryIO, packed: int) -> None:
         super().__init__()
@@ -137,13 +136,13 @@ class _Bounded(io.RawIOBase):
             raise Unreadable(f"The archive cannot be read: {error}.") from None
         self._read += len(data)
         if self._read > self._most:
-            raise Unreadable(f"The file unpacks to more than {self._most >> 20} MiB, which no file of products does.")
+            raise Unreadable(f"The file unpacks to more than {self._most >> 20} MiB, too much for a file of products.")
         buffer[: len(data)] = data
         return len(data)
 
 
 class _Transcoded(io.RawIOBase):
-    """Text in another encoding, as UTF-8."""
+    """Converts text in another encoding to UTF-8."""
 
     def __init__(self, source: BinaryIO, encoding: str) -> None:
         super().__init__()
@@ -176,7 +175,7 @@ def _known(encoding: str) -> str:
 
 
 def _marked(begins: bytes, chosen: str) -> tuple[str, int]:
-    """The encoding that was asked for, as its byte order mark has it, and the mark's length."""
+    """Return the requested encoding, in the variant that a byte order mark indicates, and the mark's length."""
     for mark, encoding in _MARKS:
         if begins.startswith(mark) and encoding.startswith(chosen):
             return encoding, len(mark)
@@ -184,7 +183,7 @@ def _marked(begins: bytes, chosen: str) -> tuple[str, int]:
 
 
 def _encoding_of(file: BinaryIO) -> tuple[str, int]:
-    """The encoding of a file, and the length of its byte order mark."""
+    """Return the encoding of a file and the length of its byte order mark."""
     sample = file.read(_SAMPLE)
     for mark, encoding in _MARKS:
         if sample.startswith(mark):
@@ -199,14 +198,14 @@ def _encoding_of(file: BinaryIO) -> tuple[str, int]:
     if sample.isascii():
         return "utf-8", 0
     text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(sample)
-    broken = sum("\udc80" <= character <= "\udcff" for character in text[4:])  # it may begin within a character
+    broken = sum("\udc80" <= character <= "\udcff" for character in text[4:])  # the sample may begin within a character
     if broken == 0 or broken * 4 < sum(not character.isascii() for character in text) - broken:
         return "utf-8", 0
     return _detected(sample), 0
 
 
 def _wide(sample: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of Latin text is 0."""
+    """Recognise UTF-16 without a mark: every other byte of Latin text is 0."""
     pairs = len(sample) // 2
     if pairs == 0 or b"\0" not in sample:
         return None
@@ -220,11 +219,11 @@ _USUAL = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "cp1255", "cp1256"),
     *("cp932", "gb18030", "cp949", "big5", "cp850", "cp852", "mac_roman"),
 )
-"""What exports of shops are written in; where the detector cannot tell two apart, the one that comes first."""
+"""The encodings that shops export in, the likelier ones first, for when the detector cannot decide."""
 
 
 def _detected(sample: bytes) -> str:
-    """What the detector takes the lines for that are not ASCII; short ones leave it several, of which one is chosen."""
+    """Return the detected encoding of the lines that are not ASCII; if several fit, the most plausible one."""
     from charset_normalizer import from_bytes  # noqa: PLC0415 - most files are UTF-8 and need no detector
 
     telling = b"\n".join(line for line in sample.splitlines() if not line.isascii())[:_CHUNK]
@@ -245,7 +244,7 @@ _WORD = re.compile(r"[^\s,;|<>\"'()/]+")
 
 
 def _oddness(text: str) -> float:
-    """The part of the other characters that stand where nobody writes them: signs, capitals, two scripts in a word."""
+    """Return the share of non-ASCII characters in implausible places: signs, capitals, two scripts in one word."""
     odd = there = 0
     for match in _WORD.finditer(text):
         word = match.group()

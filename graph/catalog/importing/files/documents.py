@@ -1,7 +1,7 @@
-"""Reads JSON: an object a line, or one array of objects, which may lie inside other objects.
+"""Reads JSON: one object per line, or one array of objects, which may be nested in other objects.
 
-An array is decoded an element at a time from a window of the text. An element that cannot be decoded is a `Problem`;
-reading goes on behind it if its brackets tell where it ends.
+An array is decoded element by element from a window of the text. An element that cannot be decoded is a `Problem`;
+reading continues after it if its brackets show where it ends.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 18
-_STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)  # an escaped character is none of them
+_STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)  # an escaped character does not count
 _DEEPEST = 20
 _LONGEST_ESCAPE = len("\\ud83d\\ude00")
 
 
 def ndjson(file: BinaryIO) -> Iterator[Row | Problem]:
-    """The rows of a file with an object a line."""
+    """Yield the rows of a file with one object per line."""
     lines = Lines(file)
     for line in lines:
         if lines.too_long:
@@ -41,7 +41,7 @@ def ndjson(file: BinaryIO) -> Iterator[Row | Problem]:
 
 
 def _integer(digits: str) -> int | Decimal:
-    """A whole number; of one with absurdly many digits (which int() refuses) only that it is too large matters."""
+    """Read a whole number; one with more than 19 digits is too large in any case and becomes infinity."""
     return int(digits) if len(digits) < 20 else Decimal("Infinity")  # noqa: PLR2004 - beyond 64 bits anyway
 
 
@@ -65,7 +65,7 @@ def _row(line: int, value: Any) -> Row | Problem:
 
 
 def array(file: BinaryIO) -> Iterator[Row | Problem]:
-    """The rows of a file that is one array, or holds one in an object: the first whose elements are objects."""
+    """Yield the rows of a file that is one array, or of the first array of objects inside an object."""
     read = _Array(file)
     mark = read.peek()
     wrapped = mark == "{"
@@ -90,7 +90,7 @@ def array(file: BinaryIO) -> Iterator[Row | Problem]:
 
 
 class _Array:
-    """A JSON array, decoded an element at a time from a window of the text."""
+    """A JSON array, decoded element by element from a window of the text."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -103,13 +103,13 @@ class _Array:
 
     @property
     def line(self) -> int:
-        """The line of the present position."""
+        """The line number of the current position."""
         self._lines_before += self._window.count("\n", self._counted, self.position)
         self._counted = self.position
         return self._lines_before
 
     def _more(self) -> None:
-        """Let go of what is done and read another piece: as much as there is, so that few attempts are repeated."""
+        """Drop the decoded text and read as much again as the window holds, so that few attempts are repeated."""
         self._lines_before = self.line
         size = max(_CHUNK, len(self._window) - self.position)
         data = self._file.read(size)
@@ -118,7 +118,7 @@ class _Array:
         self.position = self._counted = 0
 
     def peek(self) -> str:
-        """The next character that is no space; empty at the end."""
+        """Return the next character that is not white space; empty at the end."""
         while True:
             while self.position < len(self._window):
                 character = self._window[self.position]
@@ -130,13 +130,13 @@ class _Array:
             self._more()
 
     def expect(self, character: str, complaint: str) -> None:
-        """Go past `character`."""
+        """Skip `character`; raises `Unreadable` with `complaint` if another one comes next."""
         if self.peek() != character:
             raise Unreadable(complaint, self.line)
         self.position += 1
 
     def descend(self, depth: int = 0) -> bool:
-        """Go into an object until its first array of objects has begun; False when it holds none, behind it then."""
+        """Enter an object up to its first array of objects; if it has none, skip the object and return False."""
         self.expect("{", "Expected an object.")
         if depth > _DEEPEST:
             raise Unreadable("nested too deep", self.line)
@@ -162,7 +162,7 @@ class _Array:
         return False
 
     def _scalar(self) -> None:
-        """Go past a text, a number or a word."""
+        """Skip a string, a number or a literal name."""
         self.peek()
         while True:
             try:
@@ -175,7 +175,7 @@ class _Array:
                 return
 
     def element(self) -> Row | Problem:
-        """The next element; one that cannot be decoded is gone past if its brackets tell where it ends."""
+        """Return the next element; one that cannot be decoded is skipped if its brackets show where it ends."""
         first = self.peek()
         line = self.line
         while True:
@@ -193,19 +193,19 @@ class _Array:
             return _row(line, value)
 
     def _is_cut(self, error: Exception) -> bool:
-        """Whether more text may mend the error: it is about the window's end."""
+        """Whether the error is at the window's end, so that more text may resolve it."""
         return isinstance(error, json.JSONDecodeError) and (
             error.msg.startswith("Unterminated string") or error.pos >= len(self._window) - _LONGEST_ESCAPE
         )
 
     def _skip(self) -> None:
-        """Go past an element, following only its quotes and brackets."""
+        """Skip an element by following only its quotes and brackets."""
         depth, quoted = 0, False
         while True:
             mark = _STRUCTURE.search(self._window, self.position)
             if mark is None:
                 left = self._window[self.position :]
-                self.position = len(self._window) - left.endswith("\\")  # it escapes what comes next
+                self.position = len(self._window) - left.endswith("\\")  # a backslash escapes the next character
                 if self._ended:
                     raise Unreadable("The file ends inside an element.", self.line)
                 self._more()

@@ -1,4 +1,4 @@
-"""The lines of a file of UTF-8, numbered; one that is too long is skipped and noted, not held."""
+"""Yields the numbered lines of a UTF-8 file; a line that is too long is skipped and noted, not kept in memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 MAX_ROW = 1 << 20
-"""Bytes of the longest row that is read: far more than any product may hold."""
+"""Bytes of the longest row that is read, far more than any product needs."""
 TOO_LONG = f"The row is longer than {MAX_ROW // (1 << 20)} MiB."
 
 
 class Lines:
-    """The lines of a file, numbered; one that is too long is emptied and noted."""
+    """The numbered lines of a file; one that is too long is replaced by an empty one and noted."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -37,11 +37,11 @@ class Lines:
                 quotes += rest.count(b'"')
             quotes += rest.count(b'"')
         self._odd = quotes % 2 == 1
-        if cut:  # a quoted cell may begin or end in this line: leave the quotes open or closed as it does
+        if cut:  # a quoted cell may begin or end in this line: keep the parity of its quotes
             return '"\n' if self._odd else "\n"
         return line.decode("utf-8", "surrogateescape")
 
     def skip_cell(self) -> None:
-        """Go past the line that ends a quoted cell of too many lines; perhaps it is the present one."""
+        """Skip to the end of the line that ends a quoted cell of too many lines; it may be the current line."""
         while not self._odd and next(self, None) is not None:
             pass

@@ -1,8 +1,8 @@
-"""Reads product files: CSV, NDJSON, or one JSON array, a row at a time, in whatever encoding and packing.
+"""Reads product files row by row: CSV, NDJSON or one JSON array, in any encoding and packing.
 
-Memory stays flat however large the file: a row of more than `lines.MAX_ROW` bytes is skipped and reported, not held. A
-row that cannot be read is a `Problem` with its line; reading goes on behind it. Only what leaves no way to find the
-next row (an array that ends early, a file that is not text) ends the file, with `Unreadable`.
+Memory stays flat however large the file: a row of more than `lines.MAX_ROW` bytes is skipped and reported. A row that
+cannot be read is a `Problem` with its line, and reading continues after it. Only a fault after which the next row
+cannot be found (an array that ends early, a file that is not text) ends the reading, with `Unreadable`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHAPES: dict[str, FileShape] = {
     **dict.fromkeys((".ndjson", ".jsonl"), "ndjson"),
     ".json": "json",
 }
-"""What the end of a file's name says it holds; others are looked into."""
+"""Shapes by file extension; files with other extensions are inspected."""
 ENDINGS = (*SHAPES, ".txt", ".gz", ".zip")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SNIFFED = 1 << 16
@@ -35,7 +35,7 @@ _SNIFFED = 1 << 16
 
 @dataclass(slots=True)
 class RowSource:
-    """A file that is open: its rows, and what was found out about it. `columns` and `delimiter` are those of CSV."""
+    """An open file: its rows, and what was found out about it. `columns` and `delimiter` apply to CSV."""
 
     opened: container.UnpackedFile
     shape: FileShape
@@ -51,9 +51,9 @@ class RowSource:
 def open_source(
     path: Path, *, shape: FileShape | None = None, encoding: str | None = None, header: bool = True
 ) -> RowSource:
-    """Open the file at `path`, whose name tells its shape unless `shape` does.
+    """Open the file at `path`; its name determines its shape unless `shape` is given.
 
-    Raises `Unreadable` when it holds no rows, OSError when it cannot be opened.
+    Raises `Unreadable` if it has no rows, OSError if it cannot be opened.
     """
     opened = container.open_file(path, encoding)
     try:
@@ -69,7 +69,7 @@ def open_source(
 
 
 def shape_of(name: str) -> FileShape | None:
-    """What a file's name says it holds; None when it does not tell."""
+    """Return the shape that a file's name indicates; None for an unknown extension."""
     bare = name.lower()
     for packing in (".gz", ".gzip", ".zip"):
         bare = bare.removesuffix(packing)
@@ -90,12 +90,12 @@ def _shape_of(opened: container.UnpackedFile, path: Path) -> FileShape:
 
 
 def _peek(opened: container.UnpackedFile) -> bytes:
-    """How the text begins; it is read again from there."""
+    """Return the beginning of the text without consuming it."""
     return cast("BufferedReader", opened.text).peek(_SNIFFED)
 
 
 def _is_lines(begins: bytes) -> bool:
-    """Whether the first line is a whole object and another one follows it."""
+    """Whether the first line is a complete object and another one follows."""
     lines = [line for line in begins.split(b"\n")[:20] if line.strip()]
     return (
         len(lines) > 1 and all(line.strip().startswith(b"{") for line in lines[:2]) and lines[0].rstrip()[-1:] == b"}"
@@ -103,7 +103,7 @@ def _is_lines(begins: bytes) -> bool:
 
 
 def _checked(rows: Iterator[Row | Problem], columns: list[str]) -> Iterator[Row | Problem]:
-    """Refuse text that was not UTF-8, which was decoded into surrogates, or that escapes half a character."""
+    """Refuse text with lone surrogates: bytes that were not UTF-8, or an escape of half a character."""
     for row in rows:
         if isinstance(row, Row):
             cells = zip(columns, row.cells, strict=False) if row.fields is None else _texts(row.fields)
@@ -118,7 +118,7 @@ def _checked(rows: Iterator[Row | Problem], columns: list[str]) -> Iterator[Row 
 
 
 def _texts(fields: dict[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
-    """The texts of an object, however deep."""
+    """Yield all strings in an object, at any depth."""
     for name, value in fields.items():
         if isinstance(value, str):
             yield f"{within}{name}", value

@@ -1,7 +1,7 @@
-"""Reads CSV: separated by commas, semicolons, tabs or bars, padded or not, with a line of column names or without one.
+"""Reads CSV: separated by commas, semicolons, tabs or bars, padded or not, with or without a header line.
 
-The names are the first line that is not empty. Rows may be shorter than they are (what is missing is blank) and have
-empty cells beyond them. A row that has more, or broken quotes, is a `Problem`.
+The header is the first line that is not empty. Rows may be shorter than the header (missing cells are blank) and have
+empty cells beyond it. A row with other cells beyond it, or with broken quotes, is a `Problem`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 _TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _PADDED = 3
-"""Of this many columns, one at least is padded in a file that is aligned for the eye."""
+"""One column in so many, at least, is padded in a file that is aligned for reading."""
 
 
 class Table(NamedTuple):
-    """A file of rows: the names of its columns as they stand there (their numbers without a header)."""
+    """A table of rows, and the names of its columns as written (their numbers without a header)."""
 
     columns: list[str]
     delimiter: str
@@ -31,12 +31,12 @@ class Table(NamedTuple):
 
 
 def table(file: BinaryIO, *, header: bool = True) -> Table:
-    """Begin to read `file`; without `header` its first line is a row already."""
-    csv.field_size_limit(MAX_ROW)  # of the whole process; the longest line does not exceed it
+    """Begin to read `file`; without `header` the first line is a row."""
+    csv.field_size_limit(MAX_ROW)  # a setting of the whole process; no line exceeds it
     lines = Lines(file)
     first = next((line for line in lines if line.strip()), "")
     told = _TOLD.fullmatch(first.strip("\r\n"))
-    if told is not None:  # a spreadsheet's own note
+    if told is not None:  # a directive for spreadsheets
         first = next((line for line in lines if line.strip()), "")
     delimiter = told.group(1) if told is not None else max(DELIMITERS, key=lambda mark: len(_cells(first, mark)))
     cells = _cells(first, delimiter)
@@ -58,7 +58,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 class _Pushed:
-    """The lines, with one put back in front of them."""
+    """An iterator over lines with one pushed back in front."""
 
     def __init__(self, lines: Lines, first: str) -> None:
         self._lines = lines
@@ -78,7 +78,7 @@ def _rows(
     lines: Lines, delimiter: str, width: int, *, padded: bool, before: tuple[str, int] | None
 ) -> Iterator[Row | Problem]:
     source = lines if before is None else _Pushed(lines, before[0])
-    # In a padded file a cell's quotes are not next to its delimiters; csv then cannot be strict.
+    # In a padded file quotes are not next to the delimiters, so csv cannot be strict.
     reader = csv.reader(source, delimiter=delimiter, strict=not padded, skipinitialspace=padded)
     line = before[1] if before is not None else lines.number + 1
     while True:

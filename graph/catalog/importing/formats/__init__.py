@@ -1,6 +1,6 @@
-"""The formats that are known, each in a file: a table of what its columns mean.
+"""The known formats, one per file: a table of what its columns mean.
 
-They are tried in the order of `FORMATS`; the one that recognises the most columns of a header has it.
+They are tried in the order of `FORMATS`; the one that recognises the most columns of a header is chosen.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORMATS: dict[str, KnownFormat] = {
 
 
 def recognised(columns: Iterable[str]) -> KnownFormat:
-    """Whose columns these are; plain where nobody's."""
+    """Return the format that has these columns; the plain one if none does."""
     keys = frozenset(key(column) for column in columns)
     best = max(FORMATS.values(), key=lambda known: known.recognises(keys))
     return best if best.recognises(keys) else PLAIN

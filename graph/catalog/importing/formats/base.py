@@ -1,7 +1,7 @@
-"""What a format is: whose export it is, how its header is recognised, and what each of its columns means.
+"""What defines a format: the program that exports it, how its header is recognised, what each column means.
 
-A meaning is a name of `MEANINGS`, or ``attribute.NAME`` or ``option.NAME``. A format that tells of one product in
-several rows has a `Joiner`, which makes products of them.
+A meaning is a name of `MEANINGS`, or ``attribute.NAME`` or ``option.NAME``. A format that spreads one product over
+several rows has a `Joiner`, which combines them.
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ _NUMBERED = ("optionName", "optionValue", "attributeName", "attributeValue")
 
 @lru_cache(maxsize=4096)
 def key(header: str) -> str:
-    """A column's name without what does not matter in it: case, accents, spaces, punctuation."""
+    """Return a column's name without case, accents, spaces and punctuation, for comparison."""
     return "".join(character for character in fold(header) if character.isalnum())
 
 
 def is_meaning(name: str) -> bool:
-    """Whether a column may have this meaning."""
+    """Whether this is the name of a meaning."""
     bare = name.rstrip("0123456789")
     return name in MEANINGS or bare in _NUMBERED or name.startswith(("attribute.", "option."))
 
 
 class Draft(NamedTuple):
-    """A product on its way: what the row says, by meaning, and the row. `base` gave what the row left out."""
+    """A product not yet checked: the row's values by meaning, and the row. `base` supplied what the row left out."""
 
     line: int
     told: dict[str, Any]
@@ -81,71 +81,71 @@ class Draft(NamedTuple):
 
 
 class Lookup(Protocol):
-    """What the joiner of a file keeps on disk: see `graph.catalog.importing.shelf`."""
+    """What a joiner keeps on disk: see `graph.catalog.importing.shelf`."""
 
     def family(self, label: str, line: int) -> int:
-        """Begin a family: a product whose variants are other rows. It is reported if nobody asks for any of it."""
+        """Begin a family: a product whose variants are other rows. It is reported if no variant turns up."""
         ...
 
     def put(self, name: str, told: dict[str, Any], family: int) -> None:
-        """Keep what is told of a parent."""
+        """Store the values of a parent; the first ones under a name count."""
         ...
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """What was kept under a name; its family is marked as used."""
+        """Return what was stored under a name, and mark its family as used."""
         ...
 
     def unused(self) -> Iterable[tuple[str, int]]:
-        """Labels and lines of the families that nobody asked for."""
+        """Yield labels and lines of the families of which nothing was used."""
         ...
 
 
 class Joiner:
-    """Makes products of rows; this one, one of each."""
+    """Makes products from rows; this base class makes one from each."""
 
     surveys = False
-    """Whether `survey` must see the whole file before the first row is fed."""
+    """Whether `survey` must see the whole file before `feed` gets the first row."""
 
     def __init__(self, kept: Lookup) -> None:
         self.kept = kept
         self.merged = 0
-        """Rows that were told of other rows' products."""
+        """Rows that were merged into other rows' products."""
         self.translations = 0
 
     def survey(self, draft: Draft) -> None:
-        """See a row before its turn."""
+        """Look at a row before any is fed."""
 
     def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
-        """The products that are complete with this row."""
+        """Yield the products that are complete with this row."""
         return (draft,)
 
     def end(self) -> Iterable[Draft | Problem]:
-        """Those that are complete with the file's end."""
+        """Yield those that are complete at the end of the file."""
         return ()
 
 
 @dataclass(frozen=True)
 class KnownFormat:
-    """A format. `signs` are sets of column names: it is recognised by any of them being there, wholly."""
+    """A format. `signs` are sets of column names: a header that has all columns of one set is recognised."""
 
     name: str
     title: str
     columns: Mapping[str, tuple[str, ...]]
-    """Meaning → the names of columns that have it, the one that counts first coming first."""
+    """Meaning → the names of columns that have it, in order of precedence."""
     signs: tuple[tuple[str, ...], ...] = ()
     patterns: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Meaning → what `key` of the column's name matches; a number in it is the meaning's."""
+    """Meaning → a pattern that `key` of the column's name matches; a number in it is part of the meaning."""
     levels: str = ">"
     """What separates the levels of a category path."""
     lists: str | None = None
     """What separates several categories."""
     roots: tuple[str, ...] = ()
-    """Categories that hold all others, and say nothing."""
+    """Categories that contain all others and are ignored."""
     joiner: Callable[[Lookup], Joiner] = Joiner
     exact: bool = False
-    """Written by this project: text is taken as it stands."""
+    """Whether this project writes the format, so that text is taken literally."""
     escapes: bool = False
-    """Line breaks are written as a backslash and an n."""
+    """Whether line breaks are written as a backslash and an n."""
 
     def __post_init__(self) -> None:
         ranked: dict[str, tuple[int, str]] = {}
@@ -158,7 +158,7 @@ class KnownFormat:
         object.__setattr__(self, "_compiled", [(re.compile(rule), meaning) for meaning, rule in self.patterns.items()])
 
     def meaning(self, header: str) -> tuple[int, str] | None:
-        """What a column means, and how much it counts among those that mean the same (0: the most)."""
+        """Return what a column means, and its precedence among columns of the same meaning (0 is the highest)."""
         ranked: dict[str, tuple[int, str]] = self.__dict__["_ranked"]
         compiled: list[tuple[re.Pattern[str], str]] = self.__dict__["_compiled"]
         found = ranked.get(name := key(header))
@@ -170,5 +170,5 @@ class KnownFormat:
         return found
 
     def recognises(self, keys: frozenset[str]) -> int:
-        """How many columns of a sign are there, if all of one are; else 0."""
+        """Return the size of the largest sign of which all columns are present; 0 if there is none."""
         return max((len(sign) for sign in self.signs if all(key(name) in keys for name in sign)), default=0)

@@ -1,4 +1,4 @@
-"""BigCommerce's product export, of both generations: variants and pictures follow their product."""
+"""BigCommerce's product export, old and new: variants and pictures follow their product."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from graph.catalog.importing.formats.base import Lookup
 
-_KIND = re.compile(r"\[[A-Z]+\]")  # [RB], [S], [FIXED]: how it is shown, or what becomes of the price
+_KIND = re.compile(r"\[[A-Z]+\]")  # [RB], [S], [FIXED]: how an option is shown, or how it changes the price
 _INHERITED = ("name", "description", "category", "brand", "active", "tracked", "images")
 _OTHER = ("video", "rule", "modifier", "customfield")
 _MOST = 4096
 
 
 def _options(text: str) -> list[list[Any]]:
-    """What ``[RB]Size=Large,[S]Colour=Red`` or ``Type=Rectangles|Name=Size|Value=Large`` says."""
+    """Read options like ``[RB]Size=Large,[S]Colour=Red`` or ``Type=Rectangles|Name=Size|Value=Large``."""
     if "Name=" in text and "Value=" in text:
         found: list[list[Any]] = []
         for part in re.split(r"Type=", text):
@@ -33,7 +33,7 @@ def _options(text: str) -> list[list[Any]]:
 
 
 class _Products(Joiner):
-    """Joins what follows a product to it."""
+    """Joins variants and pictures to the product that they follow."""
 
     def __init__(self, kept: Lookup) -> None:
         super().__init__(kept)

@@ -1,4 +1,4 @@
-"""Etsy's download of a shop's listings, whose column names are in the seller's language."""
+"""Etsy's download of a shop's listings; its column names are in the seller's language."""
 
 from __future__ import annotations
 

@@ -16,14 +16,14 @@ _INHERITED = ("name", "description", "shortDescription", "category", "images", "
 
 
 def _pairs(text: str) -> list[list[Any]]:
-    """What ``a=1,b=2`` says; a value may hold commas."""
+    """Read pairs like ``a=1,b=2``; a value may contain commas."""
     marks = list(_PAIR.finditer(text))
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
     return [[mark.group(1), text[mark.end() : end].strip().strip('"')] for mark, end in zip(marks, ends, strict=False)]
 
 
 class _Configurables(Joiner):
-    """Joins simple products to the configurable ones that list them, wherever those stand in the file."""
+    """Joins simple products to the configurable ones that list them, wherever those are in the file."""
 
     surveys = True
 

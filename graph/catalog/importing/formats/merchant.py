@@ -1,4 +1,4 @@
-"""Google Merchant Center's feed of products, also Meta's, Bing's and Pinterest's, which read the same columns."""
+"""Google Merchant Center's product feed, and Meta's, Bing's and Pinterest's, which use the same columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VARYING = ("color", "size", "material", "pattern", "age_group", "gender")
 
 
 class _Groups(Joiner):
-    """What a feed tells of a variant is an option of it, and of any other product an attribute."""
+    """Turns details like colour and size into options of a variant, and into attributes of any other product."""
 
     def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
         told = dict(draft.told)

@@ -1,4 +1,4 @@
-"""Open Food Facts and its sisters: goods by barcode. They tell no price; ``--default price=0`` gives one."""
+"""Open Food Facts and its sisters: goods by barcode. The files have no prices; ``--default price=0`` sets one."""
 
 from __future__ import annotations
 

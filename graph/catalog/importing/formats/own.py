@@ -1,4 +1,4 @@
-"""What ``graph export`` writes: one column a field of a product, taken as it stands."""
+"""What ``graph export`` writes: one column per field of a product, taken literally."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FIELDS = (
     *("sku", "name", "description", "category", "price", "currency", "compareAtPrice", "stock", "inStock", "active"),
     *("groupId", "options", "images", "brand", "gtin", "attributes"),
 )
-"""The columns, in their order."""
+"""The columns in the order in which they are written."""
 
 OWN = KnownFormat(
     name="graph",

@@ -1,6 +1,6 @@
-"""Any other table or JSON: column names as shops, tills and programs write them, in the commonest languages.
+"""Any other table or JSON: the column names that shops, tills and programs use, in the commonest languages.
 
-Also the REST answers of shops and demo APIs, whose objects' fields are named by their path (``price.salePrice``).
+It also reads REST responses of shops and demo APIs, whose fields are named by their path (``price.salePrice``).
 """
 
 from __future__ import annotations

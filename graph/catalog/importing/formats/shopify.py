@@ -1,4 +1,4 @@
-"""Shopify's product export and template: a row a variant, and further rows for further pictures, under one handle."""
+"""Shopify's product export and template: a row per variant, and more rows for more pictures, under one handle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from graph.catalog.importing.problems import Problem
 
 _MOST = 4096
-"""Rows of one handle that are joined; Shopify has at most 2,048 variants and 250 pictures of a product."""
+"""Most rows of one handle; Shopify allows 2,048 variants and 250 pictures of a product."""
 _INHERITED = ("name", "description", "brand", "category", "tags", "active", "status", "attributes")
 _DEFAULT = "Default Title"
 
@@ -47,7 +47,7 @@ class _Handles(Joiner):
 
 
 def _pictures(rows: list[Draft]) -> Iterable[tuple[int, int, list[Any]]]:
-    """Place, row and picture: address and text."""
+    """Return position, row and picture (URL and text) for each picture."""
     for number, row in enumerate(rows):
         told = str(row.told.get("imagePosition", ""))
         place = int(told) if told.isascii() and told.isdigit() else 0

@@ -1,4 +1,4 @@
-"""WooCommerce's product export, in the languages of its shop: variations name their variable product as parent."""
+"""WooCommerce's product export, in the shop's language: variations name their variable product as parent."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MOST_ATTRIBUTES = 100
 
 
 def _pairs(told: dict[str, Any]) -> list[list[Any]]:
-    """The row's attributes: names and values."""
+    """Return the names and values of the row's attributes."""
     names = sorted(int(name.removeprefix("attributeName")) for name in told if name.startswith("attributeName"))
     found = [[told[f"attributeName{n}"], told.get(f"attributeValue{n}")] for n in names[:_MOST_ATTRIBUTES]]
     return [pair for pair in found if pair[1]]
 
 
 class _Parents(Joiner):
-    """Joins variations to their products, wherever those stand in the file."""
+    """Joins variations to their products, wherever those are in the file."""
 
     surveys = True
 

@@ -30,7 +30,6 @@ from graph.endpoint.http import Assets, Elsewhere, GraphiqlPage, Origins, wants_
 from graph.endpoint.kept import EXPRESS, KeptAnswers
 from graph.endpoint.observe import Observed, exposition, route_path
 from graph.endpoint.websocket import SocketLimits
-from graph.engines.fair_queue import on_behalf_of
 from graph.patterns.limiter import Fleet
 from graph.services import open_services
 from graph.settings import Settings
@@ -146,7 +145,6 @@ def build_endpoint(
     debug = settings.server.debug
 
     def context(caller: Caller, connection: HTTPConnection, response: Response | None) -> Context:
-        on_behalf_of.set(caller.user or caller.address or None)
         return Context(services, caller, connection, response, cookie=cookie)
 
     return GraphQLEndpoint(

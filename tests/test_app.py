@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -16,14 +17,15 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from graph.app import STATIC, create_app
+from graph.catalog.keys import CATEGORY_LIST
 from graph.endpoint.observe import AccessLog
-from graph.engines.database import migrate
-from graph.engines.fair_queue import on_behalf_of
+from graph.engines.database import PER_CALLER, migrate
+from graph.patterns.fair_queue import Sharers, on_behalf_of
 from graph.services import open_services
 from graph.settings import BoundSettings, EndpointSettings, RedisSettings, ServerSettings, Settings
 from harness.subscriber import subscriber
 from harness.valkey import ValkeyServer
-from harness.waiting import within
+from harness.waiting import until, within
 from tests.support.apps.serving import serving
 from tests.support.engines.refusing import WAYS, refusing
 
@@ -337,7 +339,8 @@ async def test_sql_works_on_behalf_of_whoever_asks(settings: Settings) -> None:
     seen: list[str | None] = []
 
     def note(*_: object) -> None:
-        seen.append(on_behalf_of.get())
+        now = on_behalf_of.get()
+        seen.extend(now.callers if isinstance(now, Sharers) else [now])
 
     async with open_services(settings) as services:
         event.listen(services.database.engine.sync_engine, "before_cursor_execute", note)
@@ -354,3 +357,28 @@ async def test_sql_works_on_behalf_of_whoever_asks(settings: Settings) -> None:
             seen.clear()
             assert (await asyncio.create_task(web.get("/readyz"))).status_code == 200
             assert set(seen) == {None}
+
+
+async def test_nobody_waits_for_the_statements_of_whoever_asked_first(settings: Settings) -> None:
+    """An address that has all statements under way that it may have asks for an answer; so does another, and has it."""
+    async with open_services(settings) as services, LifespanManager(create_app(settings, services)) as manager:
+
+        async def ask(address: str, text: str) -> int:
+            transport = httpx.ASGITransport(manager.app, client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as web:
+                return (await web.post("/graphql", json={"query": text})).status_code
+
+        services.answers._patience = services.cache._flights._patience = 600.0  # it is not by giving up on the first
+        text = "{categories{name}}"
+        for _ in ("unknown", "known"):  # the document
+            async with contextlib.AsyncExitStack() as stack:
+                on_behalf_of.set("192.0.2.1")
+                for _ in range(PER_CALLER):
+                    await stack.enter_async_context(services.database.session())
+                waiting = services.database._connections._waiting
+                first = asyncio.create_task(ask("192.0.2.1", text))
+                await until(lambda waiting=waiting: "192.0.2.1" in waiting)
+                async with within("the other"):
+                    assert await asyncio.create_task(ask("192.0.2.2", text)) == 200
+                    assert await first == 200
+            await services.cache.invalidate(CATEGORY_LIST)

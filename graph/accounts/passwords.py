@@ -28,6 +28,7 @@ from prometheus_client import Gauge, Histogram
 
 from graph.accounts import hashing
 from graph.errors import Unavailable
+from graph.patterns.fair_queue import FairQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -72,7 +73,7 @@ class Hasher:
         self._nobody = self._argon2.hash(secrets.token_bytes(32))
         self._most = waiting
         self._in_hand = 0
-        self._turns = asyncio.Semaphore(threads + 1)  # one more, which does its look-ups while the others hash
+        self._turns = FairQueue(threads + 1, threads + 1)  # one more, which does its look-ups while the others hash
         self._threads = threads
         self._process: _Process | None = None
         self._closed = False
@@ -80,13 +81,13 @@ class Hasher:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """Wait for a turn, first come, first served, and have it for the block; raises `Overloaded`."""
+        """Wait for a turn, as callers take them in turn, and have it for the block; raises `Overloaded`."""
         if self._in_hand >= self._most:
             raise Overloaded("Too many people are signing in at once; try again in a moment.")
         self._in_hand += 1
         _WAITING.inc()
         try:
-            async with self._turns:
+            async with self._turns.place():
                 yield
         finally:
             self._in_hand -= 1

@@ -28,6 +28,7 @@ from graph.endpoint.http import (
 from graph.endpoint.identity import Anonymous
 from graph.endpoint.subscriptions import Streams
 from graph.endpoint.websocket import SocketLimits, WebSockets
+from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -96,6 +97,11 @@ class GraphQLEndpoint(Generic[Context]):
             BadPolicy: The schema declares that something may be kept which cannot be.
             TypeError: `kept` is given, and `authenticator` is not a `BatchAuthenticator`.
         """
+
+        def in_turn_of_caller(caller: Caller, connection: HTTPConnection, response: Response | None) -> Context:
+            act_for(caller.identity or None)
+            return context(caller, connection, response)
+
         authenticator = authenticator or Anonymous()
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         if kept is not None:
@@ -106,7 +112,7 @@ class GraphQLEndpoint(Generic[Context]):
             operations=operations
             or Operations(core, self.bounds, capacity=prepared_bytes, hide_suggestions=not debug, derive=derive),
             admission=admission,
-            context=context,
+            context=in_turn_of_caller,
             persisted=persisted,
             presenter=Presenter(debug=debug),
             compiled=compiled,

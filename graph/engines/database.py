@@ -4,7 +4,7 @@
 transaction. A read that is a single statement needs none: `Database.execute` takes a third of the time. On SQLite
 (`graph.engines.sqlite`) every commit is on disk, and a writer takes the write lock when it begins (BEGIN IMMEDIATE), in
 turn within the process and by waiting for other processes, so a transaction never fails half-way because it read before
-it wrote. Callers take turns at the connections, and at writing (`graph.engines.fair_queue`).
+it wrote. Callers take turns at the connections, and at writing (`graph.patterns.fair_queue`).
 
 It fails with `graph.errors.Unavailable` when the database cannot be reached, is locked for longer than
 `BUSY_TIMEOUT`, or has no free connection within `POOL_TIMEOUT` (seconds). A transaction must not be opened inside
@@ -39,8 +39,8 @@ from sqlalchemy.util import greenlet_spawn
 from graph.engines import postgres, sqlite
 from graph.engines.disk import OpenedFile, make_private
 from graph.engines.failures import is_away, unavailable
-from graph.engines.fair_queue import FairQueue
 from graph.errors import Unavailable
+from graph.patterns.fair_queue import FairQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
@@ -30,7 +31,7 @@ from graph.leaderboard.writing import open_season
 from graph.patterns.ranking import Ranking, RankingMissing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 
     from graph.engines.database import Database
     from graph.leaderboard.records import BoardRecord
@@ -51,6 +52,11 @@ _log = logging.getLogger(__name__)
 _rebuilt = Counter("graph_leaderboard_rebuilds_total", "Indexes built anew from SQL.")
 _caught_up = Counter("graph_leaderboard_late_rows_total", "Rows that reached an index late.")
 _unanswered = Counter("graph_leaderboard_index_unavailable_total", "Questions that no index could answer.")
+
+
+def _nobodys(work: Coroutine[object, object, None], *, name: str) -> asyncio.Task[None]:
+    """A task in a context of its own: what everybody waits for is not done in the turn of whoever came first."""
+    return asyncio.create_task(work, name=name, context=contextvars.Context())
 
 
 class NoIndex(Exception):
@@ -159,7 +165,7 @@ class Indexes:
     def _note_behind(self, board: BoardRecord, number: int, version: int) -> None:
         key = (board.id, number)
         if key not in self._behind:
-            task = asyncio.create_task(self._recover(board, number), name=f"recover-{board.slug}-{number}")
+            task = _nobodys(self._recover(board, number), name=f"recover-{board.slug}-{number}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         oldest, count = self._behind.get(key, (version, 0))
@@ -188,7 +194,7 @@ class Indexes:
     def _start_mending(self, board: BoardRecord, number: int) -> asyncio.Task[None]:
         key = (board.id, number)
         if key not in self._mending:
-            self._mending[key] = asyncio.create_task(self._mend(board, number), name=f"mend-{board.slug}-{number}")
+            self._mending[key] = _nobodys(self._mend(board, number), name=f"mend-{board.slug}-{number}")
             self._mending[key].add_done_callback(lambda task: self._done(key, task))
         return self._mending[key]
 

@@ -21,6 +21,7 @@ from graph.leaderboard.index import Indexes, NoIndex
 from graph.leaderboard.records import Placed, SeasonRecord, TopPage, player_key
 from graph.leaderboard.rules import season_at
 from graph.leaderboard.seasons import finished
+from graph.patterns.fair_queue import FairQueue
 from graph.patterns.ranking import Place
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class LeaderboardReader:
         self.directory = Directory(database)
         self.indexes = Indexes(client, database, prefix=prefix, clock=clock)
         self._finished: dict[tuple[int, int], SeasonRecord] = {}
-        self._gate = asyncio.Semaphore(FALLBACKS)
+        self._gate = FairQueue(FALLBACKS, FALLBACKS // 2)
         self._waiting = 0
 
     def now(self) -> datetime:
@@ -180,7 +181,7 @@ class LeaderboardReader:
             raise Unavailable("The ranking is being prepared; try again soon.")
         self._waiting += 1
         try:
-            async with self._gate, self._database.session() as session:
+            async with self._gate.place(), self._database.session() as session:
                 await queries.snapshot(session)
                 return await question(session)
         finally:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from graph.patterns.cache import Cache, metrics
 from graph.patterns.client import Client, open_client
+from graph.patterns.fair_queue import FairQueue, on_behalf_of
 from harness.waiting import until, within
 from tests.support.models.counters import count
 from tests.support.models.truth import Truth
@@ -268,3 +271,34 @@ async def test_loaders_may_read_through_the_cache_themselves(caches: Callable[..
         async with cache.invalidating("a", "pages"):
             pages = await asyncio.gather(*[cache.get("page", page, tags=["pages"]) for _ in range(20)])
     assert pages == [[{"version": 1}]] * 20
+
+
+@pytest.mark.parametrize("way", ["missed", "held", "refreshed"])
+async def test_nobody_waits_for_the_backlog_of_whoever_asked_first(caches: Callable[..., Cache], way: str) -> None:
+    """A value that the first reader has to wait for in a queue is loaded as soon as another reader's turn comes."""
+    cache = caches(beta=1e9 if way == "refreshed" else 0, patience=600)
+    queue = FairQueue(2, 1)
+
+    async def load() -> int:
+        async with queue.place():
+            return 1
+
+    async def ask(caller: str) -> Any:
+        on_behalf_of.set(caller)
+        return await cache.get("a", load, tags=["a"], ttl=0.5)
+
+    async with contextlib.AsyncExitStack() as stack:
+        if way == "refreshed":
+            assert await asyncio.create_task(ask("first")) == 1
+        on_behalf_of.set("first")
+        await stack.enter_async_context(queue.place())  # all that the first may have
+        if way == "held":
+            await stack.enter_async_context(cache.invalidating("a"))
+        first = asyncio.create_task(ask("first"))
+        await until(lambda: bool(queue._waiting))
+        if way == "refreshed":
+            known = time.time()
+            await until(lambda: time.time() > known + 0.6)  # when what is being refreshed has expired
+        second = asyncio.create_task(ask("second"))
+        async with within("both"):
+            assert await asyncio.gather(first, second) == [1, 1]

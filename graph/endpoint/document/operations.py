@@ -4,9 +4,10 @@ A `Prepared` is immutable and shared by all requests that send the same text. In
 small store of their own, so that a client that repeats a mistake costs little and evicts no valid document.
 
 Every step is linear in the document. `Operations.prepared` yields to the event loop every `SLICE` seconds, prepares
-one document at a time, and prepares a text only once when many send it at the same time; its longest uninterrupted
-step is parsing a document of `Bounds.tokens` tokens. The cost and cache policy of an operation are computed when they
-are first needed, because a document may hold a hundred operations that all spread the same large fragment.
+one document at a time, callers in turn, and a text only once when many send it at the same time; its longest
+uninterrupted step is parsing a document of `Bounds.tokens` tokens. The cost and cache policy of an operation are
+computed when they are first needed, because a document may hold a hundred operations that all spread the same large
+fragment.
 
 Failure: `prepare` and `prepared` raise nothing, whatever a client sends; `Prepared.errors` says what is wrong.
 """
@@ -35,6 +36,7 @@ from graph.endpoint.document.retention import Retention
 from graph.endpoint.document.rules import RULES
 from graph.endpoint.document.validation import validate_in_steps
 from graph.endpoint.errors import Refusal, coded
+from graph.patterns.fair_queue import FairQueue, Sharers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -139,8 +141,8 @@ class Operations:
         self._hide_suggestions = hide_suggestions
         self._valid: Retention[str, Prepared] = Retention(capacity)
         self._invalid: Retention[str, Prepared] = Retention(capacity // 16)
-        self._turn = asyncio.Lock()
-        self._under_way: dict[str, asyncio.Task[Prepared]] = {}
+        self._turn = FairQueue(1, 1)
+        self._under_way: dict[str, tuple[asyncio.Task[Prepared], Sharers]] = {}
 
     @property
     def size(self) -> int:
@@ -183,14 +185,19 @@ class Operations:
         known = self.known(text)
         if known is not None:
             return known
-        task = self._under_way.get(text)
-        if task is None:
-            task = self._under_way[text] = asyncio.create_task(self._in_turn(text))
+        if (under_way := self._under_way.get(text)) is not None:
+            task, sharers = under_way
+            sharers.join()
+        else:
+            sharers = Sharers()
+            task = asyncio.create_task(self._in_turn(text, sharers))
+            self._under_way[text] = task, sharers
             task.add_done_callback(lambda _: self._under_way.pop(text, None))
         return await asyncio.shield(task)
 
-    async def _in_turn(self, text: str) -> Prepared:
-        async with self._turn:
+    async def _in_turn(self, text: str, sharers: Sharers) -> Prepared:
+        sharers.work()
+        async with self._turn.place():
             steps = self._make(text)
             until = time.perf_counter() + SLICE
             while True:

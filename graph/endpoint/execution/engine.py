@@ -31,6 +31,7 @@ from graph.endpoint.execution.executors import Executors, Given
 from graph.endpoint.execution.hooks import HooksRunner
 from graph.endpoint.execution.ready import Ready, Ticketed
 from graph.endpoint.execution.turns import Turns
+from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -98,6 +99,7 @@ class Engine(Generic[Context]):
         self, request: OperationRequest, caller: Caller, kinds: Collection[OperationType] = ALL_KINDS
     ) -> Ready | Answer:
         """Find, check and weigh the operation of `request`; an `Answer` when it is refused (and charged for)."""
+        act_for(caller.identity or None)
         ticket = Ticket(caller)
         over = self.admission.refused(caller)
         try:
@@ -256,8 +258,7 @@ class Engine(Generic[Context]):
     def _keep(self, ready: Ready) -> None:
         """Keep the document of an operation that was charged and runs."""
         if ready.ticket.weight:
-            caller = ready.ticket.caller
-            self.persisted.keep(ready.request, ready.prepared.text, caller.user or caller.address)
+            self.persisted.keep(ready.request, ready.prepared.text, ready.ticket.caller.identity)
 
     async def _execute(self, context: Ticketed, runner: HooksRunner) -> list[GraphQLError] | None:
         if context.result is not None:  # an extension has answered

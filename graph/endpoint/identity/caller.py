@@ -50,6 +50,11 @@ class Caller:
         return self.user is not None
 
     @property
+    def identity(self) -> str:
+        """What counts as one caller: a user, wherever they are, or an address; empty for the program itself."""
+        return self.user or self.address
+
+    @property
     def scope(self) -> str:
         """Whose answers may be shared with this caller: ``user:<id>``, ``refused:<reason>``, or `PUBLIC`."""
         if self.user is not None:

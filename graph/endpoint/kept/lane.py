@@ -34,6 +34,7 @@ from graph.endpoint.kept.approach import Approach, Asked, Fast, Question, Sender
 from graph.endpoint.kept.compression import Compressed
 from graph.endpoint.observe import annotate
 from graph.patterns.cache import Made, digest_of
+from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -215,6 +216,7 @@ class Lane(Generic[Context]):
         if ended or not self.enabled or not ticket.verdict.allowed:
             made = await turn.make()
             return self._finish(turn, None if ended else made)
+        act_for(caller.identity or None)  # before the work is shared
         hit = await self.cache.settle(*seen)
         if hit is None:
             hit = await self.cache.bring(key, turn.make, asked.policy.tags(request.variables))

@@ -7,7 +7,7 @@ second one. The rules are the cache's: served only under the generations that it
 one maker at a time in a process and among processes (`lease`), early refresh by one reader chosen at random.
 
 A caller that waited for somebody else to make an answer looks it up again: the answer is served only while its
-generations are current.
+generations are current. It is made on behalf of all who wait for it (`graph.patterns.fair_queue`).
 
 Failure: without Redis every answer is made anew, and nothing is kept.
 """
@@ -18,7 +18,7 @@ import asyncio
 import struct
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -31,6 +31,7 @@ from graph.patterns.cache.local_copies import Copy, LocalCopies
 from graph.patterns.cache.observation import observing
 from graph.patterns.cache.room import Room
 from graph.patterns.client import command
+from graph.patterns.fair_queue import Sharers
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ _KNOWN = 8192
 """Entries whose tags this process remembers beyond its copies."""
 _ANY = bytes(STAMP_SIZE)
 """Stands for the stamp in a lease: the tags of an answer are not known yet when its lease is requested."""
+
+
+class _Flight(NamedTuple):
+    """An answer that is being made."""
+
+    ended: asyncio.Future[None]
+    sharers: Sharers
 
 
 class ByteCache:
@@ -77,9 +85,9 @@ class ByteCache:
         self._beta = beta
         self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self._checks: dict[tuple[str, ...], tuple[Command, ...]] = {}  # commands that read the generations of some tags
-        self._flights: dict[str, asyncio.Future[None]] = {}
+        self._flights: dict[str, _Flight] = {}
         self._unkept: dict[str, None] = {}  # keys whose last answer could not be kept: nobody waits for the next one
-        self._refreshing: set[str] = set()
+        self._refreshing: dict[str, Sharers] = {}
         self._tasks = Tasks()
 
     def _keys(self, key: str) -> tuple[str, str]:
@@ -184,23 +192,27 @@ class ByteCache:
         None means that `make` was called and has finished. `tags` invalidate the entry in addition to the tags of the
         cached values that it reads. Cancelling the caller does not stop the work.
         """
+        if (refreshing := self._refreshing.get(key)) is not None:  # it has the lease
+            refreshing.join()
         flight = self._flights.get(key)
         if flight is not None and key not in self._unkept:
-            await asyncio.wait((flight,), timeout=self._patience)
+            flight.sharers.join()
+            await asyncio.wait((flight.ended,), timeout=self._patience)
             if (hit := await self.again(key)) is not None:
                 return hit
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        mine = _Flight(asyncio.get_running_loop().create_future(), Sharers())
         self._flights.setdefault(key, mine)
         return await asyncio.shield(self._tasks.spawn(self._lead(key, make, tags, mine)))
 
     def refresh(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> None:
         """Make the entry of `key` again in the background, unless somebody else is doing so or has done so."""
         if key not in self._refreshing and key not in self._flights:
-            self._refreshing.add(key)
+            self._refreshing[key] = Sharers()
             task = self._tasks.spawn(self._again(key, hit, make, tags))
-            task.add_done_callback(lambda _: self._refreshing.discard(key))
+            task.add_done_callback(lambda _: self._refreshing.pop(key))
 
     async def _again(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> None:
+        self._refreshing[key].work()
         try:
             lease, newer = await self._ask(key)
         except RedisError:
@@ -216,14 +228,15 @@ class ByteCache:
         await self._make(key, lease, make, tags)
 
     async def _lead(
-        self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str], mine: asyncio.Future[None]
+        self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str], mine: _Flight
     ) -> Hit | None:
+        mine.sharers.work()
         try:
             return await self._share(key, make, tags)
         finally:
             if self._flights.get(key) is mine:
                 del self._flights[key]
-            mine.set_result(None)
+            mine.ended.set_result(None)
 
     async def _share(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> Hit | None:
         """Wait while another process makes the entry; make it here when none does, or when that takes too long."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from graph.patterns.cache.generations import fresh, stamp_of
 from graph.patterns.cache.lease import Lease
+from graph.patterns.fair_queue import Sharers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +67,7 @@ class Flight:
         `keys` gives the Redis keys of an entry and its lease.
         """
         self.request = request
+        self.sharers = Sharers()
         self.marks = marks
         self.newer_than = newer_than
         loop = asyncio.get_running_loop()

@@ -3,7 +3,8 @@
 A flight belongs to a key and a stamp, so nobody joins a load that began before a write that must be seen. It runs in a
 task of its own, which goes on when a caller is cancelled. The leader asks Redis for the key's lease (`lease`). A leader
 that does not get it looks for the entry every few milliseconds, and loads as well when that takes too long. Entries
-live up to a tenth longer or shorter than requested, so that they do not all expire at once.
+live up to a tenth longer or shorter than requested, so that they do not all expire at once. A flight works on behalf of
+all who wait for it, so nobody waits for the backlog of whoever came first (`graph.patterns.fair_queue`).
 
 Failure: when Redis fails meanwhile, the load goes on without it (`direct_loads`). What a loader raises is raised to
 every caller of the flight, and nothing is stored.
@@ -64,8 +65,8 @@ class Flights:
         self._prefix = prefix
         self._patience = timing.patience
         self._leases = Leases(client, timing.lease, room)
-        self._flying: dict[tuple[str, bytes], asyncio.Future[Known]] = {}
-        self._refreshing: set[tuple[str, bytes]] = set()
+        self._flying: dict[tuple[str, bytes], Flight] = {}
+        self._refreshing: dict[tuple[str, bytes], Flight] = {}
         self._tasks = Tasks()
 
     def entry_key(self, key: str) -> str:
@@ -84,14 +85,18 @@ class Flights:
         stamps = {key: stamp_of(now) for key, now in marks.items()}
         for key, now in marks.items():
             if (flying := self._flying.get((key, stamps[key]))) is not None:
-                futures[key] = flying
+                flying.sharers.join()
+                futures[key] = flying.futures[key]
             else:
                 mine[key] = now
+            if (refreshing := self._refreshing.get((key, stamps[key]))) is not None:  # it has the lease
+                refreshing.sharers.join()
         if mine:
             flight = Flight(request, mine, self._keys, newer_than=time.time())
             for key in mine:
                 name = key, stamps[key]
-                self._flying[name] = futures[key] = flight.futures[key]
+                self._flying[name] = flight
+                futures[key] = flight.futures[key]
                 futures[key].add_done_callback(lambda _, name=name: self._flying.pop(name))
             self._tasks.spawn(self._lead(flight))
         return futures
@@ -100,13 +105,12 @@ class Flights:
         """Reload a value that is about to expire, in the background, unless somebody already does."""
         name = key, stamp_of(marks)
         if name not in self._refreshing and name not in self._flying:
-            self._refreshing.add(name)
-            task = self._tasks.spawn(
-                self._again(Flight(request, {key: marks}, self._keys, newer_than=expires + 0.001), key)
-            )
-            task.add_done_callback(lambda _: self._refreshing.discard(name))
+            flight = self._refreshing[name] = Flight(request, {key: marks}, self._keys, newer_than=expires + 0.001)
+            task = self._tasks.spawn(self._again(flight, key))
+            task.add_done_callback(lambda _: self._refreshing.pop(name))
 
     async def _again(self, flight: Flight, key: str) -> None:
+        flight.sharers.work()
         try:
             granted, _ = await self._ask(flight, [key])
         except RedisError:
@@ -122,6 +126,7 @@ class Flights:
 
     async def _lead(self, flight: Flight) -> None:
         """Load what no other process loads and wait for the rest, until every future of the flight is done."""
+        flight.sharers.work()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience
         polling = Polling()

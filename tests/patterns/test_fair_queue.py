@@ -1,4 +1,4 @@
-"""Taking turns at the database: who waits for whom, and that nobody's place is lost."""
+"""Taking turns, at the database too: who waits for whom, and that nobody's place is lost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from graph.engines.database import PER_CALLER, Database
-from graph.engines.fair_queue import FairQueue, on_behalf_of
 from graph.errors import Unavailable
+from graph.patterns.fair_queue import FairQueue, Sharers, act_for, on_behalf_of
 from harness.waiting import within
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Visits:
         self.inside: list[str] = []
         self.order: list[str] = []
         self._go: dict[str, asyncio.Event] = {}
+        self.sharers: dict[str, Sharers] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def come(self, name: str, caller: str | None) -> None:
@@ -43,6 +44,8 @@ class Visits:
 
     async def _stay(self, name: str, caller: str | None) -> None:
         on_behalf_of.set(caller)
+        self.sharers[name] = Sharers()
+        self.sharers[name].work()
         async with self.queue.place():
             self.inside.append(name)
             self.order.append(name)
@@ -50,6 +53,12 @@ class Visits:
                 await self._go[name].wait()
             finally:
                 self.inside.remove(name)
+
+    async def join(self, name: str, *callers: str | None) -> None:
+        """Have `callers` wait for it as well, the second for the first."""
+        for caller in callers:
+            await asyncio.create_task(as_caller(caller, self.sharers[name].join))
+        await settled()
 
     async def leave(self, name: str) -> None:
         """Have it leave its place."""
@@ -103,6 +112,60 @@ async def test_one_caller_never_has_more_than_a_few() -> None:
         task.cancel()
 
 
+async def test_shared_work_goes_with_the_first_turn_of_those_who_wait_for_it() -> None:
+    """What one caller asks for behind a backlog, and another then as well, has that one's turn."""
+    visits = Visits(FairQueue(1, 1))
+    for n in range(5):
+        await visits.come(f"a{n}", "a")
+    await visits.come("c0", "c")
+    await visits.join("a4", "b")
+    for name in ("a0", "c0", "a4", "a1"):
+        await visits.leave(name)
+    assert visits.order == ["a0", "c0", "a4", "a1", "a2"]
+    for task in visits.tasks.values():
+        task.cancel()
+
+
+async def test_shared_work_goes_at_once_where_one_who_joins_may() -> None:
+    """A place that its first caller may not have is taken when another joins who may."""
+    visits = Visits(FairQueue(2, 1))
+    await visits.come("a0", "a")
+    await visits.come("a1", "a")
+    assert visits.inside == ["a0"]
+    await visits.join("a1", "a", "b")
+    assert visits.inside == ["a0", "a1"]
+    await visits.come("b0", "b")  # the place is b's, who may have one
+    assert visits.inside == ["a0", "a1"]
+    await visits.leave("a1")
+    assert visits.inside == ["a0", "b0"]
+    for task in visits.tasks.values():
+        task.cancel()
+
+
+async def test_whoever_joins_shared_work_joins_what_it_waits_for() -> None:
+    """Work that waits for other work that is shared passes those on who join later."""
+    visits = Visits(FairQueue(1, 1))
+    for name in ("a0", "a1", "a2"):
+        await visits.come(name, "a")
+
+    def waits() -> Sharers:
+        outer = Sharers()
+        outer.work()
+        visits.sharers["a2"].join()
+        act_for("b")  # as an execution on behalf of several does
+        assert on_behalf_of.get() is outer
+        return outer
+
+    outer: list[Sharers] = []
+    await asyncio.create_task(as_caller("b", lambda: outer.append(waits())))
+    await asyncio.create_task(as_caller("c", outer[0].join))
+    assert set(visits.sharers["a2"].callers) == {"a", "b", "c"}
+    await visits.leave("a0")
+    assert visits.inside == ["a2"]
+    for task in visits.tasks.values():
+        task.cancel()
+
+
 async def test_who_waits_too_long_is_told_and_loses_nothing_else() -> None:
     """A time-out frees the place in the queue, not one in use."""
     queue = FairQueue(1, 1)
@@ -114,38 +177,48 @@ async def test_who_waits_too_long_is_told_and_loses_nothing_else() -> None:
         pass
 
 
-MOVES = st.lists(st.tuples(st.sampled_from(["come", "leave", "cancel"]), st.integers(0, 3)), max_size=40)
+def _none_idle(visits: Visits, there: list[str], places: int, each: int) -> None:
+    used = visits.queue._used
+    assert len(visits.inside) <= places
+    assert all(count <= each for count in used.values())
+    if len(visits.inside) < places:
+        waiting = {caller for name in there if name not in visits.inside for caller in visits.sharers[name].callers}
+        assert all(caller is not None and used[caller] == each for caller in waiting)
+
+
+MOVES = st.lists(st.tuples(st.sampled_from(["come", "leave", "cancel", "join"]), st.integers(0, 15)), max_size=40)
 
 
 @given(moves=MOVES, places=st.integers(1, 4), each=st.integers(1, 3))
 @settings(max_examples=150, deadline=None)
 def test_places_are_never_lost_nor_given_twice(moves: list[tuple[str, int]], places: int, each: int) -> None:
-    """Whoever comes, leaves or gives up in whatever order: no place idle that somebody may have."""
+    """Whoever comes, joins, leaves or gives up in whatever order: no place idle that somebody may have."""
 
     async def play() -> None:
         visits = Visits(FairQueue(places, each))
-        owner: dict[str, str | None] = {}
         there: list[str] = []
-        for step, (move, who) in enumerate(moves):
+        alone: set[str] = set()
+        for step, (move, which) in enumerate(moves):
+            who = which % 4
+            caller = None if who == 0 else str(who)
             if move == "come":
-                name, caller = f"{who}.{step}", None if who == 0 else str(who)
-                owner[name] = caller
+                name = f"{who}.{step}"
                 there.append(name)
+                alone.add(name)
                 await visits.come(name, caller)
             elif there:
-                name = there[who % len(there)]
+                name = there[which // 4 % len(there)]
                 if move == "leave" and name not in visits.inside:
                     continue
-                there.remove(name)
-                await (visits.leave(name) if move == "leave" else visits.cancel(name))
-            used = [owner[name] for name in visits.inside]
-            assert len(used) <= places
-            assert all(used.count(caller) <= each for caller in used if caller is not None)
-            waiting = [owner[name] for name in there if name not in visits.inside]
-            if len(used) < places:
-                assert all(caller is not None and used.count(caller) == each for caller in waiting)
-        for caller in set(owner.values()):  # within one caller, first come, first served
-            mine = [int(name.partition(".")[2]) for name in visits.order if owner[name] == caller]
+                if move == "join":
+                    alone.discard(name)
+                    await visits.join(name, caller)
+                else:
+                    there.remove(name)
+                    await (visits.leave(name) if move == "leave" else visits.cancel(name))
+            _none_idle(visits, there, places, each)
+        for who in range(4):  # within one caller, first come, first served
+            mine = [int(name[2:]) for name in visits.order if name in alone and name[0] == str(who)]
             assert mine == sorted(mine)
         for name in there:
             await visits.cancel(name)

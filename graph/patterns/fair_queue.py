@@ -1,0 +1,193 @@
+"""Whose turn is next: callers take turns at what is scarce, and none has more than a few places at a time.
+
+A queue in which whoever comes first is served first belongs to the caller who asks for most. Here each caller has a
+queue of its own, and a place that becomes free goes to the caller whose turn it is (round robin, as in fair queueing:
+Nagle, RFC 970). So whatever one caller has waiting, another waits for one statement to end, and not for all of them.
+
+`on_behalf_of` says whose work a task does; the tasks that it begins inherit it. Work that several callers wait for (the
+load of a cached value, an answer that is kept) is done on behalf of `Sharers`: it lines up in the queue of each of
+them, of those who join later as well, and goes when the first of these turns comes. So nobody who shares a load waits
+for the backlog of whoever asked first. Work of nobody's (jobs, the outbox, the command line) is a caller among others
+without a bound of its own.
+
+It fails with `TimeoutError` if no place is free within the time that it is given. Who is cancelled while waiting loses
+nothing but its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeAlias
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection
+
+Name: TypeAlias = str | None
+"""A caller; None for the program itself."""
+
+
+class Sharers:
+    """The callers that wait for one piece of work."""
+
+    __slots__ = ("__weakref__", "_lined_up", "awaits", "callers")
+
+    def __init__(self) -> None:
+        """Begin with those on whose behalf the current task works."""
+        self.callers: dict[Name, None] = {}
+        self.awaits: WeakSet[Sharers] = WeakSet()
+        self._lined_up: dict[_Wait, FairQueue] = {}
+        self.join()
+
+    def join(self) -> None:
+        """Have those wait for the work as well on whose behalf the current task works."""
+        mine = on_behalf_of.get()
+        if isinstance(mine, Sharers):
+            if mine is not self:
+                mine.awaits.add(self)
+                for caller in tuple(mine.callers):
+                    self.add(caller)
+        else:
+            self.add(mine)
+
+    def add(self, caller: Name) -> None:
+        """Have `caller` wait for it as well, and for what it waits for."""
+        if caller in self.callers:
+            return
+        self.callers[caller] = None
+        for turn, queue in tuple(self._lined_up.items()):
+            queue.line_up(turn, (caller,))
+        for other in tuple(self.awaits):
+            other.add(caller)
+
+    def wait(self, turn: _Wait, queue: FairQueue) -> None:
+        """Line `turn` up in `queue` for those who join later, too, until `waited`."""
+        self._lined_up[turn] = queue
+
+    def waited(self, turn: _Wait) -> None:
+        """Forget about `turn`."""
+        self._lined_up.pop(turn, None)
+
+    def work(self) -> None:
+        """Have the current task, and those that it begins, work on behalf of all who wait."""
+        on_behalf_of.set(self)
+
+
+on_behalf_of: ContextVar[Name | Sharers] = ContextVar("graph_on_behalf_of", default=None)
+"""Whose work this task does; None for the program's own."""
+
+
+def act_for(caller: Name) -> None:
+    """Have the current task work on behalf of `caller`, together with those who share the work already."""
+    now = on_behalf_of.get()
+    if not (isinstance(now, Sharers) and caller in now.callers):
+        on_behalf_of.set(caller)
+
+
+class _Wait:
+    """One wait for a place, in the queue of each caller that it is for."""
+
+    __slots__ = ("callers", "granted")
+
+    def __init__(self) -> None:
+        self.callers: dict[Name, None] = {}
+        self.granted: asyncio.Future[Name] = asyncio.get_running_loop().create_future()
+
+
+class FairQueue:
+    """Places that callers take in turn."""
+
+    def __init__(self, places: int, each: int) -> None:
+        """Let `places` be in use at a time, `each` by one caller at most."""
+        self._free = places
+        self._each = each
+        self._used: dict[str, int] = {}
+        self._waiting: dict[Name, dict[_Wait, None]] = {}
+        self._next: dict[Name, None] = {}  # callers who wait and may have more, in the order of their turns
+
+    @asynccontextmanager
+    async def place(self, timeout: float | None = None) -> AsyncGenerator[None]:  # noqa: ASYNC109 - as asyncio.wait_for
+        """Have a place for the length of the block, after waiting `timeout` seconds for it at most."""
+        who = on_behalf_of.get()
+        callers = who.callers if isinstance(who, Sharers) else (who,)
+        for caller in callers if self._free else ():
+            if caller not in self._waiting and self._may(caller):
+                self._take(caller)
+                break
+        else:
+            caller = await self._wait(who, callers, timeout)
+        try:
+            yield
+        finally:
+            self._leave(caller)
+
+    def _may(self, caller: Name) -> bool:
+        return caller is None or self._used.get(caller, 0) < self._each
+
+    def _take(self, caller: Name) -> None:
+        self._free -= 1
+        if caller is not None:
+            self._used[caller] = self._used.get(caller, 0) + 1
+
+    def _leave(self, caller: Name) -> None:
+        self._free += 1
+        if caller is not None:
+            self._used[caller] -= 1
+            if not self._used[caller]:
+                del self._used[caller]
+            if caller in self._waiting:
+                self._next.setdefault(caller)
+        self._serve()
+
+    def line_up(self, turn: _Wait, callers: Collection[Name]) -> None:
+        """Have `turn` wait in the queue of each of `callers`, too."""
+        if turn.granted.done():
+            return
+        for caller in callers:
+            turn.callers[caller] = None
+            self._waiting.setdefault(caller, {})[turn] = None
+            if self._may(caller):
+                self._next.setdefault(caller)
+        self._serve()
+
+    async def _wait(self, who: Name | Sharers, callers: Collection[Name], timeout: float | None) -> Name:  # noqa: ASYNC109 - the same
+        turn = _Wait()
+        self.line_up(turn, callers)
+        if isinstance(who, Sharers):
+            who.wait(turn, self)
+        try:
+            async with asyncio.timeout(timeout):
+                return await turn.granted
+        except BaseException:
+            if turn.granted.done() and not turn.granted.cancelled():
+                self._leave(turn.granted.result())  # the turn came at the moment of giving up
+            else:
+                self._forget(turn)
+            raise
+        finally:
+            if isinstance(who, Sharers):
+                who.waited(turn)
+
+    def _forget(self, turn: _Wait) -> None:
+        for caller in turn.callers:
+            queue = self._waiting.get(caller)
+            if queue is None or turn not in queue:
+                continue
+            del queue[turn]
+            if not queue:
+                del self._waiting[caller]
+                self._next.pop(caller, None)
+
+    def _serve(self) -> None:
+        while self._free and self._next:
+            caller = next(iter(self._next))
+            del self._next[caller]
+            turn = next(iter(self._waiting[caller]))
+            self._forget(turn)
+            if not turn.granted.done():
+                self._take(caller)
+                turn.granted.set_result(caller)
+            if caller in self._waiting and self._may(caller):
+                self._next[caller] = None

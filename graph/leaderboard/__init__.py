@@ -1,8 +1,8 @@
-"""Boards, seasons and scores: SQL is the truth, Redis the index.
+"""Leaderboards, seasons and scores. SQL is the source of truth, Redis an index of it.
 
-The service (`LeaderboardService`) is what the API, the jobs and the commands work with: it takes scores in
-(`submission`), ranks them, and closes seasons (`seasons`). `LIVE` opens what tells watchers of changes (`live`). This
-package knows no GraphQL, no other feature and no settings.
+The service (`LeaderboardService`) is what the API, the jobs and the commands work with: it accepts scores
+(`submission`), ranks them, and closes seasons (`seasons`). `LIVE` opens what notifies watchers of changes (`live`).
+This package imports neither GraphQL nor another feature nor the settings.
 """
 
 from graph.leaderboard import rules

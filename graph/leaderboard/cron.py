@@ -1,8 +1,8 @@
-"""Seasons by a line of cron: five fields (minute, hour, day of the month, month, day of the week), in UTC.
+"""Seasons that end by a cron line: five fields (minute, hour, day of the month, month, day of the week), in UTC.
 
-The minute is one number, so that a season lasts an hour at least. What the fields may say is what Debian's cron takes,
-and ``L``, ``#`` for the last and the n-th weekday (the library cronsim reads them). A line that is none, or that never
-comes due, raises ValueError.
+The minute is a single number, so that a season lasts at least an hour. The fields may contain what Debian's cron
+accepts, and ``L`` and ``#`` for the last and the n-th weekday (the library cronsim parses them). A line that cannot be
+parsed, or that never comes due, raises ValueError.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FIELDS = 5
 
 
 def check(line: str) -> None:
-    """Raise ValueError, with a sentence for people, unless seasons can be told by `line`."""
+    """Raise ValueError, with a readable sentence, unless `line` can define seasons."""
     if len(line) > MAX_LINE or len(line.split()) != _FIELDS or not line.isascii():
         raise ValueError("A cron line has five fields: minute, hour, day of the month, month, day of the week.")
     try:
@@ -34,10 +34,10 @@ def check(line: str) -> None:
 
 
 class Boundaries:
-    """The moments after `start` at which a line comes due; found once, as far as anybody asks."""
+    """The times after `start` at which a line comes due; computed once, and only as far as needed."""
 
     def __init__(self, line: str, start: datetime) -> None:
-        """Begin to count at `start`, which is in UTC."""
+        """Count from `start`, which is in UTC."""
         self._due = CronSim(line, start)
         self._found: list[datetime] = []
         self._start = start
@@ -54,13 +54,13 @@ class Boundaries:
         return True
 
     def passed(self, moment: datetime) -> int:
-        """How many have come by `moment`."""
+        """Return how many boundaries have passed by `moment`."""
         while not self._over and (not self._found or self._found[-1] <= moment):
             self._next()
         return bisect.bisect_right(self._found, moment)
 
     def boundary(self, number: int) -> datetime | None:
-        """The one with this number, from 1; None beyond the last that a calendar has."""
+        """Return the boundary with this number, from 1; None beyond the end of the calendar."""
         while not self._over and len(self._found) < number:
             self._next()
         return self._found[number - 1] if number <= len(self._found) else None
@@ -68,5 +68,5 @@ class Boundaries:
 
 @lru_cache(maxsize=256)
 def boundaries(line: str, start: datetime) -> Boundaries:
-    """The boundaries of a board's seasons after the moment from which they are counted."""
+    """Return the boundaries of a board's seasons after the time from which they are counted."""
     return Boundaries(line, start.astimezone(UTC))

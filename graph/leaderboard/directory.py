@@ -1,8 +1,8 @@
-"""The boards that a process knows: read once, and kept in memory, because nearly nothing of a board ever changes.
+"""The boards that a process has in memory: read once, because a board hardly ever changes.
 
-What does change is read again: a board that was deleted, or whose season was reset, by another process. Whoever finds
-that no index answers for the season that a board should be in reads the board anew (`refresh`), and `review` does it
-for all that are known, every few seconds. Scores are not taken in by what is remembered here: SQL decides.
+What can change is read again: another process may have deleted a board or reset its season. A reader that finds no
+index for a board's season reads the board again (`refresh`), and `review` does so for all known boards every few
+seconds. Accepting a score does not depend on what is remembered here: SQL decides.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 
 class Directory:
-    """The boards, by slug and by number."""
+    """The boards, by slug and by id."""
 
     def __init__(self, database: Database) -> None:
-        """Begin with no board known."""
+        """Start empty; boards are read from `database` when they are asked for."""
         self._database = database
         self._boards: dict[str, BoardRecord] = {}
 
     async def boards(self) -> list[BoardRecord]:
-        """All boards, by name."""
+        """Return all boards, sorted by name."""
         async with self._database.session() as session:
             return await queries.boards(session)
 
     async def board(self, slug: str) -> BoardRecord | None:
-        """The board with this slug."""
+        """Return the board with this slug; None if there is none."""
         if slug not in self._boards:
-            if not is_slug(slug):  # and PostgreSQL knows no NUL
+            if not is_slug(slug):  # and PostgreSQL refuses NUL
                 return None
             async with self._database.session() as session:
                 found = await queries.board(session, slug)
@@ -47,7 +47,7 @@ class Directory:
         return self._boards[slug]
 
     async def boards_by_id(self, numbers: Iterable[int]) -> dict[int, BoardRecord]:
-        """Those of the boards with these numbers that exist, from memory where all of them are known."""
+        """Return those of the boards with these ids that exist, from memory if all of them are known."""
         wanted = set(numbers)
         known = {board.id: board for board in self._boards.values()}
         if not wanted <= known.keys():
@@ -56,11 +56,11 @@ class Directory:
         return {number: known[number] for number in wanted & known.keys()}
 
     def forget(self, slug: str) -> None:
-        """Read the board with this slug anew when it is asked for."""
+        """Forget the board with this slug, so that it is read again when asked for."""
         self._boards.pop(slug, None)
 
     async def refresh(self, session: AsyncSession, board: BoardRecord) -> BoardRecord | None:
-        """A board as it is now; None when it was deleted."""
+        """Read a board again; None if it was deleted."""
         found = await queries.board_by_id(session, board.id)
         if found is not None:
             self._boards[found.slug] = found
@@ -69,14 +69,14 @@ class Directory:
         return found
 
     async def review(self) -> None:
-        """Read what is known anew."""
+        """Read all known boards again."""
         if not self._boards:
             return
         before = dict(self._boards)
         now = {board.slug: board for board in await self.boards()}
         for slug, board in before.items():
             if self._boards.get(slug) is not board:
-                continue  # somebody learned of it while it was read
+                continue  # it became known during the read
             if slug in now:
                 self._boards[slug] = now[slug]
             else:

@@ -1,4 +1,4 @@
-"""How the leaderboards are opened, and what they do in the background."""
+"""Opens the leaderboards feature: the service, following boards, and the background jobs."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ def _watch(tools: Tools) -> LiveBoards:
 
 FEATURE = Feature(name="leaderboard", open=_open, jobs=_jobs, schedules=SCHEDULES)
 LIVE = Feature(name="live boards", open=_watch)
-"""Following boards; needs `FEATURE`."""
+"""Following boards; depends on `FEATURE`."""

@@ -1,14 +1,14 @@
-"""The rankings in Redis, kept in step with SQL.
+"""The rankings in Redis, kept consistent with SQL.
 
-SQL has the truth; each season that runs has an index (`graph.patterns.ranking`). Four things keep the index right:
+SQL is the source of truth; each running season has an index (`graph.patterns.ranking`). Four things keep it right:
 
-- every submission puts its row after the commit;
-- an index that is missing is rebuilt, once in the whole fleet; one whose server process was restarted, which may have
-  lost its newest writes, is caught up from what it is known to hold. Until then it gives no answer (`NoIndex`);
-- a process that could not put a row (Redis was away) puts whatever changed since, before it asks the index again;
-- a sweep repeats the rows of the last minutes, for processes that died between the commit and the put.
+- every submission puts its row into the index after the commit;
+- a missing index is rebuilt, by one process of the fleet; after a restart of the Redis server, which may have lost the
+newest writes, the index is caught up. Until then it gives no answer (`NoIndex`);
+- a process that could not put a row (Redis was away) puts all rows changed since before it asks the index again;
+- a sweep puts the rows of the last minutes again, for processes that died between the commit and the put.
 
-Nothing here raises what Redis raises: it is `NoIndex`, and the caller answers from SQL.
+Redis errors become `NoIndex`, and the caller answers from SQL.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MARGIN = 60.0  # seconds: clocks of processes that differ, commits that came late
+MARGIN = 60.0  # seconds, for differences between clocks and for late commits
 SWEEP = 30.0
-PATIENCE = 0.5  # seconds a reader waits for an index that is being mended before SQL answers
-TURN = 1.5  # seconds before another process catches up too: the first may have died, and twice does no harm
+PATIENCE = 0.5  # seconds a reader waits for an index that is being repaired before it answers from SQL
+TURN = 1.5  # seconds before another process catches up too: the first may have died, and doing it twice is harmless
 RETRY = 0.1
 RETRY_CAP = 2.0
 
 _log = logging.getLogger(__name__)
-_rebuilt = Counter("graph_leaderboard_rebuilds_total", "Indexes built anew from SQL.")
-_caught_up = Counter("graph_leaderboard_late_rows_total", "Rows that reached an index late.")
-_unanswered = Counter("graph_leaderboard_index_unavailable_total", "Questions that no index could answer.")
+_rebuilt = Counter("graph_leaderboard_rebuilds_total", "Indexes rebuilt from SQL.")
+_caught_up = Counter("graph_leaderboard_late_rows_total", "Rows that were put into an index late.")
+_unanswered = Counter("graph_leaderboard_index_unavailable_total", "Queries that no index could answer.")
 
 
 def _nobodys(work: Coroutine[object, object, None], *, name: str) -> asyncio.Task[None]:
@@ -60,11 +60,11 @@ def _nobodys(work: Coroutine[object, object, None], *, name: str) -> asyncio.Tas
 
 
 class NoIndex(Exception):
-    """No index can answer at present."""
+    """There is no usable index at present."""
 
 
 class Indexes:
-    """The rankings of all boards, by board and number of the season."""
+    """The rankings of all boards, by board and season number."""
 
     def __init__(
         self, client: Client, database: Database, *, prefix: str = "graph", clock: Clock | None = None
@@ -74,14 +74,14 @@ class Indexes:
         self._database = database
         self._prefix = prefix
         self._clock = clock
-        self.outdate: Callable[[str], Awaitable[None]] | None = None  # told of a board whose index got late rows
+        self.outdate: Callable[[str], Awaitable[None]] | None = None  # called with a board whose index got late rows
         self._rankings: dict[tuple[int, int], Ranking] = {}
-        self._behind: dict[tuple[int, int], tuple[int, int]] = {}  # the oldest row not put; how many were not
+        self._behind: dict[tuple[int, int], tuple[int, int]] = {}  # the oldest row not put, and how many there are
         self._mending: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def of(self, board: BoardRecord, number: int) -> Ranking:
-        """The ranking of a season."""
+        """Return the ranking of a season."""
         key = (board.id, number)
         if key not in self._rankings:
             self._rankings[key] = Ranking(
@@ -96,16 +96,16 @@ class Indexes:
         return self._rankings[key]
 
     async def close(self) -> None:
-        """Stop what runs in the background."""
+        """Stop the background tasks."""
         tasks = [*self._tasks, *self._mending.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # --- asking and telling ---
+    # --- queries and updates ---
 
     async def ask(self, board: BoardRecord, number: int, question: Callable[[Ranking], Awaitable[T]]) -> T:
-        """Put `question` to the index, mending it first where that is done soon; raises NoIndex."""
+        """Run `question` on the index, repairing the index first if that is quick; raises NoIndex."""
         key = (board.id, number)
         for last in (False, True):
             if key not in self._behind:
@@ -122,9 +122,9 @@ class Indexes:
         raise NoIndex
 
     async def put(self, board: BoardRecord, number: int, rows: Sequence[ScoreRow]) -> list[Submitted | None]:
-        """Hand over committed rows, in one batch; None where there is no rank to give.
+        """Put committed rows into the index in one batch; the result is None where no rank is known.
 
-        They arrive in any case, if later.
+        All rows get there eventually.
         """
         found: list[Submitted | None] = [None] * len(rows)
         left = list(range(len(rows)))
@@ -151,7 +151,7 @@ class Indexes:
         return found
 
     async def remove(self, board: BoardRecord, number: int, row: ScoreRow) -> None:
-        """Hand over a committed row that says a score was removed; it arrives in any case, if later."""
+        """Put a committed row that records a removed score; it gets there eventually."""
 
         async def rows() -> AsyncIterator[Sequence[ScoreRow]]:
             yield [row]
@@ -176,19 +176,19 @@ class Indexes:
         while (board.id, number) in self._behind:
             await asyncio.sleep(delay)
             delay = min(2 * delay, RETRY_CAP)
-            with contextlib.suppress(Exception):  # reported where it arose; Redis, or SQL, is still away
+            with contextlib.suppress(Exception):  # already reported; Redis or SQL is still away
                 await self.mend(board, number)
 
-    # --- mending ---
+    # --- repair ---
 
     async def _mended(self, board: BoardRecord, number: int) -> bool:
-        """Whether the index was mended within the patience; it goes on being mended after that."""
+        """Whether the index was repaired within the patience; the repair continues after that."""
         task = self._start_mending(board, number)
         done, _ = await asyncio.wait([task], timeout=PATIENCE)
         return bool(done) and not task.cancelled() and task.exception() is None
 
     async def mend(self, board: BoardRecord, number: int) -> None:
-        """Bring the index up to date, by whatever it takes; raises what Redis or SQL raise."""
+        """Bring the index up to date, by catching up or rebuilding; raises what Redis or SQL raise."""
         await asyncio.shield(self._start_mending(board, number))
 
     def _start_mending(self, board: BoardRecord, number: int) -> asyncio.Task[None]:
@@ -202,7 +202,7 @@ class Indexes:
         self._mending.pop(key, None)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, NoIndex):
-            _log.warning("the index of board %s, season %s, cannot be mended yet: %r", *key, error)
+            _log.warning("the index of board %s, season %s, cannot be repaired yet: %r", *key, error)
 
     async def _mend(self, board: BoardRecord, number: int) -> None:
         ranking, key = self.of(board, number), (board.id, number)
@@ -223,10 +223,10 @@ class Indexes:
                     continue
                 if not state.stale and behind is not None:
                     await self._put_since(board, number, behind[0])
-                    if self._behind[key] == behind:  # none came since
+                    if self._behind[key] == behind:  # no new ones meanwhile
                         del self._behind[key]
                     continue
-            await asyncio.sleep(delay)  # another process is at it
+            await asyncio.sleep(delay)  # another process is doing it
             delay = min(2 * delay, 0.5)
 
     async def rebuild(
@@ -237,7 +237,7 @@ class Indexes:
         if_missing: bool = False,
         on_progress: Callable[[int], None] | None = None,
     ) -> bool:
-        """Build the index anew from SQL; False while another process does (or, with `if_missing`, if one has)."""
+        """Rebuild the index from SQL; False while another process does (or, with `if_missing`, if one has)."""
         season = await self._id(board, number)
         through = self._through()
         rows = queries.rows(self._database, board, season)
@@ -246,13 +246,13 @@ class Indexes:
                 rows, through=through, if_missing=if_missing, on_progress=on_progress
             )
         except RankingMissing:
-            _log.warning("the index of %s was lost while it was built", board.slug)
+            _log.warning("the index of %s was lost while it was being rebuilt", board.slug)
             return False
         _rebuilt.inc(built)
         return built
 
     async def _catch_up(self, board: BoardRecord, number: int, state: RankingState, server: bytes) -> None:
-        """Put what changed since the index was last known to be complete."""
+        """Put the rows that changed since the index was last known to be complete."""
         through = self._through()
         await self._put_since(board, number, max(1, state.through - round(MARGIN * 1e6)))
         await self.of(board, number).verify(state, server, through)
@@ -265,7 +265,7 @@ class Indexes:
             await self.outdate(board.slug)
 
     async def sweep(self, board: BoardRecord, number: int) -> None:
-        """Once in a while, in one process of all: repeat the newest rows; mend the index if it is not whole."""
+        """Periodically, in one process of all: put the newest rows again; repair the index if it is not complete."""
         ranking = self.of(board, number)
         if not await ranking.turn("sweep", SWEEP):
             return
@@ -284,9 +284,9 @@ class Indexes:
         return round((self._clock or time.time)() * 1e6)
 
     async def _id(self, board: BoardRecord, number: int) -> int:
-        """The season's number in SQL; a season that runs is made if nobody has played it yet.
+        """Return the season's id in SQL; the running season is created if nobody has played in it yet.
 
-        Raises NoIndex for a season that runs no more, or whose board is gone.
+        Raises NoIndex for a season that is over, or whose board is gone.
         """
         async with self._database.session() as session:
             found = await queries.season(session, board, number)

@@ -1,6 +1,6 @@
-"""What the leaderboards do in the background: closing seasons, building a ranking anew, forgetting old keys.
+"""The leaderboards' background jobs: closing seasons, rebuilding an index, deleting old submission keys.
 
-Each job may be killed at any point and run again; it comes to the same end.
+Each job may be killed at any point and run again with the same result.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SCHEDULES = (Schedule(FORGET_KEYS, 3600.0, {}),)
 
 
 def definitions(leaderboards: LeaderboardService, locks: Locks) -> Sequence[Definition]:
-    """The leaderboards' kinds of jobs."""
+    """Return the leaderboards' kinds of jobs."""
     return [
         Definition(REBUILD, partial(rebuild, leaderboards, locks), timeout=3600.0),
         Definition(CLOSE_SEASONS, partial(close_seasons, leaderboards, locks), timeout=3600.0),
@@ -32,7 +32,7 @@ def definitions(leaderboards: LeaderboardService, locks: Locks) -> Sequence[Defi
 
 
 async def rebuild(leaderboards: LeaderboardService, locks: Locks, progress: Progress, *, slug: str) -> None:
-    """Build the ranking index of a board anew from SQL."""
+    """Rebuild the ranking index of a board from SQL."""
     board = await leaderboards.board(slug)
     if board is None:
         raise GiveUp(f"there is no leaderboard {slug}")
@@ -49,10 +49,10 @@ async def rebuild(leaderboards: LeaderboardService, locks: Locks, progress: Prog
 
 
 async def close_seasons(leaderboards: LeaderboardService, locks: Locks, progress: Progress) -> None:
-    """Close the seasons that are over and archive their ranks; the boards' upkeep asks for it when there are some.
+    """Close the seasons that are over and archive their ranks; the boards' upkeep queues this when there are some.
 
-    The lock saves two workers the same look. What makes the closing happen once is the fence: every chunk that is
-    archived checks its closer's token in the same transaction (`graph.leaderboard.seasons.archive`).
+    The lock only saves two workers from doing the same work. The fence guarantees that a season is closed once: every
+    archived chunk checks its closer's token in the same transaction (`graph.leaderboard.seasons.archive`).
     """
     try:
         async with locks.hold("seasons", wait=0):
@@ -63,6 +63,6 @@ async def close_seasons(leaderboards: LeaderboardService, locks: Locks, progress
 
 
 async def forget_keys(leaderboards: LeaderboardService, progress: Progress) -> None:
-    """Forget the keys of submissions that are older than 30 days."""
+    """Delete submission keys that are older than 30 days."""
     await leaderboards.upkeep.forget_keys()
     await progress(1, 1)

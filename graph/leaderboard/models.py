@@ -1,14 +1,14 @@
 """The tables of the leaderboards; `graph/engines/migrations/versions/0003_leaderboard.py` and 0007 create them.
 
-What ranks is a score's merit (`graph.patterns.ranking.Order.merit`): the score itself, or its negative on a board whose
-low scores are the better ones. The columns `score` of `scores` and of `archive` hold the merit, so that one index has
-the places of either kind of board; everywhere else a score is what the player sent. A score that was removed leaves its
-row, with `REMOVED` for a merit: the row's version goes on, and the index in Redis hears of it like of any other change.
+Scores rank by merit (`graph.patterns.ranking.Order.merit`): the score itself, or its negative on a board where low
+scores are better. The columns `score` of `scores` and of `archive` hold the merit, so that one index serves both kinds
+of boards; everywhere else a score is what the player sent. A removed score keeps its row, with `REMOVED` as its merit,
+so that the version continues and the index in Redis gets the removal like any other change.
 
-Times within a season are whole microseconds since 1970, so that equal scores order alike in SQL and in Redis.
-`Score.version` grows with every change of a row and is a time as well (that of the change, or one more than the version
-before), so that it also says what changed since a moment. `Score.former` is the score that the last write replaced.
-Players are users, known here by number only.
+Times within a season are whole microseconds since 1970, so that equal scores are ordered alike in SQL and in Redis.
+`Score.version` grows with every change of a row and is also a time (that of the change, or one more than the version
+before), so that it can be used to find what changed since a given time. `Score.former` is the score that the last write
+replaced. Players are users, known here only by id.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from sqlmodel import Field, SQLModel
 from graph.engines.columns import Double, Id, UtcDateTime
 
 REMOVED = -math.inf
-"""The merit of a score that was removed: below all others, which are finite."""
+"""The merit of a removed score: below all others, which are finite."""
 
 
 class Board(SQLModel, table=True):
     """A leaderboard.
 
-    What it is never changes. `anchor_number` is the season that began at `anchored_at`, microseconds since 1970, from
-    which later ones are counted by the schedule; none: the first, when the board was made. One with `deleted_at` is
-    gone for everybody, has given its slug free, and waits for its rows to be deleted.
+    Its properties never change. `anchor_number` is the season that began at `anchored_at` (microseconds since 1970),
+    from which later ones are counted by the schedule; null for the first season, which began with the board. A board
+    with `deleted_at` is gone for all users, has released its slug, and waits for its rows to be deleted.
     """
 
     __tablename__ = "boards"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
@@ -52,9 +52,9 @@ class Board(SQLModel, table=True):
 
 
 class Season(SQLModel, table=True):
-    """A season that somebody played or looked at.
+    """A season that somebody played in or looked at.
 
-    OPEN takes scores; CLOSING is being archived by the process whose token is `closer`, until `closer_until`; CLOSED
+    OPEN accepts scores; CLOSING is being archived by the process whose token is `closer`, until `closer_until`; CLOSED
     is read from the archive; ARCHIVED has no rows in `scores` any more.
     """
 
@@ -88,7 +88,7 @@ class Score(SQLModel, table=True):
 
 
 class KeyedSubmission(SQLModel, table=True):
-    """A submission that named a key, and the answer it got; `settled` once the answer is complete."""
+    """A submission with a key, and its answer; `settled` once the answer is complete."""
 
     __tablename__ = "submissions"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
     __table_args__ = (Index("submissions_by_time", "created_at"),)
@@ -106,7 +106,7 @@ class KeyedSubmission(SQLModel, table=True):
 
 
 class ArchiveEntry(SQLModel, table=True):
-    """An entry of a finished season, as it will stay."""
+    """An entry of a finished season, which does not change any more."""
 
     __tablename__ = "archive"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
     __table_args__ = (UniqueConstraint("season_id", "player_id"),)
@@ -120,7 +120,7 @@ class ArchiveEntry(SQLModel, table=True):
     metadata_: str | None = Field(default=None, sa_column=Column("metadata", Text))
 
 
-# The tables for statements that want columns rather than objects.
+# The tables for statements that use columns rather than objects.
 BOARDS: Table = SQLModel.metadata.tables["boards"]
 SEASONS: Table = SQLModel.metadata.tables["seasons"]
 SCORES: Table = SQLModel.metadata.tables["scores"]

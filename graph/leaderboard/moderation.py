@@ -1,8 +1,8 @@
-"""What an operator does to boards and scores: taking a score out, ending a season at once, deleting a board.
+"""Operators' changes to boards and scores: removing a score, ending a season early, deleting a board.
 
-Each is one transaction in SQL, which waits for the scores that are being taken into the season (they hold its row in
-share mode) and after which none comes. What is left to do in the end, deleting the rows of a board by the million, is
-done in chunks (`purge`), may be repeated, and is put off and taken up again by the boards' upkeep.
+Each is one transaction in SQL, which waits for submissions in progress (they hold the season's row in share mode); no
+later one gets into the old season. Deleting the rows of a board, possibly millions, is done afterwards in chunks
+(`purge`), may be repeated, and is resumed by the boards' upkeep after a failure.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ B, G, S = BOARDS.c, SEASONS.c, SCORES.c
 async def remove_score(
     connection: AsyncConnection, board: BoardRecord, player: int, clock: Clock | None
 ) -> tuple[SeasonRecord, ScoreRow, float] | None:
-    """Take a player's score of the season that runs out: the season, the row as it is now, the score that it was.
+    """Remove a player's score of the running season; returns the season, the row as it is now, and the former score.
 
-    None when there was none. Raises `graph.errors.Missing` for a board that was deleted.
+    Returns None if there was none. Raises `graph.errors.Missing` for a board that was deleted.
     """
     season, now = await open_season(connection, board, clock)
     version = case((S.version < now, now), else_=S.version + 1)
@@ -55,13 +55,13 @@ async def remove_score(
 async def reset(
     connection: AsyncConnection, board: BoardRecord, clock: Clock | None
 ) -> tuple[SeasonRecord, BoardRecord]:
-    """End the season that runs now and begin the next: the season that is over, and the board that counts from now on.
+    """End the running season and begin the next; returns the season that is over, and the changed board.
 
     Raises `graph.errors.Missing` for a board that was deleted.
     """
     await _lock(connection, board)
     over, _ = await open_season(connection, board, clock)
-    # Waits for the scores on their way into it; the clock is read after them.
+    # Waits for submissions in progress; the clock is read after them.
     await connection.execute(update(SEASONS).where(G.id == over.id).values(number=G.number))
     _, now = await newest_season(connection, board, clock)
     now = max(now, over.starts_at + 1)
@@ -83,7 +83,7 @@ async def reset(
 
 
 async def delete_board(connection: AsyncConnection, board: BoardRecord, now: int) -> list[SeasonRecord]:
-    """Have a board be gone, and its slug be free; its seasons. Raises `graph.errors.Missing` if it was gone before."""
+    """Mark a board as deleted and release its slug; returns its seasons. Raises `Missing` if it was gone already."""
     await _lock(connection, board)
     gone = update(BOARDS).where(B.id == board.id).values(deleted_at=now, slug=f"~{board.id}")  # no board's slug
     await connection.execute(gone)
@@ -97,11 +97,11 @@ async def _lock(connection: AsyncConnection, board: BoardRecord) -> None:
         raise Missing("board")
 
 
-# --- deleting what a deleted board had ---
+# --- deleting the rows of a deleted board ---
 
 
 async def deleted_boards(session: AsyncSession) -> list[tuple[BoardRecord, list[int]]]:
-    """Boards that are deleted and whose rows are still there, with the numbers of their seasons."""
+    """Return the deleted boards whose rows still exist, with the ids of their seasons."""
     boards = [board_of(row) for row in await session.execute(select(BOARDS).where(B.deleted_at.is_not(None)))]
     found: list[tuple[BoardRecord, list[int]]] = []
     for board in boards:
@@ -111,7 +111,7 @@ async def deleted_boards(session: AsyncSession) -> list[tuple[BoardRecord, list[
 
 
 async def purge(database: Database, board: BoardRecord) -> None:
-    """Delete all rows of a deleted board, itself the last; may be repeated, and run twice at once."""
+    """Delete all rows of a deleted board, its own last; may be repeated, and run twice at once."""
     async with database.session() as session:
         seasons = list(await session.scalars(select(G.id).where(G.board_id == board.id)))
     for season in seasons:

@@ -1,9 +1,10 @@
-"""Reading leaderboards from SQL: rows for the index, answers while there is none, the archive of finished seasons.
+"""Reads leaderboards from SQL: rows for the index, answers while there is no index, seasons.
 
-An answer takes several statements, so they run in one snapshot (`snapshot`). A top page walks an index; a place in the
-middle of a board is counted, which takes time in proportion to the rank: the service lets only a few of them run.
+An answer takes several statements, so they run in one snapshot (`snapshot`). A top page walks an index; a rank in the
+middle of a board has to be counted, which takes time proportional to the rank, so the service runs only a few at a
+time.
 
-What the tables call a score is its merit (`graph.leaderboard.models`); it is turned into the score, and back, here.
+The tables hold merits (`graph.leaderboard.models`); they are converted to scores and back here.
 """
 
 from __future__ import annotations
@@ -47,40 +48,40 @@ _WORST_FIRST = (S.score, S.achieved_at.desc(), S.player_id.desc())
 
 
 async def snapshot(session: AsyncSession) -> None:
-    """Let all statements of a session that has run none yet see one instant; SQLite's always do."""
+    """Let all statements of a new session see one snapshot; on SQLite they always do."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
 async def boards(session: AsyncSession) -> list[BoardRecord]:
-    """All boards, by name."""
+    """Return all boards, sorted by name."""
     there = select(BOARDS).where(BOARDS.c.deleted_at.is_(None))
     return [board_of(row) for row in await session.execute(there.order_by(BOARDS.c.name, BOARDS.c.id))]
 
 
 async def board(session: AsyncSession, slug: str) -> BoardRecord | None:
-    """The board with this slug."""
+    """Return the board with this slug."""
     named = select(BOARDS).where(BOARDS.c.slug == slug, BOARDS.c.deleted_at.is_(None))
     row = (await session.execute(named)).one_or_none()
     return None if row is None else board_of(row)
 
 
 async def board_by_id(session: AsyncSession, number: int) -> BoardRecord | None:
-    """The board with this number."""
+    """Return the board with this id."""
     there = select(BOARDS).where(BOARDS.c.id == number, BOARDS.c.deleted_at.is_(None))
     row = (await session.execute(there)).one_or_none()
     return None if row is None else board_of(row)
 
 
 async def season(session: AsyncSession, board: BoardRecord, number: int) -> SeasonRecord | None:
-    """A season that was played or looked at."""
+    """Return a season that was played in or looked at."""
     statement = select(SEASONS).where(SEASONS.c.board_id == board.id, SEASONS.c.number == number)
     row = (await session.execute(statement)).one_or_none()
     return None if row is None else season_of(row)
 
 
 async def unfinished(session: AsyncSession) -> list[SeasonRecord]:
-    """Seasons of boards that are there which are not archived to the end."""
+    """Return the seasons of existing boards that are not completely archived."""
     statement = (
         select(SEASONS)
         .join(BOARDS, BOARDS.c.id == SEASONS.c.board_id)
@@ -96,9 +97,9 @@ async def unfinished(session: AsyncSession) -> list[SeasonRecord]:
 async def rows(
     database: Database, board: BoardRecord, season_id: int, *, since: int = 0
 ) -> AsyncIterator[Sequence[ScoreRow]]:
-    """All rows of a season, in chunks, each read in its own session.
+    """Yield all rows of a season in chunks, each read in its own session.
 
-    With `since` those whose version is at least that, the removed ones included; else only those that have a score.
+    With `since`, only rows of at least that version, removed ones included; otherwise only rows that have a score.
     """
     columns = select(S.player_id, S.score, S.achieved_at, S.version, S.metadata).where(S.season_id == season_id)
     walk = [S.version, S.player_id] if since else [S.player_id]
@@ -122,14 +123,14 @@ def _row(board: BoardRecord, row: SqlRow[int, float, int, int, str | None]) -> S
 
 
 def _beyond(columns: Sequence[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-    """``(columns) > (values)``, as each engine's indexes know it."""
+    """Return ``(columns) > (values)`` in a form for which each engine uses an index."""
     if len(columns) == 1:
         return columns[0] > values[0]
     return or_(columns[0] > values[0], and_(columns[0] == values[0], columns[1] > values[1]))
 
 
 async def row(session: AsyncSession, board: BoardRecord, season: int, player: int) -> ScoreRow | None:
-    """What a player holds in a season, by the numbers of both."""
+    """Return a player's row in a season."""
     statement = (
         select(S.player_id, S.score, S.achieved_at, S.version, S.metadata)
         .join(SEASONS, SEASONS.c.id == S.season_id)
@@ -140,9 +141,9 @@ async def row(session: AsyncSession, board: BoardRecord, season: int, player: in
 
 
 async def scores_of(session: AsyncSession, player: int) -> list[OwnScore]:
-    """Every score of a player, in every season of every board, finished or not."""
+    """Return every score of a player, in every season of every board, finished or not."""
     found: list[OwnScore] = []
-    for c in (S, A):  # from the seasons, of which there are few: each look-up goes by the primary key
+    for c in (S, A):  # starts from the seasons, of which there are few: each look-up uses the primary key
         own = select(BOARDS.c.slug, SEASONS.c.number, c.score, c.achieved_at, c.metadata, BOARDS.c.score_order).where(
             *(c.season_id == SEASONS.c.id, c.player_id == player, SEASONS.c.board_id == BOARDS.c.id),
             *(c.score > REMOVED, BOARDS.c.deleted_at.is_(None)),
@@ -154,7 +155,7 @@ async def scores_of(session: AsyncSession, player: int) -> list[OwnScore]:
 
 
 async def size(session: AsyncSession, season_id: int) -> int:
-    """How many players have a score."""
+    """Count the players that have a score."""
     counted = select(func.count()).where(S.season_id == season_id, S.score > REMOVED)
     return (await session.execute(counted)).scalar_one()
 
@@ -163,15 +164,15 @@ async def size(session: AsyncSession, season_id: int) -> int:
 
 
 def ahead_of(merit: float, achieved: int, player: int, *, columns: Any = S) -> ColumnElement[bool]:
-    """Rows that stand before a place, or at it."""
+    """Return the condition for rows before a place, or at it."""
     c = columns
     sooner = or_(c.achieved_at < achieved, and_(c.achieved_at == achieved, c.player_id <= player))
     return or_(c.score > merit, and_(c.score == merit, sooner))
 
 
 def behind(merit: float, achieved: int, player: int) -> ColumnElement[bool]:
-    """Rows that stand after a place."""
-    # score <= … first: a range that the index can begin at
+    """Return the condition for rows after a place."""
+    # score <= … comes first, as a range in which the index can start
     later = or_(S.achieved_at > achieved, and_(S.achieved_at == achieved, S.player_id > player))
     return and_(S.score <= merit, S.score > REMOVED, or_(S.score < merit, later))
 
@@ -183,7 +184,7 @@ async def _count(session: AsyncSession, season_id: int, condition: ColumnElement
 async def _start(
     session: AsyncSession, season_id: int, ties: Ties, merit: float, *, position: int, total: int
 ) -> Start:
-    """Where the entry at `position` (from 0) with this merit stands."""
+    """Return from where ranks are counted: the rank of the entry at `position` (from 0), which has this merit."""
     if ties is Ties.EARLIEST_FIRST or position == 0:
         return Start(position, position + 1, position, total)
     ahead = await _count(session, season_id, S.score > merit)
@@ -209,7 +210,7 @@ async def _ranked(
 
 
 def shown(board: BoardRecord, found: Sequence[SqlRow[*tuple[Any, ...]]]) -> list[tuple[str, float, float, str | None]]:
-    """Rows as the entries that they will be: player, score, time, metadata."""
+    """Return the values of entries in these rows: player, score, time, metadata."""
     merit = board.order.merit
     return [(player_key(r.player_id), merit(r.score), r.achieved_at / 1e6, r.metadata) for r in found]
 
@@ -220,14 +221,14 @@ def _of(season_id: int) -> Select[int, float, int, str | None]:
 
 
 def place_at(board: BoardRecord, place: Place) -> tuple[float, int, int]:
-    """A place as the tables have it: merit, time, number of the player."""
+    """Return a place in terms of the tables: merit, time, user id."""
     return board.order.merit(place.score), place.achieved, player_number(place.player)
 
 
 async def page(
     session: AsyncSession, season_id: int, board: BoardRecord, first: int, place: Place | None
 ) -> RankingPage:
-    """A page from the best on, or after `place`."""
+    """Return a page from the best entry on, or after `place`."""
     statement, position = _of(season_id), 0
     if place is not None:
         at = place_at(board, place)
@@ -243,7 +244,7 @@ async def page(
 async def around(
     session: AsyncSession, season_id: int, board: BoardRecord, player: int, neighbours: int
 ) -> Neighbourhood | None:
-    """A player's entry and its neighbours."""
+    """Return a player's entry and its neighbours."""
     own = (await session.execute(_of(season_id).where(S.player_id == player))).one_or_none()
     if own is None:
         return None
@@ -261,11 +262,11 @@ async def around(
 async def entries(
     session: AsyncSession, season_id: int, board: BoardRecord, players: Sequence[int]
 ) -> list[Entry | None]:
-    """The entries of those players who have one."""
+    """Return the entries of those players who have one."""
     found: list[Entry | None] = []
     total = await size(session, season_id)
     for own in (await session.execute(_of(season_id).where(S.player_id.in_(players)))).all():
-        position = 1  # only what is counted below depends on it
+        position = 1  # only the counting below depends on it
         if board.ties is Ties.EARLIEST_FIRST:
             position = await _count(session, season_id, ahead_of(own.score, own.achieved_at, own.player_id)) - 1
         start = await _start(session, season_id, board.ties, own.score, position=position, total=total)

@@ -1,7 +1,7 @@
-"""Reading boards: which season runs, pages, places, sizes, from the index or, while there is none, from SQL.
+"""Reads boards: the running season, pages, places, sizes; from the index or, while there is none, from SQL.
 
-Each answer is of one instant. Few places are counted in SQL at a time; when too many wait for that, reading fails with
-`graph.errors.Unavailable`, as it does while SQL is away.
+Each answer shows one instant. Only a few ranks are counted in SQL at a time; when too many callers wait for that,
+reading fails with `graph.errors.Unavailable`, as it does while SQL is away.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FALLBACKS = 4  # places counted in SQL at a time; more wait in line
+FALLBACKS = 4  # ranks counted in SQL at a time; others wait
 FALLBACK_LINE = 200
 
 _from_sql = Counter("graph_leaderboard_sql_answers_total", "Ranks counted in SQL, because the index could not answer.")
@@ -47,7 +47,7 @@ class LeaderboardReader:
     """The reading side of `graph.leaderboard.service.LeaderboardService`."""
 
     def __init__(self, database: Database, client: Client, *, prefix: str, clock: Clock | None) -> None:
-        """Begin with no board known."""
+        """Read `database`, and the rankings in Redis through `client`."""
         self._database = database
         self._clock = clock
         self.directory = Directory(database)
@@ -57,15 +57,15 @@ class LeaderboardReader:
         self._waiting = 0
 
     def now(self) -> datetime:
-        """The time by this service's clock."""
+        """Return the time by this service's clock."""
         return datetime.fromtimestamp((self._clock or time.time)(), UTC)
 
     def season(self, board: BoardRecord) -> Span:
-        """The season that runs."""
+        """Return the running season of a board."""
         return season_at(board, self.now())
 
     async def size(self, board: BoardRecord) -> int:
-        """How many players have a score this season."""
+        """Return how many players have a score this season."""
         return await self._current(board, lambda ranking: ranking.size(), queries.size)
 
     async def top(
@@ -77,9 +77,9 @@ class LeaderboardReader:
         season: int | None = None,
         metadata: bool = False,
     ) -> TopPage:
-        """A page, best first; raises `graph.errors.Invalid` for a cursor or a season that cannot be.
+        """Return a page, best first; raises `graph.errors.Invalid` for a wrong cursor or season.
 
-        `metadata` has the entries come with theirs; without it they may.
+        With `metadata` the entries include it; without, they may or may not.
         """
         place = _place(after)
         past = await self._past(board, season)
@@ -112,7 +112,7 @@ class LeaderboardReader:
         season: int | None = None,
         metadata: bool = False,
     ) -> Neighbourhood | None:
-        """A player's entry with its neighbours; None when the player has none. Raises `graph.errors.Invalid`."""
+        """Return a player's entry with its neighbours; None if there is none. Raises `graph.errors.Invalid`."""
         past = await self._past(board, season)
         if isinstance(past, SeasonRecord):
             number = past.id
@@ -128,7 +128,7 @@ class LeaderboardReader:
         )
 
     async def entries(self, board: BoardRecord, players: Sequence[int], *, metadata: bool = False) -> list[Entry]:
-        """The entries of those of `players` who have one, best first."""
+        """Return the entries of those of `players` who have one, best first."""
         wanted = list(dict.fromkeys(players))
         found = await self._current(
             board,
@@ -141,19 +141,19 @@ class LeaderboardReader:
     async def places(
         self, boards: Sequence[BoardRecord], player: int, *, metadata: bool = False
     ) -> list[tuple[BoardRecord, Entry]]:
-        """A player's entries on those of `boards` where there is one: asked in one batch."""
+        """Return a player's entries on those of `boards` where there is one, in one batch."""
         found = await asyncio.gather(*(self.entries(board, [player], metadata=metadata) for board in boards))
         return [(board, entry) for board, entries in zip(boards, found, strict=True) for entry in entries]
 
     async def stored(self, board: BoardRecord) -> int:
-        """How many players have a score this season, counted in SQL."""
+        """Count in SQL how many players have a score this season."""
         number = self.season(board).number
         async with self._database.session() as session:
             season = await queries.season(session, board, number)
             return 0 if season is None else await queries.size(session, season.id)
 
     async def scores_of(self, player: int) -> list[OwnScore]:
-        """Every score of a player, by board and season."""
+        """Return every score of a player, by board and season."""
         return await self._count(lambda session: queries.scores_of(session, player))
 
     async def _current(
@@ -162,7 +162,7 @@ class LeaderboardReader:
         question: Callable[[Ranking], Awaitable[T]],
         fallback: Callable[[AsyncSession, int], Awaitable[T]],
     ) -> T:
-        """Ask the index of the season that runs, or SQL."""
+        """Ask the index of the running season, or SQL if there is no index."""
         number = self.season(board).number
         with contextlib.suppress(NoIndex):
             return await self.indexes.ask(board, number, question)
@@ -176,7 +176,7 @@ class LeaderboardReader:
         return await self._count(counted)
 
     async def _count(self, question: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """Ask SQL, a few at a time, as of one instant."""
+        """Ask SQL in one snapshot, for a few callers at a time."""
         if self._waiting >= FALLBACK_LINE:
             raise Unavailable("The ranking is being prepared; try again soon.")
         self._waiting += 1
@@ -188,7 +188,7 @@ class LeaderboardReader:
             self._waiting -= 1
 
     async def _past(self, board: BoardRecord, number: int | None) -> SeasonRecord | bool:
-        """The season before the one that runs which is asked for; True if nobody played it; False: it runs."""
+        """Return the requested finished season; True if nobody played in it, False if it is the running one."""
         running = self.season(board).number
         if number is None or number == running:
             return False

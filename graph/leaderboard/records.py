@@ -1,4 +1,4 @@
-"""The values of the leaderboards: boards, seasons, and the outcomes of what can be done with them."""
+"""The values that the leaderboards service takes and returns: boards, seasons, submissions and outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SeasonSchedule(enum.Enum):
     """When a season ends and the next begins, in UTC.
 
-    Never, at midnight, on Mondays, on the first of the month, or by a line of the board's own (`cron`).
+    Never, at midnight, on Mondays, on the first of the month, or by the board's own cron line (`cron`).
     """
 
     NEVER = "NEVER"
@@ -28,7 +28,7 @@ class SeasonSchedule(enum.Enum):
 
 
 class SeasonState(enum.Enum):
-    """How far a season has come: see `graph.leaderboard.models.Season`."""
+    """The state of a season: see `graph.leaderboard.models.Season`."""
 
     OPEN = "OPEN"
     CLOSING = "CLOSING"
@@ -38,13 +38,13 @@ class SeasonState(enum.Enum):
 
     @property
     def frozen(self) -> bool:
-        """Whether it is read from the archive."""
+        """Whether the season is read from the archive."""
         return self in (SeasonState.CLOSED, SeasonState.ARCHIVED)
 
 
 @dataclass(frozen=True, slots=True)
 class BoardRecord:
-    """A leaderboard. Nothing of it changes but where its seasons are counted from: see `graph.leaderboard.models`."""
+    """A leaderboard. Only the point from which its seasons are counted can change: see `graph.leaderboard.models`."""
 
     id: int
     slug: str
@@ -61,7 +61,7 @@ class BoardRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewBoard:
-    """A leaderboard that somebody wants."""
+    """A leaderboard to create."""
 
     slug: str
     name: str
@@ -74,7 +74,7 @@ class NewBoard:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which season it is, and from when to when it runs; `ends_at` is the first moment of the next one."""
+    """A season's number, start and end; `ends_at` is the first moment of the next one."""
 
     number: int
     starts_at: datetime
@@ -96,7 +96,7 @@ class SeasonRecord:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A score that somebody sends; `player` is a user's number. A `key` makes that sending it again changes nothing.
+    """A score that was sent; `player` is a user id. With a `key`, sending it again changes nothing.
 
     `metadata` is JSON text, and is kept with the score.
     """
@@ -110,7 +110,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a score in SQL: the row as it is now, and whether it is better than the one before (or new)."""
+    """The result of a submission in SQL: the current row, and whether the score is new or better than before."""
 
     submission: Submission
     season: SeasonRecord
@@ -121,7 +121,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to a submission. `rank` is None only while the ranking store cannot say."""
+    """The answer to a submission. `rank` is None only while the index is not available."""
 
     score: float
     improved: bool
@@ -132,7 +132,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """The first answer to a key; without its ranks until it is `settled`."""
+    """The first answer to a key; it has no ranks until it is `settled`."""
 
     outcome: Outcome
     settled: bool
@@ -140,7 +140,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The complete answer to a key, to be kept."""
+    """The complete answer to a key, to be stored."""
 
     board: int
     player: int
@@ -150,20 +150,20 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An entry with the cursor to go on after it. `player` is a user's number."""
+    """An entry, and the cursor with which the next page starts after it. `player` is a user id."""
 
     entry: Entry
     cursor: str
 
     @property
     def player(self) -> int:
-        """The player's number."""
+        """The player's user id."""
         return player_of(self.entry)
 
 
 @dataclass(frozen=True, slots=True)
 class TopPage:
-    """A page of a board. `end` is where to go on, also when the page is empty."""
+    """A page of a board. `end` is the cursor of the next page, even if this one is empty."""
 
     entries: list[Placed]
     total: int
@@ -174,7 +174,7 @@ class TopPage:
 
 @dataclass(frozen=True, slots=True)
 class OwnScore:
-    """A score of one player: the board's slug, the number of the season, when it was reached (microseconds)."""
+    """A score of one player: the board's slug, the season's number, when it was reached (microseconds)."""
 
     board: str
     season: int
@@ -184,16 +184,16 @@ class OwnScore:
 
 
 def player_key(number: int) -> str:
-    """A user's number as the ranking orders it: shorter first, hence by value."""
+    """Return a user id in a form that sorts numerically as text: by length first."""
     digits = str(number)
     return f"{chr(96 + len(digits))}{digits}"
 
 
 def player_number(key: str) -> int:
-    """The number in a `player_key`."""
+    """Return the user id in a `player_key`."""
     return int(key[1:])
 
 
 def player_of(entry: Entry) -> int:
-    """The number of the player of an entry."""
+    """Return the user id of the player of an entry."""
     return player_number(entry.player)

@@ -1,6 +1,6 @@
-"""What a board may be called, what a score may be, and which season it is: pure rules.
+"""The rules for boards, scores and keys, and the arithmetic of seasons; all without side effects.
 
-A value that breaks a rule raises `Invalid` with the field's name (as the API spells it) and a sentence for people.
+A value that breaks a rule raises `Invalid` with the field's name (as the API spells it) and a readable sentence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_slug(value: str) -> bool:
 
 
 def checked(new: NewBoard) -> NewBoard:
-    """`new`, if it can be a board; raises Invalid."""
+    """Return `new` if it is a valid board; raises Invalid."""
     if not is_slug(new.slug):
         raise Invalid("slug", "A slug is 1 to 64 lower-case letters, digits and inner hyphens.")
     if not new.name.strip() or len(new.name) > MAX_NAME or not new.name.isprintable():
@@ -49,27 +49,27 @@ def checked(new: NewBoard) -> NewBoard:
 
 
 def checked_metadata(value: object) -> str | None:
-    """JSON text of what is kept with a score; raises Invalid. None, JSON's null and nothing are the same."""
+    """Return the metadata of a score as JSON text; raises Invalid. JSON's null counts as none."""
     if value is None:
         return None
     try:
         text = orjson.dumps(value)
-    except (TypeError, ValueError) as error:  # too deep, a number that JSON has not, a lone surrogate
-        raise Invalid("metadata", "This is no JSON that can be kept.") from error
+    except (TypeError, ValueError) as error:  # too deep, a number that JSON does not have, a lone surrogate
+        raise Invalid("metadata", "This is not JSON that can be stored.") from error
     if len(text) > MAX_METADATA:
         raise Invalid("metadata", f"Metadata has at most {MAX_METADATA} bytes as JSON, not {len(text)}.")
     return text.decode()
 
 
 def checked_score(score: float) -> float:
-    """`score` with one zero, if it is a finite number; raises Invalid."""
+    """Return `score` if it is finite, with -0 as 0; raises Invalid."""
     if not math.isfinite(score):
         raise Invalid("score", "A score is a finite number.")
     return score + 0.0
 
 
 def checked_key(key: str | None) -> str | None:
-    """`key`, if it can name a submission; raises Invalid."""
+    """Return `key` if it is a valid key of a submission; raises Invalid."""
     if key is not None and not (0 < len(key) <= MAX_KEY and key.isprintable()):
         raise Invalid("key", f"A key is 1 to {MAX_KEY} printable characters.")
     return key
@@ -79,7 +79,7 @@ def checked_key(key: str | None) -> str | None:
 
 
 def season_at(board: BoardRecord, moment: datetime) -> Span:
-    """The season of `board` that `moment` falls into: number 1 is the one in which the board was made."""
+    """Return the season of `board` that `moment` is in; season 1 is the one in which the board was created."""
     anchor, first = board.anchored_at or board.created_at, board.anchor_number
     if board.schedule is SeasonSchedule.NEVER:
         return season_number(board, first)
@@ -89,7 +89,7 @@ def season_at(board: BoardRecord, moment: datetime) -> Span:
 
 
 def season_number(board: BoardRecord, number: int) -> Span:
-    """The season of `board` with this number, which is no less than that of the one it counts from."""
+    """Return the season of `board` with this number, which must not be less than `anchor_number`."""
     anchor, later = board.anchored_at or board.created_at, number - board.anchor_number
     if board.schedule is SeasonSchedule.NEVER:
         return Span(number, anchor, None)
@@ -107,7 +107,7 @@ def _boundaries(board: BoardRecord) -> Boundaries:
 
 
 def _period(board: BoardRecord, moment: datetime) -> int:
-    """Days, weeks or months from a fixed beginning to `moment`, in UTC."""
+    """Return the number of days, weeks or months from a fixed date to `moment`, in UTC."""
     moment = moment.astimezone(UTC)
     if board.schedule is SeasonSchedule.MONTHLY:
         return moment.year * 12 + moment.month - 1

@@ -1,8 +1,9 @@
-"""Fills boards with made-up players: the same at every run, up to ten million, many of them with equal scores.
+"""Fills boards with demo players: the same at every run, up to ten million, many of them with equal scores.
 
 Players are users with unusable passwords and addresses below ``players.invalid``. Player number n is the same however
-many are made, so seeding again with a larger number adds the rest. Scores are log-normal, in steps, so that a few are
-far ahead, most lie close together, and ties abound. They are written to SQL in chunks; then the index is built anew.
+many are generated, so seeding again with a larger number adds the rest. Scores are log-normal and rounded to steps, so
+that a few are far ahead, most are close together, and ties are frequent. They are written to SQL in chunks; then the
+index is rebuilt.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ DEMO_BOARDS = (
     NewBoard("daily-form", "Form of the day", Operator.LATEST, Ties.DENSE, SeasonSchedule.DAILY),
 )
 
-_USERS = Table(  # named as the accounts have it; features do not import one another
+_USERS = Table(  # declared again here, because features do not import one another
     "users",
     MetaData(),
     Column("id", BigInteger, primary_key=True),
@@ -50,8 +51,8 @@ _USERS = Table(  # named as the accounts have it; features do not import one ano
 )
 _UNUSABLE = "!"  # no hash has this form, so no password verifies against it
 _JOINED = datetime(2024, 1, 8, 9, tzinfo=UTC)
-_RECENT = 30 * 86_400_000_000  # microseconds over which scores were reached
-_CACHE = "PRAGMA cache_size = -{}"  # KiB: an index that grows in random order wants to be in memory
+_RECENT = 30 * 86_400_000_000  # microseconds over which the scores are spread
+_CACHE = "PRAGMA cache_size = -{}"  # KiB: an index that is filled in random order should fit in memory
 _LARGE_CACHE, _USUAL_CACHE = 262_144, 2_000
 _SEED = 20260131
 _ADJECTIVES = ("Swift", "Quiet", "Amber", "Lucky", "Bold", "Frosty", "Velvet", "Rapid", "Clever", "Sunny", "Misty")
@@ -78,15 +79,15 @@ async def seed_demo(
     players: int = DEMO_PLAYERS,
     on_board: Callable[[str], None] = lambda _: None,
 ) -> int:
-    """Make the three boards of the demo, with players, where there is no board at all; how many boards were made.
+    """Create the three demo boards, with players, if there is no board at all; returns how many were created.
 
-    `on_board` is told the name of each before it is filled.
+    `on_board` is called with the name of each before it is filled.
     """
     if await service.boards():
         return 0
     made = 0
     for new in DEMO_BOARDS:
-        with contextlib.suppress(Taken):  # another process makes it
+        with contextlib.suppress(Taken):  # another process is creating it
             board = await service.create_board(new)
             on_board(board.name)
             await seed_players(database, service, board, players)
@@ -102,10 +103,10 @@ async def seed_players(
     *,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Give players 1 to `count` a score in the season that runs, unless they have one; how many were given.
+    """Give players 1 to `count` a score in the running season unless they have one; returns how many were added.
 
-    `on_progress` is told the number of players gone through. The index must be rebuilt for small additions, too, which
-    this does in the end.
+    `on_progress` is called with the number of players processed. Any addition requires rebuilding the index, which is
+    done at the end.
     """
     if not 0 <= count <= MAX_PLAYERS:
         raise ValueError(f"the number of players is from 0 to {MAX_PLAYERS:,}")
@@ -153,7 +154,7 @@ def _people(first: int, last: int) -> list[dict[str, Any]]:
 
 
 async def _add_people(session: AsyncSession, people: list[dict[str, Any]]) -> list[int]:
-    """Add those who are not there; the numbers of all of them, in order."""
+    """Add the users that are missing; returns the ids of all of them, in order."""
     connection = await session.connection()
     bounds = _USERS.c.email_key.between(people[0]["email_key"], people[-1]["email_key"])
     found = select(_USERS.c.id).where(bounds).order_by(_USERS.c.email_key)

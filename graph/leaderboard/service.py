@@ -1,8 +1,9 @@
 """The leaderboards: boards, scores, ranks, seasons.
 
-A score is safe once `submit` returns: it is committed in SQL, whatever becomes of Redis. Ranks come from the index in
-Redis, each answer in one script, as of one instant; while there is none they are counted in SQL, a few at a time, and
-a submission's rank is None. It fails with `graph.errors.Unavailable` when SQL is away, or too many wait for it.
+A score is safe once `submit` returns: it is committed in SQL, whatever happens to Redis. Ranks come from the index in
+Redis, each answer from one script and hence of one instant; while there is no index they are counted in SQL, a few at a
+time, and a submission's rank is None. It fails with `graph.errors.Unavailable` when SQL is away or too many callers
+wait for it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class LeaderboardService(LeaderboardReader):
-    """Use it as a context manager: it looks after seasons and indexes in the background."""
+    """All operations on leaderboards. Use it as a context manager, which runs the upkeep in the background."""
 
     def __init__(
         self,
@@ -51,9 +52,9 @@ class LeaderboardService(LeaderboardReader):
     ) -> None:
         """Begin with no board known.
 
-        `upkeep` is the pause between rounds of upkeep in seconds; 0: none by itself. `delegate` has
-        `Upkeep.close_seasons` run elsewhere. `invalidate` outdates what a cache keeps under a tag (`board_tag`).
-        `clock` replaces the database's, for tests.
+        `upkeep` is the pause between rounds of upkeep in seconds; with 0 there are none. `delegate` has
+        `Upkeep.close_seasons` run elsewhere. `invalidate` invalidates what is cached under a tag (`board_tag`). `clock`
+        replaces the database's, for tests.
         """
         super().__init__(database, client, prefix=prefix, clock=clock)
         self.moved: Callable[[BoardRecord, str, Submitted | None], None] | None = None
@@ -82,19 +83,19 @@ class LeaderboardService(LeaderboardReader):
     # --- boards ---
 
     async def boards(self) -> list[BoardRecord]:
-        """All boards, by name."""
+        """Return all boards, sorted by name."""
         return await self.directory.boards()
 
     async def board(self, slug: str) -> BoardRecord | None:
-        """The board with this slug."""
+        """Return the board with this slug; None if there is none."""
         return await self.directory.board(slug)
 
     async def boards_by_id(self, numbers: Iterable[int]) -> dict[int, BoardRecord]:
-        """Those of the boards with these numbers that exist."""
+        """Return those of the boards with these ids that exist."""
         return await self.directory.boards_by_id(numbers)
 
     async def create_board(self, new: NewBoard) -> BoardRecord:
-        """Make a board; raises `Invalid`, `Taken`."""
+        """Create a board; raises `Invalid`, `Taken`."""
         checked(new)
         async with self._database.transaction() as session:
             created = await writing.create_board(session, new, self.now())
@@ -102,10 +103,10 @@ class LeaderboardService(LeaderboardReader):
         return created
 
     async def delete_board(self, board: BoardRecord) -> None:
-        """Delete a board with all its scores; raises `graph.errors.Missing` if it is gone already.
+        """Delete a board and all its scores; raises `graph.errors.Missing` if it is gone already.
 
-        It is gone for everybody at once, here; another process may show it, empty, for some seconds. The rows are
-        deleted in the background.
+        This process stops showing it at once; others may show it, empty, for some seconds. The rows are deleted in the
+        background.
         """
         async with self._database.transaction() as session:
             now = round(self.now().timestamp() * 1e6)
@@ -114,7 +115,7 @@ class LeaderboardService(LeaderboardReader):
         await self._ended(board, [season.number for season in seasons])
 
     async def reset_season(self, board: BoardRecord) -> BoardRecord:
-        """End the season that runs, whose ranks go into the archive, and begin the next at once.
+        """End the running season, archive its ranks, and begin the next one at once.
 
         Raises `graph.errors.Missing` for a board that was deleted.
         """
@@ -125,9 +126,9 @@ class LeaderboardService(LeaderboardReader):
         return counting
 
     async def _ended(self, board: BoardRecord, numbers: Sequence[int]) -> None:
-        """Drop the indexes of seasons that are over, so that nobody is answered from them, and tell who watches."""
+        """Drop the indexes of seasons that are over, so that no answer comes from them, and notify watchers."""
         for number in numbers:
-            with contextlib.suppress(RedisError):  # then upkeep does it
+            with contextlib.suppress(RedisError):  # the upkeep does it later
                 await self.indexes.of(board, number).drop()
         await self._outdate(board.slug)
         self._tell(board, "", None)
@@ -141,9 +142,9 @@ class LeaderboardService(LeaderboardReader):
     async def submit(
         self, board: BoardRecord, player: int, score: float, *, key: str | None = None, metadata: object = None
     ) -> Outcome:
-        """Take a score in; the same `key` of the same player gives the first answer again for 30 days.
+        """Accept a score; for 30 days, the same `key` of the same player gets the first answer again.
 
-        `metadata`, any JSON value, is kept with the score if that counts. Raises
+        `metadata`, any JSON value, is stored with the score if the score counts. Raises
         `graph.errors.Missing` for an unknown player or board, `graph.errors.Invalid` for a score or a sum that is no
         finite number.
         """
@@ -151,7 +152,7 @@ class LeaderboardService(LeaderboardReader):
         return await self._submissions.submit(sent)
 
     async def remove_score(self, board: BoardRecord, player: int) -> float | None:
-        """Take a player's score of the season that runs out: the score that it was, None if there was none.
+        """Remove a player's score of the running season; returns the removed score, None if there was none.
 
         Raises `graph.errors.Missing` for a board that was deleted.
         """
@@ -170,5 +171,5 @@ class LeaderboardService(LeaderboardReader):
             self.moved(board, player, submitted)
 
     async def rebuild(self, board: BoardRecord, *, on_progress: Callable[[int], None] | None = None) -> bool:
-        """Build the index of the season that runs anew; False while another process does."""
+        """Rebuild the index of the running season; False while another process does."""
         return await self.indexes.rebuild(board, self.season(board).number, on_progress=on_progress)

@@ -1,7 +1,7 @@
-"""Boards and seasons in SQL: their rows as records, making a board, finding (or making) the season that takes scores.
+"""Writes boards and seasons: converts rows, creates boards, finds or creates the season that accepts scores.
 
-That season's row is locked in share mode until the commit, so that closing a season waits for the scores that were
-taken into it and no score comes after. The clock is the database server's (on SQLite the machine's), read after that.
+That season's row is locked in share mode until the commit, so closing a season waits for the scores in progress and no
+score gets in afterwards. The clock is the database server's (on SQLite the machine's), read after locking.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 Clock: TypeAlias = Callable[[], float]
-"""Seconds since 1970."""
+"""Returns seconds since 1970."""
 
 
 def board_of(row: SqlRow[Any]) -> BoardRecord:
-    """The board in a row."""
+    """Return the board in a row."""
     return BoardRecord(
         id=row.id,
         slug=row.slug,
@@ -48,23 +48,23 @@ def board_of(row: SqlRow[Any]) -> BoardRecord:
 
 
 def season_of(row: SqlRow[Any]) -> SeasonRecord:
-    """The season in a row."""
+    """Return the season in a row."""
     return SeasonRecord(row.id, row.board_id, row.number, row.starts_at, row.ends_at, SeasonState(row.state), row.size)
 
 
 def moment(micros: int) -> datetime:
-    """Microseconds since 1970 as a time in UTC."""
+    """Return the UTC time of microseconds since 1970."""
     return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
 
 
 def micros_of(value: datetime) -> int:
-    """A time as whole microseconds since 1970."""
+    """Return a time in whole microseconds since 1970."""
     seconds = value.replace(microsecond=0).timestamp()
     return int(seconds) * 1_000_000 + value.microsecond
 
 
 async def create_board(session: AsyncSession, new: NewBoard, now: datetime) -> BoardRecord:
-    """Insert a board; raises Taken."""
+    """Insert a board; raises `Taken`."""
     statement = (
         insert(BOARDS)
         .values(
@@ -89,7 +89,7 @@ async def create_board(session: AsyncSession, new: NewBoard, now: datetime) -> B
 
 
 async def open_season(connection: AsyncConnection, board: BoardRecord, clock: Clock | None) -> tuple[SeasonRecord, int]:
-    """The season that takes scores now, locked against closing, and the time in microseconds; made if it is new.
+    """Return the season that accepts scores now, created if it is new and locked against closing, and the time (µs).
 
     Raises `graph.errors.Missing` for a board that was deleted.
     """
@@ -99,7 +99,7 @@ async def open_season(connection: AsyncConnection, board: BoardRecord, clock: Cl
             return found, max(now, found.starts_at)
         board = await _there(connection, board.id)
         span = season_at(board, moment(now))
-        if found is not None and span.number <= found.number:  # this clock is behind the one that began to close it
+        if found is not None and span.number <= found.number:  # this clock is behind the closing process
             span = season_number(board, found.number + 1)
         await connection.execute(
             upsert(connection.dialect.name)(SEASONS)
@@ -112,12 +112,12 @@ async def open_season(connection: AsyncConnection, board: BoardRecord, clock: Cl
             )
             .on_conflict_do_nothing()
         )
-        if board.schedule is SeasonSchedule.CRON:  # so that nobody has to count from the first season on
+        if board.schedule is SeasonSchedule.CRON:  # so that seasons need not be counted from the first one
             await connection.execute(anchoring(board.id, span.number, micros_of(span.starts_at)))
 
 
 async def _there(connection: AsyncConnection, board: int) -> BoardRecord:
-    """A board as it is now, locked until the commit; raises Missing."""
+    """Return the current board, locked until the commit; raises `Missing`."""
     named = select(BOARDS).where(BOARDS.c.id == board, BOARDS.c.deleted_at.is_(None)).with_for_update()
     row = (await connection.execute(named)).one_or_none()
     if row is None:
@@ -126,7 +126,7 @@ async def _there(connection: AsyncConnection, board: int) -> BoardRecord:
 
 
 def anchoring(board: int, number: int, starts_at: int) -> Update:
-    """Count a board's seasons from this one on, unless they are counted from a later one already."""
+    """Count a board's seasons from this one, unless they are counted from a later one already."""
     counted = BOARDS.c.anchor_number
     older = and_(BOARDS.c.id == board, or_(counted.is_(None), counted < number))
     return update(BOARDS).where(older).values(anchored_at=starts_at, anchor_number=number)
@@ -135,7 +135,7 @@ def anchoring(board: int, number: int, starts_at: int) -> Update:
 async def newest_season(
     connection: AsyncConnection, board: BoardRecord, clock: Clock | None
 ) -> tuple[SeasonRecord | None, int]:
-    """The newest season there is, locked against closing, and the time in microseconds, read after that."""
+    """Return the newest existing season, locked against closing, and the time in microseconds, read after locking."""
     now: ColumnElement[int] = literal(round((clock or time.time)() * 1e6), BigInteger)
     if clock is None and connection.dialect.name == "postgresql":
         now = type_coerce(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000), BigInteger)

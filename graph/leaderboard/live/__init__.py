@@ -1,4 +1,4 @@
-"""Following boards while scores come in.
+"""Follows boards while scores come in.
 
-`watching` knows who watches what and when it has changed; `boards` reads what they are told.
+`watching` knows who watches what and whom a change concerns; `boards` reads what the watchers get.
 """

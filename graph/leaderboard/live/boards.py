@@ -1,11 +1,12 @@
-"""Tells those who watch a board that what they see has changed.
+"""Notifies the watchers of a board when what they see has changed.
 
-Whoever submits a score announces which ranks it moved: all between the player's rank before and after. What one
-process announces within `watching.MERGE` seconds is one message. A process that has watchers of a board follows its
-topic once, wakes those whom the move concerns (`watching`), and reads a counter of the ranking every `CHECK` seconds.
+The process that accepts a score announces which ranks it moved: all between the player's ranks before and after. The
+announcements of one process within `watching.MERGE` seconds are merged into one message. A process that has watchers of
+a board follows its topic once, wakes those whom the move concerns (`watching`), and reads a counter of the ranking
+every `CHECK` seconds.
 
-An announcement may be lost (its process died after the commit, Redis was away): each says how many submissions it
-tells of, and the ranking counts its changes, so the counter shows what is missing. Then, as after a gap of the broker,
+An announcement may be lost (its process died after the commit, Redis was away). Each says how many submissions it
+covers, and the ranking counts its changes, so the counter reveals what is missing. Then, as after a gap of the broker,
 all watchers of the board are woken.
 """
 
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
 
 CHECK = 5.0
 RETRY = 1.0
-"""Seconds, like those above."""
-_GRACE = 1.0  # an announcement may be on its way that long
+"""In seconds, like those above."""
+_GRACE = 1.0  # the longest delay of an announcement
 
-_WATCHERS = Gauge("graph_leaderboard_watchers", "Watchers of boards.", multiprocess_mode="livesum")
+_WATCHERS = Gauge("graph_leaderboard_watchers", "Current watchers of boards.", multiprocess_mode="livesum")
 _MISSED = Counter("graph_leaderboard_announcements_missed_total", "Times all watchers of a board had to be woken.")
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 
 async def until_available(read: Callable[[], Awaitable[T]]) -> T:
-    """Read; while the stores are away, try again every `RETRY` seconds."""
+    """Call `read`, again every `RETRY` seconds while a store is away, and return its result."""
     while True:
         try:
             return await read()
@@ -71,21 +72,21 @@ class LiveBoards:
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
-        """Hear of every submission."""
+        """Start announcing the submissions of the service."""
         self._service.moved = self.announce
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop; what was not announced yet, the others' check finds."""
+        """Stop; the other processes' checks find what was not announced yet."""
         self._service.moved = None
         await self._tasks.close()
 
     # --- announcing ---
 
     def announce(self, board: BoardRecord, player: str, submitted: Submitted | None) -> None:
-        """Tell, soon, what a submission moved; None: it is not known."""
+        """Announce soon what a submission moved; None if that is not known."""
         pending = self._pending.get(board.id)
         if pending is None:
             pending = self._pending[board.id] = Moves()
@@ -93,8 +94,8 @@ class LiveBoards:
         pending.add(board.ties, player, submitted)
 
     async def _publish(self, board: int) -> None:
-        """Publish what has gathered, at once after a pause, and keep the next pause."""
-        await asyncio.sleep(0)  # what is submitted in one turn of the loop belongs together
+        """Publish what was collected, then pause, and so on; the first publication after a pause is immediate."""
+        await asyncio.sleep(0)  # merges the submissions of one turn of the loop
         while (moves := self._pending[board]).count:
             self._pending[board] = Moves()
             try:
@@ -108,9 +109,9 @@ class LiveBoards:
 
     @contextlib.asynccontextmanager
     async def watch(self, board: BoardRecord, player: str | None = None) -> AsyncGenerator[Watch]:
-        """Watch `board`, as `player` if given: whatever that one does concerns the watcher.
+        """Watch `board`, as `player` if given: every score of that player concerns the watcher.
 
-        Read, tell `Watch.stands`, wait for `Watch.changed`, and so on; nothing is missed in between.
+        Repeat: read, call `Watch.stands`, wait for `Watch.changed`. Changes in between are not missed.
         """
         followed = self._boards.get(board.id)
         if followed is None:
@@ -131,9 +132,9 @@ class LiveBoards:
     # --- following ---
 
     async def top(self, board: BoardRecord, first: int, *, metadata: bool = False) -> AsyncGenerator[list[Entry]]:
-        """The `first` best entries: as they stand, then whenever they have changed; bursts are merged.
+        """Yield the `first` best entries: the current ones, then whenever they have changed; bursts are merged.
 
-        While the stores are away, it waits for them. It ends when the board is deleted. Close the generator at the end.
+        It waits while a store is away, and ends when the board is deleted. Close the generator at the end.
         """
 
         async def read() -> TopPage:
@@ -156,9 +157,9 @@ class LiveBoards:
     async def around(
         self, board: BoardRecord, player: int, neighbours: int, *, metadata: bool = False
     ) -> AsyncGenerator[Neighbourhood | None]:
-        """A player's entry with its neighbours: as it stands (None: no score), then whenever that has changed.
+        """Yield a player's entry with its neighbours (None: no score): the current one, then whenever it has changed.
 
-        While the stores are away, it waits for them. It ends when the board is deleted. Close the generator at the end.
+        It waits while a store is away, and ends when the board is deleted. Close the generator at the end.
         """
 
         async def read() -> Neighbourhood | None:
@@ -168,7 +169,7 @@ class LiveBoards:
             found, shown = await read(), None
             first = True
             while True:
-                # A player without a score is told by an own submission alone.
+                # For a player without a score only the player's own submission matters.
                 seen = (1, 0)
                 if found is not None:
                     seen = (max(1, found.entry.rank - neighbours), found.entry.rank + neighbours)
@@ -183,7 +184,7 @@ class LiveBoards:
                 board = current
 
     async def _check(self, followed: _Followed) -> None:
-        """Compare what was announced with what the ranking counts."""
+        """Compare the number of announced changes with the ranking's counter."""
         while True:
             build, counted = await self._count(followed.board)
             received = followed.received
@@ -192,7 +193,7 @@ class LiveBoards:
             await asyncio.sleep(self._check_every)
 
     async def _count(self, board: BoardRecord) -> tuple[str, int]:
-        """The name of the ranking that is current, and its changes so far; no name: it cannot be asked."""
+        """Return the name of the current ranking and its number of changes; no name if it cannot be read."""
         number = self._service.season(board).number
         with contextlib.suppress(NoIndex):
             state = await self._service.indexes.ask(board, number, lambda ranking: ranking.state())
@@ -201,7 +202,7 @@ class LiveBoards:
 
 
 class _Followed:
-    """One board that this process follows."""
+    """One board that this process follows, and its watchers."""
 
     checking: asyncio.Task[None] | None = None
 
@@ -213,7 +214,7 @@ class _Followed:
         self._registration = broker.on(board_topic(board.id), self._on_event)
 
     async def ready(self) -> None:
-        """Wait until no further announcement can be missed; while Redis is away, watch all the same."""
+        """Wait until no later announcement can be missed; return anyway while Redis is away."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await self._registration.ready()
@@ -232,10 +233,10 @@ class _Followed:
         self.watchers.take(moves)
 
     def compare(self, build: str, counted: int, received: int) -> None:
-        """Wake everybody if the ranking changed more often than was announced, or is another one.
+        """Wake all watchers if the ranking changed more often than was announced, or is another one.
 
-        `received` had been announced when `counted` was read, and what was on its way then has come since. So their
-        difference lies between two bounds; it grows only when an announcement is lost.
+        `received` changes had been announced when `counted` was read; announcements on their way then have arrived
+        since. So the difference stays between two bounds, and grows only when an announcement is lost.
         """
         if not build:
             return

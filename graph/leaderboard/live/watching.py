@@ -1,7 +1,7 @@
-"""Who watches a board in this process, and whom a move on it concerns: found at a cost that is that of the concerned.
+"""Finds the watchers of a board in this process that a move concerns, at a cost proportional to their number.
 
-Watchers stand in the order of the ranks they see, so that those in a moved stretch are found by bisection; an idle
-watcher costs a waiting task and no work at all.
+Watchers are sorted by the ranks they see, so those in a moved range are found by bisection; an idle watcher costs a
+waiting task and no work.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from graph.patterns.ranking import Submitted
 
 MERGE = 0.1
-"""Seconds between two wakings of a watcher, and between two announcements of one process about one board."""
+"""Least seconds between two wakings of a watcher, and between two announcements of a process about a board."""
 
-_SPANS = 32  # stretches told apart in one message; more become one
+_SPANS = 32  # ranges in one message; more are merged into one
 _NAMES = 256
 _END = 1 << 53
 
-_WOKEN = Counter("graph_leaderboard_watchers_woken_total", "Times a watcher was woken.")
+_WOKEN = Counter("graph_leaderboard_watchers_woken_total", "How often a watcher was woken.")
 _serial = itertools.count()
 
 WatchedPlace: TypeAlias = "tuple[int, int, Watch]"
@@ -36,7 +36,7 @@ WatchedPlace: TypeAlias = "tuple[int, int, Watch]"
 
 @dataclass(slots=True)
 class Moves:
-    """What moved: stretches of ranks (both ends included), the players, and how many submissions it took."""
+    """What moved: ranges of ranks (inclusive), the players, and the number of submissions."""
 
     spans: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     players: set[str] = field(default_factory=set[str])
@@ -44,7 +44,7 @@ class Moves:
     everything: bool = False
 
     def add(self, ties: Ties, player: str, submitted: Submitted | None) -> None:
-        """Add one submission; None: nobody knows what it moved."""
+        """Add one submission; None if it is not known what it moved."""
         self.count += 1
         if submitted is None or submitted.rank is None or len(self.players) >= _NAMES:
             self.everything = True
@@ -57,12 +57,12 @@ class Moves:
             self.spans = [(min(low for low, _ in self.spans), max(high for _, high in self.spans))]
 
     def message(self) -> dict[str, Any]:
-        """Write it."""
+        """Return the message to publish."""
         return {"n": self.count, "all": self.everything, "spans": self.spans, "players": sorted(self.players)}
 
     @classmethod
     def of(cls, event: Event) -> Moves:
-        """Read it; after a gap everything may have moved."""
+        """Read a message; after a gap everything may have moved."""
         data: Any = event.data
         if data is None:
             return cls(everything=True)
@@ -71,10 +71,10 @@ class Moves:
 
 
 class Watch:
-    """Somebody who sees a stretch of a board, and perhaps is a player on it.
+    """A watcher, who sees a range of a board's ranks and may be a player on it.
 
-    It is read anew where the watcher stands, `stands` says so, `changed` waits; what moves between reading and saying
-    counts.
+    After reading, the watcher calls `stands` with the range it sees, then waits for `changed`; moves between the read
+    and that call count.
     """
 
     def __init__(self, watchers: Watchers, player: str | None) -> None:
@@ -88,7 +88,7 @@ class Watch:
         self._woken_at = 0.0
 
     def stands(self, low: int, high: int) -> None:
-        """See the ranks from `low` to `high` (none, if that is less), as read after the last `changed`."""
+        """See the ranks from `low` to `high` (none if `high` is less), as read after the last `changed`."""
         self.low, self.high = low, high
         self._watchers.settle(self)
         since, self._since = self._since, []
@@ -96,7 +96,7 @@ class Watch:
             self.take(moves)
 
     def take(self, moves: Moves) -> None:
-        """Wake up if `moves` change what is seen; while it is not known where that is, decide when it is."""
+        """Wake up if `moves` change what is seen; while the range is unknown, decide once it is known."""
         if self.place is None:
             self._since.append(moves)
         elif not self._wake.is_set() and self._sees(moves):
@@ -109,7 +109,7 @@ class Watch:
         return self.low <= self.high and any(a <= self.high and self.low <= b for a, b in moves.spans)
 
     async def changed(self) -> None:
-        """Wait until what is seen may have changed, `MERGE` seconds after the last time at the earliest."""
+        """Wait until what is seen may have changed, but at least `MERGE` seconds since the last time."""
         await self._wake.wait()
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._woken_at + MERGE - loop.time())
@@ -122,7 +122,7 @@ class Watchers:
     """All watchers of one board."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start without watchers."""
         self.all: dict[Watch, None] = {}
         self._unsettled: dict[Watch, None] = {}
         self._players: defaultdict[str, dict[Watch, None]] = defaultdict(dict)
@@ -130,7 +130,7 @@ class Watchers:
         self._reach = 0
 
     def join(self, player: str | None) -> Watch:
-        """Add a watcher, which does not know yet where it stands."""
+        """Add a watcher whose range is not known yet."""
         watch = Watch(self, player)
         self.all[watch] = self._unsettled[watch] = None
         if player is not None:
@@ -147,7 +147,7 @@ class Watchers:
                 del self._players[watch.player]
 
     def settle(self, watch: Watch) -> None:
-        """Put a watcher where it stands."""
+        """Sort in a watcher by its range."""
         self.unsettle(watch)
         del self._unsettled[watch]
         watch.place = (watch.low, next(_serial), watch)
@@ -155,14 +155,14 @@ class Watchers:
         self._reach = max(self._reach, watch.high - watch.low)
 
     def unsettle(self, watch: Watch) -> None:
-        """Forget where a watcher stands."""
+        """Take out a watcher's range; it is not known any more."""
         if watch.place is not None:
             del self._order[bisect.bisect_left(self._order, watch.place)]
             watch.place = None
             self._unsettled[watch] = None
 
     def take(self, moves: Moves) -> None:
-        """Tell those whom `moves` may concern."""
+        """Pass `moves` to the watchers that they may concern."""
         if moves.everything:
             for watch in tuple(self.all):
                 watch.take(moves)

@@ -1,5 +1,5 @@
-"""Seasons that end.
+"""Closes seasons.
 
-`archive` closes one: its final ranking is written to a table that does not change any more. `upkeep` sees to it in the
-background that seasons close and old scores go.
+`archive` closes a season by writing its final ranking to a table that does not change any more. `upkeep` makes sure, in
+the background, that seasons are closed and old scores deleted.
 """

@@ -1,9 +1,9 @@
-"""Closing a season: its ranks are worked out once, written to the archive, and never change again.
+"""Closes a season: computes its ranks once and writes them to the archive, where they never change.
 
-Exactly one process closes a season: it takes the season by a guarded update with a token of its own and a lease, and
-every chunk it writes checks the token in the same transaction (fencing): a process that was thought dead and
-awakes can write nothing more. One that dies leaves a lease that runs out, and the next goes on after the last
-chunk. Taking the season waits for submissions under way, which hold its row in share mode, and none comes after.
+Exactly one process closes a season: it claims the season by a guarded update with its own token and a lease, and every
+chunk that it writes checks the token in the same transaction (fencing), so a process that was believed dead and wakes
+up cannot write any more. If the process dies, its lease expires, and the next one continues after the last chunk.
+Claiming the season waits for submissions in progress, which hold its row in share mode; no later one gets in.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ G, A = SEASONS.c, ARCHIVE.c
 
 
 class TakenOver(Exception):
-    """Another process is closing the season by now."""
+    """Another process has taken over closing the season."""
 
 
 async def close(
@@ -46,7 +46,7 @@ async def close(
     lease: float = LEASE,
     chunk: int = CHUNK,
 ) -> bool:
-    """Close a season that is over, or go on where a dead process stopped; False when there is nothing to do here."""
+    """Close a season that is over, or continue where a dead process stopped; False if there is nothing to do."""
     token = secrets.token_hex(8)
     now = _micros(clock())
     free = or_(G.state == SeasonState.OPEN.value, and_(G.state == SeasonState.CLOSING.value, G.closer_until < now))
@@ -73,7 +73,7 @@ async def close(
 
 
 async def purge(database: Database, season: SeasonRecord, *, chunk: int = CHUNK) -> None:
-    """Delete the scores of a closed season, which its archive has; may be repeated, and run twice at once."""
+    """Delete the scores of a closed season, which are in the archive; may be repeated, and run twice at once."""
     some = select(S.player_id).where(S.season_id == season.id).limit(chunk)
     while True:
         async with database.transaction() as session:
@@ -86,14 +86,14 @@ async def purge(database: Database, season: SeasonRecord, *, chunk: int = CHUNK)
 
 
 async def hold(session: AsyncSession, season_id: int, token: str, until: int | None, **values: Any) -> None:
-    """Extend the lease (or write `values`) as long as it is this process's; raises Superseded."""
+    """Extend the lease, or write `values`, if this process still holds it; raises `TakenOver`."""
     own = and_(G.id == season_id, G.closer == token, G.state == SeasonState.CLOSING.value)
     if not await _changes(session, update(SEASONS).where(own).values(closer_until=until, **values)):
         raise TakenOver
 
 
 async def _archive_chunk(session: AsyncSession, season_id: int, ties: Ties, chunk: int) -> bool:
-    """Archive the entries after the last archived one; False when there are none."""
+    """Archive the next entries after the last archived one; False if there are none."""
     statement = select(S.player_id, S.score, S.achieved_at, S.metadata)
     statement = statement.where(S.season_id == season_id, S.score > REMOVED)
     newest = select(ARCHIVE).where(A.season_id == season_id).order_by(A.position.desc()).limit(1)
@@ -131,7 +131,7 @@ async def _archive_chunk(session: AsyncSession, season_id: int, ties: Ties, chun
 
 
 def _following(ties: Ties, rows: list[tuple[str, float, float, None]], position: int, rank: int) -> list[Entry]:
-    """The entries after the first of `rows`, whose position (from 1) and rank are known."""
+    """Return the archive entries after the first of `rows`, whose position (from 1) and rank are known."""
     return ranks(ties, rows, Start(position - 1, rank, 0, 0))[1:]
 
 

@@ -1,4 +1,4 @@
-"""Reading finished seasons from their archive, within the session that is given."""
+"""Reads finished seasons from the archive, within a given session."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ A = ARCHIVE.c
 async def page(
     session: AsyncSession, season_id: int, board: BoardRecord, first: int, place: Place | None
 ) -> RankingPage:
-    """A page of a finished season; cursors given out while it ran go on where they stood."""
+    """Return a page of a finished season; cursors issued while it ran stay valid."""
     after = 0
     if place is not None:
         at = place_at(board, place)
         own = select(A.position).where(A.season_id == season_id, A.player_id == at[2], A.score == at[0])
         after = (await session.execute(own.where(A.achieved_at == at[1]))).scalar_one_or_none() or 0
-        if not after:  # the entry moved after the cursor was given out
+        if not after:  # the entry moved after the cursor was issued
             counted = select(func.count()).where(A.season_id == season_id, ahead_of(*at, columns=A))
             after = (await session.execute(counted)).scalar_one()
     total = await _size(session, season_id)
@@ -40,7 +40,7 @@ async def page(
 async def around(
     session: AsyncSession, season_id: int, board: BoardRecord, player: int, neighbours: int
 ) -> Neighbourhood | None:
-    """A player's final entry and its neighbours."""
+    """Return a player's final entry and its neighbours."""
     own = select(A.position).where(A.season_id == season_id, A.player_id == player)
     position = (await session.execute(own)).scalar_one_or_none()
     if position is None:
@@ -65,7 +65,7 @@ async def _read(
     if not found:
         return []
     ahead = {Ties.EARLIEST_FIRST: after, Ties.COMPETITION: found[0].rank - 1}.get(board.ties)
-    if ahead is None:  # from here towards the best, past those who are level
+    if ahead is None:  # from here upwards, past equal scores
         better = select(A.position).where(A.season_id == season_id, A.position <= after, A.score > found[0].score)
         ahead = (await session.execute(better.order_by(A.position.desc()).limit(1))).scalar_one_or_none() or 0
     return ranks(board.ties, shown(board, found), Start(after, found[0].rank, ahead, total))

@@ -1,16 +1,15 @@
-"""Looks after the boards: closes seasons that are over, mends indexes that fell behind, forgets old keys.
+"""Maintains the boards: closes seasons that are over, repairs indexes that fell behind, deletes old keys.
 
-Every process looks around every few seconds; the look is one small SELECT. What is to be done then is done once:
+Every process checks every few seconds, with one small SELECT. Work that is found is done once:
 
-- an index is swept by whichever process takes the turn (`Indexes.sweep`);
-- a season that is over is handed to a job (`delegate`), which a worker does at a lower priority than answers are
-  given. One that is still there `PATIENCE` seconds after its end, because no worker runs or Redis is away, is closed
-  by the process that sees it and takes the turn. Should two work on one all the same, SQL lets only one of them write
-  (`archive`);
-- what a deleted board had is deleted by the same job, or by whoever sees it where no job runs;
-- keys are forgotten by whoever calls `forget_keys`: a job, once an hour.
+- an index is swept by the process that gets the turn (`Indexes.sweep`);
+- a season that is over is handed to a job (`delegate`), which a worker runs at a lower priority than requests. If it is
+still open `PATIENCE` seconds after its end, because no worker runs or Redis is away, the process that notices it and
+gets the turn closes it. If two processes do so anyway, SQL lets only one of them write (`archive`);
+- the rows of a deleted board are deleted by the same job, or by the process that notices them if no job runs;
+- keys are deleted by `forget_keys`, which a job calls once an hour.
 
-Trouble with one board does not keep the others waiting; it is logged and tried again with the next look.
+A failure with one board does not delay the others; it is logged and tried again at the next check.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """The upkeep of all boards by one process; `run` goes on for ever."""
+    """One process's upkeep of all boards; `run` never returns."""
 
     def __init__(
         self,
@@ -56,7 +55,7 @@ class Upkeep:
         clock: Clock | None = None,
         delegate: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        """`directory` knows the boards; `delegate` has `close_seasons` run elsewhere, once for all who ask."""
+        """`delegate` has `close_seasons` run elsewhere, once for all processes that ask for it."""
         self._database = database
         self._indexes = indexes
         self._directory = directory
@@ -64,16 +63,16 @@ class Upkeep:
         self._delegate = delegate
 
     async def run(self, every: float = EVERY) -> None:
-        """Look around every so many seconds."""
+        """Call `tick` every so many seconds."""
         while True:
             await asyncio.sleep(every * random.uniform(0.75, 1.25))  # noqa: S311 - spreads processes, no secret
             try:
                 await self.tick()
             except Exception as error:  # noqa: BLE001 - SQL is away; the next round comes
-                _log.warning("upkeep of the leaderboards is put off: %r", error)
+                _log.warning("upkeep of the leaderboards is postponed: %r", error)
 
     async def tick(self) -> None:
-        """Look around once."""
+        """Check all boards once, and do or delegate what is due."""
         await self._directory.review()
         gone = await self._gone()
         wanted = bool(gone)
@@ -93,7 +92,7 @@ class Upkeep:
             await self._delegate()
 
     async def close_seasons(self) -> None:
-        """Close what is over, and delete what deleted boards had; raises the last of the troubles that there were."""
+        """Close seasons that are over and delete the rows of deleted boards; raises the last error if there was any."""
         trouble: Exception | None = None
         for season in await self._unfinished():
             if self._late(season) is None:
@@ -119,7 +118,7 @@ class Upkeep:
             _log.info("board %s is deleted with all its rows", board.id)
 
     async def forget_keys(self) -> None:
-        """Forget keys of submissions older than 30 days."""
+        """Delete submission keys older than 30 days."""
         before = round((self._clock() - KEYS_KEPT) * 1e6)
         async with self._database.transaction() as session:
             await session.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.created_at < before))
@@ -129,7 +128,7 @@ class Upkeep:
             return await queries.unfinished(session)
 
     def _late(self, season: SeasonRecord) -> float | None:
-        """For how many seconds a season has been over; None: it runs."""
+        """Return for how many seconds a season has been over; None if it is running."""
         if season.ends_at is None:
             return None
         late = self._clock() - season.ends_at / 1e6
@@ -139,7 +138,7 @@ class Upkeep:
         return (await self._directory.boards_by_id([season.board_id]))[season.board_id]
 
     async def _turn(self, season: SeasonRecord) -> bool:
-        """Whether it is this process's turn to finish a season; while Redis cannot tell, SQL decides in the end."""
+        """Whether it is this process's turn to finish a season; while Redis is away it always is, and SQL decides."""
         ranking = self._indexes.of(await self._board_of(season), season.number)
         try:
             return await ranking.turn("finish", archive.LEASE)
@@ -152,11 +151,9 @@ class Upkeep:
         if not closed:
             return
         _log.info("season %s of %s is closed", season.number, board.slug)
-        await self._indexes.of(
-            board, season.number
-        ).drop()  # nothing but this season's state remembers that it is there
+        await self._indexes.of(board, season.number).drop()  # before `purge`, after which nothing refers to it
         await archive.purge(self._database, season)
 
 
 def _put_off(season: SeasonRecord, error: Exception) -> None:
-    _log.warning("upkeep of board %s, season %s, is put off: %r", season.board_id, season.number, error)
+    _log.warning("upkeep of board %s, season %s, is postponed: %r", season.board_id, season.number, error)

@@ -1,5 +1,5 @@
-"""The way of a score into SQL and the index.
+"""Brings scores into SQL and the index.
 
-`submission` takes it, `group_commit` lets those that come at the same time share a transaction, `intake` writes them,
-`idempotency` gives a repeated key its first answer, `outdating` tells the cache.
+`submission` accepts a score, `group_commit` lets concurrent ones share a transaction, `intake` writes them,
+`idempotency` answers a repeated key, `outdating` invalidates the cache.
 """

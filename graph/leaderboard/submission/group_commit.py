@@ -1,13 +1,13 @@
-"""Group commit: what comes while one transaction is written goes together into the next.
+"""Group commit: items that arrive while a transaction is being written share the next one.
 
-The first one goes at once, nothing ever waits for company, and a group is bounded, so that the wait for a turn is that
-for one transaction. Groups are written one after the other, their members in the order in which they came. What follows
-on a commit (`finish`) overlaps with the writing of the next group. (DeWitt et al., Implementation techniques for main
-memory database systems, SIGMOD 1984.)
+The first item is written at once, nothing ever waits for others to join, and a group is bounded, so an item waits for
+one transaction at most. Groups are written one after the other, their members in order of arrival. The work after a
+commit (`finish`) overlaps with writing the next group. (DeWitt et al., Implementation techniques for main memory
+database systems, SIGMOD 1984.)
 
-A member that nobody waits for any more when its group begins is left out; later it is written like the others. One that
-cannot be written fails alone: a group that fails is rolled back and halved until what fails stands by itself. Only
-`Unavailable`, which is nobody's own fault, fails a whole group.
+A member whose caller has gone before its group begins is left out; after that it is written like the others. A member
+that cannot be written fails alone: a failing group is rolled back and halved until the failing member is isolated. Only
+`Unavailable`, which no member caused, fails a whole group.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Written = TypeVar("Written")
 Result = TypeVar("Result")
 
 LIMIT = 128
-"""Most members of a group: some 10 ms of writing."""
+"""Most members of a group, about 10 ms of writing."""
 
 _SIZES = Histogram(
     "graph_leaderboard_group_size",
-    "Submissions and answers written in one transaction.",
+    "Submissions and answers that were written in one transaction.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
 )
 
 
 class Groups(Generic[Item, Written, Result]):
-    """One line of writers. `close` it at the end."""
+    """A queue of items that are committed in groups. `close` it at the end."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Groups(Generic[Item, Written, Result]):
     ) -> None:
         """`write` commits a group in one transaction, or raises and has changed nothing; `finish` makes the results.
 
-        Both give one outcome a member, in order; an exception among them is that member's own.
+        Both return one outcome per member, in order; an exception among them belongs to that member.
         """
         self._write = write
         self._finish = finish
@@ -61,16 +61,16 @@ class Groups(Generic[Item, Written, Result]):
         self._tasks = Tasks()
 
     def add(self, item: Item) -> asyncio.Future[Result]:
-        """Have `item` written with the next group; the future raises what is wrong with it."""
+        """Queue `item` for the next group; the future gets its result or exception."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._writing is None:
-            # In a context of its own: the group is nobody's request.
+            # In a context of its own, because a group belongs to no single request.
             self._writing = asyncio.create_task(self._work(), name="group-commit", context=contextvars.Context())
         return future
 
     async def close(self) -> None:
-        """Stop; whoever still waits is cancelled, and knows as little of the outcome as after a crash."""
+        """Stop; waiting callers are cancelled, and do not know the outcome, as after a crash."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait((self._writing,))
@@ -133,7 +133,7 @@ class Groups(Generic[Item, Written, Result]):
 
 
 def _again(error: Unavailable) -> Unavailable:
-    """The same for one more waiter: an exception that several tasks raise would gather the tracebacks of all."""
+    """Copy an exception for another waiter, because one raised in several tasks collects all their tracebacks."""
     again = Unavailable(error.message, **error.details)
     again.__cause__ = error
     return again

@@ -1,8 +1,8 @@
-"""Keys of submissions, by which sending one again changes nothing and gives the first answer.
+"""Idempotency keys of submissions: sending one again changes nothing and gets the first answer.
 
-The first to note a key in SQL, in the transaction of its score, takes that score in; whoever finds the key noted gives
-the answer that stands there. Its ranks are known only after the commit, from the index: the answer is settled with them
-once, by whoever comes first, and does not change any more.
+The first process to insert a key in SQL, in the transaction of its score, accepts the score; any other that finds the
+key returns the stored answer. The ranks are known only after the commit, from the index: the first process to get them
+settles the answer, which does not change any more.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ K = SUBMISSIONS.c
 
 
 class Overtaken(Exception):
-    """Another process noted a key of this transaction first: roll back and begin again, then it will be found."""
+    """Another process inserted one of the keys first: roll back and start again to find it."""
 
 
 async def remembered(
     connection: AsyncConnection, board: int, names: Iterable[tuple[int, str]]
 ) -> dict[tuple[int, str], Remembered]:
-    """The answers to those keys that were sent before, by player and key."""
+    """Return the answers to those keys that were sent before, by player and key."""
     found = await connection.execute(_NAMED, {"board": board, "names": sorted(set(names))})
     return {
         (row.player_id, row.key): Remembered(
@@ -51,7 +51,7 @@ _NAMED = select(SUBMISSIONS).where(
 async def note(
     connection: AsyncConnection, board: int, found: Sequence[Change | Remembered | Exception], now: int
 ) -> None:
-    """Note the first answer to each key; raises `Overtaken` where another process has noted one meanwhile."""
+    """Store the first answer to each key; raises `Overtaken` if another process has stored one meanwhile."""
     rows = [
         {
             "board_id": board,
@@ -79,7 +79,7 @@ def _noting(dialect: str) -> Any:
 
 
 async def settle(connection: AsyncConnection, settlements: Sequence[Settlement]) -> list[Outcome]:
-    """Complete the answers to keys, unless somebody else has; the ones that count."""
+    """Complete the answers to keys unless that was done already; returns the answers that count."""
     ordered = sorted(settlements, key=lambda one: (one.board, one.player, one.key))
     await connection.execute(
         _SETTLE,

@@ -1,10 +1,10 @@
-"""Takes a group of submissions to one board in, inside a transaction: each gets what it would get if it came alone.
+"""Writes a group of submissions to one board in a transaction, with the same results as one after the other.
 
-Two statements for any number of them: read the season, who of the players exists and what they hold; weigh the scores
-here, one after the other; one guarded upsert. A row is replaced only if it still holds the score that the new one was
-weighed against. Where another process was faster, PostgreSQL has locked the row with the attempt, so that weighing it
-again succeeds; on SQLite nobody can be faster, for the transaction holds the write lock. Rows are written in the order
-of the players' numbers, and keys after all scores, so that two processes never wait for each other in a circle.
+It takes two statements for any number of them: one reads the season, which players exist and their scores; the scores
+are compared here, one after the other; a guarded upsert writes them. A row is replaced only if it still has the score
+that the new one was compared with. If another process was faster, PostgreSQL has locked the row in the attempt, so the
+second comparison succeeds; on SQLite no process can be faster, because the transaction holds the write lock. Rows are
+written in the order of user ids, and keys after all scores, so two processes cannot deadlock.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FOREVER = 1 << 53
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A player's row: the merit of the score, or `REMOVED`."""
+    """A player's row; its merit is that of the score, or `REMOVED`."""
 
     merit: float
     achieved_at: int
@@ -49,7 +49,7 @@ class _Held:
 
 @dataclass(slots=True)
 class _Standing:
-    """The season that takes scores, the time in microseconds, and what each player who exists holds in it."""
+    """The season that accepts scores, the time in microseconds, and the row of each player who exists."""
 
     season: SeasonRecord
     now: int
@@ -59,9 +59,9 @@ class _Standing:
 async def take_in(
     connection: AsyncConnection, board: BoardRecord, submissions: Sequence[Submission], clock: Clock | None
 ) -> list[Change | Remembered | Exception]:
-    """What becomes of each submission: `Missing` for an unknown player, `Invalid` for a sum too large.
+    """Write the submissions; returns an outcome for each: `Missing` for an unknown player, `Invalid` for an overflow.
 
-    Raises `keys.Overtaken`, and what SQL raises for a submission that it cannot take.
+    Raises `idempotency.Overtaken`, and what SQL raises for a submission that it refuses.
     """
     standing = await _standing(connection, board, sorted({one.player for one in submissions}), clock)
     named = [(one.player, one.key) for one in submissions if one.key is not None]
@@ -111,7 +111,7 @@ def _standing_statement(*, own_clock: bool) -> Any:
         now = type_coerce(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000), BigInteger)
     every = SEASONS.alias()
     newest = select(func.max(every.c.number)).where(every.c.board_id == bindparam("board")).scalar_subquery()
-    # Share mode until the commit: closing the season waits, and no score comes after.
+    # Share mode until the commit: closing the season waits, and no score gets in afterwards.
     return (
         select(*G, now.label("now"), PLAYERS.c.id.label("player"), S.score, S.achieved_at, S.version, S.metadata)
         .select_from(
@@ -134,7 +134,7 @@ async def _held(connection: AsyncConnection, season: int, players: Sequence[int]
     return {player: _Held(*row) for player, *row in found}
 
 
-# --- weighing ---
+# --- comparing scores ---
 
 
 def _weigh(
@@ -143,7 +143,7 @@ def _weigh(
     submissions: Sequence[Submission],
     known: dict[tuple[int, str], Remembered],
 ) -> tuple[list[Change | Remembered | Exception], list[dict[str, Any]]]:
-    """The outcomes of the submissions one after the other, and the rows that are to be written in the end."""
+    """Return the outcomes of the submissions, applied one after the other, and the resulting rows to write."""
     season, held = standing.season, dict(standing.held)
     latest = season.ends_at - 1 if season.ends_at is not None else _FOREVER
     found: list[Change | Remembered | Exception] = []
@@ -163,7 +163,7 @@ def _weigh(
             continue
         after = before
         if merit != standing_merit:
-            # A microsecond apart, so that of equal scores the one that came first is ahead.
+            # A microsecond apart, so that the first of equal scores is ahead.
             now = min(standing.now + at, latest)
             version = now if before is None else max(now, before.version + 1)
             after = held[one.player] = _Held(merit, now, version, one.metadata)
@@ -198,7 +198,7 @@ def _weighed(operator: Operator, held: float | None, given: float) -> float:
 
 
 async def _write(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> set[int]:
-    """Write the rows whose players still have what was weighed; the numbers of those players."""
+    """Write the rows of players whose score has not changed since it was read; returns their ids."""
     return set(await connection.scalars(_guarded(connection.dialect.name), rows))
 
 

@@ -1,12 +1,12 @@
-"""Answers that show a board, and are kept somewhere, end with every score that is acknowledged after them.
+"""Invalidates cached answers that show a board before a score on it is acknowledged.
 
-Whoever keeps such an answer keeps it under the board's tag. A submission outdates the tag after its row is in the
-index, and is acknowledged after that. Submissions that come while one outdating is under way share the next: one
-script for any number of them.
+Such answers are cached under the board's tag. A submission invalidates the tag after its row is in the index, and is
+acknowledged after that. Submissions that arrive during one invalidation share the next: one script for any number of
+them.
 
-Failure: when Redis does not confirm it in `PATIENCE`, a submission is acknowledged all the same, and at once while it
-is known to be away: the score is safe in SQL. The tag is outdated as soon as Redis is back, and once more when the
-index has the scores that it missed.
+Failure: if Redis does not confirm the invalidation within `PATIENCE`, a submission is acknowledged anyway, and at once
+while Redis is known to be away: the score is safe in SQL. The tag is invalidated as soon as Redis is back, and again
+when the index has the scores that it missed.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ PATIENCE = 0.5
 
 
 class Outdating:
-    """Outdates the tags of boards; `close` it at the end."""
+    """Invalidates the tags of boards; `close` it at the end."""
 
     def __init__(self, client: Client, invalidate: Callable[[str], Awaitable[None]]) -> None:
-        """`invalidate` gives a tag a new generation over `client`, or raises `RedisUnavailable` and goes on trying."""
+        """`invalidate` gives a tag a new generation over `client`, or raises `RedisUnavailable` and keeps trying."""
         self._client = client
         self._invalidate = invalidate
         self._next: dict[str, asyncio.Future[None]] = {}
@@ -40,7 +40,7 @@ class Outdating:
         self._tasks = Tasks()
 
     async def outdate(self, slug: str) -> None:
-        """Return when whatever was kept of the board before this call is outdated; see the module about failure."""
+        """Return when everything cached of the board before this call is invalid; see the module about failure."""
         waiting = self._next.get(slug)
         if waiting is None:
             waiting = self._next[slug] = asyncio.get_running_loop().create_future()
@@ -59,5 +59,5 @@ class Outdating:
             self._running.discard(slug)
 
     async def close(self) -> None:
-        """Stop what is under way."""
+        """Cancel the invalidations in progress."""
         await self._tasks.close()

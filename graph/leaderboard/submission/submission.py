@@ -1,11 +1,11 @@
-"""Submissions on their way: committed in groups, put into the index, answered, their keys settled.
+"""Processes submissions: commits them in groups, puts them into the index, settles their keys, answers.
 
-A score is committed in SQL before it is answered, whatever becomes of Redis or of its neighbours in the group. One
-whose sender is cancelled after the group began is written and put like the others. The answer to a key is settled,
-that is complete with its ranks and on disk, before anybody gets it, so that it is the same for ever.
+A score is committed in SQL before it is answered, whatever happens to Redis or to the others in the group. If the
+caller is cancelled after the group began, the score is written and put like the others. The answer to a key is settled,
+that is, complete with its ranks and on disk, before any caller gets it, so that it never changes.
 
-Whoever is told of a score is told after it was put and what is kept of the board was outdated, also when somebody else
-committed it and died before doing so.
+A caller is answered only after the score is in the index and cached answers of the board are invalid, even if another
+process committed the score and died before doing that.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 _SETTLE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 
 _UNTOLD = 120.0
-"""Seconds for which a row is news: who committed it may have died before it was told, and answers are kept for 60."""
+"""Seconds for which a row counts as new: its process may have died before invalidating answers cached for 60 s."""
 
 _log = logging.getLogger(__name__)
 
 
 class Submissions:
-    """Takes scores in for one process; `close` it at the end."""
+    """Accepts the scores that one process receives; `close` it at the end."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Submissions:
         moved: Callable[[BoardRecord, str, Submitted | None], None],
         outdate: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """`moved` is told of every score that changed, after the commit; None: it is not known what it moved.
+        """`moved` is called for every score that changed, after the commit; with None if it is not known what moved.
 
-        `outdate` is told of a board whose scores have changed lately, and awaited before that is acknowledged.
+        `outdate` is awaited for a board whose scores have just changed, before the submissions are acknowledged.
         """
         self._database = database
         self._indexes = indexes
@@ -69,7 +69,7 @@ class Submissions:
         self._answering: dict[tuple[int, int, str], asyncio.Task[Outcome]] = {}
 
     async def close(self) -> None:
-        """Stop what is under way."""
+        """Cancel the submissions in progress."""
         tasks = [*self._answering.values()]
         for task in tasks:
             task.cancel()
@@ -77,7 +77,7 @@ class Submissions:
         await self._groups.close()
 
     async def submit(self, submission: Submission) -> Outcome:
-        """Take a score in, or give the first answer to its key; raises `Missing`, `Invalid`."""
+        """Accept a score, or return the first answer to its key; raises `Missing`, `Invalid`."""
         if submission.key is None:
             answer = await self._groups.add(submission)
             assert isinstance(answer, Outcome)
@@ -99,7 +99,7 @@ class Submissions:
         while True:
             try:
                 return await self._transaction(group)
-            except keys.Overtaken:  # another process's answer to a key is there by now
+            except keys.Overtaken:  # another process's answer to a key can be found now
                 continue
 
     async def _transaction(self, group: Sequence[Item]) -> list[Written | Exception]:
@@ -126,7 +126,7 @@ class Submissions:
         return [written[at] for at in range(len(group))]
 
     async def _publish(self, written: Sequence[Written | Exception]) -> list[Answer | Exception]:
-        """Put what was committed, a batch for each season; the answers."""
+        """Put committed scores into the index, a batch for each season; returns the answers."""
         answers: list[Answer | Exception] = []
         seasons: dict[int, list[tuple[int, Change]]] = {}
         for at, one in enumerate(written):
@@ -157,7 +157,7 @@ class Submissions:
     # --- a key ---
 
     async def _answer(self, submission: Submission, key: str, first: Awaitable[Answer]) -> Outcome:
-        """Submit under a key: the first one to note it takes the score in; all give the answer that was settled."""
+        """Submit under a key: the first to store the key accepts the score; all return the settled answer."""
         board, player = submission.board, submission.player
         answer = await first
         if isinstance(answer, Remembered):
@@ -171,7 +171,7 @@ class Submissions:
         return settled
 
     async def _settled(self, board: BoardRecord, player: int, key: str) -> Remembered:
-        """Wait for whoever gives the first answer; if it died, it is ours to complete, without a rank before."""
+        """Wait for the process that settles the first answer; if it died, complete the answer without a former rank."""
         found = None
         for pause in _SETTLE_PAUSES:
             async with self._database.session() as session:
@@ -197,6 +197,6 @@ def _outcome(change: Change, place: Submitted | None) -> Outcome:
     rank = former = None
     if place is not None:
         rank = place.rank
-        if place.changed or not change.changed:  # else the row came into the index another way, unobserved
+        if place.changed or not change.changed:  # otherwise the row got into the index another way
             former = place.former_rank
     return Outcome(change.row.score, change.improved, rank, former, change.season.number)

@@ -1,7 +1,7 @@
-"""API keys: how programs (game servers, importers) prove who they are, without anybody's password.
+"""API keys, with which programs (game servers, importers) authenticate without a user's password.
 
-An ADMIN makes a key with scopes and a rate limit of its own; it is told once, and only its digest is kept. The service
-(`ApiKeys`) makes, lists and revokes them. This package knows no GraphQL, no other feature and no settings.
+An ADMIN creates a key with scopes and its own rate limit; it is shown once, and only its digest is stored. The service
+(`ApiKeys`) creates, lists and revokes keys. This package imports neither GraphQL nor another feature nor the settings.
 """
 
 from graph.apikeys.feature import FEATURE

@@ -1,4 +1,4 @@
-"""How API keys are opened."""
+"""Opens the API keys feature."""
 
 from __future__ import annotations
 

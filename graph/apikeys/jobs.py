@@ -1,4 +1,4 @@
-"""What API keys need in the background: noting when they were used, before Redis forgets it."""
+"""The background job of API keys: stores when keys were last used, before that expires in Redis."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SCHEDULES = (Schedule(NOTE_USE, 3600.0, {}),)
 
 
 def definitions(keys: ApiKeys) -> Sequence[Definition]:
-    """The kinds of jobs."""
+    """Return the kinds of jobs of API keys."""
     return [Definition(NOTE_USE, partial(note_use, keys))]
 
 
 async def note_use(keys: ApiKeys, progress: Progress) -> None:
-    """Write down when keys were last used."""
+    """Store in SQL when keys were last used."""
     await keys.note_use()
     await progress(1, 1)

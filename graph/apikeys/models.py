@@ -1,7 +1,7 @@
 """The table of API keys; `graph/engines/migrations/versions/0008_api_keys.py` creates it.
 
-`digest` is the SHA-256 of the whole key, which begins with the key's principal (`graph.apikeys.keys.principal`) and
-goes on with 256 random bits: there is nothing that a slow hash could protect. A revoked key keeps its row.
+`digest` is the SHA-256 of the whole key, which consists of the key's principal (`graph.apikeys.keys.principal`) and 256
+random bits, so a slow hash would not add protection. A revoked key keeps its row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graph.engines.columns import Id, UtcDateTime
 
 
 class ApiKey(SQLModel, table=True):
-    """A key, and when it was last used, true to a day at least."""
+    """A key, and when it was last used, accurate to a day at least."""
 
     __tablename__ = "api_keys"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
     __table_args__: ClassVar[dict[str, bool]] = {"sqlite_autoincrement": True}

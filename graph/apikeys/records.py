@@ -1,4 +1,4 @@
-"""The values of API keys: a key as it is listed, what one may do, and how that is written down."""
+"""The values of API keys: a listed key, its scopes, and how scopes are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROLE = "KEY"
 
 
 class ApiKeyScope(enum.Enum):
-    """What a key may do."""
+    """What a key is allowed to do."""
 
     SCORES = "SCORES"
     BOARDS = "BOARDS"
@@ -25,7 +25,7 @@ class ApiKeyScope(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyRecord:
-    """A key, without its secret. `operations` may pass in the window of the rate limit."""
+    """A key, without its secret. It may run `operations` in a window of the rate limit."""
 
     id: int
     name: str
@@ -36,27 +36,27 @@ class ApiKeyRecord:
 
     @property
     def principal(self) -> str:
-        """What the key is called where users have their number."""
+        """The name of the key in places where users have their id."""
         return principal(self.id, self.operations)
 
     @property
     def role(self) -> str:
-        """What its session carries for a role."""
+        """The value that the key's session has in place of a role."""
         return " ".join((_ROLE, *(scope.value for scope in self.scopes)))
 
 
 def scopes_of_role(role: str | None) -> frozenset[str] | None:
-    """The scopes in the role of a key's session; None for the role of a user."""
+    """Return the scopes in the role of a key's session; None for the role of a user."""
     words = (role or "").split()
     return frozenset(words[1:]) if words[:1] == [_ROLE] else None
 
 
 def scopes_in(text: str) -> tuple[ApiKeyScope, ...]:
-    """The scopes as the table has them."""
+    """Read the scopes from their form in the table."""
     return tuple(ApiKeyScope(one) for one in text.split())
 
 
 def scopes_text(scopes: Iterable[ApiKeyScope]) -> str:
-    """Scopes for the table: each once, in the order of the enum."""
+    """Return scopes in their form for the table: each once, in the order of the enum."""
     wanted = set(scopes)
     return " ".join(scope.value for scope in ApiKeyScope if scope in wanted)

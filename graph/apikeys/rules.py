@@ -1,4 +1,4 @@
-"""What a key may be: pure checks. A value that breaks a rule raises `graph.errors.Invalid`."""
+"""The rules for API keys. A value that breaks a rule raises `graph.errors.Invalid`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 MAX_NAME = 100
 MAX_OPERATIONS = 100_000
 MAX_KEYS = 1000
-"""Keys that are not revoked."""
+"""Most keys that are not revoked."""
 
 
 def check(name: str, scopes: Sized, operations: int) -> None:
-    """Raise `Invalid` unless there can be such a key."""
+    """Raise `Invalid` if a key with these values is not allowed."""
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise Invalid("name", f"A name is 1 to {MAX_NAME} printable characters.")
     if not scopes:
-        raise Invalid("scopes", "A key without a scope could do nothing.")
+        raise Invalid("scopes", "A key needs at least one scope.")
     if not 0 < operations <= MAX_OPERATIONS:
         raise Invalid("operationsPerMinute", f"A limit is 1 to {MAX_OPERATIONS:,} operations.")

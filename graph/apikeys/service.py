@@ -1,12 +1,12 @@
-"""Makes, recognises, lists and revokes API keys.
+"""Creates, recognises, lists and revokes API keys.
 
-SQL has the truth. A key in use has a session in Redis like a signed-in user (`graph.patterns.sessions`), under a
-principal of its own, so that each request is checked and charged in the same commands. A session that is missing (Redis
-was emptied, the key was not used for a day) is begun again from SQL (`restore`): in the epoch that was read before SQL
-was asked, so that a key which is revoked meanwhile stays revoked. Revoking writes SQL first, then ends the session
-everywhere at once, sockets included.
+SQL is the source of truth. A key in use has a session in Redis like a signed-in user (`graph.patterns.sessions`), under
+its own principal, so each request is checked and charged by the same commands. A missing session (Redis was emptied,
+the key was not used for a day) is begun again from SQL (`restore`), in the epoch that was read before the query, so a
+key that is revoked meanwhile stays revoked. Revoking writes SQL first, then ends the session everywhere at once,
+sockets included.
 
-Keys that nobody has cost no look into SQL each: digests of all keys are read once in `RELOAD` seconds at most.
+Requests with made-up keys do not cause a query each: the digests of all keys are read at most once in `RELOAD` seconds.
 
 Failure: `graph.errors.Unavailable` while SQL is away, `RedisUnavailable` while Redis is.
 """
@@ -46,10 +46,10 @@ K = KEYS.c
 
 
 class ApiKeys:
-    """All API keys."""
+    """Manages all API keys."""
 
     def __init__(self, database: Database, sessions: Sessions) -> None:
-        """Keep keys in `database` and what is in use of them in `sessions`."""
+        """Keep keys in `database`, and a session for each key in use in `sessions`."""
         self._database = database
         self._sessions = sessions
         self._digests: frozenset[str] = frozenset()
@@ -59,7 +59,7 @@ class ApiKeys:
     async def create(
         self, name: str, scopes: Sequence[ApiKeyScope], operations: int, *, by: int
     ) -> tuple[str, ApiKeyRecord]:
-        """Make a key: what it is, which is told once, and what is kept of it. Raises `graph.errors.Invalid`."""
+        """Create a key; returns the key itself, to be shown once, and its record. Raises `graph.errors.Invalid`."""
         rules.check(name, scopes, operations)
         row: dict[str, Any] = {
             "name": name,
@@ -81,7 +81,7 @@ class ApiKeys:
         return key, record
 
     async def restore(self, key: str) -> Session | None:
-        """Begin the session of `key` again; None unless it is a key that is not revoked."""
+        """Begin the session of `key` again; None if there is no such key or it is revoked."""
         name, digest = key.partition(".")[0], _digest(key)
         number = number_of(name)
         if number is None or not await self._exists(digest):
@@ -100,24 +100,24 @@ class ApiKeys:
         raise Unavailable("This key is being changed at the moment; try again.")
 
     async def list(self) -> list[ApiKeyRecord]:
-        """All keys that are not revoked, by name, with their last use true to a minute."""
+        """Return all keys that are not revoked, by name, with their last use accurate to a minute."""
         async with self._database.session() as session:
             found = select(KEYS).where(K.revoked_at.is_(None)).order_by(K.name, K.id)
             records = [_record(row) for row in await session.execute(found)]
         return list(await asyncio.gather(*map(self._with_use, records)))
 
     async def revoke(self, number: int) -> bool:
-        """End a key everywhere at once; False when there is no such key, or it was revoked before."""
+        """Revoke a key everywhere at once; False if there is no such key or it was revoked before."""
         async with self._database.transaction() as session:
             live = update(KEYS).where(K.id == number, K.revoked_at.is_(None)).values(revoked_at=datetime.now(UTC))
             revoked = (await session.execute(live.returning(K.id))).one_or_none() is not None
             row = (await session.execute(select(KEYS).where(K.id == number))).one_or_none()
-        if row is not None:  # also one that was revoked before: whoever did it may have died at this point
+        if row is not None:  # even if it was revoked before, because that process may have died at this point
             await self._sessions.revoke_all(_record(row).principal)
         return revoked
 
     async def note_use(self) -> None:
-        """Write down when keys were last used, before Redis forgets it."""
+        """Store when keys were last used, before that expires in Redis."""
         for record in await self.list():
             if record.last_used_at is not None:
                 await self._note(record, record.last_used_at)

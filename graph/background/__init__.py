@@ -1,7 +1,7 @@
-"""What runs beside the web server.
+"""Background processing beside the web server.
 
-`work` is the process of background jobs, which `graph worker` starts; `worker_beside` keeps one next to `graph serve`.
-`jobs` lists what this product does in the background, and when.
+`work` is the worker process, which `graph worker` starts; `worker_beside` runs one beside `graph serve`. `jobs` lists
+the jobs of this product and their schedules.
 """
 
 from graph.background.beside import worker_beside

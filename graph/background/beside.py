@@ -1,4 +1,4 @@
-"""The worker process that ``graph serve`` keeps beside itself: started, started again when it ends, taken down."""
+"""Runs a worker process beside ``graph serve``: starts it, restarts it when it ends, and stops it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ logger = logging.getLogger(__name__)
 
 _RESTART_AFTER = 1.0
 _CLOSING = 3.0
-"""Seconds that a worker gets beyond the grace of its jobs, to close what it has open."""
+"""Seconds that a worker gets beyond the grace period of its jobs, to close its connections."""
 _NICE = 10
 _SLICE = 100_000_000
-"""Nanoseconds that the worker asks to run for at a time: the longest that Linux grants."""
+"""The worker's time slice in nanoseconds: the longest that Linux grants."""
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 
 
 @asynccontextmanager
 async def worker_beside(settings: Settings) -> AsyncGenerator[None]:
-    """Keep a worker process running for the length of the block, unless the settings say otherwise.
+    """Keep a worker process running during the block, unless the settings disable it.
 
-    A process of its own, at a lower priority, so that long work costs the server's answers as little as may be. It
-    gets SIGTERM at the end of the block, and time to finish what it runs; it does not outlive this process.
+    It is a separate process with a lower priority, so that long jobs slow the server down as little as possible. It
+    gets SIGTERM at the end of the block, and time to finish its jobs; it does not outlive this process.
     """
     if not settings.jobs.beside:
         yield
@@ -57,7 +57,7 @@ async def _keep_running(settings: Settings) -> None:
             *(sys.executable, "-m", "graph", "worker"),
             env={**os.environ, **settings.environment()},
             stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C on the terminal is the server's to hear, and the worker's to hear from it
+            start_new_session=True,  # only the server reacts to Ctrl-C on the terminal, and then stops the worker
             preexec_fn=_modest(os.getpid()),
         )
         _step_back(process.pid)
@@ -86,9 +86,9 @@ def _modest(parent: int) -> Callable[[], None]:
 
 
 def _processors() -> set[int]:
-    """Those that the worker may use: all but one, which is left to answers; none to choose from gives none.
+    """Return the processors that the worker may use: all but one, which is left to the server; empty if there is one.
 
-    A worker has threads enough (one writes, one reads ahead) to be on two processors at the same moment.
+    A worker has enough threads (one writes, one reads ahead) to occupy two processors at the same time.
     """
     if sys.platform != "linux":
         return set()
@@ -96,11 +96,11 @@ def _processors() -> set[int]:
 
 
 def _yielding() -> Callable[[], None] | None:
-    """What a child runs to let everybody else begin at once when he wakes up; None but on Linux.
+    """Return a function for the child that lets other processes preempt it at once; None except on Linux.
 
-    Linux lets a task run for a slice of some milliseconds before it looks at who has woken up, unless that one asks for
-    a shorter slice (since 6.12: sched_setattr(2), `sched_runtime`; older ones ignore it). Whoever asks for a long one
-    gets his share all the same, only in longer pieces.
+    Linux lets a task run for a slice of some milliseconds before a task that wakes up gets its turn, unless that one
+    has a shorter slice (since 6.12: sched_setattr(2), `sched_runtime`; older kernels ignore it). A task with a long
+    slice still gets its share, only in longer pieces.
     """
     number = _SCHED_SETATTR.get(platform.machine()) if sys.platform == "linux" else None
     if number is None:
@@ -117,10 +117,10 @@ def _yielding() -> Callable[[], None] | None:
 
 
 def _step_back(pid: int) -> None:
-    """Give the session of `pid` the low priority as well.
+    """Give the session of `pid` a low priority as well.
 
-    Where Linux shares a processor between sessions first (sched(7), "The autogroup feature"), the nice value counts
-    only within the worker's own session, which has nobody else in it.
+    If Linux divides a processor between sessions first (sched(7), "The autogroup feature"), the nice value counts only
+    within the worker's own session, in which there is no other process.
     """
     with suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(_NICE))

@@ -1,4 +1,4 @@
-"""What this product does in the background, and when: the jobs of every feature, and tidying the queue itself."""
+"""The background jobs of this product and their schedules: those of every feature, and tidying the queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIDY = "tidy"
 
 
 def definitions(services: Services) -> Sequence[Definition]:
-    """Every job of this product."""
+    """Return all kinds of jobs of this product."""
     return [
         *(job for feature in features() for job in feature.jobs(services)),
         Definition(TIDY, partial(tidy, services.jobs)),
@@ -26,14 +26,14 @@ def definitions(services: Services) -> Sequence[Definition]:
 
 
 def schedules() -> Sequence[Schedule]:
-    """The jobs that come by themselves."""
+    """Return the jobs that are queued automatically."""
     return [*(schedule for feature in features() for schedule in feature.schedules), Schedule(TIDY, 3600.0, {})]
 
 
 async def tidy(jobs: Jobs, progress: Progress) -> None:
-    """Forget jobs whose records have expired, and workers long gone.
+    """Remove jobs whose records have expired, and workers that are long gone.
 
-    Event streams and sessions need none of this: they are trimmed as they are written, and expire by themselves.
+    Event streams and sessions do not need this: they are trimmed when they are written, and expire by themselves.
     """
     await jobs.list(limit=10_000)
     await jobs.forget_workers()

@@ -1,8 +1,8 @@
-"""The job worker: the process that runs what `product_jobs` defines.
+"""The worker process, which runs the jobs that `graph.background.jobs` lists.
 
-``graph serve`` starts one worker process beside the server, at a lower priority, so that long work does not slow
-answers down; ``graph worker`` starts more, on any machine that reaches the same Redis and SQL. On SIGTERM a worker
-takes no more jobs, finishes what runs within ``GRAPH_GRACE`` seconds, and leaves the rest to others.
+``graph serve`` starts one worker process beside the server, with a lower priority, so that long jobs do not slow
+requests down; ``graph worker`` starts more, on any machine that reaches the same Redis and SQL. On SIGTERM a worker
+takes no more jobs, finishes running ones within ``GRAPH_GRACE`` seconds, and leaves the rest to others.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from graph.settings import Settings
 
 _PAUSE = 1.0
-"""Seconds between two attempts to open what the worker needs."""
+"""Seconds between two attempts to reach Redis and SQL at the start."""
 
 _log = logging.getLogger(__name__)
 
 
 async def work(settings: Settings) -> None:
-    """Run jobs until SIGTERM or SIGINT; at the start a Redis that is away, and tables not yet made, are waited for."""
+    """Run jobs until SIGTERM or SIGINT; at the start, wait until Redis is reachable and the tables exist."""
     stop, begun = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,9 +65,9 @@ async def _work(settings: Settings, stop: asyncio.Event, begun: asyncio.Event) -
 
 
 async def _tables(settings: Settings) -> None:
-    """Wait for the tables of a database that a server is about to make."""
+    """Wait until a server has created the tables of the database."""
     async with Database(settings.database_url) as database:
-        with contextlib.suppress(Unavailable):  # told, and waited for, by those who need it
+        with contextlib.suppress(Unavailable):  # reported, and waited for, by the services
             told = False
             while await database.revision() is None:
                 if not told:

@@ -1,7 +1,7 @@
-"""Background jobs: at least once, on a Redis stream, with a record that tells what became of each.
+"""Background jobs on a Redis stream, delivered at least once, with a record of each job's state.
 
-`Jobs` queues them and looks after them, from any process; a `Worker` runs them, from any number of processes. Both work
-through `graph.patterns.client`, so wherever that leads: one server, a Sentinel set, a cluster.
+`Jobs` queues and manages them from any process; a `Worker` runs them, in any number of processes. Both use
+`graph.patterns.client`, so they work with a single server, Sentinel or a cluster.
 """
 
 from graph.jobs.announcing import announce_job, follow_job, job_topic

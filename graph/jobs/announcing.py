@@ -1,4 +1,4 @@
-"""Tells those who watch a job that it changed, and follows one."""
+"""Announces changes of jobs to their watchers, and follows a job."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ DAY = 86_400.0
 
 
 def job_topic(job: str) -> Topic:
-    """Where the state of `job` is told: the latest counts."""
+    """Return the topic on which changes of `job` are announced; only the latest matters."""
     return Topic(f"job:{job}", Delivery.LATEST, max_age=DAY)
 
 
 async def announce_job(broker: Broker, job: Job) -> Position:
-    """Tell those who watch `job` that it changed; they read its record."""
+    """Announce that `job` changed; watchers then read its record."""
     return await broker.publish(job_topic(job.id), {"state": job.state.value, "done": job.done, "total": job.total})
 
 
 async def follow_job(jobs: Jobs, broker: Broker, job: str) -> AsyncGenerator[Job]:
-    """The job as it stands, then whenever it gets on, until it ends; raises `UnknownJob` when there is none (left)."""
+    """Yield the current state of a job, then each change until it ends; raises `UnknownJob` if it does not exist."""
     async with broker.subscribe(job_topic(job)) as events:
-        # Subscribed first, read then: what changes in between is told by an event.
+        # Subscribe before reading, so that a change in between arrives as an event.
         ended = False
         while not ended:
             found = await jobs.get(job)

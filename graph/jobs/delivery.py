@@ -1,15 +1,15 @@
-"""The queue as one worker sees it: takes deliveries, keeps its own alive, gives back what it does not work on.
+"""One worker's view of the queue: takes deliveries, keeps them alive, gives back those it does not work on.
 
 A delivery is an entry of the stream, given to one worker of the consumer group at a time. New ones are read by a
-blocking command on a connection of their own; all else goes over the client that everybody shares, so the queue is read
-wherever the client leads: one server, a Sentinel set, a cluster.
+blocking command on a connection of its own; everything else goes over the shared client, so the queue works with a
+single server, Sentinel or a cluster.
 
-A delivery is never lost: it stays in the stream until the script that records the end of its job takes it out. Its
-worker gives a sign of life every `HEARTBEAT` seconds; after `DEAD_AFTER` seconds without one it is given to another. A
-delivery whose reply was lost on its way is taken again at once.
+A delivery is never lost: it stays in the stream until the script that records the end of its job removes it. Its worker
+sends a heartbeat every `HEARTBEAT` seconds; after `DEAD_AFTER` seconds without one the delivery goes to another worker.
+A delivery whose reply was lost on the way is taken again at once.
 
-Failure: whatever Redis says or does not say, `take` gives nothing and may be called again; nothing here raises. The
-group is made again where it is missing. What keeps the queue from being read is logged once, and once when it is over.
+Failure: if Redis fails in any way, `take` returns nothing and may be called again; no method raises. A missing group is
+created again. The beginning and the end of an outage are logged once each.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client
 
 HEARTBEAT = 2.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 DEAD_AFTER = 7.0
-"""Seconds without one after which a delivery is given to another worker."""
+"""Seconds without a heartbeat after which a delivery is given to another worker."""
 BLOCK = 1.0
-"""Longest wait for new deliveries, seconds, and between two looks for abandoned ones."""
+"""Longest wait for new deliveries, and between two checks for abandoned ones, in seconds."""
 TRIES = 5
-"""Deliveries of an entry that cannot be worked on before it is set aside."""
+"""How often an entry that cannot be processed is delivered before it is set aside."""
 _PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
@@ -51,14 +51,14 @@ _log = logging.getLogger(__name__)
 
 
 class JobDelivery(NamedTuple):
-    """An entry of the queue, and the job that it is about."""
+    """An entry of the queue, and the job that it names."""
 
     id: str
     job: str
 
 
 class Deliveries:
-    """What the queue gives to one worker; use it as a context manager."""
+    """The deliveries of one worker; use it as a context manager."""
 
     def __init__(self, jobs: Jobs, consumer: str) -> None:
         """Take from the queue of `jobs` as `consumer`, a name that is unique in the fleet."""
@@ -79,9 +79,9 @@ class Deliveries:
         await self._open.aclose()
 
     async def take(self, room: int, held: Collection[str]) -> list[JobDelivery]:
-        """Up to `room` deliveries: abandoned ones if there are any, else new ones, waiting a while for them.
+        """Return up to `room` deliveries: abandoned ones if there are any, else new ones, waiting a while for them.
 
-        `held` are the ids of those that are worked on; it is looked at again when that is needed.
+        `held` returns the ids of those being worked on; it is called again when needed.
         """
         try:
             found = await self._take(room, held)
@@ -104,7 +104,7 @@ class Deliveries:
                 _CLAIM, [self._queue], [*self._me, int(DEAD_AFTER * 1000), room]
             )
             if pairs:
-                _log.info("took over %d jobs of workers that stopped or fell silent", len(pairs) // 2)
+                _log.info("took over %d jobs of workers that stopped or do not respond", len(pairs) // 2)
                 found = [JobDelivery(i.decode(), _id(job)) for i, job in zip(pairs[::2], pairs[1::2], strict=True)]
                 return await self._jobs_only(found)
             self._looked = now
@@ -123,34 +123,34 @@ class Deliveries:
         ]
 
     async def _jobs_only(self, found: list[JobDelivery]) -> list[JobDelivery]:
-        """Set aside what is no job, and never will be."""
+        """Set aside entries that do not name a job."""
         for stray in found:
             if not stray.job:
                 await self.set_aside(stray.id, "it names no job", tries=1)
         return [delivery for delivery in found if delivery.job]
 
     async def set_aside(self, entry: str, why: str, *, tries: int = TRIES) -> None:
-        """Take an entry that cannot be worked on out of the queue, once it has been delivered `tries` times."""
+        """Remove an entry that cannot be processed from the queue, once it has been delivered `tries` times."""
         keys = self._jobs.keys
         args = [GROUP, entry, tries, why, ASIDE_KEPT, FAILED_KEPT_MS]
-        with contextlib.suppress(RedisError):  # then it comes again
+        with contextlib.suppress(RedisError):  # it will be delivered again
             if await self._jobs.client.run(_SET_ASIDE, [keys.queue, keys.aside], args):
                 _log.error("entry %s of the job queue was set aside: %s", entry, why)
 
     async def hold(self, held: Collection[str]) -> list[str]:
-        """Give a sign of life for the deliveries `held`; those that have been taken over meanwhile are returned."""
+        """Send a heartbeat for the deliveries `held`; returns those that have been taken over meanwhile."""
         if not held:
             return []
         try:
             lost: list[bytes] = await self._jobs.client.run(_HOLD, [self._queue], [*self._me, *held])
         except RedisError as error:
-            _log.debug("no sign of life could be given: %s", error)
+            _log.debug("no heartbeat could be sent: %s", error)
             return []
         return [entry.decode() for entry in lost]
 
     async def release(self) -> None:
-        """Leave to the others at once whatever this worker was given; without Redis they wait for its silence."""
-        await self._open.aclose()  # nothing more is given to it
+        """Give all deliveries of this worker back at once; without Redis they are taken over after `DEAD_AFTER`."""
+        await self._open.aclose()  # no more deliveries arrive
         with contextlib.suppress(RedisError):
             await self._release(())
 

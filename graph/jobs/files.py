@@ -1,7 +1,7 @@
-"""Files that a client may name: below one directory, and nowhere else.
+"""Restricts the files that a client may name to those below one directory.
 
-What was checked is what is read: the path that is returned opens without following a link at its end, and compares the
-descriptor with the file that was checked. So nobody who can write to the directory swaps in another file meanwhile.
+The file that is read is the one that was checked: the returned path opens without following a final link, and compares
+the descriptor with the checked file. So nobody who can write to the directory can swap in another file in between.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ MAX_PATH = 1000
 
 
 class NotBelow(ValueError):
-    """The path does not name a file below the directory; the text says why, and nothing of what lies elsewhere."""
+    """The path does not name a file below the directory; the text says why, and reveals nothing about other files."""
 
 
 class CheckedFile(PosixPath):
-    """A path that opens nothing but the file that it was when it was checked."""
+    """A path that opens only the file that was checked."""
 
     __slots__ = ("_checked",)
     _checked: os.stat_result
 
     @classmethod
     def at(cls, path: Path) -> CheckedFile:
-        """Take the file at `path`, no link itself, for what is checked."""
+        """Return a path to the file that is at `path` now, which must not be a link."""
         checked = cls(path)
         checked._checked = path.stat(follow_symlinks=False)
         return checked
 
     def open(self, mode: str = "rb", *_: Any, **__: Any) -> Any:
-        """Open it to be read, as bytes; raises OSError when it is another file by now."""
+        """Open the file for reading bytes; raises OSError if another file has taken its place."""
         if mode != "rb":
             raise ValueError("a checked file is read as bytes")
         descriptor = os.open(self, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -43,9 +43,9 @@ class CheckedFile(PosixPath):
 
 
 def file_below(directory: Path, path: str) -> CheckedFile:
-    """The file that `path` names below `directory`, every symbolic link followed; raises `NotBelow`.
+    """Return the file that `path` names below `directory`, all symbolic links resolved; raises `NotBelow`.
 
-    What lies outside is answered like what does not exist, so that nobody can explore the disk with it.
+    A file outside gives the same error as a missing one, so nobody can explore the disk with it.
     """
     if not path or len(path) > MAX_PATH or "\0" in path:
         raise NotBelow("a path has 1 to 1000 characters")

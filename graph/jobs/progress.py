@@ -1,4 +1,4 @@
-"""Reporting how far work has come while it goes on elsewhere in the process."""
+"""Reports the progress of work that runs elsewhere in the process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPORT_EVERY = 0.25
 
 
 async def watched(work: asyncio.Task[T], progress: Progress, state: Callable[[], tuple[int, int | None]]) -> T:
-    """Report `state` (done, total) while `work` goes on; end `work` when the attempt is not wanted any more."""
+    """Report `state` (done, total) while `work` runs; cancel `work` if the attempt is superseded."""
     try:
         while not work.done():
             await progress(*state())

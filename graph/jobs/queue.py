@@ -1,10 +1,10 @@
-"""The job queue as its users see it: put a job in, ask after it, list, retry, discard.
+"""The users' view of the job queue: enqueue, look up, list, retry and discard jobs.
 
-A job is delivered at least once: its work must come to the same end when it is done again. Jobs of one name and one
-unique key do not run side by side: asking for a second joins the first.
+A job is delivered at least once, so running it again must give the same result. Jobs with the same name and unique key
+do not run at the same time: a second one joins the first.
 
 Failure: every method raises `Unavailable` while Redis is away. `enqueue` returns once the job is on disk where the
-server can say so, and raises `OutcomeUnknown` when it may or may not have been queued; asking again with the same
+server can say so, and raises `OutcomeUnknown` when it may or may not have been queued; trying again with the same
 unique key is harmless.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GROUP = "workers"
 RETRIES = 3
-"""Failures after which a job is tried again, unless whoever queues it says otherwise."""
+"""How many failures of a job are retried by default."""
 
 _ENQUEUE = Script(__name__, "enqueue")
 _RETRY = Script(__name__, "retry")
@@ -35,20 +35,20 @@ _FORGET = Script(__name__, "forget", idempotent=True)
 
 
 class UnknownJob(Exception):
-    """There is no such job, or it is not in the state that was asked for."""
+    """There is no such job, or it is not in the required state."""
 
 
 class AlreadyUnderWay(Exception):
-    """Another job with the same unique key is under way."""
+    """Another job with the same unique key is queued or running."""
 
 
 class Jobs:
-    """Queue jobs and look after them."""
+    """Queues and manages jobs."""
 
     def __init__(
         self, client: Client, *, prefix: str = "graph", announce: Callable[[Job], Awaitable[object]] | None = None
     ) -> None:
-        """Keep everything below `prefix`; tell `announce` of every change that somebody may watch live."""
+        """Keep all keys below `prefix`; call `announce` for every change that somebody may be watching."""
         self.client = client
         self.keys = Keys(prefix)
         self.announce = announce
@@ -59,9 +59,9 @@ class Jobs:
         self, name: str, arguments: Mapping[str, Any], *, unique: str | None = None, retries: int = RETRIES,
         durable: bool = True,
     ) -> str:  # fmt: skip
-        """Queue the job `name` with JSON `arguments` and give its id, or the id of the job it joins.
+        """Queue the job `name` with JSON `arguments`; returns its id, or the id of the job that it joins.
 
-        While a job of this name with the same `unique` key is under way, no second one is queued. It is tried again
+        While a job with this name and `unique` key is queued or running, no second one is queued. It is tried again
         after up to `retries` failures. `durable=False` does not wait for the disk.
         """
         job, keys, args = self._prepare(name, arguments, unique, retries)
@@ -138,7 +138,7 @@ class Jobs:
             raise AlreadyUnderWay(f"another job does the work of {job} already")
 
     async def discard(self, job: str) -> None:
-        """Forget a job, whatever its state; one under way stops at its next report. Raises `UnknownJob`."""
+        """Delete a job in any state; a running one stops at its next report. Raises `UnknownJob`."""
         unique = await self._unique(job)
         keys = [
             self.keys.record(job), unique, self.keys.failed, self.keys.index, self.keys.due, self.keys.succeeded,
@@ -147,9 +147,9 @@ class Jobs:
             raise UnknownJob(f"there is no job {job}")
 
     async def forget_workers(self, *, silent: float = 3600.0) -> int:
-        """Strike workers that hold no job and were `silent` for so many seconds; say how many those were.
+        """Remove workers that hold no job and have been `silent` for so many seconds; returns how many.
 
-        Every worker enters the queue's group under a name of its own, and the queue has no TTL.
+        Every worker joins the queue's consumer group under a unique name, and the queue has no TTL.
         """
         struck: int = await self.client.run(_FORGET, [self.keys.queue], [GROUP, int(silent * 1000)])
         return struck

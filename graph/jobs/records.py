@@ -1,10 +1,9 @@
-"""What is known of a job, and where Redis keeps it.
+"""The record of a job, and the keys in Redis.
 
-Everything lies under one hash tag, so that queueing, finishing and discarding are one script each. The queue, the
-jobs to be tried again, the index, and the records and unique keys of unfinished jobs are durable: a job that was
-accepted is never forgotten before it is done. Records of finished jobs live for a week, of failed ones for a month;
-the index lists the newest 10,000 of each, and the records of older ones last an hour. Entries of the queue that were
-set aside live for a month.
+All keys share one hash tag, so that queueing, finishing and discarding are one script each. The queue, the jobs to
+retry, the index, and the records and unique keys of unfinished jobs are durable: an accepted job is never lost before
+it is done. Records of succeeded jobs live for a week, of failed ones for a month; the index lists the newest 10,000 of
+each, and the records of older ones live for an hour. Entries that were set aside live for a month.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
 KEPT_MS = 7 * 86_400_000
 """How long the record of a succeeded job is kept."""
 FAILED_KEPT_MS = 30 * 86_400_000
-"""How long the record of a failed job waits for somebody to look at it."""
+"""How long the record of a failed job is kept, so that somebody can look at it."""
 
 
 LISTED = 10_000
-"""How many succeeded jobs, and how many failed ones, are listed; the oldest make room."""
+"""How many succeeded jobs, and how many failed ones, are listed; older ones are dropped."""
 UNLISTED_KEPT_MS = 3_600_000
-"""How long the record of a finished job is kept that is listed no more."""
+"""How long the record of a finished job is kept after it is not listed any more."""
 ASIDE_KEPT = 1000
-"""How many entries of the queue that are no jobs are kept for people to look at."""
+"""How many entries that are not jobs are kept for inspection."""
 
 
 DURABLE_KEYS = {
@@ -44,7 +43,7 @@ DURABLE_KEYS = {
 
 
 class JobState(enum.Enum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -53,13 +52,13 @@ class JobState(enum.Enum):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen by itself."""
+        """Whether the job is over, unless somebody retries it."""
         return self in (JobState.SUCCEEDED, JobState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it stands: `done` of `total` units (None: unknown), the `error` for people and its `trace`."""
+    """The current state of a job: `done` of `total` units (None if unknown), a readable `error` and its `trace`."""
 
     id: str
     name: str
@@ -76,7 +75,7 @@ class Job:
 
     @classmethod
     def read(cls, job: str, fields: Mapping[bytes, bytes] | None) -> Job:
-        """Read the record that Redis holds of `job`; one that makes no sense is told as a failed job that says so."""
+        """Read the record of `job` from Redis; a damaged record is returned as a failed job that says so."""
         try:
             return cls._read(fields or {})
         except (KeyError, ValueError):
@@ -121,7 +120,7 @@ class Keys:
 
     @property
     def due(self) -> str:
-        """Sorted set of jobs to be tried again."""
+        """Sorted set of jobs to retry."""
         return self._key("due")
 
     @property
@@ -141,17 +140,17 @@ class Keys:
 
     @property
     def aside(self) -> str:
-        """Stream of entries that stood in the queue and are no jobs."""
+        """Stream of entries that were in the queue but are not jobs."""
         return self._key("aside")
 
     def record(self, job: str) -> str:
-        """Hash of one job."""
+        """Return the key of a job's record, a hash."""
         return self._key(f"job:{job}")
 
     def unique(self, name: str, key: str) -> str:
-        """The id of the job under way for `key`."""
+        """Return the key that holds the id of the unfinished job with the unique key `key`."""
         return self._key(f"unique:{name}:{key}")
 
     def tick(self, schedule: str, period: int) -> str:
-        """Exists when the job of this period has been queued."""
+        """Return the key that exists once the scheduled job of this period has been queued."""
         return self._key(f"tick:{schedule}:{period}")

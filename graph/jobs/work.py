@@ -1,7 +1,7 @@
-"""Kinds of jobs, and what a job's function is given and may raise.
+"""Kinds of jobs, and what a job's function receives and may raise.
 
-A job's function takes a `Progress` and its arguments, and is made so that running it again, whole or after a crash at
-any point, comes to the same end.
+A job's function takes a `Progress` and its arguments. Running it again, completely or after a crash at any point, must
+give the same result.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from graph.jobs.queue import Jobs
 
 REPORT_EVERY = 0.25
-"""Least seconds between two reports of one job that reach Redis."""
+"""Least seconds between two reports of one job that are sent to Redis."""
 
 _PROGRESS = Script(__name__, "progress", idempotent=True)
 
 
 class GiveUp(Exception):
-    """Trying again would not help: the job fails at once, with this message for people."""
+    """Retrying would not help: the job fails at once, with this readable message."""
 
 
 class Superseded(Exception):
-    """Another attempt has taken over, or the job was discarded: stop."""
+    """Another attempt has taken over, or the job was discarded, so this attempt has to stop."""
 
 
 class Progress:
-    """How a running job says how far it has come."""
+    """Reports the progress of a running job."""
 
     def __init__(self, jobs: Jobs, job: str, attempt: int) -> None:
         """Report as attempt `attempt` of `job`."""
@@ -45,10 +45,10 @@ class Progress:
         self._told = 0.0
 
     async def __call__(self, done: int, total: int | None = None) -> None:
-        """Report `done` of `total` units; reports that come too fast are skipped, the last of all is not.
+        """Report `done` of `total` units; reports that come too fast are skipped, except the final one.
 
-        Raises `Superseded` when the attempt is not wanted any more, and nothing else: while Redis is away, or refuses
-        it, the report is lost.
+        Raises `Superseded` if the attempt has to stop, and nothing else: a report is lost if Redis is away or refuses
+        it.
         """
         now = time.monotonic()
         if now - self._told < REPORT_EVERY and done != total:
@@ -66,7 +66,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A kind of job: its function, and the seconds an attempt may take."""
+    """A kind of job: its function, and how many seconds an attempt may take."""
 
     name: str
     run: Callable[..., Awaitable[object]]
@@ -75,7 +75,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A job that is queued by itself once in every `every` seconds, by whichever worker comes first."""
+    """A job that is queued automatically every `every` seconds, by the first worker to notice."""
 
     name: str
     every: float
@@ -83,7 +83,7 @@ class Schedule:
 
 
 async def announce(jobs: Jobs, job: str) -> None:
-    """Tell those who watch `job` how it stands; while Redis is away, or refuses it, nobody can be told."""
+    """Announce a change of `job` to its watchers; the announcement is lost if Redis is away or refuses it."""
     if jobs.announce is None:
         return
     with contextlib.suppress(RedisError):

@@ -1,12 +1,13 @@
 """Runs jobs: timeouts, retries with backoff, schedules, draining.
 
-An attempt whose worker fell silent is superseded by the next one: it can neither report nor finish any more. It is
-cancelled when it reports, or when the worker notices that its delivery is another's, whichever comes first.
+An attempt whose worker stopped sending heartbeats is superseded by the next one: it can neither report nor finish any
+more. It is cancelled when it reports, or when the worker notices that its delivery was taken over, whichever comes
+first.
 
-Failure: an error or a timeout is retried after 1 s, 2 s, 4 s … (at most 5 minutes; less up to half of it, at random).
-After the last retry the job is set aside as FAILED with its error and trace, where `graph jobs` shows and replays it. A
-job that raises `GiveUp` is not retried. One whose workers die again and again is given up after 25 attempts. A Redis
-that is away or answers with errors ends nothing: jobs run on, and their end is recorded as soon as that can be done.
+Failure: an error or a timeout is retried after 1 s, 2 s, 4 s … (at most 5 minutes, randomly reduced by up to half).
+After the last retry the job is FAILED with its error and trace; `graph jobs` shows and retries it. A job that raises
+`GiveUp` is not retried. One whose workers die repeatedly is given up after 25 attempts. If Redis is away or answers
+with errors, jobs keep running, and their end is recorded as soon as possible.
 """
 
 from __future__ import annotations
@@ -43,16 +44,16 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 25
 MAX_BACKOFF = 300.0
 CLOSING = 2.0
-"""Seconds that an attempt may take to end once it is cancelled; whoever takes longer is left behind."""
+"""Seconds that a cancelled attempt may take to end; after that the worker stops waiting for it."""
 QUIET = 0.1
-"""A job that ends sooner than this many seconds is announced only when it ends."""
+"""A job that ends within this many seconds is announced only at its end."""
 _PATIENCE = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds between attempts to record the end of a job; the last one again and again."""
+"""Seconds between attempts to record the end of a job; the last value is repeated."""
 _BROKEN = frozenset({"ERR", "WRONGTYPE"})
-"""First words of errors that say that what is stored makes no sense; after any other the same may succeed later."""
+"""First words of errors that mean that the stored data is damaged; after other errors a retry may succeed."""
 
 _START = Script(__name__, "start")
-# Run twice for one attempt it changes nothing the second time: the job is not RUNNING any more.
+# May be sent twice: the second time the job is not RUNNING any more, so nothing changes.
 _FINISH = Script(__name__, "finish", idempotent=True)
 _DROP = Script(__name__, "drop", idempotent=True)
 _DUE = Script(__name__, "due")
@@ -64,7 +65,7 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """One process's share of the work."""
+    """Runs jobs in one process."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Worker:
         concurrency: int = 4,
         drain: float = 25.0,
     ) -> None:
-        """Run up to `concurrency` jobs at a time; at the end wait `drain` seconds for those that run."""
+        """Run up to `concurrency` jobs at a time; when stopping, wait `drain` seconds for running jobs."""
         self._jobs = jobs
         self._definitions = {definition.name: definition for definition in definitions}
         self._schedules = schedules
@@ -84,11 +85,11 @@ class Worker:
         self._ticked: dict[str, int] = {}
         self._announcing = Tasks()
         self._running: dict[str, asyncio.Task[None]] = {}
-        """By the id of the delivery."""
+        """The running attempts, by the id of the delivery."""
         self._deliveries = Deliveries(jobs, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then finish what runs; a job that does not finish in time is another's."""
+        """Work until `stop` is set, then finish running jobs; those that take too long are left to other workers."""
         beside = [
             asyncio.create_task(self._again_and_again(self._hold, HEARTBEAT), name="jobs-heartbeat"),
             asyncio.create_task(self._again_and_again(self._tend, 1.0), name="jobs-tend"),
@@ -98,7 +99,7 @@ class Worker:
         try:
             async with self._deliveries:
                 await asyncio.wait((taking, stopping), return_when=asyncio.FIRST_COMPLETED)
-                await _end(taking)  # raises what it raised: a bug
+                await _end(taking)  # re-raises its exception, which is a bug
                 if self._running:
                     await asyncio.wait(list(self._running.values()), timeout=self._drain)
         finally:
@@ -127,7 +128,7 @@ class Worker:
             except RedisError as error:
                 _log.debug("%s: %s", step.__name__, error)
             except Exception:  # noqa: BLE001 - a bug in one step must not silence the others
-                _log.exception("the job worker's %s failed; it goes on", step.__name__)
+                _log.exception("the job worker's %s failed and is restarted", step.__name__)
             await asyncio.sleep(pause)
 
     # --- one job ---
@@ -159,7 +160,7 @@ class Worker:
         if attempt < 0:
             await self._finish(attempted, _End(JobState.FAILED, "its workers died again and again"))
             return
-        # A newer worker may know a job that this one does not, so it is retried like any other failure.
+        # A newer worker may know a kind of job that this one does not, so this is retried like any other failure.
         definition = self._definitions.get(name.decode()) or Definition(name.decode(), _unknown)
         loud = asyncio.get_running_loop().call_later(QUIET, self._announce_soon, delivery.job)
         began = time.perf_counter()
@@ -180,7 +181,7 @@ class Worker:
         await self._finish(attempted, end)
 
     async def _finish(self, attempt: _Attempt, end: _End) -> None:
-        """Record the end, however long Redis is away or refuses: to do the job again would cost more."""
+        """Record the end, however long Redis is away or refuses, because running the job again would cost more."""
         keys, (delivery, number, unique) = self._jobs.keys, attempt
         succeeded = end.state is JobState.SUCCEEDED
         args = [
@@ -209,10 +210,10 @@ class Worker:
     def _announce_soon(self, job: str) -> None:
         self._announcing.spawn(announce(self._jobs, job))
 
-    # --- what goes on beside the jobs ---
+    # --- beside the jobs ---
 
     async def _hold(self) -> None:
-        """Give a sign of life, and end the attempts whose deliveries are another's by now."""
+        """Send heartbeats, and cancel the attempts whose deliveries were taken over."""
         for delivery in await self._deliveries.hold(list(self._running)):
             task = self._running.get(delivery)
             if task is not None:
@@ -220,7 +221,7 @@ class Worker:
                 task.cancel()
 
     async def _tend(self) -> None:
-        """Queue what is due: retries, and the jobs of schedules."""
+        """Queue retries and scheduled jobs that are due."""
         keys, client = self._jobs.keys, self._jobs.client
         await client.run(_DUE, [keys.due, keys.queue], [100])
         seconds, _ = await client.execute("TIME")
@@ -233,7 +234,7 @@ class Worker:
 
 
 class _Attempt(NamedTuple):
-    """Which delivery, the number of the attempt, and the unique key of the job."""
+    """The delivery, the number of the attempt, and the unique key of the job."""
 
     delivery: JobDelivery
     number: int
@@ -259,14 +260,14 @@ async def _unknown(progress: Progress, **_arguments: Any) -> None:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel `task`, wait for its end and raise what it had failed with."""
+    """Cancel `task`, wait for its end and raise its exception if it had failed."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
 
 def _failure(definition: Definition, job: str, error: Exception, left: int, failures: int) -> _End:
-    """What becomes of a job that raised `error`, with `left` retries left after `failures`."""
+    """Return how an attempt that raised `error` ends, with `left` retries left after `failures`."""
     message = f"no end after {definition.timeout:g} s" if isinstance(error, TimeoutError) else str(error)
     message = message or type(error).__name__
     trace = "".join(traceback.format_exception(error))

@@ -182,6 +182,9 @@ def bounds(settings: Settings) -> Bounds:
     most = settings.bounds
     return Bounds(
         body=most.body,
+        files=most.files,
+        file=most.file,
+        form=most.form,
         tokens=most.tokens,
         depth=most.depth,
         aliases=most.aliases,

@@ -196,6 +196,9 @@ class BoundSettings(SettingsGroup):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}MAX_")
 
     body: int = Field(default=100_000, ge=1, description="Bytes of a request body or a WebSocket message")
+    files: int = Field(default=10, ge=0, description="Files that come with one request, in a form")
+    file: int = Field(default=32 << 20, ge=1, description="Bytes of such a file")
+    form: int = Field(default=64 << 20, ge=1, description="Bytes of such a form, with all its files")
     tokens: int = Field(default=1_000, ge=1, description="Lexical tokens of a document")
     depth: int = Field(default=10, ge=1, description="Fields nested in one another")
     aliases: int = Field(default=15, ge=0, description="Aliases in a document, fragments spread out")

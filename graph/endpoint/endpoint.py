@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from graph.endpoint.declare import check
+from graph.endpoint.declare import check, takes_files
 from graph.endpoint.document import Bounds, Operations, derive
 from graph.endpoint.errors import Presenter
 from graph.endpoint.execution import Engine
@@ -71,7 +71,7 @@ class GraphQLEndpoint(Generic[Context]):
         compiled: bool = True,
         debug: bool = False,
     ) -> None:
-        """Serve `schema`.
+        """Serve `schema`. If it has Strawberry's scalar `Upload`, operations may come with files.
 
         Args:
             schema: Any Strawberry schema.
@@ -136,6 +136,7 @@ class GraphQLEndpoint(Generic[Context]):
             streaming=streaming,
             lane=self.lane,
             express=self.express,
+            uploads=takes_files(core),
         )
 
     def _read(self, body: bytes) -> OperationRequest | None:

@@ -141,6 +141,14 @@ class Admission:
             hopeless = any(weight > one.limit.count for one in ticket.charges)
             ticket.verdict, ticket.charges, ticket.weight = None, (), weight if hopeless else weight - 1
 
+    @staticmethod
+    def add(ticket: Ticket, units: int) -> None:
+        """Have the operation of `ticket` weigh so many units more."""
+        if units and ticket.verdict is None:
+            ticket.weight += units
+        elif units:  # what it weighs is charged already
+            ticket.verdict, ticket.charges, ticket.weight = None, (), units
+
     async def admit(self, ticket: Ticket) -> Verdict:
         """Charge an operation once; the verdict is kept on its ticket."""
         verdict = ticket.verdict

@@ -18,6 +18,7 @@ from graph.endpoint.declare.caching import (
 )
 from graph.endpoint.declare.cost import ASSUMED, Cost, CostDirective, cost, cost_of, declare_costs
 from graph.endpoint.declare.live import Live, cursor_variable, live, live_of
+from graph.endpoint.declare.uploads import takes_files
 
 __all__ = [
     "ASSUMED",
@@ -40,5 +41,6 @@ __all__ = [
     "live_of",
     "named_type_of",
     "rule_of",
+    "takes_files",
     "uncached",
 ]

@@ -17,6 +17,16 @@ class Bounds:
     """Bytes of a request body, and of a GET's query string."""
     body_timeout: float = 10.0
     """Seconds that a client has to send its body."""
+    files: int = 10
+    """Files in one form (`http.uploads`)."""
+    file: int = 32 << 20
+    """Bytes of a file."""
+    form: int = 64 << 20
+    """Bytes of a form with all its files."""
+    form_timeout: float = 300.0
+    """Seconds that a client has to send a form, never pausing for `body_timeout`."""
+    spool: int = 1 << 30
+    """Bytes that the files of all forms of a process may take at a time."""
     json_depth: int = 64
     """Levels of arrays and objects in a body."""
     tokens: int = 1_000

@@ -41,9 +41,17 @@ def check_head(headers: Headers, bounds: Bounds) -> None:
         raise Refusal(
             "UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed.", headers={"Accept-Encoding": "identity"}
         )
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > bounds.body):
+    declared = declared_length(headers)
+    if declared is not None and declared > bounds.body:
         raise _too_large(bounds)
+
+
+def declared_length(headers: Headers) -> int | None:
+    """The Content-Length; None without one, at most 10^15."""
+    declared = headers.get("content-length", "")
+    if not declared.isdecimal():
+        return None
+    return int(declared) if len(declared) <= _DIGITS else 10**_DIGITS
 
 
 async def read_body(receive: Receive, headers: Headers, bounds: Bounds) -> bytes:
@@ -89,7 +97,11 @@ def decode(body: bytes, bounds: Bounds) -> Any:
 
 def parse_body(body: bytes, bounds: Bounds) -> OperationRequest | list[OperationRequest]:
     """The operation in `body`, or the operations of a batch."""
-    value = decode(body, bounds)
+    return parse_operations(decode(body, bounds), bounds)
+
+
+def parse_operations(value: object, bounds: Bounds) -> OperationRequest | list[OperationRequest]:
+    """The operation in a JSON value, or the operations of a batch."""
     if not isinstance(value, list):
         return parse_operation(value)
     batch = cast("list[Any]", value)

@@ -1,8 +1,9 @@
 """Prevents another site from using a visitor's browser against this endpoint.
 
 A browser sends some requests to any site without a preflight (Fetch, "simple" requests), including cookies. None of
-them can run an operation that a foreign page has chosen: a POST must be `application/json`, and a GET must come from
-one of our pages (`Origins.check_get`). Answers cannot be framed, sniffed or embedded.
+them can run an operation that a foreign page has chosen: a POST must be `application/json`, or a form with a header
+that no foreign page can send (`Origins.check_form`), and a GET must come from one of our pages (`Origins.check_get`).
+Answers cannot be framed, sniffed or embedded.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.kept import RawHeaders
 
-PREFLIGHT_HEADERS = (
+FORM_HEADERS = (
     "graphql-require-preflight",
     "apollo-require-preflight",
     "x-apollo-operation-name",
     "x-requested-with",
-    "authorization",
 )
-"""A browser sends a GET with one of these headers to a foreign site only after a preflight."""
+"""A browser sends any request with one of these headers to a foreign site only after a preflight."""
+
+PREFLIGHT_HEADERS = (*FORM_HEADERS, "authorization")
+"""The same for a GET. What HTTP authentication sends by itself cannot sign anybody in here."""
 
 METHODS = "GET, POST, OPTIONS"
 
@@ -92,6 +95,20 @@ class Origins:
             "This GET may have been sent by a page of another site: it needs Accept: application/json, or, from a "
             "page, a header that no foreign page can send, such as GraphQL-Require-Preflight: 1.",
         )
+
+    def check_form(self, headers: Headers) -> None:
+        """Refuse a form that a foreign page could have made a visitor's browser send.
+
+        It needs a header that a page may send only after a preflight, and that is not empty, unless a page of an
+        allowed origin sent it.
+        """
+        if not any(headers.get(name) for name in FORM_HEADERS) and not self.allow(headers.get("origin")):
+            raise Refusal(
+                "CSRF_REFUSED",
+                "This form may have been sent by a page of another site: it needs a header that no foreign page can "
+                "send, such as GraphQL-Require-Preflight: 1 or Apollo-Require-Preflight: true.",
+                headers={"Connection": "close"},
+            )
 
     def headers(self, headers: Headers) -> RawHeaders:
         """What CORS adds to the answer to a request with `headers`."""

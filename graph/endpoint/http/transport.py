@@ -18,20 +18,23 @@ from graphql import OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from graph.endpoint.admission import over_limit
 from graph.endpoint.document import OperationRequest
 from graph.endpoint.errors import REFUSALS, Refusal
 from graph.endpoint.execution import RUNNABLE, Answer, Ready, encode
 from graph.endpoint.http.call import Call
 from graph.endpoint.http.exchange import EXCHANGE
+from graph.endpoint.http.form import is_form
 from graph.endpoint.http.negotiation import JSON, accepted
 from graph.endpoint.http.presence import presence
 from graph.endpoint.http.request import Disconnected, parse_body, parse_query_string, read_body
 from graph.endpoint.http.security import HEADERS, METHODS
+from graph.endpoint.http.uploads import Spool, UploadForm
 from graph.endpoint.observe import annotate
 from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -59,11 +62,13 @@ class HttpTransport:
         streaming: HttpStreaming | None = None,
         lane: Lane[Any] | None = None,
         express: Express | None = None,
+        uploads: bool = False,
     ) -> None:
         """Run operations with `engine`, as the callers that `authenticator` finds.
 
         `page` may answer a GET or HEAD from a browser; `origins` may use the endpoint from their own pages (CORS).
-        Without `streaming` no subscription is served; `lane` and `express` answer what was kept.
+        Without `streaming` no subscription is served; `lane` and `express` answer what was kept. With `uploads`
+        operations may come in a form, with files.
         """
         self._engine = engine
         self._bounds = engine.operations.bounds
@@ -74,6 +79,7 @@ class HttpTransport:
         self._streaming = streaming
         self._lane = lane
         self._express = express
+        self._spool = Spool(self._bounds.spool) if uploads else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -128,6 +134,9 @@ class HttpTransport:
         request = call.request
         media, stream = accepted(request.headers.get("accept"))
         _need_some(media, stream)
+        if self._spool is not None and is_form(request.headers):
+            await self._form(call, media, self._spool)
+            return
         body = await read_body(call.receive, request.headers, self._bounds)
         if self._lane is not None and media is not None:
             fast = await self._lane.recall(call.scope["query_string"], body, request)
@@ -207,6 +216,9 @@ class HttpTransport:
         _need_some(media, None)
         caller = await self._authenticator.authenticate(call.request)
         readied = await asyncio.gather(*(self._engine.ready(one, caller, RUNNABLE) for one in asked))
+        await self._run_batch(call, media, readied)
+
+    async def _run_batch(self, call: Call, media: str | None, readied: Sequence[Ready | Answer]) -> None:
         responses = [Response() for _ in readied]
         pairs = list(zip(readied, responses, strict=True))
         if any(isinstance(one, Ready) and one.operation.kind is OperationType.MUTATION for one in readied):
@@ -223,6 +235,41 @@ class HttpTransport:
     async def _run(self, one: Ready | Answer, request: Request, response: Response) -> Answer:
         return one if isinstance(one, Answer) else await self._engine.run(one, request, response)
 
+    # --- operations with files ---
+
+    async def _form(self, call: Call, media: str | None, spool: Spool) -> None:
+        """Serve a form; its files are read once its operations were found right and charged."""
+        request = call.request
+        self._origins.check_form(request.headers)
+        _need_some(media, None)
+        async with UploadForm(call.receive, request.headers, self._bounds, spool) as form:
+            asked = await form.read_operations()
+            batch = asked if isinstance(asked, list) else [asked]
+            caller = await self._authenticator.authenticate(request)
+            found = await asyncio.gather(*(self._engine.ready(one, caller, RUNNABLE) for one in batch))
+            right = next((one for one in found if isinstance(one, Ready)), None)
+            readied = [await self._charged(one, form.units if one is right else 0) for one in found]
+            if any(isinstance(one, Ready) for one in readied):
+                await form.read_files()
+            if isinstance(asked, list):
+                await self._run_batch(call, media, readied)
+                return
+            response = Response()
+            with presence(call.scope, _kind(readied[0])):
+                answer = await self._run(readied[0], request, response)
+            await self._answer(call, media or JSON, answer, response)
+
+    async def _charged(self, one: Ready | Answer, units: int) -> Ready | Answer:
+        """Charge an operation, and `units` beside what it weighs, before it runs."""
+        if isinstance(one, Answer):
+            return one
+        admission = self._engine.admission
+        admission.add(one.ticket, units)
+        verdict = await admission.admit(one.ticket)
+        if verdict.allowed:
+            return one
+        return await self._engine.reject([over_limit(verdict, one.ticket.weight)], one.ticket)
+
     # --- answering ---
 
     async def _refuse(self, call: Call, error: Refusal) -> None:
@@ -234,6 +281,10 @@ class HttpTransport:
     async def _answer(self, call: Call, media: str, answer: Answer, response: Response | None = None) -> None:
         status = answer.status or (200 if answer.executed or media == JSON else 400)
         await call.answer(media, status, answer.encode(), answer.headers, *([response] if response else []))
+
+
+def _kind(one: Ready | Answer) -> OperationType:
+    return one.operation.kind if isinstance(one, Ready) else OperationType.MUTATION
 
 
 def _need_some(media: str | None, stream: str | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.engines.database import head_revision
+from graph.engines.revisions import head_revision
 from harness.serving import ROOT
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sqlite3
+import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
@@ -18,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import literal, select, text, type_coerce
 from sqlmodel import SQLModel
 
 import graph
 from graph.engines import database as module
 from graph.engines.columns import UtcDateTime, UtcText, stored_moment
-from graph.engines.database import Database, async_url, head_revision, migrate
+from graph.engines.database import Database, async_url, migrate
+from graph.engines.revisions import head_revision
 from graph.errors import Unavailable
 from harness.waiting import within
 
@@ -271,6 +274,24 @@ async def test_the_tables_are_those_of_the_models(database: Database) -> None:
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     assert await database.revision() == head_revision()
+
+
+def test_the_newest_migration_is_the_one_that_alembic_finds() -> None:
+    """It is read from the files without Alembic."""
+    migrations = Path(graph.__file__).parent / "engines" / "migrations"
+    assert head_revision() == ScriptDirectory(str(migrations)).get_current_head()
+
+
+async def test_a_database_that_is_up_to_date_needs_no_alembic(database_url: str) -> None:
+    """Loading it takes a tenth of the time to start."""
+    code = f"""
+import asyncio, sys
+from graph.engines.database import migrate
+asyncio.run(migrate({database_url!r}))
+assert "sqlalchemy" in sys.modules and "alembic" not in sys.modules
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=Path(graph.__file__).parents[1])
+    assert await process.wait() == 0
 
 
 def _migrate_in_child(url: str, start: Any, results: Any) -> None:

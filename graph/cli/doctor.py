@@ -17,8 +17,9 @@ from sqlalchemy import text
 from graph.cli.support import console, redis
 from graph.engines import aof
 from graph.engines.child import try_lock
-from graph.engines.database import Database, head_revision
+from graph.engines.database import Database
 from graph.engines.embedded import EmbeddedError, server_binary
+from graph.engines.revisions import head_revision
 from graph.errors import DomainError
 from graph.patterns.client import Client, Command, open_client
 from graph.settings import Settings

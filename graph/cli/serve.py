@@ -52,7 +52,9 @@ HSTS = ("strict-transport-security", "max-age=31536000")
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve what comes to `listener` until a signal says stop."""
     if settings.server.workers == 1:
-        support.run(lambda: _serve_alone(settings, listener))
+        from graph.app import create_app  # here, where nothing looks for garbage yet (`support.run`)
+
+        support.run(lambda: _serve_alone(settings, listener, create_app))
     else:
         _serve_with_workers(settings, listener)
 
@@ -114,9 +116,7 @@ class Server(uvicorn.Server):
             self._on_ready()
 
 
-async def _serve_alone(settings: Settings, listener: socket.socket) -> None:
-    from graph.app import create_app
-
+async def _serve_alone(settings: Settings, listener: socket.socket, create_app: "Callable[..., ASGIApp]") -> None:
     bound_connections(settings.bounds.connections, settings.bounds.connections_per_address)
     async with AsyncExitStack() as stack:
         await migrate(settings.database_url)

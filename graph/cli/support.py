@@ -5,6 +5,7 @@ A command exits with 0 when it did what it was asked, with 1 when it could not, 
 """
 
 import contextlib
+import gc
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from pathlib import Path
@@ -95,7 +96,13 @@ def read_settings(**given: Any) -> "Settings":
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `main` on a new event loop; failures that a person can do something about become one sentence."""
+    """Run `main` on a new event loop; failures that a person can do something about become one sentence.
+
+    Garbage is collected from here on (`graph.cli.main`), and not looked for in what has been imported.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     try:
         return _loop_run(main())
     except KeyboardInterrupt:

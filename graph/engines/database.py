@@ -24,10 +24,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -39,6 +35,7 @@ from sqlalchemy.util import greenlet_spawn
 from graph.engines import postgres, sqlite
 from graph.engines.disk import OpenedFile, make_private
 from graph.engines.failures import is_away, unavailable
+from graph.engines.revisions import current_revision, upgrade
 from graph.errors import Unavailable
 from graph.patterns.fair_queue import FairQueue
 
@@ -61,7 +58,6 @@ MIGRATION_TIMEOUT = 120.0
 GOODBYE = 3.0
 """Seconds, like those above."""
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x67726170_68  # any number that nothing else in the database uses as an advisory lock
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -220,7 +216,7 @@ class Database:
         """The migration the database is at; None for an empty one."""
         with unavailable(OSError, PoolTimeoutError):
             async with self.engine.connect() as connection:
-                return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+                return await connection.run_sync(current_revision)
 
     async def damage(self) -> str:
         """What is wrong with an SQLite file, page by page; empty where nothing is, or the engine looks itself."""
@@ -247,19 +243,6 @@ class Database:
 
 
 # --- migrations ---
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def head_revision() -> str:
-    """The newest migration this version of the program knows."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
 
 
 async def migrate(url: str, revision: str = "head") -> None:
@@ -290,7 +273,7 @@ async def _migrate_locked(url: URL, revision: str) -> None:
         async with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            await connection.run_sync(_upgrade, revision)
+            await connection.run_sync(upgrade, revision)
     except OSError as error:
         raise Unavailable(f"the database is away: {error}") from error
     except DBAPIError as error:
@@ -299,9 +282,3 @@ async def _migrate_locked(url: URL, revision: str) -> None:
         raise
     finally:
         await engine.dispose()
-
-
-def _upgrade(connection: Connection, revision: str) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 from sqlalchemy import event
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -26,6 +25,7 @@ from graph.settings import BoundSettings, EndpointSettings, RedisSettings, Serve
 from harness.subscriber import subscriber
 from harness.valkey import ValkeyServer
 from harness.waiting import until, within
+from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.serving import serving
 from tests.support.engines.refusing import WAYS, refusing
 
@@ -51,7 +51,7 @@ async def settings(valkey: ValkeyServer, tmp_path: Path) -> Settings:
 async def web(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the running application."""
     async with (
-        LifespanManager(create_app(settings)) as manager,
+        Lifespan(create_app(settings)) as manager,
         httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as client,
     ):
         yield client
@@ -109,7 +109,7 @@ async def test_every_other_answer_is_json_too(settings: Settings) -> None:
     """What is not there, is not done or is elsewhere: JSON with a code, readable for the pages that may ask."""
     chosen = settings.model_copy(update={"endpoint": EndpointSettings(cors_origins="https://shop.example")})
     async with (
-        LifespanManager(create_app(chosen)) as manager,
+        Lifespan(create_app(chosen)) as manager,
         httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
     ):
         for method, path, status, code in (
@@ -140,7 +140,7 @@ async def test_every_other_answer_is_json_too(settings: Settings) -> None:
 
 async def test_a_socket_elsewhere_is_told_where_to_go(settings: Settings) -> None:
     """A WebSocket at a wrong address is refused with 404 and the right one."""
-    async with LifespanManager(create_app(settings)) as manager, serving(manager.app) as port:
+    async with Lifespan(create_app(settings)) as manager, serving(manager.app) as port:
         for path in ("/", "/subscriptions", "/static/", "/graphql/more"):
             with pytest.raises(InvalidStatus) as refused:
                 await connect(f"ws://127.0.0.1:{port}{path}")
@@ -177,7 +177,7 @@ async def test_without_redis_it_is_ready_but_degraded(tmp_path: Path) -> None:
         settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
         await migrate(settings.database_url)
         async with (
-            LifespanManager(create_app(settings)) as manager,
+            Lifespan(create_app(settings)) as manager,
             httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
         ):
             valkey.kill()
@@ -198,7 +198,7 @@ async def test_a_redis_that_refuses_makes_no_error_but_unavailable(
         settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
         await migrate(settings.database_url)
         async with (
-            LifespanManager(create_app(settings)) as manager,
+            Lifespan(create_app(settings)) as manager,
             httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
         ):
 
@@ -275,7 +275,7 @@ async def test_given_services_are_used_and_left_open(settings: Settings) -> None
     """The lifespan opens none beside those it was given, and closes only what it opened."""
     async with open_services(settings) as services:
         observed: Any = create_app(settings, services)
-        async with LifespanManager(observed):
+        async with Lifespan(observed):
             assert observed._app.web.state.services is services
         assert await services.client.execute("PING") in (b"PONG", "PONG")
 
@@ -284,7 +284,7 @@ async def test_the_settings_bound_a_connection(settings: Settings) -> None:
     """GRAPH_MAX_OPERATIONS and GRAPH_MAX_BODY hold on a WebSocket of the whole application."""
     bounds = BoundSettings(operations=2, body=1000)
     app = create_app(settings.model_copy(update={"bounds": bounds}))
-    async with LifespanManager(app) as manager, serving(manager.app) as port, subscriber(port) as socket:
+    async with Lifespan(app) as manager, serving(manager.app) as port, subscriber(port) as socket:
         for _ in range(2):
             await socket.follow("subscription { productChanged { kind } }")
         refused = await socket.follow("{ __typename }")
@@ -296,7 +296,7 @@ async def test_the_settings_bound_a_connection(settings: Settings) -> None:
 async def test_nothing_is_left_running(settings: Settings) -> None:
     """After the lifespan no task of the application lives on."""
     before = asyncio.all_tasks()
-    async with LifespanManager(create_app(settings)):
+    async with Lifespan(create_app(settings)):
         pass
     assert asyncio.all_tasks() <= before
 
@@ -307,7 +307,7 @@ async def test_the_access_log_takes_no_forged_line(settings: Settings) -> None:
         written: list[bytes] = []
         log = AccessLog(written.append, style=style, color=color)
         async with (
-            LifespanManager(create_app(settings, log=log)) as manager,
+            Lifespan(create_app(settings, log=log)) as manager,
             httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
         ):
             await web.get("/a%0a20:00:00%20%20200%1b[2J%7f?token=secret")
@@ -323,7 +323,7 @@ async def test_the_access_log_names_the_operation(settings: Settings) -> None:
     written: list[bytes] = []
     log = AccessLog(written.append, style="json")
     async with (
-        LifespanManager(create_app(settings, log=log)) as manager,
+        Lifespan(create_app(settings, log=log)) as manager,
         httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
     ):
         document = "query Shelf($sku: String!) { product(by: {sku: $sku}) { name } }"
@@ -345,7 +345,7 @@ async def test_sql_works_on_behalf_of_whoever_asks(settings: Settings) -> None:
     async with open_services(settings) as services:
         event.listen(services.database.engine.sync_engine, "before_cursor_execute", note)
         async with (
-            LifespanManager(create_app(settings, services)) as manager,
+            Lifespan(create_app(settings, services)) as manager,
             httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
         ):
             for text in ('{products(filter:{search:"a"}){totalCount}}', '{a:product(by:{sku:"x"}){id}}'):

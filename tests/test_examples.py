@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 
 from examples import broker_app, cache_app, limiter_app, lock_app, ranking_app, sessions_app, tokens_app
 from graph.patterns.lock import Locks
 from harness.subscriber import subscriber
 from harness.waiting import within
+from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Visitor:
 async def visiting(app: FastAPI) -> AsyncGenerator[Visitor]:
     """Run `app` and visit it."""
     async with (
-        LifespanManager(app) as running,
+        Lifespan(app) as running,
         httpx.AsyncClient(transport=httpx.ASGITransport(running.app), base_url="http://t") as http,
     ):
         yield Visitor(http)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 
 from graph.app import create_app
 from graph.endpoint.observe import AccessLog
 from graph.engines.database import migrate
 from graph.server.forwarded import Forwarded
 from graph.settings import RedisSettings, ServerSettings, Settings
+from tests.support.apps.lifespan import Lifespan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ async def test_everything_works_under_a_prefix(valkey: ValkeyServer, tmp_path: P
     await migrate(settings.database_url)
     lines: list[bytes] = []
     log = AccessLog(lines.append, style="json")
-    async with LifespanManager(create_app(settings, log=log)) as manager:
+    async with Lifespan(create_app(settings, log=log)) as manager:
         app = Forwarded(manager.app, root_path="/shop")
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as web:
             for root in ("", "/shop"):

@@ -10,7 +10,7 @@ import asyncio
 import random
 import tomllib
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +21,7 @@ from graph.catalog import writing
 from graph.catalog.keys import EVERYTHING
 from graph.catalog.models import CATEGORIES, PRODUCTS
 from graph.catalog.records import SCALE
+from graph.engines.failures import patiently
 from graph.engines.upsert import upsert
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ async def seed_catalog(
     rows = products(count)
     added = done = 0
     while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
-        added += await _write(catalog, batch)
+        added += await patiently(partial(_write, catalog, batch))
         done += len(batch)
         on_progress(done)
     return added

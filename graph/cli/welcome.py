@@ -8,6 +8,7 @@ from pathlib import Path
 from graph import log
 from graph.catalog import SEED_COUNT, seed_if_empty
 from graph.cli import support
+from graph.engines.failures import patiently
 from graph.errors import Invalid
 from graph.leaderboard import seed_demo
 from graph.services import Services
@@ -20,7 +21,7 @@ PASSWORD_FILE = "first-admin-password"  # noqa: S105 - the name of the file that
 
 
 async def prepare(settings: Settings, services: Services) -> None:
-    """Fill an empty database, and say how far that is."""
+    """Fill an empty database, and say how far that is; another process that does the same is waited for."""
 
     def tell(done: int) -> None:
         logger.info("filling the empty catalog with made-up products: %s of %s", f"{done:,}", f"{SEED_COUNT:,}")
@@ -43,7 +44,7 @@ async def make_admin(settings: Settings, services: Services, email: str) -> None
     """Make the first admin, if there are no users, and tell the password in a way that leaves it in no log."""
     chosen = _chosen_password(settings.accounts)
     try:
-        password = await services.accounts.add_first_admin(email, "Admin", chosen)
+        password = await patiently(lambda: services.accounts.add_first_admin(email, "Admin", chosen))
     except Invalid as problem:
         support.fail(f"GRAPH_ACCOUNTS_FIRST_ADMIN and its password: {problem.message}")
     if password is None:

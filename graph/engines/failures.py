@@ -1,17 +1,30 @@
-"""Which failures of SQL are the database's, and what everybody may be told of them."""
+"""Which failures of SQL are the database's, what everybody may be told of them, and which are worth waiting for."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import sqlite3
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
+from graph.engines import postgres
 from graph.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Callable, Generator
+
+T = TypeVar("T")
+
+PATIENCE = 120.0
+"""Seconds for which a start waits while other processes write."""
+
+_PAUSE = 0.1  # seconds, so that a failure that comes at once is not tried without end
+
+_log = logging.getLogger(__name__)
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 # PostgreSQL's own words for "not now": connection lost, out of resources, shut down, serialization or deadlock, a lock
@@ -51,3 +64,25 @@ def _told(error: DBAPIError) -> str:
     if name.startswith(_DAMAGED):
         return "the database is damaged"
     return "the database cannot be written" if name in ("SQLITE_FULL", "SQLITE_READONLY") else "the database is away"
+
+
+def is_locked(error: BaseException | None) -> bool:
+    """Whether somebody else was writing for as long as the statement could wait."""
+    name: str = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or postgres.waited_in_vain(error)
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Do `work`, again for as long as another process is writing, `PATIENCE` at most; it must be harmless to repeat.
+
+    A request is better refused than kept waiting; what a start does is better late than refused.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await work()
+        except Unavailable as error:
+            if not is_locked(error.__cause__) or time.monotonic() > deadline:
+                raise
+        _log.info("another process is writing to the database: waiting for it")
+        await asyncio.sleep(_PAUSE)

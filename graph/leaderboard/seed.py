@@ -13,10 +13,12 @@ import contextlib
 import random
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, func, select, text
 
+from graph.engines.failures import patiently
 from graph.engines.upsert import upsert
 from graph.errors import Taken
 from graph.leaderboard import writing
@@ -88,9 +90,9 @@ async def seed_demo(
     made = 0
     for new in DEMO_BOARDS:
         with contextlib.suppress(Taken):  # another process is creating it
-            board = await service.create_board(new)
+            board = await patiently(partial(service.create_board, new))
             on_board(board.name)
-            await seed_players(database, service, board, players)
+            await patiently(partial(seed_players, database, service, board, players))
             made += 1
     return made
 

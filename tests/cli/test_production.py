@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 
 from graph.app import create_app
 from graph.cli.listening import unsafe
 from graph.engines.database import migrate
 from graph.settings import Settings
 from harness.serving import command
+from tests.support.apps.lifespan import Lifespan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +113,7 @@ async def test_introspection_and_graphiql_are_off_unless_they_are_set(
             environment.setenv(name, value)
         assert Settings.from_environment().endpoint == settings.endpoint
         async with (
-            LifespanManager(create_app(settings)) as manager,
+            Lifespan(create_app(settings)) as manager,
             httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
         ):
             asked = await web.post("/graphql", json={"query": "{ __schema { types { name } } }"})

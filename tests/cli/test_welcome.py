@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,10 +13,11 @@ import pytest
 import typer
 
 from graph.accounts.records import SignedIn, Visitor
-from graph.cli.welcome import PASSWORD_FILE, make_admin
+from graph.cli.welcome import PASSWORD_FILE, make_admin, prepare
 from graph.engines.database import migrate
 from graph.services import open_services
 from graph.settings import AccountSettings, RedisSettings, ServerSettings, Settings
+from harness.waiting import HANG, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +46,42 @@ async def made(settings: Settings, **accounts: object) -> SignedIn | object:
         file = settings.server.data_dir / PASSWORD_FILE
         password = file.read_text().strip() if file.exists() else CHOSEN
         return await services.accounts.login(ADMIN, password, Visitor("192.0.2.1"))
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """A number that another one's commit changes."""
+    return connection.execute("PRAGMA data_version").fetchone()[0]
+
+
+async def test_a_first_start_waits_while_another_process_writes(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long and often another one holds the database, everything is there in the end."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("graph.engines.database.BUSY_TIMEOUT", 0.01)
+    await migrate(settings.database_url)
+    path = settings.database_path
+    assert path is not None
+    async with open_services(settings) as services:
+        with contextlib.closing(
+            sqlite3.connect(path, timeout=HANG, isolation_level=None, check_same_thread=False)
+        ) as other:
+            other.execute("BEGIN IMMEDIATE")
+            starting = asyncio.create_task(prepare(settings, services))
+            while not starting.done():
+                told = caplog.text.count("another process is writing")
+                await until(lambda told=told: starting.done() or caplog.text.count("another process is writing") > told)
+                other.execute("COMMIT")
+                before = version(other)
+                await until(lambda before=before: starting.done() or version(other) != before)
+                await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+            other.execute("COMMIT")
+            await starting
+            counts = (
+                "SELECT (SELECT count(*) FROM product), (SELECT count(*) FROM users), (SELECT count(*) FROM scores)"
+            )
+            assert other.execute(counts).fetchone() == (6000, 1001, 3000)
+    assert "another process is writing" in caplog.text
 
 
 async def test_where_output_ends_in_a_log_the_password_goes_into_a_file(

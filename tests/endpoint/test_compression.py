@@ -9,7 +9,6 @@ import httpx
 import orjson
 import pytest
 import zstandard
-from asgi_lifespan import LifespanManager
 
 from graph.app import STATIC, create_app
 from graph.endpoint.kept import EXPRESS, Compressed, compression, encoding_of
@@ -18,6 +17,7 @@ from graph.engines.database import migrate
 from graph.server.http_express import HttpProtocol
 from graph.settings import RedisSettings, ServerSettings, Settings
 from tests.support.apps.answers import AnswersApp
+from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.serving import serving
 from tests.support.apps.small import make_endpoint
 from tests.support.clients.browser import browse
@@ -128,7 +128,7 @@ async def test_files_are_compressed(valkey: ValkeyServer, tmp_path: Path) -> Non
     settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
     await migrate(settings.database_url)
     async with (
-        LifespanManager(create_app(settings)) as manager,
+        Lifespan(create_app(settings)) as manager,
         httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
     ):
         plain = small = 0

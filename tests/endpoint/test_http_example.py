@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import httpx
-from asgi_lifespan import LifespanManager
 
 from examples.endpoint_app import create_app
+from tests.support.apps.lifespan import Lifespan
 
 if TYPE_CHECKING:
     from graph.patterns.client import Client
@@ -19,7 +19,7 @@ async def test_the_example_serves_a_foreign_schema_within_its_limits(client: Cli
     del client  # it emptied the server
     app = create_app(valkey.url)
     async with (
-        LifespanManager(app) as running,
+        Lifespan(app) as running,
         httpx.AsyncClient(
             transport=httpx.ASGITransport(running.app), base_url="http://t", follow_redirects=True
         ) as http,

@@ -89,9 +89,10 @@ def test_a_frozen_sentinel_primary_leaves_nobody_waiting(run: Run) -> None:
             await answered(client)
             new = link_of(client)._wire
             async with asyncio.timeout(END):
-                for future in stuck:
-                    (reply,) = await future
-                    assert isinstance(reply, OutcomeUnknown)
+                replies = [(await future)[0] for future in stuck]
+            assert isinstance(replies[0], OutcomeUnknown)
+            # What was sent much later than the first, on a busy machine, may be sent again to the new primary.
+            assert all(isinstance(reply, OutcomeUnknown) or reply == b"1" for reply in replies)
             await answered(client)
             assert link_of(client)._wire is new
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from asgi_lifespan import LifespanManager
 
 from graph.accounts import FEATURE
 from graph.accounts.attempts import AttemptLimits
@@ -19,6 +18,7 @@ from graph.app import create_app
 from graph.engines.database import migrate
 from graph.services import Services, open_services
 from graph.settings import AccountSettings, RateLimitSettings, RedisSettings, ServerSettings, Settings
+from tests.support.apps.lifespan import Lifespan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -133,7 +133,7 @@ async def shop(
             )
             services = replace(opened, opened=opened.opened | {FEATURE: cheap})
             async with (
-                LifespanManager(create_app(settings, services)) as manager,
+                Lifespan(create_app(settings, services)) as manager,
                 httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
             ):
                 yield Shop(manager.app, services, web)

@@ -361,7 +361,7 @@ async def test_sql_works_on_behalf_of_whoever_asks(settings: Settings) -> None:
 
 async def test_nobody_waits_for_the_statements_of_whoever_asked_first(settings: Settings) -> None:
     """An address that has all statements under way that it may have asks for an answer; so does another, and has it."""
-    async with open_services(settings) as services, LifespanManager(create_app(settings, services)) as manager:
+    async with open_services(settings) as services, Lifespan(create_app(settings, services)) as manager:
 
         async def ask(address: str, text: str) -> int:
             transport = httpx.ASGITransport(manager.app, client=(address, 1))

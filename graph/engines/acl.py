@@ -1,7 +1,7 @@
-"""The smallest ACL user that this version of the product needs on Redis, as a line to paste.
+"""Prints the minimal ACL user that this version of the product needs on Redis, as a line to paste.
 
-`COMMANDS` is what the client, the scripts and the queue send; a test reads the sources and fails when one is missing.
-All keys and channels begin with the prefix. Nothing of it is administrative: no CONFIG, KEYS, FLUSHALL or MONITOR.
+`COMMANDS` lists what the client, the scripts and the queue send; a test reads the sources and fails if one is missing.
+All keys and channels begin with the prefix. No command is administrative: no CONFIG, KEYS, FLUSHALL or MONITOR.
 """
 
 COMMANDS = (
@@ -38,13 +38,13 @@ COMMANDS = (
         "xtrim",
     ),
 )
-"""In the words of ``ACL SETUSER``: a subcommand after a bar."""
+"""In the notation of ``ACL SETUSER``: a subcommand follows a bar."""
 
 NEWER = ("waitaof", "client|setinfo")
-"""Those that Redis 7.0 does not know, and the product can do without."""
+"""Commands that Redis 7.0 does not have, and that the product can do without."""
 
 
 def acl_line(prefix: str, *, user: str = "graph", newer: bool = True) -> str:
-    """The line for a server; `newer` is for Redis from 7.2 on, and for Valkey."""
+    """Return the line; with `newer` for Valkey and for Redis 7.2 or later."""
     allowed = " ".join(f"+{name}" for name in COMMANDS if newer or name not in NEWER)
     return f"ACL SETUSER {user} reset on >PASSWORD ~{prefix}:* &{prefix}:* {allowed}"

@@ -1,9 +1,10 @@
-"""Repairs the append-only file of the embedded Valkey, whose end a power loss may leave as zeros or garbage.
+"""Repairs the append-only file of the embedded Valkey, whose end may be zeros or garbage after a power loss.
 
-The server's own checker, part of its binary, says how far the file is good, and cuts off the rest. What is cut off was
-never confirmed to be on disk: what WAITAOF confirmed lies before it. A copy of the whole file stays beside it.
+The server's own checker, part of its binary, determines how far the file is valid and cuts off the rest. What is cut
+off was never confirmed to be on disk, because what WAITAOF confirmed comes before it. A copy of the whole file stays
+beside it.
 
-A tail of more than `TAIL` bytes is not cut off without being asked: that is not what a power loss leaves.
+More than `TAIL` bytes are only cut off on request, because a power loss does not damage that much.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 TAIL = 1 << 20
-"""Bytes at the end of the file that are cut off without being asked."""
+"""Most bytes at the end of the file that are cut off automatically."""
 _CHECKING = 600.0
 """Seconds that the checker may take; it reads a gigabyte in a few."""
 _INCREMENT = re.compile(r"^file (\S+) seq (\d+) type i", re.MULTILINE)
@@ -30,12 +31,12 @@ _ANALYZED = re.compile(r"size=(\d+), ok_up_to=(\d+)")
 
 
 class NotRepaired(RuntimeError):
-    """The file is damaged, and was left as it is; the text says how."""
+    """The file is damaged and was not changed; the text describes the damage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A file whose first `good` of `size` bytes make sense."""
+    """A file of which only the first `good` of `size` bytes are valid."""
 
     file: Path
     good: int
@@ -43,12 +44,12 @@ class Damage:
 
     @property
     def lost(self) -> int:
-        """Bytes that make no sense."""
+        """The number of invalid bytes."""
         return self.size - self.good
 
 
 def damage(binary: Path, folder: Path) -> Damage | None:
-    """What is wrong with the newest append-only file below `folder`; None when it is whole, or there is none."""
+    """Return the damage of the newest append-only file below `folder`; None if it is valid or does not exist."""
     directory = folder / "appendonlydir"
     try:
         files = _INCREMENT.findall((directory / "appendonly.aof.manifest").read_text())
@@ -67,9 +68,9 @@ def damage(binary: Path, folder: Path) -> Damage | None:
 
 
 def repair(binary: Path, damaged: Damage, *, most: int | None = TAIL) -> Path:
-    """Cut off what makes no sense, `most` bytes at most (None: any number), and give the copy that is kept.
+    """Cut off the invalid end, at most `most` bytes (None: any number), and return the copy that is kept.
 
-    Raises `NotRepaired` when there is more, or the checker cannot do it, and OSError when the copy cannot be made.
+    Raises `NotRepaired` if there is more or the checker fails, and OSError if the copy cannot be made.
     """
     if most is not None and damaged.lost > most:
         raise NotRepaired(f"{damaged.lost:,} bytes at the end of {damaged.file} make no sense")
@@ -82,7 +83,7 @@ def repair(binary: Path, damaged: Damage, *, most: int | None = TAIL) -> Path:
 
 
 def repaired(binary: Path, folder: Path) -> bool:
-    """Repair what a power loss leaves, with a notice; False where nothing is wrong. Raises as `repair` does."""
+    """Repair the damage of a power loss, with a notice; False if there is no damage. Raises like `repair`."""
     damaged = damage(binary, folder)
     if damaged is None:
         return False
@@ -95,7 +96,7 @@ def repaired(binary: Path, folder: Path) -> bool:
 
 
 def _check(binary: Path, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the server's binary as its checker: its name tells it what to be."""
+    """Run the server's binary as the checker, which it becomes under that name."""
     words = ["valkey-check-aof", *options, str(file)]
     return subprocess.run(  # noqa: S603 - our own binary and our own file
         words, executable=binary, input="y\n", capture_output=True, text=True, timeout=_CHECKING, check=False

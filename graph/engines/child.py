@@ -1,4 +1,4 @@
-"""A child process that must not outlive its parent, and locks that end with the process that holds them."""
+"""Child processes that must not outlive their parent, and locks that end with the process that holds them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def try_lock(path: Path) -> IO[bytes] | None:
-    """Lock `path` for as long as the result is open (in this process or in one that inherited it), if it is free."""
+    """Lock `path` if it is free, for as long as the result is open (here or in a process that inherited it)."""
     file = path.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,9 +29,10 @@ def try_lock(path: Path) -> IO[bytes] | None:
 
 
 def die_with_parent(parent: int) -> Callable[[], None] | None:
-    """What a child of process `parent` runs to get SIGTERM when the *thread* that started it ends; None but on Linux.
+    """Return a function with which a child gets SIGTERM when the *thread* that started it ends; None except on Linux.
 
-    Everything it needs is looked up here, so that it can run between fork and exec.
+    It is run by a child of the process `parent`. Everything it needs is looked up here, so that it can run between fork
+    and exec.
     """
     if sys.platform != "linux":
         return None
@@ -40,7 +41,7 @@ def die_with_parent(parent: int) -> Callable[[], None] | None:
 
     def run() -> None:
         prctl(set_death_signal, number)
-        if os.getppid() != parent:  # it died before the call
+        if os.getppid() != parent:  # the parent died before the call
             os._exit(1)
 
     return run

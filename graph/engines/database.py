@@ -1,18 +1,17 @@
-"""The SQL database: SQLite through aiosqlite or PostgreSQL through asyncpg, chosen by URL.
+"""The SQL database: SQLite through aiosqlite or PostgreSQL through asyncpg, depending on the URL.
 
 `Database.session` reads and `Database.transaction` writes; a service's method opens one of them, so one method is one
-transaction. A read that is a single statement needs none: `Database.execute` takes a third of the time. On SQLite
+transaction. A read that is a single statement needs neither: `Database.execute` takes a third of the time. On SQLite
 (`graph.engines.sqlite`) every commit is on disk, and a writer takes the write lock when it begins (BEGIN IMMEDIATE), in
 turn within the process and by waiting for other processes, so a transaction never fails half-way because it read before
 it wrote. Callers take turns at the connections, and at writing (`graph.patterns.fair_queue`).
 
-It fails with `graph.errors.Unavailable` when the database cannot be reached, is locked for longer than
-`BUSY_TIMEOUT`, or has no free connection within `POOL_TIMEOUT` (seconds). A transaction must not be opened inside
-another one of the same task.
+It fails with `graph.errors.Unavailable` if the database cannot be reached, is locked for longer than `BUSY_TIMEOUT`, or
+has no free connection within `POOL_TIMEOUT` (seconds). A task must not open a transaction inside another one.
 
-A process that stands still or is cut off keeps no one waiting: PostgreSQL ends a transaction that has been idle for
-`IDLE_TIMEOUT` seconds, and within a second a statement whose client is gone; what it does not end itself is ended by
-whoever waited for a row in vain (`graph.engines.postgres`).
+A process that hangs or is cut off does not block others for long: PostgreSQL ends a transaction that has been idle for
+`IDLE_TIMEOUT` seconds, and within a second a statement whose client is gone; a process that waited for a row in vain
+ends the remaining cases (`graph.engines.postgres`).
 """
 
 from __future__ import annotations
@@ -49,14 +48,14 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT = 5.0
 IDLE_TIMEOUT = 6.0
-"""Less than the time after which a background job is given to another worker, who wants the same rows."""
+"""Less than the time after which a job goes to another worker, which needs the same rows."""
 POOL_SIZE = 8
 PER_CALLER = 2
 """Connections that one caller uses at a time: a page and its count."""
 POOL_TIMEOUT = 5.0
 MIGRATION_TIMEOUT = 120.0
 GOODBYE = 3.0
-"""Seconds, like those above."""
+"""In seconds, like those above."""
 
 _MIGRATION_LOCK = 0x67726170_68  # any number that nothing else in the database uses as an advisory lock
 _DRIVERS = {
@@ -66,11 +65,11 @@ _DRIVERS = {
 }
 _READING = {"sqlite": {"graph_begin": "BEGIN"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
 _WRITING = {"sqlite": {"graph_begin": "BEGIN IMMEDIATE"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
-"""How a transaction begins: an engine without these options begins none."""
+"""Options for beginning a transaction; an engine without them begins none."""
 
 
 def async_url(url: str) -> URL:
-    """Read `url`, naming the driver where it names only the engine; raises ValueError for any other engine."""
+    """Parse `url` and add the driver if it names only the engine; raises ValueError for any other engine."""
     parsed = make_url(url)
     engine = parsed.drivername.partition("+")[0]
     if engine not in _DRIVERS:
@@ -81,7 +80,7 @@ def async_url(url: str) -> URL:
 
 
 def _create_engine(url: URL, *, busy: float, **options: Any) -> AsyncEngine:
-    """An engine that begins no transactions: each statement is one, and on PostgreSQL so is trying a connection."""
+    """Create an engine without transactions: each statement is its own, including PostgreSQL's connection test."""
     if url.get_backend_name() != "sqlite":
         engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **options)
         settings = postgres.settings(lock=busy, idle=IDLE_TIMEOUT)
@@ -131,7 +130,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT,
-            pool_use_lifo=True,  # the connection used last has its pages at hand, and its thread awake
+            pool_use_lifo=True,  # the connection used last has warm pages and an awake thread
             pool_pre_ping=parsed.get_backend_name() == "postgresql",
         )
         self.dialect = self.engine.dialect.name
@@ -149,9 +148,9 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncGenerator[AsyncSession]:
-        """Read; whatever is written is rolled back.
+        """Open a session for reading; anything written is rolled back.
 
-        On SQLite all statements see one instant; on PostgreSQL each sees what was committed when it began, unless the
+        On SQLite all statements see one snapshot; on PostgreSQL each sees what was committed when it began, unless the
         first one sets another isolation level.
         """
         async with self._opened(self._reading) as session:
@@ -159,7 +158,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
-        """Read and write; commit at the end of the block, roll back when it raises."""
+        """Open a session for reading and writing; commits at the end of the block, rolls back if it raises."""
         turn = self._writer.place() if self._writer is not None else contextlib.nullcontext()
         try:
             async with turn, self._opened(self._writing) as session:
@@ -171,7 +170,7 @@ class Database:
             raise
 
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
-        """The rows of one SELECT, which sees everything committed before; no transaction is opened around it."""
+        """Return the rows of one SELECT, which sees everything committed before; no transaction is opened around it."""
         with unavailable(OSError, PoolTimeoutError):
             async with self._connections.place(POOL_TIMEOUT):
                 if self._must_open():
@@ -194,7 +193,7 @@ class Database:
                 yield session
 
     def _must_open(self) -> bool:
-        """Whether the pool will open a connection for the next who asks."""
+        """Whether the pool has to open a connection for the next caller."""
         pool = cast("QueuePool", self.engine.pool)
         return pool.checkedin() == 0 and pool.overflow() < 0
 
@@ -203,9 +202,9 @@ class Database:
             pass
 
     async def ping(self) -> None:
-        """Try the database; raises `Unavailable` where it is away.
+        """Check the database; raises `Unavailable` if it is away.
 
-        An SQLite file that was removed or replaced is away, too: connections opened before go on in the old one, and
+        An SQLite file that was removed or replaced counts as away too: open connections keep using the old file, and
         what they write is lost.
         """
         await self.execute(text("SELECT 1"))
@@ -213,13 +212,13 @@ class Database:
             raise Unavailable("the database's file is another one than was opened; start again")
 
     async def revision(self) -> str | None:
-        """The migration the database is at; None for an empty one."""
+        """Return the migration that the database is at; None for an empty one."""
         with unavailable(OSError, PoolTimeoutError):
             async with self.engine.connect() as connection:
                 return await connection.run_sync(current_revision)
 
     async def damage(self) -> str:
-        """What is wrong with an SQLite file, page by page; empty where nothing is, or the engine looks itself."""
+        """Return the damage of an SQLite file, page by page; empty if there is none, or if the engine checks itself."""
         if self.dialect != "sqlite":
             return ""
         try:
@@ -230,7 +229,7 @@ class Database:
         return "" if told == "ok" else told
 
     async def close(self) -> None:
-        """Close every connection; a server that does not say goodbye in `GOODBYE` seconds is left without one."""
+        """Close all connections; do not wait longer than `GOODBYE` seconds for a server that does not respond."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE):
                 await self.engine.dispose()
@@ -246,10 +245,10 @@ class Database:
 
 
 async def migrate(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` to `revision`, creating an SQLite file (and its directory) that does not exist.
+    """Bring the database at `url` to `revision`; an SQLite file, and its directory, are created if missing.
 
-    All or nothing: the migrations run in one transaction. When several processes do it at once, one does the work
-    while the others wait for it. Raises `Unavailable` when the database cannot be reached.
+    All or nothing: the migrations run in one transaction. If several processes do it at once, one does the work while
+    the others wait for it. Raises `Unavailable` if the database cannot be reached.
     """
     parsed = async_url(url)
     await asyncio.to_thread(_migrate, parsed, revision)

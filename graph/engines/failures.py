@@ -1,4 +1,4 @@
-"""Which failures of SQL are the database's, what everybody may be told of them, and which are worth waiting for."""
+"""Recognises SQL errors that mean that the database is away: what clients get to know, and which are worth a wait."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _PAUSE = 0.1  # seconds, so that a failure that comes at once is not tried witho
 _log = logging.getLogger(__name__)
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-# PostgreSQL's own words for "not now": connection lost, out of resources, shut down, serialization or deadlock, a lock
-# not had in time, a transaction ended because it was idle.
+# PostgreSQL's error classes for "not now": connection lost, out of resources, shut down, serialization or deadlock, a
+# lock not obtained in time, a transaction ended because it was idle.
 _AWAY = ("08", "53", "57P", "40001", "40P01", "55P03", "25P03")
 _SQLITE_AWAY = (
     *("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY"),
@@ -37,7 +37,7 @@ _SQLITE_AWAY = (
 
 
 def is_away(error: DBAPIError) -> bool:
-    """Whether the database, not the statement, is at fault."""
+    """Whether the cause is the database and not the statement."""
     if error.connection_invalidated:
         return True
     if isinstance(error.orig, sqlite3.DatabaseError):
@@ -47,7 +47,7 @@ def is_away(error: DBAPIError) -> bool:
 
 @contextlib.contextmanager
 def unavailable(*also: type[Exception]) -> Generator[None]:
-    """Raise `Unavailable` where the database, and not a statement, is at fault; it is with whatever is `also` named."""
+    """Raise `Unavailable` for errors caused by the database and not a statement, and for the exceptions in `also`."""
     try:
         yield
     except also as error:
@@ -59,7 +59,7 @@ def unavailable(*also: type[Exception]) -> Generator[None]:
 
 
 def _told(error: DBAPIError) -> str:
-    """What everybody may be told of a database that cannot answer."""
+    """Return a message, fit for clients, about a database that cannot answer."""
     name: str = getattr(error.orig, "sqlite_errorname", "")
     if name.startswith(_DAMAGED):
         return "the database is damaged"

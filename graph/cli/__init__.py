@@ -1,7 +1,7 @@
-"""The ``graph`` command: `commands` joins the commands of each feature, which lie in a file each.
+"""The ``graph`` command: `commands` joins the commands of the features, which are in one file each.
 
-Those files import typer and `support` at their top and everything else inside their functions, so that ``graph --help``
-is quick. What a command needs more room for has a file of its own: `serve`, `doctor`, `settings`.
+Those files import typer and `support` at the top and everything else inside functions, so that ``graph --help`` is
+fast. Longer commands have files of their own: `serve`, `doctor`, `settings`.
 """
 
 __all__ = ["main"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graph.settings import Settings
 
 SOME_LEFT_OUT = 3
-"""Exit status of an import that took some rows and left bad ones out."""
+"""Exit status of an import that left out bad rows."""
 
 app = typer.Typer()
 
@@ -21,15 +21,20 @@ app = typer.Typer()
 @app.command()
 def seed(
     products: Annotated[
-        int | None, typer.Option(min=0, max=1_000_000, help="How many products there shall be.", show_default="6000")
+        int | None,
+        typer.Option(min=0, max=1_000_000, help="How many demo products the catalog should have.", show_default="6000"),
     ] = None,
     players: Annotated[
         int | None,
-        typer.Option(min=0, max=10_000_000, help="How many players shall have a score on --board (no products then)."),
+        typer.Option(
+            min=0,
+            max=10_000_000,
+            help="How many demo players should have a score on --board (no products are added then).",
+        ),
     ] = None,
     board: Annotated[str, typer.Option(help="The leaderboard's slug.")] = "all-time",
 ) -> None:
-    """Fill the catalog, or a leaderboard, with made-up data, the same at every run; what is there already stays."""
+    """Fill the catalog, or a leaderboard, with demo data, the same at every run; existing data stays."""
     if players is not None:
         from graph.cli.leaderboard import seed_players
 
@@ -60,30 +65,32 @@ def import_(
     ],
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Change nothing if a single row is bad.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, but change nothing.")] = False,
     kind: Annotated[
         str | None,
-        typer.Option("--format", help="csv, json or ndjson, or whose export it is: shopify, woocommerce, ..."),
+        typer.Option(
+            "--format", help="csv, json or ndjson, or the program that exported it: shopify, woocommerce, ..."
+        ),
     ] = None,
     columns: Annotated[
         list[str] | None, typer.Option("--map", help='What a column means: sku="Variant SKU", or sku=1,name=2.')
     ] = None,
     defaults: Annotated[
-        list[str] | None, typer.Option("--default", help="What a row says that says nothing: currency=EUR.")
+        list[str] | None, typer.Option("--default", help="Value for rows that have none: currency=EUR.")
     ] = None,
-    decimal: Annotated[
-        str | None, typer.Option(help="What stands before decimals, . or , if the file is unclear.")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding, if it is found out wrongly.")] = None,
+    decimal: Annotated[str | None, typer.Option(help="The decimal mark, . or , if the file is ambiguous.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="The file's encoding, if it is detected wrongly.")] = None,
     rejects: Annotated[
         Path | None,
-        typer.Option(help="Where rows that are left out go, to be mended and imported.", show_default="beside it"),
+        typer.Option(
+            help="File for the rows that are left out, to be corrected and imported.", show_default="beside it"
+        ),
     ] = None,
 ) -> None:
-    """Add or change products by sku. docs/importing.md lists the formats, and what their columns mean.
+    """Add or change products by sku. docs/importing.md lists the formats and what their columns mean.
 
-    Exits with 0 when every row is in, with 3 when bad rows were left out, with 1 when nothing (or, in a file that
-    cannot be read to its end, not everything) could be taken, with 130 when it was interrupted. A dry run exits as the
+    Exits with 0 if every row was imported, with 3 if bad rows were left out, with 1 if nothing could be imported (or
+    not everything, because the file cannot be read to its end), with 130 if it was interrupted. A dry run exits as the
     import would.
     """
     from graph.cli.importing import Screen, options
@@ -138,7 +145,7 @@ def formats(
         Path | None, typer.Option(help="Write the tables into this Markdown file.", exists=True, dir_okay=False)
     ] = None,
 ) -> None:
-    """List the formats that `graph import` knows, and what their columns mean."""
+    """List the formats that `graph import` recognises, and what their columns mean."""
     from graph.cli.importing import as_markdown, rewrite
 
     if into is None:
@@ -152,11 +159,14 @@ def formats(
 
 @app.command()
 def export(
-    file: Annotated[Path | None, typer.Argument(help="Its name tells the format; standard output without it.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="The file to write; its extension determines the format. Standard output if left out."),
+    ] = None,
     *,
     kind: Annotated[str | None, typer.Option("--format", help="csv, json or ndjson.", show_default="csv")] = None,
 ) -> None:
-    """Write all products, active or not, as a file that `graph import` reads; the same catalog gives the same bytes."""
+    """Write all products, active or not, to a file that `graph import` reads; the same catalog gives the same bytes."""
     from graph.catalog.importing import shape_of
 
     form = kind or (shape_of(file.name) if file is not None else None) or "csv"

@@ -1,7 +1,7 @@
-"""``graph doctor``: looks at the Redis and the SQL database that the settings name, and says what to do.
+"""``graph doctor``: checks the Redis and the SQL database of the settings, and gives advice.
 
-Each `Finding` is one fact with a verdict: fine, worth a thought, or wrong. Nothing is changed. Where no Redis is
-configured the embedded Valkey is joined, or started for the length of the check. Only `repair` changes anything.
+Each `Finding` is one fact with a verdict: fine, worth attention, or wrong. Nothing is changed. If no Redis is
+configured, the embedded Valkey is used, and started for the check if necessary. Only `repair` changes anything.
 """
 
 import statistics
@@ -28,11 +28,11 @@ from graph.settings_group import without_password
 Severity = Literal["ok", "note", "wrong"]
 MARKS: dict[Severity, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
 SLOW = 0.005
-"""Seconds for one round trip above which the network deserves a look."""
+"""Seconds for one round trip above which the network is worth attention."""
 OLDEST_REDIS = 7
 """Major version."""
 NEARLY_FULL = 0.9
-"""Share of `maxmemory` in use that is worth a note."""
+"""Fraction of `maxmemory` in use that is worth attention."""
 _REFUSED = {
     "OOM": "raise maxmemory, or set a maxmemory-policy that evicts: volatile-lru",
     "MISCONF": "look at the disk that Redis writes its snapshots to",
@@ -40,13 +40,13 @@ _REFUSED = {
     "READONLY": "point GRAPH_REDIS_URL at the primary",
     "MASTERDOWN": "point GRAPH_REDIS_URL at the primary",
     "BUSY": "a script holds the server: SCRIPT KILL",
-    "NOPERM": "allow the user of GRAPH_REDIS_URL what is named",
+    "NOPERM": "allow the user of GRAPH_REDIS_URL what the error names",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact, whether it is fine, and what to do where it is not."""
+    """One fact, whether it is fine, and what to do if not."""
 
     verdict: Severity
     about: str
@@ -55,7 +55,7 @@ class Finding:
 
 
 async def report(settings: Settings) -> bool:
-    """Print every finding; True when nothing is wrong."""
+    """Print every finding; returns True if nothing is wrong."""
     out = console()
     well = True
     async with AsyncExitStack() as stack:
@@ -72,7 +72,7 @@ async def report(settings: Settings) -> bool:
 
 
 def repair(settings: Settings) -> bool:
-    """Cut off the end of the embedded Valkey's append-only file that makes no sense; True when the file is whole."""
+    """Cut off the invalid end of the embedded Valkey's append-only file; returns True if the file is valid now."""
     out = console()
     folder = settings.server.data_dir / "valkey"
     if settings.redis.url is not None or not folder.exists():
@@ -102,7 +102,7 @@ def repair(settings: Settings) -> bool:
 
 
 async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerator[Finding]:
-    """Reachable, new enough, near, safe on disk, and never evicting what must stay."""
+    """Check that Redis is reachable, recent, near, persistent, and does not evict durable keys."""
     where = without_password(settings.redis.url) if settings.redis.url else "embedded Valkey"
     try:
         client = await stack.enter_async_context(open_client(await stack.enter_async_context(redis(settings))))
@@ -133,7 +133,7 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
 
 
 def parse_info(reply: bytes) -> dict[str, str]:
-    """INFO as a mapping."""
+    """Parse the reply to INFO."""
     lines = (line.partition(":") for line in reply.decode(errors="replace").splitlines() if not line.startswith("#"))
     return {name: value for name, _, value in lines}
 
@@ -141,13 +141,13 @@ def parse_info(reply: bytes) -> dict[str, str]:
 async def _config(client: Client, name: str) -> str:
     try:
         found: dict[bytes, bytes] = await client.send(Command(("CONFIG", "GET", name), None, retry=True))
-    except RedisError:  # hosted Redis often has no CONFIG
+    except RedisError:  # hosted Redis often does not allow CONFIG
         return ""
     return b"".join(found.values()).decode()
 
 
 def redis_version(info: Mapping[str, str]) -> Finding:
-    """Scripts need what Redis 7 brought; every Valkey has it."""
+    """Check the version: scripts need features of Redis 7, which every Valkey has."""
     valkey = info.get("valkey_version")
     version = info.get("redis_version", "0")
     if valkey is None and int(version.partition(".")[0]) < OLDEST_REDIS:
@@ -156,7 +156,7 @@ def redis_version(info: Mapping[str, str]) -> Finding:
 
 
 def redis_role(info: Mapping[str, str]) -> Finding:
-    """A replica takes no writes."""
+    """Check the role: a replica refuses writes."""
     mode = info.get("redis_mode") or info.get("server_mode") or "standalone"
     if info.get("role", "master") not in {"master", "primary"}:
         return Finding("wrong", "role", "replica", "point GRAPH_REDIS_URL at the primary")
@@ -164,14 +164,14 @@ def redis_role(info: Mapping[str, str]) -> Finding:
 
 
 async def refuses(client: Client, prefix: str) -> str:
-    """Why Redis takes no writes, by one that changes nothing; empty where it takes them."""
+    """Return why Redis refuses writes, tried with one that changes nothing; empty if it accepts them."""
     key = f"{prefix}:probe"
     (reply,) = await client.batch(Command(("SETRANGE", key, 0, ""), key, retry=True))
     return str(reply) if isinstance(reply, Exception) else ""
 
 
 def redis_writes(refusal: str) -> Finding:
-    """A server that answers may still refuse every write."""
+    """Check that writes are accepted: a server that answers may still refuse them."""
     if not refusal:
         return Finding("ok", "writes", "taken")
     advice = _REFUSED.get(refusal.partition(" ")[0], "look at the log of Redis")
@@ -179,7 +179,7 @@ def redis_writes(refusal: str) -> Finding:
 
 
 def redis_persistence(info: Mapping[str, str], fsync: str) -> Finding:
-    """Sessions, limits and undelivered events live in Redis alone."""
+    """Check persistence, because sessions, limits and undelivered events exist only in Redis."""
     if info.get("aof_enabled") != "1":
         return Finding(
             "note", "persistence", "append-only file off", "a restart ends every session: CONFIG SET appendonly yes"
@@ -194,7 +194,7 @@ def redis_persistence(info: Mapping[str, str], fsync: str) -> Finding:
 
 
 def redis_replicas(url: str, replicas: str) -> Finding | None:
-    """A primary that was cut off from its replicas should stop taking writes that will be lost."""
+    """Check that a primary which is cut off from its replicas stops accepting writes that will be lost."""
     if "+sentinel://" not in url or not replicas:
         return None
     if replicas == "0":
@@ -204,7 +204,7 @@ def redis_replicas(url: str, replicas: str) -> Finding | None:
 
 
 def redis_eviction(info: Mapping[str, str], policy: str) -> Finding:
-    """Keys without a TTL are there to stay."""
+    """Check that keys without a TTL are not evicted."""
     if policy.startswith("allkeys"):
         return Finding(
             "wrong", "eviction", policy, "durable keys may be evicted: CONFIG SET maxmemory-policy volatile-lru"
@@ -219,7 +219,7 @@ def redis_eviction(info: Mapping[str, str], policy: str) -> Finding:
 
 
 def redis_memory(info: Mapping[str, str]) -> Finding:
-    """How full it is, and whether keys have been evicted."""
+    """Report how full the memory is, and whether keys have been evicted."""
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     evicted = int(info.get("evicted_keys", 0))
     fact = f"{used / 2**20:,.0f} MiB" + (f" of {limit / 2**20:,.0f} MiB" if limit else "")
@@ -234,7 +234,7 @@ def redis_memory(info: Mapping[str, str]) -> Finding:
 
 
 async def check_sql(settings: Settings) -> AsyncGenerator[Finding]:
-    """Reachable, near, and at this version's migration."""
+    """Check that the database is reachable, near, and at this version's migration."""
     where = without_password(settings.database_url)
     path = settings.database_path
     if path is not None and not path.exists():
@@ -264,7 +264,7 @@ async def check_sql(settings: Settings) -> AsyncGenerator[Finding]:
 
 
 def sql_damage(found: str) -> Finding:
-    """Whether every page of the file makes sense."""
+    """Check every page of the file."""
     if found:
         return Finding(
             "wrong",
@@ -276,7 +276,7 @@ def sql_damage(found: str) -> Finding:
 
 
 def migrations(revision: str | None) -> Finding:
-    """Whether the tables are those of this version."""
+    """Check that the tables are those of this version."""
     head = head_revision()
     if revision == head:
         return Finding("ok", "migrations", f"at {head}, the newest")
@@ -287,7 +287,7 @@ def migrations(revision: str | None) -> Finding:
 
 
 def round_trip(about: str, seconds: float, advice: str) -> Finding:
-    """How far away it is."""
+    """Report the round-trip time."""
     fact = f"{seconds * 1000:.2f} ms a round trip"
     return Finding("ok", about, fact) if seconds < SLOW else Finding("note", about, fact, advice)
 

@@ -1,4 +1,4 @@
-"""What ``graph import`` shows: what was found out, how it went; and the file of the rows that were left out."""
+"""The output of ``graph import``: what was detected, the result, and the file of rows that were left out."""
 
 import json
 from collections import Counter
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from graph.catalog.importing import Found, ImportedProduct, ImportOptions, Problem, Report
 
 _SHOWN = 20
-"""Bad rows that are shown one by one."""
+"""How many bad rows are shown individually."""
 _REASONS = 20
 _WIDE = 60
 
@@ -22,7 +22,7 @@ _WIDE = 60
 def options(
     kind: str | None, columns: Sequence[str], defaults: Sequence[str], decimal: str | None, encoding: str | None
 ) -> "ImportOptions":
-    """What the command line tells of the file."""
+    """Return the options that the command line gives for the file."""
     from graph.catalog.importing import FORMATS, SHAPES, ImportOptions, Unreadable, read_map
 
     shapes = set(SHAPES.values())
@@ -47,7 +47,7 @@ START, END = "<!-- formats: made by `make formats` -->", "<!-- end of formats --
 
 
 def as_markdown() -> str:
-    """The meanings of columns, and the columns of each format."""
+    """Return the tables of meanings, and of the columns of each format, as Markdown."""
     from graph.catalog.importing import FORMATS, MEANINGS
 
     lines = ["| meaning | what it is |", "|---|---|"]
@@ -65,15 +65,15 @@ def as_markdown() -> str:
 
 
 def rewrite(document: str) -> str:
-    """`document` with what is between its two marks made anew."""
+    """Return `document` with the text between its two marks replaced."""
     return support.between(document, START, END, as_markdown())
 
 
 class Screen:
-    """Collects what an import complains of, and shows it."""
+    """Shows the problems and the progress of an import."""
 
     def __init__(self, file: Path, rejects: Path | None, *, dry_run: bool) -> None:
-        """Import `file`; rows that are left out go to `rejects`, by default beside it, unless this is a `dry_run`."""
+        """Show the import of `file`; rows left out go to `rejects`, by default beside it, except in a `dry_run`."""
         self.file = file
         self._dry_run = dry_run
         self._rejects = _Rejects(rejects, file) if not dry_run or rejects is not None else None
@@ -87,30 +87,30 @@ class Screen:
             self._rejects.close()
 
     def problem(self, problem: "Problem") -> None:
-        """Show a row that is left out, and keep it."""
+        """Show a row that is left out, and write it to the file of rejects."""
         self._count(problem)
         self._shown += 1
         if self._shown <= _SHOWN:
             typer.echo(f"{self.file}:{problem.line}: {_one_line(str(problem))}", err=True)
         elif self._shown == _SHOWN + 1:
-            typer.echo("Further bad rows are counted below.", err=True)
+            typer.echo("Further bad rows are only counted.", err=True)
         if self._rejects is not None:
             self._rejects.add(problem)
 
     def note(self, problem: "Problem") -> None:
-        """Count something to know of a row that is taken."""
+        """Count a remark on an accepted row."""
         self._count(problem)
 
     def _count(self, problem: "Problem") -> None:
         reason = problem.reason
         if reason not in self._reasons and len(self._reasons) >= _REASONS * 10:
-            reason = "Other reasons."  # each naming another value: memory stays bounded
+            reason = "Other reasons."  # each with a different value: memory stays bounded
         self._reasons[reason] += 1
         shown = f"line {problem.line}" + (f", {problem.field}: {problem.value!r}" if problem.value else "")
         self._examples.setdefault(reason, shown)
 
     def tell(self, report: "Report") -> None:
-        """Say how it went."""
+        """Print the result."""
         if self._dry_run and report.found is not None:
             _tell_found(report.found)
             _tell_examples(report.examples)
@@ -129,21 +129,24 @@ class Screen:
             for reason, count in self._reasons.most_common(_REASONS):
                 typer.echo(f"  {count:,} × {_one_line(reason)} First: {_one_line(self._examples[reason])}", err=True)
         if self._rejects is not None and self._rejects.count:
-            typer.echo(f"Rows that were left out are in {self._rejects.path}: mend them there and import it.", err=True)
+            typer.echo(
+                f"Rows that were left out are in {self._rejects.path}: correct them there and import that file.",
+                err=True,
+            )
 
     def interrupted(self, report: "Report") -> None:
-        """Say what is in although the import was stopped."""
+        """Print what was imported before the interruption."""
         if self._dry_run:
             return
         typer.echo(
             f"Interrupted: of the rows so far {report.created:,} were created, {report.updated:,} updated, "
-            f"{report.unchanged:,} unchanged and {report.bad:,} bad; those are in. Importing again goes on from there.",
+            f"{report.unchanged:,} unchanged and {report.bad:,} bad. Imported rows stay; import again for the rest.",
             err=True,
         )
 
 
 class _Rejects:
-    """Rows that were left out, as their file has them and with the reason: CSV or NDJSON as the file is."""
+    """Writes the rows that were left out, as in their file and with the reason, as CSV or NDJSON like the file."""
 
     def __init__(self, path: Path | None, file: Path) -> None:
         self._told = path
@@ -156,7 +159,7 @@ class _Rejects:
     def add(self, problem: "Problem") -> None:
         raw = problem.raw
         if raw is None:
-            return  # it could not be read at all
+            return  # the row could not be read at all
         import csv
 
         table = all(isinstance(value, str) for value in raw.values()) if self._out is None else bool(self._columns)
@@ -180,7 +183,7 @@ class _Rejects:
 
 
 def _number(value: Any) -> Any:
-    """A decimal as a JSON number."""
+    """Return a decimal as a JSON number."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
@@ -198,7 +201,7 @@ def _tell_found(found: "Found") -> None:
     if found.ignored:
         typer.echo(f"Ignored: {', '.join(found.ignored)}.")
     for doubt in found.doubts:
-        typer.echo(f"To know: {doubt}")
+        typer.echo(f"Note: {doubt}")
 
 
 def _tell_examples(changes: "Sequence[ImportedProduct]") -> None:
@@ -210,7 +213,7 @@ def _tell_examples(changes: "Sequence[ImportedProduct]") -> None:
 
 
 def _shown(change: "ImportedProduct") -> list[tuple[str, Any]]:
-    """What a change says, as people read it; what it says nothing of is left out."""
+    """Return the values of a change in readable form; values that it does not set are left out."""
     from graph.catalog import decimal_of, images_of, pairs_of
 
     values, currency = change.values, change.values.get("currency", "")

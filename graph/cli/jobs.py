@@ -1,4 +1,4 @@
-"""``graph jobs``: what the background does, live on a terminal; look into a job, replay it, forget it."""
+"""``graph jobs``: lists background jobs, live on a terminal; shows, retries and discards them."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Background jobs: list, show, retry
 
 
 class State(StrEnum):
-    """What `list --state` takes."""
+    """The values of `list --state`."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -27,14 +27,14 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-_Id = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
+_Id = Annotated[str, typer.Argument(help="The job's id, or the beginning of it.")]
 
 
 @app.command(name="list")
 def list_jobs(
     *,
     state: Annotated[list[State] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many to show, newest first.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep the list live until Ctrl-C.")] = False,
 ) -> None:
     """Show the newest jobs with their progress."""
@@ -65,7 +65,7 @@ def list_jobs(
 
 @app.command()
 def show(job: _Id) -> None:
-    """Tell all that is known of one job."""
+    """Show everything about one job."""
 
     async def tell() -> None:
         from rich.markup import escape
@@ -114,7 +114,7 @@ def retry(job: _Id) -> None:
 
 @app.command()
 def discard(job: _Id) -> None:
-    """Forget a job; one that runs stops at its next report."""
+    """Delete a job; a running one stops at its next report."""
 
     async def forget() -> None:
         async with support.jobs(support.read_settings()) as jobs:
@@ -137,7 +137,7 @@ def _table(jobs: "list[Job]", width: int) -> "Table | str":
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     names = min(18, max(len(job.name) for job in jobs))
     wide = width >= _WIDE
-    # An id is for copying, and is never cut: what rich may squeeze, and fold, has no width of its own.
+    # Ids are for copying and never cut: only columns without a fixed width are squeezed or folded by rich.
     table.add_column("job", width=_ID, no_wrap=True)
     table.add_column("name", overflow="fold")
     table.add_column("state", width=9, no_wrap=True)

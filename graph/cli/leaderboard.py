@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from graph.services import Services
     from graph.settings import Settings
 
-app = typer.Typer(help="Build what is derived from the database anew.", no_args_is_help=True)
+app = typer.Typer(help="Rebuild data that is derived from the database.", no_args_is_help=True)
 
 
 @app.callback()
 def rebuild() -> None:
-    """Build what is derived from the database anew."""
+    """Rebuild data that is derived from the database."""
 
 
 @app.command()
 def leaderboard(slug: Annotated[str, typer.Argument(help="The board's slug.")]) -> None:
-    """Build a board's index in Redis anew from SQL, while it goes on answering and taking scores."""
+    """Rebuild a board's index in Redis from SQL; the board keeps answering and accepting scores."""
     settings = support.read_settings()
     size = support.run(lambda: _rebuild(settings, slug))
     typer.echo(f"{size:,} players are ranked on {slug}.")
@@ -55,7 +55,7 @@ async def _board(services: "Services", slug: str) -> "BoardRecord":
 
 
 def seed_players(count: int, slug: str) -> None:
-    """Give players 1 to `count` a score on a board, which is made if it is one of the demo's."""
+    """Give players 1 to `count` a score on a board, which is created if it is a demo board."""
     settings = support.read_settings()
     added = support.run(lambda: _seed(settings, count, slug))
     typer.echo(f"{added:,} scores added to {slug}, {count - added:,} were there already.")

@@ -1,7 +1,7 @@
-"""What is tried before ``graph serve`` loads the application: whether it can listen, speak TLS and keep data.
+"""The checks before ``graph serve`` loads the application: whether it can listen, use TLS and store data.
 
-With ``GRAPH_ENV=production`` it is tried first whether the settings are safe on the open internet (`unsafe`). Whatever
-is wrong ends the command at once, with one sentence for each that says what to do instead.
+With ``GRAPH_ENV=production`` it first checks whether the settings are safe on the open internet (`unsafe`). Any problem
+ends the command at once, with a sentence for each that says what to do instead.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @contextlib.contextmanager
 def listening(settings: Settings) -> Generator[socket.socket]:
-    """The socket to serve on, once nothing speaks against serving."""
+    """Run all checks; returns the socket to serve on."""
     server = settings.server
     refuse_unsafe(settings)
     check_tls(server)
@@ -35,7 +35,7 @@ def listening(settings: Settings) -> Generator[socket.socket]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or the end of the command with what to do instead."""
+    """Return a listening socket, or end the command with advice."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -53,10 +53,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def check_tls(server: ServerSettings) -> None:
-    """End the command with what to do if the certificate and the key are not there, or not a pair."""
+    """End the command with advice if the certificate and the key are missing or do not match."""
     if server.tls_certificate is None:
         if server.tls_key is not None:
-            support.fail("GRAPH_TLS_KEY says how to speak TLS: it needs GRAPH_TLS_CERTIFICATE")
+            support.fail("GRAPH_TLS_KEY needs GRAPH_TLS_CERTIFICATE")
         return
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(server.tls_certificate, server.tls_key, lambda: "")
@@ -71,13 +71,13 @@ def check_tls(server: ServerSettings) -> None:
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """End the command if the settings are meant for production and unsafe there."""
+    """End the command if the settings are for production and not safe there."""
     if settings.server.env == "production" and (found := list(unsafe(settings))):
         support.fail("GRAPH_ENV=production does not start like this:\n" + "\n".join(f"  - {one}" for one in found))
 
 
 def unsafe(settings: Settings) -> Iterator[str]:
-    """What is unsafe on the open internet, and what to do about it."""
+    """Return what is unsafe on the open internet, each with advice."""
     yield from _transport(settings)
     yield from _origins(settings.endpoint.cors_origins)
     yield from _stores(settings)
@@ -112,7 +112,7 @@ def _origins(origins: str) -> Iterator[str]:
         if origin == "*":
             yield "GRAPH_CORS_ORIGINS=* lets every page read the answers: name the origins of your own pages."
         elif urlsplit(origin).scheme != "https":
-            yield f"GRAPH_CORS_ORIGINS trusts {origin}, whose pages anybody on the way can change: it must be https."
+            yield f"GRAPH_CORS_ORIGINS trusts {origin}, whose pages can be changed in transit: it must be https."
 
 
 def _stores(settings: Settings) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _stores(settings: Settings) -> Iterator[str]:
         user, _, _ = url.partition("://")[2].partition("/")[0].rpartition("@")
         where = urlsplit(url.replace(",", "/")).hostname or ""
         if ":" not in user and where not in _LOOPBACK and "ssl" not in url and not url.startswith("rediss"):
-            yield f"{variable} reaches {where} without a password and without TLS: so can anybody."
+            yield f"{variable} reaches {where} without a password and without TLS, so anybody can."
 
 
 def _open_to_all(path: Path) -> bool:

@@ -1,8 +1,8 @@
-"""What ``graph serve`` does: migrate, seed an empty database, then serve with uvicorn in one process or several.
+"""``graph serve``: migrates, seeds an empty database, then serves with uvicorn in one process or several.
 
-One process: the services live in the server's own event loop. Several: this process keeps the listening socket and the
-embedded Valkey and restarts a worker that dies; each worker opens services of its own on the same Redis and SQL. On
-SIGTERM or Ctrl-C the socket closes, requests under way finish (at most ``GRAPH_GRACE`` seconds), then the services
+With one process, the services run in the server's event loop. With several, this process keeps the listening socket and
+the embedded Valkey and restarts workers that die; each worker opens its own services on the same Redis and SQL. On
+SIGTERM or Ctrl-C the socket closes, requests in progress finish (within ``GRAPH_GRACE`` seconds), then the services
 close, the Valkey last; the exit status is 0.
 """
 
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HSTS = ("strict-transport-security", "max-age=31536000")
-"""Where TLS is on, browsers ask for nothing without it for a year (RFC 6797)."""
+"""With TLS, browsers send no request without it for a year (RFC 6797)."""
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
-    """Serve what comes to `listener` until a signal says stop."""
+    """Serve connections to `listener` until a signal stops it."""
     if settings.server.workers == 1:
         from graph.app import create_app  # here, where nothing looks for garbage yet (`support.run`)
 
@@ -60,20 +60,20 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """What uvicorn is told."""
+    """Return uvicorn's configuration."""
     server = settings.server
     return {
         "loop": "uvloop" if sys.platform != "win32" else "asyncio",
         "http": HttpProtocol,
         "ws": WebSocketConnection,
         "ws_max_size": settings.bounds.body,
-        "ws_per_message_deflate": False,  # compressing each small event costs more than it saves
+        "ws_per_message_deflate": False,  # compressing small events costs more than it saves
         "log_config": None,
         "access_log": False,
         "server_header": False,
         "headers": [HSTS] if server.tls_certificate or settings.accounts.secure_cookie else [],
         "forwarded_allow_ips": server.trusted_proxies,
-        "proxy_headers": False,  # `Forwarded` knows more of them
+        "proxy_headers": False,  # `Forwarded` handles more of these headers
         "timeout_keep_alive": server.keep_alive,
         "timeout_graceful_shutdown": round(server.grace),
         "workers": server.workers,
@@ -83,15 +83,15 @@ def options(settings: Settings) -> dict[str, Any]:
 
 
 def forwarded(app: "ASGIApp", settings: Settings) -> "ASGIApp":
-    """`app` behind the proxies that the settings name."""
+    """Wrap `app` for use behind the proxies that the settings name."""
     return Forwarded(app, settings.server.trusted_proxies, settings.server.root_path)
 
 
 def spare_the_collector() -> None:
-    """Take what lives as long as the process out of the garbage collector's rounds, and have it come round less often.
+    """Exclude long-lived objects from garbage collection, and make full collections rarer.
 
-    A full round over the schema and the modules takes 75 ms, in which nobody is answered, and is due every half second
-    of full load; without them it takes 5 ms, and is rarer.
+    A full collection including the schema and the modules takes 75 ms, during which no request is answered, and is due
+    every half second under full load; without them it takes 5 ms.
     """
     gc.collect()
     gc.freeze()
@@ -102,7 +102,7 @@ def spare_the_collector() -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with a word when it is ready."""
+    """uvicorn's server, with a callback when it is ready."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         """Call `on_ready` once connections are accepted."""
@@ -127,7 +127,7 @@ async def _serve_alone(settings: Settings, listener: socket.socket, create_app: 
         server = Server(
             uvicorn.Config(forwarded(app, settings), **options(settings)), lambda: announce(settings, listener)
         )
-        # uvicorn raises the signal that stopped it once more when it is done: by then it has been obeyed.
+        # uvicorn raises the signal that stopped it again at its end, when it has already been obeyed.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _already_obeyed)
         await server.serve([listener])
@@ -138,7 +138,7 @@ def _already_obeyed(_number: int, _frame: FrameType | None) -> None:
 
 
 def access_log(settings: Settings) -> "AccessLog | None":
-    """The access log on standard error, unless it is switched off."""
+    """Return the access log on standard error, unless it is switched off."""
     from graph.endpoint.observe import AccessLog
 
     if not settings.server.access_log:
@@ -155,7 +155,7 @@ def access_log(settings: Settings) -> "AccessLog | None":
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, with a word when every worker is ready."""
+    """uvicorn's supervisor, with a callback when every worker is ready."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
         """Call `on_ready` once every worker accepts connections."""
@@ -169,21 +169,21 @@ class Supervisor(Multiprocess):
             self._on_ready()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace a worker that died; what it had under way is no longer in the metrics."""
+        """Replace a worker that died, and remove its requests in progress from the metrics."""
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:
             mark_process_dead(pid)
 
     def terminate_all(self) -> None:
-        """Stop listening, so that nobody waits for a connection that no worker will take, then stop the workers."""
+        """Stop listening, so that no client waits for a worker that will not accept it, then stop the workers."""
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
 
 
 def worker_app() -> "ASGIApp":
-    """The application of one worker; it ends with the process that started it."""
+    """Return the application of one worker process, which ends with the process that started it."""
     from graph.app import create_app
 
     parent = multiprocessing.parent_process()
@@ -209,7 +209,7 @@ def _serve_with_workers(settings: Settings, listener: socket.socket) -> None:
 
 @contextmanager
 def _services_in_a_thread(settings: Settings) -> "Generator[None]":
-    """Own the embedded Valkey for the workers, beside uvicorn's supervisor, which blocks its thread."""
+    """Own the embedded Valkey for the workers in a thread, because uvicorn's supervisor blocks its own."""
     ready: Future[None] = Future()
     stop = threading.Event()
 

@@ -1,6 +1,6 @@
 """``graph serve``, ``graph worker``, ``graph doctor``, ``graph schema`` and ``graph settings``.
 
-What they do is in `serve`, `graph.background.worker`, `doctor`, `graph.api.schema` and `settings`.
+They are implemented in `serve`, `graph.background.worker`, `doctor`, `graph.api.schema` and `settings`.
 """
 
 import sys
@@ -17,9 +17,9 @@ app = typer.Typer()
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [GRAPH_HOST].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one [GRAPH_PORT].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 chooses a free one [GRAPH_PORT].")] = None,
     workers: Annotated[int | None, typer.Option(help="Server processes [GRAPH_WORKERS].")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where data is kept [GRAPH_DATA_DIR].")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Directory for data [GRAPH_DATA_DIR].")] = None,
 ) -> None:
     """Migrate, seed an empty database, start everything."""
     settings = support.read_settings(host=host, port=port, workers=workers, data_dir=data_dir)
@@ -28,17 +28,17 @@ def serve(
 
     log.configure(settings.server.log)
     with listening(settings) as listener:
-        from graph.cli.serve import serve as run  # the application: a second, which a wrong setting need not wait for
+        from graph.cli.serve import serve as run  # takes a second; errors of settings come first
 
         run(settings, listener)
 
 
 @app.command()
 def worker() -> None:
-    """Run background jobs until told to stop; start as many as the work needs, on any machine."""
+    """Run background jobs until stopped; start as many workers as needed, on any machine."""
     import signal
 
-    signal.signal(signal.SIGTERM, _leave)  # until there is a loop that hears of it
+    signal.signal(signal.SIGTERM, _leave)  # until the event loop handles the signal
     settings = support.read_settings()
     from graph import log
     from graph.background import work
@@ -64,14 +64,14 @@ def doctor(
     *,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="First cut off the damaged end of the embedded Valkey's data; a copy stays."),
+        typer.Option("--repair", help="First cut off the damaged end of the embedded Valkey's data; a copy is kept."),
     ] = False,
     acl: Annotated[
         bool,
-        typer.Option("--acl", help="Print the smallest Redis user that will do, as an ACL SETUSER line, and stop."),
+        typer.Option("--acl", help="Print the minimal Redis user as an ACL SETUSER line, and exit."),
     ] = False,
 ) -> None:
-    """Check the Redis and the SQL database this server is pointed at, and say what to do."""
+    """Check the Redis and the SQL database that this server uses, and give advice."""
     from graph.cli import doctor as checks
     from graph.cli.doctor import report
 

@@ -1,4 +1,4 @@
-"""The settings as tables: for a person at a terminal, and for the README."""
+"""Shows the settings as a table, on a terminal or in the README."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ START, END = "<!-- settings: made by `make settings` -->", "<!-- end of settings
 
 
 def shown(value: Any) -> str:
-    """A value as one writes it into the variable."""
+    """Return a value as it is written in an environment variable."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -26,7 +26,7 @@ def shown(value: Any) -> str:
 
 
 def as_markdown() -> str:
-    """One row a setting: variable, default, meaning."""
+    """Return a Markdown table with a row per setting: variable, default, meaning."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for variable, _, _, field in Settings.fields():
         assert field.default is not PydanticUndefined, f"{variable} has no default"
@@ -36,12 +36,12 @@ def as_markdown() -> str:
 
 
 def rewrite(document: str) -> str:
-    """`document` with the table between its two marks made anew."""
+    """Return `document` with the table between its two marks replaced."""
     return support.between(document, START, END, as_markdown())
 
 
 def show(settings: Settings, console: "Console") -> None:
-    """Print what is in force; what was set is bright."""
+    """Print the current settings; those that were set are highlighted."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)

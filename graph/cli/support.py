@@ -1,7 +1,7 @@
-"""What every command needs: settings read from the environment, an event loop, and failures told in one sentence.
+"""What every command needs: settings from the environment, an event loop, and errors as one sentence.
 
-A command exits with 0 when it did what it was asked, with 1 when it could not, with 2 when it was called wrongly, with
-130 when it was interrupted. Imports are kept inside the functions, so that ``graph --help`` stays quick.
+A command exits with 0 on success, with 1 on failure, with 2 for a usage error, with 130 if it was interrupted. Imports
+are inside the functions, so that ``graph --help`` stays fast.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLAIN_STEP = 50_000  # rows between two lines of progress where there is no terminal
+_PLAIN_STEP = 50_000  # rows between two lines of progress if there is no terminal
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """A rich console: tables and colours on a terminal, plain text elsewhere."""
+    """Return a rich console: tables and colours on a terminal, plain text elsewhere."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
@@ -42,7 +42,7 @@ def fail(message: str) -> NoReturn:
 
 
 def read_dotenv(file: Path) -> None:
-    """Take those settings from an ``.env`` file that the environment does not have, and no other variables."""
+    """Read settings that are not in the environment from an ``.env`` file; other variables in it are ignored."""
     import os
 
     try:
@@ -61,7 +61,7 @@ def read_dotenv(file: Path) -> None:
 
 
 def between(document: str, start: str, end: str, made: str) -> str:
-    """`document` with `made` in place of what is between its two marks; raises `ValueError` where it lacks one."""
+    """Return `document` with `made` between its two marks; raises `ValueError` if a mark is missing."""
     before, mark, rest = document.partition(start)
     _, last, after = rest.partition(end)
     if not mark or not last:
@@ -70,7 +70,7 @@ def between(document: str, start: str, end: str, made: str) -> str:
 
 
 def read_settings(**given: Any) -> "Settings":
-    """The settings of the environment; a field of `ServerSettings` that was `given` and is not None wins."""
+    """Read the settings from the environment; a field of `ServerSettings` that is `given` and not None wins."""
     from pydantic import ValidationError
 
     from graph.settings import ServerSettings, Settings, unknown_variables
@@ -96,9 +96,9 @@ def read_settings(**given: Any) -> "Settings":
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `main` on a new event loop; failures that a person can do something about become one sentence.
+    """Run `main` on a new event loop; errors that the user can do something about become one sentence.
 
-    Garbage is collected from here on (`graph.cli.main`), and not looked for in what has been imported.
+    Garbage collection starts here (`graph.cli.main` disables it), and ignores what was imported before.
     """
     if not gc.isenabled():
         gc.freeze()
@@ -114,7 +114,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def _sentence(error: Exception) -> str | None:
-    """What a person is told of a failure; None for a bug."""
+    """Return the sentence for an error; None for a bug."""
     from redis.exceptions import ConnectionError as RedisConnectionError
 
     from graph.engines.embedded import EmbeddedError
@@ -126,7 +126,7 @@ def _sentence(error: Exception) -> str | None:
         return f"Redis: {error}"
     if isinstance(error, (DomainError, Invalid)):
         return error.message
-    if "sqlalchemy" in sys.modules:  # half a second to load, and only a command that uses it fails so
+    if "sqlalchemy" in sys.modules:  # takes half a second to load, and only commands that use SQL fail this way
         from sqlalchemy.exc import InterfaceError, OperationalError
 
         if isinstance(error, (OperationalError, InterfaceError)):
@@ -135,7 +135,7 @@ def _sentence(error: Exception) -> str | None:
 
 
 async def prepare(settings: "Settings") -> None:
-    """Bring the database up to date; ask first, on a terminal, where that would make a new one."""
+    """Migrate the database; on a terminal, ask before creating a new one."""
     from graph.engines.database import migrate
 
     file = settings.database_path
@@ -146,7 +146,7 @@ async def prepare(settings: "Settings") -> None:
 
 @contextlib.asynccontextmanager
 async def services() -> "AsyncGenerator[Services]":
-    """All services on a database that is up to date, for the length of the block."""
+    """Migrate the database and open all services during the block."""
     from graph.services import open_services
 
     settings = read_settings()
@@ -156,18 +156,18 @@ async def services() -> "AsyncGenerator[Services]":
 
 
 def show(table: "Table") -> None:
-    """Print a table; nothing in it is cut, whatever the width: what does not fit is folded."""
+    """Print a table; text that does not fit is folded, never cut."""
     for column in table.columns:
         column.overflow = "fold"
     printed = console()
     if not printed.is_terminal:
-        printed.width = 400  # a pipe has no width: keep each row on a line
+        printed.width = 400  # not a terminal: keep each row on one line
     printed.print(table)
 
 
 @contextlib.asynccontextmanager
 async def jobs(settings: "Settings") -> "AsyncGenerator[Jobs]":
-    """The job queue of the Redis in use, without the rest of the services."""
+    """Open the job queue of the Redis in use, without the other services."""
     from graph.jobs import Jobs
     from graph.patterns.client import open_client
 
@@ -176,14 +176,14 @@ async def jobs(settings: "Settings") -> "AsyncGenerator[Jobs]":
 
 
 def redis(settings: "Settings") -> "AbstractAsyncContextManager[str]":
-    """The URL of the Redis in use, for the length of the block."""
+    """Return the URL of the Redis in use, which is kept running during the block."""
     from graph.engines.embedded import redis_url
 
     return redis_url(settings.redis.url, settings.server.data_dir, max_memory=settings.redis.max_memory)
 
 
 async def find_job(queue: "Jobs", beginning: str) -> "Job":
-    """The job whose id begins so; ends the command when there is none, or more than one."""
+    """Return the job whose id has this beginning; ends the command if there is none or more than one."""
     if (exact := await queue.get(beginning)) is not None:
         return exact
     found = [job for job in await queue.list(limit=1000) if job.id.startswith(beginning)]
@@ -206,9 +206,9 @@ def _loop_run(main: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> "Generator[Callable[[int, int], None]]":
-    """Show how far something is, on standard error: a bar on a terminal, a line now and then elsewhere.
+    """Show progress on standard error: a bar on a terminal, an occasional line elsewhere.
 
-    The function given takes how much of `total` is done and the number of rows that is.
+    The yielded function takes how much of `total` is done, and the corresponding number of rows.
     """
     shown_on = console(stderr=True)
     if not shown_on.is_terminal:

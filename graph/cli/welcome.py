@@ -1,4 +1,4 @@
-"""What `graph serve` does for whoever has just started it: fills an empty database, and says where the server is."""
+"""The first steps of `graph serve`: fills an empty database, creates the first admin, prints the addresses."""
 
 import logging
 import socket
@@ -21,27 +21,27 @@ PASSWORD_FILE = "first-admin-password"  # noqa: S105 - the name of the file that
 
 
 async def prepare(settings: Settings, services: Services) -> None:
-    """Fill an empty database, and say how far that is; another process that does the same is waited for."""
+    """Fill an empty database, and report progress; wait for another process that is doing so."""
 
     def tell(done: int) -> None:
-        logger.info("filling the empty catalog with made-up products: %s of %s", f"{done:,}", f"{SEED_COUNT:,}")
+        logger.info("filling the empty catalog with demo products: %s of %s", f"{done:,}", f"{SEED_COUNT:,}")
 
     if added := await seed_if_empty(services.catalog, on_progress=tell):
-        logger.info("filled the empty catalog with %s made-up products", f"{added:,}")
-    # The admin is made while there are no users, so before the made-up players.
+        logger.info("filled the empty catalog with %s demo products", f"{added:,}")
+    # The admin is created only if there are no users, so before the demo players.
     email = settings.accounts.first_admin
     if email != "none":
         await make_admin(settings, services, email)
 
     def tell_board(name: str) -> None:
-        logger.info("filling the leaderboard %s with made-up players", name)
+        logger.info("filling the leaderboard %s with demo players", name)
 
     if boards := await seed_demo(services.database, services.leaderboards, on_board=tell_board):
-        logger.info("made %s leaderboards with made-up players", boards)
+        logger.info("created %s leaderboards with demo players", boards)
 
 
 async def make_admin(settings: Settings, services: Services, email: str) -> None:
-    """Make the first admin, if there are no users, and tell the password in a way that leaves it in no log."""
+    """Create the first admin if there are no users, and show the password without logging it."""
     chosen = _chosen_password(settings.accounts)
     try:
         password = await patiently(lambda: services.accounts.add_first_admin(email, "Admin", chosen))
@@ -63,7 +63,7 @@ async def make_admin(settings: Settings, services: Services, email: str) -> None
 
 
 def _chosen_password(accounts: AccountSettings) -> str | None:
-    """The password that the settings give the first admin."""
+    """Return the first admin's password from the settings; None if they have none."""
     if accounts.first_password is not None:
         return accounts.first_password.get_secret_value()
     if accounts.first_password_file is None:
@@ -75,7 +75,7 @@ def _chosen_password(accounts: AccountSettings) -> str | None:
 
 
 def announce(settings: Settings, listener: socket.socket) -> None:
-    """Say where the server is: a short table on a terminal, a log line elsewhere."""
+    """Print the server's addresses: a short table on a terminal, a log line elsewhere."""
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared
     url = f"{'https' if settings.server.tls_certificate else 'http'}://{shown}:{port}"
@@ -99,12 +99,12 @@ def announce(settings: Settings, listener: socket.socket) -> None:
         ("Redis", redis),
         ("SQL", sql),
     ):
-        console.print(f"  [dim]{name:<8}[/] {value}", soft_wrap=True)  # an address is copied whole
+        console.print(f"  [dim]{name:<8}[/] {value}", soft_wrap=True)  # an address must not be wrapped
     console.print("\n  [dim]Ctrl-C stops it.[/]\n")
 
 
 def _short(path: Path) -> str:
-    """`path` as seen from here."""
+    """Return `path` relative to the current directory if it is below it."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

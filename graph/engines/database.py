@@ -108,7 +108,7 @@ def _begin(connection: Connection) -> None:
 
 
 async def _uninterrupted(opening: Coroutine[Any, Any, Any]) -> None:
-    """Finish opening a connection before a cancellation is obeyed: half open, nobody would close it and its thread."""
+    """Finish opening a connection before obeying a cancellation; a half-open one would never be closed."""
     task = asyncio.ensure_future(opening)
     try:
         await asyncio.shield(task)

@@ -1,10 +1,10 @@
-"""What a PostgreSQL session is set up with, and the end of sessions whose process stands still.
+"""Sets up PostgreSQL sessions, and ends sessions whose process hangs.
 
-A process that stops in the middle of a transaction (SIGSTOP, a debugger, a frozen machine) keeps its rows locked, while
+A process that stops in the middle of a transaction (SIGSTOP, a debugger, a frozen machine) keeps its rows locked while
 its connection stays open. Between two statements PostgreSQL ends such a session itself
-(``idle_in_transaction_session_timeout``). In the middle of many executions of one statement, which the driver sends in
-one go, no time-out of the server's applies (before ``transaction_timeout`` of PostgreSQL 17): whoever waited for a row
-in vain ends those sessions, see `end_silent`.
+(``idle_in_transaction_session_timeout``). In the middle of many executions of one statement, which the driver sends at
+once, no time-out of the server applies (before ``transaction_timeout`` of PostgreSQL 17): a process that waited for a
+row in vain ends such sessions, see `end_silent`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 APPLICATION = "graph"
-"""What this product's sessions are called in ``pg_stat_activity``."""
+"""The name of this product's sessions in ``pg_stat_activity``."""
 
 _LOCK_NOT_HAD = "55P03"
 _SETTINGS = """
@@ -34,7 +34,7 @@ DO $$ BEGIN
   END;
 END $$
 """
-# What a session waits for amid a statement is the next of its executions; each one sets `query_start` anew.
+# A session that waits within a statement waits for its next execution; each execution sets `query_start`.
 _END_SILENT = text("""
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND application_name = :application
@@ -44,17 +44,17 @@ WHERE datname = current_database() AND usename = current_user AND application_na
 
 
 def settings(*, lock: float, idle: float) -> str:
-    """The statement for a new session: seconds to wait for a row, and those a transaction may stand still."""
+    """Return the statement for a new session: seconds to wait for a row, and those a transaction may be idle."""
     return _SETTINGS.format(lock=1000 * lock, idle=1000 * idle, application=APPLICATION)
 
 
 def waited_in_vain(error: BaseException | None) -> bool:
-    """Whether a row or table was locked by somebody else for all of ``lock_timeout``."""
+    """Whether another session held the lock of a row or table for all of ``lock_timeout``."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) == _LOCK_NOT_HAD
 
 
 async def end_silent(engine: AsyncEngine, *, silent: float) -> None:
-    """End this product's sessions that have heard nothing for `silent` seconds amid a statement."""
-    with contextlib.suppress(DBAPIError, OSError, PoolTimeoutError):  # the caller has an error of its own to tell
+    """End this product's sessions that have received nothing for `silent` seconds within a statement."""
+    with contextlib.suppress(DBAPIError, OSError, PoolTimeoutError):  # the caller reports its own error
         async with engine.connect() as connection:
             await connection.execute(_END_SILENT, {"application": APPLICATION, "silent": silent})

@@ -1,14 +1,14 @@
 """SQLite for SQLAlchemy through aiosqlite, with one trip to the connection's thread for a statement.
 
-SQLAlchemy's own adapter makes four (cursor, execute, fetch, close), as many again for BEGIN, and one for ROLLBACK; each
+SQLAlchemy's own adapter makes four (cursor, execute, fetch, close), four more for BEGIN, and one for ROLLBACK; each
 wakes the thread and then the event loop. Here a transaction that only reads begins in the trip of its first statement,
-and nobody waits for its end. Rows are fetched whole.
+and its end is not waited for. All rows are fetched at once.
 
 Connections are in WAL mode with foreign keys on and every commit on disk (synchronous=FULL). A statement whose task was
-cancelled does not begin, or ends within milliseconds: SQLite asks every `_STEPS` instructions whether anybody waits,
-and a thread that waits for the write lock looks up every `_SLICE` milliseconds.
+cancelled does not begin, or ends within milliseconds: SQLite checks every `_STEPS` instructions whether a caller is
+still waiting, and a thread that waits for the write lock checks every `_SLICE` milliseconds.
 
-It fails as the driver does, with the exceptions of `sqlite3`.
+It fails like the driver, with the exceptions of `sqlite3`.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 PAGE_CACHE = 16 << 20
-"""Bytes of SQLite pages that a connection may keep; the default of 2 MiB makes writers read indexes again and again."""
+"""Bytes of SQLite pages that a connection may cache; with the default of 2 MiB writers keep rereading indexes."""
 
 _STEPS = 100_000
-"""Instructions of SQLite's machine between two looks at whether anybody waits: a few milliseconds."""
+"""SQLite VM instructions between two checks whether a caller is still waiting: a few milliseconds."""
 
 _BEGIN_WRITING = "BEGIN IMMEDIATE"
 _SLICE = 50
-"""Milliseconds of waiting for the write lock between two such looks."""
+"""Milliseconds of waiting for the write lock between two such checks."""
 
 
 class Driver(AsyncAdapt_aiosqlite_dbapi):
-    """What `create_async_engine` takes as its ``module``."""
+    """The ``module`` argument of `create_async_engine`."""
 
     def __init__(self, *, busy: float) -> None:
         """Let connections wait `busy` seconds for locks."""
@@ -54,7 +54,7 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
 
 
 def _open(thread: _Thread, *args: Any, **options: Any) -> sqlite3.Connection:
-    connection = sqlite3.connect(*args, **options, isolation_level=None)  # who uses it says when a transaction begins
+    connection = sqlite3.connect(*args, **options, isolation_level=None)  # callers begin transactions explicitly
     try:
         connection.execute(f"PRAGMA busy_timeout = {int(thread.busy * 1000)}")
         deadline = time.monotonic() + thread.busy
@@ -62,7 +62,7 @@ def _open(thread: _Thread, *args: Any, **options: Any) -> sqlite3.Connection:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 break
-            except sqlite3.OperationalError:  # another process is switching the same new file: not what is waited for
+            except sqlite3.OperationalError:  # another process is switching the same new file
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
@@ -77,7 +77,7 @@ def _open(thread: _Thread, *args: Any, **options: Any) -> sqlite3.Connection:
 
 
 class _Thread:
-    """What a connection's thread is at, and for how many seconds it waits for locks."""
+    """What a connection's thread is running, and for how many seconds it waits for locks."""
 
     __slots__ = ("busy", "trip")
 
@@ -86,12 +86,12 @@ class _Thread:
         self.trip: _Trip | None = None
 
     def is_in_vain(self) -> bool:
-        """Whether nobody waits for the statement that runs; SQLite then ends it."""
+        """Whether no caller waits for the running statement any more; SQLite then ends it."""
         return self.trip is not None and self.trip.abandoned
 
 
 class _Trip:
-    """A statement on its way through the thread and, once it is back, what it brought."""
+    """A statement that the thread is to run, and afterwards its result."""
 
     __slots__ = (
         "abandoned",
@@ -117,7 +117,7 @@ class _Trip:
         self.rows: Sequence[Any] = ()
 
     def go(self, connection: sqlite3.Connection, thread: _Thread) -> None:
-        """Run it; in the thread."""
+        """Run the statement, in the thread."""
         if self.abandoned:
             return
         thread.trip = self
@@ -136,7 +136,7 @@ class _Trip:
             thread.trip = None
 
     def _take_lock(self, connection: sqlite3.Connection, busy: float) -> None:
-        """Begin in short waits: SQLite, while it waits for a lock, does not ask whether anybody still wants it."""
+        """Begin with short waits, because SQLite does not check for a cancellation while it waits for a lock."""
         deadline = time.monotonic() + busy
         connection.execute(f"PRAGMA busy_timeout = {_SLICE}")
         try:
@@ -157,7 +157,7 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
 
 
 class _Cursor:
-    """A cursor (PEP 249), as far as SQLAlchemy uses it."""
+    """The part of a cursor (PEP 249) that SQLAlchemy uses."""
 
     __slots__ = ("_connection", "_next", "_rows", "arraysize", "description", "lastrowid", "rowcount")
 
@@ -171,11 +171,11 @@ class _Cursor:
         self.lastrowid: int | None = None
 
     def execute(self, statement: str, parameters: Any = ()) -> None:
-        """Run it and fetch all that it gives."""
+        """Run a statement and fetch all of its rows."""
         self._go("execute", statement, parameters or ())
 
     def executemany(self, statement: str, parameters: Any) -> None:
-        """Run it for each of the parameters."""
+        """Run a statement for each of the parameters."""
         self._go("executemany", statement, parameters)
 
     def _go(self, how: str, statement: str, parameters: Any) -> None:
@@ -184,19 +184,19 @@ class _Cursor:
         self.description, self.rowcount, self.lastrowid = trip.description, trip.rowcount, trip.lastrowid
 
     def fetchone(self) -> Any:
-        """The next row, or None."""
+        """Return the next row, or None."""
         if self._next >= len(self._rows):
             return None
         self._next += 1
         return self._rows[self._next - 1]
 
     def fetchmany(self, size: int | None = None) -> Sequence[Any]:
-        """The next rows, `size` at most."""
+        """Return the next rows, at most `size`."""
         start, self._next = self._next, self._next + (size or self.arraysize)
         return self._rows[start : self._next]
 
     def fetchall(self) -> Sequence[Any]:
-        """The rest."""
+        """Return the remaining rows."""
         rows, start = self._rows, self._next
         self._next = len(rows)
         return rows[start:] if start else rows
@@ -205,34 +205,34 @@ class _Cursor:
         return iter(self.fetchall())
 
     def close(self) -> None:
-        """Forget the rows."""
+        """Drop the rows."""
         self._rows = ()
 
     async def _async_soft_close(self) -> None:
-        """Keep the rows: SQLAlchemy asks for it where a cursor is left open behind them."""
+        """Do nothing: SQLAlchemy calls this to close a cursor whose rows it still needs."""
 
 
 class SqliteConnection(AsyncAdapt_aiosqlite_connection):
-    """A connection, and how far its transaction is."""
+    """A connection, and the state of its transaction."""
 
     __slots__ = ("_thread", "_transaction")
 
     def __init__(self, driver: Driver, connection: Any, thread: _Thread) -> None:
-        """Wrap what `Driver.connect` opened."""
+        """Wrap a connection that `Driver.connect` opened."""
         super().__init__(driver, connection)
         self._thread = thread
         self._transaction: Literal["none", "begins", "reads", "writes"] = "none"
 
     def begin_reading(self) -> None:
-        """Let the next statement begin a transaction, as it sees the database then."""
+        """Let the next statement begin a transaction, which sees the database as it is then."""
         self._transaction = "begins"
 
     def began_writing(self) -> None:
-        """Know that a transaction was begun by a statement."""
+        """Record that a statement began a transaction."""
         self._transaction = "writes"
 
     def cursor(self, server_side: bool = False) -> Any:  # noqa: FBT001, FBT002 - the base class's
-        """A cursor; one that streams (`server_side`) is SQLAlchemy's own."""
+        """Return a cursor; for streaming (`server_side`) it is SQLAlchemy's own."""
         if not server_side:
             return _Cursor(self)
         if self._transaction == "begins":
@@ -260,11 +260,11 @@ class SqliteConnection(AsyncAdapt_aiosqlite_connection):
         return trip
 
     def create_function(self, *args: Any, **options: Any) -> None:
-        """Without waiting, for what comes next comes after it."""
+        """Register a function, without waiting: the thread runs later statements after it."""
         self._later("create_function", *args, **options)
 
     def rollback(self) -> None:
-        """End the transaction, if there is one; nobody waits for the end of one that only reads."""
+        """Roll back the transaction, if there is one; the end of one that only read is not waited for."""
         ended, self._transaction = self._transaction, "none"
         if ended == "reads":
             self._later("rollback")
@@ -272,13 +272,13 @@ class SqliteConnection(AsyncAdapt_aiosqlite_connection):
             super().rollback()
 
     def commit(self) -> None:
-        """End the transaction, if there is one; one that cannot be committed is rolled back."""
+        """Commit the transaction, if there is one; if that fails, it is rolled back."""
         ended, self._transaction = self._transaction, "none"
         if ended in ("reads", "writes"):
             try:
                 super().commit()
             except Exception:
-                self._later("rollback")  # SQLite leaves it open, and SQLAlchemy rolls back nothing after a COMMIT
+                self._later("rollback")  # SQLite leaves it open, and SQLAlchemy does not roll back after a COMMIT
                 raise
 
     def _later(self, name: str, *args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, which both engines know and SQLAlchemy spells differently for each."""
+"""INSERT … ON CONFLICT, which both engines have but SQLAlchemy writes differently for each."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def upsert(dialect: str) -> Callable[[Any], Any]:
-    """The engine's INSERT; `dialect` is `graph.engines.database.Database.dialect`, or a connection's."""
+    """Return the engine's INSERT; `dialect` is `graph.engines.database.Database.dialect`, or a connection's."""
     return postgresql.insert if dialect == "postgresql" else sqlite.insert

@@ -1,17 +1,17 @@
-"""Whose turn is next: callers take turns at what is scarce, and none has more than a few places at a time.
+"""A fair queue for a scarce resource: callers take turns, and each has only a few places at a time.
 
-A queue in which whoever comes first is served first belongs to the caller who asks for most. Here each caller has a
-queue of its own, and a place that becomes free goes to the caller whose turn it is (round robin, as in fair queueing:
-Nagle, RFC 970). So whatever one caller has waiting, another waits for one statement to end, and not for all of them.
+A first-come-first-served queue favours the caller who asks for most. Here each caller has its own queue, and a free
+place goes to the caller whose turn it is (round robin, as in fair queueing: Nagle, RFC 970). So however much one caller
+has waiting, another waits for one statement to end, and not for all of them.
 
-`on_behalf_of` says whose work a task does; the tasks that it begins inherit it. Work that several callers wait for (the
-load of a cached value, an answer that is kept) is done on behalf of `Sharers`: it lines up in the queue of each of
-them, of those who join later as well, and goes when the first of these turns comes. So nobody who shares a load waits
-for the backlog of whoever asked first. Work of nobody's (jobs, the outbox, the command line) is a caller among others
-without a bound of its own.
+`on_behalf_of` says which caller a task works for; the tasks that it starts inherit that. Work that several callers wait
+for (the load of a cached value, an answer that is kept) is done on behalf of `Sharers`: it is queued for each of them,
+including those that join later, and runs when the first of these turns comes. So a caller that shares a load does not
+wait for the backlog of the caller that started it. The program's own work (jobs, the outbox, the command line) is one
+more caller, without a limit of its own.
 
-It fails with `TimeoutError` if no place is free within the time that it is given. Who is cancelled while waiting loses
-nothing but its place.
+It fails with `TimeoutError` if no place is free in time. A caller that is cancelled while waiting only loses its place
+in the queue.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Sharers:
     __slots__ = ("__weakref__", "_lined_up", "awaits", "callers")
 
     def __init__(self) -> None:
-        """Begin with those on whose behalf the current task works."""
+        """Begin with the callers on whose behalf the current task works."""
         self.callers: dict[Name, None] = {}
         self.awaits: WeakSet[Sharers] = WeakSet()
         self._lined_up: dict[_Wait, FairQueue] = {}
         self.join()
 
     def join(self) -> None:
-        """Have those wait for the work as well on whose behalf the current task works."""
+        """Add the callers on whose behalf the current task works."""
         mine = on_behalf_of.get()
         if isinstance(mine, Sharers):
             if mine is not self:
@@ -53,7 +53,7 @@ class Sharers:
             self.add(mine)
 
     def add(self, caller: Name) -> None:
-        """Have `caller` wait for it as well, and for what it waits for."""
+        """Add `caller` here, and to the work that this work waits for."""
         if caller in self.callers:
             return
         self.callers[caller] = None
@@ -63,31 +63,31 @@ class Sharers:
             other.add(caller)
 
     def wait(self, turn: _Wait, queue: FairQueue) -> None:
-        """Line `turn` up in `queue` for those who join later, too, until `waited`."""
+        """Queue `turn` also for callers that join later, until `waited` is called."""
         self._lined_up[turn] = queue
 
     def waited(self, turn: _Wait) -> None:
-        """Forget about `turn`."""
+        """Stop queueing `turn` for callers that join."""
         self._lined_up.pop(turn, None)
 
     def work(self) -> None:
-        """Have the current task, and those that it begins, work on behalf of all who wait."""
+        """Let the current task, and those that it starts, work on behalf of all callers."""
         on_behalf_of.set(self)
 
 
 on_behalf_of: ContextVar[Name | Sharers] = ContextVar("graph_on_behalf_of", default=None)
-"""Whose work this task does; None for the program's own."""
+"""The caller for which this task works; None for the program itself."""
 
 
 def act_for(caller: Name) -> None:
-    """Have the current task work on behalf of `caller`, together with those who share the work already."""
+    """Let the current task work on behalf of `caller`, and of those who share its work already."""
     now = on_behalf_of.get()
     if not (isinstance(now, Sharers) and caller in now.callers):
         on_behalf_of.set(caller)
 
 
 class _Wait:
-    """One wait for a place, in the queue of each caller that it is for."""
+    """A task that waits for a place, in the queue of each caller that it works for."""
 
     __slots__ = ("callers", "granted")
 
@@ -100,16 +100,16 @@ class FairQueue:
     """Places that callers take in turn."""
 
     def __init__(self, places: int, each: int) -> None:
-        """Let `places` be in use at a time, `each` by one caller at most."""
+        """Let `places` be in use at a time, at most `each` by one caller."""
         self._free = places
         self._each = each
         self._used: dict[str, int] = {}
         self._waiting: dict[Name, dict[_Wait, None]] = {}
-        self._next: dict[Name, None] = {}  # callers who wait and may have more, in the order of their turns
+        self._next: dict[Name, None] = {}  # callers that are waiting and below their limit, in the order of their turns
 
     @asynccontextmanager
     async def place(self, timeout: float | None = None) -> AsyncGenerator[None]:  # noqa: ASYNC109 - as asyncio.wait_for
-        """Have a place for the length of the block, after waiting `timeout` seconds for it at most."""
+        """Hold a place during the block, after waiting at most `timeout` seconds for it."""
         who = on_behalf_of.get()
         callers = who.callers if isinstance(who, Sharers) else (who,)
         for caller in callers if self._free else ():
@@ -162,7 +162,7 @@ class FairQueue:
                 return await turn.granted
         except BaseException:
             if turn.granted.done() and not turn.granted.cancelled():
-                self._leave(turn.granted.result())  # the turn came at the moment of giving up
+                self._leave(turn.granted.result())  # a place was granted at the moment of giving up
             else:
                 self._forget(turn)
             raise

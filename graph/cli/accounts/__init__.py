@@ -1,1 +1,1 @@
-"""What an operator does with users and with API keys."""
+"""The commands for users and API keys."""

@@ -1,4 +1,4 @@
-"""``graph key``: make, list and revoke API keys. For whoever operates the server."""
+"""``graph key``: create, list and revoke API keys. For operators."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from graph.cli import support
 if TYPE_CHECKING:
     from graph.apikeys import ApiKeyRecord
 
-app = typer.Typer(no_args_is_help=True, help="API keys of game servers and importers: make, list, revoke.")
+app = typer.Typer(no_args_is_help=True, help="API keys of game servers and importers: create, list, revoke.")
 
 
 class ScopeOption(StrEnum):
@@ -29,7 +29,7 @@ def add(
     scope: Annotated[list[ScopeOption], typer.Option(case_sensitive=False, help="What it may do; may be repeated.")],
     limit: Annotated[int, typer.Option(min=1, help="Operations that may pass in a minute.")] = 1000,
 ) -> None:
-    """Make a key; it is printed once, and kept nowhere."""
+    """Create a key; it is printed once, and not stored."""
     from graph.apikeys import ApiKeyScope
     from graph.errors import Invalid
 
@@ -64,7 +64,7 @@ def list_keys() -> None:
 
 @app.command()
 def revoke(number: Annotated[int, typer.Argument(metavar="ID", help="As listed.")]) -> None:
-    """End a key everywhere at once."""
+    """Revoke a key everywhere at once."""
 
     async def end() -> bool:
         async with support.services() as services:

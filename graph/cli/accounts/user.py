@@ -1,7 +1,7 @@
-"""``graph user``: add users, give passwords and roles, see and end sessions. For whoever operates the server.
+"""``graph user``: add users, change passwords and roles, list and end sessions. For operators.
 
-A password is asked for without being shown, or read as one line from standard input where that is no terminal, so that
-it stands in no shell history and in no process list.
+A password is prompted for without an echo, or read as one line from standard input if that is not a terminal, so that
+it does not get into the shell history or the process list.
 """
 
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ class RoleOption(StrEnum):
 
 
 _Email = Annotated[str, typer.Argument(help="The user's email.")]
-_Random = Annotated[bool, typer.Option("--random", help="Make up a password and print it.")]
+_Random = Annotated[bool, typer.Option("--random", help="Generate a password and print it.")]
 _Role = Annotated[RoleOption, typer.Option(case_sensitive=False, help="What the user may do.")]
 
 
@@ -59,7 +59,7 @@ def add(
 
 @app.command()
 def passwd(email: _Email, *, random: _Random = False) -> None:
-    """Give a user another password; all their sessions end."""
+    """Change a user's password; all their sessions end."""
     password = _password(random=random)
 
     async def change() -> int:
@@ -72,7 +72,7 @@ def passwd(email: _Email, *, random: _Random = False) -> None:
 
 @app.command()
 def role(email: _Email, role: Annotated[RoleOption, typer.Argument(case_sensitive=False)]) -> None:
-    """Give a user another role; all their sessions, which carry the old one, end."""
+    """Change a user's role; all their sessions, which carry the old one, end."""
     from graph.accounts import Role
 
     async def change() -> int:
@@ -84,7 +84,7 @@ def role(email: _Email, role: Annotated[RoleOption, typer.Argument(case_sensitiv
 
 @app.command()
 def sessions(email: _Email) -> None:
-    """List where a user is signed in, the most recently used first."""
+    """List a user's sessions, the most recently used first."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -102,7 +102,7 @@ def sessions(email: _Email) -> None:
 
 @app.command(name="list")
 def list_users() -> None:
-    """List all users, by number."""
+    """List all users, by id."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -122,7 +122,7 @@ def list_users() -> None:
 
 @app.command()
 def disable(email: _Email) -> None:
-    """Let a user sign in no more, and end all their sessions; `enable` undoes it."""
+    """Prevent a user from signing in, and end all their sessions; `enable` undoes it."""
 
     async def lock() -> int:
         async with _accounts() as accounts:
@@ -145,9 +145,9 @@ def enable(email: _Email) -> None:
 
 @app.command()
 def delete(
-    email: _Email, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False
+    email: _Email, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False
 ) -> None:
-    """Forget who a user is, for good; scores stay, under a player without a name."""
+    """Delete a user's personal data for good; scores stay, under a player without a name."""
     if not yes:
         typer.confirm(f"Delete {email} for good?", abort=True, err=True)
 
@@ -155,7 +155,7 @@ def delete(
         async with _accounts() as accounts:
             found = await accounts.credentials((await _find(accounts, email)).id)
             if found is None or await accounts.erase(found) is None:
-                support.fail(f"{email} was changed at this moment; try again")
+                support.fail(f"{email} was changed at the same time; try again")
 
     support.run(erase)
     _tell(f"{email} is deleted.")
@@ -163,7 +163,7 @@ def delete(
 
 @app.command()
 def reset(email: _Email) -> None:
-    """Print a token by which the user gives a new password (resetPassword); it works once, within an hour."""
+    """Print a token with which the user can set a new password (resetPassword), once and within an hour."""
 
     async def issue() -> str:
         async with support.services() as services:
@@ -179,10 +179,10 @@ def reset(email: _Email) -> None:
 def revoke(
     email: _Email,
     session: Annotated[
-        str | None, typer.Argument(help="Its id as `sessions` shows it; all of them without it.")
+        str | None, typer.Argument(help="The session's id as `sessions` shows it; without it, all sessions.")
     ] = None,
 ) -> None:
-    """End one session of a user, or all."""
+    """End one session of a user, or all of them."""
 
     async def end() -> int:
         async with _accounts() as accounts:

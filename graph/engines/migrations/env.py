@@ -1,4 +1,4 @@
-"""Run the migrations on the connection that `graph.engines.database.migrate` hands over, inside its transaction."""
+"""Runs the migrations on the connection that `graph.engines.database.migrate` passes, inside its transaction."""
 
 from __future__ import annotations
 

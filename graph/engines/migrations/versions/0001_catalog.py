@@ -12,7 +12,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# Text that is compared byte by byte, alike on both engines, whatever the database's locale.
+# Text that is compared byte by byte on both engines, whatever the database's locale.
 BYTES = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
@@ -74,7 +74,7 @@ def upgrade() -> None:
 
 
 def _search_on_sqlite() -> None:
-    """An FTS5 index over the words in `product.search`, which triggers keep in step with the table."""
+    """Create an FTS5 index over the words in `product.search`, which triggers keep in sync with the table."""
     op.execute(
         "CREATE VIRTUAL TABLE product_search USING fts5("
         "search, content = 'product', content_rowid = 'id', detail = none, tokenize = 'unicode61 remove_diacritics 0')"
@@ -90,7 +90,7 @@ def _search_on_sqlite() -> None:
 
 
 def _search_on_postgresql() -> None:
-    """A GIN index over the very words in `product.search`: PostgreSQL's own parser would split them differently."""
+    """Create a GIN index over the exact words in `product.search`; PostgreSQL's parser would split them differently."""
     op.execute("CREATE INDEX product_search ON product USING gin (array_to_tsvector(string_to_array(search, ' ')))")
 
 

@@ -1,4 +1,4 @@
-"""Events of bulk writes are told apart from those of single writes, and what waits for publication has an index."""
+"""Distinguishes events of bulk writes from those of single writes, and indexes events that are not published."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop the column and the index."""
     op.drop_index("product_events_waiting", "product_events")
     op.drop_column("product_events", "bulk")

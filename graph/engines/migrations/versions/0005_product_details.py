@@ -1,7 +1,7 @@
-"""Products have groups, options, images, a brand, a GTIN, attributes and a former price; stock may be uncounted.
+"""Adds groups, options, images, brands, GTINs, attributes and former prices of products, and uncounted stock.
 
-Categories may lie within one another. Options, images and attributes are JSON texts; what is looked for in attributes
-has an index of its own on each engine.
+Categories get parents. Options, images and attributes are JSON texts; attributes have an index for searching on each
+engine.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 
 def _attributes_on_sqlite() -> None:
-    """A table of the pairs in `product.attributes`, which triggers keep in step."""
+    """Create a table of the pairs in `product.attributes`, which triggers keep in sync."""
     op.execute(
         "CREATE TABLE product_attribute (name TEXT NOT NULL, value TEXT NOT NULL, product_id INTEGER NOT NULL, "
         "PRIMARY KEY (name, value, product_id)) WITHOUT ROWID"
@@ -70,7 +70,7 @@ def _attributes_on_sqlite() -> None:
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop the columns and their indexes."""
     if op.get_bind().dialect.name == "sqlite":
         for when in ("insert", "delete", "update"):
             op.execute(f"DROP TRIGGER product_attribute_{when}")

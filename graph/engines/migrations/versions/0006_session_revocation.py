@@ -1,4 +1,4 @@
-"""Ends of sessions, for a Redis that has lost them."""
+"""Adds the table of ended sessions, for a Redis that loses them."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop the table."""
     op.drop_table("session_revocation")

@@ -1,4 +1,4 @@
-"""Boards may rank low scores first, end seasons by a cron line or at once, and be deleted; scores carry metadata."""
+"""Lets boards rank low scores first, end seasons by a cron line or early, and be deleted; scores get metadata."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop the columns."""
     for table in ("scores", "archive"):
         op.drop_column(table, "metadata")
     for name in ("score_order", "cron", "anchored_at", "anchor_number", "deleted_at"):

@@ -1,4 +1,4 @@
-"""Users show that an address is theirs."""
+"""Records when users confirmed their email addresses."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop the column."""
     op.drop_column("users", "email_confirmed_at")

@@ -1,6 +1,6 @@
-"""The GraphQL schema of this product, a folder a feature.
+"""The GraphQL schema of this product, with a folder per feature.
 
-In each: `types` (what is shown, taken and answered), `resolvers` (the query, the mutation, the loaders of nodes),
-`subscriptions`, and `loaders` (lookups that are gathered). `schema` joins the features; `auth` says who asks and what
-they may. Resolvers turn arguments into calls of a service and its values into types; they keep no state.
+Each has `types` (objects, inputs and results), `resolvers` (queries, mutations, the loaders of nodes), `subscriptions`,
+and `loaders` (batched look-ups). `schema` joins the features; `auth` finds out who is calling and what they may do.
+Resolvers turn arguments into calls of a service and its values into types; they keep no state.
 """

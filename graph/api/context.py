@@ -1,7 +1,7 @@
-"""What a resolver may reach: the services, the caller, the loaders of this operation.
+"""What a resolver has access to: the services, the caller, the loaders of this operation.
 
-One `Context` serves one operation. Reading `caller` (or `viewer_touched` being set by whoever read it) marks the
-answer as this caller's own, so that it is never put into the shared response cache, whatever the document looked like.
+One `Context` serves one operation. Reading `caller` sets `viewer_touched`, which marks the answer as this caller's own,
+so that it never gets into the shared response cache, whatever the document looks like.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ V = TypeVar("V")
 
 
 class Context:
-    """Made by the endpoint for each operation."""
+    """The context of one operation, created by the endpoint."""
 
     __slots__ = ("_caller", "_loaders", "connection", "cookie", "response", "services", "viewer_touched")
 
@@ -37,9 +37,9 @@ class Context:
         *,
         cookie: SessionCookie | None = None,
     ) -> None:
-        """Serve `caller`; `connection` is Starlette's request or socket, `response` what headers are set on.
+        """Serve `caller`; `connection` is Starlette's request or socket, headers are set on `response`.
 
-        `cookie` is how a browser keeps its session; without it none is set.
+        `cookie` reads and writes the session cookie of browsers; without it no cookie is set.
         """
         self.services = services
         self._caller = caller
@@ -51,15 +51,15 @@ class Context:
 
     @property
     def caller(self) -> Caller:
-        """Who asks. Reading it makes the answer private."""
+        """The caller. Reading it makes the answer private."""
         self.viewer_touched = True
         return self._caller
 
     def loader(self, load: Callable[[Services, Sequence[K]], Awaitable[Sequence[V]]]) -> DataLoader[K, V]:
-        """The loader of this operation that calls `load`: lookups asked for in one turn of the event loop become one.
+        """Return this operation's loader that calls `load`; it batches the look-ups of one turn of the event loop.
 
-        It keeps nothing (`cache=False`): the cache below is right for every later look, a memory here would not be,
-        and an operation may live as long as a socket.
+        It keeps no values (`cache=False`): the cache below is up to date for every later look-up, a copy here would not
+        be, and an operation may live as long as a socket.
         """
         if load not in self._loaders:
             services = self.services
@@ -72,4 +72,4 @@ class Context:
 
 
 Info: TypeAlias = strawberry.Info[Context, None]
-"""What a resolver is handed as its ``info``."""
+"""The type of a resolver's ``info``."""

@@ -1,6 +1,6 @@
-"""Showing a feature's enum in the schema: declared once, in the feature, and described here.
+"""Adds a feature's enum to the schema: declared once, in the feature, and described here.
 
-A resolver hands out and takes the very members that the feature works with.
+Resolvers take and return the members of the feature's own enum.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ E = TypeVar("E", bound=EnumMeta)
 
 
 def enum(kind: E, *, description: str, name: str | None = None, values: Mapping[str, str] | None = None) -> E:
-    """Make `kind` an enum of the schema, called `name` there (or as in Python); `values` describes its members."""
+    """Make `kind` an enum of the schema, named `name` or as in Python; `values` describes its members."""
     made: Any = strawberry.enum(kind, name=name, description=description)
     definition = made.__strawberry_definition__
     assert isinstance(definition, StrawberryEnumDefinition)

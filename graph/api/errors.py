@@ -1,4 +1,4 @@
-"""Expected failures that are part of a result: the members of the mutations' unions."""
+"""Expected failures as members of the mutations' result unions."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import strawberry
     description="An expected failure that a client can show to a person. `code` is stable, `message` is not."
 )
 class UserError:
-    """The interface; each subclass has its own code."""
+    """The interface of expected failures; each subclass has its own code."""
 
     code: str
     message: str
 
 
-@strawberry.type(description="A value that makes no sense.")
+@strawberry.type(description="A value that is not allowed.")
 class InvalidInput(UserError):
     field: str = strawberry.field(description="The path of the input's field, e.g. `price.amount`.")
 
     @classmethod
     def of(cls, field: str, message: str) -> InvalidInput:
-        """Say what is wrong with `field`."""
+        """Build it for `field`, with the reason."""
         return cls(code="INVALID_INPUT", message=message, field=field)
 
 
@@ -29,7 +29,7 @@ class InvalidInput(UserError):
 class NotFound(UserError):
     @classmethod
     def of(cls, message: str) -> NotFound:
-        """Say what is missing."""
+        """Build it with a message that says what is missing."""
         return cls(code="NOT_FOUND", message=message)
 
 

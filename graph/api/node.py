@@ -1,6 +1,6 @@
-"""Globally unique IDs (Relay): what an ID looks like, and the `node` and `nodes` fields that find its object.
+"""Globally unique IDs (Relay): their format, and the `node` and `nodes` fields that find their objects.
 
-An ID is the base64 of ``Type:key``. One that names nothing, in whatever way it is broken, finds null and no error:
+An ID is the base64 of ``Type:key``. One that names no object, or is broken in any way, gives null and no error, because
 clients keep IDs for years. Each feature registers a loader for its types (`graph.api.schema_part.SchemaPart.nodes`);
 `nodes` asks each loader once, whatever the number of IDs.
 """
@@ -20,9 +20,9 @@ from graph.endpoint.declare import cached, do_not_keep
 from graph.errors import BadInput, Missing
 
 MAX_AGE = 300.0
-"""Seconds that an answer with nodes is kept at most; a change of what it shows outdates it before that."""
+"""Seconds that an answer with nodes is cached at most; a change of what it shows invalidates it earlier."""
 MAX_NODES = 100
-"""How many IDs `nodes` takes at once."""
+"""How many IDs `nodes` accepts at once."""
 
 _ID_LENGTH = 400
 _MAX_KEY = 2**63 - 1
@@ -30,29 +30,29 @@ _MAX_KEY = 2**63 - 1
 
 @strawberry.type(description="What was deleted.")
 class Deleted:
-    """The ID that names nothing any more."""
+    """The ID of the deleted object."""
 
     id: strawberry.ID
 
 
 @strawberry.interface(description="An object with a globally unique ID (Relay).")
 class Node:
-    """The interface; a subclass is built with its global ID."""
+    """The interface of objects with an ID; a subclass is built with its global ID."""
 
     id: strawberry.ID = strawberry.field(description="Globally unique; opaque.")
 
 
 NodeLoader: TypeAlias = Callable[["Context", Sequence[str]], Awaitable[Mapping[str, Node]]]
-"""Finds the nodes of one type: their keys (as they stand in the ID) in, those that exist (and may be seen) out."""
+"""Loads nodes of one type by their keys (as in the ID); returns those that exist and may be seen."""
 
 
 def global_id(kind: str, key: int | str) -> strawberry.ID:
-    """The ID of the object of type `kind` with this key."""
+    """Return the ID of the object of type `kind` with this key."""
     return strawberry.ID(base64.b64encode(f"{kind}:{key}".encode()).decode())
 
 
 def parse_id(value: str) -> tuple[str, str] | None:
-    """The type and the key in an ID; None when it is none."""
+    """Return the type and the key in an ID; None if it is not one."""
     if len(value) > _ID_LENGTH:
         return None
     try:
@@ -63,32 +63,32 @@ def parse_id(value: str) -> tuple[str, str] | None:
 
 
 def integer_key(key: str) -> int | None:
-    """A key that is a row's number; None when it cannot be one."""
+    """Return a key as a row's id; None if it cannot be one."""
     if key.isascii() and key.isdigit() and len(key) < 20 and key[0] != "0" and int(key) <= _MAX_KEY:  # noqa: PLR2004 - 2**63 has 19 digits
         return int(key)
     return None
 
 
 def integer_keys(keys: Iterable[str]) -> dict[str, int]:
-    """Those of `keys` that can be rows' numbers, with the number."""
+    """Return those of `keys` that can be rows' ids, with the id."""
     return {key: number for key in keys if (number := integer_key(key)) is not None}
 
 
 def key_of(value: str, kind: str) -> int | None:
-    """The row's number in the ID of an object of type `kind`; None for any other ID."""
+    """Return the row's id in the ID of an object of type `kind`; None for any other ID."""
     parsed = parse_id(value)
     return integer_key(parsed[1]) if parsed is not None and parsed[0] == kind else None
 
 
 def required_key(value: str, kind: str) -> int:
-    """The row's number in the ID of an object of type `kind`; raises `Missing` for any other ID."""
+    """Return the row's id in the ID of an object of type `kind`; raises `Missing` for any other ID."""
     if (number := key_of(value, kind)) is None:
         raise Missing(kind)
     return number
 
 
 def node_query(loaders: Mapping[str, NodeLoader], kept: Collection[str] = ()) -> type:
-    """The part of Query that finds any object by its ID; answers with nothing but types in `kept` may be kept."""
+    """Return the part of Query that finds objects by ID; only answers with types in `kept` alone may be cached."""
 
     async def find(context: Context, ids: Sequence[str]) -> list[Node | None]:
         parsed = [parse_id(value) for value in ids]

@@ -1,4 +1,4 @@
-"""What connections and their resolvers share: page info, optional arguments, what was selected below a field."""
+"""What connections and their resolvers share: page info, optional arguments, the selection below a field."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@strawberry.type(description="Where a page stands in its list (Relay).")
+@strawberry.type(description="The position of a page in its list (Relay).")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more follows.")
     has_previous_page: bool = strawberry.field(description="Whether more precedes.")
@@ -25,17 +25,17 @@ class PageInfo:
 
 
 def given(value: T | None) -> T | None:
-    """An optional argument's value; None when it was left out (which the schema tells apart from a null default)."""
+    """Return an optional argument's value; None if it was left out (which the schema distinguishes from null)."""
     return None if value is strawberry.UNSET else value
 
 
 def selects(info: strawberry.Info[Any, Any], *path: str) -> bool:
-    """Whether the operation selects the field at `path` below the one being resolved, through whatever fragments.
+    """Whether the operation selects the field at `path` below the one being resolved, through fragments or not.
 
-    ``@skip`` and ``@include`` are obeyed. Takes time linear in the document: Strawberry's `selected_fields` expands
-    each fragment at each spread, which nested fragments make exponential.
+    ``@skip`` and ``@include`` are obeyed. It takes time linear in the document; Strawberry's `selected_fields` expands
+    each fragment at each spread, which is exponential for nested fragments.
     """
-    # Strawberry offers no other way to the document, and does not say what its info wraps.
+    # Strawberry offers no other access to the document, and does not type what its info wraps.
     raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info")  # noqa: B009 - pyright cannot know its type
     level = [node.selection_set for node in raw.field_nodes]
     for name in path:
@@ -44,7 +44,7 @@ def selects(info: strawberry.Info[Any, Any], *path: str) -> bool:
 
 
 def _fields(info: GraphQLResolveInfo[Any], sets: Iterable[SelectionSetNode | None]) -> Iterator[FieldNode]:
-    """The fields of all of `sets`; each fragment is entered once."""
+    """Yield the fields of all `sets`; each fragment is entered once."""
     stack = [one for one in sets if one is not None]
     entered: set[str] = set()
     while stack:

@@ -1,4 +1,4 @@
-"""The caller's budget, as the rate limiter sees it: reading it costs nothing."""
+"""The caller's rate limit and what is left of it; reading it costs nothing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from graph.errors import Unavailable
 
 @strawberry.type(name="RateLimit")
 class Quota:
-    """How many operations the caller may still run."""
+    """The state of the caller's rate limit."""
 
-    limit: int = strawberry.field(description="Units that the caller has in any window.")
-    remaining: int = strawberry.field(description="Units that are left, this operation counted.")
+    limit: int = strawberry.field(description="Units that the caller may use in any window.")
+    remaining: int = strawberry.field(description="Units that are left after this operation.")
     cost: int = strawberry.field(description="Units that this operation was charged.")
     reset_at: datetime = strawberry.field(description="When the whole limit is free again.")
     window_seconds: int = strawberry.field(description="Length of the window.")
@@ -25,14 +25,14 @@ class Quota:
 
 @strawberry.type
 class QuotaQuery:
-    """What can be asked of the limiter."""
+    """The query field `rateLimit`."""
 
     @strawberry.field(
         description="The caller's budget. Reading it costs nothing, as long as it is all that the operation asks for.",
         metadata=cost(0, free=True),
     )
     def rate_limit(self) -> Quota:
-        """Tell what the limiter said when it let this operation in."""
+        """Return what the limiter answered when it admitted this operation."""
         ticket = current()
         if ticket is None or ticket.verdict is None:
             raise Unavailable("This operation was not counted by the rate limiter.")

@@ -1,6 +1,6 @@
-"""The schema's own scalars: exact decimals, moments in UTC, positions in event streams.
+"""The schema's own scalars: exact decimals, times in UTC, positions in event streams.
 
-Input is read strictly: what cannot be understood exactly is refused with the reason, and nothing is rounded.
+Input is parsed strictly: a value that cannot be represented exactly is refused with the reason, never rounded.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def _parse_moment(value: Any) -> datetime:
 
 
 def _print_moment(value: datetime) -> str:
-    """One width for all, so that strings sort like moments."""
+    """Format all times with the same width, so that strings sort like times."""
     return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _parse_cursor(value: Any) -> Cursor:
     if isinstance(value, str) and len(value) <= _CURSOR_LENGTH:
         return Cursor(value)
-    raise GraphQLError("Cursor must be a string that this server gave out.")
+    raise GraphQLError("Cursor must be a string that this server issued.")
 
 
 SCALARS: Mapping[object, ScalarDefinition] = {
@@ -72,7 +72,7 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
     Cursor: strawberry.scalar(
         name="Cursor",
-        description="Opaque position in an event stream; hand it back as `after` to resume.",
+        description="Opaque position in an event stream; pass it as `after` to resume.",
         specified_by_url="https://relay.dev/graphql/connections.htm#sec-Cursor",
         serialize=str,
         parse_value=_parse_cursor,

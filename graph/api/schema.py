@@ -1,7 +1,7 @@
 """The GraphQL schema of this product: the features' parts joined into one.
 
-`build_schema` is a pure function; nothing is built at import. ``schema.graphql`` in the project's root is `sdl`'s
-output, printed by ``make schema`` and held current by a test.
+`build_schema` is a pure function; nothing is built at import. ``schema.graphql`` in the project's root is the output of
+`sdl`, printed by ``make schema``; a test keeps it up to date.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ def build_schema(
 
 
 def _joined(name: str, parts: Sequence[type]) -> type:
-    """One root type with the fields of all parts, in their order."""
+    """Return one root type with the fields of all parts, in their order."""
     return strawberry.type(type(name, tuple(parts), {}), name=name)
 
 
 def sdl() -> str:
-    """The schema in GraphQL's schema language."""
+    """Return the schema in GraphQL's schema language."""
     schema = build_schema()
     core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry prints no description of it
     return f"{print_schema_definition(core)}\n\n{schema.as_str()}\n"

@@ -1,4 +1,4 @@
-"""What one feature adds to the schema. `graph.api.schema` lists the features and joins them."""
+"""One feature's part of the schema. `graph.api.schema` lists the features and joins them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ class SchemaPart:
     types: tuple[type, ...] = ()
     nodes: Mapping[str, NodeLoader] = field(default_factory=_no_nodes)
     kept: frozenset[str] = frozenset()
-    """Types of `nodes` that everybody may see, and whose loaders read nothing but through the cache."""
+    """Types of `nodes` that everybody may see, and whose loaders only read through the cache."""
     private: frozenset[str] = frozenset()
-    """Types that only the viewer and an ADMIN may see: every field that leads to one declares who may use it."""
+    """Types that only the viewer and an ADMIN may see; every field that leads to one declares who may use it."""

@@ -1,7 +1,7 @@
 """Accounts and sessions in GraphQL.
 
-Registering, signing in and out, guests, the viewer, and what they can change about themselves. Answers about an account
-are for the viewer and for an ADMIN only.
+Registering, signing in and out, guests, the viewer, and what viewers can change about themselves. Only the viewer and
+an ADMIN see data about an account.
 """
 
 from graph.api.accounts.resolvers import PART

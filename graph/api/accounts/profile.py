@@ -1,4 +1,4 @@
-"""Guests, and what users do to their own accounts."""
+"""Guests, and what users can do with their own accounts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from graph.errors import Invalid, Unauthenticated
 @strawberry.type
 class ProfileQuery:
     @strawberry.field(
-        description="All that is kept of the viewer: account, sessions, scores.",
+        description="Everything that is stored about the viewer: account, sessions, scores.",
         extensions=[requires(SIGNED_IN)],
         metadata=cost(10, assumed=50),
     )

@@ -1,4 +1,4 @@
-"""A forgotten password, and an address that is to be confirmed: by tokens that are sent and work once."""
+"""Password resets and email confirmations, with one-time tokens that are sent by email."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from graph.errors import Invalid, Unauthenticated
 
 @strawberry.type(description="The same whether or not a message was sent, so that nobody learns who has an account.")
 class MessageRequested:
-    """The end of a good request."""
+    """The result of requestPasswordReset and requestEmailConfirmation."""
 
     message: str
 
 
 @strawberry.type(description="The token was used, has expired, or never was one.")
 class InvalidToken(UserError):
-    """Nothing was changed."""
+    """The token is not valid; nothing was changed."""
 
     @classmethod
     def of(cls) -> InvalidToken:
-        """Say so, and no more."""
+        """Return the error, with the same message for every cause."""
         return cls(code="INVALID_TOKEN", message="This token was used, has expired, or never was one; ask for another.")
 
 
 @strawberry.type(description="The password is replaced and every session has ended: sign in with the new one.")
 class PasswordReset:
-    """The end of a good resetPassword."""
+    """The result of a successful resetPassword."""
 
     revoked_sessions: int
 
 
 @strawberry.type(description="The address is confirmed.")
 class EmailConfirmed:
-    """The end of a good confirmEmail."""
+    """The result of a successful confirmEmail."""
 
     email: str
 
@@ -57,7 +57,7 @@ ConfirmEmailResult: TypeAlias = Annotated[EmailConfirmed | InvalidToken, strawbe
 
 @strawberry.type
 class RecoveryMutation:
-    """Writes."""
+    """The mutations."""
 
     @strawberry.mutation(
         description="Sends a token for another password to this address, if it is an account's. Answers the same for "

@@ -1,4 +1,4 @@
-"""Accounts in GraphQL: registering, signing in and out, the viewer and their sessions."""
+"""The queries and mutations for registering, signing in and out, the viewer and their sessions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from graph.patterns.sessions import Session as SessionValue
 
 
 async def _load_users(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
-    """Oneself, or for an ADMIN anybody."""
+    """Load the viewer, or any users for an ADMIN."""
     caller = context.caller
     seen = integer_keys(keys)
     if caller.role != "ADMIN":
@@ -47,7 +47,7 @@ async def _load_users(context: Context, keys: Sequence[str]) -> Mapping[str, Nod
 
 
 async def _load_sessions(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
-    """The viewer's own."""
+    """Load the viewer's own sessions."""
     current: SessionValue | None = context.caller.session
     if current is None:
         return {}
@@ -100,7 +100,7 @@ class AccountsMutation(ProfileMutation, RecoveryMutation):
     )
     async def logout(self, info: Info) -> bool:
         context = info.context
-        if context.caller.reason == NOT_BELIEVED:  # the session would go on, and its user think that it had ended
+        if context.caller.reason == NOT_BELIEVED:  # the session would silently continue
             check(context, VALID)
         session: SessionValue | None = context.caller.session
         user = session is not None and scopes_of_role(session.role) is None

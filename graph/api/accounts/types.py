@@ -1,4 +1,4 @@
-"""The accounts' GraphQL types: users, sessions, the viewer, inputs and results."""
+"""The GraphQL types of accounts: users, sessions, the viewer, inputs and results."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from graph.api.node import Node, global_id
 from graph.endpoint.declare import uncached
 from graph.patterns.sessions import Session as SessionValue
 
-enum(Role, description="What a user may do: each role all that the ones before may.")
+enum(Role, description="What a user may do; each role includes the ones before it.")
 
 
 @strawberry.type(description="Somebody who can sign in; seen by themselves and by an ADMIN.")
 class User(Node):
-    email: str = strawberry.field(description="As they wrote it; two spellings of one address are one account.")
+    email: str = strawberry.field(
+        description="As the user wrote it; different spellings of one address are one account."
+    )
     display_name: str
     role: Role
     email_confirmed: bool = strawberry.field(description="Whether the user has shown that the address is theirs.")
@@ -41,10 +43,10 @@ class User(Node):
         )
 
 
-@strawberry.type(description="A place where a user is signed in; seen by that user only.")
+@strawberry.type(description="A device or program on which a user is signed in; seen by that user only.")
 class Session(Node):
     created_at: datetime
-    last_active_at: datetime = strawberry.field(description="True to a minute.")
+    last_active_at: datetime = strawberry.field(description="Accurate to a minute.")
     expires_at: datetime = strawberry.field(description="When it ends if it is not used until then.")
     user_agent: str | None
     ip_address: str | None
@@ -52,7 +54,7 @@ class Session(Node):
 
     @classmethod
     def of(cls, session: SessionValue, current: str | None) -> Session:
-        """Show a session; `current` is the id of the one in use."""
+        """Build it from a record; `current` is the id of the session in use."""
         return cls(
             id=global_id("Session", session.id),
             created_at=moment(session.created_at),
@@ -65,13 +67,13 @@ class Session(Node):
 
 
 def moment(seconds: float) -> datetime:
-    """A time of the server's clock."""
+    """Convert a time of the server's clock."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 @strawberry.type(description="The signed-in user and the session in use.")
 class Viewer:
-    """Made by the query's root for a signed-in caller only."""
+    """Created by the root query, and only for a signed-in caller."""
 
     user: User
     session: Session = strawberry.field(metadata=uncached())
@@ -80,7 +82,7 @@ class Viewer:
         metadata=uncached(), description="Everywhere the user is signed in, the most recently used first."
     )
     async def sessions(self, info: Info) -> list[Session]:
-        """Read from the user's index."""
+        """Read the sessions from the user's index."""
         current: SessionValue | None = info.context.caller.session
         if current is None:
             return []
@@ -94,8 +96,10 @@ class Viewer:
 @strawberry.input
 class RegisterInput:
     email: str
-    password: str = strawberry.field(description="8 to 256 characters, any; the commonest passwords are refused.")
-    display_name: str = strawberry.field(description="What others see; at most 64 characters.")
+    password: str = strawberry.field(
+        description="8 to 256 characters of any kind; the commonest passwords are refused."
+    )
+    display_name: str = strawberry.field(description="The name that others see; at most 64 characters.")
 
 
 @strawberry.input
@@ -104,7 +108,7 @@ class LoginInput:
     password: str
 
 
-@strawberry.input(description="What a guest takes to sign in with from now on.")
+@strawberry.input(description="The email and password with which a guest signs in from now on.")
 class ClaimAccountInput:
     """An email and a password."""
 
@@ -114,7 +118,7 @@ class ClaimAccountInput:
 
 @strawberry.input
 class ChangePasswordInput:
-    """The password in use and the one to come."""
+    """The current password and the new one."""
 
     current_password: str
     new_password: str
@@ -123,21 +127,21 @@ class ChangePasswordInput:
 # --- results ---
 
 
-@strawberry.type(description="A session has begun. The token is told here and never again.")
+@strawberry.type(description="A session has begun. The token is shown here and never again.")
 class AuthPayload:
-    """The end of a good register or login."""
+    """The result of a successful register or login."""
 
     token: str = strawberry.field(description="Send it as `Authorization: Bearer <token>`; browsers also get a cookie.")
     expires_at: datetime = strawberry.field(description="When the session ends if it is not used until then.")
     user: User
     session: Session
     password_due: bool = strawberry.field(
-        description="Whether the password was given by somebody else: until changePassword the user has no role."
+        description="Whether somebody else chose the password: until changePassword the user has no role."
     )
 
     @classmethod
     def of(cls, signed_in: SignedIn) -> AuthPayload:
-        """Show the new session."""
+        """Build it for the new session."""
         session = Session.of(signed_in.session, signed_in.session.id)
         return cls(
             token=signed_in.token,
@@ -157,21 +161,21 @@ class EmailTaken(UserError):
 
 @strawberry.type(description="Says the same for an unknown email and for a wrong password.")
 class InvalidCredentials(UserError):
-    """Nobody was signed in."""
+    """The email or the password is wrong; no session was begun."""
 
     @classmethod
     def of(cls, message: str = "The email or the password is wrong.") -> InvalidCredentials:
-        """Say so, and no more."""
+        """Return the error, with the same message for both causes."""
         return cls(code="INVALID_CREDENTIALS", message=message)
 
 
 @strawberry.type(description="Too many attempts of this kind on this account or from this address.")
 class TooManyAttempts(UserError):
-    retry_after_seconds: int = strawberry.field(description="An attempt made after that is let in.")
+    retry_after_seconds: int = strawberry.field(description="An attempt after that is accepted.")
 
     @classmethod
     def of(cls, refusal: TooMany) -> TooManyAttempts:
-        """Say how long to wait, rounded up."""
+        """Build it with the time to wait, rounded up to seconds."""
         seconds = math.ceil(refusal.retry_after)
         return cls(
             code="TOO_MANY_ATTEMPTS",
@@ -182,23 +186,23 @@ class TooManyAttempts(UserError):
 
 @strawberry.type(description="The password is changed and every other session has ended.")
 class PasswordChanged:
-    """The end of a good change."""
+    """The result of a successful changePassword."""
 
-    revoked_sessions: int = strawberry.field(description="How many other sessions that were.")
-    token: str = strawberry.field(description="Takes the place of the one in use; browsers also get a cookie.")
+    revoked_sessions: int = strawberry.field(description="How many other sessions ended.")
+    token: str = strawberry.field(description="Replaces the token in use; browsers also get a cookie.")
     expires_at: datetime = strawberry.field(description="When the session ends if it is not used until then.")
 
 
-@strawberry.type(description="A guest plays. Token and secret are told here and never again.")
+@strawberry.type(description="A guest plays. Token and secret are shown here and never again.")
 class GuestPayload:
-    """The end of a good playAsGuest."""
+    """The result of a successful playAsGuest."""
 
-    secret: str = strawberry.field(description="Hand it to resumeGuest to be the same player again.")
+    secret: str = strawberry.field(description="Pass it to resumeGuest to be the same player again.")
     auth: AuthPayload
 
     @classmethod
     def of(cls, guest: GuestSignedIn) -> GuestPayload:
-        """Show the new guest."""
+        """Build it for the new guest."""
         return cls(secret=guest.secret, auth=AuthPayload.of(guest.signed_in))
 
 
@@ -209,16 +213,16 @@ class NotAGuest(UserError):
         return cls(code="NOT_A_GUEST", message="This account has an email already.")
 
 
-@strawberry.type(description="The account is gone: every session has ended, and nothing tells who it was.")
+@strawberry.type(description="The account is deleted: every session has ended, and no personal data is left.")
 class AccountDeleted:
-    """The end of a good deleteMe."""
+    """The result of a successful deleteMe."""
 
-    player: strawberry.ID = strawberry.field(description="What scores stay under, without a name.")
+    player: strawberry.ID = strawberry.field(description="The player under which scores stay, without a name.")
 
 
 @strawberry.type(description="A score of the viewer.")
 class OwnScore:
-    """One board, one season."""
+    """The viewer's score on one board in one season."""
 
     board: str = strawberry.field(description="The board's slug.")
     season: int
@@ -226,7 +230,7 @@ class OwnScore:
     achieved_at: datetime
 
 
-@strawberry.type(description="All that is kept of the viewer.")
+@strawberry.type(description="Everything that is stored about the viewer.")
 class PersonalData:
     user: User
     sessions: list[Session]

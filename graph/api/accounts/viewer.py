@@ -1,4 +1,4 @@
-"""What the resolvers of the accounts ask of a request: where it comes from, whose session it is."""
+"""What the accounts' resolvers need from a request: where it comes from and whose session it uses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from graph.patterns.sessions import Session as SessionValue
 
 HASH = 100
-"""What hashing a password costs, in fields: as much as a search of a large catalog."""
+"""The complexity of hashing a password, in fields: as much as a search of a large catalog."""
 
 
 def visitor_of(context: Context) -> Visitor:
-    """Where the request comes from."""
+    """Return where the request comes from."""
     connection = context.connection
     if connection is None:
         return Visitor(context.caller.address)
@@ -27,7 +27,7 @@ def visitor_of(context: Context) -> Visitor:
 
 
 def session_of(context: Context) -> SessionValue:
-    """The session in use, of a caller who is signed in."""
+    """Return the session in use; raises `Unauthenticated` if the caller is not signed in."""
     session: SessionValue | None = context.caller.session
     if session is None:
         raise Unauthenticated("Sign in first.")
@@ -35,7 +35,7 @@ def session_of(context: Context) -> SessionValue:
 
 
 async def begun(context: Context, signed_in: SignedIn) -> AuthPayload:
-    """Tell of a new session, and have a browser keep it; the one whose cookie it overwrites ends."""
+    """Return the payload of a new session and set a browser's cookie; the session of the old cookie ends."""
     replaced: SessionValue | None = context.caller.session
     if keep_token(context, signed_in) and replaced is not None:
         assert context.cookie is not None
@@ -46,7 +46,7 @@ async def begun(context: Context, signed_in: SignedIn) -> AuthPayload:
 
 
 def keep_token(context: Context, signed_in: SignedIn) -> bool:
-    """Have a browser keep the token and what the device is known by; whether the answer can carry cookies."""
+    """Set a browser's cookies for the token and the known device; returns whether the answer can carry cookies."""
     if context.cookie is None or context.response is None:
         return False
     context.cookie.write(context.response, signed_in.token)

@@ -1,6 +1,6 @@
-"""API keys in GraphQL: made, listed and revoked by an ADMIN.
+"""API keys in GraphQL: an ADMIN creates, lists and revokes them.
 
-PART is what this adds to the schema.
+PART is this feature's part of the schema.
 """
 
 from graph.api.apikeys.resolvers import PART

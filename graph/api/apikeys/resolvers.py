@@ -1,4 +1,4 @@
-"""Making, listing and revoking API keys; all of it is an ADMIN's, and no key can do it."""
+"""Creating, listing and revoking API keys; only an ADMIN may, and no API key."""
 
 from __future__ import annotations
 

@@ -25,14 +25,14 @@ enum(
 
 @strawberry.type(description="A key of a program: a game server, an importer. Seen by an ADMIN.")
 class ApiKey:
-    """What is kept of a key."""
+    """A key without its secret."""
 
     id: strawberry.ID
     name: str
     scopes: list[ApiKeyScope]
     operations_per_minute: int = strawberry.field(description="Its own rate limit, in the window of the others.")
     created_at: datetime
-    last_used_at: datetime | None = strawberry.field(description="True to a minute.")
+    last_used_at: datetime | None = strawberry.field(description="Accurate to a minute.")
 
     @classmethod
     def of(cls, record: ApiKeyRecord) -> ApiKey:
@@ -46,18 +46,18 @@ class ApiKey:
         )
 
 
-@strawberry.input(description="A key to be made.")
+@strawberry.input(description="A key to be created.")
 class CreateApiKeyInput:
-    """Checked by the keys' service."""
+    """The service checks it."""
 
     name: str = strawberry.field(description="What it is for; at most 100 characters.")
     scopes: list[ApiKeyScope]
     operations_per_minute: int = strawberry.field(default=1000, description="1 to 100,000.")
 
 
-@strawberry.type(description="The key is told here and never again.")
+@strawberry.type(description="The key is shown here and never again.")
 class ApiKeyCreated:
-    """The end of a good createApiKey."""
+    """The result of a successful createApiKey."""
 
     key: str = strawberry.field(description="Send it as `Authorization: Bearer <key>`.")
     api_key: ApiKey

@@ -1,7 +1,7 @@
-"""Who is signed in, and what a role may do.
+"""Authentication and authorisation: who is signed in, and what a role may do.
 
-`SessionAuthenticator` finds the session behind a token or a cookie for the endpoint. A field says who may use it with
-`requires`; `check` asks the same inside a resolver. Both raise `graph.errors.Unauthenticated` or `Forbidden`.
+`SessionAuthenticator` finds the session behind a token or a cookie for the endpoint. A field declares who may use it
+with `requires`; `check` tests the same inside a resolver. Both raise `graph.errors.Unauthenticated` or `Forbidden`.
 """
 
 from graph.api.auth.access import ADMIN, ANYBODY, BOARDS, CATALOG, PLAYER, SERVICE, SIGNED_IN, VALID, check, requires

@@ -1,13 +1,13 @@
-"""Who may use a field: declared at the field, checked here, and nowhere else.
+"""Who may use a field: declared at the field, and checked only here.
 
     @strawberry.mutation(extensions=[requires(ADMIN)])
 
 Every mutation and subscription, and every field that leads from the open part of the schema to private types, declares
-one of the requirements below; a test walks the schema and fails on one that does not. Which types are private each
-feature says (`graph.api.schema_part.SchemaPart.private`).
+one of the requirements below; a test walks the schema and fails for a field that does not. Each feature lists its
+private types (`graph.api.schema_part.SchemaPart.private`).
 
-A refusal is `UNAUTHENTICATED` for an anonymous caller, with the reason if a token was presented, else `FORBIDDEN`. A
-user whose password is due to be changed has no role until then, which the reason PASSWORD_DUE says.
+A refusal is `UNAUTHENTICATED` for an anonymous caller, with the reason if a token was sent, and `FORBIDDEN` otherwise.
+A user who has to change the password has no role until then; the reason is PASSWORD_DUE.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a caller must be; `roles` are the ones that may, None for any signed-in user.
+    """What a caller needs: one of `roles`; None allows any signed-in user.
 
-    An API key may what its scopes say: it needs `scope`, and without one here no key may, unless it is open to all.
+    An API key needs `scope` instead; if there is none here, no key is allowed, unless the field is open to all.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Requirement:
     scope: str | None = None
 
     def check(self, caller: Caller) -> None:
-        """Raise `Unauthenticated` or `Forbidden` unless `caller` meets it."""
+        """Raise `Unauthenticated` or `Forbidden` unless `caller` meets the requirement."""
         if not caller.signed_in:
             if self.open and not (self.no_problem and caller.problem):
                 return
@@ -65,15 +65,15 @@ class Requirement:
 
 
 ANYBODY = Requirement("ANYBODY", open=True, no_problem=False)
-"""Everybody, said on purpose."""
+"""Everybody, declared explicitly."""
 VALID = Requirement("VALID", open=True)
-"""Everybody but a caller whose token is bad, who is told so."""
+"""Everybody except a caller with a bad token, who gets an error."""
 SIGNED_IN = Requirement("SIGNED_IN")
 """Any user."""
 SERVICE = Requirement("SERVICE", roles=frozenset({"SERVICE", "ADMIN"}), scope="SCORES")
 """A program that acts for others, or an ADMIN."""
 PLAYER = Requirement("PLAYER", scope="SCORES")
-"""Any user, for themselves; a program that acts for others."""
+"""Any user on their own behalf, or a program that acts for others."""
 ADMIN = Requirement("ADMIN", roles=frozenset({"ADMIN"}))
 """An ADMIN."""
 CATALOG = Requirement("ADMIN", roles=frozenset({"ADMIN"}), scope="CATALOG")
@@ -83,10 +83,10 @@ BOARDS = Requirement("ADMIN", roles=frozenset({"ADMIN"}), scope="BOARDS")
 
 
 class Requires(FieldExtension):
-    """The field extension that checks a requirement before the field resolves."""
+    """A field extension that checks a requirement before the field resolves."""
 
     def __init__(self, requirement: Requirement) -> None:
-        """Ask for `requirement`; use `requires`."""
+        """Check `requirement`; declare it with `requires`."""
         self.requirement = requirement
 
     def resolve(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
@@ -94,23 +94,23 @@ class Requires(FieldExtension):
         return next_(source, info, **kwargs)
 
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
-        """Check, then resolve; a subscription's generator is handed on as it is."""
+        """Check, then resolve; a subscription's generator is passed on unchanged."""
         check(info.context, self.requirement)
         found = next_(source, info, **kwargs)
         return await found if inspect.isawaitable(found) else found
 
 
 def requires(requirement: Requirement) -> Requires:
-    """Declare who may use a field."""
+    """Return the extension that declares who may use a field."""
     return Requires(requirement)
 
 
 def check(context: Context, requirement: Requirement) -> None:
-    """Check a requirement that depends on arguments, inside a resolver."""
+    """Check a requirement inside a resolver, where it depends on arguments."""
     if requirement != ANYBODY:
         requirement.check(context.caller)
 
 
 def declared(field: StrawberryField) -> Requirement | None:
-    """What a field declares."""
+    """Return the requirement that a field declares; None if it declares none."""
     return next((one.requirement for one in field.extensions if isinstance(one, Requires)), None)

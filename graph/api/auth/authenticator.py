@@ -1,9 +1,9 @@
-"""Who is asking: from the Authorization header, the connection_init payload or the cookie to a `Caller`.
+"""Finds the `Caller` by the Authorization header, the connection_init payload or the cookie.
 
-The order is header, payload, cookie; the first that is there decides, and a bad one is not made up for by the next. A
-token that signs nobody in makes an anonymous caller with a `problem`. Tokens are read from nowhere else: not from the
-URL, which ends in logs. A cookie that does not count, most often because a proxy rewrites Host, is such a token; the
-log is told once in `TOLD_EVERY` seconds.
+The order is header, payload, cookie; the first one present decides, even if it is bad and a later one would be good. A
+token that is not valid makes an anonymous caller with a `problem`. Tokens are read from nowhere else, in particular not
+from the URL, which ends up in logs. A cookie that is not accepted, most often because a proxy rewrites Host, also makes
+an anonymous caller; that is logged at most once in `TOLD_EVERY` seconds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NOT_OURS = (
 NOT_BELIEVED = "COOKIE_NOT_BELIEVED"
 TOLD_EVERY = 60.0
 _SHOWN = 200  # characters of a header in the log
-_NO_TOKEN = ""  # what cannot be a token: several headers, another scheme
+_NO_TOKEN = ""  # stands for credentials that cannot be a token: several headers, another scheme
 
 
 class SessionAuthenticator:
@@ -55,9 +55,10 @@ class SessionAuthenticator:
         *,
         restore: Callable[[str], Awaitable[Session | None]] | None = None,
     ) -> None:
-        """Check tokens with `sessions`, and hear of ended ones from `revocations`.
+        """Check tokens with `sessions`; `revocations` announces ended ones.
 
-        `restore` begins the session of a token again that outlives sessions (an API key's); None for any other.
+        `restore` begins a session again for a token that outlives sessions (an API key), and returns None for any
+        other.
         """
         self._restore = restore
         self._client = client
@@ -69,7 +70,7 @@ class SessionAuthenticator:
     headers = frozenset({b"authorization", b"cookie", b"origin", b"host", b"sec-fetch-site", b"sec-websocket-key"})
 
     def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:
-        """The token presented, `_NO_TOKEN` for what cannot be one, None where there is nothing."""
+        """Return the token, `_NO_TOKEN` for something that cannot be one, None if there is nothing."""
         sent = headers.getlist("authorization")
         if sent:
             return _bearer(sent[0]) if len(sent) == 1 else _NO_TOKEN
@@ -83,16 +84,16 @@ class SessionAuthenticator:
         return token
 
     def address(self, connection: HTTPConnection) -> str:
-        """The peer's address, as limits count it."""
+        """Return the client's address in the form by which limits count."""
         return limit_address(connection.client.host if connection.client is not None else "")
 
     def commands(self, token: str | None) -> list[Command]:
-        """The check of the session, if `token` can be one."""
+        """Return the commands that check the session, if `token` can be one."""
         touch = self._sessions.touch_command(token) if token is not None else None
         return [] if touch is None else [touch]
 
     def caller(self, replies: Sequence[Any], *, token: str | None, address: str) -> Caller:
-        """Read the check's reply; raises `graph.patterns.client.RedisUnavailable` when Redis did not answer."""
+        """Read the reply to `commands`; raises `graph.patterns.client.RedisUnavailable` if Redis did not answer."""
         if token is None:
             return Caller(address)
         if not replies:
@@ -120,30 +121,30 @@ class SessionAuthenticator:
         return Caller(address, user=session.user_id, role=session.role, session=session, token=token)
 
     def limit(self, token: str | None) -> int | None:
-        """The limit of its own that a token has; None for the one of all users."""
+        """Return the token's own limit; None if the limit of all users applies."""
         return None if token is None else operations_of(token.partition(".")[0])
 
     def guard(self, token: str | None) -> str | None:
-        """The session's key."""
+        """Return the key of the token's session."""
         return None if token is None else self._sessions.session_key(token)
 
     def turnstile(self, token: str | None, charge: Charge) -> Command | None:
-        """Session and charge in one."""
+        """Return the command that checks the session and charges the limit in one step."""
         return passage_command(charge) if token is None else self._sessions.turnstile(token, charge)
 
     def budget(self, token: str | None) -> str | None:
-        """The key of the user's rate budget."""
+        """Return the key of the user's rate limit."""
         return None if token is None else self._sessions.budget_key(token)
 
     def watch(self, caller: Caller, on_ended: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_ended` when the caller's session ends, in whatever process that is decided."""
+        """Call `on_ended` when the caller's session ends, in whichever process that happens."""
         key = self.guard(caller.token)
         if caller.session is None or key is None:
             return lambda: None
         return self._revocations.watch(caller.session.id, key, on_ended)
 
     def _tell(self, headers: Headers) -> None:
-        """Say that a cookie was not believed, at most once in `TOLD_EVERY` seconds: anybody can send one."""
+        """Log that a cookie was not accepted, at most once in `TOLD_EVERY` seconds, because anybody can send one."""
         now = time.monotonic()
         if now - self._told >= TOLD_EVERY:
             self._told = now
@@ -152,7 +153,7 @@ class SessionAuthenticator:
 
 
 def _bearer(value: Any) -> str:
-    """The token of a credential ``Bearer <token>`` (RFC 6750, 2.1)."""
+    """Return the token of the credentials ``Bearer <token>`` (RFC 6750, 2.1)."""
     if not isinstance(value, str):
         return _NO_TOKEN
     scheme, _, token = value.strip().partition(" ")

@@ -1,6 +1,6 @@
-"""Products and categories in GraphQL: reading, changing and following them.
+"""Products and categories in GraphQL: queries, mutations and subscriptions.
 
-Other features show products with `Product`; `products` loads them, `visible` leaves out those the caller may not see.
+Other features show products with `Product`; `products` loads them, `visible` hides those that the caller may not see.
 """
 
 from graph.api.catalog.loaders import products

@@ -1,4 +1,4 @@
-"""What the catalog's queries and mutations take."""
+"""The inputs of the catalog's queries and mutations."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from graph.endpoint.declare import cost
 
 
 def _unset(description: str) -> Any:
-    """A field of an input that may be left out."""
+    """Declare an input field that may be left out."""
     return strawberry.field(default=strawberry.UNSET, description=description)
 
 
 @strawberry.input(one_of=True, description="Names one product.")
 class ProductBy:
-    """Exactly one of them."""
+    """Exactly one field is set."""
 
     id: strawberry.ID | None = strawberry.UNSET
     sku: str | None = strawberry.UNSET
@@ -34,7 +34,7 @@ class PairInput:
 @strawberry.input(description="A picture.")
 class ImageInput:
     url: str = strawberry.field(description="An http address, or a path.")
-    alt: str | None = strawberry.field(default=strawberry.UNSET, description="What it shows.")
+    alt: str | None = strawberry.field(default=strawberry.UNSET, description="What the image shows.")
 
 
 @strawberry.input(description="Which products; all conditions must hold.")
@@ -47,13 +47,13 @@ class ProductFilter:
         metadata=cost(90, per_word=45),
     )
     min_price: Decimal | None = strawberry.field(
-        default=strawberry.UNSET, description="Lowest amount, in whatever currency."
+        default=strawberry.UNSET, description="Lowest amount, in any currency."
     )
     max_price: Decimal | None = strawberry.field(
-        default=strawberry.UNSET, description="Highest amount, in whatever currency."
+        default=strawberry.UNSET, description="Highest amount, in any currency."
     )
     in_stock: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Only what can be had, or only what cannot.", metadata=cost(90)
+        default=strawberry.UNSET, description="Only available products, or only unavailable ones.", metadata=cost(90)
     )
     brand: str | None = strawberry.field(
         default=strawberry.UNSET, description="A brand, exactly as written.", metadata=cost(40)
@@ -63,7 +63,7 @@ class ProductFilter:
     )
     attributes: list[PairInput] | None = strawberry.field(
         default=strawberry.UNSET,
-        description=f"Attributes that it has all of, at most {paging.MAX_PAIRS}.",
+        description=f"Attributes, all of which the product must have; at most {paging.MAX_PAIRS}.",
         metadata=cost(40),
     )
     include_inactive: bool | None = strawberry.field(default=strawberry.UNSET, description="Needs the role ADMIN.")
@@ -86,25 +86,25 @@ class CreateProductInput:
     description: str = strawberry.field(default="", description=f"At most {rules.MAX_DESCRIPTION} characters.")
     category: str | None = strawberry.field(default=strawberry.UNSET, description="Slug of a category that exists.")
     price: MoneyInput
-    stock: int | None = strawberry.field(default=0, description="Null where pieces are not counted.")
+    stock: int | None = strawberry.field(default=0, description="Null if stock is not counted.")
     active: bool = True
     compare_at_price: Decimal | None = _unset("What it cost before, in the price's currency.")
-    in_stock: bool | None = _unset("Whether it can be had; by default, whether there is stock or none is counted.")
-    group_id: str | None = _unset("What the variants of one product share.")
-    options: list[PairInput] | None = _unset("What tells a variant from the others of its group.")
+    in_stock: bool | None = _unset("Whether it is available; by default, if there is stock or stock is not counted.")
+    group_id: str | None = _unset("Shared by the variants of one product.")
+    options: list[PairInput] | None = _unset("What distinguishes a variant from the others of its group.")
     images: list[ImageInput] | None = _unset("The first one is the main one.")
     brand: str | None = strawberry.UNSET
     gtin: str | None = _unset("8, 12, 13 or 14 digits, the last of which checks the others.")
     attributes: list[PairInput] | None = strawberry.UNSET
 
     def more(self) -> ProductChanges:
-        """What may be told beside the basic fields."""
+        """Return the optional fields."""
         return _details(self)
 
 
 @strawberry.input(
-    description="What is to change; what is left out stays. Null takes away what a product may be without (category, "
-    "compareAtPrice, groupId, brand, gtin, lists; a null stock is not counted), and leaves everything else as it is."
+    description="What is to change; fields left out stay. Null removes what a product may be without (category, "
+    "compareAtPrice, groupId, brand, gtin, lists; a null stock is not counted) and does not change any other field."
 )
 class UpdateProductInput:
     """Checked by the catalog's rules."""
@@ -113,13 +113,14 @@ class UpdateProductInput:
     name: str | None = strawberry.UNSET
     description: str | None = strawberry.UNSET
     category: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Slug of a category that exists; null takes the product out of its own."
+        default=strawberry.UNSET,
+        description="Slug of a category that exists; null removes the product from its category.",
     )
     price: MoneyInput | None = strawberry.UNSET
-    stock: int | None = _unset("Null where pieces are not counted any more.")
+    stock: int | None = _unset("Null if stock is not counted any more.")
     active: bool | None = strawberry.UNSET
     compare_at_price: Decimal | None = _unset("What it cost before, in the price's currency.")
-    in_stock: bool | None = _unset("Whether it can be had; follows the stock unless it is told.")
+    in_stock: bool | None = _unset("Whether it is available; follows the stock if left out.")
     group_id: str | None = strawberry.UNSET
     options: list[PairInput] | None = strawberry.UNSET
     images: list[ImageInput] | None = strawberry.UNSET
@@ -128,7 +129,7 @@ class UpdateProductInput:
     attributes: list[PairInput] | None = strawberry.UNSET
 
     def changes(self) -> ProductChanges:
-        """As the service takes them."""
+        """Return the changes in the service's form."""
         changes: ProductChanges = {}
         if self.category is not strawberry.UNSET:
             changes["category"] = self.category
@@ -151,20 +152,20 @@ class CreateCategoryInput:
 
     slug: str = strawberry.field(description="Lower-case letters and digits in words joined by dashes; never changes.")
     name: str
-    parent: str | None = _unset("Slug of the category that it lies in.")
+    parent: str | None = _unset("Slug of the parent category.")
 
 
-@strawberry.input(description="What is to change of a category; what is left out stays, a null parent puts it on top.")
+@strawberry.input(description="What is to change; fields left out stay, a null parent moves the category to the top.")
 class UpdateCategoryInput:
     """Checked by the catalog's rules."""
 
     id: strawberry.ID
     name: str | None = strawberry.UNSET
-    parent: str | None = _unset("Slug of the category that it lies in; never itself or one within it.")
+    parent: str | None = _unset("Slug of the parent category; not the category itself or one below it.")
 
 
 def _details(told: CreateProductInput | UpdateProductInput) -> ProductChanges:
-    """What both inputs may tell; lists may be null, which is none."""
+    """Return the optional fields of both inputs; a null list is an empty one."""
     changes: ProductChanges = {}
     if told.compare_at_price is not strawberry.UNSET:
         changes["compare_at_price"] = told.compare_at_price

@@ -1,4 +1,4 @@
-"""Products and categories in GraphQL; every read comes through the cache."""
+"""The queries and mutations for products and categories; every read goes through the cache."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class CatalogQuery:
     @strawberry.field(
         metadata=cost(10, assumed=paging.DEFAULT_SIZE) | cached(CATALOG_TTL),
         description=f"Products page by page: the first {paging.DEFAULT_SIZE} unless `first` or `last` says otherwise, "
-        f"at most {paging.MAX_SIZE}. A page neither repeats nor skips a product while others come and go.",
+        f"at most {paging.MAX_SIZE}. A page neither repeats nor skips a product while others are added or removed.",
     )
     async def products(
         self,
@@ -103,7 +103,7 @@ class CatalogQuery:
             sort=sort,
         )
         counted = any(selects(info, *path, "category", "productCount") for path in (("nodes",), ("edges", "node")))
-        # What is asked for in one turn of the event loop leaves in one write: a page costs one trip, whatever it shows.
+        # Everything requested in one turn of the event loop is sent in one write: a page costs one round trip.
         page, total, counts = await asyncio.gather(
             catalog.page(request),
             catalog.count(chosen) if selects(info, "totalCount") else _nothing(),
@@ -174,7 +174,7 @@ class CatalogMutation:
             return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(
-        description="Changes a category's name, or what it lies in. Needs the role ADMIN.",
+        description="Changes a category's name or parent. Needs the role ADMIN.",
         extensions=[requires(CATALOG)],
     )
     async def update_category(self, info: Info, input: UpdateCategoryInput) -> CategoryResult:

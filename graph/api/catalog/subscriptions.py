@@ -1,4 +1,4 @@
-"""Following the catalog: every committed change of a product, once, in order, resumable."""
+"""The catalog's subscription: every committed change of a product, once, in order, resumable."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from graph.endpoint.declare import live
 from graph.errors import BadInput
 
 MAX_IDS = 100
-"""How many products one subscription names."""
+"""How many products one subscription may name."""
 
 
-enum(ChangeKind, description="What became of a product.")
+enum(ChangeKind, description="What happened to a product.")
 
 
 @strawberry.type(description="A product was created, changed or deleted.")
 class ProductEvent:
-    cursor: Cursor = strawberry.field(description="Hand it back as `after` to go on after this event.")
+    cursor: Cursor = strawberry.field(description="Pass it as `after` to continue after this event.")
     kind: ChangeKind
     product_id: strawberry.ID
     gap: bool = strawberry.field(
@@ -52,13 +52,13 @@ class ProductEvent:
 
     @strawberry.field(description="The product as it is now; null once it is deleted, or while it is not shown.")
     async def product(self, info: Info) -> Product | None:
-        """Read it through the cache, as any query does."""
+        """Read it through the cache, like any query."""
         return visible(info.context, await info.context.loader(products).load(self.number))
 
 
 @strawberry.type
 class CatalogSubscription:
-    """What can be followed."""
+    """The subscription fields."""
 
     @strawberry.subscription(
         description="Products created, changed or deleted. With `after`, first everything missed since that cursor.",

@@ -1,4 +1,4 @@
-"""The catalog's GraphQL types: products, categories, pages, inputs and results."""
+"""The GraphQL types of the catalog: products, categories, pages and results."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Money:
     currency: str = strawberry.field(description='ISO 4217 code, e.g. "USD".')
 
 
-@strawberry.type(description="A shelf of the catalog.")
+@strawberry.type(description="A category of products.")
 class Category(Node):
-    """A category, perhaps with its count known already."""
+    """A category; its number of products may be known already."""
 
     slug: str = strawberry.field(description="Its name in filters; never changes.")
     name: str
@@ -46,25 +46,25 @@ class Category(Node):
             counted=counted,
         )
 
-    @strawberry.field(description="The category that it lies in; null at the top.")
+    @strawberry.field(description="The parent category; null at the top.")
     async def parent(self, info: Info) -> Category | None:
-        """Loaded together with all others asked for."""
+        """Load it, batched with all other requested parents."""
         found = None if self.parent_key is None else await info.context.loader(categories).load(self.parent_key)
         return found and Category.of(found)
 
-    @strawberry.field(description="How many active products it holds.")
+    @strawberry.field(description="How many active products it has.")
     async def product_count(self, info: Info) -> int:
-        """Known from the list of categories, else loaded together with all others asked for."""
+        """Take it from the list of categories, or load it, batched with all others."""
         return self.counted if self.counted is not None else await info.context.loader(product_counts).load(self.key)
 
 
-@strawberry.type(description="What tells a variant from the others of its group.")
+@strawberry.type(description="What distinguishes a variant from the others of its group.")
 class ProductOption:
     name: str
     value: str
 
 
-@strawberry.type(description="A property of a product; a name may come with several values.")
+@strawberry.type(description="A property of a product; a name may have several values.")
 class ProductAttribute:
     name: str
     value: str
@@ -72,22 +72,22 @@ class ProductAttribute:
 
 @strawberry.type(description="A picture of a product.")
 class ProductImage:
-    url: str = strawberry.field(description="An address, or a path in the shop's own store.")
-    alt: str | None = strawberry.field(description="What it shows.")
+    url: str = strawberry.field(description="A URL, or a path in the shop's own store.")
+    alt: str | None = strawberry.field(description="What the image shows.")
 
 
 @strawberry.type(description="Something for sale.")
 class Product(Node):
-    sku: str = strawberry.field(description="The shop's own number of it; unique, never changes.")
+    sku: str = strawberry.field(description="The shop's own product number; unique, never changes.")
     name: str
-    description: str = strawberry.field(description="Plain text, perhaps empty.")
+    description: str = strawberry.field(description="Plain text, possibly empty.")
     category: Category | None
     price: Money
-    compare_at_price: Money | None = strawberry.field(description="What it cost before, or costs elsewhere.")
-    stock: int | None = strawberry.field(description="Pieces in store; null where they are not counted.")
-    in_stock: bool = strawberry.field(description="Whether it can be had, counted or not.")
-    active: bool = strawberry.field(description="Whether it is shown; only an ADMIN sees one that is not.")
-    group_id: str | None = strawberry.field(description="What the variants of one product share.")
+    compare_at_price: Money | None = strawberry.field(description="The former price, or the price elsewhere.")
+    stock: int | None = strawberry.field(description="Items in stock; null if stock is not counted.")
+    in_stock: bool = strawberry.field(description="Whether it is available, counted or not.")
+    active: bool = strawberry.field(description="Whether it is shown; only an ADMIN sees inactive products.")
+    group_id: str | None = strawberry.field(description="Shared by the variants of one product.")
     options: list[ProductOption]
     images: list[ProductImage] = strawberry.field(description="The first one is the main one.")
     brand: str | None
@@ -98,7 +98,7 @@ class Product(Node):
 
     @classmethod
     def of(cls, record: ProductRecord, counts: Mapping[int, int] | None = None) -> Product:
-        """Show a record; `counts` gives the number of products of categories, by their number."""
+        """Build it from a record; `counts` has the numbers of products of categories, by id."""
         category, former = record.category, record.compare_at_price
         return cls(
             id=global_id("Product", record.id),
@@ -124,7 +124,7 @@ class Product(Node):
 
 @strawberry.type(description="A product on a page.")
 class ProductEdge:
-    cursor: str = strawberry.field(description="Hand it back as `after` or `before`, with the same sort.")
+    cursor: str = strawberry.field(description="Pass it as `after` or `before`, with the same sort.")
     node: Product
 
 
@@ -151,7 +151,7 @@ class ProductConnection:
         )
 
 
-enum(paging.Sort, name="ProductSort", description="The order of products; equal ones follow each other by age.")
+enum(paging.Sort, name="ProductSort", description="The order of products; equal ones are ordered by age.")
 
 
 # --- results ---
@@ -164,7 +164,7 @@ DeleteProductResult = Annotated[Deleted | NotFound, strawberry.union("DeleteProd
 
 
 def visible(context: Context, record: ProductRecord | None) -> Product | None:
-    """The product, unless it is inactive and the caller no ADMIN."""
+    """Return the product; None if it is inactive and the caller is not an ADMIN."""
     if record is None or not (record.active or context.caller.role == "ADMIN"):
         return None
     return Product.of(record)

@@ -1,6 +1,6 @@
 """Background jobs in GraphQL.
 
-An ADMIN starts an import, reads a job, and follows its progress.
+An ADMIN starts imports, reads jobs, and follows their progress.
 """
 
 from graph.api.jobs.resolvers import PART

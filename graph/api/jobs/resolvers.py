@@ -1,4 +1,4 @@
-"""Queueing work and reading how it stands."""
+"""Queueing jobs and reading their state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following jobs."""
+"""The subscription to a job's progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background jobs in GraphQL: how they stand; inputs and results."""
+"""The GraphQL types of background jobs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from graph.api.node import Node, global_id
 from graph.jobs import Job as JobRecord
 from graph.jobs import JobState
 
-enum(JobState, description="Where a job stands.")
+enum(JobState, description="The state of a job.")
 
 
 @strawberry.type(description="Long work in the background. Only an ADMIN sees jobs.")
 class Job(Node):
-    """A job as it stood when it was read."""
+    """The state of a job when it was read."""
 
     name: str
     state: JobState

@@ -1,4 +1,4 @@
-"""Lookups of the leaderboards that an operation gathers (`graph.api.context.Context.loader`)."""
+"""Look-ups of the leaderboards that an operation batches (`graph.api.context.Context.loader`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 
 async def players(services: Services, ids: Sequence[int]) -> list[UserRecord | None]:
-    """Users by number, for what everybody may see of them."""
+    """Return users by id, for their public data."""
     found = await services.accounts.users(ids)
     return [found.get(one) for one in ids]

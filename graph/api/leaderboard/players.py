@@ -1,4 +1,4 @@
-"""Players as others may see them, and their names: one load for all entries of a field, where the operation asks."""
+"""Players as others see them, and their names, loaded once for all entries of a field if requested."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from graphql import GraphQLResolveInfo
 
 
-@strawberry.type(description="What others may see of a user.")
+@strawberry.type(description="The public data of a user.")
 class Player(Node):
-    """A user's public side. The name is there from the beginning, so that a list of players is completed at one go."""
+    """A user's public data. The name is set at once, so that a list of players resolves without awaiting."""
 
     display_name: str = strawberry.field(description="The name that the user chose.")
 
     @classmethod
     def of(cls, number: int, names: Mapping[int, str]) -> Player:
-        """The player with a user's number; `names` has all that the operation asks for."""
+        """Build the player with a user id; `names` has the names that the operation needs."""
         return cls(id=global_id("Player", number), display_name=names.get(number, ""))
 
 
 async def names_of(info: Info, players: Iterable[int]) -> Mapping[int, str]:
-    """The names of those of `players` who exist, by number; none of them if the operation shows no name."""
+    """Return the names of those of `players` who exist, by id; empty if the operation selects no name."""
     if not mentions(info, "displayName"):
         return {}
     return await info.context.services.accounts.display_names(players)
 
 
 def mentions(info: Info, name: str) -> bool:
-    """Whether a field `name` stands anywhere below the one being resolved, used or not; each fragment is read once."""
-    # Strawberry offers no other way to the document, and does not say what its info wraps.
+    """Whether a field `name` occurs anywhere below the one being resolved; each fragment is read once."""
+    # Strawberry offers no other access to the document, and does not type what its info wraps.
     raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info")  # noqa: B009 - pyright cannot know its type
     stack = [node.selection_set for node in raw.field_nodes]
     entered: set[str] = set()
@@ -59,13 +59,13 @@ def mentions(info: Info, name: str) -> bool:
 
 
 def player_key_of(value: str) -> int | None:
-    """The user's number in the ID of a player (or of a user, who is one); None for any other ID."""
+    """Return the user id in the ID of a player or user; None for any other ID."""
     parsed = parse_id(value)
     return integer_key(parsed[1]) if parsed is not None and parsed[0] in ("Player", "User") else None
 
 
 def viewer_key(context: Context) -> int:
-    """The signed-in user's number; an API key has none."""
+    """Return the signed-in user's id; raises for an API key, which has none, and for anonymous callers."""
     caller = context.caller
     if scopes_of_role(caller.role) is not None:
         raise BadInput("An API key is no player: name one.", argument="player")

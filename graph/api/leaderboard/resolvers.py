@@ -1,4 +1,4 @@
-"""Leaderboards in GraphQL: ranks come from one script each, names of players from one load for each such answer."""
+"""The queries and mutations of leaderboards: each ranking takes one script, and one load of players' names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def _load_players(context: Context, keys: Sequence[str]) -> Mapping[str, N
 
 
 def _player(context: Context, named: str | None) -> int | None:
-    """Whose score it is: a PLAYER's own; a SERVICE or an ADMIN may name any player. None: no such player."""
+    """Return whose score it is: a PLAYER's own; a SERVICE or an ADMIN may name any player. None if there is none."""
     key = None if named is None else player_key_of(named)
     if named is None or (key is not None and str(key) == context.caller.user):
         return viewer_key(context)
@@ -56,7 +56,7 @@ def _player(context: Context, named: str | None) -> int | None:
 
 
 async def _board(context: Context, slug: str) -> BoardRecord:
-    """The board with this slug; raises `Missing`."""
+    """Return the board with this slug; raises `Missing`."""
     board = await context.services.leaderboards.board(slug)
     if board is None:
         raise Missing("board")
@@ -64,7 +64,7 @@ async def _board(context: Context, slug: str) -> BoardRecord:
 
 
 def _named(player: int | None) -> int:
-    """The player, if there is one; raises `Missing`."""
+    """Return the player if there is one; raises `Missing`."""
     if player is None:
         raise Missing("player")
     return player
@@ -126,7 +126,7 @@ class LeaderboardQuery:
 
 @strawberry.type
 class LeaderboardMutation:
-    @strawberry.mutation(description="Makes a leaderboard. Needs the role ADMIN.", extensions=[requires(BOARDS)])
+    @strawberry.mutation(description="Creates a leaderboard. Needs the role ADMIN.", extensions=[requires(BOARDS)])
     async def create_leaderboard(self, info: Info, input: CreateLeaderboardInput) -> LeaderboardResult:
         new = NewBoard(
             slug=input.slug,
@@ -164,7 +164,7 @@ class LeaderboardMutation:
         return ScoreSubmitted.of(board, outcome)
 
     @strawberry.mutation(
-        description="Takes a player's score out of the season that runs. Needs the role SERVICE.",
+        description="Removes a player's score of the running season. Needs the role SERVICE.",
         extensions=[requires(SERVICE)],
     )
     async def remove_score(self, info: Info, input: RemoveScoreInput) -> RemoveScoreResult:
@@ -181,7 +181,7 @@ class LeaderboardMutation:
         return ScoreRemoved(board=Leaderboard.of(board), score=score)
 
     @strawberry.mutation(
-        description="Ends the season that runs at once and begins the next one; the ranks go into the archive. Needs "
+        description="Ends the running season at once and begins the next one; the ranks are archived. Needs "
         "the role ADMIN.",
         extensions=[requires(BOARDS)],
     )

@@ -1,4 +1,4 @@
-"""What the leaderboards' mutations take and give: inputs, outcomes, refusals."""
+"""The inputs and results of the leaderboards' mutations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from graph.leaderboard import BoardRecord, Outcome, SeasonSchedule, rules
 from graph.patterns.ranking import Operator, Order, Ties
 
 
-@strawberry.input(description="A board to be made.")
+@strawberry.input(description="A board to be created.")
 class CreateLeaderboardInput:
     """Checked by the leaderboards' rules."""
 
@@ -52,7 +52,7 @@ class SubmitScoreInput:
 
 @strawberry.type(description="`rank` is null only while the ranking store is unreachable: the score itself is safe.")
 class ScoreSubmitted:
-    """What became of a score."""
+    """The result of a successful submitScore."""
 
     board: Leaderboard
     score: float = strawberry.field(description="The player's score now.")
@@ -71,20 +71,20 @@ class ScoreSubmitted:
         )
 
 
-@strawberry.input(description="A score to be taken out of the season that runs.")
+@strawberry.input(description="A score of the running season to be removed.")
 class RemoveScoreInput:
-    """Whose score, on which board."""
+    """The player and the board."""
 
     board: str = strawberry.field(description="The board's slug.")
     player: strawberry.ID
 
 
-@strawberry.type(description="The player has no score on the board any more; what they send next is their first.")
+@strawberry.type(description="The player has no score on the board any more; the next one sent is the first.")
 class ScoreRemoved:
-    """The end of a good removeScore."""
+    """The result of a successful removeScore."""
 
     board: Leaderboard
-    score: float = strawberry.field(description="The score that it was.")
+    score: float = strawberry.field(description="The removed score.")
 
 
 RemoveScoreResult: TypeAlias = Annotated[ScoreRemoved | NotFound, strawberry.union("RemoveScoreResult")]

@@ -1,4 +1,4 @@
-"""Following a board: its top, or the viewer's own place; the state first, then every change, bursts merged."""
+"""The subscriptions to a board's top and to the viewer's place: the state first, then every change, bursts merged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def _context(info: Info, found: Neighbourhood) -> LeaderboardContext:
 
 @strawberry.type
 class LeaderboardSubscription:
-    """What can be followed."""
+    """The subscription fields."""
 
     @strawberry.subscription(
         description="The top of a board: first as it stands, then whenever it changes (bursts are merged).",

@@ -1,4 +1,4 @@
-"""The leaderboards' GraphQL types: boards, seasons, entries, players, inputs and results."""
+"""The GraphQL types of leaderboards: boards, seasons, entries and players."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Names: TypeAlias = "Mapping[int, str]"
 
 MAX_AGE = 60.0
-"""Seconds that an answer with a board is kept at most: so late is a score seen whose sender died before it was told."""
+"""Seconds that an answer with a board is cached at most: the longest delay of a score whose process died."""
 MAX_PAGE = 100
 MAX_RANGE = 50
 
@@ -33,14 +33,14 @@ MAX_RANGE = 50
 enum(
     Operator,
     name="ScoreOperator",
-    description="What becomes of a player's further scores in a season.",
+    description="What happens to a player's further scores in a season.",
     values={"BEST": "The best counts.", "LATEST": "The latest counts.", "SUM": "They add up."},
 )
 enum(
     Order,
     name="ScoreOrder",
-    description="Which scores are the better ones.",
-    values={"DESCENDING": "The high ones.", "ASCENDING": "The low ones: lap times, strokes in golf."},
+    description="Which scores are better.",
+    values={"DESCENDING": "High scores.", "ASCENDING": "Low scores: lap times, strokes in golf."},
 )
 enum(
     Ties,
@@ -54,7 +54,7 @@ enum(
 )
 enum(
     SeasonSchedule,
-    description="When a season ends and the next begins, at midnight UTC unless a cron line says when.",
+    description="When a season ends and the next begins, at midnight UTC unless by a cron line.",
     values={
         "NEVER": "There is one season.",
         "WEEKLY": "On Mondays.",
@@ -66,7 +66,7 @@ enum(
 
 @strawberry.type(description="A stretch of time over which a board is played.")
 class Season:
-    number: int = strawberry.field(description="1 is the season in which the board was made.")
+    number: int = strawberry.field(description="1 is the season in which the board was created.")
     starts_at: datetime
     ends_at: datetime | None = strawberry.field(description="The first moment of the next one; null: it does not end.")
 
@@ -82,9 +82,9 @@ class LeaderboardEntry:
     player: Player
     achieved_at: datetime = strawberry.field(description="When the score was reached.")
     percentile: float = strawberry.field(
-        description="The share of all players, in percent, who are not ahead: 100 for the best."
+        description="The percentage of all players who are not ahead: 100 for the best."
     )
-    metadata: JSON | None = strawberry.field(description="What came with the score.")
+    metadata: JSON | None = strawberry.field(description="What was sent with the score.")
 
     @classmethod
     def of(cls, entry: Entry, names: Names) -> LeaderboardEntry:
@@ -119,12 +119,12 @@ class LeaderboardContext:
 
 @strawberry.type(description="An entry on a page.")
 class LeaderboardEntryEdge:
-    cursor: str = strawberry.field(description="Hand it back as `after` to go on behind this entry.")
+    cursor: str = strawberry.field(description="Pass it as `after` to continue after this entry.")
     node: LeaderboardEntry
 
     @classmethod
     def of(cls, placed: Placed, names: Names) -> LeaderboardEntryEdge:
-        """Show an entry and where it stands."""
+        """Build it from an entry and its cursor."""
         return cls(cursor=placed.cursor, node=LeaderboardEntry.of(placed.entry, names))
 
 
@@ -153,7 +153,7 @@ class LeaderboardEntryConnection:
 
 @strawberry.type(description="A board on which players are ranked by score, the best first.")
 class Leaderboard(Node):
-    """A board; what changes is read when it is asked for."""
+    """A board; fields that change are read when they are requested."""
 
     slug: str = strawberry.field(description="Its name in URLs and inputs; never changes.")
     name: str
@@ -178,7 +178,7 @@ class Leaderboard(Node):
             record=record,
         )
 
-    @strawberry.field(description="The season that runs.")
+    @strawberry.field(description="The running season.")
     def season(self, info: Info) -> Season:
         return Season.of(info.context.services.leaderboards.season(self.record))
 
@@ -189,7 +189,7 @@ class Leaderboard(Node):
     @strawberry.field(
         metadata=cost(assumed=10),
         description=f"Best first; at most {MAX_PAGE} a page. `season` reads a finished season's archive. While scores "
-        "change no entry is repeated, and none is skipped that did not move; `pageInfo.endCursor` is where to go on.",
+        "change no entry is repeated, and none is skipped that did not move; continue at `pageInfo.endCursor`.",
     )
     async def top(
         self, info: Info, first: int = 10, after: str | None = strawberry.UNSET, season: int | None = strawberry.UNSET
@@ -259,5 +259,5 @@ class PlayerPlace:
 
 
 async def names_around(info: Info, found: Neighbourhood) -> Names:
-    """The names of a neighbourhood."""
+    """Return the names of an entry's player and neighbours."""
     return await names_of(info, [player_of(entry) for entry in (*found.above, found.entry, *found.below)])

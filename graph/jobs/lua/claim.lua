@@ -1,14 +1,14 @@
--- Take over deliveries whose worker has given no sign of life.
+-- Take over deliveries whose worker has stopped sending heartbeats.
 --
 -- KEYS[1]   queue (stream)
 -- ARGV[1]   consumer group
 -- ARGV[2]   consumer that takes them over
--- ARGV[3]   how long a delivery has been without a sign, milliseconds
+-- ARGV[3]   how long a delivery has been without a heartbeat, milliseconds
 -- ARGV[4]   most deliveries to take
 --
--- Result    {delivery, job id, delivery, job id, …}; the id is '' in an entry that is no job
+-- Result    {delivery, job id, delivery, job id, …}; the id is '' for an entry that is not a job
 --
--- Rule      A queue that lost its group, or was lost itself, gets it again; it begins with whatever is in the queue.
+-- Rule      If the group, or the whole queue, was lost, it is created again and begins with what is in the queue.
 local cursor, found = '0-0', {}
 repeat
   local page = redis.pcall('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], cursor, 'COUNT', ARGV[4] - #found / 2)

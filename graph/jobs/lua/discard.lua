@@ -1,4 +1,4 @@
--- Forget a job. One that is under way stops at its next report; its delivery is dropped when it comes.
+-- Delete a job. A running one stops at its next report; its delivery is dropped when it comes.
 --
 -- KEYS[1]   record
 -- KEYS[2]   unique key
@@ -8,7 +8,7 @@
 -- KEYS[6]   succeeded jobs (sorted set)
 -- ARGV[1]   id
 --
--- Result    1, or 0 when there is no such job
+-- Result    1, or 0 if there is no such job
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
 end

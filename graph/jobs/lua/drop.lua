@@ -1,4 +1,4 @@
--- Take a delivery out of the queue that nobody needs any more.
+-- Remove a delivery that is not needed any more from the queue.
 --
 -- KEYS[1]   queue (stream)
 -- ARGV[1]   consumer group

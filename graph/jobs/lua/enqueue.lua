@@ -1,19 +1,19 @@
--- Record a job and put it into the queue, unless one with the same unique key is under way.
+-- Record a job and queue it, unless one with the same unique key is queued or running.
 --
 -- KEYS[1]   record of the new job
--- KEYS[2]   unique key: holds the id of the job under way
+-- KEYS[2]   unique key: holds the id of the unfinished job
 -- KEYS[3]   queue (stream)
 -- KEYS[4]   index of jobs (sorted set: created, microseconds -> id)
--- KEYS[5]   optional tick of a schedule: nothing happens when it exists already
+-- KEYS[5]   optional tick of a schedule: nothing happens if it exists already
 -- ARGV[1]   id of the new job
 -- ARGV[2]   name
 -- ARGV[3]   arguments, as a JSON object
 -- ARGV[4]   failures that are retried
 -- ARGV[5]   time to live of the tick, milliseconds
 --
--- Result    id of the job that does the work, new or joined; '' when the tick was taken
+-- Result    id of the job that does the work, new or joined; '' if the tick was taken
 --
--- Rule      At most one job per unique key is under way; at most one job per tick is ever queued.
+-- Rule      At most one job per unique key is unfinished; at most one job per tick is ever queued.
 if KEYS[5] and not redis.call('SET', KEYS[5], ARGV[1], 'NX', 'PX', ARGV[5]) then
   return ''
 end

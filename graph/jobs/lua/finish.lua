@@ -1,4 +1,4 @@
--- End an attempt: the job succeeded, failed for good, or is to be tried again.
+-- End an attempt: the job succeeded, failed for good, or will be retried.
 --
 -- KEYS[1]   record
 -- KEYS[2]   unique key
@@ -17,8 +17,8 @@
 -- ARGV[9]   how long the record of a finished job is kept, milliseconds
 -- ARGV[10]  most jobs that are listed of those that ended so
 --
--- Result    {1, id, …}, with the jobs that are listed no more, the longest finished first; {0} when the attempt was
---           superseded: then nothing is changed, the newer attempt answers for the job
+-- Result    {1, id, …}, with the jobs that are not listed any more, the oldest first; {0} if the attempt was
+--           superseded: then nothing is changed, because the newer attempt is responsible for the job
 --
 -- Rule      The delivery is acknowledged in the same step that records what became of the job.
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] or redis.call('HGET', KEYS[1], 'state') ~= 'RUNNING' then

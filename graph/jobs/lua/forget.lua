@@ -1,15 +1,15 @@
--- Strike consumers from the group whose workers are long gone.
+-- Remove consumers whose workers are long gone from the group.
 --
 -- KEYS[1]   queue (stream)
 -- ARGV[1]   consumer group
 -- ARGV[2]   how long a consumer has been silent, milliseconds
 --
--- Result    consumers struck
+-- Result    consumers removed
 --
--- Rule      Only one that holds no delivery: those of a dead worker are for others to take over first. A worker that
---           is alive after all is entered again by its next read.
+-- Rule      Only consumers without deliveries are removed: other workers first take over those of a dead worker. A
+--           worker that is alive after all joins the group again with its next read.
 local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
-if consumers.err then -- no queue, or no group: nobody has ever worked here
+if consumers.err then -- no queue, or no group: no worker has ever run
   return 0
 end
 local struck = 0

@@ -1,11 +1,11 @@
--- Keep the deliveries of a living worker from being taken for those of a dead one.
+-- Send a heartbeat for deliveries, so that they are not taken over.
 --
 -- KEYS[1]   queue (stream)
 -- ARGV[1]   consumer group
 -- ARGV[2]   consumer
--- ARGV[3…]  ids of the deliveries that it works on
+-- ARGV[3…]  ids of the deliveries that it is working on
 --
--- Result    ids that are not its own any more
+-- Result    ids that do not belong to it any more
 --
 -- Rule      A delivery that was taken over meanwhile is not taken back.
 local lost = {}

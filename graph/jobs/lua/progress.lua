@@ -5,7 +5,7 @@
 -- ARGV[2]   units done
 -- ARGV[3]   units in all; '' while unknown
 --
--- Result    1, or 0 when the attempt is not the newest any more, or the job was discarded
+-- Result    1, or 0 if the attempt is not the newest any more or the job was discarded
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[1] or redis.call('HGET', KEYS[1], 'state') ~= 'RUNNING' then
   return 0
 end

@@ -1,14 +1,14 @@
--- Let anybody take over at once what a worker was given and does not work on: it stops, or the reply was lost.
+-- Let other workers take over at once the deliveries that a worker does not work on: it stops, or a reply was lost.
 --
 -- KEYS[1]   queue (stream)
 -- ARGV[1]   consumer group
 -- ARGV[2]   consumer
--- ARGV[3]   how silent to make its deliveries look, milliseconds
--- ARGV[4…]  ids of the deliveries that it works on
+-- ARGV[3]   how long ago its last heartbeat should appear to be, milliseconds
+-- ARGV[4…]  ids of the deliveries that it is working on
 --
 -- Result    deliveries released
 --
--- Rule      They stay the consumer's until somebody claims them: nothing is lost when nobody does.
+-- Rule      They belong to the consumer until another one claims them, so nothing is lost if none does.
 local held = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', '+', 1000, ARGV[2])
 if held.err then -- no queue, or no group
   return 0

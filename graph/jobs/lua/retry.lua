@@ -1,4 +1,4 @@
--- Queue a failed job once more, with its retries to spare again.
+-- Queue a failed job again, with all of its retries.
 --
 -- KEYS[1]   record
 -- KEYS[2]   unique key
@@ -6,9 +6,9 @@
 -- KEYS[4]   failed jobs (sorted set)
 -- ARGV[1]   id
 --
--- Rule      Attempts are never numbered anew: one that was frozen all along stays superseded.
+-- Rule      Attempts keep counting up, so one that was frozen all the time stays superseded.
 --
--- Result    1; 0 when there is no such failed job; -1 when another job with its unique key is under way
+-- Result    1; 0 if there is no such failed job; -1 if another job with its unique key is unfinished
 if redis.call('HGET', KEYS[1], 'state') ~= 'FAILED' then
   return 0
 end

@@ -1,4 +1,4 @@
--- Take an entry out of the queue that cannot be worked on, and keep what it says for people to look at.
+-- Remove an entry that cannot be processed from the queue, and keep its content for inspection.
 --
 -- KEYS[1]   queue (stream)
 -- KEYS[2]   entries set aside (stream: why, and the entry's own fields)
@@ -9,7 +9,7 @@
 -- ARGV[5]   most entries to keep
 -- ARGV[6]   how long they are kept, milliseconds
 --
--- Result    1, or 0 when it has not been delivered so often
+-- Result    1, or 0 if it has not been delivered so often
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)[1]
 if pending and pending[4] < tonumber(ARGV[3]) then
   return 0

@@ -1,11 +1,11 @@
 -- Begin an attempt at a job.
 --
 -- KEYS[1]   record
--- ARGV[1]   attempts after which a job is given up whatever ended them (its workers died)
+-- ARGV[1]   attempts after which a job is given up, however they ended (its workers died)
 --
--- Result    {attempt, failures, retries, unique key, name, arguments}; the attempt is 0 when there is nothing to do
---           (finished or discarded meanwhile), and -1 when the job has been attempted too often: then `failures` is
---           the number of the attempt that says so
+-- Result    {attempt, failures, retries, unique key, name, arguments}; the attempt is 0 if there is nothing to do
+--           (finished or discarded meanwhile), and -1 if the job has been attempted too often: then `failures` is the
+--           number of the attempt that records this
 --
 -- Rule      An attempt supersedes every earlier one: only the newest may report progress or finish.
 local state = redis.call('HGET', KEYS[1], 'state')

@@ -1,4 +1,4 @@
--- Find the text of a persisted document, which counts as a use of it.
+-- Find the text of a persisted document, and count that as a use.
 --
 -- KEYS[1]   hash: text by SHA-256
 -- KEYS[2]   sorted set: SHA-256 by the time of its last use, seconds
@@ -8,7 +8,7 @@
 --
 -- Result    the text, or nil
 --
--- Rule      What nobody has asked for in ARGV[2] seconds is not found.
+-- Rule      A text that was not used for ARGV[2] seconds is not found.
 --
 local clock, ttl = redis.call('TIME'), tonumber(ARGV[2])
 local now = clock[1] + clock[2] / 1000000

@@ -1,4 +1,4 @@
--- Keep the text of a persisted document, in the room of those that nobody has asked for the longest.
+-- Store the text of a persisted document, dropping the least recently used ones if there is no room.
 --
 -- KEYS[1]   hash: text by SHA-256
 -- KEYS[2]   sorted set: SHA-256 by the time of its last use, seconds
@@ -11,9 +11,9 @@
 -- ARGV[5]   bytes that one caller may store in a window
 -- ARGV[6]   length of the window, seconds
 --
--- Result    1 when the text is kept, 0 when the caller has stored enough
+-- Result    1 if the text is stored, 0 if the caller has stored too much
 --
--- Rule      The texts never have more than ARGV[4] bytes, whoever sends them; every key has a TTL.
+-- Rule      All texts together never exceed ARGV[4] bytes, whoever sends them; every key has a TTL.
 --
 local clock, ttl, size = redis.call('TIME'), tonumber(ARGV[3]), #ARGV[2]
 local now = clock[1] + clock[2] / 1000000

@@ -1,18 +1,19 @@
--- Publish events whose offsets were given by a durable log outside Redis, as one step and each at most once.
+-- Publish events with the offsets of a durable log outside Redis, in one step and each at most once.
 --
 -- KEYS[1] history   KEYS[2] state   KEYS[3] channel, all as in publish.lua
 -- ARGV[1] nonce: the name of the durable log   ARGV[2] most events kept
 -- ARGV[3] oldest event kept, microseconds   ARGV[4] lifetime of the state, milliseconds
 -- ARGV[5] SPUBLISH in a cluster, else PUBLISH   ARGV[6] offset of the first event; the others follow it one by one
--- ARGV[7] offset of the event before the first   ARGV[8] 1: a history that does not exist yet may begin with the first
+-- ARGV[7] offset of the event before the first
+-- ARGV[8] 1: a history that does not exist yet may begin with the first event
 -- ARGV[9], ARGV[10] …   the events
 --
--- Result: the newest offset afterwards. It is that of the last event if all stand in the history, now or since before;
--- -1 if there is no history of this log, and ARGV[8] is not 1.
+-- Result: the newest offset afterwards: that of the last event, or a later one, if all events are in the history; -1 if
+-- there is no history of this log and ARGV[8] is not 1.
 --
--- Rule: an event is appended only right after the one before it, so whoever publishes the log, however often and from
--- however many processes, every event comes once and in order; an answer below ARGV[7] says from where to go on.
--- The position carries no server process: what a restarted server has lost comes again under the same offset.
+-- Rule: an event is appended only right after the one before it, so every event is published once and in order, however
+-- often and by however many processes the log is published; a result below ARGV[7] says where to continue. The position
+-- does not name the server process: what a restarted server has lost is published again with the same offset.
 assert(#KEYS == 3 and #ARGV >= 9)
 local state = redis.call('HMGET', KEYS[2], 'nonce', 'offset', 'time')
 local nonce, offset, at = state[1], tonumber(state[2] or 0), tonumber(state[3] or 0)

@@ -1,4 +1,4 @@
--- Append an event to a topic's history and publish it, as one step.
+-- Append an event to a topic's history and publish it, in one step.
 --
 -- KEYS[1] history: a stream whose entries are `<time>-<offset>` with one field, the event
 -- KEYS[2] state: a hash of `nonce` (this history's own name), `offset` and `time` of the newest event
@@ -10,8 +10,8 @@
 -- Result: the event's position, `<nonce>.<run>.<time>-<offset>`. The channel gets it, a line feed and the event.
 --
 -- Rule: offsets count 1, 2, 3 within a nonce; times never go back within a nonce; a history without its state, or the
--- other way round after a loss, is never continued under the same nonce. `run` is the server process: one that was
--- restarted may have lost the newest events and hands their offsets out again.
+-- other way round after a loss, is never continued under the same nonce. `run` is the server process: after a restart
+-- it may have lost the newest events, and gives out their offsets again.
 assert(#KEYS == 3 and #ARGV == 6)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]

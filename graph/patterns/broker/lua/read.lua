@@ -1,4 +1,4 @@
--- Read what a topic's history holds after a position, and where it ends, as of one instant.
+-- Read the events after a position and the end of a topic's history, as of one instant.
 --
 -- KEYS[1] history   KEYS[2] state, both as in publish.lua
 -- ARGV[1] nonce of the position   ARGV[2] its `<time>-<offset>`
@@ -7,7 +7,7 @@
 -- Result: {nonce or '', run, '<time>-<offset>' of the newest event or '0-0', {{id, {'e', event}}, ...}}
 --
 -- Rule: the history of another nonce is unknown to the reader from its first event on. Reading keeps the state alive,
--- so a topic that somebody watches does not lose its nonce while nothing happens.
+-- so a topic with subscribers does not lose its nonce while nothing is published.
 assert(#KEYS == 2 and #ARGV == 4)
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w%w%w%w%w%w%w%w)') or '0'
 local state = redis.call('HMGET', KEYS[2], 'nonce', 'offset', 'time')

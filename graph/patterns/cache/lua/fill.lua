@@ -8,8 +8,8 @@
 --
 -- Result    1 when it was stored, else 0
 --
--- Rule      Nothing is stored while another holds the lease. Storing an outdated value would harm nobody (its stamp
---           gives it away), but it could replace a current one.
+-- Rule      Nothing is stored while another caller holds the lease. Storing an outdated value would be harmless in
+--           itself (its stamp shows it), but it could replace a current one.
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[3] then
   return 0

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Read the generation of a tag, making one when there is none.
+-- Read the generation of a tag, creating one if there is none.
 --
 -- KEYS[1]   the tag
--- ARGV[1]   the generation to write when there is none; never used before
--- ARGV[2]   how long it must go on living at least, milliseconds
+-- ARGV[1]   the generation to write if there is none; never used before
+-- ARGV[2]   how long it must live at least, milliseconds
 --
--- Result    what the key holds now: a generation, or the holds of writers at work (it begins with '!')
+-- Result    the key's value: a generation, or the holds of writers (which begin with '!')
 --
 -- Rule      A generation that exists is never replaced here, and outlives every entry that is filled under it.
 --           Its life is doubled when it is renewed, so that most fills write nothing.

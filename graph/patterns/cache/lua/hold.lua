@@ -2,7 +2,7 @@
 -- Place or renew a writer's hold on a tag: nothing cached under the tag is served or filled until it ends.
 --
 -- KEYS[1]   the tag (layout: holds.lua)
--- ARGV[1]   the hold: an id of its own
+-- ARGV[1]   the hold: a unique id
 -- ARGV[2]   how long it lasts unless renewed, milliseconds
 -- ARGV[3]   a nonce, never used before
 --

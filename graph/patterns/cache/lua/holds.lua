@@ -3,8 +3,8 @@
 -- Layout    '!nonce id expiry id expiry …' in place of the tag's generation (expiries in microseconds of the server's
 --           clock). It expires with the last of the holds: a missing generation is a miss.
 
--- Read the holds on `key` but the one of `id`, and those that have expired.
--- Gives: the time; the words of the tag under a new `nonce`; when the last hold ends, 0 if none is left
+-- Read the holds on `key`, without that of `id` and those that have expired. Returns the time; the words of the tag
+-- with a new `nonce`; when the last hold ends, 0 if none is left
 local function others(key, id, nonce)
   local clock = redis.call('TIME')
   local now = clock[1] * 1000000 + clock[2]
@@ -23,7 +23,7 @@ local function others(key, id, nonce)
   return now, words, last
 end
 
--- Write the holds on `key`, to expire with the last of them. Gives how many there are.
+-- Write the holds on `key`, to expire with the last of them. Returns how many there are.
 local function keep(key, now, words, last)
   redis.call('SET', key, table.concat(words, ' '), 'PX', math.ceil((last - now) / 1000))
   return (#words - 1) / 2

@@ -1,14 +1,14 @@
--- Ask to be the one that loads an entry.
+-- Try to become the caller that loads an entry.
 --
 -- KEYS[1]   the entry
 -- KEYS[2]   its lease
--- ARGV[1]   the lease to take: the stamp that the loader starts from (16 bytes), then a token of its own
+-- ARGV[1]   the lease to take: the stamp that the loader starts from (16 bytes), then a unique token
 -- ARGV[2]   how long it lasts unless renewed, milliseconds
 --
--- Result    {1 when the lease is the caller's, else 0, the entry as it stands or nil}
+-- Result    {1 if the caller has the lease, else 0, the current entry or nil}
 --
--- Rule      One holder a stamp. A lease taken from another stamp is taken over: what its holder brings is outdated
---           or will be. A lease expires soon after its holder died.
+-- Rule      One holder per stamp. A lease for another stamp is taken over, because what its holder loads is outdated,
+--           or will be. A lease expires soon after its holder has died.
 local holder = redis.call('GET', KEYS[2])
 local entry = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] and string.sub(holder, 1, 16) == string.sub(ARGV[1], 1, 16) then

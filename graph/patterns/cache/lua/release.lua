@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- End a writer's hold on a tag: nothing that was loaded before is served again.
+-- End a writer's hold on a tag: nothing that was loaded before is served any more.
 --
 -- KEYS[1]   the tag (layout: holds.lua)
--- ARGV[1]   the hold; one that is not there invalidates all the same
+-- ARGV[1]   the hold; the tag is invalidated even if it does not exist
 -- ARGV[2]   the new generation; never used before
 -- ARGV[3]   how long it lives, milliseconds
 --

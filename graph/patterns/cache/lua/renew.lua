@@ -1,12 +1,12 @@
--- Keep a lease, or give it up.
+-- Renew a lease, or give it up.
 --
 -- KEYS[1]   the lease
 -- ARGV[1]   the lease as it was taken
 -- ARGV[2]   how long it lasts from now, milliseconds; 0 gives it up
 --
--- Result    1 when it was still the caller's, else 0
+-- Result    1 if the caller still had it, else 0
 --
--- Rule      Nobody else's lease is touched.
+-- Rule      The leases of other callers are not touched.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end

@@ -1,9 +1,9 @@
--- The log of one sliding window (layout: log.lua): the quick way for a limit above 128 units, whose charges
--- share 1/128 of the window. One more in the slice of the last charge touches the first bytes of the log alone.
+-- The log of one sliding window (layout: log.lua): the fast path for a limit above 128 units, whose charges share
+-- slices of 1/128 of the window. Another charge in the slice of the last one only changes the first bytes of the log.
 local SLICES = 128
 
--- Charge `units` to the log `key` if that is all there is to it. Gives the units held then and the newest charge's time,
--- or nothing: see log.lua.
+-- Charge `units` to the log `key` if the fast path applies. Returns the units held afterwards and the newest charge's
+-- time, or nothing: see log.lua.
 local function again(key, limit, window, units, now)
   if limit <= SLICES or units == 0 then
     return

@@ -1,14 +1,15 @@
--- Say that a process is there, tell the others what it knows of budgets, and hear what they know.
+-- Register a process as alive, publish what it knows about budgets, and read what the others know.
 --
--- KEYS  1  the fleet: sorted set, member = process, score = when it was last there (µs)
+-- KEYS  1  the fleet: sorted set, member = process, score = when it was last alive (µs)
 --       2  the news: stream of {'p', process, 'b', budgets}
 -- ARGV  1  the process
---       2  how long a process counts after its last word (ms)
+--       2  how long a process counts as alive after its last beat (ms)
 --       3  its budgets; '' = no news
---       4  the last news that it has heard
+--       4  the last news that it has read
 --       5  how long news is kept (ms)
 -- Result  {processes, now (ms), last news, {{id, budgets of another process}, ..}}
--- Rule  News is told before it is heard, so nobody hears his own; it is trimmed by age, and both keys end with the fleet.
+-- Rule  News is read before it is added, so no process reads its own; it is trimmed by age, and both keys expire with
+--       the fleet.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local ms = math.floor(now / 1000)

@@ -7,7 +7,7 @@
 -- ARGV[3i]     limit i: length of the window, microseconds
 -- ARGV[3i+1]   limit i: units to charge now; 0 only reads
 --
--- Result       {0} when the guard is missing; else
+-- Result       {0} if the guard is missing; else
 --              {1, now, allowed, remaining_1, reset_1, retry_1, remaining_2, …}
 --              now: server clock, microseconds; allowed: 1 or 0; remaining: units left after this call;
 --              reset: microseconds until the whole limit is free again; retry: microseconds until this charge

@@ -3,16 +3,16 @@
 -- Layout       One string: the units that it holds ('<d'); the newest charge, when ('<d', microseconds) and how many
 --              units ('<I4'); then the older charges in the same form, oldest first.
 --
--- Limits above 128 units share a charge per 1/128 of the window, dated to the end of that slice, which errs on the side
--- of the limit and bounds the log at 1.6 KB.
+-- For limits above 128 units, the charges in each 1/128 of the window are merged and dated to the end of that slice,
+-- which errs on the strict side and bounds the log at 1.6 KB.
 --
--- The server's clock may be set back. Charges that lie more than a window ahead are then dated to the present, so that
--- nobody is locked out for longer than a window, and no window holds more than the limit.
+-- The server's clock may be set back. Charges more than a window ahead are then dated to the present, so that no caller
+-- is locked out for longer than a window, and no window holds more than the limit.
 local HEAD, ENTRY = 20, 12
 
--- Look at the log `key` before `units` are charged at `now`, without what has left the window.
--- Gives: units held; the newest charge, when and how many units; the older ones; and how long to wait for room
--- (microseconds; 0: there is room, -1: there never is).
+-- Read the log `key` before `units` are charged at `now`, without what has left the window. Returns units held; the
+-- newest charge's time and units; the older charges; and how long to wait for room (microseconds; 0: there is room, -1:
+-- there never will be).
 local function look(key, limit, window, units, now)
   local raw = redis.call('GET', key) or ''
   local size, used, at, held = #raw, 0, 0, 0
@@ -51,7 +51,8 @@ local function look(key, limit, window, units, now)
   return used, at, held, older, units <= limit and math.ceil(at + window - now) + 1 or -1
 end
 
--- Charge `units` at `now` to the log `key`, which has room for them, as `look` saw it. Gives the newest charge's time.
+-- Charge `units` at `now` to the log `key`, which has room for them, as `look` saw it. Returns the newest charge's
+-- time.
 local function write(key, limit, window, units, now, used, at, held, older)
   local moment = now
   if limit > SLICES then

@@ -3,9 +3,9 @@
 -- KEYS[1]   the log of one limit (layout: log.lua)
 -- ARGV[1]   units to give back
 --
--- Result    units that were given back: fewer when fewer are held
+-- Result    units that were given back: fewer if fewer are held
 --
--- Rule      What is given back was charged before; the log never holds less than nothing.
+-- Rule      Only charged units can be given back; the log never gets below zero.
 --
 local HEAD, ENTRY = 20, 12
 

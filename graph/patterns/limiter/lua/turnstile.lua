@@ -1,4 +1,4 @@
--- Let one through: check a session that was in use lately, and charge a limit that has room, in one step.
+-- Admit a request in one step if its session was used recently and its limit has room.
 --
 -- KEYS  1  the log of the limit (layout: log.lua)
 --       2  optional: a key that must exist, the session
@@ -10,9 +10,11 @@
 --       5  accuracy (µs): how far the recorded activity may lag behind
 --
 -- Result  {now (µs), units left, microseconds until the whole limit is free again}; or nil, and nothing was changed:
---         the session has ended or its use must be noted (../../sessions/lua/touch.lua), or the limit refuses (charge.lua)
+--         the session has ended or its use has to be recorded (../../sessions/lua/touch.lua), or the limit refuses
+--         (charge.lua)
 --
--- Rule  What passes here would pass there, with the same effect: there is nothing to note before `accuracy` is over.
+-- Rule  What is admitted here would be admitted there, with the same effect: no use has to be recorded before
+--       `accuracy` is over.
 --
 --@include again
 
@@ -34,7 +36,7 @@ if used then
   return {now, limit - used, math.ceil(at + window - now) + 1}
 end
 
--- Functions cost time to make: those for the longer way are made on it.
+-- Creating functions takes time, so those for the slow path are only created there.
 --@include log
 
 local held, older, retry

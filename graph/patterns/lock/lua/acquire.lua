@@ -6,11 +6,11 @@
 -- ARGV[2]   time to live, milliseconds
 -- ARGV[3]   time to live of the last fence, milliseconds
 --
--- Result    {1, fence} when the token holds the lock now, {0, milliseconds until it expires} when another does
+-- Result    {1, fence} if the token holds the lock now, {0, milliseconds until it expires} if another one does
 --
 -- Rule      A fence is greater than every fence before it: one more than the last, and at least the server's clock in
 --           microseconds, so that losing KEYS[2] with the server's data cannot make it go back.
---           Idempotent: the same token asking again has the same fence.
+--           Idempotent: the same token gets the same fence again.
 local held = redis.call('GET', KEYS[1])
 if held then
   local token, fence = string.match(held, '^(.*):(%d+)$')

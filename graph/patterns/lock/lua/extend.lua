@@ -1,12 +1,13 @@
--- Let a lock live on, if its token still holds it.
+-- Extend a lock, if the token still holds it.
 --
 -- KEYS[1]   the lock
 -- ARGV[1]   token
 -- ARGV[2]   time to live from now, milliseconds
 --
--- Result    1, or 0 when the lock has expired or belongs to another
+-- Result    1, or 0 if the lock has expired or belongs to another token
 --
--- Rule      Only the holder extends; an expired lock is never taken back, for another may have held it meanwhile.
+-- Rule      Only the holder can extend; an expired lock is never taken back, because another token may have held it
+--           meanwhile.
 local held = redis.call('GET', KEYS[1])
 if not held or string.match(held, '^(.*):%d+$') ~= ARGV[1] then
   return 0

@@ -1,13 +1,13 @@
--- Give a lock back, if its token still holds it, and wake those who wait.
+-- Release a lock, if the token still holds it, and wake those waiting for it.
 --
 -- KEYS[1]   the lock
 -- KEYS[2]   the channel its waiters listen to
 -- ARGV[1]   token
 -- ARGV[2]   PUBLISH, or SPUBLISH in a cluster
 --
--- Result    1, or 0 when the lock had expired or belongs to another
+-- Result    1, or 0 if the lock had expired or belongs to another token
 --
--- Rule      Only the holder releases.
+-- Rule      Only the holder can release.
 local held = redis.call('GET', KEYS[1])
 if not held or string.match(held, '^(.*):%d+$') ~= ARGV[1] then
   return 0

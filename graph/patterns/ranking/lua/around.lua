@@ -5,8 +5,8 @@
 --      2    player
 --      3    most neighbours on each side
 --      4    1 = with metadata
--- Result    {} when there is no whole index
---           {0, server, build} when the player has no entry
+-- Result    {} if there is no complete index
+--           {0, server, build} if the player has no entry
 --           {1, server, build, position of the player, position of the first neighbour, rank of the first neighbour,
 --            how many are ahead of the first neighbour, size, entries {member, score, ...},
 --            metadata of the entries ('' = none), {} if not asked for}

@@ -2,12 +2,12 @@
 --
 -- KEYS 1-4  the index   5-8  its successor (layout: submit.lua)
 -- ARGV 1    the builder's token
---      2    lease, milliseconds: how long the successor lives unless it is fed
---      3    1 = only where there is no whole index
+--      2    lease, milliseconds: how long the successor lives unless rows are loaded
+--      3    1 = only if there is no complete index
 --      4    1 = dense ties
--- Result    1 when this builder may feed it; 0 when another one is at work, or has been
+-- Result    1 if this builder may load rows; 0 if another one is doing so, or has done so
 --
--- Rule      At most one builder at a time. What a dead one has left expires with its lease, and is never built upon.
+-- Rule      At most one builder at a time. What a dead one has left expires with its lease and is not used.
 assert(#KEYS == 8 and #ARGV == 4)
 local owner = redis.call('HGET', KEYS[8], 'build')
 if owner then return owner == ARGV[1] and 1 or 0 end

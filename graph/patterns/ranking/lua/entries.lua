@@ -4,7 +4,7 @@
 -- ARGV 1    ties: earliest, competition or dense
 --      2    1 = with metadata
 --      3..  players
--- Result    {} when there is no whole index
+-- Result    {} if there is no complete index
 --           {server, build, size,
 --            {rank or 0 (no entry), how many are ahead, score or '', achieved or 0, metadata or ''}, ... for each player}
 --

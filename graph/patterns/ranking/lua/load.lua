@@ -1,4 +1,4 @@
--- Feed rows to the successor.
+-- Load rows into the successor.
 --
 -- KEYS 1-4  order, players, levels, state of the successor (layout: submit.lua)
 -- ARGV 1    the builder's token
@@ -6,9 +6,9 @@
 --      3    1 = keep levels (dense ties)
 --      4    newest version among the rows
 --      5..  rows, each: player, 0 - score (decimal text), its field in players, 0 - score ('>d')
--- Result    1; 0 when the successor is not this builder's any more
+-- Result    1; 0 if the successor does not belong to this builder any more
 --
--- Rule      As in submit.lua: a row replaces an older one only, so rows that were submitted meanwhile stand.
+-- Rule      As in submit.lua, a row replaces only an older one, so rows that were submitted meanwhile stay.
 local ORDER, PLAYERS, LEVELS, STATE = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local dense = ARGV[3] == '1'
 assert(#KEYS == 4 and (#ARGV - 4) % 4 == 0)

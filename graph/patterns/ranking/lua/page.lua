@@ -9,13 +9,13 @@
 --      6    build of the index that the first page was read from; '' = leave out no entry
 --      7    sequence number of that index when the first page was read
 --      8    1 = with metadata
--- Result    {} when there is no whole index
+-- Result    {} if there is no complete index
 --           {size, position, rank of the first entry, how many are ahead of it, entries scanned {member, score, ...},
 --            the places among them of those to leave out {1, ...}, more, seq, server, build,
 --            metadata of the entries scanned ('' = none), {} if not asked for}
 --
--- Rule      All of it is of one instant. Entries that changed after the first page was read are left out where ARGV 6
---           asks for it: whoever moves down between two pages is not seen twice. No more than 1000 are scanned.
+-- Rule      All of it is of one instant. Entries that changed after the first page was read are left out if ARGV 6 says
+--           so: a player who moves down between two pages does not appear twice. No more than 1000 are scanned.
 local ORDER, PLAYERS, LEVELS = KEYS[1], KEYS[2], KEYS[3]
 local ties, want = ARGV[1], tonumber(ARGV[2])
 local dense = ties == 'dense'
@@ -27,7 +27,7 @@ if not size then return {} end
 if size == 0 then return { 0, 0, 1, 0, {}, {}, 0, tonumber(state[2]), state[3], state[4], {} } end
 if redis.call('EXISTS', ORDER, PLAYERS) < 2 or (dense and redis.call('EXISTS', LEVELS) == 0) then return {} end
 
--- Byte by byte, as the sorted set compares; Lua's own < follows the locale.
+-- Compare byte by byte, like the sorted set; Lua's own < follows the locale.
 local function after(a, b)
   for i = 1, math.min(#a, #b) do
     local x, y = string.byte(a, i), string.byte(b, i)
@@ -36,7 +36,7 @@ local function after(a, b)
   return #a > #b
 end
 
--- How many entries stand at or before (score, member), which need not be there any more.
+-- How many entries are at or before (score, member), which need not exist any more.
 local function through(score, member)
   local low = redis.call('ZCOUNT', ORDER, '-inf', '(' .. score)
   local high = low + redis.call('ZCOUNT', ORDER, score, score)

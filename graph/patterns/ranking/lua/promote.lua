@@ -1,12 +1,12 @@
--- Put the successor in the place of the index.
+-- Replace the index by its successor.
 --
 -- KEYS 1-4  the index   5-8  its successor (layout: submit.lua)
 -- ARGV 1    the builder's token
 --      2    1 = dense ties
---      3    version up to which the rows are all there
--- Result    1; 0 when the successor is not this builder's any more, or not whole
+--      3    version up to which all rows are included
+-- Result    1; 0 if the successor does not belong to this builder any more, or is not complete
 --
--- Rule      Whoever reads sees the old index or the new one. A successor that lost a key is never put in place.
+-- Rule      Readers see the old index or the new one. A successor that lost a key is never put in place.
 assert(#KEYS == 8 and #ARGV == 3)
 local state = redis.call('HMGET', KEYS[8], 'build', 'size')
 if state[1] ~= ARGV[1] then return 0 end

@@ -1,12 +1,12 @@
--- Take a player out.
+-- Remove a player.
 --
 -- KEYS 1-4  the index   5-8  its successor while a rebuild is under way (layout: submit.lua)
 -- ARGV 1    ties: earliest, competition or dense
 --      2    player
---      3    version; '' = one more than the one held
--- Result    -1 when there is no whole index; 1 when an entry was removed; 0 when there was none, or a newer one
+--      3    version; '' = one more than the stored one
+-- Result    -1 if there is no complete index; 1 if an entry was removed; 0 if there was none, or a newer one
 --
--- Rule      The version stays behind without an entry, so that an older row that comes late does not bring it back.
+-- Rule      The version stays without an entry, so that an older row that arrives late does not bring the entry back.
 local dense, player, wanted = ARGV[1] == 'dense', ARGV[2], tonumber(ARGV[3])
 assert(#KEYS == 8 and #ARGV == 3)
 

@@ -2,9 +2,9 @@
 --
 -- KEYS 1-4  order, players, levels, state (layout: submit.lua)
 -- ARGV 1    ties: earliest, competition or dense
--- Result    {} when there is no whole index; else {size, seq, through, server, build}
+-- Result    {} if there is no complete index; else {size, seq, through, server, build}
 --
--- Rule      A size is given only if every key that it speaks of is there.
+-- Rule      A size is returned only if all keys that it depends on exist.
 assert(#KEYS == 4 and #ARGV == 1)
 local state = redis.call('HMGET', KEYS[4], 'size', 'seq', 'through', 'server', 'build')
 local size = tonumber(state[1] or nil)

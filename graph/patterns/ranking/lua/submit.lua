@@ -1,25 +1,25 @@
--- Take one player's score in, and say its place before and after, as one step.
+-- Store one player's score, and return its rank before and after, in one step.
 --
 -- KEYS 1-4  the index: order, players, levels, state
 --      5-8  the same of its successor, which exists while a rebuild is under way
--- ARGV 1    operator: best, latest or sum weigh the score against the one held; set replaces the one held
+-- ARGV 1    operator: best, latest or sum combine the score with the stored one; set replaces it
 --      2    ties: earliest, competition or dense
 --      3    player
 --      4    score (for sum: what to add), decimal text that reads back as the same double
 --      5    when it was achieved, microseconds; '' = the server's clock, made strictly increasing
 --      6    version, for set; '' otherwise
---      7    metadata: any text that is kept with the score; '' = none
--- Result    {} when there is no whole index (with set the successor has taken the score all the same)
---           {'overflow'} when the sum is no finite number; nothing is changed
+--      7    metadata: any text that is stored with the score; '' = none
+-- Result    {} if there is no complete index (with set the successor has stored the score anyway)
+--           {'overflow'} if the sum is not finite; nothing is changed
 --           {changed, rank or 0 (removed, by a newer version than this row's), score, achieved, version, former rank or 0, former score or '', server, build}
 --
--- Rule      A row replaces an older one only (by version), in the index and in its successor alike. A score that
---           equals the one held changes nothing, so that its time, hence its place among equals, is kept.
+-- Rule      A row replaces an older one only (by version), in the index and in its successor alike. A score that equals
+--           the stored one changes nothing, so that its time, and so its place among equals, is kept.
 --
--- The higher score is the better one here; a ranking whose low scores are the better ones gives their negatives.
+-- Higher scores are better here; a ranking in which low scores are better passes their negatives.
 --
 -- order   sorted set: member = time achieved ('>I7') .. player, score = 0 - score: the best come first and equal ones
---         in order of time, which costs the score no bit
+--         in order of time, without using bits of the score
 -- players hash: player -> time achieved, version, sequence number of the change ('>I7I7I6'), metadata; time 0: removed
 -- levels  sorted set, only for dense: one member ('>d') for each distinct score of order
 -- state   hash: size, seq, latest (newest version), build (its name), server (process it was completed on), through
@@ -45,7 +45,7 @@ local function inverse(score)
   return string.format('%.17g', 0 - score)
 end
 
--- Put an absolute row into the index whose keys begin at base + 1, unless it holds one at least as new.
+-- Put an absolute row into the index whose keys begin at base + 1, unless the stored one is at least as new.
 local function place(base, score, achieved, version)
   local order, players, levels, state = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3], KEYS[base + 4]
   local held, grown = redis.call('HGET', players, player), 1
@@ -77,7 +77,7 @@ end
 local successor = redis.call('EXISTS', KEYS[8]) == 1
 local state = redis.call('HMGET', KEYS[4], 'size', 'latest', 'server', 'build')
 local score, achieved, version = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
--- The successor lives by its builder's lease; what is put into it must not outlive that.
+-- The successor lives as long as its builder's lease; what is put into it must not outlive that.
 local function follow()
   if not place(4, score, achieved, version) then return end
   local left = redis.call('PTTL', KEYS[8])

@@ -1,4 +1,4 @@
--- Begin a session, ending the least recently used ones of a user who has too many.
+-- Begin a session, and end the least recently used ones of a user who has too many.
 --
 -- KEYS  1     the user's index: sorted set, member = SHA-256 of a token, score = when last active (µs)
 --       2     the user's epoch
@@ -12,10 +12,10 @@
 --       6-8   user agent, address, role
 --       9 ..  SHA-256 of the tokens of KEYS 4 ..
 -- Result  {'superseded'}            something was revoked meanwhile: check the password again
---         {'full', SHA-256 ..}      no room: come again with the keys of these
+--         {'full', SHA-256 ..}      too many sessions: call again with the keys of these
 --         {'created', now, expires, SHA-256 of the evicted ..}
--- Rule  A session begins only in the epoch in which its credentials were checked, so none begins on credentials that a
---       revocation has made worthless. Sessions that have expired never count.
+-- Rule  A session begins only in the epoch in which its credentials were checked, so none begins with credentials that
+--       were revoked since. Expired sessions never count.
 local index, epoch, session = KEYS[1], KEYS[2], KEYS[3]
 local digest, sliding, absolute, room = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 

@@ -5,7 +5,7 @@
 -- ARGV  1     the user
 --       2     sliding lifetime (µs)
 --       3 ..  SHA-256 of the tokens of KEYS 2 ..
--- Result  for each session that lives {user, SHA-256, created, last active, expires (µs), user agent, address, role}
+-- Result  for each live session {user, SHA-256, created, last active, expires (µs), user agent, address, role}
 -- Rule  All are read at one instant; nothing is written.
 local sessions = {}
 local sliding = tonumber(ARGV[2])

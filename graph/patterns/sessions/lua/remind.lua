@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- End sessions of one user that had been ended before, in case this server has forgotten.
+-- End sessions of one user that were ended before, in case this server has lost that.
 --
 -- KEYS  1     the user's index: sorted set, member = SHA-256 of a token, score = when last active (µs)
 --       2     the user's epoch
@@ -7,9 +7,9 @@
 -- ARGV  1     lifetime of the epoch (ms)
 --       2     the epoch that the revocation made (µs)
 --       3     SHA-256 of a token whose session was spared ('' = none)
---       4     how many of KEYS 3 .. were named by the revocation; of the others it meant what had begun by then
+--       4     how many of KEYS 3 .. the revocation named; the others are ended only if they had begun by then
 --       5 ..  SHA-256 of the tokens of KEYS 3 ..
--- Result  how many were there
+-- Result  how many sessions existed
 -- Rule  No session that began after the revocation is ended, and the epoch never goes back.
 local index, epoch = KEYS[1], KEYS[2]
 local made, spared, named = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])

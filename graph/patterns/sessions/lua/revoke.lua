@@ -7,9 +7,9 @@
 --       2     'all', or 'these'
 --       3     with 'all', SHA-256 of a token whose session is spared ('' = none)
 --       4 ..  SHA-256 of the tokens of KEYS 3 ..
--- Result  {epoch, {SHA-256 of the ended ..}, {SHA-256 of those still listed that 'all' means ..}}
--- Rule  The epoch moves with every call, so that a login under way, whose credentials were checked before, is checked
---       again. With 'all' the caller comes back with the keys of what is still listed until nothing is.
+-- Result  {epoch, {SHA-256 of the ended ..}, {with 'all', SHA-256 of those still listed ..}}
+-- Rule  The epoch changes with every call, so that a login in progress, whose credentials were checked before, is
+--       checked again. With 'all' the caller repeats the call with the keys of those still listed until there are none.
 local index, epoch = KEYS[1], KEYS[2]
 local all, keep = ARGV[2] == 'all', ARGV[3]
 

@@ -1,4 +1,4 @@
--- Check a session and note that it is in use.
+-- Check a session and record that it is in use.
 --
 -- KEYS  1  the session
 --       2  the user's index: sorted set, member = SHA-256 of a token, score = when last active (µs)
@@ -7,8 +7,8 @@
 --       3  sliding lifetime (µs)
 --       4  accuracy (µs): how far the recorded activity may lag behind
 -- Result  {user, SHA-256, created, last active, expires (µs), user agent, address, role}, or nil: there is no such session
--- Rule  Only a session that exists is written to, and at most once per `accuracy`: everything between is a read. A
---       session that its index does not list could not be found by a revocation, so it has ended.
+-- Rule  Only a session that exists is written to, and at most once per `accuracy`: in between, nothing is written. A
+--       session that its index does not list could not be found by a revocation, so it counts as ended.
 local found = redis.call('HMGET', KEYS[1], 'created', 'ends', 'agent', 'address', 'role')
 if not found[1] then
   return nil

@@ -153,7 +153,7 @@ class AccountSettings(SettingsGroup):
     )
     first_admin: str = Field(
         default="admin@example.com",
-        description="Email of the ADMIN made while there are no users, or `none`; the password is told once on a "
+        description="Email of the ADMIN created if there are no users, or `none`; the password is shown once on a "
         "terminal, else in the file `first-admin-password` of the data directory",
     )
     first_password: SecretStr | None = Field(

@@ -66,7 +66,7 @@ class Crowd:
         return True
 
     def give_back(self, address: str) -> None:
-        """Stop counting that."""
+        """Give back the place of a connection that has ended."""
         name = _network(address)
         self._kept[name] -= 1
         if not self._kept[name]:

@@ -121,7 +121,7 @@ async def test_no_event_is_ahead_of_the_cache(database: Database, broker: Broker
 
 
 async def test_events_of_a_bulk_write_wait_for_its_end(database: Database, broker: Broker, counting: Counting) -> None:
-    """As long as it goes on nobody gives them positions, however often he looks; then they come in their order."""
+    """While the write goes on, no process gives its rows positions; afterwards they come in order."""
     async with broker.subscribe(TOPIC) as events:
         ours = Outbox(database, broker, counting, every=0.01)
         await leave(database, 1, 2, 3)

@@ -122,7 +122,7 @@ async def test_a_load_is_not_shared_over_one_of_two_writers(cache: Cache) -> Non
 
 
 async def test_a_dead_writers_hold_expires_alone(client: Client) -> None:
-    """Of two holds, the one whose writer died ends by itself; the living writer's stays as long as he needs."""
+    """Of two holds, the one whose writer died ends by itself; the living writer's stays as long as it is needed."""
     truth = Truth()
     truth.versions["a"] = 1
     dead, living = Generations(client, hold=1.5), Cache(client, hold=1.5, beta=0)

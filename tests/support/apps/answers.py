@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class KeyTokens(Tokens):
-    """A token signs in whoever it names as long as the key of his session exists."""
+    """A token signs in the user that it names as long as the session's key exists."""
 
     headers = frozenset({b"authorization", b"x-test-address"})
 

@@ -81,6 +81,35 @@ BATCHES = st.lists(st.lists(SENT, min_size=1, max_size=9), min_size=1, max_size=
 Sent = tuple[int, float, "str | None"]
 
 
+async def outcome(service: LeaderboardService, board: BoardRecord, sent: Sent) -> Outcome | type[Exception]:
+    """What a submission comes to, a refusal included."""
+    player, score, key = sent
+    try:
+        return await service.submit(board, player, score, key=key)
+    except (Missing, Invalid) as refusal:
+        return type(refusal)
+
+
+async def in_turn(
+    service: LeaderboardService, board: BoardRecord, batch: Sequence[Sent]
+) -> list[Outcome | type[Exception]]:
+    """One after the other; what waited for another of its key, which was refused, comes after the rest."""
+    outcomes: dict[int, Outcome | type[Exception]] = {}
+    left = list(enumerate(batch))
+    while left:
+        refused: dict[tuple[int, str], list[tuple[int, Sent]]] = {}
+        for at, sent in left:
+            player, _, key = sent
+            if key is not None and (player, key) in refused:
+                refused[player, key].append((at, sent))
+                continue
+            outcomes[at] = await outcome(service, board, sent)
+            if key is not None and outcomes[at] is Invalid:
+                refused[player, key] = []
+        left = [late for waiting in refused.values() for late in waiting]
+    return [outcomes[at] for at in range(len(batch))]
+
+
 async def test_each_gets_what_it_would_get_alone(
     database: Database, client: Client, scaled: Callable[[int, int], int]
 ) -> None:
@@ -89,13 +118,6 @@ async def test_each_gets_what_it_would_get_alone(
     loop = asyncio.get_running_loop()
     async with LeaderboardService(database, client, upkeep=0, clock=Steps()) as service:
 
-        async def one(board: BoardRecord, sent: Sent) -> Outcome | type[Exception]:
-            player, score, key = sent
-            try:
-                return await service.submit(board, player, score, key=key)
-            except (Missing, Invalid) as refusal:
-                return type(refusal)
-
         async def compare(batches: Sequence[Sequence[Sent]], operator: Operator, ties: Ties) -> None:
             number = next(numbers)
             grouped = await service.create_board(NewBoard(f"grouped-{number}", "G", operator, ties))
@@ -103,8 +125,8 @@ async def test_each_gets_what_it_would_get_alone(
             for board in (grouped, alone):
                 await service.size(board)  # a rank before is not known while there is no index
             for batch in batches:
-                together = await asyncio.gather(*(one(grouped, sent) for sent in batch))
-                assert together == [await one(alone, sent) for sent in batch]
+                together = await asyncio.gather(*(outcome(service, grouped, sent) for sent in batch))
+                assert together == await in_turn(service, alone, batch)
             boards = [[(p.entry.rank, p.player, p.entry.score) for p in await top(board)] for board in (grouped, alone)]
             assert boards[0] == boards[1]
 
@@ -120,6 +142,11 @@ async def test_each_gets_what_it_would_get_alone(
             suppress_health_check=[HealthCheck.too_slow],
         )
         @example([[(1, 1.7e308, None), (1, 1.7e308, "a"), (1, 0.0, "a")]], Operator.SUM, Ties.EARLIEST_FIRST)
+        @example(
+            [[(3, -1.7e308, None), (3, -1.7e308, "a"), (3, 0.0, "a"), (1, 0.0, None)]],
+            Operator.SUM,
+            Ties.EARLIEST_FIRST,
+        )
         @given(BATCHES, st.sampled_from(Operator), st.sampled_from(Ties))
         def check(batches: Sequence[Sequence[Sent]], operator: Operator, ties: Ties) -> None:
             asyncio.run_coroutine_threadsafe(compare(batches, operator, ties), loop).result(30)

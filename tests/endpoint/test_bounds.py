@@ -6,11 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from graphql import get_introspection_query, parse
+from graphql import GraphQLSyntaxError, Lexer, Source, TokenKind, get_introspection_query, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.endpoint.document import Bounds, Operations
+from graph.endpoint.document.allowance import tokens_in
 from graph.endpoint.document.measure import Measure, measure
 from graph.endpoint.errors import Refusal
 from tests.support.apps.small import make_schema
@@ -76,6 +77,39 @@ def test_a_bound_lets_through_what_reaches_it_and_nothing_beyond(
     """Every limit is inclusive, and one more is refused with the code of that limit."""
     assert code(document(12), **{bound: 12}) is None
     assert code(document(13), **{bound: 12}) == refusal
+
+
+PIECES = st.sampled_from(
+    [
+        *'{}()[]!$&=:@|,\ufeff \n\r\\"#.-0e',
+        "...",
+        '"""',
+        '\\"""',
+        '""',
+        "name",
+        "_1",
+        "12",
+        "-3.5e+7",
+        "é",
+        "1a",
+        "\\u0041",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=40).map("".join))
+@settings(max_examples=400)
+def test_tokens_are_counted_as_the_lexer_does(text: str) -> None:
+    """Whatever the lexer reads, up to its first mistake, is counted as that many tokens, comments in addition."""
+    lexer, read, wrong = Lexer(Source(text)), 0, False
+    try:
+        while lexer.advance().kind is not TokenKind.EOF:
+            read += 1
+    except GraphQLSyntaxError:
+        wrong = True
+    counted = tokens_in(text, 1000)
+    assert read <= counted
+    assert wrong or counted <= read + text.count("#")
 
 
 def test_fragments_count_as_often_as_they_are_spread() -> None:

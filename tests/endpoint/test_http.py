@@ -22,6 +22,7 @@ from tests.support.clients.browser import browse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx
     from starlette.requests import HTTPConnection
     from starlette.types import Message
 
@@ -209,6 +210,27 @@ async def test_a_batch_answers_each_operation_in_its_place(client: Client) -> No
         assert (first, third) == ({"data": {"hello": "world"}}, {"data": {"whoami": None}})
         assert second["errors"][0]["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"
         assert (await http.post("/graphql", json=[{"query": "{hello}"}] * 4)).status_code == 400
+
+
+async def test_what_is_new_in_a_batch_is_bounded_together(client: Client) -> None:
+    """Ten documents as clients write them pass; of the longest ones only the first, charged for each; then the next."""
+
+    def batch(tokens: int, begin: int) -> list[dict[str, str]]:
+        return [{"query": f"query Q{begin + n}{{{'hello ' * (tokens - 4)}}}"} for n in range(10)]
+
+    def outcomes(answer: httpx.Response) -> list[str]:
+        return ["answered" if "data" in one else one["errors"][0]["extensions"]["code"] for one in answer.json()]
+
+    async with browse(make_endpoint(client, limits={"anonymous": 100})) as http:
+        usual, costly = batch(150, 0), batch(1000, 10)
+        assert outcomes(await http.post("/graphql", json=usual)) == ["answered"] * 10
+        answer = await http.post("/graphql", json=costly)
+        assert outcomes(answer) == ["answered"] + ["BATCH_TOO_LARGE"] * 9
+        assert answer.headers["x-ratelimit-remaining"] == "80"
+        answer = await http.post("/graphql", json=costly)  # the first is known by now
+        assert outcomes(answer) == ["answered"] * 2 + ["BATCH_TOO_LARGE"] * 8
+        same = [{"query": f"query Same{{{'hello ' * 900}}}"}] * 10
+        assert outcomes(await http.post("/graphql", json=same)) == ["answered"] * 10
 
 
 async def test_mutations_of_a_batch_run_in_order(client: Client) -> None:

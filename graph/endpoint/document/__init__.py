@@ -4,6 +4,7 @@ A document's text is found (`Persisted`), then parsed, measured, validated, cost
 (`Operations`). All requests that send the same text share the result.
 """
 
+from graph.endpoint.document.allowance import Allowance
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.caching import Policy, derive
 from graph.endpoint.document.operations import Operation, Operations, Prepared
@@ -12,6 +13,7 @@ from graph.endpoint.document.request import OperationRequest, is_shallow, parse_
 from graph.endpoint.document.retention import Retention
 
 __all__ = [
+    "Allowance",
     "Bounds",
     "Operation",
     "OperationRequest",

@@ -49,3 +49,8 @@ class Bounds:
     """Whether `__schema` and `__type` may be selected."""
     errors: int = 20
     """Validation errors that are reported at most."""
+
+    @property
+    def batch_tokens(self) -> int:
+        """Lexical tokens of all documents of a batch that are not known yet."""
+        return self.tokens + self.tokens // 2

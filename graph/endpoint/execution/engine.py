@@ -29,7 +29,7 @@ from graph.endpoint.execution.answer import Answer
 from graph.endpoint.execution.deadline import Deadlines
 from graph.endpoint.execution.executors import Executors, Given
 from graph.endpoint.execution.hooks import HooksRunner
-from graph.endpoint.execution.ready import Ready, Ticketed
+from graph.endpoint.execution.ready import Ready, Ticketed, wrong_transport
 from graph.endpoint.execution.turns import Turns
 from graph.patterns.fair_queue import act_for
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from strawberry.extensions import SchemaExtension
 
     from graph.endpoint.admission import Admission
-    from graph.endpoint.document import OperationRequest, Operations, Prepared
+    from graph.endpoint.document import Allowance, OperationRequest, Operations, Prepared
     from graph.endpoint.execution.executors import ExecutorOrErrors
     from graph.endpoint.identity import Caller
     from graph.patterns.limiter import Verdict
@@ -96,9 +96,16 @@ class Engine(Generic[Context]):
     # --- finding the operation ---
 
     async def ready(
-        self, request: OperationRequest, caller: Caller, kinds: Collection[OperationType] = ALL_KINDS
+        self,
+        request: OperationRequest,
+        caller: Caller,
+        kinds: Collection[OperationType] = ALL_KINDS,
+        allowance: Allowance | None = None,
     ) -> Ready | Answer:
-        """Find, check and weigh the operation of `request`; an `Answer` when it is refused (and charged for)."""
+        """Find, check and weigh the operation of `request`; an `Answer` when it is refused (and charged for).
+
+        `allowance` bounds what is new of the batch that it belongs to.
+        """
         act_for(caller.identity or None)
         ticket = Ticket(caller)
         over = self.admission.refused(caller)
@@ -106,12 +113,12 @@ class Engine(Generic[Context]):
             text = await self.persisted.text(request, remembered=over is not None)
             prepared = self.operations.known(text)
             if prepared is None:
-                prepared = await self._prepare(text, ticket, over)
+                prepared = await self._prepare(text, ticket, over, allowance)
             if prepared.errors:
                 return await self.reject(prepared.errors, ticket)
             operation = prepared.select(request.operation_name)
             if operation.kind not in kinds:
-                raise _wrong_transport(operation.kind, kinds)
+                raise wrong_transport(operation.kind, kinds)
             estimate = self.operations.check(operation, request.variables)
         except Refusal as error:
             if over is not None:
@@ -121,11 +128,13 @@ class Engine(Generic[Context]):
         self.admission.weigh(ticket, weight)
         return Ready(request, prepared, operation, ticket)
 
-    async def _prepare(self, text: str, ticket: Ticket, over: Verdict | None) -> Prepared:
+    async def _prepare(self, text: str, ticket: Ticket, over: Verdict | None, allowance: Allowance | None) -> Prepared:
         """Prepare `text` after charging the caller one unit, whatever the document turns out to select."""
         verdict = over or await self.admission.admit(ticket)
         if not verdict.allowed:
             raise over_limit(verdict, ticket.weight)
+        if allowance is not None:
+            allowance.take(text)
         return await self.operations.prepared(text)
 
     async def reject(self, errors: Sequence[GraphQLError], ticket: Ticket, *, charged: bool = True) -> Answer:
@@ -308,13 +317,3 @@ class Engine(Generic[Context]):
             ticket=ready.ticket,
             operation=ready.operation,
         )
-
-
-def _wrong_transport(kind: OperationType, kinds: Collection[OperationType]) -> Refusal:
-    if kind is OperationType.SUBSCRIPTION:
-        return Refusal(
-            "NOT_ACCEPTABLE",
-            "A subscription needs a WebSocket, or an Accept header of text/event-stream or multipart/mixed.",
-        )
-    allowed = ", ".join(sorted(one.value for one in kinds))
-    return Refusal("METHOD_NOT_ALLOWED", f"This request may carry only: {allowed}.", headers={"Allow": "POST"})

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from graphql import OperationType
 from strawberry.types.execution import ExecutionContext
 
+from graph.endpoint.errors import Refusal
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from graph.endpoint.admission import Ticket
     from graph.endpoint.document import Operation, OperationRequest, Prepared
 
@@ -27,3 +32,14 @@ class Ticketed(ExecutionContext):
 
     ticket: Ticket | None = None
     ready: Ready | None = None
+
+
+def wrong_transport(kind: OperationType, kinds: Collection[OperationType]) -> Refusal:
+    """The refusal of an operation of a `kind` that its transport does not carry."""
+    if kind is OperationType.SUBSCRIPTION:
+        return Refusal(
+            "NOT_ACCEPTABLE",
+            "A subscription needs a WebSocket, or an Accept header of text/event-stream or multipart/mixed.",
+        )
+    allowed = ", ".join(sorted(one.value for one in kinds))
+    return Refusal("METHOD_NOT_ALLOWED", f"This request may carry only: {allowed}.", headers={"Allow": "POST"})

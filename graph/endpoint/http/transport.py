@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from graph.endpoint.admission import over_limit
-from graph.endpoint.document import OperationRequest
+from graph.endpoint.document import Allowance, OperationRequest
 from graph.endpoint.errors import REFUSALS, Refusal
 from graph.endpoint.execution import RUNNABLE, Answer, Ready, encode
 from graph.endpoint.http.call import Call
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from graph.endpoint.http.exchange import ServerExchange
     from graph.endpoint.http.security import Origins
     from graph.endpoint.http.streaming import HttpStreaming
-    from graph.endpoint.identity import Authenticator
+    from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.kept import Approach, Express, Fast, Lane
 
 _QUERY = frozenset({OperationType.QUERY})
@@ -215,8 +215,12 @@ class HttpTransport:
     async def _batch(self, call: Call, media: str | None, asked: list[OperationRequest]) -> None:
         _need_some(media, None)
         caller = await self._authenticator.authenticate(call.request)
-        readied = await asyncio.gather(*(self._engine.ready(one, caller, RUNNABLE) for one in asked))
-        await self._run_batch(call, media, readied)
+        await self._run_batch(call, media, await self._ready(asked, caller))
+
+    async def _ready(self, asked: Sequence[OperationRequest], caller: Caller) -> list[Ready | Answer]:
+        """What comes of the operations of one request before they run."""
+        allowance = Allowance(self._engine.operations.bounds)
+        return await asyncio.gather(*(self._engine.ready(one, caller, RUNNABLE, allowance) for one in asked))
 
     async def _run_batch(self, call: Call, media: str | None, readied: Sequence[Ready | Answer]) -> None:
         responses = [Response() for _ in readied]
@@ -246,7 +250,7 @@ class HttpTransport:
             asked = await form.read_operations()
             batch = asked if isinstance(asked, list) else [asked]
             caller = await self._authenticator.authenticate(request)
-            found = await asyncio.gather(*(self._engine.ready(one, caller, RUNNABLE) for one in batch))
+            found = await self._ready(batch, caller)
             right = next((one for one in found if isinstance(one, Ready)), None)
             readied = [await self._charged(one, form.units if one is right else 0) for one in found]
             if any(isinstance(one, Ready) for one in readied):

@@ -1,4 +1,4 @@
-"""The schema's own scalars: exact decimals, times in UTC, positions in event streams.
+"""The schema's own scalars: exact decimals, times in UTC, positions in event streams, files.
 
 Input is parsed strictly: a value that cannot be represented exactly is refused with the reason, never rounded.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NewType
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.file_uploads import Upload, UploadDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +70,13 @@ SCALARS: Mapping[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_print_moment,
         parse_value=_parse_moment,
+    ),
+    Upload: strawberry.scalar(
+        name="Upload",
+        description="A file. It comes in a form beside the operation, and only so.",
+        specified_by_url="https://github.com/jaydenseric/graphql-multipart-request-spec",
+        serialize=str,
+        parse_value=UploadDefinition.parse_value,
     ),
     Cursor: strawberry.scalar(
         name="Cursor",

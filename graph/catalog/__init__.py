@@ -9,7 +9,7 @@ from graph.catalog import rules
 from graph.catalog.changes import ProductChange, follow_products
 from graph.catalog.exporting import Export
 from graph.catalog.feature import FEATURE
-from graph.catalog.keys import CATALOG_TTL, IMPORT_PRODUCTS
+from graph.catalog.keys import CATALOG_TTL, IMPORT_PRODUCTS, IMPORT_UPLOAD
 from graph.catalog.reading import paging
 from graph.catalog.records import CategoryRecord, ChangeKind, Page, ProductRecord, decimal_of, images_of, pairs_of
 from graph.catalog.seed import SEED_COUNT, seed_catalog, seed_if_empty
@@ -21,6 +21,7 @@ __all__ = [
     "CATALOG_TTL",
     "FEATURE",
     "IMPORT_PRODUCTS",
+    "IMPORT_UPLOAD",
     "SEED_COUNT",
     "CatalogService",
     "CategoryChanges",

@@ -22,6 +22,9 @@ TOPIC = Topic("products", Delivery.EVERY, max_length=10_000, max_age=7 * 86_400.
 
 IMPORT_PRODUCTS = "importProducts"
 """The name of the job that imports a file of products; its unique key is the file."""
+IMPORT_UPLOAD = "importUpload"
+"""The name of the job that imports a file that was uploaded, and then removes it."""
+FORGET_UPLOADS = "forgetUploads"
 WARM_CATALOG = "warmCatalog"
 
 _PRODUCT = "catalog:product:"

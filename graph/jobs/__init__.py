@@ -9,6 +9,7 @@ from graph.jobs.files import NotBelow, file_below
 from graph.jobs.progress import watched
 from graph.jobs.queue import AlreadyUnderWay, Jobs, UnknownJob
 from graph.jobs.records import Job, JobState
+from graph.jobs.uploads import forget_upload, forget_uploads, keep_upload
 from graph.jobs.work import Definition, GiveUp, Progress, Schedule, Superseded
 from graph.jobs.worker import Worker
 
@@ -28,6 +29,9 @@ __all__ = [
     "announce_job",
     "file_below",
     "follow_job",
+    "forget_upload",
+    "forget_uploads",
     "job_topic",
+    "keep_upload",
     "watched",
 ]

@@ -137,7 +137,7 @@ def test_the_schema_and_its_scalars_say_what_they_are() -> None:
     assert asked.data == {"__schema": {"description": core.description}}
     own = [one for one in core.type_map.values() if isinstance(one, GraphQLScalarType)]
     own = [one for one in own if not is_specified_scalar_type(one)]
-    assert {one.name for one in own} == {"Cursor", "DateTime", "Decimal", "JSON"}
+    assert {one.name for one in own} == {"Cursor", "DateTime", "Decimal", "JSON", "Upload"}
     for scalar in own:
         assert (scalar.specified_by_url or "").startswith("https://"), scalar.name
 

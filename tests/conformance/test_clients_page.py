@@ -68,6 +68,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory, node_modules: None) -> Iter
     settings = {
         "GRAPH_RATE_LIMIT_ANONYMOUS": "10000",
         "GRAPH_RATE_LIMIT_AUTHENTICATED": "10000",
+        "GRAPH_JOBS_IMPORTS": str(tmp_path_factory.mktemp("imports")),
         "GRAPH_TRUSTED_MANIFEST": str(copied.folder / "persisted.json"),
     }
     with Serving(tmp_path_factory.mktemp("data"), **settings) as server:
@@ -98,7 +99,7 @@ def test_no_block_is_left_out() -> None:
     """Each block of the page has a name or is a shell's, and each is run below."""
     names = {name for name, _ in BLOCK.findall(PAGE)}
     assert len(names) + len(SHELL.findall(PAGE)) == PAGE.count("```") / 2
-    others = {"sign-in.mjs", "graphql-request.mjs", "browser.js", "client.py"}
+    others = {"upload.mjs", "sign-in.mjs", "graphql-request.mjs", "browser.js", "client.py"}
     relay = {"relay.config.json", "relay/Products.js", "relay.mjs"}
     generators = {"ariadne.toml", "queries.graphql", "shopping.py", "codegen.ts", "typed.ts"}
     assert names == {*FOLLOWING, *others, *relay, *generators}
@@ -113,6 +114,22 @@ def test_a_script_works_as_it_stands(copied: Copied, script: str) -> None:
 def test_graphql_request_works(copied: Copied) -> None:
     """The same without subscriptions."""
     assert copied.run("node", "graphql-request.mjs").split() == SEEN[:2]
+
+
+def test_a_file_goes_to_the_server(copied: Copied) -> None:
+    """apollo-upload-client sends a file of products, whose import is queued as a job."""
+    assert copied.run("node", "upload.mjs").split() == ["importUpload"]
+
+
+def test_the_command_that_uploads_works(copied: Copied) -> None:
+    """curl, as docs/importing.md calls it."""
+    page = (ROOT / "docs/importing.md").read_text().replace(ADDRESS, copied.variables["URL"].removeprefix("http://"))
+    (command,) = SHELL.findall(page)
+    (copied.folder / "products.csv").write_text("sku,name,price\nZZ-2,Zebu,9.50\n")
+    assert (
+        copied.run("sh", "-c", f"curl --silent --show-error {command.removeprefix('curl')}").count('"importUpload"')
+        == 1
+    )
 
 
 def test_relay_works_with_its_compiler_and_persisted_documents(copied: Copied) -> None:

@@ -185,11 +185,15 @@ ALLOWED = (
     {"X-Apollo-Operation-Name": "Read"},
     {"X-Requested-With": "XMLHttpRequest"},
     {"Origin": "https://shop.example"},
+    {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"},
 )
 FOREIGN: tuple[dict[str, str], ...] = (
     {},
     {"Authorization": "Basic eA=="},
     {"Origin": "https://evil.example"},
+    {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Site": "same-site"},
     {"Apollo-Require-Preflight": ""},
 )
 

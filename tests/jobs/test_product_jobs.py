@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 
 from graph.apikeys.keys import NOTE_USE
 from graph.background.jobs import TIDY, definitions, schedules
-from graph.catalog.keys import WARM_CATALOG
+from graph.catalog.keys import FORGET_UPLOADS, WARM_CATALOG
 from graph.jobs import JobState, Worker
 from graph.leaderboard.keys import CLOSE_SEASONS, FORGET_KEYS, REBUILD
 from graph.leaderboard.models import SEASONS
@@ -40,7 +40,7 @@ async def _finished(services: Services, job: str) -> Job:
 async def test_every_scheduled_job_is_defined_and_runs(services: Services) -> None:
     """What comes by itself is known to the worker, succeeds on an empty shop, and may be run again."""
     names = [schedule.name for schedule in schedules()]
-    assert sorted(names) == sorted([WARM_CATALOG, FORGET_KEYS, TIDY, NOTE_USE])
+    assert sorted(names) == sorted([WARM_CATALOG, FORGET_UPLOADS, FORGET_KEYS, TIDY, NOTE_USE])
     for name in [*names, *names]:
         assert (await _run(services, name)).state is JobState.SUCCEEDED, name
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, cast
 
 import strawberry
 
@@ -10,13 +13,19 @@ from graph.api.auth import ADMIN, CATALOG, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidInput
 from graph.api.jobs.subscriptions import JobsSubscription
-from graph.api.jobs.types import ImportProductsInput, ImportProductsResult, Job
+from graph.api.jobs.types import ImportProductsInput, ImportProductsResult, Job, UploadProductsInput
 from graph.api.node import Node
 from graph.api.schema_part import SchemaPart
-from graph.catalog import IMPORT_PRODUCTS
+from graph.catalog import IMPORT_PRODUCTS, IMPORT_UPLOAD
 from graph.catalog.importing import ENDINGS
 from graph.errors import Unavailable
-from graph.jobs import NotBelow, file_below
+from graph.jobs import Jobs, NotBelow, file_below, keep_upload
+
+if TYPE_CHECKING:
+    from starlette.datastructures import UploadFile
+
+MAX_NAME = 100
+"""Characters of an uploaded file's name that its job keeps."""
 
 
 @strawberry.type
@@ -35,10 +44,35 @@ class JobsMutation:
         if file.suffix.lower() not in ENDINGS:
             return InvalidInput.of("path", "The file is a .csv, .json or .ndjson file.")
         key = await services.jobs.enqueue(IMPORT_PRODUCTS, {"path": input.path}, unique=str(file))
-        job = await services.jobs.get(key)
-        if job is None:
-            raise Unavailable("The job cannot be read right now; it is queued.")
-        return Job.of(job)
+        return await _queued(services.jobs, key)
+
+    @strawberry.mutation(
+        description="Takes a file of products and queues its import, as importProducts does for a file that is there "
+        "already. Once all of it is in, the file is removed. Needs the role ADMIN.",
+        extensions=[requires(CATALOG)],
+    )
+    async def upload_products(self, info: Info, input: UploadProductsInput) -> ImportProductsResult:
+        services = info.context.services
+        file = cast("UploadFile", input.file)
+        name = "".join(one for one in file.filename or "" if one.isprintable())[-MAX_NAME:]
+        endings = PurePath(name.lower()).suffixes
+        if not endings or endings[-1] not in ENDINGS:
+            return InvalidInput.of("file", "The file is a .csv, .json or .ndjson file, or one of them packed.")
+        kept = [one for one in endings[-2:] if one in ENDINGS]
+        try:
+            path = await asyncio.to_thread(keep_upload, services.imports, file.file, "".join(kept))
+        except OSError:
+            raise Unavailable("The file cannot be stored right now.") from None
+        key = await services.jobs.enqueue(IMPORT_UPLOAD, {"path": path, "name": name})
+        return await _queued(services.jobs, key)
+
+
+async def _queued(jobs: Jobs, key: str) -> Job:
+    """Return the job that was just queued."""
+    job = await jobs.get(key)
+    if job is None:
+        raise Unavailable("The job cannot be read right now; it is queued.")
+    return Job.of(job)
 
 
 async def _load_jobs(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
+from strawberry.file_uploads import Upload
 
 from graph.api.enums import enum
 from graph.api.errors import InvalidInput
@@ -45,6 +46,14 @@ class Job(Node):
 @strawberry.input
 class ImportProductsInput:
     path: str = strawberry.field(description="A file below the configured import directory (csv, json or ndjson).")
+
+
+@strawberry.input
+class UploadProductsInput:
+    file: Upload = strawberry.field(
+        description="A file of products (csv, json or ndjson, also as gzip or zip), by the GraphQL multipart request "
+        "specification."
+    )
 
 
 ImportProductsResult = Annotated[Job | InvalidInput, strawberry.union("ImportProductsResult")]

@@ -100,9 +100,10 @@ class Origins:
         """Refuse a form that a foreign page could have made a visitor's browser send.
 
         It needs a header that a page may send only after a preflight, and that is not empty, unless a page of an
-        allowed origin sent it.
+        allowed origin sent it, or one of this server's (``Sec-Fetch-Site``, which no page can forge).
         """
-        if not any(headers.get(name) for name in FORM_HEADERS) and not self.allow(headers.get("origin")):
+        own = headers.getlist("sec-fetch-site") == ["same-origin"] or self.allow(headers.get("origin"))
+        if not own and not any(headers.get(name) for name in FORM_HEADERS):
             raise Refusal(
                 "CSRF_REFUSED",
                 "This form may have been sent by a page of another site: it needs a header that no foreign page can "

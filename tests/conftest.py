@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.engines.database import Database, migrate
+from graph.engines.database import Database
 from graph.leaderboard import index
 from graph.patterns.client import Client, Script, open_client
 from graph.server.http_express import HttpProtocol
-from harness.postgres import Postgres, run_apart
+from harness.postgres import Postgres
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG
+from tests.support.engines.migrated import migrated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -102,7 +103,7 @@ def postgres() -> Iterator[Postgres]:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    run_apart(lambda: migrate(f"sqlite:///{path}"))
+    migrated(path)
     return path
 
 

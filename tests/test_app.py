@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 from graph.app import STATIC, create_app
 from graph.catalog.keys import CATEGORY_LIST
 from graph.endpoint.observe import AccessLog
-from graph.engines.database import PER_CALLER, migrate
+from graph.engines.database import PER_CALLER
 from graph.patterns.fair_queue import Sharers, on_behalf_of
 from graph.services import open_services
 from graph.settings import BoundSettings, EndpointSettings, RedisSettings, ServerSettings, Settings
@@ -26,11 +26,13 @@ from harness.subscriber import subscriber
 from harness.valkey import ValkeyServer
 from harness.waiting import until, within
 from tests.support.apps.lifespan import Lifespan
+from tests.support.apps.one_schema import schema_made_once
 from tests.support.apps.serving import serving
+from tests.support.engines.migrated import migrated
 from tests.support.engines.refusing import WAYS, refusing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
     from pathlib import Path
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -39,11 +41,18 @@ FOREIGN = re.compile(rb"""(?:src|href)="(?:https?:)?//[^"]*|url\(\s*["']?(?:http
 STYLES: tuple[tuple[Literal["text", "json"], bool], ...] = (("text", False), ("text", True), ("json", False))
 
 
+@pytest.fixture(autouse=True)
+def made_once() -> Iterator[None]:
+    """What the application serves is not made anew for each test."""
+    with schema_made_once():
+        yield
+
+
 @pytest.fixture
 async def settings(valkey: ValkeyServer, tmp_path: Path) -> Settings:
     """Settings for a migrated database and the tests' Valkey."""
     chosen = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
-    await migrate(chosen.database_url)
+    migrated(tmp_path / "graph.db")
     return chosen
 
 
@@ -175,7 +184,7 @@ async def test_without_redis_it_is_ready_but_degraded(tmp_path: Path) -> None:
     """The catalog is served from SQL, so a balancer keeps the process; the body tells what is away."""
     with ValkeyServer() as valkey:
         settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
-        await migrate(settings.database_url)
+        migrated(tmp_path / "graph.db")
         async with (
             Lifespan(create_app(settings)) as manager,
             httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,
@@ -196,7 +205,7 @@ async def test_a_redis_that_refuses_makes_no_error_but_unavailable(
     """Pages are served, what needs Redis is UNAVAILABLE, readiness is degraded meanwhile; the log stays short."""
     with ValkeyServer() as valkey:
         settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
-        await migrate(settings.database_url)
+        migrated(tmp_path / "graph.db")
         async with (
             Lifespan(create_app(settings)) as manager,
             httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,

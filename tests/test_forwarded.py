@@ -9,10 +9,10 @@ import pytest
 
 from graph.app import create_app
 from graph.endpoint.observe import AccessLog
-from graph.engines.database import migrate
 from graph.server.forwarded import Forwarded
 from graph.settings import RedisSettings, ServerSettings, Settings
 from tests.support.apps.lifespan import Lifespan
+from tests.support.engines.migrated import migrated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,7 @@ async def test_the_path_begins_with_the_prefix(path: str, expected: str) -> None
 async def test_everything_works_under_a_prefix(valkey: ValkeyServer, tmp_path: Path) -> None:
     """Endpoint, page, files, health and redirect, with the prefix taken off by the proxy and left on."""
     settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
-    await migrate(settings.database_url)
+    migrated(tmp_path / "graph.db")
     lines: list[bytes] = []
     log = AccessLog(lines.append, style="json")
     async with Lifespan(create_app(settings, log=log)) as manager:

@@ -19,11 +19,13 @@ import socket
 import sys
 import threading
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 _LOW_PRIORITY = 10
 
@@ -34,6 +36,12 @@ def hasher(memory_kib: int, passes: int, lanes: int) -> PasswordHasher:
     return PasswordHasher(
         time_cost=passes, memory_cost=memory_kib, parallelism=lanes, hash_len=32, salt_len=16, type=Type.ID
     )
+
+
+def of_nobody(memory_kib: int, passes: int, lanes: int) -> str:
+    """Return a hash with these parameters that no password has: nothing is computed, its bytes are random."""
+    salt, digest = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (16, 32))
+    return f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t={passes},p={lanes}${salt}${digest}"
 
 
 def main(threads: int) -> None:

@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -70,7 +69,7 @@ class Hasher:
         threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self._parameters = (memory_kib, passes, lanes)
         self._argon2 = hashing.hasher(*self._parameters)
-        self._nobody = self._argon2.hash(secrets.token_bytes(32))
+        self._nobody = hashing.of_nobody(*self._parameters)
         self._most = waiting
         self._in_hand = 0
         self._turns = FairQueue(threads + 1, threads + 1)  # one more, which does its look-ups while the others hash

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.api.context import Context
-from graph.api.schema import build_schema
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.admission import RateLimit
 from graph.endpoint.identity import Anonymous
+from tests.support.apps.one_schema import one_schema
 from tests.support.apps.small import make_admission
 from tests.support.clients.browser import browse
 
@@ -27,7 +27,7 @@ def endpoint(client: Client, **limits: Any) -> GraphQLEndpoint[Context]:
     admission = make_admission(client, **limits)
     services: Any = SimpleNamespace()
     return GraphQLEndpoint(
-        build_schema(extensions=[lambda: RateLimit(admission)]),
+        one_schema(extensions=[lambda: RateLimit(admission)]),
         authenticator=Anonymous(),
         admission=admission,
         context=lambda caller, connection, response: Context(services, caller, connection, response),

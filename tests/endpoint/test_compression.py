@@ -13,7 +13,6 @@ import zstandard
 from graph.app import STATIC, create_app
 from graph.endpoint.kept import EXPRESS, Compressed, compression, encoding_of
 from graph.endpoint.kept.compression import SMALLEST
-from graph.engines.database import migrate
 from graph.server.http_express import HttpProtocol
 from graph.settings import RedisSettings, ServerSettings, Settings
 from tests.support.apps.answers import AnswersApp
@@ -22,6 +21,7 @@ from tests.support.apps.serving import serving
 from tests.support.apps.small import make_endpoint
 from tests.support.clients.browser import browse
 from tests.support.clients.raw_http import Connection, post
+from tests.support.engines.migrated import migrated
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ async def test_compressed_copies_are_bounded(client: Client) -> None:
 async def test_files_are_compressed(valkey: ValkeyServer, tmp_path: Path) -> None:
     """GraphiQL comes in a fraction of its bytes; a browser that has it is told that it has."""
     settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
-    await migrate(settings.database_url)
+    migrated(tmp_path / "graph.db")
     async with (
         Lifespan(create_app(settings)) as manager,
         httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as web,

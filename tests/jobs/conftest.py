@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.engines.database import migrate
 from graph.services import Services, open_services
 from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
+from tests.support.engines.migrated import migrated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -27,6 +27,6 @@ async def services(valkey: ValkeyServer, client: object, tmp_path: Path) -> Asyn
         database=DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path / 'graph.db'}"),
         jobs=JobSettings(imports=tmp_path / "imports"),
     )
-    await migrate(settings.database_url)
+    migrated(tmp_path / "graph.db")
     async with open_services(settings) as opened:
         yield opened

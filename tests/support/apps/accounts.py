@@ -15,10 +15,11 @@ from graph.accounts.passwords import Hasher
 from graph.accounts.records import Role, UserRecord
 from graph.accounts.service import AccountService
 from graph.app import create_app
-from graph.engines.database import migrate
 from graph.services import Services, open_services
 from graph.settings import AccountSettings, RateLimitSettings, RedisSettings, ServerSettings, Settings
 from tests.support.apps.lifespan import Lifespan
+from tests.support.apps.one_schema import schema_made_once
+from tests.support.engines.migrated import migrated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -120,9 +121,9 @@ async def shop(
         rate_limit=RateLimitSettings(anonymous=1_000_000, authenticated=1_000_000),
         accounts=accounts or AccountSettings(),
     )
-    await migrate(settings.database_url)
+    migrated(folder / "graph.db")
     async with open_services(settings) as opened:
-        with Hasher(memory_kib=8, passes=1, threads=1) as hasher:
+        with Hasher(memory_kib=8, passes=1, threads=1) as hasher, schema_made_once():
             cheap = AccountService(
                 opened.database,
                 opened.cache,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from graph.api.context import Context
-from graph.api.schema import build_schema
 from graph.endpoint import Admission, Anonymous, Bounds, Caller, GraphQLEndpoint, RateLimit
 from graph.patterns.limiter import Limiter
+from tests.support.apps.one_schema import one_schema
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -55,7 +55,7 @@ class Api:
         self._said = _Said()
         admission = Admission(limiter, budget=self._said.budget, authenticated=_PLENTY, anonymous=_PLENTY)
         self.endpoint = GraphQLEndpoint(
-            build_schema(extensions=[lambda: RateLimit(admission)]),
+            one_schema(extensions=[lambda: RateLimit(admission)]),
             admission=admission,
             authenticator=self._said,
             context=self._context,

@@ -25,7 +25,6 @@ from functools import cache
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import ARGON2_VERSION
 
 _LOW_PRIORITY = 10
 
@@ -41,7 +40,7 @@ def hasher(memory_kib: int, passes: int, lanes: int) -> PasswordHasher:
 def of_nobody(memory_kib: int, passes: int, lanes: int) -> str:
     """Return a hash with these parameters that no password has: nothing is computed, its bytes are random."""
     salt, digest = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (16, 32))
-    return f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t={passes},p={lanes}${salt}${digest}"
+    return f"$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${digest}"
 
 
 def main(threads: int) -> None:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from argon2 import extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
+from graph.accounts import hashing
 from graph.accounts.passwords import LANES, MEMORY_KIB, PASSES, Hasher, Overloaded
 from graph.errors import Unavailable
 from harness.waiting import HANG
@@ -48,6 +51,16 @@ async def test_nothing_verifies_against_nobody() -> None:
             assert not await hasher.verify(password, None)
         assert not await hasher.verify(None, await hasher.hash(b""))
         assert not await hasher.verify(b"secret", "not a hash")
+
+
+def test_nobodys_hash_is_as_much_work_as_anybodys() -> None:
+    """It is not computed, but has the form and the parameters of one that is; and no two are alike."""
+    given, made = hashing.of_nobody(8, 1, 1), hashing.hasher(8, 1, 1).hash(b"secret")
+    assert extract_parameters(given) == extract_parameters(made)
+    assert len(given) == len(made)
+    assert given != hashing.of_nobody(8, 1, 1)
+    with pytest.raises(VerifyMismatchError):  # it was computed and compared, not found malformed
+        hashing.hasher(8, 1, 1).verify(given, b"secret")
 
 
 async def test_older_hashes_still_verify_and_are_outdated() -> None:

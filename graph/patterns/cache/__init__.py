@@ -2,7 +2,8 @@
 
 `Cache` reads JSON values through Redis and invalidates them on writes. `ByteCache` keeps whole answers under the same
 tags; `observing` records which cached values an answer was made of. Both compare an entry with the `Generations` of
-its tags at every use. Without Redis everything is loaded from its source and nothing is kept.
+its tags at every use. `TagWatch` tells whoever follows an answer that it may have changed. Without Redis everything is
+loaded from its source and nothing is kept.
 """
 
 from graph.patterns.cache.answer import Hit, Look, Made, digest_of
@@ -12,6 +13,7 @@ from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconf
 from graph.patterns.cache.local_copies import Copy
 from graph.patterns.cache.observation import Observation, current_observation, observing
 from graph.patterns.cache.values import Cache
+from graph.patterns.cache.watch import TagWatch, Watched
 
 __all__ = [
     "ByteCache",
@@ -25,6 +27,8 @@ __all__ = [
     "Look",
     "Made",
     "Observation",
+    "TagWatch",
+    "Watched",
     "current_observation",
     "digest_of",
     "observing",

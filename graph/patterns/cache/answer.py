@@ -28,6 +28,10 @@ class Hit(NamedTuple):
     """When it was made, Unix seconds."""
     expires: float
     delta: float
+    tags: tuple[str, ...] = ()
+    """The tags of all that it was made of."""
+    stamp: bytes = b""
+    """The digest of their generations."""
 
 
 class Made(NamedTuple):
@@ -60,4 +64,4 @@ def sure_stamp(marks: Sequence[bytes | None]) -> bytes | None:
 def hit_of(copy: Copy) -> Hit:
     """Turn a copy into a hit."""
     body, digest, made = copy.value
-    return Hit(body, digest, made, copy.expires, copy.delta)
+    return Hit(body, digest, made, copy.expires, copy.delta, copy.tags, copy.stamp)

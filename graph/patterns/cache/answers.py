@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from graph.patterns.cache import metrics
 from graph.patterns.cache.answer import MADE, Hit, Look, Made, digest_of, hit_of, sure_stamp
 from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
-from graph.patterns.cache.generations import fresh, mark_of, stamp_of
+from graph.patterns.cache.generations import fresh, mark_of
 from graph.patterns.cache.lease import Lease, Leases, Polling, is_due, jittered
 from graph.patterns.cache.local_copies import Copy, LocalCopies
 from graph.patterns.cache.observation import observing
@@ -77,7 +77,7 @@ class ByteCache:
         `room` may be the one of a `Cache`, to share it.
         """
         self._client = client
-        self._generations = generations
+        self.generations = generations
         self._prefix = f"{prefix}:{name}"
         self._local = LocalCopies(local_bytes, factor=1)
         self._leases = Leases(client, lease, room or Room(256 << 20))
@@ -101,7 +101,7 @@ class ByteCache:
         if copy is not None:
             return self.look_at(key, copy)
         tags = self._tags.get(key, ())
-        return Look(key, None, tags, self._reads([self._keys(key)[0], *map(self._generations.key, tags)]))
+        return Look(key, None, tags, self._reads([self._keys(key)[0], *map(self.generations.key, tags)]))
 
     def look_at(self, key: str, copy: Copy) -> Look:
         """The commands whose replies tell whether `copy` is the current entry of `key`."""
@@ -109,7 +109,7 @@ class ByteCache:
         if commands is None:
             if len(self._checks) >= _KNOWN:
                 self._checks.clear()
-            commands = self._checks[copy.tags] = self._reads([self._generations.key(tag) for tag in copy.tags])
+            commands = self._checks[copy.tags] = self._reads([self.generations.key(tag) for tag in copy.tags])
         return Look(key, copy, copy.tags, commands)
 
     def _reads(self, names: Sequence[str]) -> tuple[Command, ...]:
@@ -282,15 +282,22 @@ class ByteCache:
             if len(self._unkept) > _KNOWN or kept:
                 self._unkept.pop(key if kept else next(iter(self._unkept)), None)
 
+    async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:
+        """Call `make` as `bring` does, but keep nothing: what it read, beginning with `tags`."""
+        with observing() as observed:
+            await self._declare(observed, tags)
+            await make()
+        return observed
+
     async def _declare(self, observed: Observation, tags: Sequence[str]) -> None:
         """Record the generations of `tags` before anything is read."""
         if not tags:
             return
-        replies = await self._client.batch(*self._generations.ensure_commands(tags, 0))
+        replies = await self._client.batch(*self.generations.ensure_commands(tags, 0))
         try:
-            observed.note(tags, list(self._generations.ensured(tags, replies).values()))
+            observed.note(tags, list(self.generations.ensured(tags, replies).values()))
         except RedisError:
-            observed.note(tags, None)
+            observed.note_away(tags)
 
     def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, began: float) -> bool:
         """Keep the answer, if all values it was made of are known."""
@@ -299,8 +306,8 @@ class ByteCache:
         expires = min(now + jittered(made.max_age), observed.expires)
         if not observed.certain or len(observed.marks) > MOST_TAGS or expires <= now:
             return False
-        tags = tuple(sorted(observed.marks))
-        stamp = stamp_of(observed.marks[tag] for tag in tags)
+        tags, stamp = observed.tags, observed.stamp
+        assert stamp is not None
         blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
         self._leases.fill([lease], [blob], [expires - now])
         self._remember(key, tags)

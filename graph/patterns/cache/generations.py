@@ -10,6 +10,9 @@ them. It is served only while a fresh read of the generations gives the same sta
 * no earlier stamp matches a server that was restarted or failed over and may have lost acknowledged invalidations;
 * behind Sentinels a write is acknowledged only once no process can read from a primary without its invalidation.
 
+The script that ends a hold also announces it, on a channel of the tag's own. `watch` listens to the channels of the
+tags that somebody follows; what nobody follows is announced to nobody.
+
 Failure: a write that cannot place its hold is refused before it starts (`CacheWriteRefused`). A write that was made but
 whose invalidation Redis does not confirm in time is not acknowledged (`CacheWriteUnconfirmed`); confirming goes on in
 the background. If a writer dies between its commit and its release, within a second of a Redis crash that lost its
@@ -92,6 +95,10 @@ class Generations:
     def key(self, tag: str) -> str:
         """The Redis key of `tag`."""
         return f"{self._prefix}:tag:{{{tag}}}"
+
+    def channel(self, tag: str) -> str:
+        """The channel on which new generations of `tag` are announced; in a cluster it is on the node of its key."""
+        return self._client.channel(self.key(tag))
 
     # --- for readers ---
 
@@ -186,9 +193,8 @@ class Generations:
         """Give `tags` new generations, trying until Redis has confirmed each."""
         left, delay = tags, 0.01
         while left:
-            life = int(self._keep * 1000)
             # Each attempt has a new generation: an old one must not come back after somebody else's.
-            replies = await self._client.batch(*[_RELEASE((self.key(tag),), (hold, fresh(), life)) for tag in left])
+            replies = await self._client.batch(*[self._release_command(tag, hold) for tag in left])
             failed = [tag for tag, reply in zip(left, replies, strict=True) if isinstance(reply, Exception)]
             if not failed and not await self._counts(replies):
                 failed = left
@@ -197,6 +203,10 @@ class Generations:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 0.5)
             left = failed
+
+    def _release_command(self, tag: str, hold: str) -> Command:
+        verb = "SPUBLISH" if self._client.clustered else "PUBLISH"
+        return _RELEASE((self.key(tag), self.channel(tag)), (hold, fresh(), int(self._keep * 1000), verb))
 
     async def _counts(self, replies: Replies) -> bool:
         """Whether readers can see what was written: another server may have been made primary before."""

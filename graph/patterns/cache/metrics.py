@@ -7,7 +7,7 @@ work), `direct` (Redis was away). `loads` by why: `miss`, `held`, `direct`, `ref
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 _READS = Counter("graph_cache_reads_total", "Values read through the cache, by source.", ["source"])
 LOCAL, HIT, MISS, HELD, DIRECT = (_READS.labels(name) for name in ("local", "hit", "miss", "held", "direct"))
@@ -22,3 +22,8 @@ FULL = Counter("graph_cache_full_total", "Entries that were not kept because the
 REFUSED = Counter("graph_cache_refused_writes_total", "Writes refused because their hold could not be placed.")
 ERRORS = Counter("graph_cache_errors_total", "What went wrong, by kind.", ["kind"])
 CORRUPT, REDIS, LOAD_FAILED, REFRESH_FAILED = (ERRORS.labels(name) for name in ("corrupt", "redis", "load", "refresh"))
+WATCHED = Gauge(
+    "graph_cache_watched_tags", "Tags whose announcements this process follows.", multiprocess_mode="livesum"
+)
+ANNOUNCED = Counter("graph_cache_announcements_total", "Announcements of new generations that arrived.")
+MISSED = Counter("graph_cache_announcements_missed_total", "Changes found by comparing generations, not announced.")

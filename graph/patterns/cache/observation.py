@@ -12,7 +12,7 @@ import math
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from graph.patterns.cache.generations import held
+from graph.patterns.cache.generations import held, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -25,19 +25,47 @@ class Observation:
 
     def __init__(self) -> None:
         self.marks: dict[str, bytes] = {}
+        self.unsure: set[str] = set()
+        """The tags of values that were read while a writer was at work on them, or at more than one mark."""
+        self.untagged = False
+        """Whether something was read that no tag covers."""
+        self.away = False
+        """Whether something was read past Redis, which did not answer."""
         self.certain = True
         self.expires = math.inf
         """When the first of the values that were read expires, Unix seconds."""
 
     def note(self, tags: Sequence[str], marks: Sequence[Mark] | None, expires: float = math.inf) -> None:
-        """Record that a value under `tags` was read at `marks`; None: it was read past the cache, at unknown marks."""
+        """Record that a value under `tags` was read at `marks`.
+
+        None: it was read past the cache, at unknown marks; without `tags`, no tag tells when it changes.
+        """
         if marks is None:
             self.certain = False
+            self.unsure.update(tags)
+            self.untagged = self.untagged or not tags
             return
         self.expires = min(self.expires, expires)
         for tag, mark in zip(tags, marks, strict=True):
             if mark is None or held(mark) or self.marks.setdefault(tag, mark) != mark:
                 self.certain = False
+                self.unsure.add(tag)
+
+    def note_away(self, tags: Sequence[str] = ()) -> None:
+        """Record that a value under `tags`, where they are known, was read past Redis, which did not answer."""
+        self.certain = False
+        self.away = True
+        self.unsure.update(tags)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of all that was read, in order."""
+        return tuple(sorted(self.marks.keys() | self.unsure))
+
+    @property
+    def stamp(self) -> bytes | None:
+        """The stamp of what was made, under `tags`; None if it is not certain."""
+        return stamp_of(self.marks[tag] for tag in self.tags) if self.certain else None
 
 
 _observed: ContextVar[Observation | None] = ContextVar("cache_observed", default=None)

@@ -157,7 +157,8 @@ class Cache:
             if isinstance(error, TimeoutError):  # Redis does not answer: spare the next readers the wait
                 self._away_until = time.monotonic() + _AWAY
             metrics.DIRECT.inc(len(keys))
-            _note((), None)
+            if (observed := current_observation()) is not None:
+                observed.note_away(tuple(tag for key in keys for tag in request.tags[key]))
             loaded = await self._flights.direct(request, keys, "direct")
             return {key: known.value for key, known in loaded.items()}
         found: dict[str, Any] = {}
@@ -197,7 +198,7 @@ class Cache:
         metrics.MISS.inc(len(missed))
         futures = self._flights.join(request, missed)
         if past:
-            _note((), None)
+            _note([tag for key in past for tag in request.tags[key]], None)
             loaded = await self._flights.direct(request, past, "held")
             found.update((key, known.value) for key, known in loaded.items())
         for key, future in futures.items():

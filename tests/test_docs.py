@@ -34,10 +34,13 @@ def test_the_settings_table_is_current() -> None:
 
 
 def test_every_query_in_the_readme_is_valid() -> None:
-    """Whatever a reader may paste is valid on the schema, in GraphQL blocks and in curl commands."""
-    text = README.read_text()
+    """Whatever a reader may paste is valid on the schema: GraphQL blocks, curl commands, pages to try."""
+    text = README.read_text() + (ROOT / "docs/live.md").read_text()
     schema = build_schema((ROOT / "schema.graphql").read_text(), assume_valid=True)
     queries = re.findall(r"```graphql\n(.*?)```", text, re.DOTALL) + re.findall(r'"query": "(.*?)"\}', text)
+    queries += re.findall(r"const query = '(.*)';", text)
+    pages = "".join(path.read_text() for path in sorted((ROOT / "examples/live").glob("*.html")))
+    queries += re.findall(r"const query = `(.*?)`;", pages, re.DOTALL)
     assert len(queries) >= 4
     for query in queries:
         assert validate(schema, parse(query)) == [], query

@@ -15,7 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 from graph.api import accounts, apikeys, catalog, jobs, leaderboard, quota
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
-from graph.endpoint.declare import declare_costs
+from graph.endpoint.declare import declare_costs, declare_live
 from graph.endpoint.execution import EventExecutor
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def build_schema(
     # Strawberry has no place for the description of a schema.
     schema._schema.description = DESCRIPTION  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     declare_costs(schema._schema)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    declare_live(schema._schema)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return schema
 
 

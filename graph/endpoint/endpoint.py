@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from graph.endpoint.declare import check, takes_files
+from graph.endpoint.declare import check, declare_live, takes_files
 from graph.endpoint.document import Bounds, Operations, derive
 from graph.endpoint.errors import Presenter
 from graph.endpoint.execution import Engine
@@ -25,7 +25,8 @@ from graph.endpoint.http import (
     ServerSentEvents,
     parse_body,
 )
-from graph.endpoint.identity import Anonymous
+from graph.endpoint.identity import Anonymous, BatchAuthenticator
+from graph.endpoint.live import LiveQueries
 from graph.endpoint.subscriptions import Streams
 from graph.endpoint.websocket import SocketLimits, WebSockets
 from graph.patterns.fair_queue import act_for
@@ -118,7 +119,13 @@ class GraphQLEndpoint(Generic[Context]):
             compiled=compiled,
         )
         self.authenticator = authenticator
-        self.streams = Streams(self.engine)
+        self.live: LiveQueries | None = None
+        if kept is not None and sockets is not None and isinstance(authenticator, BatchAuthenticator):
+            declare_live(core)
+            self.live = LiveQueries(
+                self.engine, authenticator, kept.client, kept.cache, enabled=kept.enabled, most=sockets.operations
+            )
+        self.streams = Streams(self.engine, self.live)
         self.lane = kept.lane(self.engine, authenticator) if kept is not None else None
         self.express = kept.express(self.lane, self._read) if kept is not None and self.lane is not None else None
         streaming: HttpStreaming | None = None

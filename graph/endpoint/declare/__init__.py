@@ -18,10 +18,14 @@ from graph.endpoint.declare.caching import (
 )
 from graph.endpoint.declare.cost import ASSUMED, Cost, CostDirective, cost, cost_of, declare_costs
 from graph.endpoint.declare.live import Live, cursor_variable, live, live_of
+from graph.endpoint.declare.live_queries import LIVE, LONGEST, THROTTLE, declare_live
 from graph.endpoint.declare.uploads import takes_files
 
 __all__ = [
     "ASSUMED",
+    "LIVE",
+    "LONGEST",
+    "THROTTLE",
     "BadPolicy",
     "Cost",
     "CostDirective",
@@ -35,6 +39,7 @@ __all__ = [
     "cost_of",
     "cursor_variable",
     "declare_costs",
+    "declare_live",
     "do_not_keep",
     "keep_until",
     "live",

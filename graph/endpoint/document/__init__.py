@@ -7,6 +7,7 @@ A document's text is found (`Persisted`), then parsed, measured, validated, cost
 from graph.endpoint.document.allowance import Allowance
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.caching import Policy, derive
+from graph.endpoint.document.live import Wish, wish_of
 from graph.endpoint.document.operations import Operation, Operations, Prepared
 from graph.endpoint.document.persisted import Persisted, read_manifest
 from graph.endpoint.document.request import OperationRequest, is_shallow, parse_operation
@@ -22,8 +23,10 @@ __all__ = [
     "Policy",
     "Prepared",
     "Retention",
+    "Wish",
     "derive",
     "is_shallow",
     "parse_operation",
     "read_manifest",
+    "wish_of",
 ]

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from graph.endpoint.declare import Rule, Tags
 
 
+_INTROSPECTION = frozenset({"__schema", "__type"})
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How the answer to an operation may be kept."""
@@ -64,14 +67,14 @@ class Policy:
 class _RuleWalk:
     """Collects the rules of one document; each fragment is visited once per type, however often it is spread."""
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+    def __init__(self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self._schema = schema
-        self._fragments = {
-            one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
-        }
+        self._fragments = fragments
         self._entered: set[tuple[str, bool]] = set()
         self.rules: list[Rule] = []
         self.fields: list[tuple[FieldNode, Tags]] = []
+        self.unkept: list[tuple[FieldNode, str, str]] = []
+        """The fields that may not be kept, each with its name and the reason."""
         self.possible = True
 
     def walk(self, selections: SelectionSetNode, parent: GraphQLNamedType | None, *, root: bool) -> None:
@@ -84,8 +87,9 @@ class _RuleWalk:
                 self.walk(node.selection_set, self._type(node.type_condition, parent), root=root)
             elif isinstance(node, FragmentSpreadNode) and (node.name.value, root) not in self._entered:
                 self._entered.add((node.name.value, root))
-                fragment = self._fragments[node.name.value]
-                self.walk(fragment.selection_set, self._type(fragment.type_condition, parent), root=root)
+                fragment = self._fragments.get(node.name.value)
+                if fragment is not None:
+                    self.walk(fragment.selection_set, self._type(fragment.type_condition, parent), root=root)
 
     def _type(self, condition: Any, parent: GraphQLNamedType | None) -> GraphQLNamedType | None:
         return parent if condition is None else self._schema.type_map.get(condition.name.value)
@@ -97,6 +101,9 @@ class _RuleWalk:
         rule = rule_of(field) if field is not None else None
         if field is None or (root and rule is None) or (rule is not None and rule.max_age <= 0):
             self.possible = False
+            if parent is not None and (field is not None or node.name.value in _INTROSPECTION):
+                reason = "its answer may never be kept" if rule is not None else "it has no cache policy"
+                self.unkept.append((node, f"{parent.name}.{node.name.value}", reason))
             return
         if rule is not None:
             self.rules.append(rule)
@@ -106,7 +113,7 @@ class _RuleWalk:
             self.walk(node.selection_set, named_type_of(field), root=False)
 
     def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
-        if parent is None or not is_composite_type(parent) or name in {"__schema", "__type"}:
+        if parent is None or not is_composite_type(parent) or name in _INTROSPECTION:
             return None
         return self._schema.get_field(parent, name)  # pyright: ignore[reportArgumentType] - narrowed to a union that it accepts
 
@@ -115,7 +122,8 @@ def derive(schema: GraphQLSchema, document: DocumentNode, operation: OperationDe
     """The policy of `operation`; None if its answer may not be kept."""
     if operation.operation is not OperationType.QUERY:
         return None
-    walk = _RuleWalk(schema, document)
+    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+    walk = _RuleWalk(schema, fragments)
     walk.walk(operation.selection_set, schema.query_type, root=True)
     if not walk.possible or not walk.rules:
         return None
@@ -132,3 +140,12 @@ def derive(schema: GraphQLSchema, document: DocumentNode, operation: OperationDe
             if one.default_value is not None
         ),
     )
+
+
+def unkept_fields(
+    schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], operation: OperationDefinitionNode
+) -> list[tuple[FieldNode, str, str]]:
+    """The fields that forbid keeping the answer of `operation`: node, name and reason. The document may be invalid."""
+    walk = _RuleWalk(schema, fragments)
+    walk.walk(operation.selection_set, schema.query_type, root=True)
+    return walk.unkept

@@ -25,6 +25,7 @@ from graphql.validation import StreamDirectiveOnListField
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from graph.endpoint.document.live import LiveRule
 from graph.endpoint.document.merging import MergeableFieldsRule
 
 if TYPE_CHECKING:
@@ -107,4 +108,5 @@ RULES: tuple[type[ASTValidationRule], ...] = (
     *(_OURS.get(rule, rule) for rule in specified_rules),
     MaybeNullValidationRule,
     OneOfRule,
+    LiveRule,
 )

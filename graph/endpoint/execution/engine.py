@@ -23,7 +23,7 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from graph.endpoint.admission import RateLimit, Ticket, over_limit
-from graph.endpoint.document import Persisted
+from graph.endpoint.document import Persisted, wish_of
 from graph.endpoint.errors import REFUSALS, Presenter, Refusal, code_of, coded
 from graph.endpoint.execution.answer import Answer
 from graph.endpoint.execution.deadline import Deadlines
@@ -107,7 +107,7 @@ class Engine(Generic[Context]):
         `allowance` bounds what is new of the batch that it belongs to.
         """
         act_for(caller.identity or None)
-        ticket = Ticket(caller)
+        ticket, variables = Ticket(caller), request.variables
         over = self.admission.refused(caller)
         try:
             text = await self.persisted.text(request, remembered=over is not None)
@@ -119,14 +119,14 @@ class Engine(Generic[Context]):
             operation = prepared.select(request.operation_name)
             if operation.kind not in kinds:
                 raise wrong_transport(operation.kind, kinds)
-            estimate = self.operations.check(operation, request.variables)
+            estimate, live = self.operations.check(operation, variables), wish_of(operation.node, variables)
         except Refusal as error:
             if over is not None:
                 self.admission.repeat(ticket, over)
             return await self.reject([error], ticket, charged=over is not None or error.code not in _UNCHARGED)
         weight = 0 if operation.free else self.admission.weight(estimate.fields, estimate.work)
         self.admission.weigh(ticket, weight)
-        return Ready(request, prepared, operation, ticket)
+        return Ready(request, prepared, operation, ticket, live)
 
     async def _prepare(self, text: str, ticket: Ticket, over: Verdict | None, allowance: Allowance | None) -> Prepared:
         """Prepare `text` after charging the caller one unit, whatever the document turns out to select."""
@@ -260,7 +260,7 @@ class Engine(Generic[Context]):
             return await self.reject([over_limit(verdict, ready.ticket.weight)], ready.ticket)
         if context.pre_execution_errors:
             return await self.reject(context.pre_execution_errors, ready.ticket)
-        if ready.operation.kind is OperationType.SUBSCRIPTION:
+        if ready.stands:
             self._keep(ready)
         return None
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from graph.endpoint.admission import Ticket
-    from graph.endpoint.document import Operation, OperationRequest, Prepared
+    from graph.endpoint.document import Operation, OperationRequest, Prepared, Wish
 
 
 class Ready(NamedTuple):
@@ -24,6 +24,13 @@ class Ready(NamedTuple):
     prepared: Prepared
     operation: Operation
     ticket: Ticket
+    live: Wish | None = None
+    """What `@live` asks for; None for any other operation."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is answered again and again: a subscription, or a live query."""
+        return self.live is not None or self.operation.kind is OperationType.SUBSCRIPTION
 
 
 @dataclass

@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from graphql import OperationType
-
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Answer
 from graph.endpoint.http.negotiation import EVENT_STREAM
@@ -88,7 +86,7 @@ class HttpStreaming:
         if last:
             ready = await resumed(engine, ready, last)
         framing = self._framings[media]
-        if ready.operation.kind is not OperationType.SUBSCRIPTION:
+        if not ready.stands:
             answer = await engine.run(ready, call.request)
             if answer.executed:
                 await _send_whole(answer, framing, call)
@@ -149,6 +147,11 @@ class _Response:
         self._timer: asyncio.TimerHandle | None = None
 
     # --- Sink ---
+
+    @property
+    def busy(self) -> bool:
+        """Whether results wait for the client."""
+        return self._backlog.busy
 
     def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
         """Send a result now, or queue it while the client is slow."""

@@ -178,9 +178,9 @@ class HttpTransport:
                 await self._answer(call, media or JSON, ready)
             return
         annotate(call.scope, operation=ready.operation.name)
-        if stream is not None and (media is None or ready.operation.kind is OperationType.SUBSCRIPTION):
+        if stream is not None and (media is None or ready.stands):
             assert self._streaming is not None
-            with presence(call.scope, ready.operation.kind):
+            with presence(call.scope, OperationType.SUBSCRIPTION if ready.stands else ready.operation.kind):
                 await self._streaming.stream(stream, asked, caller, call)
         else:
             response = Response()

@@ -26,7 +26,7 @@ from starlette.responses import Response
 
 from graph.endpoint.admission import Ticket
 from graph.endpoint.declare import Scope
-from graph.endpoint.document import Policy, Retention
+from graph.endpoint.document import Policy, Retention, wish_of
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Ready
 from graph.endpoint.identity import Caller, viewer_touched
@@ -245,7 +245,7 @@ class Lane(Generic[Context]):
             if prepared is None or prepared.errors:
                 return None
             operation = prepared.select(request.operation_name)
-            if not isinstance(operation.policy, Policy):
+            if not isinstance(operation.policy, Policy) or wish_of(operation.node, request.variables) is not None:
                 return None
             estimate = engine.operations.check(operation, request.variables)
         except Refusal:

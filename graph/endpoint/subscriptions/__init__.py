@@ -4,19 +4,25 @@ A transport makes a `Sink` of each operation and hands it to `Streams`.
 """
 
 from graph.endpoint.subscriptions.backlog import Backlog
+from graph.endpoint.subscriptions.entry import in_time
+from graph.endpoint.subscriptions.event_stream import nobody
 from graph.endpoint.subscriptions.outlet import Outlet
 from graph.endpoint.subscriptions.resume import resumed
 from graph.endpoint.subscriptions.sink import Runner, Sink, errors_json, refused
-from graph.endpoint.subscriptions.streams import Follow, Streams
+from graph.endpoint.subscriptions.streams import ANONYMOUS, Follow, LiveRunner, Streams
 
 __all__ = [
+    "ANONYMOUS",
     "Backlog",
     "Follow",
+    "LiveRunner",
     "Outlet",
     "Runner",
     "Sink",
     "Streams",
     "errors_json",
+    "in_time",
+    "nobody",
     "refused",
     "resumed",
 ]

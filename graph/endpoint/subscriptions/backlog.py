@@ -31,6 +31,11 @@ class Backlog:
         self._waiting = False
         self._cursor: str | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether messages wait."""
+        return bool(self._queue)
+
     def result(self, message: Message, cursor: str | None, *, latest: bool) -> str | None:
         """Send a result or keep it; the errors that end the operation, where too many wait already.
 

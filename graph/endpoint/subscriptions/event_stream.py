@@ -77,7 +77,7 @@ class EventStream:
 
         `look` is shown the resolver's context before an error leaves: what it read may have been the reason.
         """
-        context, runner = self._engine.begin(self._ready, _nobody(), None)
+        context, runner = self._engine.begin(self._ready, nobody(), None)
         executor = self._engine.build(context, runner, is_awaitable=optimized_is_awaitable)
         if isinstance(executor, list):
             raise Failed(coded(executor, "BAD_USER_INPUT"))
@@ -121,7 +121,7 @@ class EventStream:
 
     async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:
         """One execution in a context of its own: the result as text, and whether it read who asks."""
-        context = self._engine.context(caller, _nobody(), None)
+        context = self._engine.context(caller, nobody(), None)
         one: Any = cast("Any", executor).build_per_event_executor(item)
         one.context_value = context
         EXECUTED.inc()
@@ -139,7 +139,7 @@ class EventStream:
         return answer.encode().decode(), viewer_touched(context)
 
 
-def _nobody() -> HTTPConnection:
+def nobody() -> HTTPConnection:
     """The connection of an execution for many: it has none of its own."""
     return HTTPConnection({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
 

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 class Sink(Protocol):
     """Takes the answers to one operation. Nothing here waits: a slow client has a bounded queue of its own."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether results wait, which a `latest` one would replace."""
+        ...
+
     def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
         """Take one result: ready JSON of an execution result, the same string for all who share it.
 

@@ -18,12 +18,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from graphql import OperationType
 
 from graph.endpoint.admission import Ticket
 from graph.endpoint.declare import Live, cursor_variable
+from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Answer, encode
 from graph.endpoint.identity import PUBLIC, Caller, notes_viewer
 from graph.endpoint.subscriptions.entry import in_time
@@ -45,6 +46,19 @@ Context = TypeVar("Context")
 Follow: TypeAlias = "Callable[[Sink], Callable[[], None]]"
 """Starts to follow a subscription, and returns a function that leaves it."""
 
+
+class LiveRunner(Protocol):
+    """Runs live queries."""
+
+    async def admit(self, ready: Ready, connection: HTTPConnection) -> Answer | Follow:
+        """Admit one follower, as `Streams.admit` does."""
+        ...
+
+    async def close(self) -> None:
+        """End every live query without a message."""
+        ...
+
+
 ANONYMOUS = Caller(address="")
 """The anonymous caller of shared executions."""
 
@@ -54,9 +68,10 @@ _REMEMBERED = 4096  # operations known to read who asks before their first event
 class Streams(Generic[Context]):
     """The subscriptions of one process (`sink.Runner`)."""
 
-    def __init__(self, engine: Engine[Context]) -> None:
-        """Run what `engine` admits."""
+    def __init__(self, engine: Engine[Context], live: LiveRunner | None = None) -> None:
+        """Run what `engine` admits; queries with `@live` by `live`."""
         self.engine = engine
+        self._live = live
         self._groups: dict[Key, Group] = {}  # those that newcomers may join
         self._running: set[Group] = set()
         self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()
@@ -77,6 +92,8 @@ class Streams(Generic[Context]):
         tasks += self._mutations
         if tasks:
             await asyncio.wait(tasks)
+        if self._live is not None:
+            await self._live.close()
 
     # --- Runner ---
 
@@ -88,7 +105,7 @@ class Streams(Generic[Context]):
             ready = await self.engine.ready(request, caller)
             if isinstance(ready, Answer):
                 answer = ready
-            elif ready.operation.kind is OperationType.SUBSCRIPTION:
+            elif ready.stands:
                 admitted = await self.admit(ready, connection)
                 if not isinstance(admitted, Answer):
                     return admitted(sink)
@@ -123,6 +140,11 @@ class Streams(Generic[Context]):
 
         For an admitted follower, returns a function that starts to follow and itself returns one that leaves.
         """
+        if ready.live is not None:
+            if self._live is None:
+                unkept = Refusal("CANNOT_BE_LIVE", "No answers are kept here, so nothing tells when one changes.")
+                return await self.engine.reject([unkept], ready.ticket)
+            return await self._live.admit(ready, connection)
         promise, _ = promise_of(self.engine, ready)
         if not promise.shared:
             return await self._own(ready, connection, promise)

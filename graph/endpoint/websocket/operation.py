@@ -73,6 +73,11 @@ class SocketOperation:
 
     # --- Sink ---
 
+    @property
+    def busy(self) -> bool:
+        """Whether results wait for the client."""
+        return self._backlog.busy
+
     def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
         """Send a result now, or queue it while the socket is busy."""
         if self._ended:

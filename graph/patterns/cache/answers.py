@@ -28,7 +28,7 @@ from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
 from graph.patterns.cache.generations import fresh, mark_of
 from graph.patterns.cache.lease import Lease, Leases, Polling, is_due, jittered
 from graph.patterns.cache.local_copies import Copy, LocalCopies
-from graph.patterns.cache.observation import observing
+from graph.patterns.cache.observation import declare, observing
 from graph.patterns.cache.room import Room
 from graph.patterns.client import command
 from graph.patterns.fair_queue import Sharers
@@ -272,7 +272,7 @@ class ByteCache:
         kept = False
         try:
             with self._leases.keeping([lease] if lease is not None else []), observing() as observed:
-                await self._declare(observed, tags)
+                await declare(observed, tags, self._client, self.generations)
                 made = await make()
             kept = made is not None and lease is not None and self._fill(key, lease, made, observed, began)
         finally:
@@ -281,23 +281,6 @@ class ByteCache:
                 self._unkept[key] = None
             if len(self._unkept) > _KNOWN or kept:
                 self._unkept.pop(key if kept else next(iter(self._unkept)), None)
-
-    async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:
-        """Call `make` as `bring` does, but keep nothing: what it read, beginning with `tags`."""
-        with observing() as observed:
-            await self._declare(observed, tags)
-            await make()
-        return observed
-
-    async def _declare(self, observed: Observation, tags: Sequence[str]) -> None:
-        """Record the generations of `tags` before anything is read."""
-        if not tags:
-            return
-        replies = await self._client.batch(*self.generations.ensure_commands(tags, 0))
-        try:
-            observed.note(tags, list(self.generations.ensured(tags, replies).values()))
-        except RedisError:
-            observed.note_away(tags)
 
     def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, began: float) -> bool:
         """Keep the answer, if all values it was made of are known."""
@@ -313,6 +296,13 @@ class ByteCache:
         self._remember(key, tags)
         self._local.put(key, Copy(stamp, expires, delta, (made.body, digest_of(made.body), now), len(made.body), tags))
         return True
+
+    async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:
+        """Call `make` as `bring` does, but keep nothing: what it read, beginning with `tags`."""
+        with observing() as observed:
+            await declare(observed, tags, self._client, self.generations)
+            await make()
+        return observed
 
     # --- life ---
 

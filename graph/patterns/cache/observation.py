@@ -12,12 +12,15 @@ import math
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError
+
 from graph.patterns.cache.generations import held, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from graph.patterns.cache.generations import Mark
+    from graph.patterns.cache.generations import Generations, Mark
+    from graph.patterns.client import Client
 
 
 class Observation:
@@ -66,6 +69,17 @@ class Observation:
     def stamp(self) -> bytes | None:
         """The stamp of what was made, under `tags`; None if it is not certain."""
         return stamp_of(self.marks[tag] for tag in self.tags) if self.certain else None
+
+
+async def declare(observed: Observation, tags: Sequence[str], client: Client, generations: Generations) -> None:
+    """Record in `observed` the generations of `tags`, before anything is read."""
+    if not tags:
+        return
+    replies = await client.batch(*generations.ensure_commands(tags, 0))
+    try:
+        observed.note(tags, list(generations.ensured(tags, replies).values()))
+    except RedisError:
+        observed.note_away(tags)
 
 
 _observed: ContextVar[Observation | None] = ContextVar("cache_observed", default=None)

@@ -13,17 +13,20 @@ from strawberry.types import Info
 
 from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.declare import Scope, cached, do_not_keep, keep_until, uncached
+from graph.endpoint.document import OperationRequest
 from graph.endpoint.identity import Caller
 from graph.endpoint.kept import KeptAnswers
 from graph.patterns.cache import ByteCache, Cache
 from graph.patterns.client import command
 from graph.patterns.limiter import Limiter, passage_command
 from tests.support.apps.express import ExchangingEndpoint
+from tests.support.apps.live import NOWHERE, Notes
 from tests.support.apps.small import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from graph.endpoint.websocket import SocketLimits
     from graph.patterns.client import Client, Command, Reply
     from graph.patterns.limiter import Charge
     from tests.support.models.truth import Truth
@@ -144,6 +147,21 @@ class Query:
         info.context.app.resolved += 1
         return info.context.app.resolved
 
+    @strawberry.field(metadata=cached(300))
+    async def things(self, info: Info[Sight, None], keys: list[str]) -> list[Thing]:
+        app = info.context.app
+        app.resolved += 1
+        found = await app.cache.get_many(keys, app.truth.load_many, tags=lambda key: [key, "all"])
+        return [Thing(key=key, version=found[key]["version"]) for key in keys if found[key] is not None]
+
+    @strawberry.field(metadata=cached(300, scope=Scope.VIEWER))
+    async def mine(self, info: Info[Sight, None]) -> Thing | None:
+        app, user = info.context.app, info.context.caller.user
+        if user is None:
+            return None
+        found = await app.cache.get(f"user:{user}", app.truth.load(f"user:{user}"), tags=[f"user:{user}"])
+        return Thing(key=user, version=found["version"]) if found else None
+
     @strawberry.field(metadata=cached(1.5))
     async def brief(self, info: Info[Sight, None]) -> int:
         info.context.app.resolved += 1
@@ -177,11 +195,12 @@ class AnswersApp:
         beta: float = 0,
         express: bool = False,
         sight: Callable[[Sight], Any] = lambda sight: sight,
+        sockets: SocketLimits | None = None,
         **options: Any,
     ) -> None:
         """With `express` requests take their routes from the second sighting on; see `ExchangingEndpoint`.
 
-        `sight` may make another context of the usual one.
+        `sight` may make another context of the usual one; with `sockets` it serves live queries.
         """
         settings: dict[str, Any] = {"authenticated": 100_000, "anonymous": 100_000, "prefix": "test", **(limits or {})}
         authenticator = KeyTokens(client)
@@ -198,9 +217,20 @@ class AnswersApp:
             admission=admission,
             context=lambda caller, _, response: sight(Sight(self, caller, response)),
             kept=KeptAnswers(client, self.answers, **options, recognise=express, eager=True),
-            sockets=None,
+            sockets=sockets,
         )
 
+    async def follow(
+        self, query: str, user: str | None = None, address: str = "here", sink: Notes | None = None, **variables: Any
+    ) -> Notes:
+        """Run `query` for `user` into a sink of its own."""
+        sink = sink or Notes()
+        request = OperationRequest(query, variables or None, None, None)
+        caller = Caller(address, user=user, token=user)
+        sink.close = await self.endpoint.streams.run(request, caller, NOWHERE, sink)
+        return sink
+
     async def close(self) -> None:
+        await self.endpoint.close()
         await self.answers.close()
         await self.cache.close()

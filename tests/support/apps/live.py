@@ -195,6 +195,7 @@ class Notes:
         self.cursors: list[str | None] = []
         self.ended: str | None = None
         self.close: Callable[[], None] | None = None
+        self.busy = False
 
     def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
         assert self.ended is None

@@ -1,0 +1,150 @@
+"""Live queries over every transport, from a served endpoint: frames, methods, refusals and ends."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+import pytest
+import websockets
+
+from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits
+from harness.waiting import HANG, until, within
+from tests.support.apps.answers import AnswersApp
+from tests.support.apps.serving import serving
+from tests.support.models.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from graph.patterns.client import Client
+
+THING = 'query @live(throttle: 0) { thing(key: "a") { version } }'
+SSE = {"accept": "text/event-stream"}
+MIXED = {"accept": "multipart/mixed;subscriptionSpec=1.0, application/json"}
+
+
+class Site:
+    """A served endpoint and a client of it."""
+
+    def __init__(self, app: AnswersApp, http: httpx.AsyncClient, port: int) -> None:
+        self.app = app
+        self.http = http
+        self.port = port
+
+    async def write(self) -> None:
+        """Change the thing."""
+        async with self.app.cache.invalidating("a"):
+            self.app.truth.versions["a"] += 1
+
+    @asynccontextmanager
+    async def stream(self, method: str, headers: dict[str, str]) -> AsyncGenerator[Body]:
+        """Follow the thing by one response."""
+        sent: dict[str, Any] = {"json": {"query": THING}} if method == "POST" else {"params": {"query": THING}}
+        async with self.http.stream(method, "/graphql", headers=headers, **sent) as response:
+            yield Body(response)
+
+
+class Body:
+    """What arrives of a response."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._chunks = response.aiter_raw()
+        self.raw = b""
+
+    async def until(self, needle: bytes) -> None:
+        """Read on until `needle` has come."""
+        async with within(repr(needle)):
+            while needle not in self.raw:
+                self.raw += await anext(self._chunks)
+
+
+@pytest.fixture
+async def site(client: Client) -> AsyncIterator[Site]:
+    """One process behind a real server."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    app = AnswersApp(client, truth, sockets=SocketLimits())
+    async with serving(app.endpoint) as port:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=HANG) as http:
+            yield Site(app, http, port)
+        await app.close()
+
+
+def shown(version: int) -> str:
+    """The answer at `version`."""
+    return f'{{"data":{{"thing":{{"version":{version}}}}}}}'
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_server_sent_events(site: Site, method: str) -> None:
+    """Each answer is a `next` event, by GET too, as an EventSource asks; the query ends with the connection."""
+    live = site.app.endpoint.live
+    assert live is not None
+    async with site.stream(method, SSE) as body:
+        assert body.response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        for version in range(1, 4):
+            await body.until(f"event: next\ndata: {shown(version)}\n\n".encode())
+            await site.write()
+    await until(lambda: len(live) == 0)
+
+
+async def test_a_client_that_accepts_both_gets_the_stream(site: Site) -> None:
+    """As a subscription does; also when the same request has been answered as a whole before."""
+    both = {"accept": "application/graphql-response+json, application/json, text/event-stream"}
+    for _ in range(3):
+        answer = await site.http.post("/graphql", json={"query": THING}, headers={"accept": "application/json"})
+        assert answer.text == shown(1)
+    async with site.stream("POST", both) as body:
+        await body.until(shown(1).encode())
+        await site.write()
+        await body.until(shown(2).encode())
+
+
+async def test_multipart(site: Site) -> None:
+    """Each answer is a part."""
+    async with site.stream("POST", MIXED) as body:
+        assert body.response.headers["content-type"].startswith("multipart/mixed")
+        for version in range(1, 4):
+            await body.until(f'{{"payload":{shown(version)}}}\r\n--graphql'.encode())
+            await site.write()
+
+
+async def test_websocket(site: Site) -> None:
+    """Each answer is a `next` message; `complete` ends it; a refusal leaves the socket open."""
+    live = site.app.endpoint.live
+    assert live is not None
+    url = f"ws://127.0.0.1:{site.port}/graphql"
+    async with websockets.connect(url, subprotocols=[websockets.Subprotocol(SUBPROTOCOL)]) as socket, within("answers"):
+
+        async def say(**message: Any) -> None:
+            await socket.send(orjson.dumps(message).decode())
+
+        async def hear() -> Any:
+            return json.loads(await socket.recv())
+
+        await say(type="connection_init")
+        assert (await hear())["type"] == "connection_ack"
+        await say(type="subscribe", id="no", payload={"query": "query @live { plain }"})
+        assert (await hear())["payload"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+        await say(type="subscribe", id="1", payload={"query": THING})
+        for version in range(1, 4):
+            message = await hear()
+            assert message == {"id": "1", "type": "next", "payload": json.loads(shown(version))}
+            await site.write()
+        await say(type="complete", id="1")
+        await until(lambda: len(live) == 0)
+
+
+async def test_refusals_over_http(site: Site) -> None:
+    """What cannot be live is refused before the stream begins, or told in it; over plain HTTP it is an error."""
+    query = {"query": "query @live { plain }"}
+    told = await site.http.post("/graphql", json=query, headers=SSE)
+    assert b"cannot be live" in told.content
+    assert told.content.endswith(b"event: complete\ndata: \n\n")
+    plain = await site.http.post("/graphql", json=query, headers={"accept": "application/json"})
+    assert plain.json()["errors"][0]["message"] == "The field 'Query.plain' cannot be live: it has no cache policy."

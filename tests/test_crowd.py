@@ -132,6 +132,7 @@ def test_the_bound_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Never more than there are descriptors, which are raised as far as they go."""
     monkeypatch.setattr(crowd_module, "_crowd", [])
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard - 1, hard))
     most = bound_connections()._total
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     assert bound_connections(300, 7)._total == min(300, most)

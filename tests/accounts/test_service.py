@@ -31,6 +31,7 @@ from graph.errors import Invalid
 from graph.patterns.cache import Cache
 from graph.patterns.limiter import Limiter
 from graph.patterns.sessions import Sessions
+from harness.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -161,6 +162,34 @@ async def test_only_one_of_two_changes_wins(accounts: AccountService) -> None:
     assert won.signed_in.user == made.user
     signed_in = [isinstance(await accounts.login("ann@example.org", f"{OTHER} {i}", HERE), SignedIn) for i in range(4)]
     assert signed_in == [isinstance(outcome, PasswordReplaced) for outcome in outcomes]
+
+
+@pytest.mark.parametrize("other", ["changed", "deleted"])
+async def test_one_of_two_wins_that_have_both_found_the_old_password(
+    accounts: AccountService, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """A change, and a second one or the account's deletion, both about to be written: one is done."""
+    made = await registered(accounts)
+    both, ending, arrivals = asyncio.Barrier(2), accounts.sessions.revoke_all, list[str]()
+
+    async def end(user_id: str, *, keep: str | None = None) -> int:
+        arrivals.append(user_id)
+        if len(arrivals) <= both.parties:  # the last step before it is written
+            async with within("the other one"):
+                await both.wait()
+        return await ending(user_id, keep=keep)
+
+    monkeypatch.setattr(accounts.sessions, "revoke_all", end)
+    first, second = await asyncio.gather(
+        accounts.change_password(made.session, PASSWORD, OTHER),
+        accounts.delete(made.session, PASSWORD)
+        if other == "deleted"
+        else accounts.change_password(made.session, PASSWORD, f"{OTHER} 2"),
+    )
+    monkeypatch.undo()
+    assert [isinstance(first, WrongCredentials), isinstance(second, WrongCredentials)].count(True) == 1
+    signed_in = await accounts.login("ann@example.org", OTHER, HERE)
+    assert isinstance(signed_in, SignedIn) == isinstance(first, PasswordReplaced)
 
 
 async def test_a_login_renews_an_older_hash(

@@ -16,6 +16,7 @@ from hypothesis_graphql import from_schema
 from graph.endpoint.document import Operations, Retention
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution.compiled import Compiler
+from harness.waiting import until
 from tests.support.apps.small import make_endpoint, make_schema
 from tests.support.clients.browser import browse
 
@@ -181,6 +182,30 @@ async def test_a_preparation_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     meanwhile.cancel()
     assert first is second is operations.known(text)
     assert len(turns) > 50
+
+
+async def test_callers_have_their_documents_prepared_in_turn(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many new documents one address sends, another's is prepared after the one under way."""
+    endpoint = make_endpoint(client)
+    operations, order = endpoint.engine.operations, list[str]()
+    make = operations._make
+
+    def made(text: str) -> Any:
+        order.append(text)
+        return make(text)
+
+    monkeypatch.setattr(operations, "_make", made)
+    many = [f"query Many{n}{{hello}}" for n in range(5)]
+    async with browse(endpoint) as http:
+        async with operations._turn.place():
+            waiting = operations._turn._waiting
+            batch = asyncio.create_task(http.post("/graphql", json=[{"query": text} for text in many]))
+            await until(lambda: len(next(iter(waiting.values()), ())) == len(many))
+            other = asyncio.create_task(http.ask("query Other{hello}", {"Authorization": "Bearer ann"}))
+            await until(lambda: len(waiting) == 2)
+        assert (await other).json() == {"data": {"hello": "world"}}
+        await batch
+    assert order.index("query Other{hello}") == 1
 
 
 async def test_whoever_gives_up_leaves_the_preparation_to_the_others() -> None:

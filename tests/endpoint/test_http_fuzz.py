@@ -25,6 +25,7 @@ schemathesis.graphql.scalar(
     "DateTime", st.one_of(st.datetimes().map(lambda at: f"{at.isoformat()}Z"), WORDS).map(nodes.String)
 )
 schemathesis.graphql.scalar("Cursor", WORDS.map(nodes.String))
+schemathesis.graphql.scalar("Upload", WORDS.map(nodes.String))  # a file comes as a form; in a document it is refused
 
 
 class Explorer:

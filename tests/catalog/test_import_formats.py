@@ -265,6 +265,127 @@ WANTED: dict[str, dict[str, dict[str, Any]]] = {
         "KB-1": expected("Sofa", "1199.00", former=D(1222), stock=4, description="Grey."),
         "KB-2": expected("Lamp", "22.50"),
     },
+    "square.csv": {
+        "TEA-S": expected(
+            *("Green Tea", "4.50"),
+            stock=15,
+            group="tea",
+            options={"Size": "Small"},
+            category="Drinks",
+            gtin="4006381333931",
+            description="Fine tea",
+        ),
+        "TEA-L": expected(
+            *("Green Tea", "6.50"),
+            former=D(8),
+            stock=0,
+            there=False,
+            group="tea",
+            options={"Size": "Large"},
+            category="Drinks",
+            description="Fine tea",
+        ),
+        "TOKEN3": expected("Mug", "12.00", active=False, category="Kitchen", description="A mug"),
+    },
+    "ebay.csv": {
+        "CAM-1": expected(
+            *("Old camera", "139.99"),
+            currency="GBP",
+            stock=3,
+            category="Film Cameras",
+            gtin="036000291452",
+            attributes=[("condition", "Used")],
+        ),
+        "TS-M-R": expected(
+            *("Shirt", "15.00"),
+            currency="GBP",
+            stock=2,
+            group="110000000002",
+            options={"Size": "M", "Colour": "Red"},
+            category="Shirts",
+            gtin="4006381333931",
+        ),
+        "TS-L-R": expected(
+            *("Shirt", "16.00"),
+            currency="GBP",
+            stock=0,
+            there=False,
+            group="110000000002",
+            options={"Size": "L", "Colour": "Red"},
+            category="Shirts",
+        ),
+        "110000000003": expected(
+            "Lens", "25.00", currency="GBP", stock=1, category="Lenses", attributes=[("condition", "New")]
+        ),
+    },
+    "amazon_flat.txt": {
+        "SH-R": expected(
+            *("Shirt Red", "19.99"),
+            stock=4,
+            group="SH",
+            options={"color": "Red"},
+            images=["r.jpg"],
+            category="Shirt",
+            brand="Acme",
+            gtin="4006381333931",
+            description="Nice",
+        ),
+        "CAP": expected(
+            "Cap", "9.50", stock=0, there=False, category="Cap", brand="Acme", attributes=[("color", "Blue")]
+        ),
+    },
+    "amazon_listings.txt": {
+        "YM-1": expected("Yoga Mat", "19.99", stock=10, description="Soft"),
+        "YB-1": expected("Block", "9.99", active=False, description="Cork"),
+    },
+    "bigcommerce_v3.csv": {
+        "APR-R": expected(
+            *("Apron", "49"),
+            stock=12,
+            group="APR",
+            options={"Colour": "Red"},
+            images=["apron.jpg"],
+            category="Kitchen > Linen",
+            description="Linen",
+        ),
+    },
+    "jtl.csv": {
+        "JT-1": expected(
+            *("Schal", "29.95"),
+            former=D("39.95"),
+            stock=12,
+            images=["s1.jpg", "s2.jpg"],
+            category="Kleidung > Winter > Schals",
+            brand="Wollwerk",
+            gtin="4006381333931",
+            description="Weich",
+        ),
+        "JT-2-R": expected(
+            *("Mütze rot", "1019.90"),
+            stock=0,
+            there=False,
+            group="JT-2",
+            options={"Farbe": "Rot"},
+            category="Kleidung > Winter",
+            brand="Wollwerk",
+        ),
+    },
+    "orderbird.csv": {
+        "101": expected("Espresso", "2.40", currency="EUR", category="Getränke > Heiß"),
+        "102": expected("Brezel", "0.85", currency="EUR", category="Backwaren"),
+    },
+    "woocommerce_api.json": {
+        "WR-1": expected(
+            *("Ship", "18.00"),
+            former=D("21.99"),
+            stock=4,
+            active=False,
+            images=["ship.jpg"],
+            category="Posters",
+            attributes=[("Color", "Black"), ("Color", "Green"), ("tag", "new")],
+            description="A ship",
+        ),
+    },
     "pipes.csv": {
         "P-1": expected("Bolt M8", "0.12", stock=5000),
         "P-2": expected("Nut | M8", "0.08", stock=9000),
@@ -276,6 +397,8 @@ WANTED: dict[str, dict[str, dict[str, Any]]] = {
 }
 LEFT_OUT = {
     "etsy_it.csv": [(4, "A sku is needed")],
+    "square.csv": [(5, "A price is a number")],
+    "amazon_flat.txt": [(6, "A price is a number")],
     **{key: [(6, "needs a price")] for key in ("woocommerce.csv", "woocommerce.csv.gz", "woocommerce_utf16.csv")},
 }
 OPTIONS = {"headerless.csv": NUMBERED}

@@ -69,7 +69,7 @@ class ColumnPlan:
         self._plain = [(place, meaning) for place, meaning in told if not self._listed(meaning)]
         # Columns of lists keep the order of the file.
         self._lists = sorted((place, meaning) for place, meaning in told if self._listed(meaning))
-        self.meanings = {meaning for _, meaning in told} | set(defaults)
+        self.meanings = {meaning for _, meaning in told} | set(defaults) | set(known.adds)
 
     @staticmethod
     def _listed(meaning: str) -> bool:

@@ -50,7 +50,7 @@ def _path(known: KnownFormat, text: str) -> tuple[str, ...]:
 
 
 def _first_name(value: Any) -> str:
-    """Return the name of the first category in a JSON value."""
+    """Return the first name in a JSON value: a name, an object that has one, or a list of them."""
     while (items := as_list(value)) is not None:
         value = items[0] if items else None
     if (fields := as_object(value)) is not None:
@@ -76,7 +76,7 @@ def numbered(told: dict[str, Any]) -> tuple[list[Any], list[Any]]:
 def tags(value: Any) -> list[str]:
     """Return the tags in a cell or a list."""
     values = as_list(value)
-    return [text for text in map(plain, LIST.split(plain(value)) if values is None else values) if text]
+    return [text for text in map(_first_name, LIST.split(plain(value)) if values is None else values) if text]
 
 
 def moment(value: Any, *, end: bool) -> datetime | None:

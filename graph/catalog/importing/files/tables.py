@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DELIMITERS = (",", ";", "\t", "|")
 _TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_TEMPLATE = "TemplateType="
+"""How an Amazon flat file begins; its columns are named in the third line."""
 _PADDED = 3
 """One column in so many, at least, is padded in a file that is aligned for reading."""
 
@@ -38,6 +40,9 @@ def table(file: BinaryIO, *, header: bool = True) -> Table:
     told = _TOLD.fullmatch(first.strip("\r\n"))
     if told is not None:  # a directive for spreadsheets
         first = next((line for line in lines if line.strip()), "")
+    if first.startswith(_TEMPLATE):  # and a line of names for people
+        for _ in range(2):
+            first = next((line for line in lines if line.strip()), "")
     delimiter = told.group(1) if told is not None else max(DELIMITERS, key=lambda mark: len(_cells(first, mark)))
     cells = _cells(first, delimiter)
     if not any(cell.strip() for cell in cells):

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graph.catalog.importing.formats.amazon import AMAZON
 from graph.catalog.importing.formats.base import KnownFormat, key
 from graph.catalog.importing.formats.bigcommerce import BIGCOMMERCE
+from graph.catalog.importing.formats.ebay import EBAY
 from graph.catalog.importing.formats.etsy import ETSY
 from graph.catalog.importing.formats.magento import MAGENTO
 from graph.catalog.importing.formats.merchant import MERCHANT
@@ -17,6 +19,7 @@ from graph.catalog.importing.formats.own import OWN
 from graph.catalog.importing.formats.plain import PLAIN
 from graph.catalog.importing.formats.prestashop import PRESTASHOP
 from graph.catalog.importing.formats.shopify import SHOPIFY
+from graph.catalog.importing.formats.square import SQUARE
 from graph.catalog.importing.formats.woocommerce import WOOCOMMERCE
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ FORMATS: dict[str, KnownFormat] = {
     known.name: known
     for known in (
         OWN,
-        *(SHOPIFY, WOOCOMMERCE, MAGENTO, PRESTASHOP, BIGCOMMERCE, MERCHANT, ETSY, OPENFOODFACTS),
+        *(SHOPIFY, WOOCOMMERCE, MAGENTO, PRESTASHOP, BIGCOMMERCE, MERCHANT, ETSY, OPENFOODFACTS, SQUARE, EBAY, AMAZON),
         PLAIN,
     )
 }

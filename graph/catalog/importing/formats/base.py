@@ -56,7 +56,7 @@ MEANINGS: Mapping[str, str] = {
     "moreAttributes": "attributes: name=value,name=value",
     "locale": "language or shop view; such rows are translations and change nothing",
 }
-_NUMBERED = ("optionName", "optionValue", "attributeName", "attributeValue")
+_NUMBERED = ("optionName", "optionValue", "attributeName", "attributeValue", "categoryLevel")
 
 
 @lru_cache(maxsize=4096)
@@ -142,6 +142,8 @@ class KnownFormat:
     roots: tuple[str, ...] = ()
     """Categories that contain all others and are ignored."""
     joiner: Callable[[Lookup], Joiner] = Joiner
+    adds: tuple[str, ...] = ()
+    """Meanings that no column has, and that the joiner makes of others."""
     exact: bool = False
     """Whether this project writes the format, so that text is taken literally."""
     escapes: bool = False

@@ -19,8 +19,9 @@ _OTHER = ("video", "rule", "modifier", "customfield")
 _MOST = 4096
 
 
-def _options(text: str) -> list[list[Any]]:
+def _options(cell: list[list[Any]] | str) -> list[list[Any]]:
     """Read options like ``[RB]Size=Large,[S]Colour=Red`` or ``Type=Rectangles|Name=Size|Value=Large``."""
+    text = cell if isinstance(cell, str) else "|".join(f"{name}={value}" for name, value in cell)
     if "Name=" in text and "Value=" in text:
         found: list[list[Any]] = []
         for part in re.split(r"Type=", text):
@@ -77,7 +78,7 @@ def _variant(draft: Draft, parent: dict[str, Any], base: Draft) -> Draft:
     own = dict(draft.told)
     told_name = own.pop("name", "")
     told = {name: parent[name] for name in _INHERITED if name in parent} | own
-    told["options"] = _options(str(own.get("options") or told_name))
+    told["options"] = _options(own.get("options") or str(told_name))
     told["groupId"] = parent["groupId"]
     price = str(own.get("price", ""))
     how = _KIND.match(price)

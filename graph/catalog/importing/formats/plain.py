@@ -5,7 +5,29 @@ It also reads REST responses of shops and demo APIs, whose fields are named by t
 
 from __future__ import annotations
 
-from graph.catalog.importing.formats.base import KnownFormat
+from typing import TYPE_CHECKING
+
+from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from graph.catalog.importing.problems import Problem
+
+_LEVELS = tuple(f"categoryLevel{number}" for number in range(1, 10))
+
+
+class _Levels(Joiner):
+    """Makes one path of the levels of a category that have a column each."""
+
+    def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
+        told = draft.told
+        if "categoryLevel1" not in told and "categoryLevel2" not in told:
+            return (draft,)
+        levels = [told.get("category"), *(told.get(level) for level in _LEVELS)]
+        path = " > ".join(str(level) for level in levels if level)
+        return (draft._replace(told={**told, "category": path}),)
+
 
 PLAIN = KnownFormat(
     name="plain",
@@ -31,6 +53,7 @@ PLAIN = KnownFormat(
                 "Bezeichnung",
                 "Artikelbezeichnung",
                 "Artikelname",
+                "Artikelname (Deutsch)",
                 "Produktname",
                 "Artikeltext",
                 "Artikeltext1",
@@ -52,7 +75,14 @@ PLAIN = KnownFormat(
                 "details",
                 "product description",
             ),
-            *("Beschreibung", "Artikelbeschreibung", "Langtext", "Produktbeschreibung", "Artikeltext2"),
+            *(
+                "Beschreibung",
+                "Beschreibung (Deutsch)",
+                "Artikelbeschreibung",
+                "Langtext",
+                "Produktbeschreibung",
+                "Artikeltext2",
+            ),
             *("descriptif", "description longue", "descrizione", "descrizione prodotto", "descripción", "detalle"),
             *("beschrijving", "productomschrijving", "content.productDescription", "content.description"),
         ),
@@ -75,6 +105,7 @@ PLAIN = KnownFormat(
             *("price.amount", "price.value", "price.price", "prices.price", "price.current", "pricing.price"),
             *("VK-Preis", "VK", "VKPreis", "VK Brutto", "Brutto-VK", "VK-Preis brutto", "VK 1", "VK1", "Verkaufspreis"),
             *("Preis", "Bruttopreis", "Endpreis", "Einzelpreis", "Preis brutto", "Verkaufspreis brutto", "Netto-VK"),
+            *("Std. VK Brutto", "price gross", "Std. VK Netto"),
             *("prix", "prix TTC", "prix de vente", "prix unitaire", "tarif", "PVP", "prezzo", "prezzo di vendita"),
             *("prezzo unitario", "precio", "precio de venta", "precio unitario", "prijs", "verkoopprijs"),
         ),
@@ -123,10 +154,12 @@ PLAIN = KnownFormat(
             *("Lagerbestand", "Bestand", "Menge", "Lager", "Lagermenge", "Anzahl", "Stückzahl", "Verfügbarer Bestand"),
             *("Lagerbestand Gesamt", "quantité", "quantité en stock", "giacenza", "quantità", "disponibilità"),
             *("existencias", "cantidad", "inventario", "unidades", "voorraad", "aantal"),
+            *("Bestand gesamt", "extension_attributes.stock_item.qty"),
             *("stock.available", "stock.quantity", "inventory.quantity", "inventory.available", "stock.qty"),
         ),
         "inStock": (
             *("in stock", "inStock", "is in stock", "availability", "availability status", "available", "stock status"),
+            "extension_attributes.stock_item.is_in_stock",
             *("Verfügbarkeit", "vorrätig", "lieferbar", "en stock", "disponible", "disponibile", "op voorraad"),
         ),
         "active": (
@@ -156,6 +189,7 @@ PLAIN = KnownFormat(
             *("catégorie", "catégories", "rayon", "famille", "categoria", "categorie", "reparto", "categoría"),
             *("categorías", "familia", "productgroep", "artikelgroep", "category.name", "category.title", "collection"),
         ),
+        "categoryLevel2": ("Unterkategorie", "subcategory", "sub category", "sous-catégorie", "sottocategoria"),
         "groupId": (
             *("groupId", "group id", "item group id", "parent sku", "parent id", "parent", "Vaterartikel", "style"),
             *("Vaterartikelnummer", "Identifizierungsspalte Vaterartikel", "model number", "style number"),
@@ -224,9 +258,11 @@ PLAIN = KnownFormat(
     },
     patterns={
         "image": r"(?:image(?:url|link)?|picture(?:url)?|photo|bild(?:url)?|immagine|imagen|foto|afbeelding)(\d+)",
-        "optionName": r"option(\d+)name|optionname(\d+)",
-        "optionValue": r"option(\d+)value|optionvalue(\d+)",
+        "optionName": r"option(\d+)name|optionname(\d+)|variationsname(\d+)",
+        "optionValue": r"option(\d+)value|optionvalue(\d+)|variationswert(\d+)",
         "attributeName": r"attribute(\d+)name|attributename(\d+)|merkmal(\d+)name",
         "attributeValue": r"attribute(\d+)values?|attributevalues?(\d+)|merkmal(\d+)wert",
+        "categoryLevel": r"(?:kategorieebene|categorylevel|categorylvl|warengruppenebene)(\d+)",
     },
+    joiner=_Levels,
 )

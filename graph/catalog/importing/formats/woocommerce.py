@@ -88,6 +88,9 @@ WOOCOMMERCE = KnownFormat(
     columns={
         "id": ("ID",),
         "type": ("Type", "Typ", "Tipo"),
+        "status": ("status",),
+        "tracked": ("manage_stock",),
+        "attributes": ("attributes",),
         "sku": ("SKU", "Artikelnummer", "UGS", "COD"),
         "gtin": (
             "GTIN, UPC, EAN, or ISBN",
@@ -109,10 +112,21 @@ WOOCOMMERCE = KnownFormat(
             *("Data di fine del prezzo in offerta", "Día en que termina el precio rebajado", "Einddatum actieprijs"),
         ),
         "inStock": (
+            "stock_status",
             *("In stock?", "Vorrätig?", "Auf Lager?", "En stock ?", "In magazzino?"),
             *("¿Existencias?", "¿Hay existencias?", "¿En inventario?", "Op voorraad?"),
         ),
-        "stock": ("Stock", "Lager", "Bestand", "Lagerbestand", "Magazzino", "Inventario", "Existencias", "Voorraad"),
+        "stock": (
+            "Stock",
+            "stock_quantity",
+            "Lager",
+            "Bestand",
+            "Lagerbestand",
+            "Magazzino",
+            "Inventario",
+            "Existencias",
+            "Voorraad",
+        ),
         "backorder": (
             *("Backorders allowed?", "Lieferrückstände erlaubt?", "Autoriser les commandes de produits en rupture ?"),
             *("Abilita gli ordini arretrati?", "¿Permitir reservas de productos agotados?", "Nabestellingen toestaan?"),

@@ -126,7 +126,8 @@ def _sessions(settings: Settings, client: Client, revocations: Revocations, ledg
 
 def _mail_options(settings: Settings) -> accounts.MailOptions:
     mail = settings.mail
-    return accounts.MailOptions(mail.url, mail.sender, mail.reset_page, mail.confirm_page)
+    logged = settings.server.env != "production"
+    return accounts.MailOptions(mail.url, mail.sender, mail.reset_page, mail.confirm_page, logged)
 
 
 def _account_options(settings: Settings) -> accounts.AccountOptions:

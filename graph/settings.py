@@ -181,7 +181,7 @@ class MailSettings(SettingsGroup):
     url: str | None = Field(
         default=None,
         pattern=r"^smtps?://([^/@]+@)?[^/@:]+(:\d{1,5})?/?$",
-        description="`smtp[s]://user:password@host:port` of a mail server; unset: messages go to the log",
+        description="`smtp[s]://user:password@host:port` of a mail server; unset: the log, nothing in production",
     )
     sender: str = Field(default="graph@localhost", description="Address that messages come from")
     reset_page: str | None = Field(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from graph.accounts.attempts import AttemptLimits
-from graph.accounts.messages.mail import LogSender, SmtpSender
+from graph.accounts.messages.mail import LogSender, MailSender, NoSender, SmtpSender
 from graph.accounts.messages.recovery import MailOptions, Recovery
 from graph.accounts.passwords import Hasher
 from graph.accounts.service import AccountService
@@ -38,12 +38,18 @@ async def _open(tools: Tools) -> AsyncGenerator[AccountService]:
         )
 
 
+def _sender(options: MailOptions) -> MailSender:
+    if options.url is not None:
+        return SmtpSender(options.url, options.sender)
+    return LogSender() if options.logged else NoSender()
+
+
 @asynccontextmanager
 async def _open_recovery(tools: Tools) -> AsyncGenerator[Recovery]:
     options = tools.option(MailOptions)
     recovery = Recovery(
         *(tools.of(FEATURE), tools.database, tools.cache, tools.client, tools.limiter),
-        sender=LogSender() if options.url is None else SmtpSender(options.url, options.sender),
+        sender=_sender(options),
         options=options,
         prefix=tools.prefix,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import httpx
@@ -10,8 +11,10 @@ import pytest
 from graph.app import create_app
 from graph.cli.listening import unsafe
 from graph.engines.database import migrate
+from graph.services import open_services
 from graph.settings import Settings
 from harness.serving import command
+from harness.waiting import until
 from tests.support.apps.lifespan import Lifespan
 
 if TYPE_CHECKING:
@@ -121,3 +124,21 @@ async def test_introspection_and_graphiql_are_off_unless_they_are_set(
             page = await web.get("/graphql", headers={"Accept": "text/html"})
             assert page.status_code == (200 if on else 406)
             assert page.headers["content-type"].startswith("text/html" if on else "application/json")
+
+
+async def test_no_token_gets_into_the_log(
+    environment: pytest.MonkeyPatch, valkey: ValkeyServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no mail server is named a message is not sent, which the log tells, without what is in it."""
+    assert client
+    environment.setenv("GRAPH_REDIS_URL", valkey.url)
+    settings = Settings.from_environment()
+    await migrate(settings.database_url)
+    caplog.set_level(logging.INFO)
+    async with open_services(settings) as services:
+        assert await services.accounts.add_first_admin("admin@example.org", "Admin") is not None
+        services.recovery._retry = 0.01
+        await services.recovery.request_reset("admin@example.org", "192.0.2.1")
+        await until(lambda: "no GRAPH_MAIL_URL is set" in caplog.text)
+    assert "a message to a user was not sent" in caplog.text
+    assert "Token" not in caplog.text

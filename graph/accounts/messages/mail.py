@@ -1,4 +1,4 @@
-"""How messages are sent to users: through an SMTP server, or into the log where none is set.
+"""How messages are sent to users: through an SMTP server; where none is set, into the log, but not in production.
 
 Failure: a `MailSender` raises `OSError` or `NotSent` when a message was not sent; sending it again is safe.
 """
@@ -46,6 +46,15 @@ class LogSender:
     async def send(self, message: Message) -> None:
         """Log `message`."""
         _log.info("no GRAPH_MAIL_URL is set; the message to %r, %r: %s", message.to, message.subject, message.text)
+
+
+class NoSender:
+    """Sends nothing: in production a log is no place for a token, which opens an account to whoever reads it."""
+
+    async def send(self, message: Message) -> None:
+        """Raise `NotSent`."""
+        del message
+        raise NotSent("no GRAPH_MAIL_URL is set")
 
 
 class SmtpSender:

@@ -51,6 +51,8 @@ class MailOptions:
     sender: str = "graph@localhost"
     reset_page: str | None = None
     confirm_page: str | None = None
+    logged: bool = True
+    """Whether messages go to the log if `url` is None; else they are not sent."""
 
 
 class Recovery:

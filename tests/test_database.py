@@ -30,6 +30,7 @@ from graph.engines.database import Database, async_url, migrate
 from graph.engines.revisions import head_revision
 from graph.errors import Unavailable
 from harness.waiting import within
+from tests.support.processes.migrator import migrate_with_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -294,15 +295,6 @@ assert "sqlalchemy" in sys.modules and "alembic" not in sys.modules
     assert await process.wait() == 0
 
 
-def _migrate_in_child(url: str, start: Any, results: Any) -> None:
-    start.wait()
-    try:
-        asyncio.run(migrate(url))
-        results.put("")
-    except BaseException as error:  # noqa: BLE001 - the parent asserts on it
-        results.put(repr(error))
-
-
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 async def test_processes_may_migrate_at_once(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Four processes that migrate one empty database at the same moment all succeed, and it is done once."""
@@ -313,7 +305,7 @@ async def test_processes_may_migrate_at_once(engine: str, tmp_path: Path, reques
         url = server.url(await server.create(empty=True))
     spawn = multiprocessing.get_context("spawn")
     start, results = spawn.Event(), spawn.Queue()
-    children = [spawn.Process(target=_migrate_in_child, args=(url, start, results)) for _ in range(4)]
+    children = [spawn.Process(target=migrate_with_others, args=(url, start, results)) for _ in range(4)]
     for child in children:
         child.start()
     start.set()

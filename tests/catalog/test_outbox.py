@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,17 +16,20 @@ from graph.catalog.keys import TOPIC
 from graph.catalog.models import EVENT_LOG, EVENTS
 from graph.catalog.outbox import Outbox
 from graph.catalog.service import CatalogService
-from graph.engines.database import Database
 from graph.patterns.broker import Broker, Event, Topic
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisUnavailable, open_client
+from harness.serving import ROOT
 from harness.valkey import ValkeyServer
 from harness.waiting import until, within
 from tests.support.apps.products import START, add_categories, new
+from tests.support.processes import event_writer
+from tests.support.processes.event_writer import note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from graph.engines.database import Database
     from graph.patterns.broker import Subscription
     from graph.patterns.client import Client
 
@@ -54,13 +56,6 @@ async def take(events: Subscription, count: int) -> list[Event]:
 def products(events: list[Event]) -> list[int]:
     """Which products they tell of."""
     return [ProductChange.of(event).product_id for event in events]
-
-
-async def note(database: Database, *numbers: int) -> None:
-    """Leave committed events of these products."""
-    rows = [{"kind": "UPDATED", "product_id": n, "at": START} for n in numbers]
-    async with database.transaction() as session:
-        await session.execute(insert(EVENTS), rows)
 
 
 async def test_changes_are_published_after_their_commit(
@@ -241,20 +236,6 @@ async def test_only_the_newest_rows_are_kept(
 # --- many processes, some of which die ---
 
 
-async def write(url: str, redis: str, first: int, count: int) -> None:
-    """Commit events one by one and publish, as one process of many, until killed or done."""
-    async with (
-        open_client(redis) as client,
-        Broker(client) as broker,
-        Database(url) as database,
-        Outbox(database, broker, Cache(client), every=0.05) as outbox,
-    ):
-        print("up", flush=True)
-        for n in range(first, first + count):
-            await note(database, n)
-            outbox.nudge()
-
-
 async def test_publishers_that_die_leave_no_event_behind(
     database: Database, broker: Broker, outbox: Outbox, valkey: ValkeyServer, scaled: Callable[[int, int], int]
 ) -> None:
@@ -264,11 +245,12 @@ async def test_publishers_that_die_leave_no_event_behind(
         for turn in range(rounds):
             processes: list[asyncio.subprocess.Process] = []
             for n in range(2):
-                call = f"write({database.url!r}, {valkey.url!r}, {(turn * 2 + n) * each}, {each})"
-                code = f"import asyncio; from {__name__} import write; asyncio.run({call})"
+                numbers = (str((turn * 2 + n) * each), str(each))
                 processes.append(
                     await asyncio.create_subprocess_exec(
-                        sys.executable, "-c", code, cwd=Path(__file__).parents[2], stdout=asyncio.subprocess.PIPE
+                        *(sys.executable, "-m", event_writer.__name__, database.url, valkey.url, *numbers),
+                        cwd=ROOT,
+                        stdout=asyncio.subprocess.PIPE,
                     )
                 )
             for process in processes:

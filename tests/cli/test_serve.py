@@ -21,17 +21,32 @@ from harness.waiting import HANG, eventually
 HELLO = "{ __typename }"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One data directory for the tests that do not need a fresh one, seeded once."""
-    return tmp_path_factory.mktemp("data")
-
-
 class Lean(Serving):
     """A server without a job worker beside it."""
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         super().__init__(folder, *arguments, GRAPH_JOBS_BESIDE="false", **settings)
+
+
+def said(server: Serving) -> list[str]:
+    """What `server`, which is started for that, logs until it says that it serves."""
+    before = len(server.lines()) if server.log.exists() else 0
+    with server:
+        eventually(lambda: any(line["message"].startswith("Serving") for line in server.ready().lines()[before:]))
+        return [line["message"] for line in server.lines()[before:]]
+
+
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A data directory in which a server has been, and what it said there."""
+    folder = tmp_path_factory.mktemp("data")
+    return folder, said(Lean(folder))
+
+
+@pytest.fixture(scope="module")
+def data(first_start: tuple[Path, list[str]]) -> Path:
+    """One data directory for the tests that do not need a fresh one."""
+    return first_start[0]
 
 
 def answers(serving: Serving) -> bool:
@@ -41,12 +56,10 @@ def answers(serving: Serving) -> bool:
     return False
 
 
-def test_a_first_start_says_what_it_is_at(tmp_path: Path) -> None:
-    """While it fills an empty database it says how far it is; the second start has nothing of that to say."""
-    for start in (1, 2):
-        (tmp_path / "log").unlink(missing_ok=True)
-        with Lean(tmp_path) as serving:
-            told = [line["message"] for line in serving.ready().lines()]
+def test_a_first_start_says_what_it_is_at(first_start: tuple[Path, list[str]]) -> None:
+    """While it fills an empty database it says how far it is; a later start has nothing of that to say."""
+    folder, at_first = first_start
+    for start, told in ((1, at_first), (2, said(Lean(folder)))):
         ready = next(place for place, line in enumerate(told) if line.startswith("Serving"))
         filling = [line for line in told[:ready] if line.startswith("filling the")]
         assert [line.rpartition(": ")[2] for line in filling if "catalog" in line] == (

@@ -111,7 +111,7 @@ def finished(steps: Any) -> Any:
 def test_fields_can_be_merged_where_the_reference_says_so(scaled: Callable[[int, int], int]) -> None:
     """Over thousands of documents the rule finds a conflict in just those in which graphql-core's finds one."""
     seen = {True: 0, False: 0}
-    for seed in range(scaled(8000, 1500)):
+    for seed in range(scaled(8000, 500)):
         text = Mess(random.Random(seed)).document()
         document = parse(text)
         ours = next(conflicts(ZOO, document, steps=10**6), None)
@@ -127,7 +127,7 @@ OURS = tuple(StreamRule if rule is StreamDirectiveOnListField else rule for rule
 
 def test_steps_find_what_one_go_finds(scaled: Callable[[int, int], int]) -> None:
     """Every other rule reports the same errors, in the same order, as under graphql-core's own visit."""
-    for seed in range(scaled(1500, 300)):
+    for seed in range(scaled(1500, 100)):
         text = Mess(random.Random(seed)).document()
         document = parse(text)
         ours: Sequence[GraphQLError] = finished(validate_in_steps(ZOO, document, OURS, most=20))

@@ -64,6 +64,7 @@ async def test_clients_move_on_and_miss_nothing(
         "GRAPH_REDIS_URL": valkey.url,
         "GRAPH_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/graph.db",
         "GRAPH_RATE_LIMIT_ANONYMOUS": "1000000",
+        "GRAPH_JOBS_BESIDE": "false",
     }
     with Serving(tmp_path / "a", **settings) as first:
         await asyncio.to_thread(first.ready)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import logging.config
 import os
 import tempfile
 from pathlib import Path
@@ -333,6 +334,7 @@ async def test_bytes_that_are_no_form_are_refused_without_a_word_in_the_log(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     """However they come, in large pieces or small ones: a stable code, and not a line in the log."""
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})  # as uvicorn does by default
     caplog.set_level(logging.DEBUG)
     async with browse(serve(client)) as http:
         for kind, body, wanted in BODIES:

@@ -33,8 +33,8 @@ FORM = "multipart/form-data"
 
 _CLOSE = {"Connection": "close"}
 _MAX_TYPE = 1_000  # characters of a Content-Type that is worth reading
-_QUIET = logging.getLogger("graph.endpoint.form")
-_QUIET.disabled = True  # python-multipart would write a line for each mistake of a client
+# python-multipart would write a line for each mistake of a client.
+_QUIET = logging.Logger("graph.endpoint.form", logging.CRITICAL + 1)  # noqa: LOG001 - no configuration can enable it
 
 
 class PartHead(NamedTuple):

@@ -1,8 +1,10 @@
 // graphql-ws, graphql-sse, Apollo Client (WebSocket and multipart) and urql (WebSocket and SSE) against the server at the
-// URL given: query, mutation, expected error and subscription through each. TOKEN is an ADMIN's, PRODUCT an ID.
+// URL given: query, mutation, expected error and subscription through each; through the first two a live query whose
+// patches @n1ru4l's reader applies. TOKEN is an ADMIN's, PRODUCT an ID.
 // Prints one JSON line a check: {client, check, ok, detail}.
 import { ApolloClient, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
+import { applyLiveQueryJSONPatch } from '@n1ru4l/graphql-live-query-patch-json-patch';
 import { Client as UrqlClient, cacheExchange, fetchExchange, gql as urqlGql, subscriptionExchange } from '@urql/core';
 import { createClient as createSse } from 'graphql-sse';
 import { createClient as createWs } from 'graphql-ws';
@@ -18,6 +20,7 @@ const PATIENCE = 40_000;
 const QUERY = 'query Q($id: ID!) { node(id: $id) { __typename id } }';
 const WANTED = { node: { __typename: 'Product', id: product } };
 const SUBSCRIPTION = 'subscription S($ids: [ID!]) { productChanged(ids: $ids) { kind gap product { id stock } } }';
+const LIVE = 'query L($id: ID!) @live(patch: true) { node(id: $id) { ... on Product { id sku name description stock createdAt } } }';
 const MUTATION = 'mutation M($id: ID!, $stock: Int!) { updateProduct(input: {id: $id, stock: $stock}) { ... on Product { stock } } }';
 const WRONG = 'query W { nothingOfTheKind }';
 
@@ -86,6 +89,28 @@ const refused = async (promise) => {
   }
 };
 
+// Follows the product in patches through five changes; what the reader shows is what a query shows.
+async function followLive(client) {
+  const received = [];
+  const noted = async function* (results) {
+    for await (const result of results) {
+      received.push(result);
+      yield result;
+    }
+  };
+  await changeStock();
+  let changes = 0;
+  for await (const { data } of applyLiveQueryJSONPatch(noted(client.iterate({ query: LIVE, variables: { id: product } })))) {
+    if (data.node.stock !== stock) continue;
+    const fresh = await once(client, LIVE.replace('@live(patch: true)', ''), { id: product });
+    expect(data, fresh.data);
+    if (++changes > 5) break;
+    await changeStock();
+  }
+  expect(received[0].revision, 1);
+  expect(received.slice(1).map(({ patch, revision }) => [patch.length, revision]), received.slice(1).map((_, i) => [1, i + 2]));
+}
+
 // --- graphql-ws and graphql-sse, the reference clients ---
 
 const ws = () => createWs({ url: wsUrl, webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${token}` }, retryAttempts: 0 });
@@ -106,6 +131,7 @@ for (const [name, make] of [['graphql-ws', ws], ['graphql-sse', sse]]) {
       ),
     ),
   );
+  await check(name, 'live query', () => followLive(client));
   client.dispose();
 }
 

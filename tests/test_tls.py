@@ -130,6 +130,7 @@ async def _used(server: Serving, folder: Path, ours: Certificate) -> None:
     cookie, token = headers["set-cookie"], data["login"]["token"]
     assert cookie.startswith("__Host-session=")
     assert "; Secure" in cookie
+    assert headers["strict-transport-security"] == "max-age=31536000"
     trusting = ssl.create_default_context(cafile=str(ours.cert))
     async with connect(f"wss://127.0.0.1:{server.port}/graphql", subprotocols=[PROTOCOL], ssl=trusting) as channel:
         await channel.send('{"type": "connection_init"}')

@@ -368,8 +368,12 @@ async def test_sql_works_on_behalf_of_whoever_asks(settings: Settings) -> None:
             assert set(seen) == {None}
 
 
-async def test_nobody_waits_for_the_statements_of_whoever_asked_first(settings: Settings) -> None:
+async def test_nobody_waits_for_the_statements_of_whoever_asked_first(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An address that has all statements under way that it may have asks for an answer; so does another, and has it."""
+    monkeypatch.setattr("graph.engines.database.POOL_TIMEOUT", 600.0)
+    settings = settings.model_copy(update={"bounds": BoundSettings(seconds=600.0)})
     async with open_services(settings) as services, Lifespan(create_app(settings, services)) as manager:
 
         async def ask(address: str, text: str) -> int:

@@ -32,7 +32,11 @@ async def _open(tools: Tools) -> AsyncGenerator[AccountService]:
     options = tools.option(AccountOptions)
     with Hasher(threads=options.hash_threads) as hasher:
         yield AccountService(
-            *(tools.database, tools.cache, tools.sessions, tools.limiter, hasher),
+            tools.database,
+            tools.cache,
+            sessions=tools.sessions,
+            limiter=tools.limiter,
+            hasher=hasher,
             prefix=tools.prefix,
             limits=options.limits,
         )
@@ -48,7 +52,11 @@ def _sender(options: MailOptions) -> MailSender:
 async def _open_recovery(tools: Tools) -> AsyncGenerator[Recovery]:
     options = tools.option(MailOptions)
     recovery = Recovery(
-        *(tools.of(FEATURE), tools.database, tools.cache, tools.client, tools.limiter),
+        tools.of(FEATURE),
+        database=tools.database,
+        cache=tools.cache,
+        client=tools.client,
+        limiter=tools.limiter,
         sender=_sender(options),
         options=options,
         prefix=tools.prefix,

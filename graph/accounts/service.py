@@ -14,6 +14,7 @@ passwords are waiting.
 from __future__ import annotations
 
 import secrets
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ from graph.errors import Taken, Unavailable
 from graph.patterns.sessions import EpochMoved
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from graph.accounts.queries import Credentials
     from graph.patterns.sessions import Session
 
@@ -181,13 +184,9 @@ class AccountService(SigningIn):
         if found is None:
             return WrongCredentials()
         if not found.user.guest:
-            charged = await self._attempts.change(session.user_id)
-            if isinstance(charged, TooMany):
-                return charged
-            async with self._hasher.turn():
-                if not await self._hasher.verify(rules.password_bytes(password), found.password_hash):
-                    return WrongCredentials()
-            await self._attempts.forgive(charged)
+            async with self._proven(found, password) as refusal:
+                if refusal is not None:
+                    return refusal
         return await self.erase(found) or WrongCredentials()
 
     async def erase(self, found: Credentials) -> UserRecord | None:
@@ -213,18 +212,30 @@ class AccountService(SigningIn):
             if found is None:
                 return WrongCredentials()
             secret = rules.check_password(new, found.user.email, found.user.display_name, field="newPassword")
-            charged = await self._attempts.change(session.user_id)
-            if isinstance(charged, TooMany):
-                return charged
-            async with self._hasher.turn():
-                if not await self._hasher.verify(rules.password_bytes(current), found.password_hash):
-                    return WrongCredentials()
-                await self._attempts.forgive(charged)
+            async with self._proven(found, current) as refusal:
+                if refusal is not None:
+                    return refusal
                 replaced = await self._replace(found, secret)
             if replaced is not None:
                 revoked, hashed = replaced
                 return PasswordReplaced(max(0, revoked - 1), await self._renewed(session, hashed))
         raise Unavailable(DISTURBED)
+
+    @asynccontextmanager
+    async def _proven(self, found: Credentials, password: str) -> AsyncGenerator[WrongCredentials | TooMany | None]:
+        """Check the password of a signed-in user, and keep the hasher's turn during the block.
+
+        It yields the refusal, if any. The guess is charged first, and refunded if it is right.
+        """
+        charged = await self._attempts.change(str(found.user.id))
+        if isinstance(charged, TooMany):
+            yield charged
+            return
+        async with self._hasher.turn():
+            right = await self._hasher.verify(rules.password_bytes(password), found.password_hash)
+            if right:
+                await self._attempts.forgive(charged)
+            yield None if right else WrongCredentials()
 
     async def _renewed(self, session: Session, hashed: str) -> SignedIn:
         """Begin a session in place of `session`, with the password that was just changed."""

@@ -45,10 +45,10 @@ class SigningIn(AccountReader):
         self,
         database: Database,
         cache: Cache,
+        *,
         sessions: Sessions,
         limiter: Limiter,
         hasher: Hasher,
-        *,
         prefix: str = "graph",
         limits: AttemptLimits | None = None,
     ) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import strawberry
+from strawberry.extensions import FieldExtension
+
+from graph.errors import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @strawberry.interface(
@@ -23,6 +31,17 @@ class InvalidInput(UserError):
     def of(cls, field: str, message: str) -> InvalidInput:
         """Build it for `field`, with the reason."""
         return cls(code="INVALID_INPUT", message=message, field=field)
+
+
+class InvalidAsResult(FieldExtension):
+    """Lets a mutation answer with `InvalidInput` if its service raises `graph.errors.Invalid`."""
+
+    async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
+        """Resolve, and turn the exception into the member of the result's union."""
+        try:
+            return await next_(source, info, **kwargs)
+        except Invalid as problem:
+            return InvalidInput.of(problem.field, problem.message)
 
 
 @strawberry.type(description="What the mutation names does not exist.")

@@ -40,7 +40,9 @@ async def accounts(client: Client, database: Database) -> AsyncGenerator[Account
     cache = Cache(client)
     limits = AttemptLimits(1_000_000, 1_000_000, 900, 1_000_000)
     with Hasher(memory_kib=8, passes=1, threads=2) as hasher:
-        yield AccountService(database, cache, Sessions(client), Limiter(client), hasher, limits=limits)
+        yield AccountService(
+            database, cache, sessions=Sessions(client), limiter=Limiter(client), hasher=hasher, limits=limits
+        )
     await cache.close()
 
 

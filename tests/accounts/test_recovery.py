@@ -53,7 +53,9 @@ async def accounts(database: Database, client: Client, cache: Cache) -> AsyncIte
     """Accounts with cheap hashes."""
     limits = AttemptLimits(1000, 1000, 900, 1000)
     with Hasher(memory_kib=8, passes=1, threads=1) as hasher:
-        yield AccountService(database, cache, Sessions(client), Limiter(client), hasher, limits=limits)
+        yield AccountService(
+            database, cache, sessions=Sessions(client), limiter=Limiter(client), hasher=hasher, limits=limits
+        )
 
 
 @pytest.fixture
@@ -62,7 +64,16 @@ async def recovery(
 ) -> AsyncIterator[Recovery]:
     """The recovery, by mail."""
     sender = SmtpSender(mailbox.url, "shop@example.org")
-    opened = Recovery(accounts, database, cache, client, Limiter(client), sender=sender, options=OPTIONS, retry=0.01)
+    opened = Recovery(
+        accounts,
+        database=database,
+        cache=cache,
+        client=client,
+        limiter=Limiter(client),
+        sender=sender,
+        options=OPTIONS,
+        retry=0.01,
+    )
     yield opened
     await opened.close()
 
@@ -173,7 +184,16 @@ async def test_a_message_that_is_refused_is_sent_again(
     async with Mailbox(refusals=2) as mailbox:
         sender = SmtpSender(mailbox.url, "shop@example.org")
         limiter = Limiter(client)
-        recovery = Recovery(accounts, database, cache, client, limiter, sender=sender, options=OPTIONS, retry=0.01)
+        recovery = Recovery(
+            accounts,
+            database=database,
+            cache=cache,
+            client=client,
+            limiter=limiter,
+            sender=sender,
+            options=OPTIONS,
+            retry=0.01,
+        )
         await recovery.request_reset(user.email, "192.0.2.1")
         assert await token_in(mailbox)
         assert mailbox.refused == 2
@@ -192,7 +212,14 @@ async def test_without_a_mail_server_the_log_gets_the_message(
     """Whoever tries it out finds the token there."""
     caplog.set_level(logging.INFO, "graph.accounts.messages.mail")
     recovery = Recovery(
-        accounts, database, cache, client, Limiter(client), sender=LogSender(), options=MailOptions(), retry=0.01
+        accounts,
+        database=database,
+        cache=cache,
+        client=client,
+        limiter=Limiter(client),
+        sender=LogSender(),
+        options=MailOptions(),
+        retry=0.01,
     )
     await recovery.request_reset(user.email, "192.0.2.1")
 

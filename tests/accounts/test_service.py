@@ -58,7 +58,9 @@ def make(client: Client, database: Database, cache: Cache) -> Callable[[Hasher],
     """The service with a hasher of one's choice."""
 
     def build(hasher: Hasher) -> AccountService:
-        return AccountService(database, cache, Sessions(client), Limiter(client), hasher, limits=GENEROUS)
+        return AccountService(
+            database, cache, sessions=Sessions(client), limiter=Limiter(client), hasher=hasher, limits=GENEROUS
+        )
 
     return build
 
@@ -325,7 +327,7 @@ async def test_time_does_not_tell_who_exists(
 async def guarded(client: Client, database: Database, cache: Cache) -> AsyncGenerator[AccountService]:
     """The service with the limits that it has by itself."""
     with Hasher(memory_kib=8, passes=1, threads=2) as hasher:
-        yield AccountService(database, cache, Sessions(client), Limiter(client), hasher)
+        yield AccountService(database, cache, sessions=Sessions(client), limiter=Limiter(client), hasher=hasher)
 
 
 def network(n: int) -> Visitor:
@@ -386,7 +388,9 @@ async def test_a_network_that_goes_on_guessing_waits_longer(client: Client, data
         waits: list[float] = []
         for _ in range(2):
             limiter = Limiter(client)  # one that remembers no refusal
-            accounts = AccountService(database, cache, Sessions(client), limiter, hasher, limits=limits)
+            accounts = AccountService(
+                database, cache, sessions=Sessions(client), limiter=limiter, hasher=hasher, limits=limits
+            )
             outcome = None
             while not isinstance(outcome, TooMany):
                 outcome = await accounts.login("ann@example.org", "wrong", network(1))

@@ -20,6 +20,7 @@ from graph.api.auth.access import (
     declared,
     requires,
 )
+from graph.api.errors import InvalidAsResult
 from graph.api.schema import PARTS, build_schema
 from graph.endpoint.identity import Caller
 from graph.errors import Forbidden, Unauthenticated
@@ -64,6 +65,17 @@ def undeclared(schema: GraphQLSchema) -> list[str]:
 def test_every_field_that_matters_declares_who_may_use_it() -> None:
     """Every mutation, every subscription and every way to a private type of the whole schema declares a requirement."""
     assert undeclared(build_schema()._schema) == []  # pyright: ignore[reportPrivateUsage] - Strawberry has no other way
+
+
+def test_every_mutation_that_refuses_invalid_input_does_so_in_one_way() -> None:
+    """A mutation has `InvalidInput` among its results if and only if `Invalid` becomes that result."""
+    schema = build_schema()._schema  # pyright: ignore[reportPrivateUsage] - as above
+    assert schema.mutation_type is not None
+    for name, field in schema.mutation_type.fields.items():
+        result = get_named_type(field.type)
+        refuses = isinstance(result, GraphQLUnionType) and "InvalidInput" in {kind.name for kind in result.types}
+        extensions = field.extensions["strawberry-definition"].extensions
+        assert any(isinstance(one, InvalidAsResult) for one in extensions) == refuses, name
 
 
 @pytest.mark.parametrize(

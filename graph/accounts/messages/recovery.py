@@ -61,11 +61,11 @@ class Recovery:
     def __init__(
         self,
         accounts: AccountService,
+        *,
         database: Database,
         cache: Cache,
         client: Client,
         limiter: Limiter,
-        *,
         sender: MailSender,
         options: MailOptions,
         prefix: str = "graph",

@@ -28,11 +28,11 @@ from graph.api.accounts.types import (
 from graph.api.accounts.viewer import HASH, begun, session_of, visitor_of
 from graph.api.auth import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
-from graph.api.errors import InvalidInput
+from graph.api.errors import InvalidAsResult
 from graph.api.node import global_id
 from graph.api.pagination import given
 from graph.endpoint.declare import cost
-from graph.errors import Invalid, Unauthenticated
+from graph.errors import Unauthenticated
 
 
 @strawberry.type
@@ -69,14 +69,11 @@ class ProfileMutation:
     @strawberry.mutation(
         description="Begins to play without an email. The secret signs the same player in again (resumeGuest), until "
         "the guest takes an email and a password (claimAccount) and keeps every score.",
-        extensions=[requires(ANYBODY)],
+        extensions=[requires(ANYBODY), InvalidAsResult()],
     )
     async def play_as_guest(self, info: Info, display_name: str | None = strawberry.UNSET) -> GuestResult:
         context = info.context
-        try:
-            outcome = await context.services.accounts.play_as_guest(given(display_name), visitor_of(context))
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
+        outcome = await context.services.accounts.play_as_guest(given(display_name), visitor_of(context))
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
         await begun(context, outcome.signed_in)
@@ -95,30 +92,26 @@ class ProfileMutation:
     @strawberry.mutation(
         description="Gives a guest an email and a password. The player and the scores stay; the secret ends, and so "
         "does every other session.",
-        extensions=[requires(SIGNED_IN)],
+        extensions=[requires(SIGNED_IN), InvalidAsResult()],
         metadata=cost(HASH),
     )
     async def claim_account(self, info: Info, input: ClaimAccountInput) -> ClaimResult:
         context = info.context
-        try:
-            outcome = await context.services.accounts.claim(
-                session_of(context), input.email, input.password, visitor_of(context)
-            )
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
+        outcome = await context.services.accounts.claim(
+            session_of(context), input.email, input.password, visitor_of(context)
+        )
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
         if isinstance(outcome, EmailInUse):
             return EmailTaken.of()
         return NotAGuest.of() if isinstance(outcome, NoGuest) else User.of(outcome)
 
-    @strawberry.mutation(description="Changes the name that others see.", extensions=[requires(SIGNED_IN)])
+    @strawberry.mutation(
+        description="Changes the name that others see.", extensions=[requires(SIGNED_IN), InvalidAsResult()]
+    )
     async def rename_me(self, info: Info, display_name: str) -> RenameResult:
         number = int(session_of(info.context).user_id)
-        try:
-            user = await info.context.services.accounts.rename(number, display_name)
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
+        user = await info.context.services.accounts.rename(number, display_name)
         if user is None:
             raise Unauthenticated("Sign in first.")
         return User.of(user)

@@ -10,9 +10,9 @@ from graph.api.accounts.types import TooManyAttempts
 from graph.api.accounts.viewer import HASH, session_of, visitor_of
 from graph.api.auth import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
-from graph.api.errors import InvalidInput, UserError
+from graph.api.errors import InvalidAsResult, InvalidInput, UserError
 from graph.endpoint.declare import cost
-from graph.errors import Invalid, Unauthenticated
+from graph.errors import Unauthenticated
 
 
 @strawberry.type(description="The same whether or not a message was sent, so that nobody learns who has an account.")
@@ -73,14 +73,11 @@ class RecoveryMutation:
 
     @strawberry.mutation(
         description="Replaces a forgotten password, once for each token, and ends every session of the user.",
-        extensions=[requires(ANYBODY)],
+        extensions=[requires(ANYBODY), InvalidAsResult()],
         metadata=cost(HASH),
     )
     async def reset_password(self, info: Info, token: str, new_password: str) -> ResetPasswordResult:
-        try:
-            revoked = await info.context.services.recovery.reset(token, new_password)
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
+        revoked = await info.context.services.recovery.reset(token, new_password)
         return InvalidToken.of() if revoked is None else PasswordReset(revoked_sessions=revoked)
 
     @strawberry.mutation(

@@ -27,12 +27,11 @@ from graph.api.accounts.types import (
 from graph.api.accounts.viewer import HASH, begun, keep_token, session_of, visitor_of
 from graph.api.auth import ANYBODY, NOT_BELIEVED, SIGNED_IN, VALID, check, requires
 from graph.api.context import Context, Info
-from graph.api.errors import InvalidInput
+from graph.api.errors import InvalidAsResult
 from graph.api.node import Node, integer_keys, parse_id
 from graph.api.schema_part import SchemaPart
 from graph.apikeys import scopes_of_role
 from graph.endpoint.declare import Scope, cached, cost
-from graph.errors import Invalid
 from graph.patterns.sessions import Session as SessionValue
 
 
@@ -73,16 +72,15 @@ class AccountsQuery(ProfileQuery):
 @strawberry.type
 class AccountsMutation(ProfileMutation, RecoveryMutation):
     @strawberry.mutation(
-        description="Creates an account and signs its user in.", extensions=[requires(ANYBODY)], metadata=cost(HASH)
+        description="Creates an account and signs its user in.",
+        extensions=[requires(ANYBODY), InvalidAsResult()],
+        metadata=cost(HASH),
     )
     async def register(self, info: Info, input: RegisterInput) -> RegisterResult:
         context = info.context
-        try:
-            outcome = await context.services.accounts.register(
-                input.email, input.password, input.display_name, visitor_of(context)
-            )
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
+        outcome = await context.services.accounts.register(
+            input.email, input.password, input.display_name, visitor_of(context)
+        )
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
         return EmailTaken.of() if isinstance(outcome, EmailInUse) else await begun(context, outcome)
@@ -136,17 +134,14 @@ class AccountsMutation(ProfileMutation, RecoveryMutation):
     @strawberry.mutation(
         description="Changes the viewer's password. Every other session of the user ends; the one in use goes on under "
         "the new `token`.",
-        extensions=[requires(SIGNED_IN)],
+        extensions=[requires(SIGNED_IN), InvalidAsResult()],
         metadata=cost(HASH),
     )
     async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
         context = info.context
-        try:
-            outcome = await context.services.accounts.change_password(
-                session_of(context), input.current_password, input.new_password
-            )
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
+        outcome = await context.services.accounts.change_password(
+            session_of(context), input.current_password, input.new_password
+        )
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
         if isinstance(outcome, WrongCredentials):

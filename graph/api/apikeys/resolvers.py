@@ -7,11 +7,10 @@ import strawberry
 from graph.api.apikeys.types import ApiKey, ApiKeyCreated, CreateApiKeyInput, CreateApiKeyResult
 from graph.api.auth import ADMIN, requires
 from graph.api.context import Info
-from graph.api.errors import InvalidInput
+from graph.api.errors import InvalidAsResult
 from graph.api.node import integer_key, parse_id
 from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import cost
-from graph.errors import Invalid
 
 
 @strawberry.type
@@ -28,16 +27,14 @@ class ApiKeysQuery:
 @strawberry.type
 class ApiKeysMutation:
     @strawberry.mutation(
-        description="Makes an API key for a program. Needs the role ADMIN.", extensions=[requires(ADMIN)]
+        description="Makes an API key for a program. Needs the role ADMIN.",
+        extensions=[requires(ADMIN), InvalidAsResult()],
     )
     async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyResult:
         made_by = int(info.context.caller.user or 0)
-        try:
-            key, record = await info.context.services.api_keys.create(
-                input.name, input.scopes, input.operations_per_minute, by=made_by
-            )
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
+        key, record = await info.context.services.api_keys.create(
+            input.name, input.scopes, input.operations_per_minute, by=made_by
+        )
         return ApiKeyCreated(key=key, api_key=ApiKey.of(record))
 
     @strawberry.mutation(

@@ -29,13 +29,13 @@ from graph.api.catalog.types import (
     visible,
 )
 from graph.api.context import Context, Info
-from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
+from graph.api.errors import InvalidAsResult, NotFound, SkuTaken, SlugTaken
 from graph.api.node import Deleted, Node, integer_keys, key_of, required_key
 from graph.api.pagination import given, selects
 from graph.api.schema_part import SchemaPart
 from graph.catalog import CATALOG_TTL, CategoryChanges, NewProduct, paging
 from graph.endpoint.declare import cached, cost
-from graph.errors import Invalid, Missing, Taken
+from graph.errors import Missing, Taken
 
 
 async def _load_products(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
@@ -125,7 +125,9 @@ async def _nothing() -> None:
 
 @strawberry.type
 class CatalogMutation:
-    @strawberry.mutation(description="Adds a product. Needs the role ADMIN.", extensions=[requires(CATALOG)])
+    @strawberry.mutation(
+        description="Adds a product. Needs the role ADMIN.", extensions=[requires(CATALOG), InvalidAsResult()]
+    )
     async def create_product(self, info: Info, input: CreateProductInput) -> ProductResult:
         new = NewProduct(
             sku=input.sku,
@@ -142,18 +144,16 @@ class CatalogMutation:
             return Product.of(await info.context.services.catalog.create(new))
         except Taken:
             return SkuTaken.of(input.sku)
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
 
-    @strawberry.mutation(description="Changes a product. Needs the role ADMIN.", extensions=[requires(CATALOG)])
+    @strawberry.mutation(
+        description="Changes a product. Needs the role ADMIN.", extensions=[requires(CATALOG), InvalidAsResult()]
+    )
     async def update_product(self, info: Info, input: UpdateProductInput) -> ProductResult:
         try:
             number = required_key(input.id, "Product")
             return Product.of(await info.context.services.catalog.update(number, input.changes()))
         except Missing:
             return NotFound.of("There is no such product.")
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(description="Deletes a product. Needs the role ADMIN.", extensions=[requires(CATALOG)])
     async def delete_product(self, info: Info, id: strawberry.ID) -> DeleteProductResult:
@@ -163,19 +163,19 @@ class CatalogMutation:
             return NotFound.of("There is no such product.")
         return Deleted(id=id)
 
-    @strawberry.mutation(description="Adds a category. Needs the role ADMIN.", extensions=[requires(CATALOG)])
+    @strawberry.mutation(
+        description="Adds a category. Needs the role ADMIN.", extensions=[requires(CATALOG), InvalidAsResult()]
+    )
     async def create_category(self, info: Info, input: CreateCategoryInput) -> CategoryResult:
         catalog = info.context.services.catalog
         try:
             return Category.of(await catalog.create_category(input.slug, input.name, given(input.parent)), 0)
         except Taken:
             return SlugTaken.of(input.slug, "category")
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(
         description="Changes a category's name or parent. Needs the role ADMIN.",
-        extensions=[requires(CATALOG)],
+        extensions=[requires(CATALOG), InvalidAsResult()],
     )
     async def update_category(self, info: Info, input: UpdateCategoryInput) -> CategoryResult:
         changes: CategoryChanges = {}
@@ -188,20 +188,16 @@ class CatalogMutation:
             return Category.of(await info.context.services.catalog.update_category(number, changes))
         except Missing:
             return NotFound.of("There is no such category.")
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(
         description="Deletes a category that holds no products and no other categories. Needs the role ADMIN.",
-        extensions=[requires(CATALOG)],
+        extensions=[requires(CATALOG), InvalidAsResult()],
     )
     async def delete_category(self, info: Info, id: strawberry.ID) -> DeleteCategoryResult:
         try:
             await info.context.services.catalog.delete_category(required_key(id, "Category"))
         except Missing:
             return NotFound.of("There is no such category.")
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
         return Deleted(id=id)
 
 

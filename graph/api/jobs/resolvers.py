@@ -11,14 +11,14 @@ import strawberry
 
 from graph.api.auth import ADMIN, CATALOG, check, requires
 from graph.api.context import Context, Info
-from graph.api.errors import InvalidInput
+from graph.api.errors import InvalidAsResult
 from graph.api.jobs.subscriptions import JobsSubscription
 from graph.api.jobs.types import ImportProductsInput, ImportProductsResult, Job, UploadProductsInput
 from graph.api.node import Node
 from graph.api.schema_part import SchemaPart
 from graph.catalog import IMPORT_PRODUCTS, IMPORT_UPLOAD
 from graph.catalog.importing import ENDINGS
-from graph.errors import Unavailable
+from graph.errors import Invalid, Unavailable
 from graph.jobs import Jobs, NotBelow, file_below, keep_upload
 
 if TYPE_CHECKING:
@@ -33,23 +33,23 @@ class JobsMutation:
     @strawberry.mutation(
         description="Queues an import of products; follow it with the jobProgress subscription. A file that is being "
         "imported already is not imported twice: its job is answered. Needs the role ADMIN.",
-        extensions=[requires(CATALOG)],
+        extensions=[requires(CATALOG), InvalidAsResult()],
     )
     async def import_products(self, info: Info, input: ImportProductsInput) -> ImportProductsResult:
         services = info.context.services
         try:
             file = file_below(services.imports, input.path)
         except NotBelow as problem:
-            return InvalidInput.of("path", f"{str(problem)[0].upper()}{str(problem)[1:]}.")
+            raise Invalid("path", f"{str(problem)[0].upper()}{str(problem)[1:]}.") from None
         if file.suffix.lower() not in ENDINGS:
-            return InvalidInput.of("path", "The file is a .csv, .json or .ndjson file.")
+            raise Invalid("path", "The file is a .csv, .json or .ndjson file.")
         key = await services.jobs.enqueue(IMPORT_PRODUCTS, {"path": input.path}, unique=str(file))
         return await _queued(services.jobs, key)
 
     @strawberry.mutation(
         description="Takes a file of products and queues its import, as importProducts does for a file that is there "
         "already. Once all of it is in, the file is removed. Needs the role ADMIN.",
-        extensions=[requires(CATALOG)],
+        extensions=[requires(CATALOG), InvalidAsResult()],
     )
     async def upload_products(self, info: Info, input: UploadProductsInput) -> ImportProductsResult:
         services = info.context.services
@@ -57,7 +57,7 @@ class JobsMutation:
         name = "".join(one for one in file.filename or "" if one.isprintable())[-MAX_NAME:]
         endings = PurePath(name.lower()).suffixes
         if not endings or endings[-1] not in ENDINGS:
-            return InvalidInput.of("file", "The file is a .csv, .json or .ndjson file, or one of them packed.")
+            raise Invalid("file", "The file is a .csv, .json or .ndjson file, or one of them packed.")
         kept = [one for one in endings[-2:] if one in ENDINGS]
         try:
             path = await asyncio.to_thread(keep_upload, services.imports, file.file, "".join(kept))

@@ -8,7 +8,7 @@ import strawberry
 
 from graph.api.auth import BOARDS, PLAYER, SERVICE, check, requires
 from graph.api.context import Context, Info
-from graph.api.errors import InvalidInput, NotFound, SlugTaken
+from graph.api.errors import InvalidAsResult, NotFound, SlugTaken
 from graph.api.leaderboard.loaders import players
 from graph.api.leaderboard.players import Player, mentions, names_of, player_key_of, viewer_key
 from graph.api.leaderboard.results import (
@@ -29,7 +29,7 @@ from graph.api.node import Deleted, Node, global_id, integer_keys
 from graph.api.pagination import given
 from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import cached, cost, keep_until
-from graph.errors import BadInput, Invalid, Missing, Taken
+from graph.errors import BadInput, Missing, Taken
 from graph.leaderboard import BoardRecord, NewBoard, board_tag
 
 
@@ -126,7 +126,9 @@ class LeaderboardQuery:
 
 @strawberry.type
 class LeaderboardMutation:
-    @strawberry.mutation(description="Creates a leaderboard. Needs the role ADMIN.", extensions=[requires(BOARDS)])
+    @strawberry.mutation(
+        description="Creates a leaderboard. Needs the role ADMIN.", extensions=[requires(BOARDS), InvalidAsResult()]
+    )
     async def create_leaderboard(self, info: Info, input: CreateLeaderboardInput) -> LeaderboardResult:
         new = NewBoard(
             slug=input.slug,
@@ -141,13 +143,11 @@ class LeaderboardMutation:
             return Leaderboard.of(await info.context.services.leaderboards.create_board(new))
         except Taken:
             return SlugTaken.of(input.slug)
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
 
     @strawberry.mutation(
         description="A PLAYER submits their own score; SERVICE and ADMIN may name any player. The same `key` sent "
         "again gives the first answer again.",
-        extensions=[requires(PLAYER)],
+        extensions=[requires(PLAYER), InvalidAsResult()],
     )
     async def submit_score(self, info: Info, input: SubmitScoreInput) -> SubmitScoreResult:
         service = info.context.services.leaderboards
@@ -159,8 +159,6 @@ class LeaderboardMutation:
             )
         except Missing as missing:
             return _not_found(missing)
-        except Invalid as problem:
-            return InvalidInput.of(problem.field, problem.message)
         return ScoreSubmitted.of(board, outcome)
 
     @strawberry.mutation(

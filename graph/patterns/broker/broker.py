@@ -209,7 +209,9 @@ class Broker:
                     await channel.synced.wait()
             except TimeoutError:
                 raise RedisUnavailable("Redis did not confirm the subscription in time") from None
-            subscription = Subscription(channel, lambda at: self._read(topic, at), position, self._queue, patient)
+            subscription = Subscription(
+                channel, lambda at: self._read(topic, at), after=position, limit=self._queue, patient=patient
+            )
             channel.sinks[subscription.push] = None
             self._subscriptions.add(subscription)
             yield subscription

@@ -39,9 +39,10 @@ class Subscription:
         self,
         channel: Channel,
         read: Callable[[Position], Awaitable[HistoryPage]],
+        *,
         after: Position | None,
         limit: int,
-        patient: bool,  # noqa: FBT001 - only the broker calls this
+        patient: bool,
     ) -> None:
         """Start after `after`, or with the next event. At most `limit` events wait to be taken."""
         self.position = after or _position(channel)

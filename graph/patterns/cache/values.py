@@ -85,9 +85,9 @@ class Cache:
         self._flights = Flights(
             client,
             self.generations,
-            self._direct,
-            self._local,
-            codec or JsonCodec(),
+            direct=self._direct,
+            local=self._local,
+            codec=codec or JsonCodec(),
             prefix=prefix,
             timing=Timing(lease, patience),
             room=self.room,

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from graph.patterns.client import Script, command
+from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,21 +66,19 @@ class Fleet:
         self._fresh: dict[str, Remainder] = {}
         self._seen: OrderedDict[bytes, Remainder] = OrderedDict()
         self._last: bytes | str = "0-0"
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         self.size = 1
         """How many processes there are, this one included."""
 
     async def __aenter__(self) -> Self:
         await self.beat()
-        self._task = asyncio.create_task(self._go_on(), name="limiter-fleet")
+        self._tasks.spawn(self._go_on(), name="limiter-fleet")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await self._tasks.close()
         await self._client.batch(command("ZREM", self._keys[0], self._me, retry=True))
 
     def note(self, key: str, verdict: Verdict) -> None:

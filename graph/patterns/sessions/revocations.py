@@ -20,6 +20,7 @@ from prometheus_client import Counter, Gauge
 
 from graph.patterns.broker import Topic
 from graph.patterns.client import RedisUnavailable, command
+from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,14 +61,12 @@ class Revocations:
         self._unchecked: list[_Watch] = []
         self._work = asyncio.Event()
         self._registration: Registration | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
         self._registration = self._broker.on(TOPIC, self._heard)
-        self._tasks = [
-            asyncio.create_task(self._check_new(), name="sessions-check-new"),
-            asyncio.create_task(self._check_all(self._registration), name="sessions-check-all"),
-        ]
+        self._tasks.spawn(self._check_new(), name="sessions-check-new")
+        self._tasks.spawn(self._check_all(self._registration), name="sessions-check-all")
         return self
 
     async def __aexit__(
@@ -75,9 +74,7 @@ class Revocations:
     ) -> None:
         assert self._registration is not None
         self._registration.remove()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
+        await self._tasks.close()
 
     async def announce(self, user_id: str, session_ids: Sequence[str]) -> None:
         """Tell every process that these sessions of the user have ended."""

@@ -127,9 +127,9 @@ async def shop(
             cheap = AccountService(
                 opened.database,
                 opened.cache,
-                opened.sessions,
-                opened.limiter,
-                hasher,
+                sessions=opened.sessions,
+                limiter=opened.limiter,
+                hasher=hasher,
                 limits=limits or AttemptLimits(100_000, 100_000, 900, 100_000),
             )
             services = replace(opened, opened=opened.opened | {FEATURE: cheap})

@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
 
     from rich.console import Console
     from rich.table import Table
@@ -153,6 +154,24 @@ async def services() -> "AsyncGenerator[Services]":
     await prepare(settings)
     async with open_services(settings) as opened:
         yield opened
+
+
+def with_services(work: "Callable[[Services], Coroutine[Any, Any, T]]") -> T:
+    """Run `work` with all services, on a migrated database, as `run` does; returns its result."""
+
+    async def main() -> T:
+        async with services() as opened:
+            return await work(opened)
+
+    return run(main)
+
+
+def moment(value: "datetime | float") -> str:
+    """Return a time, aware or in seconds since 1970, as tables show it: in UTC, to the second."""
+    from datetime import UTC, datetime
+
+    at = value.astimezone(UTC) if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
+    return at.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def show(table: "Table") -> None:

@@ -1,15 +1,11 @@
 """``graph key``: create, list and revoke API keys. For operators."""
 
-from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from graph.cli import support
-
-if TYPE_CHECKING:
-    from graph.apikeys import ApiKeyRecord
 
 app = typer.Typer(no_args_is_help=True, help="API keys of game servers and importers: create, list, revoke.")
 
@@ -31,17 +27,10 @@ def add(
 ) -> None:
     """Create a key; it is printed once, and not stored."""
     from graph.apikeys import ApiKeyScope
-    from graph.errors import Invalid
 
-    async def make() -> str:
-        async with support.services() as services:
-            try:
-                key, _ = await services.api_keys.create(name, [ApiKeyScope(one) for one in scope], limit, by=0)
-            except Invalid as problem:
-                support.fail(problem.message)
-            return key
-
-    typer.echo(support.run(make))
+    scopes = [ApiKeyScope(one) for one in scope]
+    key, _ = support.with_services(lambda services: services.api_keys.create(name, scopes, limit, by=0))
+    typer.echo(key)
 
 
 @app.command(name="list")
@@ -50,30 +39,17 @@ def list_keys() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    async def read() -> list["ApiKeyRecord"]:
-        async with support.services() as services:
-            return await services.api_keys.list()
-
     table = Table("id", "name", "scopes", "per minute", "last used", "made", box=None, pad_edge=False)
-    for one in support.run(read):
+    for one in support.with_services(lambda services: services.api_keys.list()):
         scopes = " ".join(scope.value for scope in one.scopes)
-        used = "" if one.last_used_at is None else _moment(one.last_used_at)
-        table.add_row(str(one.id), escape(one.name), scopes, str(one.operations), used, _moment(one.created_at))
+        used = "" if one.last_used_at is None else support.moment(one.last_used_at)
+        table.add_row(str(one.id), escape(one.name), scopes, str(one.operations), used, support.moment(one.created_at))
     support.show(table)
 
 
 @app.command()
 def revoke(number: Annotated[int, typer.Argument(metavar="ID", help="As listed.")]) -> None:
     """Revoke a key everywhere at once."""
-
-    async def end() -> bool:
-        async with support.services() as services:
-            return await services.api_keys.revoke(number)
-
-    if not support.run(end):
+    if not support.with_services(lambda services: services.api_keys.revoke(number)):
         support.fail(f"there is no key {number}")
     typer.echo(f"Key {number} is revoked.")
-
-
-def _moment(value: datetime) -> str:
-    return value.strftime("%Y-%m-%d %H:%M")

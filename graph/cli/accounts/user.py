@@ -4,19 +4,20 @@ A password is prompted for without an echo, or read as one line from standard in
 it does not get into the shell history or the process list.
 """
 
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from graph.cli import support
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import Callable, Coroutine
 
     from graph.accounts import AccountService, UserRecord
+    from graph.services import Services
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Users: add, list, disable, delete; passwords, roles and sessions.")
 
@@ -47,13 +48,10 @@ def add(
 
     password = _password(random=random)
 
-    async def create() -> None:
-        async with _accounts() as accounts:
-            shown = name if name is not None else email.strip().partition("@")[0]
-            if isinstance(await accounts.add(email, password, shown, Role(role)), EmailInUse):
-                support.fail(f"there is a user {email} already")
-
-    support.run(create)
+    shown = name if name is not None else email.strip().partition("@")[0]
+    made = support.with_services(lambda services: services.accounts.add(email, password, shown, Role(role)))
+    if isinstance(made, EmailInUse):
+        support.fail(f"there is a user {email} already")
     _tell(f"{email} may sign in as {role}.", password if random else None)
 
 
@@ -61,12 +59,7 @@ def add(
 def passwd(email: _Email, *, random: _Random = False) -> None:
     """Change a user's password; all their sessions end."""
     password = _password(random=random)
-
-    async def change() -> int:
-        async with _accounts() as accounts:
-            return await accounts.reset_password(await _find(accounts, email), password)
-
-    ended = support.run(change)
+    ended = _with_user(email, lambda accounts, user: accounts.reset_password(user, password))
     _tell(f"{email} has a new password; {_ended(ended)}", password if random else None)
 
 
@@ -75,11 +68,8 @@ def role(email: _Email, role: Annotated[RoleOption, typer.Argument(case_sensitiv
     """Change a user's role; all their sessions, which carry the old one, end."""
     from graph.accounts import Role
 
-    async def change() -> int:
-        async with _accounts() as accounts:
-            return await accounts.set_role(await _find(accounts, email), Role(role))
-
-    _tell(f"{email} is now {role}; {_ended(support.run(change))}")
+    ended = _with_user(email, lambda accounts, user: accounts.set_role(user, Role(role)))
+    _tell(f"{email} is now {role}; {_ended(ended)}")
 
 
 @app.command()
@@ -88,16 +78,11 @@ def sessions(email: _Email) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    async def read() -> Table:
-        async with _accounts() as accounts:
-            listed = await accounts.sessions.list(str((await _find(accounts, email)).id))
-        table = Table("session", "last active", "begun", "ends", "address", "user agent", box=None, pad_edge=False)
-        for one in listed:
-            times = (_moment(seconds) for seconds in (one.last_active_at, one.created_at, one.expires_at))
-            table.add_row(one.id, *times, escape(one.ip_address or ""), escape(one.user_agent or ""))
-        return table
-
-    support.show(support.run(read))
+    table = Table("session", "last active", "begun", "ends", "address", "user agent", box=None, pad_edge=False)
+    for one in _with_user(email, lambda accounts, user: accounts.sessions.list(str(user.id))):
+        times = (support.moment(seconds) for seconds in (one.last_active_at, one.created_at, one.expires_at))
+        table.add_row(one.id, *times, escape(one.ip_address or ""), escape(one.user_agent or ""))
+    support.show(table)
 
 
 @app.command(name="list")
@@ -106,40 +91,30 @@ def list_users() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    async def read() -> Table:
+    async def read(services: "Services") -> Table:
         table = Table("id", "email", "name", "role", "made", "", box=None, pad_edge=False)
-        async with _accounts() as accounts:
-            after = 0
-            while page := await accounts.listed(after=after):
-                for user, locked in page:
-                    made, state = user.created_at.strftime("%Y-%m-%d %H:%M:%SZ"), "disabled" if locked else ""
-                    table.add_row(str(user.id), escape(user.email), escape(user.display_name), user.role, made, state)
-                after = page[-1][0].id
+        after = 0
+        while page := await services.accounts.listed(after=after):
+            for user, locked in page:
+                made, state = support.moment(user.created_at), "disabled" if locked else ""
+                table.add_row(str(user.id), escape(user.email), escape(user.display_name), user.role, made, state)
+            after = page[-1][0].id
         return table
 
-    support.show(support.run(read))
+    support.show(support.with_services(read))
 
 
 @app.command()
 def disable(email: _Email) -> None:
     """Prevent a user from signing in, and end all their sessions; `enable` undoes it."""
-
-    async def lock() -> int:
-        async with _accounts() as accounts:
-            return await accounts.lock(await _find(accounts, email))
-
-    _tell(f"{email} is disabled; {_ended(support.run(lock))}")
+    ended = _with_user(email, lambda accounts, user: accounts.lock(user))
+    _tell(f"{email} is disabled; {_ended(ended)}")
 
 
 @app.command()
 def enable(email: _Email) -> None:
     """Let a user who was disabled sign in again."""
-
-    async def unlock() -> None:
-        async with _accounts() as accounts:
-            await accounts.lock(await _find(accounts, email), locked=False)
-
-    support.run(unlock)
+    _with_user(email, lambda accounts, user: accounts.lock(user, locked=False))
     _tell(f"{email} may sign in.")
 
 
@@ -151,13 +126,12 @@ def delete(
     if not yes:
         typer.confirm(f"Delete {email} for good?", abort=True, err=True)
 
-    async def erase() -> None:
-        async with _accounts() as accounts:
-            found = await accounts.credentials((await _find(accounts, email)).id)
-            if found is None or await accounts.erase(found) is None:
-                support.fail(f"{email} was changed at the same time; try again")
+    async def erase(accounts: "AccountService", user: "UserRecord") -> None:
+        found = await accounts.credentials(user.id)
+        if found is None or await accounts.erase(found) is None:
+            support.fail(f"{email} was changed at the same time; try again")
 
-    support.run(erase)
+    _with_user(email, erase)
     _tell(f"{email} is deleted.")
 
 
@@ -165,14 +139,13 @@ def delete(
 def reset(email: _Email) -> None:
     """Print a token with which the user can set a new password (resetPassword), once and within an hour."""
 
-    async def issue() -> str:
-        async with support.services() as services:
-            found = await services.accounts.credentials((await _find(services.accounts, email)).id)
-            if found is None or found.locked:
-                support.fail(f"{email} is disabled")
-            return await services.recovery.issue_reset(found)
+    async def issue(services: "Services") -> str:
+        found = await services.accounts.credentials((await _find(services.accounts, email)).id)
+        if found is None or found.locked:
+            support.fail(f"{email} is disabled")
+        return await services.recovery.issue_reset(found)
 
-    typer.echo(support.run(issue))
+    typer.echo(support.with_services(issue))
 
 
 @app.command()
@@ -184,14 +157,12 @@ def revoke(
 ) -> None:
     """End one session of a user, or all of them."""
 
-    async def end() -> int:
-        async with _accounts() as accounts:
-            user = str((await _find(accounts, email)).id)
-            if session is None:
-                return await accounts.sessions.revoke_all(user)
-            return int(await accounts.sessions.revoke(user, session))
+    async def end(accounts: "AccountService", user: "UserRecord") -> int:
+        if session is None:
+            return await accounts.sessions.revoke_all(str(user.id))
+        return int(await accounts.sessions.revoke(str(user.id), session))
 
-    ended = support.run(end)
+    ended = _with_user(email, end)
     if session is not None and not ended:
         support.fail(f"{email} has no such session")
     _tell(_ended(ended))
@@ -200,10 +171,13 @@ def revoke(
 # --- what the commands share ---
 
 
-@asynccontextmanager
-async def _accounts() -> "AsyncGenerator[AccountService]":
-    async with support.services() as services:
-        yield services.accounts
+def _with_user(email: str, work: "Callable[[AccountService, UserRecord], Coroutine[Any, Any, T]]") -> T:
+    """Run `work` on the user with this email; ends the command if there is none."""
+
+    async def main(services: "Services") -> T:
+        return await work(services.accounts, await _find(services.accounts, email))
+
+    return support.with_services(main)
 
 
 async def _find(accounts: "AccountService", email: str) -> "UserRecord":
@@ -226,10 +200,6 @@ def _password(*, random: bool) -> str:
 
 def _ended(count: int) -> str:
     return f"{count} session{'' if count == 1 else 's'} ended."
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _tell(message: str, password: str | None = None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -19,7 +19,7 @@ from graph.catalog.reading import queries
 from graph.errors import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -98,27 +98,18 @@ def checked(changes: ProductChanges, currency: str = "USD") -> dict[str, Any]:
         former = changes["compare_at_price"]
         kept = values.get("currency", currency)
         values["compare_at_price"] = None if former is None else rules.check_price(former, kept, "compareAtPrice")
-    return values | _details(changes) if changes.keys() & _DETAILS else values
+    more = cast("dict[str, Any]", changes)
+    return values | {name: check(more[name]) for name, check in _DETAILS.items() if name in more}
 
 
-_DETAILS = frozenset(("group_id", "brand", "gtin", "options", "images", "attributes"))
-
-
-def _details(changes: ProductChanges) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if "group_id" in changes:
-        values["group_id"] = details.check_group(changes["group_id"])
-    if "brand" in changes:
-        values["brand"] = details.check_brand(changes["brand"])
-    if "gtin" in changes:
-        values["gtin"] = details.check_gtin(changes["gtin"])
-    if "options" in changes:
-        values["options"] = details.check_options(changes["options"])
-    if "images" in changes:
-        values["images"] = details.check_images(changes["images"])
-    if "attributes" in changes:
-        values["attributes"] = details.check_attributes(changes["attributes"])
-    return values
+_DETAILS: dict[str, Callable[[Any], Any]] = {
+    "group_id": details.check_group,
+    "brand": details.check_brand,
+    "gtin": details.check_gtin,
+    "options": details.check_options,
+    "images": details.check_images,
+    "attributes": details.check_attributes,
+}
 
 
 def derived(sku: str, name: str, description: str) -> dict[str, str]:

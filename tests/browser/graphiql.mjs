@@ -1,23 +1,13 @@
 // Drives GraphiQL in headless Chromium: node graphiql.mjs URL [SCREENSHOT-FOLDER]. Prints what it saw as one JSON object.
 // Only 127.0.0.1 resolves, and every request is recorded, so that nothing can come from anywhere else unseen.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
+import { launch } from '../support/chromium.mjs';
 
 const [url, shots] = process.argv.slice(2);
-const profile = mkdtempSync(path.join(tmpdir(), 'graphiql-'));
 const seen = { requests: [], failures: [], errors: [] };
 
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  viewport: { width: 1400, height: 900 },
-  args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-  ],
-});
+const { browser, close } = await launch(chromium, { viewport: { width: 1400, height: 900 } });
 try {
   const page = await open(url);
   await shot(page, '1-loaded');
@@ -102,8 +92,7 @@ try {
   seen.history = [top, (await past.locator('.graphiql-query-editor').boundingBox()).y, await past.evaluate(() => scrollY)];
   await shot(past, '8-history');
 } finally {
-  await browser.close();
-  rmSync(profile, { recursive: true, force: true });
+  await close();
 }
 console.log(JSON.stringify(seen));
 

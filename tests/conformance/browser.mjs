@@ -4,11 +4,10 @@
 // anything but 127.0.0.1 is no address that browsers trust, so they send no Sec-Fetch-Site. DIRECT, TOKEN, PRODUCT, EMAIL, PASSWORD: the endpoint itself, an ADMIN's token, an ID, an account.
 // Prints one JSON object {check: what was seen}.
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
+import { launch } from '../support/chromium.mjs';
 
 const [base, host = '127.0.0.1'] = process.argv.slice(2);
 const { DIRECT: direct, TOKEN: token, PRODUCT: product, EMAIL: email, PASSWORD: password, SHOTS: shots, START: start = '' } = process.env;
@@ -30,17 +29,7 @@ const relay = net.createServer((near) => {
 await new Promise((listening) => relay.listen(0, '127.0.0.1', listening));
 const address = `http://${host}:${relay.address().port}${new URL(base).pathname}`;
 
-const profile = mkdtempSync(path.join(tmpdir(), 'page-'));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  viewport: { width: 1400, height: 900 },
-  args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync',
-    `--host-resolver-rules=MAP ${host} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`,
-  ],
-});
+const { browser, close } = await launch(chromium, { host, viewport: { width: 1400, height: 900 } });
 browser.setDefaultTimeout(120_000);
 try {
   const page = await browser.newPage();
@@ -175,8 +164,7 @@ try {
     seen.now = await changes();
   }
 } finally {
-  await browser.close();
-  rmSync(profile, { recursive: true, force: true });
+  await close();
   relay.close();
   lines.forEach((line) => line.destroy());
 }

@@ -1,20 +1,11 @@
 // Runs a script in a page of the server at the URL given, in headless Chromium: node page.mjs URL FILE.
 // Prints what the script logs; prompts are answered by the variables EMAIL and PASSWORD. It ends with the second line.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import { launch } from '../support/chromium.mjs';
 
 const [url, file] = process.argv.slice(2);
-const profile = mkdtempSync(path.join(tmpdir(), 'page-'));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-  ],
-});
+const { browser, close } = await launch(chromium);
 try {
   const page = await browser.newPage();
   await new Promise((resolve, reject) => {
@@ -31,7 +22,6 @@ try {
     page.goto(url).then(() => page.addScriptTag({ content: readFileSync(file, 'utf8') })).catch(reject);
   });
 } finally {
-  await browser.close();
-  rmSync(profile, { recursive: true, force: true });
+  await close();
 }
 process.exit(0);

@@ -72,7 +72,7 @@ def test_every_mutation_that_refuses_invalid_input_does_so_in_one_way() -> None:
     schema = build_schema()._schema  # pyright: ignore[reportPrivateUsage] - as above
     assert schema.mutation_type is not None
     for name, field in schema.mutation_type.fields.items():
-        result = get_named_type(field.type)
+        result = cast("GraphQLNamedType", get_named_type(field.type))
         refuses = isinstance(result, GraphQLUnionType) and "InvalidInput" in {kind.name for kind in result.types}
         extensions = field.extensions["strawberry-definition"].extensions
         assert any(isinstance(one, InvalidAsResult) for one in extensions) == refuses, name

@@ -2,7 +2,8 @@
 
 `open_services` is used by the web server, the worker, the command line and the tests alike. What it enters, it leaves
 in reverse order, with no task, connection or process left running. It raises `EmbeddedError` or
-`graph.patterns.client.RedisUnavailable` where Redis cannot be had.
+`graph.patterns.client.RedisUnavailable` where Redis cannot be had, and `graph.patterns.keyspace.ForeignKeyspace` where
+processes on another database use it.
 
 A feature is one line in `Services`; what its service is built from is in its own package (`graph.feature`).
 """
@@ -19,11 +20,13 @@ from graph import accounts, apikeys, catalog, leaderboard
 from graph.accounts import RECOVERY
 from graph.engines.database import Database
 from graph.engines.embedded import redis_url
+from graph.engines.origin import DatabaseOrigin
 from graph.feature import Feature, Tools
 from graph.jobs import Jobs, announce_job
 from graph.patterns.broker import Broker
 from graph.patterns.cache import ByteCache, Cache, JsonCodec
 from graph.patterns.client import Client, open_client
+from graph.patterns.keyspace import Keyspace
 from graph.patterns.limiter import Limiter
 from graph.patterns.lock import Locks
 from graph.patterns.sessions import Ledger, Revocations, Sessions, remind
@@ -88,6 +91,9 @@ async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
     client = await stack.enter_async_context(open_client(url, prepare=partial(remind, ledger=ledger, prefix=prefix)))
     room = settings.cache.shared_bytes // settings.server.workers
     codec = JsonCodec(orjson.dumps, orjson.loads)
+    locks = await stack.enter_async_context(Locks(client, prefix=prefix))
+    origin = DatabaseOrigin(database, on_rewound=partial(catalog.rename_log, database))
+    await stack.enter_async_context(Keyspace(client, locks, origin, prefix=prefix))
     cache = Cache(client, prefix=prefix, l1_bytes=local_bytes, codec=codec, room=room)
     stack.push_async_callback(cache.close)
     answers = ByteCache(client, cache.generations, prefix=prefix, local_bytes=local_bytes, room=cache.room)
@@ -105,7 +111,7 @@ async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
         sessions=_sessions(settings, client, revocations, ledger),
         revocations=revocations,
         jobs=Jobs(client, prefix=prefix, announce=partial(announce_job, broker)),
-        locks=await stack.enter_async_context(Locks(client, prefix=prefix)),
+        locks=locks,
         imports=settings.jobs.imports,
         options=(_account_options(settings), _mail_options(settings)),
     )

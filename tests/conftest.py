@@ -12,6 +12,7 @@ import pytest
 from graph.engines.database import Database
 from graph.leaderboard import index
 from graph.patterns.client import Client, Script, open_client
+from graph.patterns.keyspace import keyspace
 from graph.server.http_express import HttpProtocol
 from harness.postgres import Postgres
 from harness.valkey import ValkeyServer
@@ -59,6 +60,12 @@ def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ranking that is being made is waited for, however slow the machine: else SQL answers, without a rank."""
     monkeypatch.setattr(index, "PATIENCE", HANG)
+
+
+@pytest.fixture(autouse=True)
+def uninterrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether Redis and SQL belong together is compared at the start alone: tests count trips and statements."""
+    monkeypatch.setattr(keyspace, "INTERVAL", 3600.0)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from examples import broker_app, cache_app, limiter_app, lock_app, ranking_app, sessions_app, tokens_app
+from examples import broker_app, cache_app, keyspace_app, limiter_app, lock_app, ranking_app, sessions_app, tokens_app
 from graph.patterns.lock import Locks
 from harness.subscriber import subscriber
 from harness.waiting import within
@@ -18,6 +18,7 @@ from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from fastapi import FastAPI
 
@@ -149,3 +150,19 @@ async def test_an_invitation_lets_one_guest_in(url: str) -> None:
         said = await asyncio.gather(*(door.ask(come) for door in (one, two) for _ in range(5)))
         assert said.count("Welcome, Ann!") == 1
         assert await one.ask(f'{{ invited(token: "{token}") }}') is None
+
+
+async def test_an_older_guest_book_is_counted_anew(url: str, tmp_path: Path) -> None:
+    """What Redis knows of guests that the book does not know is dropped."""
+    path = tmp_path / "guests.json"
+    async with visiting(keyspace_app.create_app(url, path)) as visitor:
+        await visitor.ask('mutation { come(name: "Ada") }')
+        assert await visitor.ask("{ count }") == 1
+    older = path.read_text()
+    async with visiting(keyspace_app.create_app(url, path)) as visitor:
+        assert await visitor.ask("{ count }") == 1
+        await visitor.ask('mutation { come(name: "Grace") }')
+        assert await visitor.ask("{ count }") == 2
+    path.write_text(older)
+    async with visiting(keyspace_app.create_app(url, path)) as visitor:
+        assert await visitor.ask("{ count }") == 1

@@ -2,7 +2,7 @@
 
 Ending a session writes a row here before it is acknowledged; rows are kept for `KEPT`. A process that connects to a
 Redis server for the first time applies all of them. So an ended session stays ended whatever the server has lost, as
-long as the data it comes back with is less than `KEPT` old (`graph.keyspace` deals with older data).
+long as the data it comes back with is less than `KEPT` old (`graph.patterns.keyspace` deals with older data).
 
 Failure: `record` raises `graph.errors.Unavailable` while the database is away; the session may have ended all the same.
 """

@@ -10,6 +10,7 @@ from graph.catalog.changes import ProductChange, follow_products
 from graph.catalog.exporting import Export
 from graph.catalog.feature import FEATURE
 from graph.catalog.keys import CATALOG_TTL, IMPORT_PRODUCTS, IMPORT_UPLOAD
+from graph.catalog.outbox import rename_log
 from graph.catalog.reading import paging
 from graph.catalog.records import CategoryRecord, ChangeKind, Page, ProductRecord, decimal_of, images_of, pairs_of
 from graph.catalog.seed import SEED_COUNT, seed_catalog, seed_if_empty
@@ -38,6 +39,7 @@ __all__ = [
     "images_of",
     "paging",
     "pairs_of",
+    "rename_log",
     "rules",
     "seed_catalog",
     "seed_if_empty",

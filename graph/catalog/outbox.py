@@ -272,6 +272,12 @@ class Outbox:
         return current
 
 
+async def rename_log(database: Database) -> None:
+    """Give the log of events another name, so that nobody takes its next numbers for those that it gave out before."""
+    async with database.transaction() as session:
+        await session.execute(update(EVENT_LOG).values(nonce=secrets.token_hex(8)))
+
+
 class _Unchanged:
     """Tells how long a value has stayed the same."""
 

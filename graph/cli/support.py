@@ -120,8 +120,9 @@ def _sentence(error: Exception) -> str | None:
 
     from graph.engines.embedded import EmbeddedError
     from graph.errors import DomainError, Invalid
+    from graph.patterns.keyspace import ForeignKeyspace
 
-    if isinstance(error, EmbeddedError):
+    if isinstance(error, (EmbeddedError, ForeignKeyspace)):
         return str(error)
     if isinstance(error, RedisConnectionError):
         return f"Redis: {error}"

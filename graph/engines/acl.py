@@ -43,6 +43,9 @@ COMMANDS = (
 NEWER = ("waitaof", "client|setinfo")
 """Commands that Redis 7.0 does not have, and that the product can do without."""
 
+ONCE = ("scan",)
+"""Needed only to start beside a restored database: it tells keys of others, too, so it is not allowed for good."""
+
 
 def acl_line(prefix: str, *, user: str = "graph", newer: bool = True) -> str:
     """Return the line; with `newer` for Valkey and for Redis 7.2 or later."""

@@ -56,6 +56,13 @@ async def test_a_batch_is_divided_among_the_nodes(spread: Client) -> None:
     assert await spread.batch(*(_COUNT([f"{{{n}}}:a", f"{{{n}}}:b"]) for n in range(10))) == [1] * 10
 
 
+async def test_the_keys_of_all_nodes_are_found(spread: Client) -> None:
+    """Each that matches, and no other."""
+    await spread.batch(*(command("SET", f"{name}:{n}", n) for n in range(300) for name in ("a", "b")))
+    found = {key async for keys in spread.scan("a:*", count=20) for key in keys}
+    assert found == {f"a:{n}".encode() for n in range(300)}
+
+
 async def test_a_cluster_is_recognised_behind_the_url_of_a_node(cluster: ValkeyCluster, spread: Client) -> None:
     """A plain redis:// URL of one node leads to all of them."""
     await spread.batch(command("SET", "a", 1), command("SET", "b", 2), command("SET", "c", 3))

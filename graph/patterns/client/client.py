@@ -18,7 +18,7 @@ import contextlib
 import random
 from typing import TYPE_CHECKING
 
-from graph.patterns.client.batch import RedisOverloaded
+from graph.patterns.client.batch import RedisOverloaded, RedisUnavailable
 from graph.patterns.client.cluster import Cluster, slot_of
 from graph.patterns.client.commands import Argument, Command, Script, command
 from graph.patterns.client.connection import COMMAND_DEADLINE, Dialer, Newcomers
@@ -130,6 +130,22 @@ class Client:
             for place, value in zip(group, _value(reply), strict=True):
                 values[place] = value
         return values
+
+    async def scan(self, pattern: str, *, count: int = 500) -> AsyncGenerator[list[bytes]]:
+        """The keys that match `pattern`, on every node, about `count` at a time; some may come twice.
+
+        Raises `RedisUnavailable` where another server process took over on the way: its keys may be others.
+        """
+        for link in self._router.links:
+            cursor, server = b"0", link.run_id
+            while True:
+                one = Command(("SCAN", cursor, "MATCH", pattern, "COUNT", count), None, retry=True)
+                cursor, keys = _value((await link.submit((one,)))[0])
+                if link.run_id != server:
+                    raise RedisUnavailable("another server took over while its keys were read")
+                yield keys
+                if cursor == b"0":
+                    break
 
     async def durable(self, one: Command) -> Reply:
         """Send one command and give its reply once it is on disk, where the server can say so (WAITAOF).

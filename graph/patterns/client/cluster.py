@@ -71,6 +71,11 @@ class Cluster:
         """Why a node refuses writes, or some commands; empty while all of them take everything."""
         return next((link.refusal for link in self._links.values() if link.refusal), "")
 
+    @property
+    def links(self) -> Sequence[Link]:
+        """A link to every primary."""
+        return tuple(self._links.values())
+
     async def open(self) -> None:
         """Read the slot map and connect to every primary, raising `RedisUnavailable` when no node tells the map."""
         await self._refresh()

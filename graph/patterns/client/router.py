@@ -34,6 +34,11 @@ class Router(Protocol):
         """Why a server refuses writes, or some commands; empty while all of them take everything."""
         ...
 
+    @property
+    def links(self) -> Sequence[Link]:
+        """A link to every server that holds keys."""
+        ...
+
     def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:
         """Send a batch; the future never fails: errors stand in their command's place."""
         ...

@@ -144,6 +144,11 @@ class Link:
                 self._scripts.add(one.script)
         self.put(Batch(commands, self._loop.time() + seconds, receiver))
 
+    @property
+    def links(self) -> Sequence[Link]:
+        """Itself."""
+        return (self,)
+
     def link_for(self, key: Argument | None) -> Link:  # noqa: ARG002 - a cluster asks for it
         """Return itself: it serves every key."""
         return self

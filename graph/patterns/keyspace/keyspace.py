@@ -1,0 +1,223 @@
+"""Binds the keys under a prefix to the database they are derived from.
+
+Caches, rankings and sessions in Redis are true only together with the database that they were made from. A database
+that is restored from a backup, or another one under the same prefix, makes them false without anybody noticing. So a
+durable key keeps which state of which database the prefix belongs to (`Origin`), and every process compares it with the
+database when it starts and every `INTERVAL` seconds:
+
+- The database knows that state, or Redis was emptied: all is well. The database gets another pulse, Redis hears of it.
+- It does not know it (it was restored, or is another one), and no process lives on the other database: everything
+  under the prefix is dropped, as though Redis had been emptied, and rebuilt from the database. Sessions end. Jobs that
+  were accepted stay where the database is the same one at an earlier time.
+- It does not know it, and others live on that: the start is refused (`ForeignKeyspace`). A process that is running (it
+  was frozen for longer than `GONE`, say) logs it and goes on.
+
+The database is given its pulse before Redis hears of it, and remembers some of those before. So a process that dies in
+between, and a Redis that lost its last seconds, are no mismatch. What cannot be seen is a backup that is put back
+before the first pulse after it: one that was made less than `INTERVAL` before all processes were killed.
+
+Failure: while Redis or the database is away, or refuses, nothing is compared; a running process tries again every
+second. A process that dies counts as living for `GONE` more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import secrets
+from typing import TYPE_CHECKING, Self
+
+from redis.exceptions import RedisError
+
+from graph.patterns.client import RedisRefused, Script, command
+from graph.patterns.keyspace.origin import OriginAway
+from graph.patterns.lock import LockLost, LockTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from graph.patterns.client import Client
+    from graph.patterns.keyspace.origin import Mark, Origin
+    from graph.patterns.lock import Locks
+
+INTERVAL = 10.0
+"""Seconds between two comparisons."""
+GONE = 30.0
+"""Seconds after its last word for which a process counts."""
+_RETRY = 1.0  # seconds until what could not be compared is tried again
+_POLL = 0.5  # seconds between two looks at the processes of another database
+_GOODBYE = 2.0  # seconds that the last pulse may take
+_PATIENCE = 60.0  # seconds that another process may take to drop everything
+_BATCH = 500  # keys dropped at a time
+
+DURABLE_KEYS = {"{keyspace}:bound": "it tells for which database everything else was made, however old that is"}
+"""Keys without a TTL, below the prefix, and why they have none."""
+
+_BIND = Script(__name__, "bind", idempotent=True)
+_LOOK = Script(__name__, "look", idempotent=True)
+_TROUBLE = (RedisError, OriginAway, LockTimeout, LockLost)
+_GLOB = re.compile(r"([\\*?\[\]^])")
+
+_log = logging.getLogger(__name__)
+
+
+class ForeignKeyspace(Exception):
+    """Keys of another database are in use, or must not be dropped; the message says what to do."""
+
+
+class Keyspace:
+    """The keys under one prefix; open it with ``async with`` before anything reads them."""
+
+    def __init__(self, client: Client, locks: Locks, origin: Origin, *, prefix: str = "graph") -> None:
+        """Bind the keys of `client` under `prefix` to `origin`."""
+        self._client = client
+        self._locks = locks
+        self._origin = origin
+        self._prefix = prefix
+        self._keys = [f"{prefix}:{{keyspace}}:bound", f"{prefix}:{{keyspace}}:processes"]
+        self._me = secrets.token_hex(8)
+        self._mark: Mark | None = None  # the last one that both agreed upon
+        self._told = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Compare, and drop what does not belong; raises `ForeignKeyspace` where others use it."""
+        try:
+            await self._settle()
+        except _TROUBLE as error:
+            self._tell("unknown", f"Whether Redis belongs to this database is not known yet: {error}")
+        self._task = asyncio.create_task(self._go_on(), name="keyspace")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the database a last pulse: a backup from before does not know it."""
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if self._mark is None or not self._client.connected or self._client.refusal:
+            return
+        with contextlib.suppress(*_TROUBLE, TimeoutError):
+            async with asyncio.timeout(_GOODBYE):
+                bound, _ = await self._look()
+                if self._mark.knows(bound) and (renewed := await self._origin.renew(self._mark)).knows(bound):
+                    await self._bind(bound, renewed)
+                await self._client.send(command("ZREM", self._keys[1], self._me, retry=True))
+
+    async def _go_on(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL if self._mark is not None and not self._told else _RETRY)
+            try:
+                await self._settle()
+            except ForeignKeyspace as error:
+                self._tell("foreign", str(error))
+            except _TROUBLE as error:
+                self._tell("unknown", f"Whether Redis belongs to this database is not known: {error}")
+
+    def _tell(self, state: str, message: str = "") -> None:
+        """Log a change of state, once however its reasons vary."""
+        if message and state != self._told:
+            _log.warning("%s", message)
+        self._told = state
+
+    # --- comparing ---
+
+    async def _settle(self) -> None:
+        """Compare until both agree, whatever has to be done for that."""
+        while True:
+            bound, _ = await self._look()
+            mark = await self._origin.read()  # after Redis, which hears of a pulse last
+            if not bound or mark.knows(bound):
+                renewed = mark if self._renewed_by_others(mark) else await self._origin.renew(mark)
+                restored = bool(bound) and not renewed.knows(bound)  # since it was read
+                if not restored and await self._bind(bound, renewed):
+                    self._mark = renewed
+                    self._tell("")
+                    return
+            elif await self._deserted(bound, mark):
+                await self._replace(bound, mark)
+
+    def _renewed_by_others(self, mark: Mark) -> bool:
+        """Whether another process has given the database a pulse since this one looked: one does for all."""
+        return self._mark is not None and mark.pulse != self._mark.pulse
+
+    async def _look(self) -> tuple[str, Mapping[bytes, bytes]]:
+        bound, living = await self._client.run(_LOOK, self._keys)
+        return bound.decode(), dict(zip(living[::2], living[1::2], strict=True))
+
+    async def _bind(self, seen: str, mark: Mark) -> bool:
+        args = [seen, mark.name, self._me, round(GONE * 1000)]
+        return bool(await self._client.run(_BIND, self._keys, args))
+
+    async def _deserted(self, bound: str, mark: Mark) -> bool:
+        """Whether nobody lives on what the keyspace is bound to; False when that has changed meanwhile.
+
+        A process that speaks again while it is looked at lives; of one that was killed the last word is waited out.
+        """
+        if self._mark is not None and not mark.knows(self._mark.name):
+            return True  # the database was restored under this process, and under the others as well
+        _, first = await self._look()
+        waited = False
+        while True:
+            now, living = await self._look()
+            if now != bound and (not now or (await self._origin.read()).knows(now)):
+                return False
+            others = [(name, until) for name, until in living.items() if name != self._me.encode()]
+            if now != bound or any(first.get(name) != until for name, until in others):
+                raise ForeignKeyspace(
+                    f"processes that work on another database use Redis under the prefix {self._prefix!r}: stop them, "
+                    "or give this deployment a prefix (GRAPH_REDIS_PREFIX) or a Redis of its own"
+                )
+            if not others:
+                return True
+            if not waited:
+                waited = True
+                _log.warning("Redis was used with another database until lately; looking whether it still is")
+            await asyncio.sleep(_POLL)
+
+    # --- dropping ---
+
+    async def _replace(self, bound: str, mark: Mark) -> None:
+        """Drop what was derived from `bound`, unless another process does or has done it."""
+        async with self._locks.hold("keyspace", wait=_PATIENCE):
+            if (await self._look())[0] != bound:
+                return
+            same = bound.partition(":")[0] == mark.identity
+            _log.warning(
+                "Redis was filled from another %s: what it knows of that is dropped and made anew, and sessions end",
+                "state of this database" if same else "database",
+            )
+            await self._origin.rewound()
+            await self._drop(keep_jobs=same)
+            if await self._bind(bound, mark):
+                self._mark = mark
+
+    async def _drop(self, *, keep_jobs: bool) -> None:
+        kept = [f"{self._prefix}:{{keyspace}}:", f"{self._prefix}:lock:{{keyspace}}"]
+        if keep_jobs:
+            kept.append(f"{self._prefix}:{{jobs}}:")
+        spared = tuple(one.encode() for one in kept)
+        pattern = _GLOB.sub(r"\\\1", self._prefix) + ":*"
+        try:
+            await self._drop_all(pattern, spared)
+        except RedisRefused as error:
+            if not error.lasting:
+                raise
+            raise ForeignKeyspace(
+                f"Redis was filled from another database, and its user may not drop that: allow it SCAN until this has "
+                f"started (ACL SETUSER … +scan), or delete all keys under the prefix {self._prefix!r} yourself"
+            ) from error
+
+    async def _drop_all(self, pattern: str, spared: tuple[bytes, ...]) -> None:
+        async for keys in self._client.scan(pattern, count=_BATCH):
+            found = [key for key in keys if not key.startswith(spared)]
+            if not found:
+                continue
+            replies = await self._client.batch(*(command("UNLINK", key, retry=True) for key in found))
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply

@@ -118,12 +118,16 @@ def derived(sku: str, name: str, description: str) -> dict[str, str]:
 
 
 async def category_id(session: AsyncSession, slug: str | None) -> int | None:
-    """Return the id of the category with this slug; raises `Invalid` if there is none."""
+    """Return the id of the category with this slug, which is not deleted until the transaction ends.
+
+    Raises `Invalid` if there is none.
+    """
     if slug is None:
         return None
     found = None
     if rules.is_slug(slug):
-        found = await session.scalar(select(CATEGORIES.c.id).where(CATEGORIES.c.slug == slug))
+        wanted = select(CATEGORIES.c.id).where(CATEGORIES.c.slug == slug)
+        found = await session.scalar(wanted.with_for_update(read=True, key_share=True))
     if found is None:
         raise Invalid("category", "There is no such category.")
     return int(found)

@@ -156,4 +156,4 @@ def test_clients_that_stream_work_behind_a_proxy(sites: dict[str, str], believin
     done = subprocess.run(command, cwd=HERE, env=variables, capture_output=True, text=True, timeout=300, check=False)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one for one in results if not one["ok"]] == [], done.stderr
-    assert len(results) == 24
+    assert len(results) == 26

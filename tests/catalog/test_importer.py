@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import io
+import itertools
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +21,7 @@ from sqlalchemy.engine import make_url
 
 from graph.catalog import writing
 from graph.catalog.importing import bulk, importer
-from graph.catalog.importing.files import documents
+from graph.catalog.importing.files import container, documents
 from graph.catalog.importing.formats.plain import PLAIN
 from graph.catalog.importing.importer import Report, Told, import_products
 from graph.catalog.importing.meaning import Reading
@@ -32,7 +36,7 @@ from tests.support.apps.products import START, add_categories, new
 from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from graph.catalog.records import ProductRecord
     from graph.engines.database import Database
@@ -278,6 +282,34 @@ async def test_files_that_cannot_be_read(imported: Import, content: str | bytes,
     """What is no product file at all is refused with the reason."""
     with pytest.raises(Unreadable, match=reason):
         await imported(content, kind)
+
+
+def packed(kind: str, parts: Iterable[bytes]) -> bytes:
+    """A gzip or zip file that unpacks to `parts`."""
+    out = io.BytesIO()
+    if kind == "gz":
+        with gzip.GzipFile(fileobj=out, mode="wb") as file:
+            file.writelines(parts)
+    else:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("products.csv", "w") as member:
+            member.writelines(parts)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["gz", "zip"])
+@pytest.mark.parametrize("line", [b"A,Lamp,5\n", b" ", b'"'], ids=["rows", "a cell", "a quote that never ends"])
+async def test_a_small_file_that_unpacks_to_an_enormous_one_is_refused(
+    imported: Import, monkeypatch: pytest.MonkeyPatch, kind: str, line: bytes
+) -> None:
+    """It is read no further than a file of products of its size could be long, whatever it unpacks to."""
+    monkeypatch.setattr(container, "_GRACE", 1 << 20)
+    piece = line * ((1 << 18) // len(line))
+    unpacked = itertools.chain([b"sku,name,price\n"], itertools.repeat(piece, 256))  # 64 MiB
+    with pytest.raises(Unreadable, match="too much for a file of products"):
+        await imported(packed(kind, unpacked), f"csv.{kind}")
+    for bad in (b"\x1f\x8b" + b"x" * 100, packed(kind, [b"sku,name,price\nA,Lamp,5\n"])[:-12]):
+        with pytest.raises(Unreadable):
+            await imported(bad, f"csv.{kind}")
 
 
 async def test_what_came_before_the_break_is_in(imported: Import) -> None:

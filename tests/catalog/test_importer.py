@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 from decimal import Decimal
 from pathlib import Path
@@ -21,17 +22,20 @@ from sqlalchemy.engine import make_url
 
 from graph.catalog import writing
 from graph.catalog.importing import bulk, importer
+from graph.catalog.importing.batches import Batches
 from graph.catalog.importing.files import container, documents
 from graph.catalog.importing.formats.plain import PLAIN
 from graph.catalog.importing.importer import Report, Told, import_products
 from graph.catalog.importing.meaning import Reading
 from graph.catalog.importing.problems import Problem, Row, Unreadable
+from graph.catalog.importing.reading import Products
 from graph.catalog.models import EVENTS, PRODUCTS
 from graph.catalog.reading.paging import Filter, PageRequest
 from graph.catalog.service import CatalogService
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisUnavailable, open_client
 from harness.valkey import ValkeyServer
+from harness.waiting import HANG, until
 from tests.support.apps.products import START, add_categories, new
 from tests.support.engines.statements import statements
 
@@ -310,6 +314,42 @@ async def test_a_small_file_that_unpacks_to_an_enormous_one_is_refused(
     for bad in (b"\x1f\x8b" + b"x" * 100, packed(kind, [b"sku,name,price\nA,Lamp,5\n"])[:-12]):
         with pytest.raises(Unreadable):
             await imported(bad, f"csv.{kind}")
+
+
+async def test_a_file_is_not_closed_under_the_thread_that_reads_it(
+    imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled while the next rows are read, however often, an import ends when these are read."""
+    reading, go = threading.Event(), threading.Event()
+    order: list[str] = []
+    read, close = Batches.next, Products.close
+
+    def slowly(self: Batches) -> Any:
+        reading.set()
+        go.wait(HANG)
+        try:
+            return read(self)
+        finally:
+            order.append("read")
+
+    def noted(self: Products) -> None:
+        order.append("closed")
+        close(self)
+
+    monkeypatch.setattr(Batches, "next", slowly)
+    monkeypatch.setattr(Products, "close", noted)
+    importing = asyncio.create_task(imported("sku,name,price\nA,Lamp,5\n"))
+    try:
+        await until(reading.is_set)
+        for _ in range(3):
+            importing.cancel()
+            await asyncio.wait((importing,), timeout=0.02)
+    finally:
+        go.set()
+    await asyncio.gather(importing, return_exceptions=True)
+    assert importing.cancelled()
+    await until(lambda: len(order) == 2)
+    assert order == ["read", "closed"]
 
 
 async def test_what_came_before_the_break_is_in(imported: Import) -> None:

@@ -14,7 +14,6 @@ a bad row: the first one counts. Memory stays flat: the skus seen so far are kep
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from graph.catalog.importing.batches import CheckedBatch
     from graph.catalog.importing.problems import Problem
     from graph.catalog.service import CatalogService
 
@@ -110,10 +110,11 @@ async def _pass(write: bulk.Write, path: Path, options: ImportOptions, report: R
     with await asyncio.to_thread(Products, path, options) as products:
         batches = Batches(products)
         report.size, report.found = products.size, products.found
-        following = asyncio.create_task(asyncio.to_thread(batches.next))
+        loop = asyncio.get_running_loop()
+        following = loop.run_in_executor(None, batches.next)
         try:
-            while (batch := await following) is not None:
-                following = asyncio.create_task(asyncio.to_thread(batches.next))
+            while (batch := await asyncio.shield(following)) is not None:
+                following = loop.run_in_executor(None, batches.next)
                 on_way = partial(_advance, report, report.bytes, batch.bytes)
                 outcome = await write(batch.changes, on_way)
                 problems = batch.problems + [
@@ -134,9 +135,25 @@ async def _pass(write: bulk.Write, path: Path, options: ImportOptions, report: R
                 report.examples += batch.changes[: max(0, EXAMPLES - len(report.examples))]
                 told.progress(report)
         finally:
-            with contextlib.suppress(Exception):
-                await following  # a thread cannot be stopped, and must not outlive the file
+            await _ended(following)
     return report
+
+
+async def _ended(reading: asyncio.Future[CheckedBatch | None]) -> None:
+    """Wait until the thread is done, however often that is cancelled.
+
+    Nobody can stop a thread, and while it reads the file must not be closed: SQLite's library, which keeps what was
+    read, crashes the process then.
+    """
+    cancelled = False
+    while not reading.done():
+        try:
+            await asyncio.wait((reading,))
+        except asyncio.CancelledError:
+            cancelled = True
+    reading.exception()  # nobody else may want to know it
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _advance(report: Report, before: int, after: int, part: float) -> None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import signal
-import sqlite3
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.serving import command, environment
-from harness.waiting import HANG, eventually
+from harness.serving import command
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -64,39 +58,6 @@ def test_import_says_how_it_went(graph: Callable[..., subprocess.CompletedProces
     broken = graph("import", "--format", "json", str(path))
     assert broken.returncode == 1
     assert f"{path}: line 1: Expected a comma" in broken.stderr
-
-
-def test_an_interrupted_import_says_what_is_in(tmp_path: Path, valkey: ValkeyServer) -> None:
-    """Ctrl-C after the first rows: the exit status is 130, the count is told, and these rows stay."""
-    path = tmp_path / "products.csv"
-    with path.open("w") as file:
-        file.write("sku,name,price\n")
-        file.writelines(f"S{number},Product {number},5\n" for number in range(200_000))
-    data = tmp_path / "data"
-    variables = environment(data, GRAPH_REDIS_URL=valkey.url)
-    importing = subprocess.Popen(
-        [sys.executable, "-m", "graph", "import", str(path)], env=variables, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        eventually(lambda: importing.poll() is not None or products(data) > 0)
-        importing.send_signal(signal.SIGINT)
-        _, told = importing.communicate(timeout=HANG)
-    finally:
-        importing.kill()
-    assert importing.returncode == 130, told
-    found = re.search(r"Interrupted: of the rows so far ([\d,]+) were created", told)
-    assert found is not None, told
-    assert 0 < products(data) < 200_000
-    assert products(data) >= int(found[1].replace(",", ""))
-
-
-def products(data: Path) -> int:
-    """How many products the database has, if there is one."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{data / 'graph.db'}?mode=ro", uri=True)) as database:
-            return database.execute("SELECT count(*) FROM product").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0
 
 
 def test_seed_fills_a_new_database(graph: Callable[..., subprocess.CompletedProcess[str]]) -> None:

@@ -82,7 +82,7 @@ def attack(server: Serving, number: int) -> int:
     """Do all of it from one address, until its budget is gone; how much was answered."""
     stranger = Stranger(server, f"127.7.{number // 250}.{1 + number % 250}")
     answered = [stranger.ask(**asked)[0] for asked in attacks(number)]
-    assert set(answered) <= {200, 429}
+    assert set(answered) <= {200, 429, 503}  # a busy machine may answer that it has no time
     return answered.count(200)
 
 

@@ -28,7 +28,7 @@ from graph.endpoint.identity import PUBLIC, notes_viewer
 from graph.endpoint.live.follower import LiveFollower
 from graph.endpoint.live.query import LiveQuery
 from graph.endpoint.live.reading import LiveQuestion, Reader
-from graph.endpoint.subscriptions import ANONYMOUS, errors_json, in_time, nobody, refused
+from graph.endpoint.subscriptions import ANONYMOUS, entered, errors_json, nobody, refused
 from graph.patterns.cache import TagWatch
 from graph.patterns.limiter import Verdict
 
@@ -96,16 +96,7 @@ class LiveQueries:
             unkept = Refusal("CANNOT_BE_LIVE", "Nothing tells when the answer to this query changes.")
             return await self._engine.reject([unkept], ready.ticket)
         context, runner = self._engine.begin(ready, connection, None)
-
-        async def enter() -> Answer | None:
-            async with runner.operation():
-                answer = await self._engine.admit(ready, context, runner)
-                if answer is None:
-                    async with runner.executing():
-                        pass
-                return answer
-
-        refusal = await in_time(self._engine, ready, enter())
+        refusal = await entered(self._engine, ready, context, runner)
         if refusal is not None:
             return refusal
         return partial(self._follow, ready, connection, notes_viewer(context.context))

@@ -4,7 +4,7 @@ A transport makes a `Sink` of each operation and hands it to `Streams`.
 """
 
 from graph.endpoint.subscriptions.backlog import Backlog
-from graph.endpoint.subscriptions.entry import in_time
+from graph.endpoint.subscriptions.entry import entered
 from graph.endpoint.subscriptions.event_stream import nobody
 from graph.endpoint.subscriptions.outlet import Outlet
 from graph.endpoint.subscriptions.resume import resumed
@@ -20,8 +20,8 @@ __all__ = [
     "Runner",
     "Sink",
     "Streams",
+    "entered",
     "errors_json",
-    "in_time",
     "nobody",
     "refused",
     "resumed",

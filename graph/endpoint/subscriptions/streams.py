@@ -27,7 +27,7 @@ from graph.endpoint.declare import Live, cursor_variable
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Answer, encode
 from graph.endpoint.identity import PUBLIC, Caller, notes_viewer
-from graph.endpoint.subscriptions.entry import in_time
+from graph.endpoint.subscriptions.entry import entered
 from graph.endpoint.subscriptions.group import Follower, Group, Key
 from graph.endpoint.subscriptions.own import Own
 from graph.endpoint.subscriptions.resume import promise_of, resumed_at_once
@@ -151,16 +151,7 @@ class Streams(Generic[Context]):
         context, runner = self.engine.begin(ready, connection, None)
         if not notes_viewer(context.context):
             return await self._own(ready, connection, promise)
-
-        async def enter() -> Answer | None:
-            async with runner.operation():
-                refused = await self.engine.admit(ready, context, runner)
-                if refused is None:
-                    async with runner.executing():
-                        pass
-                return refused
-
-        return await in_time(self.engine, ready, enter()) or partial(self.follow, ready)
+        return await entered(self.engine, ready, context, runner) or partial(self.follow, ready)
 
     async def _own(self, ready: Ready, connection: HTTPConnection, promise: Live) -> Answer | Follow:
         """Run `ready` for its client alone."""

@@ -38,6 +38,8 @@ UNIT = 8 << 20
 
 _CLOSE = {"Connection": "close"}
 _FIELDS = ("operations", "map")
+_DIGITS = 6
+"""The most that an index has: converting thousands of them is refused by Python itself."""
 
 
 class Spool:
@@ -190,6 +192,6 @@ def _key(container: Any, name: str) -> str | int | None:
     """`name` as a key that `container` has; None if it has none of this name."""
     if isinstance(container, dict):
         return name if name in cast("Mapping[str, Any]", container) else None
-    if isinstance(container, list) and name.isdecimal() and name.isascii() and len(name) < 7:  # noqa: PLR2004 - digits
+    if isinstance(container, list) and name.isdecimal() and name.isascii() and len(name) <= _DIGITS:
         return int(name) if int(name) < len(cast("list[Any]", container)) else None
     return None

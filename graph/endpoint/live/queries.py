@@ -99,15 +99,9 @@ class LiveQueries:
         refusal = await entered(self._engine, ready, context, runner)
         if refusal is not None:
             return refusal
-        return partial(self._follow, ready, connection, notes_viewer(context.context))
+        return partial(self._follow, ready, connection, shared=notes_viewer(context.context))
 
-    def _follow(
-        self,
-        ready: Ready,
-        connection: HTTPConnection,
-        shared: bool,  # noqa: FBT001 - bound by `partial`
-        sink: Sink,
-    ) -> Callable[[], None]:
+    def _follow(self, ready: Ready, connection: HTTPConnection, sink: Sink, *, shared: bool) -> Callable[[], None]:
         """Follow `ready`; the callable returned leaves it."""
         caller = ready.ticket.caller
         name = caller.identity

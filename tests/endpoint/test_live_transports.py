@@ -15,6 +15,7 @@ from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits
 from harness.waiting import HANG, until, within
 from tests.support.apps.answers import AnswersApp
 from tests.support.apps.serving import serving
+from tests.support.clients.streamed import Body
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
@@ -46,21 +47,6 @@ class Site:
         sent: dict[str, Any] = {"json": {"query": THING}} if method == "POST" else {"params": {"query": THING}}
         async with self.http.stream(method, "/graphql", headers=headers, **sent) as response:
             yield Body(response)
-
-
-class Body:
-    """What arrives of a response."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
-        self._chunks = response.aiter_raw()
-        self.raw = b""
-
-    async def until(self, needle: bytes) -> None:
-        """Read on until `needle` has come."""
-        async with within(repr(needle)):
-            while needle not in self.raw:
-                self.raw += await anext(self._chunks)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from graph.patterns.broker import Broker
 from harness.waiting import HANG, until, within
 from tests.support.apps.live import LiveApp
 from tests.support.apps.serving import serving
+from tests.support.clients.streamed import Body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -42,29 +43,6 @@ class Site:
         body = {"query": query, "variables": variables}
         async with self.http.stream("POST", "/graphql", json=body, headers=headers) as response:
             yield Body(response)
-
-
-class Body:
-    """What arrives of a response."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
-        self._chunks = response.aiter_raw()
-        self.raw = b""
-
-    async def until(self, needle: bytes) -> bytes:
-        """Read on until `needle` has come."""
-        async with within(repr(needle)):
-            while needle not in self.raw:
-                self.raw += await anext(self._chunks)
-        return self.raw
-
-    async def rest(self) -> bytes:
-        """Read to the end."""
-        async with within("the end of the response"):
-            async for chunk in self._chunks:
-                self.raw += chunk
-        return self.raw
 
 
 @pytest.fixture

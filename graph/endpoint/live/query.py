@@ -171,11 +171,11 @@ class LiveQuery:
         """Wait for a change, though not less than until `earliest`; for somebody who joins; at most until `until`."""
         while True:
             self._event.clear()
-            now = self._loop.time()
-            if self._joining or now >= max(earliest, earliest if self._changed else until):
+            due = earliest if self._changed else max(earliest, until)
+            if self._joining or self._loop.time() >= due:
                 return
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(earliest if self._changed else max(earliest, until)):
+                async with asyncio.timeout_at(due):
                     await self._event.wait()
 
     def _rehome(self) -> bool:

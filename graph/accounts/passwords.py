@@ -28,6 +28,7 @@ from prometheus_client import Gauge, Histogram
 from graph.accounts import hashing
 from graph.errors import Unavailable
 from graph.patterns.fair_queue import FairQueue
+from graph.patterns.tasks import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -162,9 +163,8 @@ class _Process(asyncio.Protocol):
             command = (sys.executable, "-P", hashing.__file__, str(threads))
             starting = asyncio.ensure_future(asyncio.to_thread(subprocess.Popen[bytes], command, stdin=theirs.fileno()))
             try:
-                self._popen = await asyncio.shield(starting)
+                self._popen = await to_its_end(starting)
             except asyncio.CancelledError:
-                await asyncio.wait((starting,))
                 self._popen = starting.result()
                 self.close()
                 raise

@@ -37,9 +37,10 @@ from graph.engines.failures import is_away, unavailable
 from graph.engines.revisions import current_revision, upgrade
 from graph.errors import Unavailable
 from graph.patterns.fair_queue import FairQueue
+from graph.patterns.tasks import to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from sqlalchemy import Executable, Row
     from sqlalchemy.engine import URL, Connection
@@ -107,16 +108,6 @@ def _begin(connection: Connection) -> None:
         raw.began_writing()
 
 
-async def _uninterrupted(opening: Coroutine[Any, Any, Any]) -> None:
-    """Finish opening a connection before obeying a cancellation; a half-open one would never be closed."""
-    task = asyncio.ensure_future(opening)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.gather(task, return_exceptions=True)
-        raise
-
-
 class Database:
     """A pool of connections. Use it as a context manager, or `close` it."""
 
@@ -174,7 +165,7 @@ class Database:
         with unavailable(OSError, PoolTimeoutError):
             async with self._connections.place(POOL_TIMEOUT):
                 if self._must_open():
-                    await _uninterrupted(self._open())
+                    await to_its_end(self._open())  # half open, nobody would close it
                 return await greenlet_spawn(self._fetch, statement, parameters)
 
     def _fetch(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
@@ -188,7 +179,7 @@ class Database:
                 await stack.enter_async_context(self._connections.place(POOL_TIMEOUT))
                 session = await stack.enter_async_context(maker())
                 opening = session.connection()
-                await (_uninterrupted(opening) if self._must_open() else opening)
+                await (to_its_end(opening) if self._must_open() else opening)
             with unavailable():
                 yield session
 

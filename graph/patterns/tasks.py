@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
 
 T = TypeVar("T")
 
@@ -37,3 +37,22 @@ class Tasks:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Return what `work` gives. It is waited for even if that is cancelled, however often; only then is that obeyed.
+
+    For what must not be left half done, or cannot be stopped: a thread, for example.
+    """
+    future = asyncio.ensure_future(work)
+    cancelled = False
+    while not future.done():
+        try:
+            await asyncio.wait((future,))
+        except asyncio.CancelledError:
+            cancelled = True
+    if not cancelled:
+        return future.result()
+    if not future.cancelled():
+        future.exception()  # nobody hears of it: it counts as retrieved
+    raise asyncio.CancelledError

@@ -12,7 +12,6 @@ within seconds (`graph.catalog.outbox`).
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
@@ -29,9 +28,10 @@ from graph.catalog.importing.texts import name_of, slug_of
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
 from graph.catalog.records import EMPTY
 from graph.errors import Invalid
+from graph.patterns.tasks import to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -122,17 +122,7 @@ async def acknowledged_once(catalog: CatalogService) -> AsyncGenerator[Write]:
         yield write_batch
     finally:
         if begun:
-            await _to_its_end(catalog.outdate())
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` to its end, even if the caller is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait((task,))
-        raise
+            await to_its_end(catalog.outdate())
 
 
 async def write(

@@ -14,6 +14,7 @@ a bad row: the first one counts. Memory stays flat: the skus seen so far are kep
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,12 +22,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from graph.catalog.importing import bulk
 from graph.catalog.importing.batches import Batches
 from graph.catalog.importing.reading import Found, ImportOptions, Products
+from graph.patterns.tasks import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from graph.catalog.importing.batches import CheckedBatch
     from graph.catalog.importing.problems import Problem
     from graph.catalog.service import CatalogService
 
@@ -135,25 +136,11 @@ async def _pass(write: bulk.Write, path: Path, options: ImportOptions, report: R
                 report.examples += batch.changes[: max(0, EXAMPLES - len(report.examples))]
                 told.progress(report)
         finally:
-            await _ended(following)
+            # While the thread reads, the file must not be closed: SQLite's library, which keeps what was read, crashes
+            # the process then.
+            with contextlib.suppress(Exception):
+                await to_its_end(following)
     return report
-
-
-async def _ended(reading: asyncio.Future[CheckedBatch | None]) -> None:
-    """Wait until the thread is done, however often that is cancelled.
-
-    Nobody can stop a thread, and while it reads the file must not be closed: SQLite's library, which keeps what was
-    read, crashes the process then.
-    """
-    cancelled = False
-    while not reading.done():
-        try:
-            await asyncio.wait((reading,))
-        except asyncio.CancelledError:
-            cancelled = True
-    reading.exception()  # nobody else may want to know it
-    if cancelled:
-        raise asyncio.CancelledError
 
 
 def _advance(report: Report, before: int, after: int, part: float) -> None:

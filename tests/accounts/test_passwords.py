@@ -84,7 +84,7 @@ async def test_the_loop_goes_on_while_passwords_are_hashed() -> None:
             await asyncio.sleep(0.001)
         assert turns > 5
         assert time.process_time() - spent < sum(process.cpu_times()[:2])
-        assert process.nice() == psutil.Process().nice() + 10
+        assert process.nice() == min(psutil.Process().nice() + 10, 19)  # there is nothing behind 19
         assert children() == [process]
     assert not children()
 

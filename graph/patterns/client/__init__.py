@@ -1,8 +1,9 @@
 """The Redis client: one multiplexed connection to each server; commands of one event-loop turn leave in one write.
 
 `open_client` connects to a single server, a Sentinel group or a cluster, as the URL says. `Client` then sends commands
-(`command`), Lua scripts (`Script`) and batches of both, and listens to channels (`Listener`). It fails with
-`RedisUnavailable`, or its subclasses `OutcomeUnknown`, `RedisOverloaded` and `RedisRefused`.
+(`command`), Lua scripts (`Script`) and batches of both, and listens to channels (`Listener`). A `LazyClient` is made
+at module level and opens itself. They fail with `RedisUnavailable`, or its subclasses `OutcomeUnknown`,
+`RedisOverloaded` and `RedisRefused`.
 """
 
 from graph.patterns.client.batch import (
@@ -17,6 +18,7 @@ from graph.patterns.client.batch import (
 from graph.patterns.client.client import Client, open_client
 from graph.patterns.client.commands import Argument, Command, Script, command
 from graph.patterns.client.connection import Newcomer, Prepare
+from graph.patterns.client.lazy import LazyClient
 from graph.patterns.client.listener import Listener
 from graph.patterns.client.refusals import RedisRefused, error_word
 
@@ -24,6 +26,7 @@ __all__ = [
     "Argument",
     "Client",
     "Command",
+    "LazyClient",
     "Listener",
     "Newcomer",
     "OutcomeUnknown",

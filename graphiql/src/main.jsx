@@ -6,6 +6,7 @@ import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createClient } from 'graphql-ws';
 import { createRoot } from 'react-dom/client';
 import { logged } from './events.js';
+import { LinkedOperation, opening } from './link.jsx';
 import { safeStorage } from './secrets.js';
 import { createStatus, Status } from './status.jsx';
 import { tabs } from './tabs.js';
@@ -46,9 +47,8 @@ function isSubscription(params, options) {
   return chosen?.operation === 'subscription';
 }
 
-// A link may carry ?query=…&variables=…&operationName=…; it opens as a tab of its own.
-const link = new URLSearchParams(location.search);
-const linked = link.get('query');
+const storage = safeStorage();
+const opened = opening(location.search, storage, tabs);
 
 // What is picked from the history is shown from its first line, wherever the editor stood before.
 document.addEventListener('click', (event) => {
@@ -66,16 +66,16 @@ createRoot(document.getElementById('graphiql')).render(
     <Status />
     <GraphiQL
       fetcher={fetcher}
-      storage={safeStorage()}
+      storage={storage}
       defaultTabs={tabs}
-      initialQuery={linked ?? undefined}
-      initialVariables={linked ? (link.get('variables') ?? undefined) : undefined}
+      initialQuery={opened?.query}
+      initialVariables={opened?.variables}
       plugins={[HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })]}
       shouldPersistHeaders={false}
       defaultEditorToolsVisibility="variables"
     >
       <GraphiQL.Logo>
-        <span />
+        <LinkedOperation name={opened?.operationName} />
       </GraphiQL.Logo>
     </GraphiQL>
   </>,

@@ -1,4 +1,4 @@
-// What GraphiQL keeps in the browser (tabs, history) without the passwords in it.
+// What GraphiQL keeps in the browser (tabs, history) without the passwords in it, and without any header.
 // Every text is looked through, also one that is only half typed: JSON of variables, and GraphQL with literals.
 const NAME = '(?:password|secret|token)';
 const STRING = '"(?:[^"\\\\\\n]|\\\\.)*"?';
@@ -21,6 +21,7 @@ function text(value) {
 }
 
 function walk(value, key = '') {
+  if (key === 'headers') return null; // a token, most often
   if (typeof value === 'string') return isSecret(key) ? '' : text(value);
   if (Array.isArray(value)) return value.map((one) => walk(one, key));
   if (value && typeof value === 'object') {

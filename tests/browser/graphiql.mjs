@@ -48,7 +48,21 @@ try {
     b: login(input: { email: "nobody@example.com", password: $word }) { __typename }
   }`)}&variables=${encodeURIComponent(JSON.stringify({ word: process.env.ADMIN_PASSWORD }))}`);
   seen.literal = await run(literal);
-  await literal.waitForTimeout(1000); // tabs are stored a moment after they change
+
+  // A link states the whole tab: none of the variables of the tab before it, and the operation that it names.
+  const stated = await open(`${url}?${new URLSearchParams({
+    query: 'query One { one: __typename } query Two { two: __typename }', operationName: 'Two',
+  })}`);
+  await stated.getByRole('button', { name: 'Headers' }).click();
+  await stated.locator('.graphiql-editor-tool .view-lines:visible').click();
+  await stated.keyboard.insertText('{"X-Note": "for-nobody-else"}');
+  const noted = stated.waitForRequest((request) => request.headers()['x-note'] === 'for-nobody-else');
+  seen.stated = await run(stated, () => stated.keyboard.press('Control+Enter'));
+  const sent = (await noted).postDataJSON();
+  seen.sent = [sent.operationName, sent.variables ?? {}];
+  await shot(stated, '9-link');
+  const kept = (name, text) => literal.waitForFunction(([key, part]) => localStorage.getItem(key)?.includes(part), [`graphiql:${name}`, text]);
+  await Promise.all(['tabState', 'queries'].map((one) => kept(one, 'query Two'))); // a moment after they change
   seen.stored = await literal.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
   const viewer = await open(`${url}?query=${encodeURIComponent('query Me { viewer { user { email role } } }')}`);
   seen.viewer = await run(viewer);
@@ -63,7 +77,7 @@ try {
   await shot(live, '5-live');
 
   // On a telephone: nothing beside the screen, and editor and answer wide enough to be read.
-  const phone = await open(url);
+  const phone = await open(`${url}?query=${encodeURIComponent('query Phone { __typename }')}`);
   await phone.setViewportSize({ width: 400, height: 800 });
   await run(phone);
   await shot(phone, '7-phone');
@@ -91,6 +105,13 @@ try {
   await past.locator('.graphiql-query-editor .view-lines').getByText('H0').waitFor();
   seen.history = [top, (await past.locator('.graphiql-query-editor').boundingBox()).y, await past.evaluate(() => scrollY)];
   await shot(past, '8-history');
+
+  // The first page of a visitor, by a link: it opens beside the tabs that everybody finds.
+  await past.evaluate(() => localStorage.clear());
+  const first = await open(`${url}?${new URLSearchParams({ query: 'query Linked { __typename }' })}`);
+  seen.tabs = await first.getByRole('tab').allInnerTexts();
+  await first.waitForFunction(() => localStorage.getItem('graphiql:tabState')?.includes('query Linked'));
+  seen.again = await run(await open(url));
 } finally {
   await close();
 }
@@ -114,9 +135,9 @@ async function open(address) {
 
 // Runs what stands in the editor; the answer is read off the wire (the editor draws only the lines in view), once it
 // has begun to show.
-async function run(page) {
+async function run(page, start = () => page.click('button.graphiql-execute-button')) {
   const answered = page.waitForResponse((response) => response.request().method() === 'POST');
-  await page.click('button.graphiql-execute-button');
+  await start();
   const answer = await (await answered).json();
   await page.locator('.graphiql-response .view-lines').getByText(`"${Object.keys(answer)[0]}"`).waitFor();
   return answer;

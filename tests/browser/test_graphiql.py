@@ -89,6 +89,14 @@ def test_a_link_opens_its_query(seen: dict[str, Any]) -> None:
     assert seen["refused"]["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
+def test_a_link_states_the_whole_tab(seen: dict[str, Any]) -> None:
+    """It has no variables but its own, runs the operation that it names, and leaves the other tabs as they are."""
+    assert seen["stated"]["data"] == {"two": "Query"}
+    assert seen["sent"] == ["Two", {}]
+    assert seen["tabs"] == ["Catalog", "Search", "Leaderboard", "Changes", "SignIn", "Linked"]
+    assert seen["again"]["data"] == {"__typename": "Query"}  # the page again, without the link
+
+
 def test_signing_in_holds_for_the_next_page(seen: dict[str, Any]) -> None:
     """A login in one page sets the cookie by which another page is signed in."""
     assert seen["login"]["data"]["login"]["__typename"] == "AuthPayload"
@@ -103,11 +111,12 @@ def test_a_subscription_shows_what_changes(seen: dict[str, Any]) -> None:
 
 
 def test_no_password_is_kept(seen: dict[str, Any]) -> None:
-    """Neither tabs nor history hold it: as a variable, as a variable of another name, as a literal."""
+    """Neither tabs nor history hold it: as a variable, as a variable of another name, as a literal; nor any header."""
     assert [seen["literal"]["data"][name]["__typename"] for name in "ab"] == ["AuthPayload", "InvalidCredentials"]
     assert "mutation Lit" in seen["stored"]
     assert "mutation In" in seen["stored"]
     assert seen["password"] not in seen["stored"]
+    assert "for-nobody-else" not in seen["stored"]
 
 
 def test_the_header_tells_who_and_how_much(seen: dict[str, Any]) -> None:

@@ -1,0 +1,214 @@
+"""Rate limits of plain Strawberry schemas, under each of Strawberry's views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import strawberry
+from fastapi import FastAPI
+from strawberry.asgi import GraphQL
+from strawberry.fastapi import GraphQLRouter
+
+from graph.library import RateLimit, Redis, limited
+from graph.library.rates import limit_of
+from harness.valkey import ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
+
+    from graph.patterns.client import Client
+
+
+@strawberry.type
+class Inner:
+    """Something to nest in."""
+
+    @strawberry.field(extensions=[limited("4/minute")])
+    def rare(self) -> int:
+        """A limited field below."""
+        return 1
+
+
+@strawberry.type
+class Query:
+    """Reads."""
+
+    @strawberry.field
+    def one(self) -> int:
+        """Not limited by itself."""
+        return 1
+
+    @strawberry.field
+    def inner(self) -> Inner:
+        """One."""
+        return Inner()
+
+
+@strawberry.type
+class Mutation:
+    """Writes."""
+
+    @strawberry.mutation(extensions=[limited("2/minute", "3/day")])
+    async def send(self) -> int:
+        """Limited twice."""
+        return 1
+
+
+@pytest.fixture
+async def redis(client: Client, valkey: ValkeyServer) -> AsyncIterator[Redis]:
+    """An empty one."""
+    del client  # it emptied the server
+    redis = Redis(valkey.url, prefix="test")
+    yield redis
+    await redis.close()
+
+
+def schema(limit: Any) -> strawberry.Schema:
+    """The schema under a limit."""
+    return strawberry.Schema(Query, Mutation, extensions=[limit])
+
+
+def routed(schema: strawberry.Schema) -> ASGIApp:
+    """Under the router for FastAPI."""
+    app = FastAPI()
+    app.include_router(GraphQLRouter(schema), prefix="/graphql")
+    return app
+
+
+def mounted(schema: strawberry.Schema) -> ASGIApp:
+    """Under the ASGI application."""
+    return GraphQL(schema)
+
+
+def visitor(app: ASGIApp, key: str = "") -> httpx.AsyncClient:
+    """Somebody with an API key."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t", headers={"x-api-key": key})
+
+
+async def ask(http: httpx.AsyncClient, query: str, **variables: object) -> httpx.Response:
+    """The answer to an operation."""
+    return await http.post("/graphql", json={"query": query, "variables": variables})
+
+
+def code(answer: httpx.Response) -> str | None:
+    """The code of its first error."""
+    errors = answer.json().get("errors")
+    return errors[0].get("extensions", {}).get("code") if errors else None
+
+
+@pytest.mark.parametrize("view", [routed, mounted])
+async def test_the_fourth_operation_is_refused_and_told_when_to_come_again(redis: Redis, view: Any) -> None:
+    """With status 429 and the headers of the draft, whichever view serves it; a syntax error counts."""
+    async with visitor(view(schema(RateLimit(redis, "3/minute")))) as http:
+        first = await ask(http, "{ one }")
+        assert (first.status_code, first.headers["x-ratelimit-remaining"]) == (200, "2")
+        assert first.headers["ratelimit-policy"] == '"3/minute";q=3;w=60'
+        await ask(http, "{ one ")
+        await ask(http, "{ unknown }")
+        refused = await ask(http, "{ one }")
+        assert (refused.status_code, code(refused), refused.json()["data"]) == (429, "RATE_LIMITED", None)
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+
+
+async def test_two_schemas_share_what_a_caller_has_left(redis: Redis) -> None:
+    """The budget is the caller's, in every process."""
+    async with (
+        visitor(routed(schema(RateLimit(redis, "1/minute")))) as one,
+        visitor(routed(schema(RateLimit(redis, "1/minute")))) as two,
+    ):
+        assert [code(await ask(each, "{ one }")) for each in (one, two)] == [None, "RATE_LIMITED"]
+
+
+async def test_a_key_has_a_plan(redis: Redis) -> None:
+    """Callers are told apart by what `by` gives, and have the rates of their plan; no key holds that in clear."""
+    plans = {"gold key {}": ["3/minute", "4/hour"], "": "1/minute"}
+
+    def key(context: dict[str, Any]) -> str:
+        return context["request"].headers["x-api-key"]
+
+    app = routed(schema(RateLimit(redis, lambda context: plans[key(context)], by=key)))
+    async with visitor(app) as anybody, visitor(app, "gold key {}") as gold:
+        assert [code(await ask(anybody, "{ one }")) for _ in range(2)] == [None, "RATE_LIMITED"]
+        assert [code(await ask(gold, "{ one }")) for _ in range(4)] == [None] * 3 + ["RATE_LIMITED"]
+    keys = [name async for page in redis.client.scan("*") for name in page]
+    assert not [name for name in keys if b"gold" in name]
+
+
+async def test_a_limited_field_is_charged_with_its_operation_or_neither_is(redis: Redis) -> None:
+    """One script charges all limits: what the field's limit refuses costs nothing of the operation's."""
+    async with visitor(routed(schema(RateLimit(redis, "3/minute")))) as http:
+        assert code(await ask(http, "mutation { a: send b: send }")) is None
+        for _ in range(3):
+            refused = await ask(http, "mutation { send }")
+            assert (refused.status_code, refused.headers["ratelimit-policy"]) == (429, '"2/minute";q=2;w=60')
+        assert (await ask(http, "{ one }")).headers["x-ratelimit-remaining"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "passes"),
+    [
+        ("mutation { a: send b: send c: send }", {}, False),
+        ("mutation { ...Two c: send } fragment Two on Mutation { a: send b: send }", {}, False),
+        ("mutation { ... { a: send } ... on Mutation { b: send } }", {}, True),
+        ("mutation($no: Boolean!) { a: send b: send @skip(if: $no) c: send @include(if: false) }", {"no": True}, True),
+        ("mutation($no: Boolean!) { a: send b: send c: send @skip(if: $no) }", {"no": False}, False),
+        ("{ inner { a: rare b: rare c: rare d: rare } }", {}, True),
+        ("{ x: inner { ...F } y: inner { ...F } } fragment F on Inner { a: rare b: rare c: rare }", {}, False),
+    ],
+)
+async def test_each_place_in_the_document_counts(
+    redis: Redis, query: str, variables: dict[str, object], *, passes: bool
+) -> None:
+    """Aliases, fragments and fields below are counted, what is skipped is not; without a limit for operations."""
+    async with visitor(routed(schema(RateLimit(redis)))) as http:
+        answer = await ask(http, query, **variables)
+        assert code(answer) == (None if passes else "RATE_LIMITED")
+        if not passes:
+            assert "retry-after" not in answer.headers  # waiting does not help
+        free = await ask(http, "{ one }")
+        assert (free.status_code, "ratelimit" in free.headers) == (200, False)
+
+
+async def test_fragments_that_double_do_not_take_long(redis: Redis) -> None:
+    """60 fragments that each spread the next one twice ask for 2^60 fields."""
+    doubled = " ".join(f"fragment F{n} on Inner {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60))
+    query = f"{{ inner {{ ...F0 }} }} {doubled} fragment F60 on Inner {{ rare }}"
+    async with visitor(routed(schema(RateLimit(redis)))) as http:
+        assert code(await ask(http, query)) == "RATE_LIMITED"
+
+
+async def test_a_limit_that_nobody_charges_is_told(redis: Redis) -> None:
+    """A schema with a limited field and without RateLimit does not run it unlimited."""
+    del redis
+    result = await strawberry.Schema(Query, Mutation).execute("mutation { send }")
+    assert result.errors
+    assert "RateLimit" in str(result.errors[0].original_error)
+
+
+async def test_without_redis_each_process_grants_its_share() -> None:
+    """Of operations and of fields."""
+    with ValkeyServer() as server:
+        server.kill()
+        redis = Redis(server.url, prefix="test")
+        async with visitor(routed(schema(RateLimit(redis, "4/minute", processes=2)))) as http:
+            assert [code(await ask(http, "{ one }")) for _ in range(3)] == [None, None, "RATE_LIMITED"]
+        await redis.close()
+
+
+@pytest.mark.parametrize("text", ["", "20", "20/fortnight", "0/minute", "many/minute", "20/0s", "-1/s"])
+def test_what_is_not_a_rate_is_refused_at_once(text: str) -> None:
+    """Where it is written."""
+    with pytest.raises(ValueError, match=r"rate|limit"):
+        limit_of(text)
+
+
+def test_rates_mean_what_they_say() -> None:
+    """A count and a window."""
+    texts = ("20/minute", "5 per 10s", "1000/day", "3/s", "10/2 hours", "1/15min", "7 per second")
+    assert [(limit_of(text).count, limit_of(text).window) for text in texts] == [
+        (20, 60), (5, 10), (1000, 86_400), (3, 1), (10, 7200), (1, 900), (7, 1),
+    ]  # fmt: skip

@@ -300,6 +300,11 @@ class SentinelSet:
             return cast("Any", sentinel).execute_command("SENTINEL", "MASTER", "main")
         return {}
 
+    def tell(self, port: int, *words: str) -> None:
+        """Have the Sentinel at `port` run a command."""
+        with redis.Redis(port=port) as sentinel:
+            cast("Any", sentinel).execute_command(*words)
+
     def _knows(self, port: int) -> tuple[int, int]:
         state = self.state(port)
         return int(state.get(b"num-slaves", 0)), int(state.get(b"num-other-sentinels", 0))

@@ -12,6 +12,9 @@ USER_TTL = 300.0
 
 _USER = "user:"
 
+EXPIRING_KEYS = {"{attempts}:*": "when somebody tried to sign in"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 
 def user_tag(user_id: int) -> str:
     """Return the cache key of a user's public data, which is also the tag of that value."""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
+from graph.cli import permissions
 from graph.cli.support import console, redis
 from graph.engines import aof
 from graph.engines.child import try_lock
@@ -104,8 +105,11 @@ def repair(settings: Settings) -> bool:
 async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerator[Finding]:
     """Check that Redis is reachable, recent, near, persistent, and does not evict durable keys."""
     where = without_password(settings.redis.url) if settings.redis.url else "embedded Valkey"
+    denied: list[Finding] = []
     try:
-        client = await stack.enter_async_context(open_client(await stack.enter_async_context(redis(settings))))
+        url = await stack.enter_async_context(redis(settings))
+        denied = await redis_permissions(url, settings.redis.prefix)
+        client = await stack.enter_async_context(open_client(url))
         info = parse_info(await client.execute("INFO"))
         latency = await _median_seconds(lambda: client.execute("PING"))
         policy = info.get("maxmemory_policy") or await _config(client, "maxmemory-policy")
@@ -113,11 +117,16 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
         refusal = await refuses(client, settings.redis.prefix)
         replicas = await _config(client, "min-replicas-to-write")
     except (RedisError, EmbeddedError, OSError) as error:
-        yield Finding(
-            "wrong", "Redis", f"{where}: {error}", "start it, or correct GRAPH_REDIS_URL; unset means embedded"
-        )
+        advice = "start it, or correct GRAPH_REDIS_URL; unset means embedded"
+        if any(finding.verdict == "wrong" for finding in denied):
+            advice = "allow its user what is denied below"
+        yield Finding("wrong", "Redis", f"{where}: {error}", advice)
+        for finding in denied:
+            yield finding
         return
     yield Finding("ok", "Redis", where)
+    for finding in denied:
+        yield finding
     for finding in (
         redis_version(info),
         redis_role(info),
@@ -136,6 +145,15 @@ def parse_info(reply: bytes) -> dict[str, str]:
     """Parse the reply to INFO."""
     lines = (line.partition(":") for line in reply.decode(errors="replace").splitlines() if not line.startswith("#"))
     return {name: value for name, _, value in lines}
+
+
+async def redis_permissions(url: str, prefix: str) -> list[Finding]:
+    """Check on every server of `url` that the user may send what the product sends, with its keys and channels."""
+    found = [
+        Finding("wrong" if must else "note", "permissions", fact, advice)
+        for must, fact, advice in permissions.told(await permissions.missing(url, prefix), prefix)
+    ]
+    return found or [Finding("ok", "permissions", "every command, key and channel that is needed")]
 
 
 async def _config(client: Client, name: str) -> str:

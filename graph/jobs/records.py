@@ -41,6 +41,9 @@ DURABLE_KEYS = {
 }
 """Keys without a lifetime, below the prefix, and why they have none."""
 
+EXPIRING_KEYS = {"{jobs}:aside": "entries that are no jobs", "{jobs}:tick:*": "that a scheduled job was queued"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 
 class JobState(enum.Enum):
     """The state of a job."""

@@ -1,10 +1,8 @@
-"""What a busy session leaves in Redis: a key without a lifetime is one that its pattern declares durable."""
+"""What a busy session leaves in Redis: keys of declared shapes, with a lifetime unless they are declared durable."""
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import re
 import time
 import urllib.request
@@ -13,27 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-import graph
+from graph.cli.permissions import declared, key_shapes
 from harness.serving import HANG, Serving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from pathlib import Path
-
-
-def declared() -> dict[str, str]:
-    """Every pattern of durable keys, with the reason, of every module that declares some."""
-    found: dict[str, str] = {}
-    for module in pkgutil.walk_packages(graph.__path__, "graph."):
-        if not module.name.startswith(("graph.cli", "graph.engines.migrations", "graph.__main__")):
-            keys: Mapping[str, str] = getattr(importlib.import_module(module.name), "DURABLE_KEYS", {})
-            found |= keys
-    return found
 
 
 def glob(pattern: str) -> str:
     """The pattern for fnmatch, to which brackets mean something."""
     return re.sub(r"[\[\]]", lambda one: f"[{one[0]}]", pattern)
+
+
+def shaped(key: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns, all of them below the prefix, is the key's."""
+    return any(fnmatchcase(key, f"busy:{glob(one)}") for one in patterns)
 
 
 class Caller:
@@ -96,9 +89,9 @@ def be_busy(serving: Serving, imports: Path) -> None:
     player.ask("mutation { logoutEverywhere }")
 
 
-def test_a_key_without_a_lifetime_is_declared_durable(tmp_path: Path) -> None:
+def test_every_key_is_declared_and_one_without_a_lifetime_as_durable(tmp_path: Path) -> None:
     """The whole keyspace is looked at, after everything that keeps something in Redis was used."""
-    patterns = declared()
+    patterns = declared("DURABLE_KEYS")
     assert all(len(why) > 20 for why in patterns.values())
     imports = tmp_path / "imports"
     imports.mkdir()
@@ -109,6 +102,5 @@ def test_a_key_without_a_lifetime_is_declared_durable(tmp_path: Path) -> None:
             keys: list[str] = [key.decode(errors="replace") for key in untyped.scan_iter()]
             stay = [key for key in keys if untyped.ttl(key) == -1]
     assert len(keys) > 30
-    strangers = [key for key in stay if not any(fnmatchcase(key, f"busy:{glob(one)}") for one in patterns)]
-    assert strangers == []
-    assert [key for key in keys if not key.startswith("busy:")] == []
+    assert [key for key in stay if not shaped(key, patterns)] == []
+    assert [key for key in keys if not shaped(key, key_shapes())] == []

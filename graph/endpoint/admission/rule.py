@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from graph.patterns.client import Command, Reply
     from graph.patterns.limiter import Fleet, Limiter
 
+EXPIRING_KEYS = {"budget:{*}": "what a caller has spent"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 
 @dataclass(slots=True)
 class Ticket:

@@ -37,6 +37,9 @@ _SHARE_WINDOW = 3600
 _MEMORY = 8 << 20
 """Bytes of texts that each process keeps in memory."""
 
+EXPIRING_KEYS = {"{apq}:*": "documents by their hash, and what each caller has stored"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 
 def read_manifest(path: Path) -> dict[str, str]:
     """The documents of a manifest file by id.

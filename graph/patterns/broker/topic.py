@@ -24,6 +24,12 @@ _STATE_OUTLIVES_HISTORY = 2  # times: the state that reveals a lost history must
 _MAX_CURSOR = 150  # characters
 _MAX_DIGITS = 16  # a Lua number holds 15 digits, and microseconds since 1970 take 16
 
+EXPIRING_KEYS = {"topic:{*}:history": "the events", "topic:{*}:state": "the number of the last event"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
+CHANNELS = {"topic:{*}:channel": "the events, as they are published"}
+"""Channels below the prefix, and what they tell."""
+
 
 class Delivery(enum.Enum):
     """The promise to a topic's subscribers."""

@@ -48,6 +48,9 @@ _KNOWN = 8192
 _ANY = bytes(STAMP_SIZE)
 """Stands for the stamp in a lease: the tags of an answer are not known yet when its lease is requested."""
 
+EXPIRING_KEYS = {"response:{*}": "an answer", "response-lease:{*}": "who makes the answer"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 
 class _Flight(NamedTuple):
     """An answer that is being made."""

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 NEGATIVE = 5.0
 """Seconds for which the absence of a value is remembered at most."""
 
+EXPIRING_KEYS = {"cache:{*}": "a value", "lease:{*}": "who loads the value"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 
 class Flights:
     """Loads values that are not in the cache, once for everybody."""

@@ -44,6 +44,12 @@ _GENERATION = Script(__name__, "generation")
 _HOLD = Script(__name__, "hold", idempotent=True)
 _RELEASE = Script(__name__, "release")
 
+EXPIRING_KEYS = {"tag:{*}": "the generations of a tag"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
+CHANNELS = {"tag:{*}": "that a tag has changed"}
+"""Channels below the prefix, and what they tell."""
+
 
 class CacheWriteRefused(RedisUnavailable):
     """The write was not started: readers could not be told about it."""

@@ -20,12 +20,14 @@ from graph.patterns.client.commands import Argument, Command, Script, command
 from graph.patterns.client.connection import Newcomer, Prepare
 from graph.patterns.client.lazy import LazyClient
 from graph.patterns.client.listener import Listener
+from graph.patterns.client.permissions import Denied, Wanted, denied
 from graph.patterns.client.refusals import RedisRefused, error_word
 
 __all__ = [
     "Argument",
     "Client",
     "Command",
+    "Denied",
     "LazyClient",
     "Listener",
     "Newcomer",
@@ -38,7 +40,9 @@ __all__ = [
     "Replies",
     "Reply",
     "Script",
+    "Wanted",
     "command",
+    "denied",
     "error_word",
     "open_client",
     "pack",

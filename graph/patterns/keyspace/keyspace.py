@@ -56,6 +56,9 @@ _BATCH = 500  # keys dropped at a time
 DURABLE_KEYS = {"{keyspace}:bound": "it tells for which database everything else was made, however old that is"}
 """Keys without a TTL, below the prefix, and why they have none."""
 
+EXPIRING_KEYS = {"{keyspace}:processes": "who uses the prefix"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 _BIND = Script(__name__, "bind", idempotent=True)
 _LOOK = Script(__name__, "look", idempotent=True)
 _TROUBLE = (RedisError, OriginAway, LockTimeout, LockLost)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 GONE = 15.0
 """Seconds after its last word for which a process counts."""
 
+EXPIRING_KEYS = {"{fleet}:processes": "who lives", "{fleet}:budgets": "what was left of each budget"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 _BEAT = Script(__name__, "beat", idempotent=True)
 _BUDGET = struct.Struct("<8sIIQ")  # digest of the key, units left, until all are free (ms), when seen (µs)
 _TOLD = 2000  # budgets that a process tells of at a time, those with the least left first

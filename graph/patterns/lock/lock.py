@@ -47,6 +47,12 @@ _ACQUIRE = Script(__name__, "acquire", idempotent=True)
 _EXTEND = Script(__name__, "extend", idempotent=True)
 _RELEASE = Script(__name__, "release")
 
+EXPIRING_KEYS = {"lock:{*}": "the holder", "lock:{*}:*": "the last fence"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
+CHANNELS = {"lock:{*}": "that the lock is free"}
+"""Channels below the prefix, and what they tell."""
+
 
 class LockTimeout(Exception):
     """The lock was held by others for as long as the caller was ready to wait."""

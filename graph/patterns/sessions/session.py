@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 EPOCH_LIFETIME_MS = 3_600_000
 """How long a revocation is remembered for logins that began before it."""
 
+EXPIRING_KEYS = {
+    "session:{*}:*": "a session",
+    "sessions:{*}": "the sessions of a user",
+    "session-epoch:{*}": "how often a user's sessions were revoked",
+}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 _MICROSECONDS = 1_000_000
 
 _USER = re.compile(r"[A-Za-z0-9_-]{1,64}")

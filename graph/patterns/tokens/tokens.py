@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
 
+EXPIRING_KEYS = {"one-time:*": "what a token is for"}
+"""Keys with a TTL, below the prefix, and what they hold."""
+
 
 class OneTimeTokens:
     """The tokens of one `kind`."""

@@ -1,0 +1,87 @@
+"""What ``graph doctor`` says of the permissions of the Redis user: which command, key or channel is denied, and where.
+
+Every module that keeps something in Redis declares the shapes of its keys and channels, below the prefix and with
+asterisks for what differs: `DURABLE_KEYS`, `EXPIRING_KEYS` and `CHANNELS`. They are read here; a test looks whether a
+busy server has keys that nobody declared.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+import graph
+from graph.engines import acl
+from graph.patterns.client import Wanted, denied
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping
+
+    from graph.patterns.client import Denied
+
+_ELSEWHERE = ("graph.cli", "graph.engines.migrations", "graph.__main__")
+_UNUSED = "graph-doctor"
+"""Stands for each asterisk in a key that is tried."""
+
+
+def declared(name: str) -> dict[str, str]:
+    """What is declared under `name` over all modules of the package: shapes, with what is said of them."""
+    found: dict[str, str] = {}
+    for module in pkgutil.walk_packages(graph.__path__, "graph."):
+        if not module.name.startswith(_ELSEWHERE):
+            shapes: Mapping[str, str] = getattr(importlib.import_module(module.name), name, {})
+            found |= shapes
+    return found
+
+
+def key_shapes() -> dict[str, str]:
+    """The shapes of all keys."""
+    return declared("DURABLE_KEYS") | declared("EXPIRING_KEYS")
+
+
+async def missing(url: str, prefix: str) -> list[Denied]:
+    """What the user of `url` may not do, on any server, of what the product needs."""
+
+    def unused(shapes: Iterable[str]) -> dict[str, str]:
+        return {shape: f"{prefix}:{shape.replace('*', _UNUSED)}" for shape in shapes}
+
+    stands = {acl.KEY: f"{prefix}:{_UNUSED}", acl.CHANNEL: f"{prefix}:{_UNUSED}"}
+    commands = {
+        name: [*name.split("|"), *(stands.get(word, word) for word in arguments.split())]
+        for name, arguments in acl.COMMANDS.items()
+    }
+    keys, channels = unused(key_shapes()), unused(declared("CHANNELS"))
+    return await denied(url, Wanted(commands, keys, channels, in_clusters=acl.IN_CLUSTERS, elsewhere=acl.ELSEWHERE))
+
+
+def told(found: Iterable[Denied], prefix: str) -> Generator[tuple[bool, str, str]]:
+    """Say each as whether it must be changed, a fact, and what to do about it."""
+    for one in found:
+        if one.what == "reach":
+            yield False, f"{one.server} cannot be asked: {one.why}", "start it, or take it out of GRAPH_REDIS_URL"
+        elif one.what == "sign in":
+            advice = f"correct the password in GRAPH_REDIS_URL, or make the user {one.user} there: graph doctor --acl"
+            yield True, f"{one.server} does not let the user {one.user} in: {one.why}", advice
+        elif one.what == "command":
+            needed = [name for name in one.names if name not in acl.OPTIONAL]
+            spared = [name for name in one.names if name in acl.OPTIONAL]
+            if needed:
+                rules = " ".join(f"+{name}" for name in needed)
+                yield True, f"{one.server} denies {_listed(needed)}", _there(one, rules)
+            if spared:
+                rules = " ".join(f"+{name}" for name in spared)
+                yield False, f"{one.server} denies {_listed(spared)}: done without", _there(one, rules)
+        else:
+            sign = "~" if one.what == "key" else "&"
+            shapes = _listed([f"{prefix}:{shape}" for shape in one.names])
+            yield True, f"{one.server} denies {one.what}s {shapes}", _there(one, f"{sign}{prefix}:*")
+
+
+def _listed(names: list[str]) -> str:
+    most = 8
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _there(one: Denied, rules: str) -> str:
+    return f"on {one.server}: ACL SETUSER {one.user} {rules}"

@@ -22,7 +22,7 @@ from graph.engines.database import Database
 from graph.engines.embedded import EmbeddedError, server_binary
 from graph.engines.revisions import head_revision
 from graph.errors import DomainError
-from graph.patterns.client import Client, Command, open_client
+from graph.patterns.client import BadRedisUrl, Client, Command, open_client
 from graph.settings import Settings
 from graph.settings_group import without_password
 
@@ -116,7 +116,7 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
         fsync = await _config(client, "appendfsync")
         refusal = await refuses(client, settings.redis.prefix)
         replicas = await _config(client, "min-replicas-to-write")
-    except (RedisError, EmbeddedError, OSError) as error:
+    except (RedisError, EmbeddedError, OSError, BadRedisUrl) as error:
         advice = "start it, or correct GRAPH_REDIS_URL; unset means embedded"
         if any(finding.verdict == "wrong" for finding in denied):
             advice = "allow its user what is denied below"

@@ -59,7 +59,11 @@ def told(found: Iterable[Denied], prefix: str) -> Generator[tuple[bool, str, str
     """Say each as whether it must be changed, a fact, and what to do about it."""
     for one in found:
         if one.what == "reach":
-            yield False, f"{one.server} cannot be asked: {one.why}", "start it, or take it out of GRAPH_REDIS_URL"
+            yield (
+                False,
+                f"{one.server} cannot be asked: {one.why}",
+                "start it, or say with address_map in GRAPH_REDIS_URL where it can be reached",
+            )
         elif one.what == "sign in":
             advice = f"correct the password in GRAPH_REDIS_URL, or make the user {one.user} there: graph doctor --acl"
             yield True, f"{one.server} does not let the user {one.user} in: {one.why}", advice

@@ -120,10 +120,13 @@ def _sentence(error: Exception) -> str | None:
 
     from graph.engines.embedded import EmbeddedError
     from graph.errors import DomainError, Invalid
+    from graph.patterns.client import BadRedisUrl
     from graph.patterns.keyspace import ForeignKeyspace
 
     if isinstance(error, (EmbeddedError, ForeignKeyspace)):
         return str(error)
+    if isinstance(error, BadRedisUrl):
+        return f"GRAPH_REDIS_URL: {error}"
     if isinstance(error, RedisConnectionError):
         return f"Redis: {error}"
     if isinstance(error, (DomainError, Invalid)):

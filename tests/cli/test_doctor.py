@@ -87,6 +87,18 @@ async def test_a_server_that_refuses_writes_is_wrong_and_why(way: str) -> None:
     assert all(finding.advice for finding in wrong)
 
 
+@pytest.mark.parametrize(
+    "url", ["redis+sentinel://a:1", "redis+cluster://a:1/3?address_map=x", "redis://a?address_map=b="]
+)
+async def test_a_url_that_makes_no_sense_is_told(url: str) -> None:
+    """As a finding like any other."""
+    async with AsyncExitStack() as stack:
+        settings = Settings(redis=RedisSettings(url=url))
+        (finding,) = [finding async for finding in check_redis(settings, stack)]
+    assert finding.verdict == "wrong"
+    assert "GRAPH_REDIS_URL" in finding.advice
+
+
 def test_versions_and_distances() -> None:
     """Redis before 7 is too old, any Valkey is new enough, and a slow network is worth a note."""
     assert redis_version({"redis_version": "6.2.14"}).verdict == "wrong"

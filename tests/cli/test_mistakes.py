@@ -18,6 +18,12 @@ MISTAKES: dict[str, tuple[list[str], dict[str, str], str]] = {
     "data": (["serve"], {"GRAPH_DATA_DIR": "/dev/null/data"}, "cannot keep data in /dev/null/data: "),
     "redis port": (["doctor"], {"GRAPH_REDIS_URL": "redis://u:secret@h:99999"}, "GRAPH_REDIS_URL='redis://u:***@h"),
     "redis port name": (["doctor"], {"GRAPH_REDIS_URL": "redis://h:port"}, "GRAPH_REDIS_URL='redis://h:port': "),
+    "sentinel": (
+        ["serve"],
+        {"GRAPH_REDIS_URL": "redis+sentinel://u:secret@h:1"},
+        "GRAPH_REDIS_URL: a Sentinel URL names",
+    ),
+    "map": (["jobs", "list"], {"GRAPH_REDIS_URL": "redis://h?address_map=x"}, "GRAPH_REDIS_URL: address_map is "),
     "no table": (["settings", "--into", "other.md"], {}, "other.md: the document has no "),
     "noise": (["import", "noise.csv"], {}, "noise.csv: line 1: Not CSV: "),
     "no name": (["import", "none.csv"], {}, "none.csv: The first line must name the columns"),

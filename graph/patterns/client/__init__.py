@@ -17,7 +17,7 @@ from graph.patterns.client.batch import (
 )
 from graph.patterns.client.client import Client, open_client
 from graph.patterns.client.commands import Argument, Command, Script, command
-from graph.patterns.client.connection import Newcomer, Prepare
+from graph.patterns.client.connection import BadRedisUrl, Newcomer, Prepare
 from graph.patterns.client.lazy import LazyClient
 from graph.patterns.client.listener import Listener
 from graph.patterns.client.permissions import Denied, Wanted, denied
@@ -25,6 +25,7 @@ from graph.patterns.client.refusals import RedisRefused, error_word
 
 __all__ = [
     "Argument",
+    "BadRedisUrl",
     "Client",
     "Command",
     "Denied",

@@ -59,7 +59,7 @@ class Denied(NamedTuple):
 
 
 async def denied(url: str, wanted: Wanted) -> list[Denied]:
-    """Ask every server of `url`, at once; raises ValueError for a bad URL."""
+    """Ask every server of `url`, at once; raises `BadRedisUrl`."""
     dialer = Dialer(url)
     if dialer.sentinels is None:
         return await _all(_Server(dialer, address, wanted) for address in await _nodes(dialer))
@@ -237,7 +237,8 @@ async def _connected(dialer: Dialer, address: Address, **user: Any) -> AsyncGene
     else:
         kind: Any = SSLConnection if dialer.tls else Connection
         secure = {name: value for name, value in dialer.options.items() if name.startswith("ssl_")}
-        connection = kind(host=address.host, port=address.port, socket_connect_timeout=_TIMEOUT, **secure, **options)
+        host, port = dialer.reach(address)
+        connection = kind(host=host, port=port, socket_connect_timeout=_TIMEOUT, **secure, **options)
     try:
         await connection.connect()
         yield _Send(connection)

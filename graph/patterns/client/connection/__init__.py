@@ -5,7 +5,7 @@ lets batches wait meanwhile, and remembers what the server refuses. `Newcomers` 
 first time.
 """
 
-from graph.patterns.client.connection.dialer import Address, Dialer
+from graph.patterns.client.connection.dialer import Address, BadRedisUrl, Dialer
 from graph.patterns.client.connection.link import COMMAND_DEADLINE, Link
 from graph.patterns.client.connection.newcomers import Newcomer, Newcomers, Prepare
 from graph.patterns.client.connection.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, backoff
@@ -16,6 +16,7 @@ __all__ = [
     "COMMAND_DEADLINE",
     "LOCAL_BACKOFF_CAP",
     "Address",
+    "BadRedisUrl",
     "Dialer",
     "Link",
     "Newcomer",

@@ -8,7 +8,9 @@ URLs: `redis://[user:password@]host:port/db`, `rediss://…` (TLS), `unix://[use
 `redis+sentinel://[user:password@]host:port,host:port/service/db` (credentials are the data servers'; the Sentinels'
 own are the options `sentinel_username` and `sentinel_password`) and `redis+cluster://host:port,host:port`, both also as
 `rediss+…`. A cluster is also recognised behind a plain URL of one of its nodes. Options are redis-py's:
-`?ssl_ca_certs=…&ssl_cert_reqs=none&client_name=…`.
+`?ssl_ca_certs=…&client_name=…`, and one more: `address_map=10.0.0.1:6379=redis.example.org:7001,…` says
+where to connect in place of an address that a node of a cluster or a Sentinel announces, for servers behind NAT. Either
+may be a host alone: then the port stays.
 
 It fails with `RedisUnavailable`, whatever the reason; the message holds no password.
 """
@@ -44,11 +46,23 @@ OLDEST = 7
 """Major version of Redis; any Valkey is new enough."""
 
 
+class BadRedisUrl(ValueError):
+    """A URL that names no Redis; the message says what is wrong with it, and holds no password."""
+
+
 class Dialer:
     """Opens connections to the server that a URL names, wherever that is at the moment."""
 
     def __init__(self, url: str, *, timeout: float = CONNECT_TIMEOUT) -> None:
-        """Read `url`; a connection must stand within `timeout` seconds. Raises ValueError for a bad URL."""
+        """Read `url`; a connection must stand within `timeout` seconds. Raises `BadRedisUrl`."""
+        self._timeout = timeout
+        self._ssl: ssl.SSLContext | None = None
+        try:
+            self._read(url)
+        except ValueError as error:
+            raise BadRedisUrl(str(error)) from error
+
+    def _read(self, url: str) -> None:
         parts = urlsplit(url)
         scheme, _, self.kind = parts.scheme.partition("+")
         if self.kind not in ("", "sentinel", "cluster"):
@@ -66,11 +80,10 @@ class Dialer:
         )
         self.tls = self.options.pop("connection_class", None) is SSLConnection
         self.hosts = [_host_port(host, 26379 if self.kind == "sentinel" else 6379) for host in (first, *others)]
+        self._map = _address_map(self.options.pop("address_map", ""))
         self.sentinels = self._sentinels() if self.kind == "sentinel" else None
         self.local = scheme == "unix"
         self.database = int(self.options.get("db") or 0)
-        self._timeout = timeout
-        self._ssl: ssl.SSLContext | None = None
 
     async def dial(self, scripts: Iterable[Script] = (), *, address: Address | None = None) -> Wire:
         """Connect to `address`, or to wherever the URL leads now, and teach the server `scripts`."""
@@ -94,6 +107,11 @@ class Dialer:
         if wire.closed:
             raise RedisUnavailable("the connection was lost at once")
         return wire
+
+    def reach(self, announced: Address) -> Address:
+        """Where to connect to the server that announces itself as that."""
+        host, port = self._map.get(announced) or self._map.get(announced._replace(port=0)) or announced
+        return Address(host, port or announced.port)
 
     async def view(self) -> View:
         """What the Sentinels say now; raises `RedisUnavailable`."""
@@ -128,7 +146,7 @@ class Dialer:
             "password": self.options.get("sentinel_password"),
             **({"ssl": True, **self._tls_options()} if self.tls else {}),
         }
-        return Sentinels(self.hosts, self.service, options)
+        return Sentinels(self.hosts, self.service, options, self.reach)
 
     def _tls_options(self) -> dict[str, Any]:
         return {name: value for name, value in self.options.items() if name.startswith("ssl_")}
@@ -139,7 +157,8 @@ class Dialer:
             return (await loop.create_unix_connection(Wire, address.host))[1]
         if self.tls and self._ssl is None:
             self._ssl = cast("Any", SSLConnection(**self._tls_options())).ssl_context.get()  # untyped
-        transport, wire = await loop.create_connection(Wire, address.host, address.port, ssl=self._ssl)
+        host, port = self.reach(address)
+        transport, wire = await loop.create_connection(Wire, host, port, ssl=self._ssl)
         plug: socket.socket = transport.get_extra_info("socket")
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
@@ -187,6 +206,17 @@ class Dialer:
 def _host_port(text: str, default: int) -> Address:
     parts = urlsplit(f"//{text}")
     return Address(parts.hostname or "localhost", parts.port or default)
+
+
+def _address_map(text: str) -> dict[Address, Address]:
+    """Read ``announced=reachable,…``; port 0 stands for any port, or for the same one. Raises ValueError."""
+    found: dict[Address, Address] = {}
+    for pair in text.split(",") if text else ():
+        announced, arrow, reachable = pair.partition("=")
+        if not (announced and arrow and reachable):
+            raise ValueError(f"address_map is announced=reachable,announced=reachable, not {pair!r}")
+        found[_host_port(announced, 0)] = _host_port(reachable, 0)
+    return found
 
 
 def _server_id(info: bytes, view: View | None) -> bytes:

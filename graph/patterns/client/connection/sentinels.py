@@ -59,9 +59,19 @@ class _Vote(NamedTuple):
 class Sentinels:
     """The Sentinels of one service."""
 
-    def __init__(self, hosts: Sequence[Address], service: str, options: Mapping[str, Any]) -> None:
-        """Ask those at `hosts` about `service`; `options` are redis-py's for connecting to a Sentinel."""
+    def __init__(
+        self,
+        hosts: Sequence[Address],
+        service: str,
+        options: Mapping[str, Any],
+        reach: Callable[[Address], Address],
+    ) -> None:
+        """Ask those at `hosts` about `service`; `options` are redis-py's for connecting to a Sentinel.
+
+        `reach` says where to connect for an address that one announces.
+        """
         self._hosts = hosts
+        self._reach = reach
         self._service = service
         self._options = {
             "socket_timeout": _TIMEOUT,
@@ -121,7 +131,8 @@ class Sentinels:
     async def _connected(self, host: Address) -> AsyncGenerator[Callable[..., Awaitable[Any]]]:
         """What sends a subcommand of SENTINEL to the one at `host` and gives the reply."""
         kind: Any = SSLConnection if self._tls else Connection
-        connection = kind(host=host.host, port=host.port, **self._options)
+        reachable = self._reach(host)
+        connection = kind(host=reachable.host, port=reachable.port, **self._options)
 
         async def ask(*words: str) -> Any:
             await connection.send_command("SENTINEL", *words)

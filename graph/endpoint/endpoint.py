@@ -96,7 +96,8 @@ class GraphQLEndpoint(Generic[Context]):
 
         Raises:
             BadPolicy: The schema declares that something may be kept which cannot be.
-            TypeError: `kept` is given, and `authenticator` is not a `BatchAuthenticator`.
+            TypeError: `kept` is given, and `authenticator` is not a `BatchAuthenticator`; or the schema overrides a
+                method, or has an extension, that cannot be honoured. The message says what to do.
         """
 
         def in_turn_of_caller(caller: Caller, connection: HTTPConnection, response: Response | None) -> Context:

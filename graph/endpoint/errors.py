@@ -10,6 +10,9 @@ Three kinds of failure reach a client, always as JSON with a stable ``extensions
 
 Redis being away is neither: it is `UNAVAILABLE`.
 
+An extension of a schema may change or replace errors (Strawberry's `MaskErrors`). What it says is shown; the code stays
+that of the error it changed, unless the extension gives one, and a bug is logged all the same.
+
 Metric: ``graph_refusals_total{code}``, requests and operations that did not run, by the code they were answered.
 """
 
@@ -19,7 +22,7 @@ import logging
 import re
 import secrets
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError
 from prometheus_client import Counter
@@ -140,6 +143,43 @@ def _of_a_result(error: GraphQLError) -> bool:
     return False
 
 
+def as_graphql(error: Exception) -> GraphQLError:
+    """`error` as graphql-core holds what a resolver raised."""
+    return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+
+
+class Raised(NamedTuple):
+    """An error as it was before any extension could change it."""
+
+    error: GraphQLError
+    message: str
+    extensions: dict[str, Any]
+
+    def is_still(self, error: GraphQLError) -> bool:
+        """Whether `error` is it, and unchanged."""
+        return error is self.error and error.message == self.message and (error.extensions or {}) == self.extensions
+
+
+def as_raised(errors: Iterable[GraphQLError]) -> tuple[Raised, ...]:
+    """Note what `errors` say now."""
+    return tuple(Raised(one, one.message, dict(one.extensions or {})) for one in errors)
+
+
+def _matched(errors: Sequence[GraphQLError], raised: Sequence[Raised]) -> list[Raised | None]:
+    """For each of `errors` the one that it was, or stands for; None for one that is new."""
+    same = {id(one.error): one for one in raised}
+    found = [same.get(id(error)) for error in errors]
+    if len(errors) == len(raised):
+        return [mine or one for mine, one in zip(found, raised, strict=True)]
+    taken = {id(one) for one in found}
+    for place, error in enumerate(errors):
+        if found[place] is None:
+            left = (one for one in raised if id(one) not in taken and one.error.path == error.path)
+            found[place] = one = next(left, None)
+            taken.add(id(one))
+    return found
+
+
 class Presenter:
     """Turns errors into the JSON a client gets; `debug` adds the traceback of bugs."""
 
@@ -147,15 +187,42 @@ class Presenter:
         """Mask bugs, showing their tracebacks only with `debug`."""
         self.debug = debug
 
-    def present(self, errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
-        """Give the `errors` member of an answer, logging each distinct bug once."""
+    def present(self, errors: Sequence[GraphQLError], raised: Sequence[Raised] = ()) -> list[dict[str, Any]]:
+        """Give the `errors` member of an answer, logging each distinct bug once.
+
+        `raised` are the errors before extensions could change them, or leave them out.
+        """
         seen: dict[tuple[object, ...], dict[str, Any]] = {}
-        return [self._one(error, seen) for error in errors]
+        if not raised:
+            return [self._one(error, seen) for error in errors]
+        matched = _matched(errors, raised)
+        shown = {id(one) for one in matched}
+        for one in raised:
+            if id(one) not in shown and _extensions(one.error) is None:
+                self._bug(one.error.original_error or one.error, one.error.path, seen)
+        return [
+            self._one(error, seen) if was is None or was.is_still(error) else self._changed(error, was, seen)
+            for error, was in zip(errors, matched, strict=True)
+        ]
+
+    def _changed(
+        self, error: GraphQLError, was: Raised, seen: dict[tuple[object, ...], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Show `error`, which an extension made of what `was` raised."""
+        added = {key: one for key, one in (error.extensions or {}).items() if was.extensions.get(key) != one}
+        expected = _extensions(was.error)
+        if expected is None and _of_pydantic(was.error, added):
+            expected = {"code": "BAD_USER_INPUT"}
+        if expected is not None:
+            kept = expected if error is was.error else {"code": expected["code"]}
+            return _shown(error, error.message, {**kept, **added})
+        masked = "Internal server error" if error.message == was.message else error.message
+        bug = self._bug(was.error.original_error or was.error, was.error.path, seen)
+        return _shown(error, masked, {**bug, **added})
 
     def raised(self, error: Exception) -> list[dict[str, Any]]:
         """The same for one exception, whatever raised it."""
-        shown = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
-        return self.present([shown])
+        return self.present([as_graphql(error)])
 
     def _one(self, error: GraphQLError, seen: dict[tuple[object, ...], dict[str, Any]]) -> dict[str, Any]:
         extensions = _extensions(error)
@@ -164,13 +231,7 @@ class Presenter:
         else:
             cause = error.original_error or error
             message, extensions = "Internal server error", self._bug(cause, error.path, seen)
-        shown: dict[str, Any] = {"message": _short(message)}
-        if error.locations:
-            shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
-        if error.path is not None:
-            shown["path"] = list(error.path)
-        shown["extensions"] = extensions
-        return shown
+        return _shown(error, message, extensions)
 
     def _bug(
         self, cause: Exception, path: Sequence[str | int] | None, seen: dict[tuple[object, ...], dict[str, Any]]
@@ -185,6 +246,21 @@ class Presenter:
                 extensions["exception"] = repr(cause)[:MAX_MESSAGE]
                 extensions["stacktrace"] = traceback.format_exception(cause)
         return seen[origin]
+
+
+def _shown(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {"message": _short(message)}
+    if error.locations:
+        shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    if error.path is not None:
+        shown["path"] = list(error.path)
+    shown["extensions"] = extensions
+    return shown
+
+
+def _of_pydantic(error: GraphQLError, added: Mapping[str, Any]) -> bool:
+    """Whether Strawberry's `PydanticErrorExtension` has explained what a client sent that pydantic refused."""
+    return "validation_errors" in added and type(error.original_error).__module__.startswith("pydantic")
 
 
 def _short(message: str) -> str:

@@ -368,7 +368,7 @@ class Memory:
         """Take queries for `hello` only."""
         if request.query is None or "hello" not in request.query:
             return None
-        ready = await self._engine.ready(request, Caller("lane"))
+        ready = await self._engine.ready(request, Caller("lane"), connection)
         assert isinstance(ready, Ready)
         digest = ready.prepared.digest
         if (await self._engine.admission.admit(ready.ticket)).allowed and digest in self.known:

@@ -61,7 +61,7 @@ class RateLimit(SchemaExtension):
 
     async def _charge(self) -> None:
         context = self.execution_context
-        issued = getattr(context, "ticket", None)
+        issued = getattr(context, "ticket", None) if getattr(context, "admission", None) is self.admission else None
         ticket = issued if isinstance(issued, Ticket) else Ticket(self._caller(context.context))
         verdict = await self.admission.admit(ticket)
         if not verdict.allowed:

@@ -7,6 +7,7 @@ A document's text is found (`Persisted`), then parsed, measured, validated, cost
 from graph.endpoint.document.allowance import Allowance
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.caching import Policy, derive
+from graph.endpoint.document.contributed import Contributed
 from graph.endpoint.document.live import Wish, wish_of
 from graph.endpoint.document.operations import Operation, Operations, Prepared
 from graph.endpoint.document.persisted import Persisted, read_manifest
@@ -16,6 +17,7 @@ from graph.endpoint.document.retention import Retention
 __all__ = [
     "Allowance",
     "Bounds",
+    "Contributed",
     "Operation",
     "OperationRequest",
     "Operations",

@@ -39,7 +39,7 @@ from graph.endpoint.errors import Refusal, coded
 from graph.patterns.fair_queue import FairQueue, Sharers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 
     from graphql import ASTValidationRule, DocumentNode, GraphQLSchema
 
@@ -101,6 +101,8 @@ class Prepared:
         self.errors = errors
         self.compiled: object = None
         """How much of the document may still be compiled; kept here for `compiled`, like `Operation.program`."""
+        self.contributed: dict[Hashable, list[GraphQLError]] = {}
+        """What rules of the schema's extensions found; kept here for `contributed`."""
 
     @cached_property
     def digest(self) -> str:

@@ -3,6 +3,9 @@
 Strawberry's `SchemaExtensionsRunner` finds out anew for every operation which hooks an extension has and what kind of
 function each is, and wraps them into context managers: a third of the time of a small operation. Here that is found out
 once a class. What an extension sees is the same; where a hook fails before execution, those before it are closed, too.
+
+Failure: what a hook raises, or what is raised within its phase, is raised to whoever runs the phase. No hook can
+suppress it, as under Strawberry: an operation that one extension refused does not run because another one caught that.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
-    AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
@@ -73,36 +75,44 @@ def _before(function: Any) -> Callable[[SchemaExtension], AbstractContextManager
 class Phase:
     """The hooks around one phase of an operation, entered in the order of the extensions and left in reverse."""
 
-    __slots__ = ("_stack", "empty", "hooks")
+    __slots__ = ("_entered", "empty", "hooks")
 
     def __init__(self, extensions: Sequence[SchemaExtension], name: str) -> None:
         """Gather the hooks called `name`."""
         self.hooks = [(one, hook) for one in extensions if (hook := hook_of(type(one), name)) is not None]
         self.empty = not self.hooks
-        self._stack: AsyncExitStack | AbstractAsyncContextManager[None] | None = None
+        self._entered: list[tuple[Any, bool]] = []
 
     async def __aenter__(self) -> None:
-        if self.empty:
-            return
-        if len(self.hooks) == 1 and self.hooks[0][1].is_async:
-            extension, hook = self.hooks[0]
+        for extension, hook in self.hooks:
             manager = hook.make(extension)
-            await manager.__aenter__()
-            self._stack = manager
-            return
-        async with AsyncExitStack() as stack:
-            for extension, hook in self.hooks:
+            try:
                 if hook.is_async:
-                    await stack.enter_async_context(hook.make(extension))
+                    await manager.__aenter__()
                 else:
-                    stack.enter_context(hook.make(extension))
-            self._stack = stack.pop_all()
+                    manager.__enter__()
+            except BaseException as error:
+                await self.__aexit__(type(error), error, error.__traceback__)
+                raise
+            self._entered.append((manager, hook.is_async))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         """Leave them."""
-        return await self._stack.__aexit__(kind, error, trace) if self._stack is not None else None
+        last = error
+        while self._entered:
+            manager, is_async = self._entered.pop()
+            seen = (None, None, None) if last is None else (type(last), last, last.__traceback__)
+            try:
+                if is_async:
+                    await manager.__aexit__(*seen)
+                else:
+                    manager.__exit__(*seen)
+            except BaseException as other:  # noqa: BLE001 - raised below, once all are left
+                last = other
+        if last is not None and last is not error:
+            raise last
 
 
 class HooksRunner(SchemaExtensionsRunner):

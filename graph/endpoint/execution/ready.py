@@ -13,8 +13,9 @@ from graph.endpoint.errors import Refusal
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from graph.endpoint.admission import Ticket
+    from graph.endpoint.admission import Admission, Ticket
     from graph.endpoint.document import Operation, OperationRequest, Prepared, Wish
+    from graph.endpoint.errors import Raised
 
 
 class Ready(NamedTuple):
@@ -26,6 +27,8 @@ class Ready(NamedTuple):
     ticket: Ticket
     live: Wish | None = None
     """What `@live` asks for; None for any other operation."""
+    weight: int | None = None
+    """The units that it weighs; None where nobody may change it any more."""
 
     @property
     def stands(self) -> bool:
@@ -35,10 +38,15 @@ class Ready(NamedTuple):
 
 @dataclass
 class Ticketed(ExecutionContext):
-    """Strawberry's execution context with the ticket that `RateLimit` charges."""
+    """Strawberry's execution context with the ticket that `RateLimit` of that `admission` charges."""
 
     ticket: Ticket | None = None
+    admission: Admission | None = None
     ready: Ready | None = None
+    ran: bool = False
+    """Whether it was executed."""
+    raised: tuple[Raised, ...] = ()
+    """Its errors before extensions could change them."""
 
 
 def wrong_transport(kind: OperationType, kinds: Collection[OperationType]) -> Refusal:

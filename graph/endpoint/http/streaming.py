@@ -78,7 +78,7 @@ class HttpStreaming:
     async def stream(self, media: str, request: OperationRequest, caller: Caller, call: Call) -> None:
         """Send the whole response of type `media`; raises `Refusal` while nothing has been sent."""
         engine = self._streams.engine
-        ready = await engine.ready(request, caller)
+        ready = await engine.ready(request, caller, call.request)
         if isinstance(ready, Answer):
             await self.refuse(ready, media, call)
             return

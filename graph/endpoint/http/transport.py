@@ -170,7 +170,7 @@ class HttpTransport:
                 await self._finish_fast(call, media, fast)
                 return
         caller = await self._authenticator.authenticate(call.request)
-        ready = await self._engine.ready(asked, caller, kinds)
+        ready = await self._engine.ready(asked, caller, call.request, kinds)
         if isinstance(ready, Answer):
             if media is None and stream is not None and self._streaming is not None:
                 await self._streaming.refuse(ready, stream, call)
@@ -215,12 +215,13 @@ class HttpTransport:
     async def _batch(self, call: Call, media: str | None, asked: list[OperationRequest]) -> None:
         _need_some(media, None)
         caller = await self._authenticator.authenticate(call.request)
-        await self._run_batch(call, media, await self._ready(asked, caller))
+        await self._run_batch(call, media, await self._ready(asked, caller, call.request))
 
-    async def _ready(self, asked: Sequence[OperationRequest], caller: Caller) -> list[Ready | Answer]:
+    async def _ready(self, asked: Sequence[OperationRequest], caller: Caller, request: Request) -> list[Ready | Answer]:
         """What comes of the operations of one request before they run."""
         allowance = Allowance(self._engine.operations.bounds)
-        return await asyncio.gather(*(self._engine.ready(one, caller, RUNNABLE, allowance) for one in asked))
+        found = (self._engine.ready(one, caller, request, RUNNABLE, allowance) for one in asked)
+        return await asyncio.gather(*found)
 
     async def _run_batch(self, call: Call, media: str | None, readied: Sequence[Ready | Answer]) -> None:
         responses = [Response() for _ in readied]
@@ -250,7 +251,7 @@ class HttpTransport:
             asked = await form.read_operations()
             batch = asked if isinstance(asked, list) else [asked]
             caller = await self._authenticator.authenticate(request)
-            found = await self._ready(batch, caller)
+            found = await self._ready(batch, caller, request)
             right = next((one for one in found if isinstance(one, Ready)), None)
             readied = [await self._charged(one, form.units if one is right else 0) for one in found]
             if any(isinstance(one, Ready) for one in readied):

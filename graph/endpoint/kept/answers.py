@@ -10,7 +10,9 @@ from graph.endpoint.kept.express import Express
 from graph.endpoint.kept.lane import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+
+    from strawberry.extensions import SchemaExtension
 
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.execution import Engine
@@ -27,7 +29,8 @@ class KeptAnswers:
     Unless `enabled`, every operation is executed, and answered with the same headers. With `debug` an answer tells in
     ``extensions.cache`` how it was made. Unless `recognise`, every request is parsed; `tally` hears of each answer to
     one that was recognised, and with `eager` that begins with the second request with one head. `forwarded` says that
-    the server believes what proxies tell of their clients.
+    the server believes what proxies tell of their clients. Nothing is executed for a kept answer, so the schema's
+    extensions do not see the operation: `unseen` are those of which somebody has said that this is right.
     """
 
     client: Client
@@ -38,9 +41,15 @@ class KeptAnswers:
     tally: Tally | None = None
     eager: bool = False
     forwarded: bool = False
+    unseen: Collection[type[SchemaExtension]] = ()
 
     def lane(self, engine: Engine[Any], authenticator: Authenticator) -> Lane[Any]:
-        """The fast lane in front of `engine`. Raises TypeError unless `authenticator` is a `BatchAuthenticator`."""
+        """The fast lane in front of `engine`.
+
+        Raises TypeError unless `authenticator` is a `BatchAuthenticator`, and for an extension of the schema that would
+        miss operations.
+        """
+        engine.extensions.check_kept(self.unseen)
         if not isinstance(authenticator, BatchAuthenticator):
             raise TypeError(
                 "kept answers need a BatchAuthenticator: the session is checked in the batch that asks Redis"

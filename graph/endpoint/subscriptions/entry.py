@@ -7,27 +7,28 @@ gets DEADLINE_EXCEEDED, and is charged.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from graph.endpoint.errors import Refusal
+from graph.endpoint.errors import Refusal, as_graphql
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from graph.endpoint.execution import Answer, Engine, HooksRunner, Ready
 
+Result = TypeVar("Result")
 
-async def in_time(engine: Engine[Any], ready: Ready, admission: Awaitable[Answer | None]) -> Answer | None:
-    """What `admission` of `ready` comes to: an answer that refuses it, or None; a refusal when it takes too long."""
+
+async def in_time(engine: Engine[Any], step: Awaitable[Result]) -> Result:
+    """What `step` comes to; raises a refusal when that takes longer than an operation may."""
     deadline = asyncio.timeout(engine.operations.bounds.deadline)
     try:
         async with deadline:
-            return await admission
+            return await step
     except TimeoutError:
         if not deadline.expired():
             raise
-        late = Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.")
-        return await engine.reject([late], ready.ticket)
+        raise Refusal("DEADLINE_EXCEEDED", "The operation took too long and was cancelled.") from None
 
 
 async def entered(engine: Engine[Any], ready: Ready, context: Any, runner: HooksRunner) -> Answer | None:
@@ -36,12 +37,15 @@ async def entered(engine: Engine[Any], ready: Ready, context: Any, runner: Hooks
     `context` and `runner` are those that `Engine.begin` gave. The extensions see an execution without anything in it.
     """
 
-    async def enter() -> Answer | None:
+    async def enter() -> bool:
         async with runner.operation():
-            refusal = await engine.admit(ready, context, runner)
-            if refusal is None:
+            admitted = await engine.enter(context, runner)
+            if admitted:
                 async with runner.executing():
                     pass
-            return refusal
+            return admitted
 
-    return await in_time(engine, ready, enter())
+    try:
+        return None if await in_time(engine, enter()) else await engine.refusal(context, runner)
+    except Exception as error:  # noqa: BLE001 - whatever a hook raises is told the client
+        return await engine.reject([as_graphql(error)], ready.ticket)

@@ -15,11 +15,11 @@ import contextlib
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
 
-from graphql import ExecutionResult, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
+from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
 from strawberry.execution import optimized_is_awaitable
 from strawberry.types import ExecutionResult as StreamResult
 
-from graph.endpoint.errors import Refusal, coded
+from graph.endpoint.errors import Refusal, as_graphql, coded
 from graph.endpoint.execution import Answer, encode, hook_of
 from graph.endpoint.subscriptions.entry import in_time
 from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
@@ -27,6 +27,7 @@ from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable
 
+    from graphql.execution import Executor
     from starlette.requests import HTTPConnection
 
     from graph.endpoint.declare import Live
@@ -73,59 +74,66 @@ class Own:
     async def _run(self) -> None:
         GROUPS.inc()
         FOLLOWERS.inc()
+        engine = self._engine
         try:
-            context, runner = self._engine.begin(self._ready, self._connection, None)
+            context, runner = engine.begin(self._ready, self._connection, None)
             async with runner.operation():
-                admission = self._engine.admit(self._ready, context, runner)
-                refused = await in_time(self._engine, self._ready, admission)
-                self._admitted.set_result(refused)
-                if refused is None:
+                admitted = await in_time(engine, engine.enter(context, runner))
+                if admitted:
+                    self._admitted.set_result(None)
                     await self._stream(context, runner, await self._sink)
-        except Exception as error:
+            if not admitted:
+                self._admitted.set_result(await engine.refusal(context, runner))
+        except Exception as error:  # noqa: BLE001 - whatever a hook raises is told the client
             if not self._admitted.done():
-                raise
-            self._end(encode(self._engine.presenter.raised(error)).decode())
+                self._admitted.set_result(await engine.reject([as_graphql(error)], self._ready.ticket))
+            self._end(encode(engine.presenter.raised(error)).decode())
         finally:
             GROUPS.dec()
             FOLLOWERS.dec()
 
     async def _stream(self, context: Ticketed, runner: HooksRunner, sink: Sink) -> None:
-        async with runner.executing():
-            executor = self._engine.build(context, runner, is_awaitable=optimized_is_awaitable)
-            if isinstance(executor, list):
-                self._end(encode(self._present(coded(executor, "BAD_USER_INPUT"))).decode())
+        try:
+            async with runner.executing():
+                executor = self._engine.build(context, runner, is_awaitable=optimized_is_awaitable)
+                if isinstance(executor, list):
+                    source: Any = ExecutionResult(None, coded(executor, "BAD_USER_INPUT"))
+                else:
+                    source = await in_time(self._engine, _opened(executor))
+            if isinstance(source, ExecutionResult):
+                await self._fail(context, runner, source.errors or [])
                 return
-            async with asyncio.timeout(self._engine.operations.bounds.deadline):
-                opened: Any = create_source_event_stream(executor)
-                source = await opened if isawaitable(opened) else opened
-        if isinstance(source, ExecutionResult):
-            self._end(encode(self._present(source.errors or [])).decode())
+            async with contextlib.AsyncExitStack() as stack:
+                if (close := getattr(source, "aclose", None)) is not None:
+                    stack.push_async_callback(close)
+                async for item in cast("AsyncIterable[Any]", source):
+                    answer = await self._render(context, runner, await self._execute(executor, item))
+                    text = answer.encode().decode()
+                    sink.next(text, latest=self._promise.latest, cursor=getattr(item, "cursor", None))
+                    SENT.inc()
+                    if self._left:
+                        return
+        except Exception as error:  # noqa: BLE001 - what broke is the last result, which extensions see as well
+            await self._fail(context, runner, [as_graphql(error)])
             return
-        async with contextlib.AsyncExitStack() as stack:
-            if (close := getattr(source, "aclose", None)) is not None:
-                stack.push_async_callback(close)
-            watched = any(hook_of(type(one), "on_stream_result") is not None for one in runner.extensions)
-            async for item in cast("AsyncIterable[Any]", source):
-                text = await self._render(context, runner, executor, item, watched=watched)
-                sink.next(text, latest=self._promise.latest, cursor=getattr(item, "cursor", None))
-                SENT.inc()
-                if self._left:
-                    return
         self._end("")
 
-    async def _render(
-        self, context: Ticketed, runner: HooksRunner, executor: object, item: object, *, watched: bool
-    ) -> str:
-        """Execute one event and return its result as text."""
-        result = await self._execute(executor, item)
+    async def _fail(self, context: Ticketed, runner: HooksRunner, errors: list[GraphQLError]) -> None:
+        """End it with `errors`, once extensions have seen them."""
+        answer = await self._render(context, runner, ExecutionResult(None, errors))
+        self._end(encode(answer.errors).decode())
+
+    async def _render(self, context: Ticketed, runner: HooksRunner, result: ExecutionResult) -> Answer:
+        """Have extensions see, and change, one result."""
+        self._engine.note(context, result.errors)
         shown = StreamResult(data=result.data, errors=result.errors)
         shown.extensions = await runner.get_extensions_results(context) or None
         context.result = shown
-        if watched:
+        if any(hook_of(type(one), "on_stream_result") is not None for one in runner.extensions):
             async with runner.on_stream_result(shown):
                 pass
-        answer = Answer(data=shown.data, errors=self._present(shown.errors or ()), extensions=shown.extensions)
-        return answer.encode().decode()
+        errors = self._engine.presenter.present(shown.errors or (), context.raised)
+        return Answer(data=shown.data, errors=errors, extensions=shown.extensions)
 
     async def _execute(self, executor: object, item: object) -> ExecutionResult:
         deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
@@ -140,9 +148,6 @@ class Own:
             late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
             return ExecutionResult(None, errors=[late])
 
-    def _present(self, errors: Any) -> Any:
-        return self._engine.presenter.present(errors)
-
     def _end(self, errors: str) -> None:
         """Tell the client that the subscription has ended, unless it has left."""
         if self._left or not self._sink.done():
@@ -152,3 +157,9 @@ class Own:
             self._sink.result().error(errors)
         else:
             self._sink.result().complete()
+
+
+async def _opened(executor: Executor[Any]) -> Any:
+    """The source of a subscription, or a result that says why there is none."""
+    source: Any = create_source_event_stream(executor)
+    return await source if isawaitable(source) else source

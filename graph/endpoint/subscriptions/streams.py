@@ -5,7 +5,8 @@ event, however many they are; a transport only splices its own frame around the 
 on its own first.
 
 Only what a field declares to be the same for everybody is shared (`declare.live`); every other subscription is run for
-its client alone, with all that Strawberry gives it (`own`). Sharing shows nobody what is another's. A group for
+its client alone, with all that Strawberry gives it (`own`), and so is one of a schema with an extension that looks at
+each result. Sharing shows nobody what is another's. A group for
 everybody executes as an anonymous caller; as soon as an execution reads who asks (`identity.viewer_touched`), the
 signed-in followers get executions of their own, one a user.
 
@@ -102,7 +103,7 @@ class Streams(Generic[Context]):
     ) -> Callable[[], None] | None:
         """Admit, prepare and execute `request`; hand every answer to `sink` (see `sink.Runner`)."""
         try:
-            ready = await self.engine.ready(request, caller)
+            ready = await self.engine.ready(request, caller, connection)
             if isinstance(ready, Answer):
                 answer = ready
             elif ready.stands:
@@ -149,7 +150,7 @@ class Streams(Generic[Context]):
         if not promise.shared:
             return await self._own(ready, connection, promise)
         context, runner = self.engine.begin(ready, connection, None)
-        if not notes_viewer(context.context):
+        if not notes_viewer(context.context) or self.engine.extensions.look_at_results(runner.extensions):
             return await self._own(ready, connection, promise)
         return await entered(self.engine, ready, context, runner) or partial(self.follow, ready)
 

@@ -113,7 +113,7 @@ async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
         jobs=Jobs(client, prefix=prefix, announce=partial(announce_job, broker)),
         locks=locks,
         imports=settings.jobs.imports,
-        options=(_account_options(settings), _mail_options(settings)),
+        options=(_account_options(settings), _mail_options(settings), _leaderboard_options(settings)),
     )
 
 
@@ -134,6 +134,10 @@ def _mail_options(settings: Settings) -> accounts.MailOptions:
     mail = settings.mail
     logged = settings.server.env != "production"
     return accounts.MailOptions(mail.url, mail.sender, mail.reset_page, mail.confirm_page, logged)
+
+
+def _leaderboard_options(settings: Settings) -> leaderboard.LeaderboardOptions:
+    return leaderboard.LeaderboardOptions(remove_departed=settings.accounts.deleted_scores == "remove")
 
 
 def _account_options(settings: Settings) -> accounts.AccountOptions:

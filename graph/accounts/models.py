@@ -1,7 +1,8 @@
 """The tables of users and of ended sessions; the migrations 0002_accounts and 0006_session_revocation create them.
 
 `email` is stored as its owner wrote it; the unique `email_key` is equal for spellings of the same address
-(`rules.email_key`). `role` is one of `graph.accounts.records.Role`.
+(`rules.email_key`). `role` is one of `graph.accounts.records.Role`. A user with `deleted_at` is gone: the row remains
+for what refers to it, without anything that says who it was.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class User(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     password_changed_at: datetime = Field(sa_type=UtcDateTime)
     email_confirmed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    deleted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class SessionRevocation(SQLModel, table=True):

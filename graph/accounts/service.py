@@ -37,10 +37,15 @@ from graph.errors import Taken, Unavailable
 from graph.patterns.sessions import EpochMoved
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from typing import TypeAlias
+
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.accounts.queries import Credentials
     from graph.patterns.sessions import Session
+
+    Farewell: TypeAlias = Callable[[AsyncSession, int], Awaitable[None]]
 
 GUEST_NAME = "Guest"
 DELETED_NAME = "Deleted player"
@@ -174,10 +179,12 @@ class AccountService(SigningIn):
             await writing.rename(session, user_id, name)
         return await self.user(user_id)
 
-    async def delete(self, session: Session, password: str) -> UserRecord | WrongCredentials | TooMany:
+    async def delete(
+        self, session: Session, password: str, *, also: Farewell | None = None
+    ) -> UserRecord | WrongCredentials | TooMany:
         """Anonymise the user of `session` and end all sessions; what remains is an id without a name.
 
-        The password is required, except for a guest, who has none.
+        The password is required, except for a guest, who has none. `also` is as for `erase`.
         """
         async with self._database.session() as reading:
             found = await queries.credentials_by_id(reading, int(session.user_id))
@@ -187,15 +194,20 @@ class AccountService(SigningIn):
             async with self._proven(found, password) as refusal:
                 if refusal is not None:
                     return refusal
-        return await self.erase(found) or WrongCredentials()
+        return await self.erase(found, also=also) or WrongCredentials()
 
-    async def erase(self, found: Credentials) -> UserRecord | None:
-        """Anonymise a user and end all sessions; None if the password was replaced meanwhile."""
+    async def erase(self, found: Credentials, *, also: Farewell | None = None) -> UserRecord | None:
+        """Anonymise a user and end all sessions; None if the password was replaced meanwhile.
+
+        `also` is awaited in the same transaction, for what else is to become of the user.
+        """
         user_id = str(found.user.id)
         await self.sessions.revoke_all(user_id)
         email = f"{found.user.id}@{rules.DELETED}"
         async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writer:
             forgotten = await writing.forget(writer, found, email=email, display_name=DELETED_NAME)
+            if forgotten and also is not None:
+                await also(writer, found.user.id)
         await self.sessions.revoke_all(user_id)
         return replace(found.user, email=email, display_name=DELETED_NAME) if forgotten else None
 

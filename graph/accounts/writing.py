@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from graph.accounts.models import USERS
@@ -99,9 +99,20 @@ async def rename(session: AsyncSession, user_id: int, display_name: str) -> bool
 
 
 async def forget(session: AsyncSession, found: Credentials, *, email: str, display_name: str) -> bool:
-    """Overwrite everything that identifies a user and lock the password. False if the password was replaced."""
-    values = {"email": email, "email_key": email, "display_name": display_name, "password_hash": LOCK}
+    """Overwrite everything that identifies a user and lock the password. False if the password was replaced.
+
+    It waits for transactions that write something for the user and have locked the row for that (FOR KEY SHARE); later
+    ones find `deleted_at`.
+    """
     same = (USERS.c.id == found.user.id) & (USERS.c.password_hash == found.password_hash)
+    await session.execute(select(USERS.c.id).where(same).with_for_update())
+    values = {
+        "email": email,
+        "email_key": email,
+        "display_name": display_name,
+        "password_hash": LOCK,
+        "deleted_at": datetime.now(UTC),
+    }
     return await session.scalar(update(USERS).where(same).values(values).returning(USERS.c.id)) is not None
 
 

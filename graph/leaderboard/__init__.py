@@ -6,7 +6,7 @@ This package imports neither GraphQL nor another feature nor the settings.
 """
 
 from graph.leaderboard import rules
-from graph.leaderboard.feature import FEATURE, LIVE
+from graph.leaderboard.feature import FEATURE, LIVE, LeaderboardOptions
 from graph.leaderboard.keys import board_tag
 from graph.leaderboard.live.boards import until_available
 from graph.leaderboard.records import BoardRecord, NewBoard, Outcome, Placed, SeasonSchedule, Span, TopPage, player_of
@@ -18,6 +18,7 @@ __all__ = [
     "FEATURE",
     "LIVE",
     "BoardRecord",
+    "LeaderboardOptions",
     "LeaderboardService",
     "NewBoard",
     "Outcome",

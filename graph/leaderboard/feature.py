@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,22 @@ if TYPE_CHECKING:
     from graph.jobs import Definition
 
 
+@dataclass(frozen=True, slots=True)
+class LeaderboardOptions:
+    """What an operator may set: whether the scores of deleted users are removed, or stay without a name."""
+
+    remove_departed: bool = False
+
+
 def _open(tools: Tools) -> LeaderboardService:
     close_seasons = partial(tools.jobs.enqueue, CLOSE_SEASONS, {}, unique=CLOSE_SEASONS, durable=False)
     return LeaderboardService(
-        tools.database, tools.client, prefix=tools.prefix, delegate=close_seasons, invalidate=tools.cache.invalidate
+        tools.database,
+        tools.client,
+        prefix=tools.prefix,
+        delegate=close_seasons,
+        invalidate=tools.cache.invalidate,
+        remove_departed=tools.option(LeaderboardOptions).remove_departed,
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of the leaderboards; `graph/engines/migrations/versions/0003_leaderboard.py` and 0007 create them.
+"""The tables of the leaderboards; `graph/engines/migrations/versions/0003_leaderboard.py`, 0007 and 0011 create them.
 
 Scores rank by merit (`graph.patterns.ranking.Order.merit`): the score itself, or its negative on a board where low
 scores are better. The columns `score` of `scores` and of `archive` hold the merit, so that one index serves both kinds
@@ -106,7 +106,7 @@ class KeyedSubmission(SQLModel, table=True):
 
 
 class ArchiveEntry(SQLModel, table=True):
-    """An entry of a finished season, which does not change any more."""
+    """An entry of a finished season. Its position and rank do not change any more, even if others are removed."""
 
     __tablename__ = "archive"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
     __table_args__ = (UniqueConstraint("season_id", "player_id"),)
@@ -120,12 +120,21 @@ class ArchiveEntry(SQLModel, table=True):
     metadata_: str | None = Field(default=None, sa_column=Column("metadata", Text))
 
 
+class Departure(SQLModel, table=True):
+    """A deleted user whose scores are still to be removed: see `graph.leaderboard.seasons.departures`."""
+
+    __tablename__ = "departures"  # pyright: ignore[reportAssignmentType] - declared for declared_attr only
+
+    player_id: int = Field(primary_key=True, foreign_key="users.id", sa_type=Id)
+
+
 # The tables for statements that use columns rather than objects.
 BOARDS: Table = SQLModel.metadata.tables["boards"]
 SEASONS: Table = SQLModel.metadata.tables["seasons"]
 SCORES: Table = SQLModel.metadata.tables["scores"]
 SUBMISSIONS: Table = SQLModel.metadata.tables["submissions"]
 ARCHIVE: Table = SQLModel.metadata.tables["archive"]
-PLAYERS: TableClause = table("users", column("id", BigInteger))
+DEPARTURES: Table = SQLModel.metadata.tables["departures"]
+PLAYERS: TableClause = table("users", column("id", BigInteger), column("deleted_at", UtcDateTime))
 
 Index("scores_by_place", SCORES.c.season_id, SCORES.c.score.desc(), SCORES.c.achieved_at, SCORES.c.player_id)

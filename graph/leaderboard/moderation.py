@@ -1,18 +1,20 @@
-"""Operators' changes to boards and scores: removing a score, ending a season early, deleting a board.
+"""Changes to boards and scores beside submissions: removing a score or a player, ending a season, deleting a board.
 
 Each is one transaction in SQL, which waits for submissions in progress (they hold the season's row in share mode); no
-later one gets into the old season. Deleting the rows of a board, possibly millions, is done afterwards in chunks
-(`purge`), may be repeated, and is resumed by the boards' upkeep after a failure.
+later one gets into the old season. A player is removed season by season (`graph.leaderboard.seasons.departures`).
+Deleting the rows of a board, possibly millions, is done afterwards in chunks (`purge`), may be repeated, and is resumed
+by the boards' upkeep after a failure.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CursorResult, case, delete, insert, select, update
+from sqlalchemy import CursorResult, case, delete, exists, insert, or_, select, update
 
+from graph.engines.upsert import upsert
 from graph.errors import Missing
-from graph.leaderboard.models import ARCHIVE, BOARDS, REMOVED, SCORES, SEASONS, SUBMISSIONS
+from graph.leaderboard.models import ARCHIVE, BOARDS, DEPARTURES, REMOVED, SCORES, SEASONS, SUBMISSIONS
 from graph.leaderboard.records import SeasonState, player_key
 from graph.leaderboard.rules import season_at
 from graph.leaderboard.writing import board_of, micros_of, moment, newest_season, open_season, season_of
@@ -95,6 +97,59 @@ async def _lock(connection: AsyncConnection, board: BoardRecord) -> None:
     there = select(B.id).where(B.id == board.id, B.deleted_at.is_(None)).with_for_update()
     if (await connection.execute(there)).one_or_none() is None:
         raise Missing("board")
+
+
+# --- removing a deleted user ---
+
+
+async def depart(session: AsyncSession, player: int) -> None:
+    """Note, in the transaction that deletes a user, that the user's scores are to be removed."""
+    await session.execute(
+        upsert(session.get_bind().dialect.name)(DEPARTURES).values(player_id=player).on_conflict_do_nothing()
+    )
+
+
+async def departed(session: AsyncSession) -> list[int]:
+    """Return the deleted users whose scores are still to be removed."""
+    return list(await session.scalars(select(DEPARTURES.c.player_id).order_by(DEPARTURES.c.player_id)))
+
+
+async def played(session: AsyncSession, player: int) -> list[SeasonRecord]:
+    """Return the seasons that still have something of a player."""
+    scored = exists().where(S.season_id == G.id, S.player_id == player, or_(S.score > REMOVED, S.former.is_not(None)))
+    archived = exists().where(ARCHIVE.c.season_id == G.id, ARCHIVE.c.player_id == player)
+    found = select(SEASONS).where(or_(scored, archived)).order_by(G.id)
+    return [season_of(row) for row in await session.execute(found)]
+
+
+async def forget(connection: AsyncConnection, season: SeasonRecord, player: int, now: int) -> ScoreRow | None:
+    """Remove everything that a season has of a deleted player; returns the row that says so to the index.
+
+    The row of the score stays without its values, for its version. The season's row is locked first, so that whoever is
+    archiving the season waits, and finds nothing to archive.
+    """
+    await connection.execute(select(G.id).where(G.id == season.id).with_for_update())
+    version = case((S.version < now, now), else_=S.version + 1)
+    emptied = (
+        update(SCORES)
+        .where(S.season_id == season.id, S.player_id == player)
+        .values(score=REMOVED, former=None, metadata=None, version=version)
+        .returning(S.version, S.achieved_at)
+    )
+    row = (await connection.execute(emptied)).one_or_none()
+    gone = delete(ARCHIVE).where(ARCHIVE.c.season_id == season.id, ARCHIVE.c.player_id == player)
+    if (await connection.scalars(gone.returning(ARCHIVE.c.position))).all():
+        await connection.execute(update(SEASONS).where(G.id == season.id).values(size=G.size - 1))
+    return None if row is None else ScoreRow(player_key(player), None, row.achieved_at / 1e6, row.version)
+
+
+async def forgotten(session: AsyncSession, player: int) -> None:
+    """Remove a deleted player's submission keys, and the note that there is something to remove."""
+    boards = list(await session.scalars(select(B.id)))
+    await session.execute(
+        delete(SUBMISSIONS).where(SUBMISSIONS.c.board_id.in_(boards), SUBMISSIONS.c.player_id == player)
+    )
+    await session.execute(delete(DEPARTURES).where(DEPARTURES.c.player_id == player))
 
 
 # --- deleting the rows of a deleted board ---

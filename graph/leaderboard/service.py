@@ -23,12 +23,15 @@ from graph.leaderboard.records import (
     Submission,
 )
 from graph.leaderboard.rules import checked, checked_key, checked_metadata, checked_score
+from graph.leaderboard.seasons.departures import Departures
 from graph.leaderboard.seasons.upkeep import EVERY, Upkeep
 from graph.leaderboard.submission.outdating import Outdating
 from graph.leaderboard.submission.submission import Submissions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.engines.database import Database
     from graph.leaderboard.writing import Clock
@@ -49,16 +52,22 @@ class LeaderboardService(LeaderboardReader):
         clock: Clock | None = None,
         delegate: Callable[[], Awaitable[object]] | None = None,
         invalidate: Callable[[str], Awaitable[None]] | None = None,
+        remove_departed: bool = False,
     ) -> None:
         """Begin with no board known.
 
         `upkeep` is the pause between rounds of upkeep in seconds; with 0 there are none. `delegate` has
-        `Upkeep.close_seasons` run elsewhere. `invalidate` invalidates what is cached under a tag (`board_tag`). `clock`
-        replaces the database's, for tests.
+        `Upkeep.close_seasons` run elsewhere. `invalidate` invalidates what is cached under a tag (`board_tag`). With
+        `remove_departed`, deleted users lose their scores; otherwise the scores stay, under a player without a name.
+        `clock` replaces the database's, for tests.
         """
         super().__init__(database, client, prefix=prefix, clock=clock)
         self.moved: Callable[[BoardRecord, str, Submitted | None], None] | None = None
-        self.upkeep = Upkeep(database, self.indexes, self.directory, clock=clock, delegate=delegate)
+        self._departures = Departures(database, self.indexes, self.directory, clock=clock, changed=self._left)
+        self._remove_departed = remove_departed
+        self.upkeep = Upkeep(
+            database, self.indexes, self.directory, departures=self._departures, clock=clock, delegate=delegate
+        )
         self._every = upkeep
         self._outdating = Outdating(client, invalidate) if invalidate is not None else None
         outdate = self._outdating.outdate if self._outdating is not None else None
@@ -76,6 +85,7 @@ class LeaderboardService(LeaderboardReader):
             self._task.cancel()
             await asyncio.wait((self._task,))
         await self._submissions.close()
+        await self._departures.close()
         await self.indexes.close()
         if self._outdating is not None:
             await self._outdating.close()
@@ -165,6 +175,25 @@ class LeaderboardService(LeaderboardReader):
         await self._outdate(board.slug)
         self._tell(board, row.player, None)
         return score
+
+    # --- users who are deleted ---
+
+    async def leaving(self, session: AsyncSession, player: int) -> None:
+        """Take part in the transaction that deletes a user; call `left` after its commit."""
+        if self._remove_departed:
+            await self._departures.leaving(session, player)
+
+    async def left(self, player: int) -> None:
+        """Remove a deleted user's scores, if they are to be removed.
+
+        It returns when they are gone, or after some seconds; what is left then is removed in the background.
+        """
+        if self._remove_departed:
+            await self._departures.remove(player)
+
+    async def _left(self, board: BoardRecord, player: str) -> None:
+        await self._outdate(board.slug)
+        self._tell(board, player, None)
 
     def _tell(self, board: BoardRecord, player: str, submitted: Submitted | None) -> None:
         if self.moved is not None:

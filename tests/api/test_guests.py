@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from graph.leaderboard.records import NewBoard
 from graph.patterns.ranking import Operator
-from tests.support.apps.accounts import LOGIN, PASSWORD
+from graph.settings import AccountSettings
+from tests.support.apps.accounts import LOGIN, PASSWORD, shop
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graph.patterns.client import Client
+    from harness.valkey import ValkeyServer
     from tests.support.apps.accounts import Shop
 
 PLAY = """mutation ($name: String) { playAsGuest(displayName: $name) {
@@ -111,6 +116,24 @@ async def test_renaming_and_deleting(app: Shop) -> None:
     assert await ask(app, top) == named
     refused = (await app.post(EXPORT, headers={"Authorization": f"Bearer {token}"})).json()
     assert refused["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_scores_of_a_deleted_user_are_removed_where_that_is_set(
+    client: Client, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """The answer to deleteMe comes when no page of the board, kept or not, shows the player any more."""
+    assert await client.execute("DBSIZE") == 0
+    top = '{ leaderboard(slug: "arena") { top { totalCount nodes { rank score } } } }'
+    async with shop(valkey.url, tmp_path, accounts=AccountSettings(deleted_scores="remove")) as app:
+        await app.services.leaderboards.create_board(NewBoard("arena", "Arena"))
+        for score in (1, 2):
+            app.web.cookies.clear()
+            token = (await played(app))["auth"]["token"]
+            await ask(app, SUBMIT, token, score=float(score), key="k")
+        nodes = [{"rank": 1, "score": 2.0}, {"rank": 2, "score": 1.0}]
+        assert await ask(app, top) == {"leaderboard": {"top": {"totalCount": 2, "nodes": nodes}}}
+        await ask(app, "mutation { deleteMe { __typename } }", token)
+        assert await ask(app, top) == {"leaderboard": {"top": {"totalCount": 1, "nodes": [{"rank": 1, "score": 1.0}]}}}
 
 
 async def test_deleting_asks_for_the_password(app: Shop) -> None:

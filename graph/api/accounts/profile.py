@@ -118,17 +118,22 @@ class ProfileMutation:
 
     @strawberry.mutation(
         description="Deletes the viewer's account: email, name and password are written over, every session ends. "
-        "Scores stay, under a player without a name. A guest needs no password.",
+        "Scores stay, under a player without a name, or are removed, as the operator has set it "
+        "(GRAPH_ACCOUNTS_DELETED_SCORES). A guest needs no password.",
         extensions=[requires(SIGNED_IN)],
         metadata=cost(HASH),
     )
     async def delete_me(self, info: Info, password: str | None = strawberry.UNSET) -> DeleteMeResult:
         context = info.context
-        outcome = await context.services.accounts.delete(session_of(context), given(password) or "")
+        services = context.services
+        outcome = await services.accounts.delete(
+            session_of(context), given(password) or "", also=services.leaderboards.leaving
+        )
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
         if isinstance(outcome, WrongCredentials):
             return InvalidCredentials.of("The password is wrong.")
+        await services.leaderboards.left(outcome.id)
         if context.cookie is not None and context.response is not None:
             context.cookie.clear(context.response)
         return AccountDeleted(player=global_id("Player", outcome.id))

@@ -122,16 +122,18 @@ def enable(email: _Email) -> None:
 def delete(
     email: _Email, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False
 ) -> None:
-    """Delete a user's personal data for good; scores stay, under a player without a name."""
+    """Delete a user's personal data for good. Scores stay, under a player without a name, unless they are set to go."""
     if not yes:
         typer.confirm(f"Delete {email} for good?", abort=True, err=True)
 
-    async def erase(accounts: "AccountService", user: "UserRecord") -> None:
-        found = await accounts.credentials(user.id)
-        if found is None or await accounts.erase(found) is None:
+    async def erase(services: "Services") -> None:
+        accounts, boards = services.accounts, services.leaderboards
+        found = await accounts.credentials((await _find(accounts, email)).id)
+        if found is None or await accounts.erase(found, also=boards.leaving) is None:
             support.fail(f"{email} was changed at the same time; try again")
+        await boards.left(found.user.id)
 
-    _with_user(email, erase)
+    support.with_services(erase)
     _tell(f"{email} is deleted.")
 
 

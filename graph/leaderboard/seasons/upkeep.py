@@ -6,7 +6,8 @@ Every process checks every few seconds, with one small SELECT. Work that is foun
 - a season that is over is handed to a job (`delegate`), which a worker runs at a lower priority than requests. If it is
 still open `PATIENCE` seconds after its end, because no worker runs or Redis is away, the process that notices it and
 gets the turn closes it. If two processes do so anyway, SQL lets only one of them write (`archive`);
-- the rows of a deleted board are deleted by the same job, or by the process that notices them if no job runs;
+- the rows of a deleted board are deleted by the same job, or by the process that notices them if no job runs; and so
+are the scores of a deleted user, if they are to be removed (`departures`);
 - keys are deleted by `forget_keys`, which a job calls once an hour.
 
 A failure with one board does not delay the others; it is logged and tried again at the next check.
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from graph.leaderboard.directory import Directory
     from graph.leaderboard.index import Indexes
     from graph.leaderboard.records import BoardRecord, SeasonRecord
+    from graph.leaderboard.seasons.departures import Departures
     from graph.leaderboard.writing import Clock
 
 EVERY = 5.0
@@ -52,6 +54,7 @@ class Upkeep:
         indexes: Indexes,
         directory: Directory,
         *,
+        departures: Departures,
         clock: Clock | None = None,
         delegate: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
@@ -59,6 +62,7 @@ class Upkeep:
         self._database = database
         self._indexes = indexes
         self._directory = directory
+        self._departures = departures
         self._clock = clock or time.time
         self._delegate = delegate
 
@@ -75,9 +79,10 @@ class Upkeep:
         """Check all boards once, and do or delegate what is due."""
         await self._directory.review()
         gone = await self._gone()
-        wanted = bool(gone)
-        if gone and self._delegate is None:
+        wanted = bool(gone) or bool(await self._departures.due())
+        if wanted and self._delegate is None:
             await self._purge(gone)
+            await self._departures.remove_due()
         for season in await self._unfinished():
             late = self._late(season)
             wanted = wanted or late is not None
@@ -92,7 +97,7 @@ class Upkeep:
             await self._delegate()
 
     async def close_seasons(self) -> None:
-        """Close seasons that are over and delete the rows of deleted boards; raises the last error if there was any."""
+        """Close seasons that are over and delete what deleted boards and users left; raises the last error, if any."""
         trouble: Exception | None = None
         for season in await self._unfinished():
             if self._late(season) is None:
@@ -103,6 +108,7 @@ class Upkeep:
                 _put_off(season, error)
                 trouble = error
         await self._purge(await self._gone())
+        await self._departures.remove_due()
         if trouble is not None:
             raise trouble
 

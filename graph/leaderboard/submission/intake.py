@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, and_, bindparam, func, select, type_coerce
+from sqlalchemy import BigInteger, and_, bindparam, func, select, true, type_coerce
 
 from graph.engines.upsert import upsert
 from graph.errors import Invalid, Missing
@@ -111,13 +111,16 @@ def _standing_statement(*, own_clock: bool) -> Any:
         now = type_coerce(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000), BigInteger)
     every = SEASONS.alias()
     newest = select(func.max(every.c.number)).where(every.c.board_id == bindparam("board")).scalar_subquery()
-    # Share mode until the commit: closing the season waits, and no score gets in afterwards.
+    # Both are locked until the commit: deleting a player waits, and so does closing the season; no score gets in
+    # afterwards. PostgreSQL checks a row again that it has waited for.
+    there = select(PLAYERS.c.id).where(
+        PLAYERS.c.id.in_(bindparam("players", expanding=True)), PLAYERS.c.deleted_at.is_(None)
+    )
+    player = there.with_for_update(read=True, key_share=True).subquery("player")
     return (
-        select(*G, now.label("now"), PLAYERS.c.id.label("player"), S.score, S.achieved_at, S.version, S.metadata)
+        select(*G, now.label("now"), player.c.id.label("player"), S.score, S.achieved_at, S.version, S.metadata)
         .select_from(
-            SEASONS.outerjoin(PLAYERS, PLAYERS.c.id.in_(bindparam("players", expanding=True))).outerjoin(
-                SCORES, and_(S.season_id == G.id, S.player_id == PLAYERS.c.id)
-            )
+            SEASONS.outerjoin(player, true()).outerjoin(SCORES, and_(S.season_id == G.id, S.player_id == player.c.id))
         )
         .where(G.board_id == bindparam("board"), G.number == newest)
         .with_for_update(read=True, of=SEASONS)

@@ -176,7 +176,9 @@ class Submissions:
         for pause in _SETTLE_PAUSES:
             async with self._database.session() as session:
                 answers = await keys.remembered(await session.connection(), board.id, [(player, key)])
-            found = answers[player, key]
+            found = answers.get((player, key))
+            if found is None:  # the player was deleted with every score
+                raise Missing("player")
             if found.settled:
                 return found
             await asyncio.sleep(pause)

@@ -1,7 +1,8 @@
 """One face a part, for an app of your own: each is a few lines in a plain FastAPI and Strawberry app.
 
 `Redis` is made at module level and holds what lives in Redis: cache, topics, rankings, locks, sessions, one-time
-tokens, jobs. `cached` keeps what a function gives. `RateLimit` and `limited` limit any Strawberry schema.
+tokens, jobs. `cached` keeps what a function gives. `RateLimit` and `limited` limit any Strawberry schema, `FastGraphQL`
+serves one.
 docs/library.md shows each, and says what stays as it is.
 
 `Redis` and `cached` need the base package alone, everything else the extra ``[endpoint]``; so names are imported when
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from graph.library.limits import OperationLimits as RateLimit
     from graph.library.limits import address_of, limited
     from graph.library.redis import Redis
+    from graph.library.router import FastGraphQL
 
-__all__ = ["RateLimit", "Redis", "address_of", "cached", "limited"]
+__all__ = ["FastGraphQL", "RateLimit", "Redis", "address_of", "cached", "limited"]
 
 _HOMES = {
+    "FastGraphQL": ("router", "FastGraphQL"),
     "RateLimit": ("limits", "OperationLimits"),
     "Redis": ("redis", "Redis"),
     "address_of": ("limits", "address_of"),

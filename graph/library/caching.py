@@ -35,7 +35,7 @@ class RedisCache:
         `load` gives a JSON value, or None where there is none. `tags`, the same at every read of `key`, name what
         changes it. The value lives `ttl` seconds; if `load` raises, it is served for `stale` seconds more.
         """
-        return await (await self._cache()).get(key, load, tags=several(tags), ttl=ttl, stale=stale)
+        return await (await self.here()).get(key, load, tags=several(tags), ttl=ttl, stale=stale)
 
     async def get_many(
         self,
@@ -47,7 +47,7 @@ class RedisCache:
         stale: float = 0.0,
     ) -> dict[str, Any]:
         """The values of all `keys` in one round trip; one call of `load` fetches those that are missing."""
-        return await (await self._cache()).get_many(keys, load, tags=tags, ttl=ttl, stale=stale)
+        return await (await self.here()).get_many(keys, load, tags=tags, ttl=ttl, stale=stale)
 
     @asynccontextmanager
     async def writing(self, *tags: str) -> AsyncGenerator[None]:
@@ -55,14 +55,15 @@ class RedisCache:
 
         Raises `CacheWriteRefused` before the block if Redis is away: then nothing has been changed.
         """
-        async with (await self._cache()).invalidating(*tags):
+        async with (await self.here()).invalidating(*tags):
             yield
 
     async def invalidate(self, *tags: str) -> None:
         """Outdate everything under `tags`, for a change that was made elsewhere."""
-        await (await self._cache()).invalidate(*tags)
+        await (await self.here()).invalidate(*tags)
 
-    async def _cache(self) -> Cache:
+    async def here(self) -> Cache:
+        """The cache of the running event loop."""
         if not self._client.connected:
             with suppress(RedisUnavailable):  # the cache itself knows how to do without
                 await self._client.opened()

@@ -87,8 +87,7 @@ class _Walk:
         for limit in limits:
             asked[f"{parent.name}.{node.name.value}", limit] += 1
         if node.selection_set is not None:
-            within: GraphQLNamedType = get_named_type(field.type)  # pyright: ignore[reportUnknownVariableType] - partial
-            asked.update(self.selected(node.selection_set, within))
+            asked.update(self.selected(node.selection_set, cast("Any", get_named_type)(field.type)))
 
     def _fragment(self, name: str) -> Asked:
         if name not in self._counted:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from graph.library.redis import Redis
 
 _PLAIN = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
-_FREE = Limit("free", 1, 1.0)
+_ADMITTED = Verdict(allowed=True, limit=Limit("none", 1, 1.0), remaining=1, reset_after=0.0, retry_after=0.0)
 
 
 def address_of(context: Any) -> str:
@@ -171,8 +171,33 @@ class RatedAdmission(Admission):
     async def admit(self, ticket: Ticket) -> Verdict:
         """Charge an operation, unless its bill is empty."""
         if not self.charges(ticket.caller):
-            return Verdict(allowed=True, limit=_FREE, remaining=1, reset_after=0.0, retry_after=0.0)
+            return _ADMITTED
         return await super().admit(ticket)
+
+
+class Unlimited(Admission):
+    """The rule for an endpoint that limits nobody by itself."""
+
+    def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall] - it has no limiter
+        """Admit everybody."""
+        self.mode, self.unit = "count", 100
+
+    @property
+    def remembers(self) -> bool:
+        """False: nobody is refused."""
+        return False
+
+    def charges(self, caller: Caller, weight: int = 1) -> tuple[Charge, ...]:  # noqa: ARG002 - as the base has it
+        """None."""
+        return ()
+
+    def refused(self, caller: Caller) -> Verdict | None:  # noqa: ARG002 - as the base has it
+        """None."""
+        return None
+
+    async def admit(self, ticket: Ticket) -> Verdict:  # noqa: ARG002 - as the base has it
+        """Admit an operation."""
+        return _ADMITTED
 
 
 class LimitsOfOne(AdmittedBy):
@@ -182,6 +207,11 @@ class LimitsOfOne(AdmittedBy):
         """Charge what `limits` say."""
         self._limits = limits
         super().__init__(limits.admission, caller=self._find)
+
+    async def _charge(self) -> None:
+        await super()._charge()
+        if self._refusal is not None and hasattr(self.execution_context, "ticket"):
+            self._refusal.headers = {}  # under `GraphQLEndpoint` the response has them already
 
     def _find(self, context: Any) -> Caller:
         return self._limits.caller(context, limited_fields(self.execution_context))

@@ -60,11 +60,11 @@ class Asked:
     """Identifies the operation's answers, apart from the caller; None if they may not be kept."""
 
     def key(self, sender: Sender) -> str | None:
-        """The key of its answer: everybody's, or that of the sender's session; None if it may not be kept."""
+        """The key of its answer: everybody's, or the sender's own; None if it may not be kept."""
         if self.policy.scope is Scope.PUBLIC:
             return self._public
-        guard = sender.guard
-        return None if self.name is None or guard is None else _digest(self.name + f"session {guard}".encode())
+        owner = sender.owner
+        return None if self.name is None or owner is None else _digest(self.name + owner.encode())
 
     @cached_property
     def _public(self) -> str | None:
@@ -88,6 +88,13 @@ class Sender(NamedTuple):
     caller: Caller
     session: tuple[Command, ...]
     guard: str | None
+
+    @property
+    def owner(self) -> str | None:
+        """Whose private answers these are: of a session, or of the user whom the token itself tells; None of nobody."""
+        if self.guard is not None:
+            return f"session {self.guard}"
+        return f"user {self.caller.user}" if self.caller.user and not self.session else None
 
 
 class Approach(NamedTuple):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -190,7 +191,7 @@ class _Loop:
         self._connections = AsyncExitStack()
         self._parts = AsyncExitStack()
         self._made: dict[Make, Any] = {}
-        self._making = asyncio.Lock()
+        self._making: defaultdict[Make, asyncio.Lock] = defaultdict(asyncio.Lock)  # a part may need another
         self._opening: asyncio.Task[Client] | None = None
         self._again = 0.0
         self._problem = ""
@@ -245,7 +246,7 @@ class _Loop:
 
     async def part(self, make: Make) -> Any:
         if make not in self._made:
-            async with self._making:
+            async with self._making[make]:
                 if make not in self._made:
                     self._made[make] = await make(self._parts)
         return self._made[make]

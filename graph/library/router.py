@@ -1,0 +1,239 @@
+"""`FastGraphQL`: the whole endpoint as a router of FastAPI, where Strawberry's `GraphQLRouter` would stand.
+
+::
+
+    app.include_router(FastGraphQL(schema), prefix="/graphql")
+
+HTTP, batches, WebSocket, server-sent events, multipart streams and file uploads at one path, with or without a slash at
+its end, behind `Bounds`; operations are compiled. docs/endpoint.md says what it promises. Everything beyond the schema
+is optional.
+
+It serves as soon as it is included. With the app it ends its subscriptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response, WebSocket
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from graph.endpoint import Admission, Bounds, GraphQLEndpoint, KeptAnswers, Persisted, SocketLimits
+from graph.endpoint.http import Assets, GraphiqlPage, wants_graphiql
+from graph.library.contexts import Injected, context_for, give
+from graph.library.limits import Unlimited
+from graph.library.rates import limit_of
+from graph.library.sign_in import AsyncSignIn, authenticator
+from graph.patterns.cache import ByteCache
+from graph.patterns.client import RedisUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+    from contextlib import AsyncExitStack
+
+    from starlette.types import Receive, Scope, Send
+    from strawberry import Schema
+
+    from graph.library.redis import Redis
+
+_STATIC = Path(__file__).parents[1] / "static"
+_METHODS = [
+    "GET",
+    "HEAD",
+    "POST",
+    "OPTIONS",
+    "PUT",
+    "PATCH",
+    "DELETE",
+]  # the endpoint itself refuses what it does not take
+_SOCKETS = SocketLimits()
+
+
+def _nothing() -> None:
+    """What there is without a getter."""
+
+
+class FastGraphQL(APIRouter):
+    """A schema as a router."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        path: str = "",
+        context_getter: Callable[..., Any] | None = None,
+        sign_in: Callable[[str], str | None] | Callable[[str], Awaitable[str | None]] | None = None,
+        bounds: Bounds | None = None,
+        keep: Redis | None = None,
+        rates: tuple[str, str] = ("600/minute", "120/minute"),
+        sockets: SocketLimits | None = _SOCKETS,
+        origins: Collection[str] = (),
+        graphiql: bool = True,
+        debug: bool = False,
+        **router: Any,
+    ) -> None:
+        """Serve `schema`.
+
+        Args:
+            schema: Any Strawberry schema; `RateLimit` among its extensions limits its operations.
+            path: Where it is, below the prefix that it is included with.
+            context_getter: A dependency of FastAPI, async or not, that gives a dict or an object of any class. A dict,
+                and an object of Strawberry's `BaseContext`, get ``request``, ``response`` and ``background_tasks``. Any
+                of them gets ``caller``: whom `sign_in` found.
+            sign_in: Gives the user behind a bearer token, or None; it may decode a JWT or ask a database.
+            bounds: What one request may take.
+            keep: Keeps answers of fields that are declared `cached` there, and documents by their hash; then `@live`
+                follows queries. Only a function that is not async can sign in.
+            rates: With `keep`, the operations that a user and an address may make: they are charged in the same trip.
+            sockets: Bounds of a WebSocket; None serves no subscriptions.
+            origins: Origins whose pages may use it from a browser (CORS).
+            graphiql: Show browsers GraphiQL.
+            debug: Show suggestions, and the tracebacks of bugs.
+            router: Options of FastAPI's `APIRouter`.
+
+        Raises:
+            TypeError: `keep` with an async `sign_in`, or the schema has what the endpoint cannot honour.
+            ValueError: One of `rates` is not a rate.
+        """
+        super().__init__(lifespan=self._lifespan, **router)
+        self._endpoints: dict[asyncio.AbstractEventLoop, GraphQLEndpoint[Any]] = {}
+        self._keep = keep
+        page = GraphiqlPage(_STATIC / "graphiql")
+        signed, anonymous = map(limit_of, rates)
+        who = authenticator(sign_in)
+
+        def make(kept: KeptAnswers | None, persisted: Persisted | None) -> GraphQLEndpoint[Any]:
+            admission = Unlimited()
+            if keep is not None:
+                admission = Admission(
+                    keep.limiter,
+                    budget=lambda _: None,
+                    authenticated=signed.count,
+                    anonymous=anonymous.count,
+                    window=signed.window,
+                    prefix=keep.prefix,
+                )
+            return GraphQLEndpoint(
+                schema,
+                admission=admission,
+                context=context_for,
+                authenticator=who,
+                bounds=bounds,
+                persisted=persisted,
+                kept=kept,
+                sockets=sockets,
+                page=lambda request: _page(page, request) if graphiql and wants_graphiql(request.scope) else None,
+                origins=origins,
+                debug=debug,
+            )
+
+        if keep is not None and isinstance(who, AsyncSignIn):
+            raise TypeError("an async sign_in cannot keep answers: they are found in one trip with everything else")
+        make(None, None)  # tells what it cannot honour at once
+        self._make = make
+        self._serve_at(path, context_getter or _nothing, graphiql=graphiql)
+
+    def _serve_at(self, path: str, context_getter: Callable[..., Any], *, graphiql: bool) -> None:
+        depends: Any = Depends(context_getter)
+
+        async def serve(response: Response, background: BackgroundTasks, context: Any = depends) -> Response:
+            given = Injected(context, response, background)
+            return EndpointResponse(await self._endpoint(), given)
+
+        async def connect(websocket: WebSocket, context: Any = depends) -> None:
+            give(websocket.scope, Injected(context, None, None))
+            await (await self._endpoint())(websocket.scope, websocket.receive, websocket.send)
+
+        for one in dict.fromkeys((path, f"{path.removesuffix('/')}/")):
+            self.add_api_route(one, serve, methods=_METHODS, include_in_schema=False, response_model=None)
+            self.add_api_websocket_route(one, connect)
+        if graphiql:
+            self._serve_assets(path.removesuffix("/"))
+
+    def _serve_assets(self, path: str) -> None:
+        assets = Assets(directory=_STATIC)
+
+        async def asset(request: Request, name: str) -> Response:
+            try:
+                return await assets.get_response(name, request.scope)
+            except HTTPException as error:
+                return JSONResponse({"errors": [{"message": error.detail, "extensions": {"code": "NOT_FOUND"}}]}, 404)
+
+        self.add_api_route(f"{path}/static/{{name:path}}", asset, include_in_schema=False, response_model=None)
+
+    async def _endpoint(self) -> GraphQLEndpoint[Any]:
+        loop = asyncio.get_running_loop()
+        found = self._endpoints.get(loop)
+        if found is None:
+            for other in [one for one in self._endpoints if one.is_closed()]:
+                del self._endpoints[other]
+            found = await self._keep.client.part(self._kept) if self._keep is not None else self._make(None, None)
+            found = self._endpoints.setdefault(loop, found)
+        return found
+
+    async def _kept(self, stack: AsyncExitStack) -> GraphQLEndpoint[Any]:
+        """The endpoint that keeps its answers."""
+        keep = self._keep
+        assert keep is not None
+        with contextlib.suppress(RedisUnavailable):  # it does without meanwhile
+            await keep.client.opened()
+        cache = await keep.cache.here()
+        answers = ByteCache(keep.client, cache.generations, prefix=keep.prefix, room=cache.room)
+        stack.push_async_callback(answers.close)
+        endpoint = self._make(KeptAnswers(keep.client, answers), Persisted(keep.client, prefix=keep.prefix))
+        stack.push_async_callback(self._close)
+        return endpoint
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: object) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        """End what the running event loop serves."""
+        endpoint = self._endpoints.pop(asyncio.get_running_loop(), None)
+        if endpoint is not None:
+            await endpoint.close()
+
+
+class EndpointResponse(Response):
+    """What FastAPI sends: the endpoint's own answer, with the headers that dependencies have set."""
+
+    def __init__(self, endpoint: GraphQLEndpoint[Any], given: Injected) -> None:
+        """Have `endpoint` answer, in the context of what was `given`."""
+        super().__init__()
+        self._endpoint = endpoint
+        self._given = given
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request."""
+        give(scope, self._given)
+        response = self._given.response
+        more = [one for one in response.raw_headers if one[0] != b"content-length"] if response is not None else []
+
+        async def with_headers(message: Any) -> None:
+            if more and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        await self._endpoint(scope, receive, with_headers)
+        if self.background is not None:
+            await self.background()
+
+
+def _page(page: GraphiqlPage, request: Request) -> Response:
+    """GraphiQL, whose files are below the path of the endpoint."""
+    response = page.response(request.scope)
+    path: str = request.scope["path"]
+    last = path.rstrip("/").rpartition("/")[2]
+    text = bytes(response.body).decode()
+    below = text.replace('="../static/', '="./static/') if path.endswith("/") else text.replace('="./', f'="./{last}/')
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(below, headers=headers)

@@ -108,6 +108,23 @@ async def test_a_client_gets_no_page(web: httpx.AsyncClient) -> None:
     assert answer.json() == {"data": {"__typename": "Query"}}
 
 
+@pytest.mark.parametrize(
+    ("accept", "page"),
+    [
+        ("application/json, text/html;q=0.1", False),
+        ("text/html;q=0, application/json", False),
+        ("application/graphql-response+json, text/html", False),
+        ("text/html, text/event-stream", False),
+        ("TEXT/HTML", True),
+        ("text/html, application/json;q=0.9", True),
+    ],
+)
+async def test_the_page_is_for_those_who_prefer_it(web: httpx.AsyncClient, accept: str, page: bool) -> None:  # noqa: FBT001 - a table
+    """A client that takes HTML as well, but not before its own types, gets its answer."""
+    answer = await web.get("/graphql", params={"query": "{ __typename }"}, headers={"Accept": accept})
+    assert answer.headers["Content-Type"].startswith("text/html") is page
+
+
 async def test_a_slash_at_the_end_makes_no_difference(web: httpx.AsyncClient) -> None:
     """``/graphql/`` answers like ``/graphql``."""
     answer = await web.post("/graphql/", json={"query": "{ __typename }"})

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import cookie_parser
 
+from graph.endpoint.http import is_own_page
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -21,9 +23,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _YEAR = 365 * 86_400
-_SAME_ORIGIN = "same-origin"
 _TYPED = "none"  # a typed URL or a bookmark
 UNBELIEVED = "\0cookie"
 """Stands for the token of a cookie in a request of a page that may not act for the user."""
@@ -62,7 +62,8 @@ class SessionCookie:
         own origin; a socket with neither does not come from a browser.
         """
         origins, sites = headers.getlist("origin"), headers.getlist("sec-fetch-site")
-        if sites == [_SAME_ORIGIN]:
+        own = is_own_page(headers)
+        if own and sites:
             return True
         if not origins:
             return sites in ([], [_TYPED]) and "sec-websocket-key" not in headers
@@ -71,7 +72,7 @@ class SessionCookie:
         origin = origins[0].lower()
         if self._secure and not _is_safe(origin):
             return False  # that page may have been changed in transit
-        return origin in self._origins or (not sites and _is_own(origin, headers.get("host", "")))
+        return own or origin in self._origins
 
     def write(self, response: Response, token: str) -> None:
         """Set the cookie to the token."""
@@ -104,16 +105,3 @@ def _is_safe(origin: str) -> bool:
     except ValueError:
         return False
     return page.scheme == "https" or page.hostname in _LOOPBACK
-
-
-def _is_own(origin: str, host: str) -> bool:
-    """Whether the origin is the requested host; the scheme is not compared, because a proxy may terminate TLS."""
-    try:
-        page, asked = urlsplit(origin), urlsplit(f"//{host.lower()}")
-        ports = page.port, asked.port
-    except ValueError:  # an invalid port or a broken IPv6 address
-        return False
-    default = _DEFAULT_PORTS.get(page.scheme)
-    if default is None or page.hostname is None:
-        return False
-    return (page.hostname, ports[0] or default) == (asked.hostname, ports[1] or default)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
+    from graphql import Node
+
 logger = logging.getLogger("graph.endpoint")
 
 REFUSALS = Counter("graph_refusals_total", "Requests and operations that did not run, by code.", ["code"])
@@ -69,10 +71,16 @@ class Refusal(GraphQLError):
     """
 
     def __init__(
-        self, code: str, message: str, *, headers: Mapping[str, str] | None = None, **extensions: object
+        self,
+        code: str,
+        message: str,
+        *,
+        places: Sequence[Node] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extensions: object,
     ) -> None:
-        """Refuse for `code`, telling people `message`; further `extensions` join the code."""
-        super().__init__(message, extensions={"code": code, **extensions})
+        """Refuse for `code`, telling people `message`; `places` are its nodes, further `extensions` join the code."""
+        super().__init__(message, places, extensions={"code": code, **extensions})
         self.code = code
         self.headers: Mapping[str, str] = headers or {}
 
@@ -94,8 +102,9 @@ def coded(errors: Iterable[GraphQLError], code: str) -> list[GraphQLError]:
 def _copy(error: GraphQLError, code: str) -> GraphQLError:
     extensions: dict[str, Any] = {"code": code, **(error.extensions or {})}
     if isinstance(error, Refusal):
-        return Refusal(message=error.message, headers=error.headers, **extensions)
-    copy = GraphQLError(_short(error.message), path=error.path, extensions=extensions)
+        copy: GraphQLError = Refusal(message=error.message, headers=error.headers, **extensions)
+    else:
+        copy = GraphQLError(_short(error.message), path=error.path, extensions=extensions)
     copy.locations = error.locations
     return copy
 

@@ -146,4 +146,5 @@ async def test_files_are_compressed(valkey: ValkeyServer, tmp_path: Path) -> Non
             small += int(answer.headers["Content-Length"])
             again = await web.get(path, headers={"If-None-Match": answer.headers["ETag"]})
             assert again.status_code == 304
+            assert again.headers["Vary"] == "Accept-Encoding"
         assert small < plain / 3

@@ -117,6 +117,10 @@ async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
         ({"accept": RESPONSE, "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
         ({"accept": JSON, "sec-fetch-site": "same-site"}, 403),
         ({"accept": JSON, "sec-fetch-site": "none, cross-site"}, 403),
+        ({"accept": JSON, "origin": "http://testserver", "sec-fetch-site": "cross-site"}, 403),
+        ({"accept": JSON, "origin": "http://testserver:8000"}, 403),
+        ({"origin": "http://testserver"}, 200),  # a page that came over plain HTTP
+        ({"origin": "http://TestServer:80"}, 200),
         ({"sec-fetch-site": "same-origin"}, 200),
         ({"sec-fetch-site": "none"}, 200),
         ({"origin": "https://shop.example", "sec-fetch-site": "cross-site"}, 200),

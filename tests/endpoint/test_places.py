@@ -10,6 +10,7 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
 from graph.endpoint.document import Operations
+from graph.endpoint.errors import Refusal
 from graph.endpoint.execution.executors import Executors, Given
 
 
@@ -69,6 +70,33 @@ def test_a_literal_has_its_place(document: str, column: int) -> None:
     """What a scalar's own parser or a one-of refuses is reported where it stands."""
     (error,) = Operations(SCHEMA._schema).prepare(document).errors
     assert [(place.line, place.column) for place in error.locations or ()] == [(1, column)]
+
+
+@strawberry.type
+class Pages:
+    """A list by pages."""
+
+    @strawberry.field
+    def numbers(self, first: int = 10, last: int | None = None) -> list[int]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("document", "columns"),
+    [
+        ("{ numbers(first: 101) }", [11]),
+        ("query ($n: Int) { numbers(first: $n) }", [27]),
+        ("query ($n: Int = 500) { a: numbers(last: 1) ...F } fragment F on Pages { numbers(last: $n) }", [82]),
+        ("{ a: numbers(first: 101) b: numbers(first: 102) c: numbers }", [14, 37]),
+    ],
+)
+def test_a_page_that_is_too_long_has_its_place(document: str, columns: list[int]) -> None:
+    """Where the document asks for it: literal, variable or default, within a fragment or not."""
+    operations = Operations(strawberry.Schema(Pages)._schema)
+    operation = operations.prepare(document).select(None)
+    with pytest.raises(Refusal) as refused:
+        operations.check(operation, {"n": 101} if "= 500" not in document else None)
+    assert [place.column for place in refused.value.locations or ()] == columns
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -136,6 +136,14 @@ async def test_a_refusal_by_status_is_an_ordinary_answer(site: Site) -> None:
         assert json.loads(await body.rest())["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
 
 
+async def test_a_refusal_outside_of_a_stream_is_told_in_full(site: Site) -> None:
+    """For a client that takes nothing but multipart it is an answer in JSON, with all errors and their places."""
+    async with site.follow("{ nothing nowhere }", {"accept": "multipart/mixed"}) as body:
+        assert (body.response.status_code, body.response.headers["content-type"][:16]) == (400, "application/json")
+        errors = json.loads(await body.rest())["errors"]
+    assert [error["locations"] for error in errors] == [[{"line": 1, "column": 3}], [{"line": 1, "column": 11}]]
+
+
 @pytest.mark.parametrize("headers", [SSE, MIXED])
 async def test_a_broken_source_ends_the_response(site: Site, headers: dict[str, str]) -> None:
     """The error is in the stream, masked, and the response ends."""

@@ -187,12 +187,15 @@ ALLOWED = (
     {"X-Requested-With": "XMLHttpRequest"},
     {"Origin": "https://shop.example"},
     {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"},
+    {"Origin": "http://testserver"},  # a page that came over plain HTTP, by a name
 )
 FOREIGN: tuple[dict[str, str], ...] = (
     {},
     {"Authorization": "Basic eA=="},
     {"Origin": "https://evil.example"},
     {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://testserver", "Sec-Fetch-Site": "same-site"},
+    {"Origin": "http://testserver.evil.example"},
     {"Sec-Fetch-Site": "none"},
     {"Sec-Fetch-Site": "same-site"},
     {"Apollo-Require-Preflight": ""},

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from graph.endpoint.declare import ASSUMED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from graphql import ArgumentNode, FieldNode
 
 
 class Sum(NamedTuple):
@@ -41,6 +43,7 @@ class Variable(NamedTuple):
     default: int
 
 
+SLICES = ("first", "last")
 Size: TypeAlias = "int | Variable"
 
 _WORD = re.compile(r"[^\W_]+")
@@ -85,6 +88,8 @@ class FieldCost:
     free: bool
     work: int = 0
     inputs: tuple[Weighed, ...] = ()
+    node: FieldNode | None = None
+    """Where it stands in the document, if it is a page."""
 
 
 class SetCost(NamedTuple):
@@ -139,6 +144,13 @@ class CostPlan:
         if self._fixed is None:
             self._fixed = self._evaluate({})
         return self._fixed
+
+    def longer(self, most: int, variables: Mapping[str, Any] | None) -> Iterator[ArgumentNode]:
+        """The arguments that ask for a page of more than `most` entries."""
+        known = {**self._defaults, **(variables or {})}
+        for field in (field for fields, _ in self._sets for field in fields):
+            if field.node is not None and max(_number(one, known) for one in field.slices) > most:
+                yield from (one for one in field.node.arguments or () if one.name.value in SLICES)
 
     def _evaluate(self, variables: Mapping[str, Any]) -> Estimate:
         pages = [0]

@@ -36,15 +36,23 @@ from graphql import (
 )
 
 from graph.endpoint.declare import ASSUMED, Cost, cost_of
-from graph.endpoint.document.cost_plan import CostPlan, FieldCost, SetCost, Size, Surcharge, Variable, Weighed, Weights
+from graph.endpoint.document.cost_plan import (
+    SLICES,
+    CostPlan,
+    FieldCost,
+    SetCost,
+    Size,
+    Surcharge,
+    Variable,
+    Weighed,
+    Weights,
+)
 from graph.endpoint.document.measure import INTROSPECTION, fragment_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graphql import DocumentNode, GraphQLField, ValueNode
-
-SLICES = ("first", "last")
 
 
 class Planner:
@@ -126,17 +134,19 @@ class _Builder:
         if composite is not None and is_introspection_type(composite):
             assumed = self._sizes.get((composite.name, name), assumed)
         given, inputs = self._given(node, definition)
+        slices = _slices(node, definition)
         return FieldCost(
             declared.weight - declared.work,
             is_list=_is_list(returned),
             child=child,
-            slices=_slices(node, definition),
+            slices=slices,
             lengths=_lengths(node, definition),
             assumed=assumed,
             introspection=name in INTROSPECTION,
             free=declared.free or name == "__typename",
             work=declared.work + given,
             inputs=inputs,
+            node=node if slices else None,
         )
 
     def _given(self, node: FieldNode, definition: GraphQLField) -> tuple[int, tuple[Weighed, ...]]:

@@ -18,6 +18,7 @@ import asyncio
 import hashlib
 import time
 from functools import cached_property, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -216,7 +217,9 @@ class Operations:
         bounds = self.bounds
         estimate = operation.plan.estimate(variables)
         if estimate.page > bounds.page:
-            raise Refusal("BAD_USER_INPUT", f"A page holds at most {bounds.page} entries.", limit=bounds.page)
+            places = list(islice(operation.plan.longer(bounds.page, variables), bounds.errors))
+            told = f"A page holds at most {bounds.page} entries."
+            raise Refusal("BAD_USER_INPUT", told, places=places, limit=bounds.page)
         if estimate.cost > bounds.complexity:
             raise Refusal("TOO_COMPLEX", "The operation asks for too much at once.",
                           limit=bounds.complexity, cost=min(estimate.cost, 1 << 53))  # fmt: skip

@@ -9,7 +9,7 @@ from graph.endpoint.http.graphiql import Assets, GraphiqlPage, wants_graphiql
 from graph.endpoint.http.multipart import Multipart
 from graph.endpoint.http.negotiation import EVENT_STREAM, MULTIPART
 from graph.endpoint.http.request import parse_body
-from graph.endpoint.http.security import HEADERS, Origins
+from graph.endpoint.http.security import HEADERS, Origins, is_own_page
 from graph.endpoint.http.sse import ServerSentEvents
 from graph.endpoint.http.streaming import HttpStreaming
 from graph.endpoint.http.transport import HttpTransport
@@ -28,6 +28,7 @@ __all__ = [
     "Origins",
     "ServerExchange",
     "ServerSentEvents",
+    "is_own_page",
     "parse_body",
     "wants_graphiql",
 ]

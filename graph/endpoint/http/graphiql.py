@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from graph.endpoint.http.negotiation import HTML, prefers_html
 from graph.endpoint.kept import Compressed, encoding_of
 
 if TYPE_CHECKING:
@@ -51,12 +52,13 @@ FOREVER = "public, max-age=31536000, immutable"
 def wants_graphiql(scope: Scope) -> bool:
     """Whether a GET comes from a browser that was pointed at the endpoint, and not from a GraphQL client.
 
-    A browser names ``text/html`` in Accept, a GraphQL client does not. A link with ``?query=`` opened in a browser
-    shows that query in the page rather than its bare answer.
+    A browser names ``text/html`` in Accept, a GraphQL client does not, or not before its own types. A link with
+    ``?query=`` opened in a browser shows that query in the page rather than its bare answer.
     """
     if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
         return False
-    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+    accept = Headers(scope=scope).get("accept", "")
+    return HTML in accept.lower() and prefers_html(accept)
 
 
 class GraphiqlPage:
@@ -86,7 +88,6 @@ class Assets(StaticFiles):
         response = await super().get_response(path, scope)
         if not isinstance(response, FileResponse) or response.status_code != HTTPStatus.OK:
             return response
-        response.headers["Vary"] = "Accept-Encoding"
         size = int(response.headers["Content-Length"])
         headers = Headers(scope=scope)
         encoding = encoding_of(headers.get("accept-encoding"), size)
@@ -107,5 +108,6 @@ class Assets(StaticFiles):
         """Let a browser keep a file whose name tells its content."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = FOREVER if "-" in str(full_path).rpartition("/")[2] else "no-cache"
+        response.headers["Vary"] = "Accept-Encoding"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response

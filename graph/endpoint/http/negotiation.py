@@ -12,6 +12,7 @@ RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"
+HTML = "text/html"
 
 SIMPLE = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 """Types that a page of any origin may send without asking first (Fetch, CORS-safelisted request-header)."""
@@ -62,12 +63,15 @@ def accepted(accept: str | None) -> Acceptable:
     return known
 
 
+def prefers_html(accept: str) -> bool:
+    """Whether an Accept header is a browser's that was pointed here: it names HTML, and no type of GraphQL as good."""
+    weights = _weights(accept)
+    html = weights.get(HTML, 0.0)
+    return html > 0 and all(weights.get(one, 0.0) < html for one in (JSON, RESPONSE, EVENT_STREAM, MULTIPART))
+
+
 def _choose(accept: str) -> Acceptable:
-    weights: dict[str, float] = {}
-    for part in accept.split(","):
-        media = parse_media(part)
-        if utf8(media):
-            weights[media.essence] = max(weights.get(media.essence, 0.0), _quality(media.parameters.get("q", "1")))
+    weights = _weights(accept)
     wildcard = weights.get("application/*", weights.get("*/*", 0.0))
     plain = weights.get(JSON, wildcard)
     json: str | None = None
@@ -77,6 +81,15 @@ def _choose(accept: str) -> Acceptable:
         json = JSON
     stream = max((EVENT_STREAM, MULTIPART), key=lambda one: weights.get(one, 0.0))
     return Acceptable(json, stream if weights.get(stream, 0.0) > 0 else None)
+
+
+def _weights(accept: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for part in accept.split(","):
+        media = parse_media(part)
+        if utf8(media):
+            weights[media.essence] = max(weights.get(media.essence, 0.0), _quality(media.parameters.get("q", "1")))
+    return weights
 
 
 def _quality(text: str) -> float:

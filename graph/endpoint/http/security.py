@@ -46,7 +46,8 @@ HEADERS: RawHeaders = [
 _EXPOSED = (
     "ETag, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Age"
 )
-_OWN = (["same-origin"], ["none"])
+_TYPED = ["none"]
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _TOLD = (JSON, RESPONSE, EVENT_STREAM, MULTIPART)
 _MAX_AGE = "600"
 
@@ -74,7 +75,7 @@ class Origins:
     def check_get(self, headers: Headers, request: OperationRequest) -> None:
         """Refuse a GET that a foreign page could have made a visitor's browser send.
 
-        It runs if the browser says that a page of this server sent it, or nobody but the visitor (``Sec-Fetch-Site``);
+        It runs if a page of this server sent it (`is_own_page`), or nobody but the visitor (``Sec-Fetch-Site: none``);
         if a page of an allowed origin did; if it has a header that a page may send only after a preflight; if it asks
         for a trusted document; or if nothing suggests that a page sent it: no Origin, no ``Sec-Fetch-Site``, and an
         Accept with a type that no image, link or script requests.
@@ -88,7 +89,11 @@ class Origins:
             return
         sites = headers.getlist("sec-fetch-site")
         accept = headers.get("accept", "").lower()
-        if sites in _OWN or (not sites and "origin" not in headers and any(one in accept for one in _TOLD)):
+        if (
+            sites == _TYPED
+            or is_own_page(headers)
+            or (not sites and "origin" not in headers and any(one in accept for one in _TOLD))
+        ):
             return
         raise Refusal(
             "CSRF_REFUSED",
@@ -100,9 +105,9 @@ class Origins:
         """Refuse a form that a foreign page could have made a visitor's browser send.
 
         It needs a header that a page may send only after a preflight, and that is not empty, unless a page of an
-        allowed origin sent it, or one of this server's (``Sec-Fetch-Site``, which no page can forge).
+        allowed origin sent it, or one of this server's (`is_own_page`).
         """
-        own = headers.getlist("sec-fetch-site") == ["same-origin"] or self.allow(headers.get("origin"))
+        own = is_own_page(headers) or self.allow(headers.get("origin"))
         if not own and not any(headers.get(name) for name in FORM_HEADERS):
             raise Refusal(
                 "CSRF_REFUSED",
@@ -133,3 +138,28 @@ class Origins:
             if wanted := headers.get("access-control-request-headers"):
                 told.append((b"access-control-allow-headers", wanted.encode("latin-1")))
         return told
+
+
+def is_own_page(headers: Headers) -> bool:
+    """Whether a page of this server sent the request.
+
+    Browsers say so in ``Sec-Fetch-Site``, which no page can set. They leave it out where the server is asked over plain
+    HTTP and is not this machine; then the page's Origin must be the host that was asked.
+    """
+    sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+    if sites:
+        return sites == ["same-origin"]
+    return len(origins) == 1 and _is_host(origins[0].lower(), headers.get("host", ""))
+
+
+def _is_host(origin: str, host: str) -> bool:
+    """Whether the origin is the requested host; the scheme is not compared, because a proxy may terminate TLS."""
+    try:
+        page, asked = urlsplit(origin), urlsplit(f"//{host.lower()}")
+        ports = page.port, asked.port
+    except ValueError:  # an invalid port or a broken IPv6 address
+        return False
+    default = _DEFAULT_PORTS.get(page.scheme)
+    if default is None or page.hostname is None:
+        return False
+    return (page.hostname, ports[0] or default) == (asked.hostname, ports[1] or default)

@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Answer
-from graph.endpoint.http.negotiation import EVENT_STREAM
+from graph.endpoint.http.negotiation import EVENT_STREAM, JSON, accepted
 from graph.endpoint.http.security import HEADERS
 from graph.endpoint.subscriptions import Backlog, Outlet, errors_json, resumed
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from graph.endpoint.http.call import Call
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.subscriptions import Follow, Streams
+
+_BAD_REQUEST = 400
 
 
 class Framing(Protocol):
@@ -76,7 +77,7 @@ class HttpStreaming:
         self._queue = queue
 
     async def stream(self, media: str, request: OperationRequest, caller: Caller, call: Call) -> None:
-        """Send the whole response of type `media`; raises `Refusal` while nothing has been sent."""
+        """Send the whole response of type `media`, or an ordinary one with a refusal."""
         engine = self._streams.engine
         ready = await engine.ready(request, caller, call.request)
         if isinstance(ready, Answer):
@@ -100,13 +101,15 @@ class HttpStreaming:
         await self._follow(ready, admitted, framing, call)
 
     async def refuse(self, answer: Answer, media: str, call: Call) -> None:
-        """Send a refusal from before anything ran; raises `Refusal` for one that has its own status.
+        """Send a refusal from before anything ran.
 
         An EventSource sees nothing of a response that is not 200, so the protocol wants what a document is refused
         for in a ``next`` event. A refusal with a status of its own (429 and its Retry-After) is an ordinary answer.
         """
         if media != EVENT_STREAM or answer.status is not None:
-            raise _refusal(answer)
+            accept = accepted(call.request.headers.get("accept"))
+            await call.answer(accept.json or JSON, answer.status or _BAD_REQUEST, answer.encode(), answer.headers)
+            return
         await _send_whole(answer, self._framings[media], call)
 
     async def _follow(self, ready: Ready, follow: Follow, framing: Framing, call: Call) -> None:
@@ -225,13 +228,6 @@ def _start(framing: Framing, ticket: Ticket | None, call: Call) -> Message:
         *((name.encode(), value.encode("latin-1")) for name, value in told.items()),
     ]
     return {"type": "http.response.start", "status": 200, "headers": raw}
-
-
-def _refusal(answer: Answer) -> Refusal:
-    """What raises the refusal in `answer` again, for an ordinary response."""
-    first = answer.errors[0]
-    extensions = dict(first["extensions"])
-    return Refusal(extensions.pop("code"), first["message"], headers=answer.headers, **extensions)
 
 
 async def _gone(receive: Receive) -> None:

@@ -59,7 +59,7 @@ class Runner(Protocol):
 
 def errors_json(code: str, message: str, **extensions: str | float) -> str:
     """The JSON list of errors that refuses an operation for `code`, as `Sink.error` takes it."""
-    return refused(Refusal(code, message, headers=None, **extensions))
+    return refused(Refusal(code, message, places=None, headers=None, **extensions))
 
 
 def refused(error: Refusal) -> str:

@@ -1,7 +1,8 @@
-// A subscription shows a log of its events, the newest first, and not only the last one.
+// A subscription shows a log of its events, the newest first, and not only the last one. `summary`, where it is given,
+// is called with each event and makes what stands above the log.
 const KEPT = 100;
 
-export function logged(events) {
+export function logged(events, summary = () => ({})) {
   const source = events[Symbol.asyncIterator]();
   const log = [];
   let received = 0;
@@ -15,7 +16,7 @@ export function logged(events) {
       received += 1;
       log.unshift({ at: new Date().toISOString(), ...value });
       log.length = Math.min(log.length, KEPT);
-      return { done: false, value: { received, events: [...log] } };
+      return { done: false, value: { received, ...summary(value), events: [...log] } };
     },
     // At once, and not after the next event: the stop button ends the subscription.
     return: (value) => source.return(value),

@@ -1,4 +1,4 @@
-// GraphiQL for this server: same origin, cookies sent, subscriptions over graphql-transport-ws.
+// GraphiQL for this server: same origin, cookies sent, subscriptions and live queries over graphql-transport-ws.
 import './workers.js';
 import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
@@ -7,6 +7,7 @@ import { createClient } from 'graphql-ws';
 import { createRoot } from 'react-dom/client';
 import { logged } from './events.js';
 import { LinkedOperation, opening } from './link.jsx';
+import { shown } from './live.js';
 import { safeStorage } from './secrets.js';
 import { createStatus, Status } from './status.jsx';
 import { tabs } from './tabs.js';
@@ -35,16 +36,17 @@ const status = createStatus(url.href);
 const overHttp = createGraphiQLFetcher({ url: url.href, fetch: status.fetch });
 
 function fetcher(params, options) {
-  if (!isSubscription(params, options)) return overHttp(params, options);
-  const events = subscribe(options?.headers).iterate(params);
+  const operation = chosen(params, options);
+  const live = operation?.directives?.some((one) => one.name.value === 'live');
+  if (!live && operation?.operation !== 'subscription') return overHttp(params, options);
+  const answers = subscribe(options?.headers).iterate(params);
   setTimeout(status.budget, 1000); // it is charged, too, and no header tells
-  return logged(events);
+  return logged(answers, live ? shown() : undefined);
 }
 
-function isSubscription(params, options) {
+function chosen(params, options) {
   const operations = options?.documentAST?.definitions.filter((node) => node.kind === 'OperationDefinition') ?? [];
-  const chosen = operations.find((node) => node.name?.value === params.operationName) ?? operations[0];
-  return chosen?.operation === 'subscription';
+  return operations.find((node) => node.name?.value === params.operationName) ?? operations[0];
 }
 
 const storage = safeStorage();

@@ -52,6 +52,21 @@ query Leaderboard {
 `,
   },
   {
+    query: `# Stays up to date: answered again when
+# a product or a price on it changes.
+query Storefront @live {
+  products(
+    first: 3
+    sort: PRICE_ASC
+    filter: { inStock: true }
+  ) {
+    nodes { name price { amount } stock }
+    totalCount
+  }
+}
+`,
+  },
+  {
     query: `# Changes of the catalog, as they happen.
 subscription Changes {
   productChanged {

@@ -76,6 +76,25 @@ try {
   seen.log = await live.locator('.graphiql-response').innerText();
   await shot(live, '5-live');
 
+  // Live queries, with whole answers and with patches: each shows a change, and stops when it is told to.
+  for (const [name, how] of [['whole', ''], ['patched', '(patch: true)']]) {
+    const query = `query Storefront @live${how} { product(by: { sku: ${JSON.stringify(product.sku)} }) { name stock } }`;
+    const storefront = await open(`${url}?query=${encodeURIComponent(query)}`);
+    const connected = storefront.waitForEvent('websocket');
+    await storefront.click('button.graphiql-execute-button');
+    const answers = await connected;
+    const lines = storefront.locator('.graphiql-response .view-lines');
+    await lines.getByText('"received": 1').waitFor();
+    await setStock(storefront, product.sku, name === 'whole' ? 8001 : 8002);
+    await lines.getByText('"received": 2').waitFor();
+    seen[name] = (await lines.innerText()).replaceAll('\u00a0', ' ');
+    await shot(storefront, `9-live-${name}`);
+    const ended = answers.waitForEvent('close');
+    await storefront.click('button.graphiql-execute-button');
+    await ended;
+    await storefront.locator('button.graphiql-execute-button[aria-label^="Execute"]').waitFor();
+  }
+
   // On a telephone: nothing beside the screen, and editor and answer wide enough to be read.
   const phone = await open(`${url}?query=${encodeURIComponent('query Phone { __typename }')}`);
   await phone.setViewportSize({ width: 400, height: 800 });
@@ -146,21 +165,25 @@ async function run(page, start = () => page.click('button.graphiql-execute-butto
 // Changes the stock until the subscription shows one of the changes: it may begin a moment after the click.
 async function changeUntilShown(page, sku) {
   for (let stock = 7000; stock < 7050; stock += 1) {
-    await page.evaluate(async ([code, left]) => {
-      const send = async (query, variables) => (await (await fetch('/graphql', {
-        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }),
-      })).json()).data;
-      const { product } = await send('query ($sku: String!) { product(by: { sku: $sku }) { id } }', { sku: code });
-      await send(
-        'mutation ($id: ID!, $stock: Int!) { updateProduct(input: { id: $id, stock: $stock }) { __typename } }',
-        { id: product.id, stock: left },
-      );
-    }, [sku, stock]);
+    await setStock(page, sku, stock);
     await page.waitForTimeout(200);
     const shown = await page.locator('.graphiql-response').innerText();
     if (/70\d\d/.test(shown)) return shown.replaceAll('\u00a0', ' ');
   }
   throw new Error('the subscription shows no change');
+}
+
+async function setStock(page, sku, stock) {
+  await page.evaluate(async ([code, left]) => {
+    const send = async (query, variables) => (await (await fetch('/graphql', {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }),
+    })).json()).data;
+    const { product } = await send('query ($sku: String!) { product(by: { sku: $sku }) { id } }', { sku: code });
+    await send(
+      'mutation ($id: ID!, $stock: Int!) { updateProduct(input: { id: $id, stock: $stock }) { __typename } }',
+      { id: product.id, stock: left },
+    );
+  }, [sku, stock]);
 }
 
 async function shot(page, name) {

@@ -93,7 +93,7 @@ def test_a_link_states_the_whole_tab(seen: dict[str, Any]) -> None:
     """It has no variables but its own, runs the operation that it names, and leaves the other tabs as they are."""
     assert seen["stated"]["data"] == {"two": "Query"}
     assert seen["sent"] == ["Two", {}]
-    assert seen["tabs"] == ["Catalog", "Search", "Leaderboard", "Changes", "SignIn", "Linked"]
+    assert seen["tabs"] == ["Catalog", "Search", "Leaderboard", "Storefront", "Changes", "SignIn", "Linked"]
     assert seen["again"]["data"] == {"__typename": "Query"}  # the page again, without the link
 
 
@@ -129,6 +129,15 @@ def test_a_subscription_shows_a_log(seen: dict[str, Any]) -> None:
     shown = seen["log"].replace("\xa0", " ")
     assert '"received":' in shown
     assert '"events": [' in shown
+
+
+@pytest.mark.parametrize(("how", "stock"), [("whole", 8001), ("patched", 8002)])
+def test_a_live_query_shows_its_answer_and_a_log(seen: dict[str, Any], how: str, stock: int) -> None:
+    """Above the log of what came stands the answer as it is now, made of patches where they were asked for."""
+    shown = re.sub(r"\s+", " ", seen[how])
+    answer, log = shown.split('"events":')
+    assert f'"stock": {stock} }} }}, ' in answer
+    assert ('"patch": [ { "op": "replace", "path": "/product/stock"' in log) == (how == "patched")
 
 
 def test_it_is_usable_on_a_telephone(seen: dict[str, Any]) -> None:

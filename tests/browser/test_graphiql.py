@@ -19,15 +19,9 @@ import pytest
 from harness.serving import ROOT, Serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
-
-
-def npm_install(folder: Path) -> None:
-    """The locked packages of `folder`, unless they are there."""
-    if not (folder / "node_modules" / ".package-lock.json").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=170)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +33,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 
 @pytest.fixture(scope="module")
-def seen(server: Serving) -> dict[str, Any]:
+def seen(server: Serving, playwright: None) -> dict[str, Any]:
     """What a visit to GraphiQL showed; screenshots go where GRAPHIQL_SHOTS says."""
-    npm_install(HERE)
+    del playwright
     command = ["node", "graphiql.mjs", f"{server.url}/graphql", os.environ.get("GRAPHIQL_SHOTS", "")]
     _, password, _ = server.admin()
     variables = {**os.environ, "ADMIN_PASSWORD": password}
@@ -153,7 +147,7 @@ def test_the_history_leaves_the_editor_alone(seen: dict[str, Any]) -> None:
     assert scrolled == 0
 
 
-def test_the_committed_files_are_what_the_sources_build(tmp_path: Path) -> None:
+def test_the_committed_files_are_what_the_sources_build(tmp_path: Path, npm_install: Callable[[Path], None]) -> None:
     """Building GraphiQL again from its locked packages gives the committed files, byte for byte."""
     folder = ROOT / "graphiql"
     npm_install(folder)

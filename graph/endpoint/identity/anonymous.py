@@ -10,7 +10,7 @@ from graph.endpoint.identity.caller import Caller
 from graph.patterns.limiter import passage_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
@@ -39,6 +39,9 @@ def limit_address(host: str) -> str:
 
 class Anonymous:
     """Everybody is anonymous."""
+
+    headers: Collection[bytes] = frozenset()
+    """None: what a request says of its sender is not read."""
 
     def token(self, headers: Headers, payload: Mapping[str, Any] | None = None) -> str | None:  # noqa: ARG002 - protocol
         """None: there are no tokens."""

@@ -13,10 +13,10 @@ from prometheus_client import REGISTRY
 from graph.endpoint.live.patching import difference
 from graph.endpoint.websocket import SocketLimits
 from graph.patterns.client import open_client
+from harness.patches import applied, read
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG, until, within
 from tests.support.apps.answers import AnswersApp, KeyTokens
-from tests.support.models.patches import applied, read
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:

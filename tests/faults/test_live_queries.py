@@ -12,11 +12,11 @@ import redis
 
 from graph.endpoint.websocket import SocketLimits
 from graph.patterns.client import RedisUnavailable, open_client
+from harness.patches import read
 from harness.valkey import ValkeyServer
 from harness.waiting import within
 from tests.support.apps.answers import AnswersApp, KeyTokens
 from tests.support.apps.live import Notes
-from tests.support.models.patches import read
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:

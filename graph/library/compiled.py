@@ -57,7 +57,7 @@ def compiling(schema: Any) -> type[Any]:
     documents: Retention[str, Prepared] = Retention(CAPACITY)
 
     def build(_: type[Any], /, *args: Any, **kwargs: Any) -> Any:
-        asked = _Asked(args, kwargs)
+        asked = _BuildCall(args, kwargs)
         made = asked.compiled(compiler, documents)
         return base.build(*args, **kwargs) if made is None else made
 
@@ -75,7 +75,7 @@ _LEFT = ("field_resolver", "type_resolver", "subscribe_field_resolver", "is_asyn
 """Arguments of graphql-core's with which operations are not compiled."""
 
 
-class _Asked:
+class _BuildCall:
     """The arguments of graphql-core's `Executor.build`."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -53,8 +53,9 @@ class MailSettings(SettingsGroup):
 
     url: str | None = Field(
         default=None,
-        pattern=r"^smtps?://([^/@]+@)?[^/@:]+(:\d{1,5})?/?$",
-        description="`smtp[s]://user:password@host:port` of a mail server; unset: the log, nothing in production",
+        pattern=r"^smtps?://([^/@?#]+@)?(\[[\da-fA-F:]+\]|[^/@:?#]+)(:\d{1,5})?/?(\?tls=(required|optional))?$",
+        description="`smtp[s]://user:password@host:port` of a mail server, which must offer STARTTLS unless it is on "
+        "this machine or `?tls=optional` follows; unset: the log, nothing in production",
     )
     sender: str = Field(default="graph@localhost", description="Address that messages come from")
     reset_page: str | None = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import ssl
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -12,9 +13,15 @@ if TYPE_CHECKING:
 
 
 class Mailbox:
-    """Listens on a free port of 127.0.0.1; the first `refusals` messages are refused for now."""
+    """Listens on a free port of 127.0.0.1; the first `refusals` messages are refused for now.
 
-    def __init__(self, refusals: int = 0) -> None:
+    With `tls` it offers STARTTLS. What it was told before that is `plain`, after it `protected`.
+    """
+
+    def __init__(self, refusals: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        self.plain: list[bytes] = []
+        self.protected: list[bytes] = []
+        self._tls = tls
         self.messages: asyncio.Queue[EmailMessage] = asyncio.Queue()
         self.refused = 0
         self._refusals = refusals
@@ -37,9 +44,23 @@ class Mailbox:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mailbox\r\n")
+        heard, offers = self.plain, b"250-STARTTLS\r\n" if self._tls else b""
         while line := (await reader.readline()).strip():
             verb = line[:4].upper()
-            if verb == b"MAIL" and self.refused < self._refusals:
+            heard.append(verb)
+            if verb == b"EHLO":
+                writer.write(b"250-mailbox\r\n" + offers + b"250 AUTH PLAIN\r\n")
+            elif verb == b"STAR" and self._tls is not None:
+                writer.write(b"220 go on\r\n")
+                await writer.drain()
+                try:
+                    await writer.start_tls(self._tls)
+                except (OSError, ssl.SSLError):  # the client does not trust it
+                    return
+                heard, offers = self.protected, b""
+            elif verb == b"AUTH":
+                writer.write(b"235 welcome\r\n")
+            elif verb == b"MAIL" and self.refused < self._refusals:
                 self.refused += 1
                 writer.write(b"451 not now\r\n")
             elif verb == b"DATA":

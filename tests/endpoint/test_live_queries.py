@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import REGISTRY
 
+from graph.endpoint.identity import Caller
+from graph.endpoint.live.follower import LiveFollower
 from graph.endpoint.live.patching import difference
+from graph.endpoint.live.texts import LARGEST, Texts
 from graph.endpoint.websocket import SocketLimits
 from graph.patterns.client import open_client
 from harness.patches import applied, read
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG, until, within
 from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.apps.live import Notes
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from graph.patterns.client import Client
-    from tests.support.apps.live import Notes
 
 THING = 'query @live(throttle: 0) { thing(key: "a") { version } }'
 THINGS = 'query @live(throttle: 0) { things(keys: ["a", "b", "c"]) { key version } }'
@@ -190,6 +193,15 @@ async def test_who_asks_is_told_apart(app: AnswersApp, client: Client, truth: Tr
         ("query @live { __typename }", "CANNOT_BE_LIVE", "query"),
         ('query @live(throttle: -1) { thing(key: "a") { version } }', "BAD_USER_INPUT", "throttle"),
         ('query($t: Int) @live(throttle: $t) { thing(key: "a") { version } }', "BAD_USER_INPUT", "throttle"),
+        ('query @live(throttle: 3600001) { thing(key: "a") { version } }', "BAD_USER_INPUT", "3600000"),
+        ('query @live @live { thing(key: "a") { version } }', INVALID, "live"),
+        ('query { thing(key: "a") @live { version } }', INVALID, "live"),
+        ('query @live { thing(key: "a") { ... @defer { version } } }', INVALID, "defer"),
+        (
+            'query @live { thing(key: "a") { ...F } } fragment F on Thing { ...G } fragment G on Thing { now }',
+            INVALID,
+            "Thing.now",
+        ),
     ],
 )
 async def test_what_cannot_be_live_is_refused(app: AnswersApp, query: str, code: str, named: str) -> None:
@@ -198,6 +210,43 @@ async def test_what_cannot_be_live_is_refused(app: AnswersApp, query: str, code:
     await sink.end()
     assert (sink.code, sink.payloads) == (code, [])
     assert named in json.loads(sink.ended or "")[0]["message"]
+
+
+async def test_what_is_the_same_is_shared_and_nothing_else(app: AnswersApp) -> None:
+    """The order of variables, and those that are not declared, make no difference; what the directive says does."""
+    query = "query($key: String!, $delay: Float) @live(throttle: 0) { thing(key: $key, delay: $delay) { version } }"
+    sinks = [
+        await app.follow(query, key="a", delay=0.0),
+        await app.follow(query, delay=0.0, key="a", other=1),
+    ]
+    for sink in sinks:
+        await shows(sink, 1)
+    live = app.endpoint.live
+    assert live is not None
+    assert len(live) == 1
+    patched = (
+        'query($patch: Boolean!) @live(throttle: 0, patch: $patch) { things(keys: ["a", "b", "c"]) { key version } }'
+    )
+    whole, patches = await app.follow(patched, patch=False), await app.follow(patched, patch=True)
+    for version in (1, 2):
+        for sink in (whole, patches):
+            await sink.until(version)
+        await write(app, "a")
+    assert len(live) == 3
+    assert [sorted(json.loads(text)) for text in whole.payloads[:2]] == [["data"], ["data"]]
+    assert [json.loads(text)["revision"] for text in patches.payloads[:2]] == [1, 2]
+
+
+def test_a_large_answer_is_sent_whole() -> None:
+    """Two of them are not compared: that would keep the process from everything else."""
+    follower = LiveFollower(sink := Notes(), Caller("here"), 1)
+    before: str | None = None
+    for number in range(3):
+        text = json.dumps({"data": {"number": number, "text": "x" * LARGEST}})
+        Texts(text, before, patch=True).send(follower, first=before is None)
+        before = text
+    assert [json.loads(payload)["revision"] for payload in sink.payloads] == [1, 1, 1]
+    assert sink.values("number") == [0, 1, 2]
 
 
 async def test_a_query_that_is_not_to_be_live_is_answered_once(app: AnswersApp) -> None:

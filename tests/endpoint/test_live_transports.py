@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator  # noqa: TC003 - Strawberry reads annotations at run time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
 import pytest
+import strawberry
 import websockets
 
+from graph.endpoint import GraphQLEndpoint
+from graph.endpoint.declare import cached, live
+from graph.endpoint.identity import Anonymous
+from graph.endpoint.kept import KeptAnswers
 from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits
+from graph.patterns.cache import ByteCache, Cache
 from harness.waiting import HANG, until, within
 from tests.support.apps.answers import AnswersApp
 from tests.support.apps.serving import serving
+from tests.support.apps.small import make_admission
 from tests.support.clients.streamed import Body
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncIterator
 
     from graph.patterns.client import Client
 
@@ -79,6 +87,18 @@ async def test_server_sent_events(site: Site, method: str) -> None:
     await until(lambda: len(live) == 0)
 
 
+async def test_an_event_source_that_comes_again(site: Site) -> None:
+    """Whatever `Last-Event-ID` it sends: the answer as it stands, then each change; of two operations the named one."""
+    two = 'query One @live { thing(key: "a") { key } } query Two @live(throttle: 0) { thing(key: "a") { version } }'
+    params, headers = {"query": two, "operationName": "Two"}, {**SSE, "last-event-id": "7-1"}
+    for version in (1, 2):
+        async with site.http.stream("GET", "/graphql", params=params, headers=headers) as response:
+            body = Body(response)
+            await body.until(f"event: next\ndata: {shown(version)}\n\n".encode())
+            await site.write()
+            await body.until(shown(version + 1).encode())
+
+
 async def test_a_client_that_accepts_both_gets_the_stream(site: Site) -> None:
     """As a subscription does; also when the same request has been answered as a whole before."""
     both = {"accept": "application/graphql-response+json, application/json, text/event-stream"}
@@ -134,3 +154,40 @@ async def test_refusals_over_http(site: Site) -> None:
     assert told.content.endswith(b"event: complete\ndata: \n\n")
     plain = await site.http.post("/graphql", json=query, headers={"accept": "application/json"})
     assert plain.json()["errors"][0]["message"] == "The field 'Query.plain' cannot be live: it has no cache policy."
+
+
+async def test_a_query_of_the_name_of_a_subscription(client: Client) -> None:
+    """`Last-Event-ID` resumes the subscription; the live query of that name is answered as it stands."""
+    cache = Cache(client, beta=0)
+
+    @strawberry.type
+    class Query:
+        @strawberry.field(metadata=cached(60))
+        async def news(self, after: str | None = None) -> str:
+            async def load() -> str:
+                return "news"
+
+            return f"{await cache.get('news', load, tags=['news'], ttl=60)} after {after}"
+
+    @strawberry.type
+    class Subscription:
+        @strawberry.subscription(metadata=live(cursor="after"))
+        async def news(self, after: str | None = None) -> AsyncGenerator[str]:
+            yield f"event after {after}"
+
+    answers, nobody = ByteCache(client, cache.generations), Anonymous()
+    endpoint = GraphQLEndpoint(
+        strawberry.Schema(Query, subscription=Subscription),
+        admission=make_admission(client),
+        authenticator=nobody,
+        context=lambda *_: None,
+        kept=KeptAnswers(client, answers),
+    )
+    headers = {**SSE, "last-event-id": "7"}
+    async with serving(endpoint) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=HANG) as http:
+        for query, told in (("query @live { news }", "news after None"), ("subscription { news }", "event after 7")):
+            async with http.stream("GET", "/graphql", params={"query": query}, headers=headers) as response:
+                await Body(response).until(f'data: {{"data":{{"news":"{told}"}}}}\n'.encode())
+    await endpoint.close()
+    await answers.close()
+    await cache.close()

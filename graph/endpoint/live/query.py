@@ -211,7 +211,7 @@ class LiveQuery:
 
     async def _take_in(self, reading: LiveReading, newcomers: list[LiveFollower]) -> None:
         """Send the answer to those who have not got it."""
-        texts = Texts(reading.text, self._text, patch=self._patch)
+        texts = Texts(reading.text, self._text, patch=self._patch, data=reading.data)
         changed = reading.text != self._text
         current = not changed and reading.stamp is not None and reading.stamp == self._stamp
         (CHANGED if changed else CURRENT if current else SAME).inc()

@@ -58,6 +58,8 @@ class LiveReading:
     expires: float
     """When it has to be read again even if nothing was announced, Unix seconds."""
     errors: Sequence[Mapping[str, Any]] = ()
+    data: bool = True
+    """Whether it has data."""
     executed: bool = True
     touched: bool = False
     """Whether it may depend on who asks."""
@@ -87,6 +89,7 @@ class LiveReading:
             observed.stamp,
             min(time.time() + question.policy.max_age, observed.expires),
             errors=answer.errors,
+            data=answer.data is not None,
             executed=answer.executed,
             touched=viewer_touched(answer.context),
             untagged=observed.untagged or not (observed.tags or answer.errors or nothing or not answer.executed),

@@ -3,7 +3,8 @@
 A whole answer is the answer itself; in patch mode it has ``revision: 1``, and each patch after it the next number. A
 follower gets a whole answer first, and again after a gap: it was slow, and what waited for it is replaced. An answer
 without data cannot be patched: whoever has had one gets whole answers without a revision from then on, as the reader of
-npm's graphql-live-query-patch-json-patch has it.
+npm's graphql-live-query-patch-json-patch has it. A large answer is sent whole each time: comparing it would keep the
+process from everything else for too long.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from graph.endpoint.live.patching import difference, loads
 if TYPE_CHECKING:
     from graph.endpoint.live.follower import LiveFollower
 
+LARGEST = 512 << 10
+"""Characters of an answer up to which patches are made; comparing two of that size takes some 50 ms."""
+
 
 class Texts:
     """The texts of one change, from the answer before to `text`."""
 
-    def __init__(self, text: str, before: str | None, *, patch: bool) -> None:
-        """Send `text`; with `patch`, as patches against `before`."""
+    def __init__(self, text: str, before: str | None, *, patch: bool, data: bool = True) -> None:
+        """Send `text`, which has `data` or has none; with `patch`, as patches against `before`."""
         self.text = text
+        self._data = data
         self._before = before
         self._patch = patch
         self._whole: str | None = None
@@ -44,7 +49,7 @@ class Texts:
 
     def _first(self) -> str | None:
         """The whole answer as revision 1; None for one without data."""
-        if self._whole is None and loads(self.text).get("data") is not None:
+        if self._whole is None and self._data:
             self._whole = f'{self.text[:-1]},"revision":1}}'
         return self._whole
 
@@ -55,9 +60,11 @@ class Texts:
 
     def _make(self) -> str:
         """The members of a patch but its revision; empty where a whole answer is as short, or all there is."""
+        if not self._data or max(len(self.text), len(self._before or "")) > LARGEST:
+            return ""
         old: Any = loads(self._before) if self._before is not None else {}
         new: Any = loads(self.text)
-        if old.get("data") is None or new.get("data") is None:
+        if old.get("data") is None:
             return ""
         try:
             members: dict[str, Any] = {"patch": difference(old["data"], new["data"])}

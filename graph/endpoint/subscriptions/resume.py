@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, VariableNode
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, OperationType, VariableNode
 
 from graph.endpoint.declare import Live, live_of
 
@@ -23,8 +23,8 @@ _VARIABLE = "lastEventId"
 
 
 def promise_of(engine: Engine[Any], ready: Ready) -> tuple[Live, FieldNode | None]:
-    """What the root field of a subscription promises, and its selection."""
-    root = engine.subscription
+    """What the root field of a subscription promises, and its selection; a query's promises nothing."""
+    root = engine.subscription if ready.operation.kind is OperationType.SUBSCRIPTION else None
     node = _root_field(ready.prepared, ready.operation.node.selection_set)
     if root is None or node is None or node.name.value not in root.fields:
         return Live(), node

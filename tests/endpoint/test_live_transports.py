@@ -180,7 +180,7 @@ async def test_a_query_of_the_name_of_a_subscription(client: Client) -> None:
         strawberry.Schema(Query, subscription=Subscription),
         admission=make_admission(client),
         authenticator=nobody,
-        context=lambda *_: None,
+        context=lambda _caller, _connection, _response: None,
         kept=KeptAnswers(client, answers),
     )
     headers = {**SSE, "last-event-id": "7"}

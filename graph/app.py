@@ -28,7 +28,7 @@ from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.document import Bounds, Persisted, read_manifest
 from graph.endpoint.http import Assets, Elsewhere, GraphiqlPage, Origins, wants_graphiql
 from graph.endpoint.kept import EXPRESS, KeptAnswers
-from graph.endpoint.observe import Observed, exposition, route_path
+from graph.endpoint.observe import Observed, OperationMetrics, OperationNames, exposition, route_path
 from graph.endpoint.websocket import SocketLimits
 from graph.patterns.limiter import Fleet
 from graph.services import open_services
@@ -94,10 +94,13 @@ def create_app(
         async with AsyncExitStack() as stack:
             opened = services or await stack.enter_async_context(open_services(settings))
             web.state.services = opened
-            tally = observed.tally(GRAPHQL)
+            metrics = OperationMetrics(OperationNames(settings.endpoint.metrics_operations))
+            tally = observed.tally(GRAPHQL, metrics)
             fleet = Fleet(opened.client, prefix=opened.prefix, window=settings.rate_limit.window_seconds)
             await stack.enter_async_context(fleet)
-            endpoint = await stack.enter_async_context(build_endpoint(opened, settings, tally=tally, fleet=fleet))
+            endpoint = await stack.enter_async_context(
+                build_endpoint(opened, settings, metrics=metrics, tally=tally, fleet=fleet)
+            )
             application.endpoint = endpoint
             on_started()
             yield {EXPRESS: endpoint.express}
@@ -113,11 +116,17 @@ def create_app(
 
 
 def build_endpoint(
-    services: Services, settings: Settings, *, tally: Tally | None = None, fleet: Fleet | None = None
+    services: Services,
+    settings: Settings,
+    *,
+    metrics: OperationMetrics | None = None,
+    tally: Tally | None = None,
+    fleet: Fleet | None = None,
 ) -> GraphQLEndpoint[Context]:
     """The GraphQL endpoint on open services.
 
-    `tally` hears of each answer given before the application; `fleet` knows the other processes.
+    `metrics` count operations; `tally` hears of each answer given before the application; `fleet` knows the other
+    processes.
     """
     origins = cors_origins(settings)
     cookie = SessionCookie(
@@ -169,6 +178,8 @@ def build_endpoint(
         else lambda _: None,
         origins=origins,
         debug=debug,
+        metrics=metrics,
+        slow=settings.endpoint.slow_seconds,
     )
 
 

@@ -189,6 +189,12 @@ class EndpointSettings(SettingsGroup):
     prepared_bytes: int = Field(
         default=32 << 20, ge=1 << 20, description="Bytes of parsed documents that each process keeps"
     )
+    slow_seconds: float = Field(
+        default=1.0, ge=0, description="Seconds from which on an operation is logged as slow; 0 logs none"
+    )
+    metrics_operations: int = Field(
+        default=100, ge=0, le=10_000, description="Names of operations that have metrics, beside trusted documents'"
+    )
 
 
 class JobSettings(SettingsGroup):

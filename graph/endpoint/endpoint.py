@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from graph.endpoint.declare import check, declare_live, takes_files
-from graph.endpoint.document import Bounds, Operations, derive
+from graph.endpoint.document import Bounds, Operations, Persisted, derive
 from graph.endpoint.errors import Presenter
-from graph.endpoint.execution import Engine
+from graph.endpoint.execution import Engine, Monitor
 from graph.endpoint.http import (
     EVENT_STREAM,
     MULTIPART,
@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from strawberry import Schema
 
     from graph.endpoint.admission import Admission
-    from graph.endpoint.document import OperationRequest, Persisted
+    from graph.endpoint.document import OperationRequest
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.kept import KeptAnswers
+    from graph.endpoint.observe import OperationMetrics
 
 Context = TypeVar("Context")
 
@@ -71,6 +72,8 @@ class GraphQLEndpoint(Generic[Context]):
         origins: Collection[str] = (),
         compiled: bool = True,
         debug: bool = False,
+        metrics: OperationMetrics | None = None,
+        slow: float = 0.0,
     ) -> None:
         """Serve `schema`. If it has Strawberry's scalar `Upload`, operations may come with files.
 
@@ -93,6 +96,8 @@ class GraphQLEndpoint(Generic[Context]):
             origins: Origins whose pages may use the endpoint from a browser (CORS).
             compiled: Compile operations where that is possible; else graphql-core executes all of them.
             debug: Show suggestions, and the tracebacks of bugs.
+            metrics: Which operations have metrics of their own.
+            slow: Seconds from which on an operation is logged as slow; 0 logs none.
 
         Raises:
             BadPolicy: The schema declares that something may be kept which cannot be.
@@ -108,6 +113,7 @@ class GraphQLEndpoint(Generic[Context]):
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         if kept is not None:
             check(core)
+        persisted = persisted or Persisted()
         self.bounds = bounds or (operations.bounds if operations is not None else Bounds())
         self.engine = Engine(
             schema,
@@ -118,6 +124,7 @@ class GraphQLEndpoint(Generic[Context]):
             persisted=persisted,
             presenter=Presenter(debug=debug),
             compiled=compiled,
+            monitor=Monitor(persisted, core, metrics=metrics, slow=slow),
         )
         self.authenticator = authenticator
         self.live: LiveQueries | None = None

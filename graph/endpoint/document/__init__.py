@@ -8,6 +8,7 @@ from graph.endpoint.document.allowance import Allowance
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.caching import Policy, derive
 from graph.endpoint.document.contributed import Contributed
+from graph.endpoint.document.cost_plan import Estimate
 from graph.endpoint.document.live import Wish, wish_of
 from graph.endpoint.document.operations import Operation, Operations, Prepared
 from graph.endpoint.document.persisted import Persisted, read_manifest
@@ -18,6 +19,7 @@ __all__ = [
     "Allowance",
     "Bounds",
     "Contributed",
+    "Estimate",
     "Operation",
     "OperationRequest",
     "Operations",

@@ -91,6 +91,10 @@ class Persisted:
         self._share = share
         self._memory: Retention[str, str] = Retention(_MEMORY)
 
+    def is_trusted(self, text: str) -> bool:
+        """Whether the document `text` is one of the manifest."""
+        return text in self._texts
+
     async def text(self, request: OperationRequest, *, remembered: bool = False) -> str:
         """The document of `request`. Raises `Refusal` when there is none, or it may not run here.
 

@@ -8,6 +8,7 @@ from graph.endpoint.execution.answer import Answer, encode
 from graph.endpoint.execution.engine import RUNNABLE, Engine
 from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.execution.hooks import HooksRunner, hook_of
+from graph.endpoint.execution.monitor import Monitor
 from graph.endpoint.execution.ready import Ready, Ticketed
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Engine",
     "EventExecutor",
     "HooksRunner",
+    "Monitor",
     "Ready",
     "Ticketed",
     "encode",

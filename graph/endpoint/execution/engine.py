@@ -14,6 +14,7 @@ raised; every error is in an `Answer`.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from graphql import ExecutionResult, OperationType
@@ -29,6 +30,7 @@ from graph.endpoint.execution.executors import Executors, Given
 from graph.endpoint.execution.extensions import Extensions
 from graph.endpoint.execution.finding import Finder
 from graph.endpoint.execution.hooked import HookedRuns
+from graph.endpoint.execution.monitor import Monitor
 from graph.endpoint.execution.ready import Ready, Ticketed
 from graph.endpoint.execution.turns import Turns
 
@@ -66,8 +68,9 @@ class Engine(Generic[Context]):
         presenter: Presenter | None = None,
         root_value: object = None,
         compiled: bool = True,
+        monitor: Monitor | None = None,
     ) -> None:
-        """Run what `operations` prepare and `admission` admits, each in a new `context`.
+        """Run what `operations` prepare and `admission` admits, each in a new `context`; tell `monitor` about each.
 
         Unless `compiled`, every operation is executed by graphql-core itself.
         """
@@ -77,6 +80,7 @@ class Engine(Generic[Context]):
         self.persisted = persisted or Persisted()
         self.presenter = presenter or Presenter()
         self.context = context
+        self.monitor = monitor or Monitor(self.persisted)
         self.turns = Turns()
         self._root_value = root_value
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
@@ -143,6 +147,12 @@ class Engine(Generic[Context]):
 
     async def run(self, ready: Ready, connection: HTTPConnection, response: Response | None = None) -> Answer:
         """Admit and execute a query or mutation."""
+        began = perf_counter()
+        answer = await self._run(ready, connection, response)
+        self.monitor.executed(ready, answer, perf_counter() - began)
+        return answer
+
+    async def _run(self, ready: Ready, connection: HTTPConnection, response: Response | None) -> Answer:
         with self._deadlines.start() as deadline:
             try:
                 extensions = self.extensions.fresh()

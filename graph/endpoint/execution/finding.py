@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from graphql import GraphQLError, OperationType
 
     from graph.endpoint.admission import Admission
-    from graph.endpoint.document import Allowance, Operation, OperationRequest, Operations, Persisted, Prepared
+    from graph.endpoint.document import (
+        Allowance,
+        Estimate,
+        Operation,
+        OperationRequest,
+        Operations,
+        Persisted,
+        Prepared,
+    )
     from graph.endpoint.identity import Caller
     from graph.patterns.limiter import Verdict
 
@@ -78,18 +86,21 @@ class Finder:
             operation = prepared.select(request.operation_name)
             if operation.kind not in kinds:
                 raise wrong_transport(operation.kind, kinds)
-            weight, live = self.weight(operation, request.variables), wish_of(operation.node, request.variables)
+            estimate = self.operations.check(operation, request.variables)
+            weight, live = self._weight(operation, estimate), wish_of(operation.node, request.variables)
         except Refusal as error:
             if over is not None:
                 self.admission.repeat(ticket, over)
             charged = over is not None or error.code not in _UNCHARGED
             return Refused([error], ticket, request, charged, text, prepared)
         self.admission.weigh(ticket, weight)
-        return Ready(request, prepared, operation, ticket, live, weight)
+        return Ready(request, prepared, operation, ticket, live, weight, estimate.cost)
 
     def weight(self, operation: Operation, variables: Mapping[str, Any] | None) -> int:
         """The units that `operation` is charged; raises `Refusal` where it is out of bounds."""
-        estimate = self.operations.check(operation, variables)
+        return self._weight(operation, self.operations.check(operation, variables))
+
+    def _weight(self, operation: Operation, estimate: Estimate) -> int:
         return 0 if operation.free else self.admission.weight(estimate.fields, estimate.work)
 
     async def _prepare(self, text: str, ticket: Ticket, over: Verdict | None, allowance: Allowance | None) -> Prepared:

@@ -29,6 +29,8 @@ class Ready(NamedTuple):
     """What `@live` asks for; None for any other operation."""
     weight: int | None = None
     """The units that it weighs; None where nobody may change it any more."""
+    cost: int = 0
+    """What it costs, as `Bounds.complexity` bounds it."""
 
     @property
     def stands(self) -> bool:

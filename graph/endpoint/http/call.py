@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from graph.endpoint.http.security import HEADERS
@@ -31,6 +32,8 @@ class Call:
     send: Send
     request: Request
     cors: RawHeaders
+    began: float = field(default_factory=perf_counter)
+    """When the request began, by `time.perf_counter`."""
 
     async def answer(
         self,

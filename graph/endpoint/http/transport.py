@@ -12,6 +12,7 @@ answered 503, any other is served.
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from graphql import OperationType
@@ -190,6 +191,9 @@ class HttpTransport:
 
     async def _finish_fast(self, call: Call, media: str, fast: Fast) -> None:
         if fast.body is not None:
+            if fast.kept and fast.approach is not None:
+                asked = fast.approach.question.asked
+                self._engine.monitor.kept(asked.operation.name, perf_counter() - call.began, asked.cost)
             if fast.approach is not None and self._express is not None:
                 self._notice(call, media, fast.approach, self._express)
             body, encoding = fast.body, None

@@ -46,6 +46,8 @@ class Fast:
     """How the lane went about the request whose answer these bytes are."""
     name: str | None = None
     """The name of the bytes, if they are kept and may be sent again."""
+    kept: bool = False
+    """Whether they were made before, for another request."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Asked:
     prepared: Prepared
     operation: Operation
     policy: Policy
+    cost: int
     weight: int
     name: bytes | None
     """Identifies the operation's answers, apart from the caller; None if they may not be kept."""

@@ -174,7 +174,9 @@ class Express:
             ride.connection.abort()
             status = ABORTED
         if self._tally is not None:
-            self._tally.end(ride.visit.method, status, ride.began, ride.visit.peer, ride.asked.operation.name)
+            operation, cost = ride.asked.operation.name, ride.asked.cost
+            visit = ride.visit
+            self._tally.end(visit.method, status, ride.began, visit.peer, operation=operation, cost=cost)
 
     def _settle(self, ride: _Ride, replies: Replies) -> int:
         """The status that was answered; 0 if the request was handed on."""

@@ -210,7 +210,8 @@ class Lane(Generic[Context]):
     async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Looked, connection: HTTPConnection) -> Fast:
         """Answer from the entry that was `seen`; make it if there is none."""
         (request, asked), caller, key = approach.question, ticket.caller, approach.key
-        turn = _Turn(self._engine, Ready(request, asked.prepared, asked.operation, ticket), approach, connection)
+        ready = Ready(request, asked.prepared, asked.operation, ticket, cost=asked.cost)
+        turn = _Turn(self._engine, ready, approach, connection)
         assert ticket.verdict is not None
         ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
         if ended or not self.enabled or not ticket.verdict.allowed:
@@ -251,7 +252,8 @@ class Lane(Generic[Context]):
         except Refusal:
             return None
         weight = 0 if operation.free else engine.admission.weight(estimate.fields, estimate.work)
-        return Asked(prepared, operation, operation.policy, weight, name_of(prepared, operation, request))
+        name = name_of(prepared, operation, request)
+        return Asked(prepared, operation, operation.policy, estimate.cost, weight, name)
 
     def refused(self, caller: Caller) -> bool:
         """Whether this process remembers a refusal of `caller` that still holds."""
@@ -282,10 +284,11 @@ class Lane(Generic[Context]):
         }
         etag = told["etag"]
         if connection.scope["method"] == "GET" and matches(connection.headers.get("if-none-match"), etag):
-            return Fast(b"", 304, told, approach=turn.approach)
+            return Fast(b"", 304, told, approach=turn.approach, kept=how == "hit")
         if self.debug:
             body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
-        return Fast(body, 200, told, approach=turn.approach, name=None if self.debug else digest)
+        name = None if self.debug else digest
+        return Fast(body, 200, told, approach=turn.approach, name=name, kept=how == "hit")
 
 
 class _Turn(Generic[Context]):

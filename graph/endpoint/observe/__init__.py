@@ -5,12 +5,16 @@
 
 from graph.endpoint.observe.access_log import AccessLog, annotate
 from graph.endpoint.observe.metrics import exposition
+from graph.endpoint.observe.operations import OperationMetrics, OperationNames, Source
 from graph.endpoint.observe.requests import ABORTED, Observed, Tally, route_path
 
 __all__ = [
     "ABORTED",
     "AccessLog",
     "Observed",
+    "OperationMetrics",
+    "OperationNames",
+    "Source",
     "Tally",
     "annotate",
     "exposition",

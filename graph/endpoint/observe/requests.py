@@ -11,7 +11,7 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.observe.access_log import FACTS, FLUSH_INTERVAL, Line
-from graph.endpoint.observe.metrics import IN_PROGRESS, REQUESTS, SECONDS, SOCKETS
+from graph.endpoint.observe.metrics import IN_PROGRESS, REQUESTS, SECONDS, SOCKETS, observe_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from graph.endpoint.observe.access_log import AccessLog
+    from graph.endpoint.observe.operations import OperationMetrics
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ABORTED = 499
@@ -35,13 +36,17 @@ def route_path(scope: Scope) -> str:
 class Tally:
     """Counts what is answered below the application, many at once and a moment later: `Observed.tally` makes it."""
 
-    def __init__(self, path: str, route: str, log: AccessLog | None) -> None:
+    def __init__(
+        self, path: str, route: str, log: AccessLog | None, operations: OperationMetrics | None = None
+    ) -> None:
         self._log = log
         self._path = path
         self._route = route
         self._seconds = SECONDS.labels(route)
-        self._took: list[float] = []
+        self._took: dict[str | None, tuple[list[float], list[int]]] = {}  # seconds and costs, by operation
+        self._aborted: list[float] = []
         self._answered: dict[tuple[str, int], int] = {}  # by method and status
+        self._operations = operations
         self._under_way = self._told = 0
         self._due = False
 
@@ -52,7 +57,7 @@ class Tally:
             self._due = True
             asyncio.get_running_loop().call_later(FLUSH_INTERVAL, self._flush)
 
-    def end(self, method: str, status: int, began: float, address: str, operation: str | None) -> None:
+    def end(self, method: str, status: int, began: float, address: str, *, operation: str | None, cost: int) -> None:
         """It was answered, given up by its client (499), or handed on to the application (0), which counts it.
 
         `began` is of `time.perf_counter`.
@@ -61,19 +66,31 @@ class Tally:
         if not status:
             return
         took = perf_counter() - began
-        self._took.append(took)
+        if status == ABORTED:
+            self._aborted.append(took)
+        else:
+            try:
+                seconds, costs = self._took[operation]
+            except KeyError:
+                seconds, costs = self._took[operation] = [], []
+            seconds.append(took)
+            costs.append(cost)
         self._answered[method, status] = self._answered.get((method, status), 0) + 1
         if self._log is not None:
             facts = {"operation": operation} | ({"cache": "hit"} if status != ABORTED else {})
             self._log.add(Line(time() - took, method, self._path, status, took, address, facts))
 
     def _flush(self) -> None:
-        took, self._took = self._took, []
+        took, self._took = self._took, {}
+        aborted, self._aborted = self._aborted, []
         answered, self._answered = self._answered, {}
         for (method, status), count in answered.items():
             REQUESTS.labels(self._route, method, str(status)).inc(count)
-        for seconds in took:
-            self._seconds.observe(seconds)
+        observe_all(self._seconds, aborted)
+        for operation, (seconds, costs) in took.items():
+            observe_all(self._seconds, seconds)
+            if self._operations is not None:
+                self._operations.kept(operation, seconds, costs)
         IN_PROGRESS.inc(self._under_way - self._told)
         self._told = self._under_way
         self._due = self._under_way > 0
@@ -99,10 +116,10 @@ class Observed:
         self._seconds = {route: SECONDS.labels(route) for route in (*routes, "other")}
         self._requests: dict[tuple[str, str, int], Counter] = {}
 
-    def tally(self, path: str) -> Tally:
-        """A `Tally` for the answers to requests for `path` that bypass this application."""
+    def tally(self, path: str, operations: OperationMetrics | None = None) -> Tally:
+        """A `Tally` for answers to requests for `path` that bypass this application; `operations` count them, too."""
         log = None if path.startswith(self._quiet) else self._log
-        return Tally(path, self._routes.get(path, "other"), log)
+        return Tally(path, self._routes.get(path, "other"), log, operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket connection or the lifespan."""

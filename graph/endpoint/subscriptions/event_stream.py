@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from inspect import isawaitable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
@@ -125,6 +126,7 @@ class EventStream:
         one: Any = cast("Any", executor).build_per_event_executor(item)
         one.context_value = context
         EXECUTED.inc()
+        began = perf_counter()
         deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
         try:
             async with deadline:
@@ -136,6 +138,7 @@ class EventStream:
             late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
             result = ExecutionResult(None, errors=[late])
         answer = Answer(data=result.data, errors=self._engine.presenter.present(result.errors or ()))
+        self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
         return answer.encode().decode(), viewer_touched(context)
 
 

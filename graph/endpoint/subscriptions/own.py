@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from inspect import isawaitable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
@@ -107,7 +108,9 @@ class Own:
                 if (close := getattr(source, "aclose", None)) is not None:
                     stack.push_async_callback(close)
                 async for item in cast("AsyncIterable[Any]", source):
+                    began = perf_counter()
                     answer = await self._render(context, runner, await self._execute(executor, item))
+                    self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
                     text = answer.encode().decode()
                     sink.next(text, latest=self._promise.latest, cursor=getattr(item, "cursor", None))
                     SENT.inc()

@@ -26,6 +26,7 @@ from tests.support.apps.small import Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from graph.endpoint.observe import OperationMetrics
     from graph.endpoint.websocket import SocketLimits
     from graph.patterns.client import Client, Command, Reply
     from graph.patterns.limiter import Charge
@@ -196,6 +197,7 @@ class AnswersApp:
         express: bool = False,
         sight: Callable[[Sight], Any] = lambda sight: sight,
         sockets: SocketLimits | None = None,
+        metrics: OperationMetrics | None = None,
         **options: Any,
     ) -> None:
         """With `express` requests take their routes from the second sighting on; see `ExchangingEndpoint`.
@@ -218,6 +220,7 @@ class AnswersApp:
             context=lambda caller, _, response: sight(Sight(self, caller, response)),
             kept=KeptAnswers(client, self.answers, **options, recognise=express, eager=True),
             sockets=sockets,
+            metrics=metrics,
         )
 
     async def follow(

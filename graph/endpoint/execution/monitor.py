@@ -1,0 +1,155 @@
+"""What an operator learns of operations: metrics by name (`graph.endpoint.observe`), and a line for a slow one.
+
+The line has the operation's name, the SHA-256 of its document, how long it took, what it cost and the shape of its
+variables: names and types from the schema, how long a list is, never a value nor a key that the schema does not know.
+Clients can make operations slow, so `BURST` lines are written at once and then one every `INTERVAL` seconds; the next
+line says how many were left out, and ``graph_operations_slow_total`` counts all.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull, type_from_ast  # pyright: ignore[reportUnknownVariableType] - its types are partial
+
+from graph.endpoint.observe import OperationMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from graphql import GraphQLSchema, OperationDefinitionNode
+
+    from graph.endpoint.document import Persisted
+    from graph.endpoint.execution.answer import Answer
+    from graph.endpoint.execution.ready import Ready
+    from graph.endpoint.observe import Source
+
+BURST = 10
+INTERVAL = 6.0
+_DEEPEST = 4
+_LONGEST = 500
+_NAME = 64
+
+_log = logging.getLogger("graph.slow")
+
+
+class Monitor:
+    """Counts, times and, where they are slow, logs the operations of one endpoint."""
+
+    def __init__(
+        self,
+        persisted: Persisted,
+        schema: GraphQLSchema | None = None,
+        *,
+        metrics: OperationMetrics | None = None,
+        slow: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Count by `metrics`; log what takes at least `slow` seconds, nothing if that is 0.
+
+        Names of documents that `persisted` trusts are always told apart. Types of variables are those of `schema`.
+        """
+        self.metrics = metrics or OperationMetrics()
+        self._persisted = persisted
+        self._schema = schema
+        self._slow = slow or float("inf")
+        self._clock = clock
+        self._until = 0.0
+        self._left_out = 0
+
+    def executed(self, ready: Ready, answer: Answer, seconds: float) -> None:
+        """Count an operation that was executed, or refused when it was about to be."""
+        if answer.executed or (answer.status or 0) >= 500:  # noqa: PLR2004 - it ran, if not to its end
+            self._note(ready, "executed", seconds, answer.errors, ready.cost)
+        else:
+            self.metrics.refused(self.metrics.names.label(ready.operation.name), _codes(answer.errors))
+
+    def event(self, ready: Ready, errors: Sequence[Mapping[str, Any]], seconds: float) -> None:
+        """Count one event of a subscription, executed once for all who have the result."""
+        self._note(ready, "event", seconds, errors, None)
+
+    def kept(self, name: str | None, seconds: float, cost: int) -> None:
+        """Count an answer that was made before."""
+        self.metrics.kept(name, (seconds,), (cost,))
+
+    def _note(
+        self, ready: Ready, source: Source, seconds: float, errors: Sequence[Mapping[str, Any]], cost: int | None
+    ) -> None:
+        operation = ready.operation
+        caller, names = ready.ticket.caller.identity, self.metrics.names
+        label = names.admit(operation.name, caller, trusted=self._persisted.is_trusted(ready.prepared.text))
+        self.metrics.answered(label, source, seconds, cost, _codes(errors))
+        if seconds >= self._slow:
+            self.metrics.slow(label)
+            if self._may_write():
+                self._write(ready, source, seconds)
+
+    def _may_write(self) -> bool:
+        """Whether a line is due: each takes `INTERVAL` seconds of the time there is, of which `BURST` may be saved."""
+        now = self._clock()
+        until = max(self._until, now - BURST * INTERVAL) + INTERVAL
+        if until > now:
+            self._left_out += 1
+            return False
+        self._until = until
+        return True
+
+    def _write(self, ready: Ready, source: Source, seconds: float) -> None:
+        name, digest = (ready.operation.name or "")[:_NAME], ready.prepared.digest
+        variables = self._shape(ready)
+        facts = {
+            "operation": name,
+            "document": digest,
+            "source": source,
+            "seconds": round(seconds, 3),
+            "cost": ready.cost,
+            "variables": variables,
+            "left_out": self._left_out,
+        }
+        left, self._left_out = self._left_out, 0
+        more = f"; {left} more before it were not logged" if left else ""
+        _log.warning(
+            "slow operation %s: %.3f s, cost %d, document %s, variables %s%s",
+            *(name or "without a name", seconds, ready.cost, digest[:16], variables, more),
+            extra={"facts": facts},
+        )
+
+    def _shape(self, ready: Ready) -> str:
+        if self._schema is None:
+            return "{}"
+        given = ready.request.variables or {}
+        text = orjson.dumps(shape(self._schema, ready.operation.node, given)).decode()
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _codes(errors: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(one.get("extensions", {}).get("code")) for one in errors]
+
+
+def shape(schema: GraphQLSchema, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The types of the variables that `operation` declares and `given` has, without a value of them."""
+    found: dict[str, Any] = {}
+    for definition in operation.variable_definitions or ():
+        name = definition.variable.name.value
+        if name in given:
+            kind = type_from_ast(schema, definition.type)
+            found[name[:_NAME]] = "?" if kind is None else _form(kind, given[name], _DEEPEST)
+    return found
+
+
+def _form(kind: Any, value: object, depth: int) -> object:
+    if isinstance(kind, GraphQLNonNull):
+        return _form(cast("Any", kind).of_type, value, depth)
+    if value is None:
+        return "null"
+    if isinstance(kind, GraphQLList):
+        items = cast("list[Any]", value) if isinstance(value, list) else [value]
+        inner: Any = cast("Any", kind).of_type
+        return {f"list of {len(items)}": _form(inner, items[0], depth) if items else str(inner)}
+    if isinstance(kind, GraphQLInputObjectType) and isinstance(value, dict) and depth:
+        given = cast("dict[str, Any]", value)
+        return {name: _form(one.type, given[name], depth - 1) for name, one in kind.fields.items() if name in given}
+    return cast("Any", kind).name

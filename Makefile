@@ -58,6 +58,10 @@ schema: $(VENV)/.base
 settings: $(VENV)/.base
 	$(BIN)/graph settings --into README.md
 
+## metrics: print docs/metrics.md and the Grafana dashboard from the code
+metrics: $(VENV)/.base
+	$(BIN)/graph metrics --into docs/metrics.md --dashboard deploy/grafana/graph.json
+
 ## formats: print the tables of import formats into docs/importing.md from the code
 formats: $(VENV)/.base
 	$(BIN)/graph formats --into docs/importing.md
@@ -115,4 +119,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test newest test-busy check format schema settings formats graphiql bench bench-peers lock
+.PHONY: help install serve test newest test-busy check format schema settings metrics formats graphiql bench bench-peers lock

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from graphql import build_schema, parse, validate
 
-from graph.cli import importing
+from graph.cli import importing, metrics
 from graph.cli.settings import rewrite
 from graph.settings import Settings
 from harness.serving import ROOT
@@ -31,6 +31,31 @@ def test_the_settings_table_is_current() -> None:
     """README.md has the table that ``make settings`` would write."""
     text = README.read_text()
     assert rewrite(text) == text
+
+
+def test_the_metrics_are_current() -> None:
+    """docs/metrics.md and the dashboard are as ``make metrics`` would write them, and tell every metric there is."""
+    page, board = ROOT / "docs/metrics.md", ROOT / "deploy/grafana/graph.json"
+    assert metrics.rewrite(page.read_text()) == page.read_text()
+    assert metrics.dashboard() == board.read_text()
+    declared = {
+        name
+        for path in (ROOT / "graph").rglob("*.py")
+        for name in re.findall(r'\b(?:Counter|Gauge|Histogram)\(\s*"(graph_\w+)"', path.read_text())
+    }
+    assert len(declared) >= 50
+    assert {one.name for one in metrics.metrics()} == declared
+
+
+def test_alerts_name_only_metrics_that_are_there() -> None:
+    """Every metric in a rule is one of the code, with labels that it has."""
+    there = {one.name: {*one.labels, "le"} for one in metrics.metrics()}
+    text = (ROOT / "deploy/prometheus/alerts.yml").read_text()
+    named = re.findall(r"\b(graph_\w+?(?:_total|_seconds|_cost))(?:_bucket|_count|_sum)?(?:\{([^}]*)\})?[\[ )]", text)
+    assert len(named) >= 10
+    for name, labels in named:
+        assert name in there, name
+        assert set(re.findall(r"(\w+)=", labels)) <= there[name], (name, labels)
 
 
 def test_every_query_in_the_readme_is_valid() -> None:

@@ -1,6 +1,6 @@
-"""``graph serve``, ``graph worker``, ``graph doctor``, ``graph schema`` and ``graph settings``.
+"""``graph serve``, ``worker``, ``doctor``, ``schema``, ``settings`` and ``metrics``.
 
-They are implemented in `serve`, `graph.background.worker`, `doctor`, `graph.api.schema` and `settings`.
+They are implemented in `serve`, `graph.background.worker`, `doctor`, `graph.api.schema`, `settings` and `metrics`.
 """
 
 import sys
@@ -105,3 +105,27 @@ def settings(
             support.fail(f"{into}: {error}")
     else:
         show(support.read_settings(), support.console())
+
+
+@app.command()
+def metrics(
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Write the tables into this Markdown file.", exists=True, dir_okay=False),
+    ] = None,
+    dashboard: Annotated[
+        Path | None, typer.Option(help="Write a Grafana dashboard of them to this file.", dir_okay=False)
+    ] = None,
+) -> None:
+    """List every metric that `/metrics` tells, and what it means."""
+    from graph.cli import metrics as pages
+
+    try:
+        if into is not None:
+            into.write_text(pages.rewrite(into.read_text()))
+        if dashboard is not None:
+            dashboard.write_text(pages.dashboard())
+    except (OSError, ValueError) as error:
+        support.fail(str(error))
+    if into is None and dashboard is None:
+        typer.echo(pages.as_markdown().strip())

@@ -13,7 +13,7 @@ import bench
 from bench.report import Report, machine
 
 # What is shared, what only serves others, and what needs Node (`make bench-peers`).
-_NOT_ALONE = {"__main__", "report", "peers", "support", "http"}
+_NOT_ALONE = {"__main__", "report", "peers", "support", "http", "mix"}
 
 
 def names() -> list[str]:

@@ -33,12 +33,31 @@ await app.register(mercurius, {
   context: async request => ({ session: await request.session })
 })
 
+// With WRITES the cache is invalidated by what a write changes, as its documentation has it: a product by its id, and what
+// is sorted or filtered by price as a whole, since a change of price moves products there. Elsewhere nothing is written
+// to the catalog, and the references, which cost a set for each product on a page, are left out.
 const key = ({ arg }) => JSON.stringify(arg)
+const counts = { hit: 0, miss: 0, dedupe: 0 }
+const shown = product => `product:${product.id}`
+const byPrice = ({ sort, filter }) => sort === 'PRICE_ASC' || filter?.minPrice != null
+const pages = (args, { nodes }) => byPrice(args) ? ['by price', ...nodes.map(shown)] : nodes.map(shown)
+const writes = process.env.WRITES === 'true'
+
 await app.register(cache, {
   ttl: TTL,
-  storage: { type: 'redis', options: { client: redis } },
-  policy: { Query: { products: { key }, product: { key } } }
+  storage: { type: 'redis', options: { client: redis, ...(writes && { invalidation: { referencesTTL: TTL } }) } },
+  onHit: () => counts.hit++,
+  onMiss: () => counts.miss++,
+  onDedupe: () => counts.dedupe++,
+  policy: {
+    Query: {
+      products: { key, ...(writes && { references: ({ args }, _key, result) => pages(args, result) }) },
+      product: { key, ...(writes && { references: (_, _key, result) => result === null ? [] : [shown(result)] }) }
+    },
+    ...(writes && { Mutation: { updateProduct: { invalidate: (_self, { input }) => [shown(input), 'by price'] } } })
+  }
 })
+app.get('/counts', async () => counts)
 
 await ready
 await app.listen({ port, host: '127.0.0.1' })

@@ -32,6 +32,14 @@ redis.defineCommand('around', {
     for i = 1, #found, 2 do players[#players + 1] = found[i] end
     return { place, first, found, redis.call('HMGET', KEYS[2], unpack(players)) }`
 })
+redis.defineCommand('top', {
+  numberOfKeys: 2,
+  lua: `
+    local found = redis.call('ZREVRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1, 'WITHSCORES')
+    local players = {}
+    for i = 1, #found, 2 do players[#players + 1] = found[i] end
+    return { found, redis.call('HMGET', KEYS[2], unpack(players)) }`
+})
 redis.defineCommand('submit', {
   numberOfKeys: 1,
   lua: `
@@ -52,32 +60,44 @@ export function session (authorization) {
   return token === undefined ? Promise.resolve(null) : redis.getex(`session:${token}`, 'EX', IDLE).then(JSON.parse)
 }
 
+const entriesOf = (flat, shown, first) => shown.map((displayName, i) => ({
+  rank: first + i + 1,
+  score: Number(flat[2 * i + 1]),
+  player: { displayName }
+}))
+
 async function around (_, { range }, { session }) {
   const found = await redis.around(board, names, session.player, range)
   if (found === null) return null
   const [place, first, flat, shown] = found
-  const entries = shown.map((displayName, i) => ({
-    rank: first + i + 1,
-    score: Number(flat[2 * i + 1]),
-    player: { displayName }
-  }))
+  const entries = entriesOf(flat, shown, first)
   const own = place - first
   return { entry: entries[own], above: entries.slice(0, own), below: entries.slice(own + 1) }
+}
+
+async function top (_, { first }) {
+  const [flat, shown] = await redis.top(board, names, first)
+  return { nodes: entriesOf(flat, shown, 0) }
 }
 
 export const resolvers = {
   Query: {
     product: (_, { by }) => sql.product(by),
-    products: async (_, { first, sort, filter }) => ({ nodes: await sql.products(first, sort, filter?.minPrice ?? 0) }),
+    products: (_, args) => sql.products(args),
     viewer: async (_, __, { session }) => session && { user: await sql.user(session.player) },
     leaderboard: (_, { slug }) => (slug === BOARD ? { slug } : null)
   },
-  Leaderboard: { around },
+  Leaderboard: { around, top },
   Mutation: {
     submitScore: async (_, { input }, { session }) => {
       const improved = await sql.submit(session.player, input.score)
       const [, score, place] = await redis.submit(board, session.player, input.score)
       return { __typename: 'ScoreSubmitted', improved, score: Number(score), rank: place + 1 }
+    },
+    updateProduct: async (_, { input }, { session }) => {
+      if (session?.user.role !== 'ADMIN') throw new Error('forbidden')
+      const changed = await sql.setPrice(input.id, input.price.amount)
+      return changed === null ? { __typename: 'NotFound', message: 'There is no such product.' } : { __typename: 'Product', ...changed }
     }
   }
 }

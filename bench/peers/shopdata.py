@@ -23,7 +23,7 @@ from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import RowMapping
@@ -64,7 +64,7 @@ def prepare(folder: Path, redis_url: str, database_url: str | None = None) -> Sh
     return uvloop.run(_fill(settings, scores))
 
 
-_SHOWN = """
+SHOWN = """
     SELECT product.*, category.slug AS shelf, category.name AS shelf_name
     FROM product LEFT JOIN category ON category.id = product.category_id
     WHERE active
@@ -82,10 +82,10 @@ async def _read(database: Database, token: str, scores: dict[int, int]) -> Shop:
     viewer = users[VIEWER]
     return Shop(
         token=token,
-        products=[_product(row) for row in await rows(f"{_SHOWN} ORDER BY name_key, product.id")],
-        cheapest=[_product(row) for row in await rows(f"{_SHOWN} ORDER BY price, product.id LIMIT 100")],
+        products=[product_of(row) for row in await rows(f"{SHOWN} ORDER BY name_key, product.id")],
+        cheapest=[product_of(row) for row in await rows(f"{SHOWN} ORDER BY price, product.id LIMIT 100")],
         viewer={
-            "id": _global_id("User", VIEWER),
+            "id": global_id("User", VIEWER),
             "email": viewer["email"],
             "displayName": viewer["display_name"],
             "role": viewer["role"],
@@ -95,20 +95,22 @@ async def _read(database: Database, token: str, scores: dict[int, int]) -> Shop:
     )
 
 
-def _product(row: RowMapping) -> dict[str, Any]:
+def product_of(row: RowMapping) -> dict[str, Any]:
+    """A row of `SHOWN` as the API shows a product."""
     return {
-        "id": _global_id("Product", row["id"]),
+        "id": global_id("Product", row["id"]),
         "sku": row["sku"],
         "name": row["name"],
         "description": row["description"],
-        "category": {"id": _global_id("Category", row["category_id"]), "slug": row["shelf"], "name": row["shelf_name"]},
+        "category": {"id": global_id("Category", row["category_id"]), "slug": row["shelf"], "name": row["shelf_name"]},
         "price": {"amount": f"{row['price'] / 10_000:.2f}", "currency": row["currency"]},  # USD, all of them
         "stock": row["stock"],
         "active": bool(row["active"]),
     }
 
 
-def _global_id(kind: str, number: int) -> str:
+def global_id(kind: str, number: int) -> str:
+    """The id of an object in the API."""
     return base64.b64encode(f"{kind}:{number}".encode()).decode()
 
 
@@ -116,26 +118,31 @@ async def _fill(settings: Settings, scores: dict[int, int]) -> Shop:
     await migrate(settings.database_url)
     async with open_services(settings) as services:
         await seed_catalog(services.catalog, PRODUCTS)
-        now = datetime.now(UTC)
-        users = [
-            {
-                "id": number,
-                "email": f"player{number}@example.com",
-                "email_key": f"player{number}@example.com",
-                "display_name": f"Player {number}",
-                "password_hash": "!",  # nobody signs in with a password here
-                "role": "PLAYER",
-                "created_at": now,
-                "password_changed_at": now,
-            }
-            for number in scores
-        ]
-        async with services.database.transaction() as session:
-            await session.execute(insert(USERS), users)
-            await session.commit()
+        await add_users(services.database, dict.fromkeys(scores, "PLAYER"))
         for slug in (BOARD, *(f"{BOARD}-{name}" for name in WITH_SQL)):
             board = await services.leaderboards.create_board(NewBoard(slug=slug, name="Bench"))
             for player, score in scores.items():
                 await services.leaderboards.submit(board, player, float(score))
         token, _ = await services.sessions.create(str(VIEWER), role="PLAYER")
         return await _read(services.database, token, scores)
+
+
+async def add_users(database: Database, roles: Mapping[int, str]) -> None:
+    """Add users with these ids."""
+    now = datetime.now(UTC)
+    users = [
+        {
+            "id": number,
+            "email": f"player{number}@example.com",
+            "email_key": f"player{number}@example.com",
+            "display_name": f"Player {number}",
+            "password_hash": "!",  # nobody signs in with a password here
+            "role": role,
+            "created_at": now,
+            "password_changed_at": now,
+        }
+        for number, role in roles.items()
+    ]
+    async with database.transaction() as session:
+        await session.execute(insert(USERS), users)
+        await session.commit()

@@ -14,6 +14,9 @@ CATALOG_TTL = 300.0
 EVERYTHING = "catalog"
 """The tag of every cached value: a bulk write invalidates the whole catalog in one step."""
 PAGES = "catalog:pages"
+"""The tag of every cached page of all products: any change of a product outdates it."""
+_ORDER = "catalog:order"
+_PRICED = "catalog:priced"
 CATEGORY_LIST = "catalog:categories"
 """Both a key and the tag of its value."""
 
@@ -54,6 +57,16 @@ def sku_of_tag(tag: str) -> str:
 def page_tag(category: str | None) -> str:
     """Return the tag of the pages of a category, or of the pages of all products."""
     return PAGES if category is None else f"{PAGES}:{category}"
+
+
+def order_tag(category: str | None) -> str:
+    """Return the tag of which products a list has, and in which order, whatever they cost: of a category, or of all."""
+    return _ORDER if category is None else f"{_ORDER}:{category}"
+
+
+def priced_tag(category: str | None) -> str:
+    """Return the same tag for lists that are sorted or filtered by price."""
+    return _PRICED if category is None else f"{_PRICED}:{category}"
 
 
 def page_key(digest: str) -> str:

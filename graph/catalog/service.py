@@ -3,6 +3,7 @@
 Reads: a value is cached for at most `CATALOG_TTL` seconds and is invalid at once when a product it shows changes. Each
 carries two tags: its own (a product's id or sku, all pages, a category's pages, the list of categories) and one for the
 whole catalog, which an import invalidates in a single step at its end. Without Redis, reads go to the database.
+An answer made of a page depends on what the page shows, not on all that might be on it (`get_narrowly`).
 
 Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
 finally the tags get new generations. A write that cannot hold its tags is refused with
@@ -12,12 +13,23 @@ finally the tags get new generations. A write that cannot hold its tags is refus
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graph.catalog import keys, rules, shelving, writing
-from graph.catalog.keys import CATALOG_TTL, CATEGORY_LIST, EVERYTHING, PAGES, page_tag, product_tag, sku_tag
+from graph.catalog.keys import (
+    CATALOG_TTL,
+    CATEGORY_LIST,
+    EVERYTHING,
+    order_tag,
+    page_tag,
+    priced_tag,
+    product_tag,
+    sku_tag,
+)
 from graph.catalog.reading import pages, queries
 from graph.catalog.reading.paging import digest
 from graph.catalog.records import (
@@ -30,6 +42,7 @@ from graph.catalog.records import (
     page_of,
     product_of,
 )
+from graph.patterns.cache import get_narrowly
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -101,8 +114,15 @@ class CatalogService:
         async def load() -> Any:
             return await pages.page_values(self.database, request, self.database.dialect)
 
+        # What is made of the page depends on what it shows: not every change of any product outdates it.
+        def narrow(page: Any) -> Sequence[str]:
+            return (*listing, *(product_tag(edge[1][0]) for edge in page["edges"]))
+
+        by_price = request.sort.column == "price"
+        listing = _listing(request.filter, by_price=by_price)
         tags = (page_tag(request.filter.category), EVERYTHING)
-        return page_of(await self.cache.get(keys.page_key(request.key), load, tags=tags, ttl=CATALOG_TTL))
+        key = keys.page_key(request.key)
+        return page_of(await get_narrowly(self.cache, key, load, tags=tags, narrow=narrow, ttl=CATALOG_TTL))
 
     async def count(self, chosen: Filter) -> int:
         """Return how many products match `chosen`."""
@@ -112,7 +132,7 @@ class CatalogService:
         async def load() -> Any:
             return await queries.count(self.database, chosen, self.database.dialect)
 
-        tags = (page_tag(chosen.category), EVERYTHING)
+        tags = _listing(chosen)
         count: int = await self.cache.get(keys.count_key(digest(chosen.canonical())), load, tags=tags, ttl=CATALOG_TTL)
         return count
 
@@ -185,14 +205,44 @@ class CatalogService:
         self.committed()
 
 
+def _listing(chosen: Filter, *, by_price: bool = False) -> tuple[str, ...]:
+    """Return the tags of which products match `chosen`, and of their order."""
+    category = chosen.category
+    by_price = by_price or chosen.min_price is not None or chosen.max_price is not None
+    return (order_tag(category), *((priced_tag(category),) if by_price else ()), EVERYTHING)
+
+
 def tags_of(before: ProductRecord | None, after: ProductRecord | None) -> list[str]:
     """Return the tags of all cached values that a change from `before` to `after` makes wrong."""
     versions = [version for version in (before, after) if version is not None]
-    tags = {PAGES}
+    lists = {page_tag}
+    if before is None or after is None or _placed(before) != _placed(after):
+        lists.add(order_tag)
+    if before is None or after is None or before.price != after.price:
+        lists.add(priced_tag)
+    tags = {tag(None) for tag in lists}
     for version in versions:
         tags |= {product_tag(version.id), sku_tag(version.sku)}
-        tags |= {page_tag(version.category.slug)} if version.category else set()
+        tags |= {tag(version.category.slug) for tag in lists if version.category}
     counted = {(version.category, version.active) for version in versions}
     if len(versions) == 1 or len(counted) == 2:  # noqa: PLR2004 - the two versions count differently
         tags.add(CATEGORY_LIST)
     return sorted(tags)
+
+
+def _placed(product: ProductRecord) -> ProductRecord:
+    """Return the product without all that no list is filtered or sorted by, and without its price."""
+    return replace(product, **_UNPLACED)
+
+
+_UNPLACED: dict[str, Any] = {
+    "price": Decimal(0),
+    "currency": "",
+    "stock": 0,
+    "compare_at_price": None,
+    "gtin": None,
+    "options": (),
+    "images": (),
+    "updated_at": datetime.min.replace(tzinfo=UTC),
+}
+"""All other fields place a product in some list, those that are yet to be added included."""

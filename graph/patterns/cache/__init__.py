@@ -11,6 +11,7 @@ from graph.patterns.cache.answers import ByteCache
 from graph.patterns.cache.codec import JsonCodec
 from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconfirmed, Generations
 from graph.patterns.cache.local_copies import Copy
+from graph.patterns.cache.narrowing import get_narrowly
 from graph.patterns.cache.observation import Observation, current_observation, observing
 from graph.patterns.cache.values import Cache
 from graph.patterns.cache.watch import TagWatch, Watched
@@ -31,5 +32,6 @@ __all__ = [
     "Watched",
     "current_observation",
     "digest_of",
+    "get_narrowly",
     "observing",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from graph.patterns.cache.generations import held, stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from graph.patterns.cache.local_copies import Copy
     from graph.patterns.client import Command
@@ -39,6 +39,14 @@ class Made(NamedTuple):
 
     body: bytes
     max_age: float
+
+
+class Making(NamedTuple):
+    """How an answer is made: what makes it, the tags it has in any case, and whether everybody gets it."""
+
+    make: Callable[[], Awaitable[Made | None]]
+    tags: Sequence[str]
+    public: bool = False
 
 
 class Look(NamedTuple):

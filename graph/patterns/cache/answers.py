@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.answer import MADE, Hit, Look, Made, digest_of, hit_of, sure_stamp
+from graph.patterns.cache.answer import MADE, Hit, Look, Made, Making, digest_of, hit_of, sure_stamp
 from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
 from graph.patterns.cache.generations import fresh, mark_of
 from graph.patterns.cache.lease import Lease, Leases, Polling, is_due, jittered
@@ -189,11 +189,14 @@ class ByteCache:
 
     # --- making ---
 
-    async def bring(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> Hit | None:
+    async def bring(
+        self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = (), *, public: bool = False
+    ) -> Hit | None:
         """Make the entry of `key` and keep it, unless somebody else makes it meanwhile: then return that hit.
 
         None means that `make` was called and has finished. `tags` invalidate the entry in addition to the tags of the
-        cached values that it reads. Cancelling the caller does not stop the work.
+        cached values that it reads. `public` says that everybody gets this entry. Cancelling the caller does not stop
+        the work.
         """
         if (refreshing := self._refreshing.get(key)) is not None:  # it has the lease
             refreshing.join()
@@ -205,16 +208,16 @@ class ByteCache:
                 return hit
         mine = _Flight(asyncio.get_running_loop().create_future(), Sharers())
         self._flights.setdefault(key, mine)
-        return await asyncio.shield(self._tasks.spawn(self._lead(key, make, tags, mine)))
+        return await asyncio.shield(self._tasks.spawn(self._lead(key, Making(make, tags, public), mine)))
 
     def refresh(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> None:
         """Make the entry of `key` again in the background, unless somebody else is doing so or has done so."""
         if key not in self._refreshing and key not in self._flights:
             self._refreshing[key] = Sharers()
-            task = self._tasks.spawn(self._again(key, hit, make, tags))
+            task = self._tasks.spawn(self._again(key, hit, Making(make, tags)))
             task.add_done_callback(lambda _: self._refreshing.pop(key))
 
-    async def _again(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> None:
+    async def _again(self, key: str, hit: Hit, making: Making) -> None:
         self._refreshing[key].work()
         try:
             lease, newer = await self._ask(key)
@@ -228,20 +231,18 @@ class ByteCache:
             self._leases.give_up([lease])
             return
         metrics.EARLY.inc()
-        await self._make(key, lease, make, tags)
+        await self._make(key, lease, making)
 
-    async def _lead(
-        self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str], mine: _Flight
-    ) -> Hit | None:
+    async def _lead(self, key: str, making: Making, mine: _Flight) -> Hit | None:
         mine.sharers.work()
         try:
-            return await self._share(key, make, tags)
+            return await self._share(key, making)
         finally:
             if self._flights.get(key) is mine:
                 del self._flights[key]
             mine.ended.set_result(None)
 
-    async def _share(self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]) -> Hit | None:
+    async def _share(self, key: str, making: Making) -> Hit | None:
         """Wait while another process makes the entry; make it here when none does, or when that takes too long."""
         deadline = time.monotonic() + self._patience
         polling = Polling()
@@ -259,7 +260,7 @@ class ByteCache:
             if lease is not None or key in self._unkept:
                 break
             await polling.pause()
-        await self._make(key, lease, make, tags)
+        await self._make(key, lease, making)
         return None
 
     async def _ask(self, key: str) -> tuple[Lease | None, Copy | None]:
@@ -268,15 +269,15 @@ class ByteCache:
         reply = await self._client.send(self._leases.ask(lease))
         return (lease if reply[0] else None), self._unpack(key, reply[1])
 
-    async def _make(
-        self, key: str, lease: Lease | None, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str]
-    ) -> None:
+    async def _make(self, key: str, lease: Lease | None, making: Making) -> None:
         began = time.perf_counter()
         kept = False
         try:
-            with self._leases.keeping([lease] if lease is not None else []), observing() as observed:
-                await declare(observed, tags, self._client, self.generations)
-                made = await make()
+            # What cannot be kept is made each time, of values that then should be found.
+            leased = making.public and lease is not None and key not in self._unkept
+            with self._leases.keeping([lease] if lease is not None else []), observing(leased=leased) as observed:
+                await declare(observed, making.tags, self._client, self.generations)
+                made = await making.make()
             kept = made is not None and lease is not None and self._fill(key, lease, made, observed, began)
         finally:
             if lease is not None and not kept:

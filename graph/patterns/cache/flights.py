@@ -5,6 +5,7 @@ task of its own, which goes on when a caller is cancelled. The leader asks Redis
 that does not get it looks for the entry every few milliseconds, and loads as well when that takes too long. Entries
 live up to a tenth longer or shorter than requested, so that they do not all expire at once. A flight works on behalf of
 all who wait for it, so nobody waits for the backlog of whoever came first (`graph.patterns.fair_queue`).
+What is loaded for a result that has a lease of its own (`Observation.leased`) needs none, and is not stored.
 
 Failure: when Redis fails meanwhile, the load goes on without it (`direct_loads`). What a loader raises is raised to
 every caller of the flight, and nothing is stored.
@@ -25,6 +26,7 @@ from graph.patterns.cache.flight import Flight, Known, Marks, Request, Timing
 from graph.patterns.cache.generations import held, stamp_of
 from graph.patterns.cache.lease import Lease, Leases, Polling, jittered
 from graph.patterns.cache.local_copies import Copy
+from graph.patterns.cache.observation import current_observation
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -101,7 +103,9 @@ class Flights:
                 self._flying[name] = flight
                 futures[key] = flight.futures[key]
                 futures[key].add_done_callback(lambda _, name=name: self._flying.pop(name))
-            self._tasks.spawn(self._lead(flight))
+            observed = current_observation()
+            leased = observed is not None and observed.leased
+            self._tasks.spawn(self._load_only(flight) if leased else self._lead(flight))
         return futures
 
     def refresh(self, request: Request, key: str, marks: Marks, expires: float) -> None:
@@ -230,30 +234,53 @@ class Flights:
         metrics.LOAD_SECONDS.observe(delta)
         self._fill(flight, keys, values, delta)
 
+    async def _load_only(self, flight: Flight) -> None:
+        """Load all keys under the generations that the callers saw, and store nothing."""
+        keys, began = list(flight.futures), time.perf_counter()
+        flight.sharers.work()
+        metrics.LOADS.labels("miss").inc(len(keys))
+        try:
+            values = await flight.request.load(keys)
+        except BaseException as error:
+            metrics.LOAD_FAILED.inc(len(keys))
+            flight.fail(keys, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        delta = time.perf_counter() - began
+        metrics.LOAD_SECONDS.observe(delta)
+        for key in keys:
+            try:
+                flight.land(key, self._loaded(flight, key, values.get(key), delta)[0])
+            except (TypeError, ValueError) as error:
+                flight.fail([key], error)
+
     def _fill(self, flight: Flight, keys: list[str], values: Mapping[str, Any], delta: float) -> None:
-        now, ttl, stale = time.time(), flight.request.ttl, flight.request.stale
+        now = time.time()
         filled: list[Lease] = []
         blobs: list[bytes] = []
         lives: list[float] = []
         for key in keys:
-            value = values.get(key)
             try:
-                body = self._codec.dumps(value)
+                known, body = self._loaded(flight, key, values.get(key), delta)
             except (TypeError, ValueError) as error:
                 self._leases.give_up([flight.leases[key]])
                 flight.fail([key], error)
                 continue
-            life = jittered(ttl if value is not None else min(ttl, NEGATIVE))
-            if value is None:
-                life = min(life, NEGATIVE)
-            # Readers get what a later hit will return: JSON's types, not the loader's.
-            known = Known(self._codec.loads(body), now + life, delta, flight.marks[key], len(body))
             filled.append(flight.leases[key])
             blobs.append(pack(Frame(stamp_of(flight.marks[key]), known.expires, delta, body)))
-            lives.append(life + stale)
+            lives.append(known.expires - now + flight.request.stale)
             self.keep(key, known)
             flight.land(key, known)
         self._leases.fill(filled, blobs, lives)
+
+    def _loaded(self, flight: Flight, key: str, value: Any, delta: float) -> tuple[Known, bytes]:
+        """What was loaded, and its JSON; raises TypeError or ValueError if it has none."""
+        body = self._codec.dumps(value)
+        ttl = flight.request.ttl
+        life = jittered(ttl) if value is not None else min(jittered(min(ttl, NEGATIVE)), NEGATIVE)
+        # Readers get what a later hit will return: JSON's types, not the loader's.
+        return Known(self._codec.loads(body), time.time() + life, delta, flight.marks[key], len(body)), body
 
     async def _load_direct(self, flight: Flight, keys: list[str]) -> None:
         try:

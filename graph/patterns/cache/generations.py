@@ -25,7 +25,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import STAMP_SIZE
@@ -81,6 +81,29 @@ def fresh() -> str:
     return secrets.token_urlsafe(12)
 
 
+def _marks_in(tags: Sequence[str], replies: Replies, place: int = 0) -> dict[str, Mark]:
+    """The marks of `tags` in the replies to a command for each, which begin at `place`; raises the first error."""
+    marks: dict[str, Mark] = {}
+    for i, tag in enumerate(tags, place):
+        reply = replies[i]
+        if isinstance(reply, Exception):
+            raise reply
+        marks[tag] = mark_of(reply, replies.run_id_of(i))
+    return marks
+
+
+def _created(tags: Sequence[str], commands: Sequence[Command], replies: Replies) -> dict[str, Mark]:
+    """The marks of `tags` after the `commands` that create them; raises the first error."""
+    marks: dict[str, Mark] = {}
+    for i, (tag, sent) in enumerate(zip(tags, commands, strict=True)):
+        reply = replies[i]
+        if isinstance(reply, Exception):
+            raise reply
+        word = str(sent.args[2]).encode()  # it is there now, unless another one was
+        marks[tag] = mark_of(word if reply is None else reply, replies.run_id_of(i))
+    return marks
+
+
 class Generations:
     """Read, create, hold and replace the generations of tags."""
 
@@ -110,19 +133,51 @@ class Generations:
 
     def ensure_commands(self, tags: Sequence[str], ttl: float) -> list[Command]:
         """Commands that read each of `tags` and create missing ones, to outlive an entry that lives `ttl` seconds."""
-        life = int(max(ttl + 60, self._keep / 2) * 1000)
-        return [_GENERATION((self.key(tag),), (fresh(), life)) for tag in tags]
+        return [_GENERATION((self.key(tag),), (fresh(), self._life(ttl))) for tag in tags]
+
+    def _life(self, ttl: float) -> int:
+        return int(max(ttl + 60, self._keep / 2) * 1000)
 
     @staticmethod
     def ensured(tags: Sequence[str], replies: Replies, place: int = 0) -> dict[str, Mark]:
         """Read the marks from the replies to `ensure_commands`, which begin at `place`; raises the first error."""
-        marks: dict[str, Mark] = {}
-        for i, tag in enumerate(tags, place):
-            reply = replies[i]
-            if isinstance(reply, Exception):
-                raise reply
-            marks[tag] = mark_of(reply, replies.run_id_of(i))
+        return _marks_in(tags, replies, place)
+
+    async def read(self, first: Sequence[str], then: Sequence[str], ttl: float) -> dict[str, Mark]:
+        """The marks of the tags `first`, and then, not before, those of `then`; raises `RedisError`.
+
+        Those of `first` that are missing are created, to outlive an entry that lives `ttl` seconds.
+        """
+        if self._client.clustered:  # the keys are on several nodes, whose replies come in any order
+            marks = await self._marks(first)
+            missing = [tag for tag in first if marks[tag] is None]
+            if missing:
+                commands = self._create_commands(missing, ttl)
+                marks |= _created(missing, commands, await self._client.batch(*commands))
+            return marks | await self._marks(then)
+        marks = await self._marks([*first, *then])
+        missing = [tag for tag in first if marks[tag] is None]
+        if missing:
+            commands = self._create_commands(missing, ttl)
+            replies = await self._client.batch(*commands, *[command("GET", self.key(tag)) for tag in then])
+            marks |= _created(missing, commands, replies) | _marks_in(then, replies, len(commands))
         return marks
+
+    def _create_commands(self, tags: Sequence[str], ttl: float) -> list[Command]:
+        """Commands that create what is missing of `tags`, and say what is there instead if it is there by now."""
+        return [command("SET", self.key(tag), fresh(), "NX", "GET", "PX", self._life(ttl)) for tag in tags]
+
+    async def _marks(self, tags: Sequence[str]) -> dict[str, Mark]:
+        if not tags:
+            return {}
+        names = [self.key(tag) for tag in tags]
+        if self._client.clustered:
+            return _marks_in(tags, await self._client.batch(*[command("GET", name) for name in names]))
+        replies = await self._client.batch(command("MGET", *names))
+        values: Any = replies[0]
+        if isinstance(values, Exception):
+            raise values
+        return {tag: mark_of(value, replies.run_id) for tag, value in zip(tags, values, strict=True)}
 
     # --- for writers ---
 

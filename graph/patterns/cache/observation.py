@@ -35,6 +35,8 @@ class Observation:
         self.away = False
         """Whether something was read past Redis, which did not answer."""
         self.certain = True
+        self.leased = False
+        """Whether the result is for everybody, made under one lease: what is loaded for it needs none of its own."""
         self.expires = math.inf
         """When the first of the values that were read expires, Unix seconds."""
 
@@ -59,6 +61,14 @@ class Observation:
         self.certain = False
         self.away = True
         self.unsure.update(tags)
+
+    def add(self, other: Observation) -> None:
+        """Record all that `other` did."""
+        self.note(list(other.marks), list(other.marks.values()), other.expires)
+        self.unsure |= other.unsure
+        self.untagged = self.untagged or other.untagged
+        self.away = self.away or other.away
+        self.certain = self.certain and other.certain
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -91,9 +101,10 @@ def current_observation() -> Observation | None:
 
 
 @contextlib.contextmanager
-def observing() -> Generator[Observation]:
-    """Record every read in this block, and in the tasks started in it."""
+def observing(*, leased: bool = False) -> Generator[Observation]:
+    """Record every read in this block, and in the tasks started in it; `leased` as in `Observation`."""
     observed = Observation()
+    observed.leased = leased
     token = _observed.set(observed)
     try:
         yield observed

@@ -1,0 +1,119 @@
+"""Values that are loaded for an answer that has a lease of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graph.patterns.cache import ByteCache, Cache, Made, observing
+from tests.support.models.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from graph.patterns.client import Client
+
+
+@pytest.fixture
+async def cache(client: Client) -> AsyncIterator[Cache]:
+    """An empty cache."""
+    cache = Cache(client, beta=0)
+    yield cache
+    await cache.close()
+
+
+@pytest.fixture
+async def answers(client: Client, cache: Cache) -> AsyncIterator[ByteCache]:
+    """Answers made of its values."""
+    answers = ByteCache(client, cache.generations, beta=0)
+    yield answers
+    await answers.close()
+
+
+async def stored(client: Client, what: str) -> list[bytes]:
+    """The keys of this kind that Redis has."""
+    return sorted(await client.execute("KEYS", f"graph:{what}:*", retry=True))
+
+
+async def test_a_value_for_such_an_answer_is_not_stored(cache: Cache, client: Client) -> None:
+    """It takes no lease and no entry; what was made of it depends on its tags all the same."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    with observing(leased=True) as observed:
+        both = await asyncio.gather(*(cache.get("a", truth.load("a"), tags=["a", "all"]) for _ in range(2)))
+    await client.execute("PING")
+    assert both == [{"version": 1}] * 2
+    assert truth.loads == [("a",)]
+    assert (observed.tags, observed.certain) == (("a", "all"), True)
+    assert await stored(client, "cache") == await stored(client, "lease") == []
+    with observing():
+        await cache.get("a", truth.load("a"), tags=["a", "all"])
+    await client.execute("PING")
+    assert await stored(client, "cache") == [b"graph:cache:{a}"]
+    with observing(leased=True):  # what is there is used
+        assert await cache.get("a", truth.load("a"), tags=["a", "all"]) == {"version": 1}
+    assert len(truth.loads) == 2
+
+
+async def test_what_is_not_there_is_not_believed_for_long(cache: Cache) -> None:
+    """An answer that says so is kept as briefly as the cache remembers that there is nothing."""
+    with observing(leased=True) as observed:
+        assert await cache.get("a", Truth().load("a"), tags=["a"]) is None
+    assert observed.expires <= time.time() + 5
+
+
+async def test_what_the_loader_raises_is_raised(cache: Cache) -> None:
+    """To everybody who waits for it; nothing is left behind that would keep others from loading it."""
+
+    async def broken() -> Any:
+        raise LookupError("broken")
+
+    async def no_json() -> Any:
+        return object()
+
+    for load, error in ((broken, LookupError), (no_json, TypeError)):
+        with observing(leased=True):
+            found = await asyncio.gather(*(cache.get("a", load, tags=["a"]) for _ in range(2)), return_exceptions=True)
+        assert [type(one) for one in found] == [error] * 2
+    truth = Truth()
+    truth.versions["a"] = 1
+    assert await cache.get("a", truth.load("a"), tags=["a"]) == {"version": 1}
+
+
+@pytest.mark.parametrize("public", [True, False])
+async def test_an_answer_takes_one_lease(cache: Cache, answers: ByteCache, client: Client, *, public: bool) -> None:
+    """One that everybody gets is all that is stored; under one that is a session's, others may want the value."""
+    truth = Truth()
+    truth.versions["a"] = 1
+
+    async def make() -> Made:
+        value = await cache.get("a", truth.load("a"), tags=["a"])
+        return Made(str(value).encode(), 60)
+
+    assert await answers.bring("key", make, public=public) is None
+    await client.execute("PING")
+    assert await stored(client, "response") == [b"graph:response:{key}"]
+    assert bool(await stored(client, "cache")) is not public
+    async with cache.invalidating("a"):
+        truth.versions["a"] = 2
+    assert await answers.again("key") is None
+    assert await answers.bring("key", make, public=public) is None
+    hit = await answers.again("key")
+    assert hit is not None
+    assert hit.body == b"{'version': 2}"
+
+
+async def test_an_answer_that_cannot_be_kept_finds_its_values(cache: Cache, answers: ByteCache) -> None:
+    """It is made each time: its values are stored, from the second time on."""
+    truth = Truth()
+    truth.versions["a"] = 1
+
+    async def make() -> None:
+        await cache.get("a", truth.load("a"), tags=["a"])
+
+    for _ in range(5):
+        await answers.bring("key", make, public=True)
+    assert len(truth.loads) == 2

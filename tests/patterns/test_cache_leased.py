@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def cache(client: Client) -> AsyncIterator[Cache]:
     """An empty cache."""
-    cache = Cache(client, beta=0)
+    cache = Cache(client, beta=0, lease=60, patience=60)
     yield cache
     await cache.close()
 
@@ -28,7 +28,7 @@ async def cache(client: Client) -> AsyncIterator[Cache]:
 @pytest.fixture
 async def answers(client: Client, cache: Cache) -> AsyncIterator[ByteCache]:
     """Answers made of its values."""
-    answers = ByteCache(client, cache.generations, beta=0)
+    answers = ByteCache(client, cache.generations, beta=0, lease=60, patience=60)
     yield answers
     await answers.close()
 

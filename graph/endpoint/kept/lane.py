@@ -220,9 +220,8 @@ class Lane(Generic[Context]):
         act_for(caller.identity or None)  # before the work is shared
         hit = await self.cache.settle(*seen)
         if hit is None:
-            hit = await self.cache.bring(
-                key, turn.make, asked.policy.tags(request.variables), public=asked.policy.scope is Scope.PUBLIC
-            )
+            tags, public = asked.policy.tags(request.variables), asked.policy.scope is Scope.PUBLIC
+            hit = await self.cache.bring(key, turn.make, tags, public=public)
             if hit is None:
                 return self._finish(turn, turn.made)
         elif self.cache.due(hit):

@@ -1,27 +1,25 @@
-"""Subscriptions in somebody else's Strawberry app: a chat in which a reader who was away misses nothing unnoticed.
+"""Topics: a chat in which a reader who was away misses nothing unnoticed.
 
 ::
 
-    python examples/broker_app.py redis://localhost:6379
+    python examples/broker_app.py
 
 A reader that reconnects hands back the last `cursor` it saw and is given what came after it, in any process; what is
 too old to be told again shows as a `gap`.
 """
 
-import sys
+import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import strawberry
 import uvicorn
 from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
-from strawberry.types import Info
 
-from graph.patterns.broker import Broker, Topic
-from graph.patterns.client import open_client
+from graph.library import Redis
 
-ROOM = Topic("room:lobby", max_length=100)
+redis = Redis(os.environ.get("REDIS_URL"), prefix="chat")
+room = redis.topic("room:lobby", max_length=100)
 
 
 @strawberry.type
@@ -40,7 +38,7 @@ class Query:
     @strawberry.field
     def room(self) -> str:
         """Where the chat is."""
-        return ROOM.name
+        return "lobby"
 
 
 @strawberry.type
@@ -48,9 +46,9 @@ class Mutation:
     """Talking."""
 
     @strawberry.mutation
-    async def say(self, info: Info, text: str) -> bool:
+    async def say(self, text: str) -> bool:
         """Tell everybody, in every process."""
-        await info.context["broker"].publish(ROOM, text)
+        await room.publish(text)
         return True
 
 
@@ -59,25 +57,14 @@ class Subscription:
     """Listening."""
 
     @strawberry.subscription
-    async def lines(self, info: Info, after: str | None = None) -> AsyncGenerator[Line]:
+    async def lines(self, after: str | None = None) -> AsyncGenerator[Line]:
         """What is said from now on, or after a cursor."""
-        async with info.context["broker"].subscribe(ROOM, after) as events:
-            async for event in events:
-                yield Line(text=event.data, cursor=event.cursor, gap=event.gap)
+        async for event in room.follow(after=after):
+            yield Line(text=event.data, cursor=event.cursor, gap=event.gap)
 
 
-def create_app(redis_url: str) -> FastAPI:
-    """A FastAPI app with the chat at ``/graphql``."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_client(redis_url) as client, Broker(client, prefix="chat") as broker:
-            schema = strawberry.Schema(Query, Mutation, Subscription)
-            app.include_router(GraphQLRouter(schema, context_getter=lambda: {"broker": broker}), prefix="/graphql")
-            yield
-
-    return FastAPI(lifespan=lifespan)
-
+app = FastAPI()
+app.include_router(GraphQLRouter(strawberry.Schema(Query, Mutation, Subscription)), prefix="/graphql")
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(sys.argv[1]))
+    uvicorn.run(app)

@@ -1,26 +1,30 @@
-"""The cache in somebody else's Strawberry app: recipes that are read far more often than they are renamed.
+"""The cache: recipes that are read far more often than they are renamed.
 
 ::
 
-    python examples/cache_app.py redis://localhost:6379
+    python examples/cache_app.py
 
 A recipe is read from its book once, then from Redis; a rename is seen by the very next read, in every process.
 """
 
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import os
 
 import strawberry
 import uvicorn
 from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
-from strawberry.types import Info
 
-from graph.patterns.cache import Cache
-from graph.patterns.client import open_client
+from graph.library import Redis, cached
 
+redis = Redis(os.environ.get("REDIS_URL"), prefix="recipes")
 BOOK = {1: "Bread", 2: "Soup"}  # stands for a slow database
+
+
+@cached(redis, ttl=60, tags="recipe:{number}")
+async def read(number: int) -> str | None:
+    """The name of a recipe, from the book."""
+    print(f"reading recipe {number} from the book")
+    return BOOK.get(number)
 
 
 @strawberry.type
@@ -28,14 +32,9 @@ class Query:
     """Reading the book."""
 
     @strawberry.field
-    async def recipe(self, info: Info, number: int) -> str | None:
+    async def recipe(self, number: int) -> str | None:
         """The name of a recipe."""
-
-        async def load() -> str | None:
-            print(f"reading recipe {number} from the book")
-            return BOOK.get(number)
-
-        return await info.context["cache"].get(f"recipe:{number}", load, tags=[f"recipe:{number}"], ttl=60)
+        return await read(number)
 
 
 @strawberry.type
@@ -43,28 +42,15 @@ class Mutation:
     """Writing into it."""
 
     @strawberry.mutation
-    async def rename(self, info: Info, number: int, name: str) -> str:
+    async def rename(self, number: int, name: str) -> str:
         """Give a recipe another name."""
-        async with info.context["cache"].invalidating(f"recipe:{number}"):
+        async with redis.cache.writing(f"recipe:{number}"):
             BOOK[number] = name
         return name
 
 
-def create_app(redis_url: str) -> FastAPI:
-    """A FastAPI app with the recipes at ``/graphql``."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_client(redis_url) as client:
-            context = {"cache": Cache(client, prefix="recipes")}
-            app.include_router(
-                GraphQLRouter(strawberry.Schema(Query, Mutation), context_getter=lambda: context), prefix="/graphql"
-            )
-            yield
-            await context["cache"].close()
-
-    return FastAPI(lifespan=lifespan)
-
+app = FastAPI()
+app.include_router(GraphQLRouter(strawberry.Schema(Query, Mutation)), prefix="/graphql")
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(sys.argv[1]))
+    uvicorn.run(app)

@@ -2,12 +2,13 @@
 
 ::
 
-    python examples/keyspace_app.py redis://localhost:6379 guests.json
+    python examples/keyspace_app.py guests.json
 
 Stop it, put an older copy of the file back and start it again: the count in Redis is dropped, and made anew.
 """
 
 import json
+import os
 import secrets
 import sys
 from collections.abc import AsyncGenerator
@@ -21,7 +22,7 @@ from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 from strawberry.types import Info
 
-from graph.patterns.client import open_client
+from graph.library import Redis
 from graph.patterns.keyspace import Keyspace, Mark
 from graph.patterns.lock import Locks
 
@@ -95,18 +96,18 @@ class Mutation:
         return True
 
 
-def create_app(redis_url: str, path: Path) -> FastAPI:
+def create_app(redis_url: str | None, path: Path) -> FastAPI:
     """A FastAPI app with the guest book at ``/graphql``."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        book = GuestBook(path)
+        book, redis = GuestBook(path), Redis(redis_url, prefix="hotel")
         async with (
-            open_client(redis_url) as client,
-            Locks(client, prefix="hotel") as locks,
-            Keyspace(client, locks, book, prefix="hotel"),
+            redis,
+            Locks(redis.client, prefix="hotel") as locks,
+            Keyspace(redis.client, locks, book, prefix="hotel"),
         ):
-            context = {"client": client, "book": book}
+            context = {"client": redis.client, "book": book}
             router = GraphQLRouter(strawberry.Schema(Query, Mutation), context_getter=lambda: context)
             app.include_router(router, prefix="/graphql")
             yield
@@ -115,4 +116,4 @@ def create_app(redis_url: str, path: Path) -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(sys.argv[1], Path(sys.argv[2])))
+    uvicorn.run(create_app(os.environ.get("REDIS_URL"), Path(sys.argv[1])))

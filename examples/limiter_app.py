@@ -1,27 +1,24 @@
-"""The rate limit in somebody else's Strawberry app, under Strawberry's own view: `RateLimit` as a schema extension.
+"""Rate limits under Strawberry's own view: three jokes in ten seconds, of which one may be told aloud.
 
 ::
 
-    python examples/limiter_app.py redis://localhost:6379
+    python examples/limiter_app.py
     curl localhost:8000/graphql -H 'content-type: application/json' -d '{"query": "{ joke }"}' -i
 
-The fourth joke within ten seconds is refused with status 429 and a Retry-After that can be trusted.
+The fourth joke is refused with status 429 and a Retry-After that can be trusted.
 """
 
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
+import os
 
 import strawberry
 import uvicorn
 from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
 
-from graph.endpoint.admission import Admission, RateLimit
-from graph.endpoint.identity import Caller
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Limiter
+from graph.library import RateLimit, Redis, limited
+
+redis = Redis(os.environ.get("REDIS_URL"), prefix="jokes")
+JOKE = "There are two hard things: cache invalidation, naming things and off-by-one errors."
 
 
 @strawberry.type
@@ -31,27 +28,17 @@ class Query:
     @strawberry.field
     def joke(self) -> str:
         """The only one."""
-        return "There are two hard things: cache invalidation, naming things and off-by-one errors."
+        return JOKE
+
+    @strawberry.field(extensions=[limited("1/10s", "20/day")])
+    def aloud(self) -> str:
+        """The same, for the whole office."""
+        return JOKE.upper()
 
 
-def caller(context: dict[str, Any]) -> Caller:
-    """Count visitors by their address."""
-    return Caller(context["request"].client.host)
-
-
-def create_app(redis_url: str) -> FastAPI:
-    """A FastAPI app with the joke at ``/graphql``."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_client(redis_url) as client:
-            admission = Admission(Limiter(client), budget=lambda _: None, anonymous=3, window=10, prefix="jokes")
-            schema = strawberry.Schema(Query, extensions=[lambda: RateLimit(admission, caller=caller)])
-            app.include_router(GraphQLRouter(schema), prefix="/graphql")
-            yield
-
-    return FastAPI(lifespan=lifespan)
-
+schema = strawberry.Schema(Query, extensions=[RateLimit(redis, "3/10s")])
+app = FastAPI()
+app.include_router(GraphQLRouter(schema), prefix="/graphql")
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(sys.argv[1]))
+    uvicorn.run(app)

@@ -1,24 +1,23 @@
-"""A ranking in somebody else's Strawberry app: who threw the darts best.
+"""A ranking: who threw the darts best.
 
 ::
 
-    python examples/ranking_app.py redis://localhost:6379
+    python examples/ranking_app.py
 
 Ranks, scores and neighbours of one answer are taken at one instant; whoever reached a score first stands first.
 """
 
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import os
 
 import strawberry
 import uvicorn
 from fastapi import FastAPI
 from strawberry.fastapi import GraphQLRouter
-from strawberry.types import Info
 
-from graph.patterns.client import open_client
-from graph.patterns.ranking import Operator, Ranking
+from graph.library import Operator, Redis
+
+redis = Redis(os.environ.get("REDIS_URL"), prefix="pub")
+darts = redis.ranking("darts", operator=Operator.SUM)
 
 
 @strawberry.type
@@ -35,15 +34,15 @@ class Query:
     """Reading the board."""
 
     @strawberry.field
-    async def top(self, info: Info, first: int = 10) -> list[Place]:
+    async def top(self, first: int = 10) -> list[Place]:
         """The best players."""
-        page = await info.context["darts"].page(min(first, 100))
+        page = await darts.page(min(first, 100))
         return [Place(rank=entry.rank, player=entry.player, score=entry.score) for entry in page.entries]
 
     @strawberry.field
-    async def rivals(self, info: Info, player: str) -> list[str] | None:
+    async def rivals(self, player: str) -> list[str] | None:
         """Who stands next to a player, on both sides; null for one who never threw."""
-        found = await info.context["darts"].around(player, 1)
+        found = await darts.around(player, 1)
         return None if found is None else [entry.player for entry in (*found.above, *found.below)]
 
 
@@ -52,25 +51,13 @@ class Mutation:
     """Throwing."""
 
     @strawberry.mutation
-    async def throw(self, info: Info, player: str, points: int) -> int | None:
+    async def throw(self, player: str, points: int) -> int | None:
         """Add points to a player's sum; gives the player's rank."""
-        return (await info.context["darts"].submit(player, points)).rank
+        return (await darts.submit(player, points)).rank
 
 
-def create_app(redis_url: str) -> FastAPI:
-    """A FastAPI app with the board at ``/graphql``."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_client(redis_url) as client:
-            context = {"darts": Ranking(client, "darts", operator=Operator.SUM, prefix="pub")}
-            await context["darts"].create()
-            schema = strawberry.Schema(Query, Mutation)
-            app.include_router(GraphQLRouter(schema, context_getter=lambda: context), prefix="/graphql")
-            yield
-
-    return FastAPI(lifespan=lifespan)
-
+app = FastAPI()
+app.include_router(GraphQLRouter(strawberry.Schema(Query, Mutation)), prefix="/graphql")
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(sys.argv[1]))
+    uvicorn.run(app)

@@ -1,23 +1,29 @@
-"""Each pattern lifted into somebody else's small Strawberry app."""
+"""Each part in somebody else's small Strawberry app."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from examples import broker_app, cache_app, keyspace_app, limiter_app, lock_app, ranking_app, sessions_app, tokens_app
+from examples import keyspace_app
 from graph.patterns.lock import Locks
+from harness.serving import ROOT
 from harness.subscriber import subscriber
-from harness.waiting import within
+from harness.waiting import until, within
 from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -30,11 +36,13 @@ class Visitor:
     """Somebody who sends operations to an example."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+        self.http = http
 
     async def post(self, query: str, token: str = "") -> httpx.Response:
         """The whole answer."""
-        return await self._http.post("/graphql", json={"query": query}, headers={"authorization": f"Bearer {token}"})
+        return await self.http.post(
+            "/graphql", json={"query": query}, headers={"authorization": f"Bearer {token}"} if token else {}
+        )
 
     async def ask(self, query: str, token: str = "") -> Any:
         """The one root field of an answer without errors."""
@@ -55,6 +63,24 @@ async def visiting(app: FastAPI) -> AsyncGenerator[Visitor]:
 
 
 @pytest.fixture
+def load(url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """``load("cache")`` gives the example as a process of its own has it, on an empty Redis."""
+    monkeypatch.setenv("REDIS_URL", url)
+
+    def loaded(name: str) -> Any:
+        called = f"{name}_example"
+        spec = importlib.util.spec_from_file_location(called, ROOT / f"examples/{name}_app.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, called, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return loaded
+
+
+@pytest.fixture
 def url(client: Client, valkey: ValkeyServer) -> str:
     """An empty Redis."""
     del client  # it emptied the server
@@ -62,29 +88,46 @@ def url(client: Client, valkey: ValkeyServer) -> str:
 
 
 async def test_the_cache_reads_once_and_sees_a_rename(
-    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    load: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two processes read the book once between them, and once more after a rename in one of them."""
-    monkeypatch.setitem(cache_app.BOOK, 1, "Bread")
-    async with visiting(cache_app.create_app(url)) as one, visiting(cache_app.create_app(url)) as two:
+    here, there = load("cache"), load("cache")
+    there.BOOK = here.BOOK
+    async with visiting(here.app) as one, visiting(there.app) as two:
         assert [await each.ask("{ recipe(number: 1) }") for each in (one, two, one)] == ["Bread"] * 3
         await one.ask('mutation { rename(number: 1, name: "Rye bread") }')
         assert [await each.ask("{ recipe(number: 1) }") for each in (two, one, two)] == ["Rye bread"] * 3
     assert capsys.readouterr().out.count("reading recipe 1") == 2
 
 
-async def test_the_rate_limit_refuses_under_strawberrys_own_view(url: str) -> None:
+async def test_the_rate_limit_refuses_under_strawberrys_own_view(load: Callable[[str], Any]) -> None:
     """Three operations pass over two processes; the fourth is refused with 429, a code and Retry-After."""
-    async with visiting(limiter_app.create_app(url)) as one, visiting(limiter_app.create_app(url)) as two:
+    async with visiting(load("limiter").app) as one, visiting(load("limiter").app) as two:
         answers = [await each.post("{ joke }") for each in (one, two, one, two)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert answers[3].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     assert 1 <= int(answers[3].headers["retry-after"]) <= 10
 
 
-async def test_a_session_ends_everywhere(url: str) -> None:
-    """Tokens sign in until the member leaves everywhere."""
-    async with visiting(sessions_app.create_app(url)) as visitor:
+async def test_a_field_has_limits_of_its_own(load: Callable[[str], Any]) -> None:
+    """The joke is told aloud once."""
+    async with visiting(load("limiter").app) as visitor:
+        answers = [await visitor.post(query) for query in ("{ aloud }", "{ aloud }", "{ joke }")]
+    assert [answer.status_code for answer in answers] == [200, 429, 200]
+
+
+async def test_a_session_ends_everywhere(load: Callable[[str], Any]) -> None:
+    """Tokens and cookies sign in until the member leaves everywhere; neither shows the name."""
+    example = load("sessions")
+    async with visiting(example.app) as visitor:
+        begun = await visitor.post('mutation { enter(name: "eve@example.com") }')
+        cookie = begun.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "Secure" in cookie
+        assert "eve" not in begun.text + cookie
+        headers = {"cookie": cookie.partition(";")[0]}
+        answer = await visitor.http.post("/graphql", json={"query": "{ member }"}, headers=headers)
+        assert answer.json()["data"] == {"member": "eve@example.com"}
         first, second = [await visitor.ask('mutation { enter(name: "ann") }') for _ in range(2)]
         assert await visitor.ask("{ member }", first) == "ann"
         assert await visitor.ask("{ member }") is None
@@ -92,9 +135,10 @@ async def test_a_session_ends_everywhere(url: str) -> None:
         assert await visitor.ask("{ member }", first) is None
 
 
-async def test_the_ranking_knows_neighbours(url: str) -> None:
+async def test_the_ranking_knows_neighbours(load: Callable[[str], Any]) -> None:
     """Sums are ranked, and a player's neighbours are those next to it."""
-    async with visiting(ranking_app.create_app(url)) as visitor:
+    async with visiting(load("ranking").app) as visitor:
+        rank = None
         for player, points in (("ann", 20), ("bob", 30), ("cat", 10), ("ann", 25)):
             rank = await visitor.ask(f'mutation {{ throw(player: "{player}", points: {points}) }}')
         assert rank == 1
@@ -107,9 +151,9 @@ async def test_the_ranking_knows_neighbours(url: str) -> None:
         assert await visitor.ask('{ rivals(player: "dan") }') is None
 
 
-async def test_a_chat_goes_on_after_a_cursor(url: str) -> None:
+async def test_a_chat_goes_on_after_a_cursor(load: Callable[[str], Any]) -> None:
     """A reader that was away is told what it missed, and then what is said live, in order."""
-    app = broker_app.create_app(url)
+    app = load("broker").app
     lines = "subscription($after: String) { lines(after: $after) { text cursor gap } }"
     async with visiting(app) as visitor, serving(app) as port, subscriber(port) as reader:
         await visitor.ask('mutation { say(text: "before") }')
@@ -130,10 +174,11 @@ async def test_a_chat_goes_on_after_a_cursor(url: str) -> None:
     assert not any(line["gap"] for line in told)
 
 
-async def test_one_bakes_at_a_time(url: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_bakes_at_a_time(load: Callable[[str], Any], client: Client) -> None:
     """Who can have the oven in time gets it after the other; who cannot is told so and bakes nothing."""
-    monkeypatch.setattr(lock_app, "NOTES", {})
-    async with visiting(lock_app.create_app(url)) as one, visiting(lock_app.create_app(url)) as two:
+    here, there = load("lock"), load("lock")
+    there.NOTES = here.NOTES
+    async with visiting(here.app) as one, visiting(there.app) as two:
         async with Locks(client, prefix="bakery") as locks, locks.hold("oven"):
             assert await one.ask('mutation { bake(bread: "rye") }') is False
         baking = [each.ask(f'mutation {{ bake(bread: "{bread}") }}') for each, bread in ((one, "oat"), (two, "spelt"))]
@@ -141,9 +186,9 @@ async def test_one_bakes_at_a_time(url: str, client: Client, monkeypatch: pytest
         assert sorted(await two.ask("{ baked }")) == ["oat", "spelt"]
 
 
-async def test_an_invitation_lets_one_guest_in(url: str) -> None:
+async def test_an_invitation_lets_one_guest_in(load: Callable[[str], Any]) -> None:
     """Of two doors and ten guests with one invitation."""
-    async with visiting(tokens_app.create_app(url)) as one, visiting(tokens_app.create_app(url)) as two:
+    async with visiting(load("tokens").app) as one, visiting(load("tokens").app) as two:
         token = await one.ask('mutation { invite(name: "Ann") }')
         assert await two.ask(f'{{ invited(token: "{token}") }}') == "Ann"
         come = f'mutation {{ come(token: "{token}") }}'
@@ -166,3 +211,78 @@ async def test_an_older_guest_book_is_counted_anew(url: str, tmp_path: Path) -> 
     path.write_text(older)
     async with visiting(keyspace_app.create_app(url, path)) as visitor:
         assert await visitor.ask("{ count }") == 1
+
+
+async def test_a_letter_is_sent_after_the_answer(load: Callable[[str], Any]) -> None:
+    """By the process that runs jobs beside the app; a letter that waits is not queued again."""
+    example = load("jobs")
+    async with visiting(example.app) as visitor:
+        jobs = [await visitor.ask(f'mutation {{ write(to: "{name}") }}') for name in ("ann", "bob")]
+        assert len(set(jobs)) == 2
+        await until(lambda: sorted(example.SENT) == ["ann", "bob"])
+        assert sorted(await visitor.ask("{ sent }")) == ["ann", "bob"]
+
+
+async def test_the_compiled_executor_needs_nothing_else(load: Callable[[str], Any]) -> None:
+    """It answers as Strawberry does."""
+    async with visiting(load("compiled").app) as visitor:
+        assert await visitor.ask("{ stars(first: 1) { number name } }") == [{"number": 1, "name": "HD 1"}]
+
+
+async def test_the_router_serves_a_foreign_schema_within_its_limits(load: Callable[[str], Any]) -> None:
+    """A plain Strawberry schema gets bounds, codes, a sign-in and the rate limit by being included."""
+    async with visiting(load("router").app) as visitor:
+        sign = 'mutation { sign(text: "Hi") }'
+        assert await visitor.ask(sign) == "Hi (somebody)"
+        assert await visitor.ask(sign, "the-token-of-ann") == "Hi (Ann)"
+        answers = [await visitor.post(query) for query in ("{entries(first: 101)}", "{nothing}", "{entries}", sign)]
+        answers += [await visitor.post("{entries}") for _ in range(3)]
+    codes = [answer.json()["errors"][0]["extensions"]["code"] for answer in answers if "errors" in answer.json()]
+    assert codes[:2] == ["BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"]
+    assert (answers[-1].status_code, codes[-1]) == (429, "RATE_LIMITED")
+
+
+def test_a_newcomer_needs_no_redis(tmp_path: Path) -> None:
+    """Without an address an example runs the embedded Valkey in the folder that it is called in, and ends with it."""
+    script = (
+        "import asyncio, runpy, httpx\n"
+        f"app = runpy.run_path({str(ROOT / 'examples/cache_app.py')!r})['app']\n"
+        "async def ask():\n"
+        "    http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url='http://t')\n"
+        "    print((await http.post('/graphql', json={'query': '{ recipe(number: 1) }'})).text)\n"
+        "asyncio.run(ask())\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == '{"data":{"recipe":"Bread"}}'
+    assert done.stderr == ""
+    assert (tmp_path / ".graph").is_dir()
+    assert not list(tmp_path.rglob("socket"))
+
+
+def test_each_part_is_few_lines() -> None:
+    """What an example has of this library is ten lines at most, imports counted."""
+    for path in sorted((ROOT / "examples").glob("*_app.py")):
+        if path.stem in {"keyspace_app", "endpoint_app"}:  # for those who build on the patterns themselves
+            continue
+        names = {
+            name.strip()
+            for line in re.findall(r"^from graph\S* import (.*)$", path.read_text(), re.MULTILINE)
+            for name in line.split(",")
+        }
+        lines = path.read_text().splitlines()
+        made = {line.split(" = ")[0] for line in lines if re.match(r"\w+ = redis\.", line)}
+        used = re.compile(rf"\b({'|'.join({*names, *made, 'redis'})})\b|^from graph|^import os$")
+        code = [
+            line
+            for line in lines
+            if used.search(line) and '"""' not in line and not line.startswith(("    python", "A ", "The "))
+        ]
+        assert len(code) <= 10, (path.name, code)

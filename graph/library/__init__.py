@@ -21,23 +21,52 @@ if TYPE_CHECKING:
     from graph.library.limits import address_of, limited
     from graph.library.redis import Redis
     from graph.library.router import FastGraphQL
+    from graph.library.sessions import CurrentSession
+    from graph.patterns.broker import BadCursor, SlowConsumer
+    from graph.patterns.cache import CacheWriteRefused
+    from graph.patterns.client import RedisUnavailable
+    from graph.patterns.lock import LockLost, LockTimeout
+    from graph.patterns.ranking import Operator, Order, Ties
 
-__all__ = ["Compiled", "FastGraphQL", "RateLimit", "Redis", "address_of", "cached", "limited"]
+__all__ = [
+    "BadCursor",
+    "CacheWriteRefused",
+    "Compiled",
+    "CurrentSession",
+    "FastGraphQL",
+    "LockLost",
+    "LockTimeout",
+    "Operator",
+    "Order",
+    "RateLimit",
+    "Redis",
+    "RedisUnavailable",
+    "SlowConsumer",
+    "Ties",
+    "address_of",
+    "cached",
+    "limited",
+]
 
 _HOMES = {
-    "Compiled": ("compiled", "Compiled"),
-    "FastGraphQL": ("router", "FastGraphQL"),
-    "RateLimit": ("limits", "OperationLimits"),
-    "Redis": ("redis", "Redis"),
-    "address_of": ("limits", "address_of"),
-    "cached": ("decorator", "cached"),
-    "limited": ("limits", "limited"),
+    "compiled": ("Compiled",),
+    "decorator": ("cached",),
+    "limits": ("RateLimit", "address_of", "limited"),
+    "redis": ("Redis",),
+    "router": ("FastGraphQL",),
+    "sessions": ("CurrentSession",),
+    "graph.patterns.broker": ("BadCursor", "SlowConsumer"),
+    "graph.patterns.cache": ("CacheWriteRefused",),
+    "graph.patterns.client": ("RedisUnavailable",),
+    "graph.patterns.lock": ("LockLost", "LockTimeout"),
+    "graph.patterns.ranking": ("Operator", "Order", "Ties"),
 }
+_HOME_OF = {name: home if "." in home else f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
+_CALLED = {"RateLimit": "OperationLimits"}
 
 
 def __getattr__(name: str) -> object:
     """Import a public name."""
-    if name not in _HOMES:
+    if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, called = _HOMES[name]
-    return getattr(import_module(f"{__name__}.{module}"), called)
+    return getattr(import_module(_HOME_OF[name]), _CALLED.get(name, name))

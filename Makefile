@@ -78,6 +78,10 @@ bench: $(VENV)/.bench
 bench-peers: $(VENV)/.bench bench/peers/node_modules/.package-lock.json bench/peers/fanout/node_modules/.package-lock.json
 	$(BIN)/python -m bench http fanout
 
+## jepsen: let clients use three servers on each engine while it fails, and check what they were told (half an hour)
+jepsen: $(VENV)/.dev
+	$(BIN)/python -m history --into docs/reliability.md
+
 ## lock: resolve the version pins again
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements/base.txt pyproject.toml
@@ -119,4 +123,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test newest test-busy check format schema settings metrics formats graphiql bench bench-peers lock
+.PHONY: help install serve test newest test-busy check format schema settings metrics formats graphiql bench bench-peers jepsen lock

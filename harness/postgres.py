@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import asyncpg
+import psutil
 
 from graph.engines.database import migrate
 from harness import reaper
@@ -66,6 +68,18 @@ class Postgres:
                 await connection.execute(statement)
         finally:
             await connection.close()
+
+    def crash(self) -> None:
+        """SIGKILL all of its processes, and start it again: it recovers what was committed."""
+        assert self._server is not None
+        reaper.forget(self.pid)
+        family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family)
+        self._server.ensure_postgres_running()
+        reaper.watch(self.pid, self.data)
 
     async def create(self, *, empty: bool = False) -> str:
         """Make a database, migrated unless `empty`, and give its name."""

@@ -74,6 +74,15 @@ async def test_a_key_may_what_its_scopes_say(app: Shop) -> None:
     assert deleted == {"deleteProduct": {"__typename": "NotFound"}}
 
 
+async def test_a_key_of_the_catalog_asks_for_its_jobs(app: Shop) -> None:
+    """By their id, as it may follow them; a key of another scope does not."""
+    job = await app.services.jobs.enqueue("import", {}, durable=False)
+    document = f'{{ node(id: "{global_id("Job", job)}") {{ ... on Job {{ state }} }} }}'
+    catalog, scores = [(await made(app, scope))["key"] for scope in ("CATALOG", "SCORES")]
+    assert await app.ask(document, token=catalog) == {"node": {"state": "QUEUED"}}
+    assert await app.codes(document, token=scores) == ["FORBIDDEN"]
+
+
 async def test_a_key_has_a_limit_of_its_own(app: Shop) -> None:
     """In the fast lane and beside it; another key, and users, have theirs. An altered limit makes another key."""
     key = (await made(app, "SCORES", operationsPerMinute=5))["key"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import strawberry
 
-from graph.api.auth import ADMIN, CATALOG, check, requires
+from graph.api.auth import CATALOG, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidAsResult
 from graph.api.jobs.subscriptions import JobsSubscription
@@ -76,7 +76,7 @@ async def _queued(jobs: Jobs, key: str) -> Job:
 
 
 async def _load_jobs(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
-    check(context, ADMIN)
+    check(context, CATALOG)
     found = await context.services.jobs.get_many(keys)
     return {key: Job.of(job) for key, job in zip(keys, found, strict=True) if job is not None}
 

@@ -1,0 +1,97 @@
+"""The engines that the histories are made on, with handles for what may go wrong with them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.postgres import Postgres, run_apart
+from harness.serving import valkey_of
+from harness.valkey import SentinelSet, ValkeyCluster, ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+REDIS = shutil.which("redis-server")
+"""Debian's Redis 7.0."""
+
+
+@dataclass
+class Engine:
+    """Settings of the servers, and what faults need to know."""
+
+    name: str
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    folder: Path | None = None
+    single: ValkeyServer | None = None
+    sentinels: SentinelSet | None = None
+    cluster: ValkeyCluster | None = None
+    postgres: Postgres | None = None
+
+    def settings_of(self, server: int) -> dict[str, str]:
+        """What is different for one of the servers."""
+        del server
+        return {}
+
+    def redis_pids(self) -> list[int]:
+        """The processes that hold the keys at the moment."""
+        if self.single is not None:
+            return [self.single.pid]
+        if self.sentinels is not None:
+            named = self.sentinels.named()
+            return [] if named is None else [named.pid]
+        if self.cluster is not None:
+            return [self.cluster.primaries()[-1].pid]
+        assert self.folder is not None
+        return valkey_of(self.folder)
+
+
+@contextlib.contextmanager
+def embedded(folder: Path) -> Generator[Engine]:
+    """The embedded Valkey and SQLite."""
+    yield Engine("embedded", folder=folder)
+
+
+@contextlib.contextmanager
+def debian(folder: Path) -> Generator[Engine]:
+    """Redis 7.0, with its file, and PostgreSQL."""
+    assert REDIS is not None, "redis-server is not installed"
+    del folder
+    with Postgres() as postgres, ValkeyServer(binary=REDIS, aof=True) as server:
+        names: list[str] = []
+
+        async def create() -> None:
+            names.append(await postgres.create(empty=True))
+
+        run_apart(create)
+        settings = {"GRAPH_REDIS_URL": server.tcp_url, "GRAPH_DATABASE_URL": postgres.url(names[0])}
+        yield Engine("debian", settings, single=server, postgres=postgres)
+
+
+@contextlib.contextmanager
+def sentinel(folder: Path) -> Generator[Engine]:
+    """A primary and a replica behind three Sentinels, and SQLite."""
+    with SentinelSet(3) as servers:
+        yield Engine("sentinel", {"GRAPH_REDIS_URL": servers.url, **_sqlite(folder)}, sentinels=servers)
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Generator[Engine]:
+    """Three primaries with a replica each, and SQLite."""
+    with ValkeyCluster(replicas=True) as nodes:
+        yield Engine("cluster", {"GRAPH_REDIS_URL": nodes.url, **_sqlite(folder)}, cluster=nodes)
+
+
+def _sqlite(folder: Path) -> dict[str, str]:
+    return {"GRAPH_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/graph.db"}
+
+
+ENGINES: dict[str, Callable[[Path], contextlib.AbstractContextManager[Engine]]] = {
+    "embedded": embedded,
+    "debian": debian,
+    "sentinel": sentinel,
+    "cluster": cluster,
+}

@@ -1,0 +1,31 @@
+"""A short sample of what ``make jepsen`` does: clients, a fault, a history, and nothing broken in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from history.checks import CHECKS
+from history.engines import ENGINES
+from history.rig import Rig
+from history.run import observe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def whole(request: pytest.FixtureRequest) -> None:
+    """Run with --full alone: three servers and six workloads take the better part of a minute."""
+    if not request.config.getoption("--full"):
+        pytest.skip("with --full")
+
+
+async def test_nothing_is_broken_in_a_history(tmp_path: Path) -> None:
+    """The embedded engine is killed, and another time emptied, while everything is in use."""
+    with ENGINES["embedded"](tmp_path) as engine, Rig(tmp_path, engine) as rig:
+        for fault in ("Redis killed", "FLUSHALL"):
+            result = await observe(rig, fault, seconds=3)
+            assert result.broken == []
+            assert {name: bool(count) for name, count in result.operations.items()} == dict.fromkeys(CHECKS, True)

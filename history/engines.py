@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.postgres import Postgres, run_apart
 from harness.serving import valkey_of
 from harness.valkey import SentinelSet, ValkeyCluster, ValkeyServer
+from history.cut import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 REDIS = shutil.which("redis-server")
 """Debian's Redis 7.0."""
+
+
+CUT_OFF = 2
+"""The server that reaches Redis only through links which may be cut."""
 
 
 @dataclass
@@ -30,11 +35,13 @@ class Engine:
     sentinels: SentinelSet | None = None
     cluster: ValkeyCluster | None = None
     postgres: Postgres | None = None
+    links: list[Link] = field(default_factory=list[Link])
+    cut_off: str = ""
+    """The URL of Redis for the third server, which leads through `links`."""
 
     def settings_of(self, server: int) -> dict[str, str]:
         """What is different for one of the servers."""
-        del server
-        return {}
+        return {"GRAPH_REDIS_URL": self.cut_off} if server == CUT_OFF and self.cut_off else {}
 
     def redis_pids(self) -> list[int]:
         """The processes that hold the keys at the moment."""
@@ -52,7 +59,8 @@ class Engine:
 @contextlib.contextmanager
 def embedded(folder: Path) -> Generator[Engine]:
     """The embedded Valkey and SQLite."""
-    yield Engine("embedded", folder=folder)
+    with Link(folder / "valkey" / "socket") as link:
+        yield Engine("embedded", folder=folder, links=[link], cut_off=f"redis://127.0.0.1:{link.port}")
 
 
 @contextlib.contextmanager
@@ -68,21 +76,40 @@ def debian(folder: Path) -> Generator[Engine]:
 
         run_apart(create)
         settings = {"GRAPH_REDIS_URL": server.tcp_url, "GRAPH_DATABASE_URL": postgres.url(names[0])}
-        yield Engine("debian", settings, single=server, postgres=postgres)
+        with Link(server.port) as link:
+            through = f"redis://127.0.0.1:{link.port}"
+            yield Engine("debian", settings, single=server, postgres=postgres, links=[link], cut_off=through)
 
 
 @contextlib.contextmanager
 def sentinel(folder: Path) -> Generator[Engine]:
     """A primary and a replica behind three Sentinels, and SQLite."""
     with SentinelSet(3) as servers:
-        yield Engine("sentinel", {"GRAPH_REDIS_URL": servers.url, **_sqlite(folder)}, sentinels=servers)
+        settings = {"GRAPH_REDIS_URL": servers.url, **_sqlite(folder)}
+        with _links([servers.primary.port, servers.replica.port, *servers.ports]) as (links, pairs):
+            through = f"{servers.url}?address_map={pairs}"
+            yield Engine("sentinel", settings, sentinels=servers, links=links, cut_off=through)
 
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Generator[Engine]:
     """Three primaries with a replica each, and SQLite."""
     with ValkeyCluster(replicas=True) as nodes:
-        yield Engine("cluster", {"GRAPH_REDIS_URL": nodes.url, **_sqlite(folder)}, cluster=nodes)
+        settings = {"GRAPH_REDIS_URL": nodes.url, **_sqlite(folder)}
+        with _links([node.port for node in nodes.nodes]) as (links, pairs):
+            through = f"{nodes.url}?address_map={pairs}"
+            yield Engine("cluster", settings, cluster=nodes, links=links, cut_off=through)
+
+
+@contextlib.contextmanager
+def _links(ports: list[int]) -> Generator[tuple[list[Link], str]]:
+    """A link to each port, and the address map that leads through them."""
+    with contextlib.ExitStack() as stack:
+        links = [stack.enter_context(Link(port)) for port in ports]
+        yield (
+            links,
+            ",".join(f"127.0.0.1:{port}=127.0.0.1:{link.port}" for port, link in zip(ports, links, strict=True)),
+        )
 
 
 def _sqlite(folder: Path) -> dict[str, str]:

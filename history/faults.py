@@ -22,13 +22,17 @@ from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from harness.serving import Serving
     from harness.valkey import ValkeyServer
+    from history.cut import Way
     from history.engines import Engine
     from history.rig import Rig
 
 ALL = ("embedded", "debian", "sentinel", "cluster")
+_WAYS: tuple[Way, ...] = ("refused", "swallowed", "deaf")
+_CUT = 8.0  # seconds that a server is cut off from Redis
 _MOMENT = 1.0  # seconds that a killed process is away
 
 
@@ -162,6 +166,30 @@ def _migrate_slots(rig: Rig) -> None:
         cluster.end_migration(slot, target)
 
 
+def _cut_off(way: Way, rig: Rig) -> None:
+    for link in rig.engine.links:
+        link.cut(way)
+    time.sleep(_CUT)
+    for link in rig.engine.links:
+        link.heal()
+
+
+def _lose_power(rig: Rig) -> None:
+    """Kill Redis, and take away what it had not forced to the disk: with `appendfsync everysec`, the last second."""
+    server = rig.engine.single
+    assert server is not None
+
+    def file() -> Path:
+        return max((server.folder / "appendonlydir").glob("*.incr.aof"), key=lambda one: one.stat().st_mtime)
+
+    before, kept = file(), file().stat().st_size
+    time.sleep(_MOMENT)
+    server.kill()
+    if file() == before:
+        os.truncate(before, kept)
+    server.start()
+
+
 def _pauses(name: str, pids: Callable[[Rig], list[int]], engines: tuple[str, ...] = ALL) -> dict[str, Fault]:
     return {
         f"{name} stopped for {seconds} s": Fault(
@@ -203,6 +231,8 @@ FAULTS: dict[str, Fault] = {
     **_pauses("worker", _worker),
     **_pauses("Redis", _redis),
     **_pauses("SQL", _postmaster, ("debian",)),
+    **{f"server cut off from Redis: {way}": Fault(partial(_cut_off, way)) for way in _WAYS},
+    "power lost": Fault(_lose_power, ("debian",), forgotten=1, emptied=True),
     "failover by hand": Fault(_fail_over, ("sentinel", "cluster"), forgotten=1),
     "slots moved": Fault(_migrate_slots, ("cluster",)),
 }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.exceptions import WebSocketException
 
 from harness.subscriber import subscriber
+from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from history.client import Answer, Client
 
-SETTLING = 60.0
+SETTLING = HANG
 """Seconds that promises get to come true after everything is well again."""
 
 _CREATE = """mutation ($sku: String!) {
@@ -383,7 +384,7 @@ class Limits(Workload):
     """Addresses that ask more often than they may, on all servers at once."""
 
     name = "limits"
-    ASKED = 30
+    ASKED = 50
 
     def clients(self) -> list[Awaitable[None]]:
         """One address after the other."""

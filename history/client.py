@@ -77,8 +77,8 @@ class Client:
             self.history.add("all", "improper", document[:60], f"{status} {text}", began, server=server)
         if not codes:
             return Answer("ok", data, (), status)
-        # A write that was answered with UNAVAILABLE may have run: nothing is promised of it.
-        outcome: Outcome = "unknown" if "UNAVAILABLE" in codes else "refused"
+        # A write that was answered so may have run: nothing is promised of it.
+        outcome: Outcome = "unknown" if {"UNAVAILABLE", "DEADLINE_EXCEEDED"} & {*codes} else "refused"
         return Answer(outcome, data, codes, status)
 
     async def close(self) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SETTLING = HANG
 """Seconds that promises get to come true after everything is well again."""
 
+_SURELY = 5
+"""Answers that there is no such job, after everything is well, before it is believed."""
+
 _CREATE = """mutation ($sku: String!) {
   createProduct(input: {sku: $sku, name: $sku, price: {amount: "0.00"}}) { __typename ... on Product { id } }
 }"""
@@ -456,8 +459,10 @@ class Jobs(Workload):
         """Wait for each job that was accepted; one that has not succeeded by then is told as it is."""
         until = time.monotonic() + SETTLING
         for job in self.accepted:
+            gone = 0
             while (state := await self._state(job, "final", self.client.any())) != "SUCCEEDED":
-                if time.monotonic() > until:
+                gone += state == "GONE"
+                if gone == _SURELY or time.monotonic() > until:
                     break
                 await asyncio.sleep(0.1)
             if state != "SUCCEEDED":

@@ -69,7 +69,7 @@ def import_(
     kind: Annotated[
         str | None,
         typer.Option(
-            "--format", help="csv, json or ndjson, or the program that exported it: shopify, woocommerce, ..."
+            "--format", help="csv, json, ndjson or xml, or the program that exported it: shopify, woocommerce, ..."
         ),
     ] = None,
     columns: Annotated[

@@ -162,7 +162,7 @@ class _Rejects:
             return  # the row could not be read at all
         import csv
 
-        table = all(isinstance(value, str) for value in raw.values()) if self._out is None else bool(self._columns)
+        table = problem.tabular
         if self._out is None:
             ending = "csv" if table else "ndjson"
             self.path = self._told or self._file.with_name(f"{self._file.name}.rejects.{ending}")

@@ -42,7 +42,7 @@ class JobsMutation:
         except NotBelow as problem:
             raise Invalid("path", f"{str(problem)[0].upper()}{str(problem)[1:]}.") from None
         if file.suffix.lower() not in ENDINGS:
-            raise Invalid("path", "The file is a .csv, .json or .ndjson file.")
+            raise Invalid("path", "The file is a .csv, .json, .ndjson or .xml file.")
         key = await services.jobs.enqueue(IMPORT_PRODUCTS, {"path": input.path}, unique=str(file))
         return await _queued(services.jobs, key)
 
@@ -57,7 +57,7 @@ class JobsMutation:
         name = "".join(one for one in file.filename or "" if one.isprintable())[-MAX_NAME:]
         endings = PurePath(name.lower()).suffixes
         if not endings or endings[-1] not in ENDINGS:
-            raise Invalid("file", "The file is a .csv, .json or .ndjson file, or one of them packed.")
+            raise Invalid("file", "The file is a .csv, .json, .ndjson or .xml file, or one of them packed.")
         kept = [one for one in endings[-2:] if one in ENDINGS]
         try:
             path = await asyncio.to_thread(keep_upload, services.imports, file.file, "".join(kept))

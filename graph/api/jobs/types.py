@@ -45,14 +45,14 @@ class Job(Node):
 
 @strawberry.input
 class ImportProductsInput:
-    path: str = strawberry.field(description="A file below the configured import directory (csv, json or ndjson).")
+    path: str = strawberry.field(description="A file below the configured import directory (csv, json, ndjson or xml).")
 
 
 @strawberry.input
 class UploadProductsInput:
     file: Upload = strawberry.field(
-        description="A file of products (csv, json or ndjson, also as gzip or zip), by the GraphQL multipart request "
-        "specification."
+        description="A file of products (csv, json, ndjson or xml, also as gzip or zip), by the GraphQL multipart "
+        "request specification."
     )
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from graph.catalog.importing import bulk
-from graph.catalog.importing.mapping import plain
+from graph.catalog.importing.objects import plain
 from graph.catalog.importing.problems import Problem, Unreadable
 from graph.errors import Invalid
 
@@ -75,7 +75,8 @@ class Batches:
     def problem(self, draft: Draft, refused: Invalid) -> Problem:
         """Return the problem with a row, including the value that caused it."""
         value = plain(draft.told.get(refused.field.partition(".")[0]))
-        return Problem(draft.line, refused.message, refused.field, value[:_SHOWN], self._products.plan.raw(draft))
+        raw, tabular = self._products.plan.raw(draft), draft.row.fields is None
+        return Problem(draft.line, refused.message, refused.field, value[:_SHOWN], raw, tabular)
 
     def _some(self, count: int) -> Iterator[Draft | Problem]:
         try:

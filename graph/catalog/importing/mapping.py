@@ -8,22 +8,24 @@ table names first counts, and the next one where that is blank. A JSON object's 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.catalog.importing.cells import addresses, read_images, read_pairs
 from graph.catalog.importing.formats.base import Draft, is_meaning, key
+from graph.catalog.importing.headers import declared_currency, named, with_currency
+from graph.catalog.importing.objects import address_of, flat, opened, plain, variants
 from graph.catalog.importing.problems import Row, Unreadable, as_list, as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from graph.catalog.importing.formats.base import KnownFormat
 
 _METAFIELD = re.compile(r"(.+) \(product\.metafields\.[^)]*\)")
 _GLOBAL_ATTRIBUTE = re.compile(r"(?:attribute|option)s?\.(.+)", re.IGNORECASE)
-_DEEPEST = 6
 _LISTED = frozenset({"image", "images"})
+_QUOTED = ' []"\t\r\n'
+"""What is around an address that was encoded twice."""
 
 
 def read_map(told: Sequence[str], option: str = "--map") -> dict[str, str]:
@@ -44,6 +46,8 @@ class Column(NamedTuple):
     name: str
     meaning: str | None
     rank: int
+    currency: str | None = None
+    """That of the amounts in it, if its name tells."""
 
 
 class ColumnPlan:
@@ -64,12 +68,16 @@ class ColumnPlan:
         if missing:
             raise Unreadable(f"There is no column {missing[0]}; the file has {', '.join(columns) or 'none'}.")
         order = sorted(range(len(self.columns)), key=lambda place: (self.columns[place].rank, place))
-        self._cells = [(place, self.columns[place].meaning) for place in order]
-        told = [(place, meaning) for place, meaning in self._cells if meaning is not None]
-        self._plain = [(place, meaning) for place, meaning in told if not self._listed(meaning)]
+        cells = [(place, self.columns[place].meaning) for place in order]
+        told = [(place, meaning) for place, meaning in cells if meaning is not None]
+        self._plain = [
+            (place, meaning, self.columns[place].currency) for place, meaning in told if not self._listed(meaning)
+        ]
         # Columns of lists keep the order of the file.
         self._lists = sorted((place, meaning) for place, meaning in told if self._listed(meaning))
         self.meanings = {meaning for _, meaning in told} | set(defaults) | set(known.adds)
+        self.currency = declared_currency(columns)
+        """The currency that the file declares for all prices, if it does."""
 
     @staticmethod
     def _listed(meaning: str) -> bool:
@@ -79,14 +87,23 @@ class ColumnPlan:
         for meaning, column in self.chosen.items():
             if column in (name, str(number)) or key(column) == key(name) != "":
                 return Column(name, meaning, 0)
-        found = self.known.meaning(name)
-        if found is None and (field := _METAFIELD.fullmatch(name)) is not None:
-            found = (0, f"attribute.{field.group(1)}")
-        elif found is None and (field := _GLOBAL_ATTRIBUTE.fullmatch(name)) is not None:
-            found = (0, f"{'option' if name[0] in 'oO' else 'attribute'}.{field.group(1)}")
-        if found is None or found[1] in self.chosen:
+        found = named(self.known, name)
+        attribute = None if found is not None else self._attribute(name)
+        if attribute is not None:
+            return Column(name, None if attribute in self.chosen else attribute, 0)
+        if found is None or found.meaning in self.chosen:
             return Column(name, None, 0)
-        return Column(name, found[1], found[0])
+        return Column(name, found.meaning, found.rank, found.currency)
+
+    def _attribute(self, name: str) -> str | None:
+        """Return the meaning of a column that is named for one attribute or option."""
+        if (field := _METAFIELD.fullmatch(name)) is not None:
+            return f"attribute.{field.group(1)}"
+        if (field := _GLOBAL_ATTRIBUTE.fullmatch(name)) is not None:
+            return f"{'option' if name[0] in 'oO' else 'attribute'}.{field.group(1)}"
+        if self.known.attributes and (field := re.fullmatch(self.known.attributes, name)) is not None:
+            return f"attribute.{field.group(1)}"
+        return None
 
     @property
     def ignored(self) -> list[str]:
@@ -100,15 +117,15 @@ class ColumnPlan:
         if row.fields is None:
             yield Draft(row.line, self._told(row.cells), row)
             return
-        for fields in _variants(row.fields):
+        for fields in variants(opened(row.fields)):
             yield Draft(row.line, self._told_by(fields), Row(row.line, [], fields))
 
     def _told(self, cells: list[str]) -> dict[str, Any]:
         told: dict[str, Any] = {}
-        for place, meaning in self._plain:
+        for place, meaning, currency in self._plain:
             value = cells[place].strip()
             if value and meaning not in told:
-                told[meaning] = value
+                told[meaning] = value if currency is None else with_currency(value, currency)
         for place, meaning in self._lists:
             value = cells[place].strip()
             if value:
@@ -133,6 +150,8 @@ class ColumnPlan:
                 if value is not None:
                     self._add(told, meaning, value)
             elif meaning not in told or (value is not None and (told[meaning] is None or column.rank < ranks[meaning])):
+                if column.currency is not None and value is not None:
+                    value = with_currency(value, column.currency)  # noqa: PLW2901
                 told[meaning], ranks[meaning] = value, column.rank
         for meaning, value in self.defaults.items():
             told.setdefault(meaning, value)
@@ -154,16 +173,13 @@ class ColumnPlan:
             return read_images(value) if self.known.exact else addresses(value)
         found: list[list[str | None]] = []
         for one in _each(value):
-            if isinstance(one, str) and one.strip():
-                found.append([one.strip(), None])
+            if isinstance(one, str) and (text := one.strip(_QUOTED)):
+                found.append([text, None])
             elif (pair := as_list(one)) is not None:
                 found.append([*pair, None, None][:2])
-            elif (fields := as_object(one)) is not None:
-                url = next(
-                    (fields[name] for name in ("url", "src", "href", "link", "original") if fields.get(name)), None
-                )
-                if isinstance(url, str):
-                    found.append([url.strip(), plain(fields.get("alt") or fields.get("altText")) or None])
+            elif (fields := as_object(one)) is not None and fields.get("disabled") is not True:
+                alt = plain(fields.get("alt") or fields.get("altText") or fields.get("label")) or None
+                found += [[url, alt]] if (url := address_of(fields)) else []
         return found
 
     def raw(self, draft: Draft) -> dict[str, Any]:
@@ -189,15 +205,6 @@ _OWN = frozenset(
 """Meanings that a variant does not inherit from its product."""
 
 
-def plain(value: Any) -> str:
-    """Return a scalar as text; an empty text for anything else."""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, (int, Decimal)) else ""
-
-
 def _each(value: Any) -> list[Any]:
     """Return the elements of a list, or the value itself as the only one."""
     found = as_list(value)
@@ -217,40 +224,4 @@ def _pairs(value: Any) -> list[list[str]]:
             name = plain(fields.get("name") or fields.get("label") or fields.get("attribute_code"))
             told = fields.get("value", fields.get("option", fields.get("options", fields.get("values"))))
             found += [[name, text] for text in map(plain, _each(told)) if name and text]
-    return found
-
-
-def flat(fields: Mapping[str, Any], within: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Return the fields of an object by their path; lists stay lists."""
-    for name, value in fields.items():
-        path = f"{within}{name}"
-        if depth < _DEEPEST and (inner := as_object(value)) is not None:
-            yield from flat(inner, f"{path}.", depth + 1)
-        else:
-            yield path, value
-
-
-_OF_PRODUCT = frozenset(("title", "name", "product_id", "created_at", "updated_at", "position", "featured_image"))
-
-
-def _variants(fields: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """Return the object, or one for each of its ``variants`` (a form that Shopify's storefront and many APIs use)."""
-    variants = [one for one in map(as_object, as_list(fields.get("variants")) or ()) if one is not None]
-    if not variants:
-        return (fields,)
-    base = {name: value for name, value in fields.items() if name not in ("variants", "options")}
-    names = [plain((as_object(one) or {"name": one}).get("name")) for one in as_list(fields.get("options")) or ()]
-    group = next((plain(fields[name]) for name in ("handle", "slug", "sku", "id") if plain(fields.get(name))), None)
-    found: list[dict[str, Any]] = []
-    for variant in variants:
-        own = {name: value for name, value in variant.items() if value not in (None, "") and name not in _OF_PRODUCT}
-        values = [plain(own.pop(f"option{number}", "")) for number in (1, 2, 3)]
-        pairs = [[name, value] for name, value in zip(names, values, strict=False) if name and value]
-        single = len(variants) == 1 and [value for _, value in pairs] in ([], ["Default Title"])
-        one = base | own
-        if not single:
-            one |= {"groupId": group}
-            if pairs:
-                one["options"] = pairs
-        found.append(one)
     return found

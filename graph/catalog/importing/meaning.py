@@ -1,57 +1,38 @@
 """Turns the values of a row into a product: price, stock, category and the rest.
 
-A blank value counts as absent. Odd but readable values are accepted with a note (`Note`); values that cannot be
+A blank value counts as absent. Odd but readable values are accepted with a note (`prices.Note`); values that cannot be
 accepted raise `graph.errors.Invalid` with the field and a sentence.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 from graph.catalog import details, rules, writing
 from graph.catalog.importing import numbers, terms
 from graph.catalog.importing.bulk import ImportedProduct
-from graph.catalog.importing.mapping import plain
 from graph.catalog.importing.numbers import DecimalMark
+from graph.catalog.importing.objects import plain
+from graph.catalog.importing.prices import PriceReading
 from graph.catalog.importing.texts import plain_text
-from graph.catalog.records import decimals_of
 from graph.errors import Invalid
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from graph.catalog.importing.formats.base import KnownFormat
-
-Note: TypeAlias = "Callable[[str, str, Any], None]"
-"""Called with a remark on an accepted row: the reason, the field, the value."""
-
-PRICES = ("price", "salePrice", "regularPrice", "compareAtPrice")
 _UNTRACKED = ("none", "no", "false", "0", "off", "n")
 _EXCEL = re.compile(r'="(.*)"')
-_ROUNDED = 3
-"""With this many decimals, an amount may have a thousands separator; with more, it was calculated."""
-
-
-def _ignored(reason: str, name: str, value: Any) -> None:
-    """Ignore a note."""
+_DETAILS = frozenset(
+    (
+        *("brand", "groupId", "options", "attributes", "tags", "gtin", "images"),
+        *(f"{kind}Name{number}" for kind in ("option", "attribute") for number in ("", *range(1, 100))),
+    )
+)
 
 
 @dataclass(slots=True)
-class Reading:
-    """How a file's rows are read: the format, the decimal marks of the columns, the defaults."""
-
-    known: KnownFormat
-    meanings: frozenset[str] | set[str]
-    currency: str = "USD"
-    marks: dict[str, DecimalMark] = field(default_factory=dict[str, DecimalMark])
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    note: Note = _ignored
-    defaulted: frozenset[str] = frozenset()
-    """Values by meaning that apply to rows where the file has none."""
+class Reading(PriceReading):
+    """How a file's rows are read."""
 
     def change_of(self, told: dict[str, Any]) -> ImportedProduct:
         """Return the product that a row describes; raises `Invalid`."""
@@ -66,7 +47,7 @@ class Reading:
         self._stock(told, changes)
         if "active" in told or "status" in told:
             self._active(told, changes)
-        if len(told) > len(changes):
+        if not _DETAILS.isdisjoint(told):
             self._details(told, changes)
         path, slug = terms.shelf(self.known, told.get("category"))
         return ImportedProduct(sku, writing.checked(changes), slug, "category" in told, path)
@@ -96,88 +77,6 @@ class Reading:
         if self.known.escapes:
             text = text.replace("\\n", "\n")
         return plain_text(text)
-
-    # --- price ---
-
-    def _amount(self, told: dict[str, Any], name: str, currency: str) -> tuple[Decimal, str] | None:
-        if (value := told.get(name)) is None:
-            return None
-        try:
-            amount, own = numbers.amount(value, self.marks.get(name, DecimalMark.UNKNOWN), currency)
-        except numbers.NotANumber as error:
-            raise Invalid(name, str(error)) from None
-        return self._rounded(amount, own or currency, name, value), own or currency
-
-    def _rounded(self, amount: Decimal, currency: str, name: str, value: Any) -> Decimal:
-        exponent = amount.as_tuple().exponent
-        if not isinstance(exponent, int) or -exponent <= _ROUNDED or self.known.exact:
-            return amount
-        rounded = amount.quantize(Decimal(1).scaleb(-decimals_of(currency)), ROUND_HALF_UP)
-        if rounded != amount:
-            self.note("A price with more decimals than its currency has was rounded.", name, value)
-        return rounded
-
-    def _price(self, told: dict[str, Any], changes: writing.ProductChanges) -> None:
-        if not any(name in told for name in PRICES):
-            if "currency" in told and "currency" not in self.defaulted:
-                raise Invalid("price", "A currency needs a price.")
-            return
-        usual = plain(told.get("currency")).upper() or self.currency
-        price = self._amount(told, "price", usual)
-        usual = price[1] if price is not None else usual
-        regular = self._amount(told, "regularPrice", usual)
-        compare = self._amount(told, "compareAtPrice", usual)
-        former = [amount for amount in (regular, compare) if amount is not None]
-        price = price or regular
-        if "priceChange" in told and price is not None:
-            price = self._changed(told, price)
-        sale = self._amount(told, "salePrice", usual) if self._on_sale(told) else None
-        if sale is not None and sale[0] > 0:
-            if price is None or sale[0] < price[0]:
-                former += [price] if price is not None else []
-                price = sale
-            elif sale[0] > price[0]:
-                self.note("A sale price that is not lower than the price was left out.", "salePrice", told["salePrice"])
-        if price is None:
-            return
-        changes["price"] = price
-        if any(name in self.meanings for name in PRICES[1:]):
-            changes["compare_at_price"] = self._former(former, price)
-
-    def _former(self, amounts: list[tuple[Decimal, str]], price: tuple[Decimal, str]) -> Decimal | None:
-        found = [amount for amount, currency in amounts if currency == price[1] and amount > price[0]]
-        if any(currency != price[1] for _, currency in amounts):
-            self.note("A former price in another currency was left out.", "compareAtPrice", "")
-        return max(found, default=None)
-
-    def _changed(self, told: dict[str, Any], by: tuple[Decimal, str]) -> tuple[Decimal, str]:
-        """Return a variant's price that is given as a change of its product's price."""
-        if (how := told["priceChange"]) == "FIXED":
-            return by
-        try:
-            base, _ = numbers.amount(told.get("basePrice"), self.marks.get("price", DecimalMark.UNKNOWN), by[1])
-        except numbers.NotANumber as error:
-            raise Invalid("price", str(error)) from None
-        change = {"ADD": by[0], "REMOVE": -by[0], "PERCENT": base * by[0] / 100}.get(how)
-        if change is None:
-            raise Invalid("price", f"[{how}] is no known change of a price.")
-        return (base + change).quantize(Decimal(1).scaleb(-decimals_of(by[1])), ROUND_HALF_UP), by[1]
-
-    def _on_sale(self, told: dict[str, Any]) -> bool:
-        """Whether the sale price applies now; one with unreadable dates does not."""
-        if "salePrice" not in told:
-            return False
-        for name, sign in (("saleFrom", 1), ("saleTo", -1)):
-            if told.get(name):
-                moment = terms.moment(told[name], end=sign < 0)
-                if moment is None:
-                    self.note(
-                        "A sale price whose dates cannot be read (write 2026-01-31) was left out.", name, told[name]
-                    )
-                    return False
-                if (moment - self.now).total_seconds() * sign > 0:
-                    return False
-        return True
 
     # --- availability ---
 

@@ -93,6 +93,17 @@ _SYMBOL = re.compile("|".join(map(re.escape, sorted((*_SYMBOLS, *_SHARED), key=l
 _GROUP = 3
 
 
+_CODES = re.compile(
+    "AED|ARS|AUD|BGN|BHD|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|ISK|JOD|JPY|KES|KRW|KWD|MAD|"
+    "MXN|MYR|NGN|NOK|NZD|OMR|PEN|PHP|PKR|PLN|QAR|RON|RSD|RUB|SAR|SEK|SGD|THB|TND|TRY|TWD|UAH|USD|UYU|VND|ZAR"
+)
+
+
+def is_currency(text: str) -> bool:
+    """Whether a text is the code of a common currency (ISO 4217) or the symbol of one."""
+    return _CODES.fullmatch(text) is not None or text in _SYMBOLS or text in _SHARED
+
+
 def _stripped(text: str, usual: str) -> tuple[str, str | None]:
     """Return the number in `text` and the currency next to it."""
     found = None
@@ -218,7 +229,7 @@ _YES = (
 )
 _NO = (
     "false no n 0 off f nein non nee faux falso falsch onwaar inaktiv inactif inattivo inactivo inactief inactive "
-    "disabled draft private pending archived unpublished hidden offline trash -1"
+    "disabled draft private pending archived unpublished hidden offline trash incomplete -1"
 )
 _TRUTH = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
 

@@ -38,7 +38,8 @@ class Row(NamedTuple):
 class Problem:
     """Why a row was left out, or a remark on one that was not; with the field and its value if it is about one.
 
-    `raw` is the row as in the file, by column; None for a row that could not be read at all.
+    `raw` is the row as in the file, by column; None for a row that could not be read at all. `tabular` says that it is
+    a row of a table, which has the same columns as the others.
     """
 
     line: int
@@ -46,6 +47,7 @@ class Problem:
     field: str = ""
     value: str = ""
     raw: dict[str, Any] | None = None
+    tabular: bool = False
 
     def __str__(self) -> str:
         """Return a readable sentence."""

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from graph.catalog.importing import numbers
 from graph.catalog.importing.files.rows import open_source
-from graph.catalog.importing.formats import FORMATS, recognised
+from graph.catalog.importing.formats import FORMATS, names_columns, recognised
 from graph.catalog.importing.formats.plain import PLAIN
-from graph.catalog.importing.mapping import ColumnPlan, flat
-from graph.catalog.importing.meaning import PRICES, Reading
+from graph.catalog.importing.headers import PRICES
+from graph.catalog.importing.mapping import ColumnPlan
+from graph.catalog.importing.meaning import Reading
+from graph.catalog.importing.objects import flat, opened, variants
 from graph.catalog.importing.problems import Problem, Row, Unreadable
 from graph.catalog.importing.shelf import Shelf
 
@@ -150,7 +153,8 @@ class Products:
 
     def _open(self) -> RowSource:
         options = self._options
-        return open_source(self._path, shape=options.shape, encoding=options.encoding, header=self._header)
+        names = partial(names_columns, chosen=frozenset(options.columns.values()))
+        return open_source(self._path, shape=options.shape, encoding=options.encoding, header=self._header, names=names)
 
     def _names_columns(self) -> bool:
         """Whether the first line is a header although the columns are mapped by numbers."""
@@ -164,10 +168,8 @@ class Products:
         if self._source.shape != "csv":
             listed: dict[str, None] = {}
             for row in rows:
-                listed |= dict.fromkeys(path for path, _ in flat(row.fields or {}))
-                for one in (row.fields or {}).get("variants") or ():
-                    if isinstance(one, dict):
-                        listed |= dict.fromkeys(path for path, _ in flat(one))  # pyright: ignore[reportUnknownArgumentType]
+                for fields in variants(opened(row.fields or {})):
+                    listed |= dict.fromkeys(path for path, _ in flat(fields))
             columns = list(listed)
         options = self._options
         known = FORMATS[options.format] if options.format else recognised(columns)
@@ -196,11 +198,11 @@ class Products:
         reading = Reading(
             plan.known,
             plan.meanings,
-            options.defaults.get("currency", "USD").upper(),
+            (options.defaults.get("currency") or plan.currency or "USD").upper(),
             marks,
             defaulted=frozenset(options.defaults),
         )
-        if not (currencies or symbols) and any(cells[name] for name in PRICES):
+        if not (currencies or symbols or plan.currency) and any(cells[name] for name in PRICES):
             doubts.append("No currency is told: prices are taken as USD (--default currency=EUR says otherwise).")
         source = self._source
         columns = [(column.name, column.meaning) for column in plan.columns if column.meaning is not None]

@@ -35,7 +35,7 @@ class Shelf:
 
     def put(self, name: str, told: dict[str, Any], family: int) -> None:
         """Store the values of a parent; the first ones under a name count."""
-        self._rows.execute("INSERT OR IGNORE INTO kept VALUES (?, ?, ?)", (name, json.dumps(told), family))
+        self._rows.execute("INSERT OR IGNORE INTO kept VALUES (?, ?, ?)", (name, json.dumps(told, default=str), family))
 
     def get(self, name: str) -> dict[str, Any] | None:
         """Return what was stored under `name`, and mark its family as used."""

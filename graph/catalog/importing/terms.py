@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from graph.catalog import rules
-from graph.catalog.importing.mapping import plain
+from graph.catalog.importing.objects import plain
 from graph.catalog.importing.problems import as_list, as_object
 from graph.catalog.importing.texts import plain_text, slug_of
 from graph.errors import Invalid
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 LIST = re.compile(r"(?<!\\),\s*")
 _LEVEL = re.compile(r"\s*(?:>|\u203a|\u00bb|\u2192)\s*")
-_GERMAN = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}", re.ASCII)
 _DATE = len("2026-01-31")
 
 
@@ -27,10 +27,13 @@ def shelf(known: KnownFormat, value: Any) -> tuple[tuple[str, ...], str | None]:
         value = _first_name(value)
     if not value:
         return (), None
+    foreign = known.name not in ("plain", "graph")
     if rules.is_slug(value):
-        return (), value
+        return (), None if foreign and value.isdigit() else value
     texts = LIST.split(value) if known.lists == "," else value.split(known.lists) if known.lists else [value]
     paths = [path for text in texts if (path := _path(known, text.replace("\\,", ",")))]
+    if foreign:  # another system's numbers of its categories
+        paths = [path for path in paths if not path[-1].isdigit()]
     if not paths:
         return (), None
     path = max(paths, key=len)
@@ -79,15 +82,23 @@ def tags(value: Any) -> list[str]:
     return [text for text in map(_first_name, LIST.split(plain(value)) if values is None else values) if text]
 
 
-def moment(value: Any, *, end: bool) -> datetime | None:
-    """Return the time of a sale's first or last day, which it includes; None if the text is not a date."""
+def moment(value: Any, forms: tuple[str, ...] = (), *, end: bool) -> datetime | None:
+    """Return the time of a sale's first or last day, which it includes; None if the text is not a date.
+
+    `forms` are forms of dates that the format has, beside ISO 8601 and ``31.1.2026``.
+    """
     text = plain(value)
-    try:
-        if _GERMAN.fullmatch(text):
-            read = datetime.strptime(text, "%d.%m.%Y").replace(tzinfo=UTC)
-        else:
-            read = datetime.fromisoformat(text)
-    except ValueError:
+    read = _read(text, (*forms, "%d.%m.%Y") if not text[:4].isdigit() else ("%Y/%m/%d",))
+    if read is None:
         return None
     read = read if read.tzinfo else read.replace(tzinfo=UTC)
     return read + timedelta(days=1) if end and len(text) <= _DATE else read
+
+
+def _read(text: str, forms: tuple[str, ...]) -> datetime | None:
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(text)
+    for form in forms:
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, form)  # noqa: DTZ007 - the caller adds the zone
+    return None

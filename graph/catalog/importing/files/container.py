@@ -47,7 +47,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl", ".tab")
+_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl", ".tab", ".xml")
 _DAMAGED = (zlib.error, EOFError, gzip.BadGzipFile, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError)
 
 

@@ -1,4 +1,4 @@
-"""Reads product files row by row: CSV, NDJSON or one JSON array, in any encoding and packing.
+"""Reads product files row by row: CSV, NDJSON, one JSON array or an XML feed, in any encoding and packing.
 
 Memory stays flat however large the file: a row of more than `lines.MAX_ROW` bytes is skipped and reported. A row that
 cannot be read is a `Problem` with its line, and reading continues after it. Only a fault after which the next row
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from graph.catalog.importing.files import container, documents
-from graph.catalog.importing.files.tables import table
+from graph.catalog.importing.files import container, documents, markup
+from graph.catalog.importing.files.tables import preamble, table
 from graph.catalog.importing.problems import Problem, Row, as_object
 
 if TYPE_CHECKING:
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-FileShape: TypeAlias = Literal["csv", "json", "ndjson"]
+    from graph.catalog.importing.files.tables import NamesColumns
+
+FileShape: TypeAlias = Literal["csv", "json", "ndjson", "xml"]
 SHAPES: dict[str, FileShape] = {
     **dict.fromkeys((".csv", ".tsv", ".tab"), "csv"),
     **dict.fromkeys((".ndjson", ".jsonl"), "ndjson"),
     ".json": "json",
+    **dict.fromkeys((".xml", ".rss", ".atom"), "xml"),
 }
 """Shapes by file extension; files with other extensions are inspected."""
 ENDINGS = (*SHAPES, ".txt", ".gz", ".zip")
@@ -49,19 +52,27 @@ class RowSource:
 
 
 def open_source(
-    path: Path, *, shape: FileShape | None = None, encoding: str | None = None, header: bool = True
+    path: Path,
+    *,
+    shape: FileShape | None = None,
+    encoding: str | None = None,
+    header: bool = True,
+    names: NamesColumns | None = None,
 ) -> RowSource:
     """Open the file at `path`; its name determines its shape unless `shape` is given.
 
+    `names` counts the names of columns among cells: it finds the header of a table that begins with other lines.
     Raises `Unreadable` if it has no rows, OSError if it cannot be opened.
     """
     opened = container.open_file(path, encoding)
     try:
         kind = shape or _shape_of(opened, path)
         if kind == "csv":
-            read = table(opened.text, header=header)
+            above = preamble(_peek(opened), names) if header and names is not None else 0
+            read = table(opened.text, header=header, above=above)
             return RowSource(opened, kind, read.columns, read.delimiter, _checked(read.rows, read.columns))
-        rows = documents.ndjson(opened.text) if kind == "ndjson" else documents.array(opened.text)
+        read_rows = {"ndjson": documents.ndjson, "xml": markup.feed}.get(kind, documents.array)
+        rows = read_rows(opened.text)
         return RowSource(opened, kind, [], "", _checked(rows, []))
     except BaseException:
         opened.close()
@@ -80,6 +91,8 @@ def _shape_of(opened: container.UnpackedFile, path: Path) -> FileShape:
     told = shape_of(opened.name) or shape_of(path.name)
     begins = _peek(opened)
     first = begins.lstrip()[:1]
+    if told == "xml" or (told is None and first == b"<"):
+        return "xml"
     if told is None and first not in (b"[", b"{"):
         return "csv"
     if told in ("ndjson", "csv"):

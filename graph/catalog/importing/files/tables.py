@@ -1,7 +1,8 @@
 """Reads CSV: separated by commas, semicolons, tabs or bars, padded or not, with or without a header line.
 
-The header is the first line that is not empty. Rows may be shorter than the header (missing cells are blank) and have
-empty cells beyond it. A row with other cells beyond it, or with broken quotes, is a `Problem`.
+The header is the first line that is not empty, or a later one (`preamble`). Rows may be shorter than the header
+(missing cells are blank) and have empty cells beyond it. A row with other cells beyond it, or with broken quotes, is a
+`Problem`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from graph.catalog.importing.files.lines import MAX_ROW, TOO_LONG, Lines
 from graph.catalog.importing.problems import Problem, Row, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeAlias
+
+    NamesColumns: TypeAlias = Callable[[Sequence[str]], int]
 
 DELIMITERS = (",", ";", "\t", "|")
 _TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_TEMPLATE = "TemplateType="
-"""How an Amazon flat file begins; its columns are named in the third line."""
+_TEMPLATES = ("TemplateType=", "settings=")
+"""How Amazon's flat files begin; their columns are named twice, first for people and then for programs."""
+_LOOKED_AT = 12
+"""Lines among which the names of the columns are looked for."""
+_FEW, _SOME = 2, 3
+"""How many names of columns the first line has, at least, and how many another one has to have."""
 _PADDED = 3
 """One column in so many, at least, is padded in a file that is aligned for reading."""
 
@@ -32,18 +40,37 @@ class Table(NamedTuple):
     rows: Iterator[Row | Problem]
 
 
-def table(file: BinaryIO, *, header: bool = True) -> Table:
-    """Begin to read `file`; without `header` the first line is a row."""
+def preamble(begins: bytes, names: NamesColumns) -> int:
+    """Return how many lines that are not empty are above the one that names the columns.
+
+    That is the first line, unless it has hardly a name and another one soon after it has some. `begins` is the
+    beginning of the file, `names` counts the names of columns among cells.
+    """
+    lines = [line for line in begins.decode("utf-8", "replace").split("\n")[:-1] if line.strip()][:_LOOKED_AT]
+    if not lines:
+        return 0
+    told = [names(_cells(line, _delimiter(line))) for line in lines]
+    found = [place for place, count in enumerate(told) if count >= _SOME]
+    if lines[0].lstrip('"').startswith(_TEMPLATES):
+        return found[1] if len(found) > 1 else 0
+    return 0 if told[0] >= _FEW or not found else found[0]
+
+
+def _delimiter(line: str) -> str:
+    return max(DELIMITERS, key=lambda mark: len(_cells(line, mark)))
+
+
+def table(file: BinaryIO, *, header: bool = True, above: int = 0) -> Table:
+    """Begin to read `file`; without `header` the first line is a row, and `above` says how many lines to skip."""
     csv.field_size_limit(MAX_ROW)  # a setting of the whole process; no line exceeds it
     lines = Lines(file)
+    for _ in range(above):
+        next((line for line in lines if line.strip()), "")
     first = next((line for line in lines if line.strip()), "")
     told = _TOLD.fullmatch(first.strip("\r\n"))
     if told is not None:  # a directive for spreadsheets
         first = next((line for line in lines if line.strip()), "")
-    if first.startswith(_TEMPLATE):  # and a line of names for people
-        for _ in range(2):
-            first = next((line for line in lines if line.strip()), "")
-    delimiter = told.group(1) if told is not None else max(DELIMITERS, key=lambda mark: len(_cells(first, mark)))
+    delimiter = told.group(1) if told is not None else _delimiter(first)
     cells = _cells(first, delimiter)
     if not any(cell.strip() for cell in cells):
         raise Unreadable("The first line must name the columns, sku among them.", lines.number)

@@ -30,6 +30,9 @@ MEANINGS: Mapping[str, str] = {
     "salePrice": "lower price, which applies; the other one becomes `compareAtPrice`",
     "saleFrom": "when the lower price begins",
     "saleTo": "when the lower price ends",
+    "reduction": "amount by which the price is lower for a time",
+    "reductionPercent": "percentage by which it is lower",
+    "saleDates": "when the lower price begins and ends, with a slash between them",
     "compareAtPrice": "former or usual price, if it is higher",
     "currency": "ISO 4217 code",
     "stock": "items in stock; blank if stock is not counted",
@@ -53,6 +56,7 @@ MEANINGS: Mapping[str, str] = {
     "variantImage": "the variant's own picture, which comes first",
     "tags": "attributes `tag`",
     "attributes": "attributes: name=value|name=value",
+    "features": "attributes: name:value:position,name:value:position",
     "moreAttributes": "attributes: name=value,name=value",
     "locale": "language or shop view; such rows are translations and change nothing",
 }
@@ -144,6 +148,10 @@ class KnownFormat:
     joiner: Callable[[Lookup], Joiner] = Joiner
     adds: tuple[str, ...] = ()
     """Meanings that no column has, and that the joiner makes of others."""
+    attributes: str = ""
+    """A pattern of the names of columns that are an attribute each; its group is the attribute's name."""
+    dates: tuple[str, ...] = ()
+    """How dates may be written beside ISO 8601, as in `datetime.strptime`."""
     exact: bool = False
     """Whether this project writes the format, so that text is taken literally."""
     escapes: bool = False

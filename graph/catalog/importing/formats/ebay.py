@@ -28,7 +28,8 @@ class _Listings(Joiner):
         told = dict(draft.told)
         varies = str(told.pop("variants", ""))
         kind = str(told.pop("type", "")).lower()
-        if self._listing is None or not (kind == "variation" or (varies and "id" not in told)):
+        same = self._listing is not None and told.get("id") in (None, self._listing.told.get("id"))
+        if self._listing is None or not (kind == "variation" or (varies and same)):
             done = self.end()
             self._listing = draft._replace(told={**told, "options": _options(varies)} if varies else told)
             return done
@@ -60,23 +61,46 @@ EBAY = KnownFormat(
         ("Title", "Custom label (SKU)", "Available quantity", "Current price"),
         ("Title", "Custom label (SKU)", "Quantity", "Start price"),
         ("Title", "CustomLabel", "Quantity", "StartPrice"),
+        ("Titel", "Bestandseinheit", "Verfügbare Stückzahl", "Startpreis"),
+        ("Titel", "Bestandseinheit (SKU)", "Verfügbare Stückzahl", "Startpreis"),
+        ("Titre", "Étiquette personnalisée (SKU)", "Quantité disponible", "Prix de départ"),
+        ("Titolo", "Etichetta personalizzata (SKU)", "Quantità disponibile", "Prezzo iniziale"),
+        ("Título", "Etiqueta personalizada (SKU)", "Cantidad disponible", "Precio inicial"),
     ),
     columns={
-        "sku": ("Custom label (SKU)", "CustomLabel"),
-        "id": ("Item number", "ItemID"),
-        "name": ("Title",),
+        "sku": (
+            *("Custom label (SKU)", "CustomLabel", "Bestandseinheit", "Bestandseinheit (SKU)"),
+            *("Étiquette personnalisée (SKU)", "Etichetta personalizzata (SKU)", "Etiqueta personalizada (SKU)"),
+        ),
+        "id": (
+            *("Item number", "ItemID", "Artikelnummer", "Numéro de l'objet", "Numero oggetto", "Número de artículo"),
+        ),
+        "name": ("Title", "Titel", "Titre", "Titolo", "Título"),
         "description": ("Description",),
-        "price": ("Current price", "Start price", "StartPrice"),
-        "currency": ("Currency",),
-        "stock": ("Available quantity", "Quantity"),
-        "category": ("eBay category 1 name", "Category name"),
+        "price": (
+            *("Current price", "Start price", "StartPrice", "Aktueller Preis", "Startpreis", "Prix actuel"),
+            *("Prix de départ", "Prezzo attuale", "Prezzo iniziale", "Precio actual", "Precio inicial"),
+        ),
+        "currency": ("Currency", "Währung", "Devise", "Valuta", "Divisa"),
+        "stock": (
+            *("Available quantity", "Quantity", "Verfügbare Stückzahl", "Quantité disponible"),
+            *("Quantità disponibile", "Cantidad disponible"),
+        ),
+        "category": (
+            *("eBay category 1 name", "Category name", "eBay-Kategorie 1 Name", "Nom de la catégorie eBay 1"),
+            *("Nome categoria eBay 1", "Nombre de la categoría 1 de eBay"),
+        ),
         "gtin": ("P:EAN", "P:UPC", "P:ISBN", "Product:EAN", "Product:UPC", "Product:ISBN"),
         "brand": ("C:Brand", "Brand"),
         "images": ("Item photo URL", "PicURL"),
         "type": ("Relationship",),
-        "variants": ("Variation details", "Relationship details", "RelationshipDetails"),
-        "attribute.condition": ("Condition",),
+        "variants": (
+            *("Variation details", "Relationship details", "RelationshipDetails", "Variantendetails"),
+            *("Détails de la variante", "Dettagli variante", "Detalles de la variación"),
+        ),
+        "attribute.condition": ("Condition", "Zustand", "État", "Condizione", "Estado"),
     },
+    attributes=r"\*?C:(.+)",
     levels="/",
     joiner=_Listings,
 )

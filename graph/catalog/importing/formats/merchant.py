@@ -45,6 +45,7 @@ MERCHANT = KnownFormat(
         "description": ("description", "g:description"),
         "price": ("price", "g:price"),
         "salePrice": ("sale_price", "g:sale_price"),
+        "saleDates": ("sale_price_effective_date", "g:sale_price_effective_date"),
         "stock": ("quantity_to_sell_on_facebook", "sell_on_google_quantity", "inventory", "quantity"),
         "inStock": ("availability", "g:availability"),
         "category": ("product_type", "g:product_type", "google_product_category", "g:google_product_category"),

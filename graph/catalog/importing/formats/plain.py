@@ -35,6 +35,7 @@ PLAIN = KnownFormat(
     columns={
         "sku": (
             *("sku", "article number", "article no", "article", "item number", "item no", "item sku", "seller sku"),
+            "Händler-SKU",
             *("variant sku", "product sku", "product code", "product number", "part number", "part no", "stock code"),
             *("Artikelnummer", "Artikelnr", "Artikel-Nr.", "Art.-Nr.", "ArtNr", "Artikel Nr", "Bestellnummer"),
             *("référence", "réf", "ref", "UGS", "code article", "référence produit", "reference", "reference number"),
@@ -84,6 +85,7 @@ PLAIN = KnownFormat(
                 "Artikeltext2",
             ),
             *("descriptif", "description longue", "descrizione", "descrizione prodotto", "descripción", "detalle"),
+            "descriptionHtml",
             *("beschrijving", "productomschrijving", "content.productDescription", "content.description"),
         ),
         "shortDescription": (
@@ -102,6 +104,7 @@ PLAIN = KnownFormat(
                 "gross price",
                 "amount",
             ),
+            *("offers.price", "offers.lowPrice", "offers.priceSpecification.price", "prices.amount"),
             *("price.amount", "price.value", "price.price", "prices.price", "price.current", "pricing.price"),
             *("VK-Preis", "VK", "VKPreis", "VK Brutto", "Brutto-VK", "VK-Preis brutto", "VK 1", "VK1", "Verkaufspreis"),
             *("Preis", "Bruttopreis", "Endpreis", "Einzelpreis", "Preis brutto", "Verkaufspreis brutto", "Netto-VK"),
@@ -146,6 +149,7 @@ PLAIN = KnownFormat(
                 "moneda",
                 "divisa",
             ),
+            *("offers.priceCurrency", "prices.currency_code", "price.currency_code"),
             *("price.currency", "price.currencyCode", "price.isoCurrencyCode", "prices.currency", "isoCurrencyCode"),
         ),
         "stock": (
@@ -154,14 +158,16 @@ PLAIN = KnownFormat(
             *("Lagerbestand", "Bestand", "Menge", "Lager", "Lagermenge", "Anzahl", "Stückzahl", "Verfügbarer Bestand"),
             *("Lagerbestand Gesamt", "quantité", "quantité en stock", "giacenza", "quantità", "disponibilità"),
             *("existencias", "cantidad", "inventario", "unidades", "voorraad", "aantal"),
-            *("Bestand gesamt", "extension_attributes.stock_item.qty"),
+            *("Bestand gesamt", "offers.inventoryLevel.value"),
             *("stock.available", "stock.quantity", "inventory.quantity", "inventory.available", "stock.qty"),
         ),
         "inStock": (
             *("in stock", "inStock", "is in stock", "availability", "availability status", "available", "stock status"),
-            "extension_attributes.stock_item.is_in_stock",
+            "offers.availability",
             *("Verfügbarkeit", "vorrätig", "lieferbar", "en stock", "disponible", "disponibile", "op voorraad"),
         ),
+        "tracked": ("tracked", "track inventory", "manage inventory", "manage stock"),
+        "backorder": ("inventory policy", "allow backorder", "allow backorders", "backorders", "Überverkauf"),
         "active": (
             *("active", "is active", "enabled", "visible", "published", "aktiv", "sichtbar", "veröffentlicht", "actif"),
             *("publié", "attivo", "pubblicato", "activo", "publicado", "actief", "gepubliceerd"),
@@ -245,7 +251,7 @@ PLAIN = KnownFormat(
         "image": (
             *("image", "image url", "image link", "image src", "picture", "photo", "thumbnail", "img", "main image"),
             *("Bild", "Bild-URL", "Artikelbild", "Bildpfad", "immagine", "imagen", "foto", "afbeelding", "image.url"),
-            *("image.src", "photo url", "picture url", "URL image"),
+            *("image.contentUrl", "image.src", "photo url", "picture url", "URL image"),
         ),
         "images": (
             *("images", "image urls", "pictures", "photos", "gallery", "additional images", "Bilder", "immagini"),

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from graph.catalog.importing.formats.base import KnownFormat
+from typing import TYPE_CHECKING, Any
+
+from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from graph.catalog.importing.problems import Problem
+
+
+class _Features(Joiner):
+    """Makes attributes of features like ``Material:Cotton:1,Size:M:2``."""
+
+    def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
+        told: dict[str, Any] = dict(draft.told)
+        if features := told.pop("features", None):
+            parts = [part.split(":") for part in str(features).split(",")]
+            told["attributes"] = [
+                [part[0].strip(), part[1].strip()] for part in parts if len(part) > 1 and part[1].strip()
+            ]
+        return (draft._replace(told=told),)
+
 
 PRESTASHOP = KnownFormat(
     name="prestashop",
@@ -51,6 +72,27 @@ PRESTASHOP = KnownFormat(
             *("Price tax included", "Prix TTC", "Preis inkl. MwSt.", "Prezzo tasse incluse"),
             *("Precio impuestos incluidos", "Prijs inclusief BTW", "Price (tax incl.)", "Base price", "price"),
         ),
+        "reduction": (
+            *("Discount amount", "Montant de la remise", "Montant de la réduction", "Rabattbetrag", "Importo sconto"),
+            *("Importe del descuento", "Kortingsbedrag"),
+        ),
+        "reductionPercent": (
+            *("Discount percent", "Pourcentage de réduction", "Pourcentage de la remise", "Rabatt in Prozent"),
+            *("Percentuale sconto", "Porcentaje de descuento", "Kortingspercentage"),
+        ),
+        "saleFrom": (
+            *("Discount from (yyyy-mm-dd)", "Réduction du (aaaa-mm-jj)", "Remise à partir de (aaaa-mm-jj)"),
+            *("Rabatt von (jjjj-mm-tt)", "Sconto dal (aaaa-mm-gg)", "Descuento desde (aaaa-mm-dd)"),
+        ),
+        "saleTo": (
+            *("Discount to (yyyy-mm-dd)", "Réduction au (aaaa-mm-jj)", "Remise jusqu'au (aaaa-mm-jj)"),
+            *("Rabatt bis (jjjj-mm-tt)", "Sconto al (aaaa-mm-gg)", "Descuento hasta (aaaa-mm-dd)"),
+        ),
+        "features": (
+            *("Feature (Name:Value:Position)", "Feature(Name:Value:Position)", "Caractéristique (Nom:Valeur:Position)"),
+            *("Feature (Name:Value:Position:Customized)", "Funktion (Name:Wert:Position)"),
+            *("Caratteristica (Nome:Valore:Posizione)", "Característica (Nombre:Valor:Posición)"),
+        ),
         "gtin": ("EAN13", "EAN-13", "UPC", "ISBN", "EAN 13"),
         "brand": ("Manufacturer", "Brand", "Fabricant", "Marque", "Hersteller", "Marke", "Produttore", "Marca", "Merk"),
         "stock": ("Quantity", "Quantité", "Menge", "Anzahl", "Quantità", "Cantidad", "Hoeveelheid", "quantity"),
@@ -73,5 +115,6 @@ PRESTASHOP = KnownFormat(
     },
     lists=",",
     levels="/",
+    joiner=_Features,
     roots=("Home", "Root", "Accueil", "Racine", "Startseite", "Inicio", "Start"),
 )

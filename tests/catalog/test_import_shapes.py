@@ -31,6 +31,7 @@ def read(path: Path) -> tuple[str, dict[str, dict[str, Any]], list[tuple[int, st
         for draft in products:
             if isinstance(draft, Problem):
                 left_out.append((draft.line, draft.value))
+                assert draft.raw is not None or not draft.value, "it can be mended"
                 continue
             try:
                 product = products.reading.change_of(draft.told)

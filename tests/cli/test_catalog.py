@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from graph.catalog.importing.problems import Problem
+from graph.cli.importing import Screen
 from harness.serving import command
 
 if TYPE_CHECKING:
@@ -66,3 +68,14 @@ def test_seed_fills_a_new_database(graph: Callable[..., subprocess.CompletedProc
     assert (first.returncode, first.stdout) == (0, "60 products added, 0 were there already.\n")
     again = graph("seed", "--products", "61")
     assert (again.returncode, again.stdout) == (0, "1 products added, 60 were there already.\n")
+
+
+def test_rejected_objects_keep_every_field(tmp_path: Path) -> None:
+    """Rows that are objects have different fields, even if all of them are texts; a table's have the same."""
+    for tabular, ending in ((False, "ndjson"), (True, "csv")):
+        screen = Screen(tmp_path / "feed.xml", None, dry_run=False)
+        for raw in ({"id": "1"}, {"id": "2", "name": "B"} if not tabular else {"id": "2"}):
+            screen.problem(Problem(1, "No.", raw=raw, tabular=tabular))
+        screen.close()
+        text = (tmp_path / f"feed.xml.rejects.{ending}").read_text()
+        assert ('"name": "B"' in text) is not tabular

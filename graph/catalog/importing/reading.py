@@ -7,7 +7,7 @@ column, how ambiguous amounts are read.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -126,10 +126,17 @@ class Products:
         for row in self._rows:
             if isinstance(row, Row):
                 for draft in drafts(row):
-                    yield from feed(draft)
+                    for one in feed(draft):
+                        yield self._with_row(one, draft) if isinstance(one, Problem) else one
             else:
                 yield row
         yield from self._joiner.end()
+
+    def _with_row(self, problem: Problem, draft: Draft) -> Problem:
+        """Add the row to a problem that a joiner has with it, so that it can be mended and imported."""
+        if problem.raw is not None or problem.line != draft.line:
+            return problem
+        return replace(problem, raw=self.plan.raw(draft), tabular=draft.row.fields is None)
 
     def _rest(self) -> Iterator[Row | Problem]:
         """Yield the rows after the sample."""

@@ -191,7 +191,7 @@ async def _batch(usual: Bounds, size: int, seconds: float) -> Taken:
 
 
 async def _measure() -> Report:
-    bounds = Bounds()
+    bounds = Bounds.public()
     subject = Subject(bounds)
     await subject.take("{__typename}")
     gc.collect()

@@ -80,7 +80,7 @@ def create_app(redis_url: str) -> FastAPI:
                 bounds=Bounds(depth=5, complexity=500),
                 persisted=Persisted(client, prefix="guestbook"),
             )
-            app.mount("/graphql", endpoint)
+            app.router.routes.append(endpoint.at("/graphql"))
             yield
 
     return FastAPI(lifespan=lifespan)

@@ -14,7 +14,7 @@ from graph.endpoint.errors import REFUSALS, Refusal
 from graph.endpoint.execution import EventExecutor
 from graph.endpoint.identity import Anonymous, Authenticator, BatchAuthenticator, Caller, NotesViewer
 from graph.endpoint.kept import KeptAnswers
-from graph.endpoint.websocket import SocketLimits
+from graph.endpoint.websocket import SocketLimits, connection_params
 
 __all__ = [
     "REFUSALS",
@@ -34,6 +34,7 @@ __all__ = [
     "Scope",
     "SocketLimits",
     "cached",
+    "connection_params",
     "cost",
     "do_not_keep",
     "keep_until",

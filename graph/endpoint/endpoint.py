@@ -5,11 +5,14 @@
 are kept.
 
 It serves as soon as it is constructed. Close it, or use it as an ``async with`` block, to end its subscriptions.
+
+`GraphQLEndpoint.at` mounts it under a path, with and without a slash behind it. (Under Starlette's own `mount` the
+router answers a POST to the path without the slash: an empty 307; and a WebSocket is refused.)
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from graph.endpoint.declare import check, declare_live, takes_files
 from graph.endpoint.document import Bounds, Operations, Persisted, derive
@@ -18,6 +21,7 @@ from graph.endpoint.execution import Engine, Monitor
 from graph.endpoint.http import (
     EVENT_STREAM,
     MULTIPART,
+    EndpointRoute,
     HttpStreaming,
     HttpTransport,
     Multipart,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
     from strawberry import Schema
 
@@ -44,15 +49,38 @@ if TYPE_CHECKING:
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.kept import KeptAnswers
     from graph.endpoint.observe import OperationMetrics
+    from graph.endpoint.websocket import OnConnect
 
 Context = TypeVar("Context")
+
+_OVERRIDES = {
+    "get_context": "pass `context=`",
+    "get_root_value": "pass `root_value=`",
+    "on_ws_connect": "pass `on_ws_connect=`",
+    "process_result": "change the result in a schema extension",
+    "encode_json": "answers are JSON by orjson",
+    "decode_json": "requests are JSON by orjson",
+    "render_graphql_ide": "pass `page=`",
+    "get_sub_response": "what resolvers set on the response of the context is sent",
+    "create_response": "what resolvers set on the response of the context is sent",
+    "execute_operation": "put what it does into a schema extension",
+    "run": "wrap the endpoint in an ASGI middleware",
+}
+"""What people override of Strawberry's views, and what to do here."""
 
 _SOCKETS = SocketLimits()
 _FRAMINGS = {EVENT_STREAM: ServerSentEvents(), MULTIPART: Multipart()}
 
 
 class GraphQLEndpoint(Generic[Context]):
-    """A schema on the web: mount it where Strawberry's `GraphQL` would stand."""
+    """A schema on the web: put it where Strawberry's `GraphQL` would stand."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raise `TypeError` for a method of Strawberry's views that nobody would call."""
+        super().__init_subclass__(**options)
+        for name, instead in _OVERRIDES.items():
+            if name in vars(cls):
+                raise TypeError(f"{cls.__name__} overrides `{name}`, which the endpoint does not call: {instead}.")
 
     def __init__(
         self,
@@ -60,6 +88,8 @@ class GraphQLEndpoint(Generic[Context]):
         *,
         admission: Admission,
         context: Callable[[Caller, HTTPConnection, Response | None], Context],
+        root_value: Callable[[Caller, HTTPConnection], object] | None = None,
+        on_ws_connect: OnConnect | None = None,
         authenticator: Authenticator | None = None,
         bounds: Bounds | None = None,
         operations: Operations | None = None,
@@ -80,9 +110,14 @@ class GraphQLEndpoint(Generic[Context]):
         Args:
             schema: Any Strawberry schema.
             admission: Charges each operation to its caller.
-            context: Makes the context of an operation: ``context(caller, connection, response)``. Headers and cookies
-                set on `response` are sent with the answer; it is None where there is none to set them on. A context
-                that notes who was asked for (`identity.NotesViewer`) lets subscriptions and kept answers be shared.
+            context: Makes the context of an operation: ``context(caller, connection, response)``. Status, headers,
+                cookies and background tasks set on `response` count for the answer; it is None where there is none to
+                set them on. A context that notes who was asked for (`identity.NotesViewer`) lets subscriptions and
+                kept answers be shared. `websocket.connection_params` gives what a client sent with ``connection_init``.
+            root_value: Makes the object that root fields are resolved on. It may depend on who asks, so nothing is
+                shared, and `kept` is refused.
+            on_ws_connect: Called with caller, connection and the payload of each ``connection_init``; what it returns
+                is the payload of the acknowledgement. It refuses by Strawberry's `ConnectionRejectionError` (4403).
             authenticator: Finds the caller of a request; without one everybody is anonymous.
             bounds: What one request may take.
             operations: The store of prepared documents, in place of one made with `bounds` and `prepared_bytes`.
@@ -101,8 +136,9 @@ class GraphQLEndpoint(Generic[Context]):
 
         Raises:
             BadPolicy: The schema declares that something may be kept which cannot be.
-            TypeError: `kept` is given, and `authenticator` is not a `BatchAuthenticator`; or the schema overrides a
-                method, or has an extension, that cannot be honoured. The message says what to do.
+            TypeError: `kept` is given, and `authenticator` is not a `BatchAuthenticator`, or there is a `root_value`;
+                or the schema overrides a method, or has an extension, that cannot be honoured. The message says what
+                to do.
         """
 
         def in_turn_of_caller(caller: Caller, connection: HTTPConnection, response: Response | None) -> Context:
@@ -113,6 +149,10 @@ class GraphQLEndpoint(Generic[Context]):
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         if kept is not None:
             check(core)
+            if root_value is not None:
+                raise TypeError(
+                    "answers that depend on a root value are nobody else's: leave out `kept` or `root_value`"
+                )
         persisted = persisted or Persisted()
         self.bounds = bounds or (operations.bounds if operations is not None else Bounds())
         self.engine = Engine(
@@ -121,6 +161,7 @@ class GraphQLEndpoint(Generic[Context]):
             or Operations(core, self.bounds, capacity=prepared_bytes, hide_suggestions=not debug, derive=derive),
             admission=admission,
             context=in_turn_of_caller,
+            root_value=root_value,
             persisted=persisted,
             presenter=Presenter(debug=debug),
             compiled=compiled,
@@ -142,7 +183,7 @@ class GraphQLEndpoint(Generic[Context]):
             streaming = HttpStreaming(
                 self.streams, authenticator, _FRAMINGS, keep_alive=keep_alive, queue=sockets.queue
             )
-            self._sockets = WebSockets(self.streams, authenticator, sockets)
+            self._sockets = WebSockets(self.streams, authenticator, sockets, on_connect=on_ws_connect)
         self._http = HttpTransport(
             self.engine,
             authenticator,
@@ -158,6 +199,15 @@ class GraphQLEndpoint(Generic[Context]):
         """The one operation that a body asks for; None for a batch."""
         asked = parse_body(body, self.bounds)
         return None if isinstance(asked, list) else asked
+
+    def at(self, path: str) -> BaseRoute:
+        """A route for an application's ``routes``: the endpoint at `path`, with and without a slash behind it.
+
+        ::
+
+            app.router.routes.append(endpoint.at("/graphql"))
+        """
+        return EndpointRoute(path, self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request or one WebSocket."""

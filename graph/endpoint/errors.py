@@ -5,6 +5,7 @@ Three kinds of failure reach a client, always as JSON with a stable ``extensions
 - a `Refusal`, made by the endpoint (a body that is not JSON, a document too deep, an operation out of time);
 - an expected error: a `GraphQLError` that a resolver raised on purpose, or any exception with a `code` in capitals and
   `extensions` (`graph.errors.DomainError`), passed on as it is;
+- what Strawberry's own Relay support raises about a client's arguments (`first: -1`, a cursor or an id that is none);
 - anything else is a bug: it is logged once under an id, and the client gets the id and nothing more. Errors of one
   answer that come from the same line and field, as in a list, share one id and one log record.
 
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError
 from prometheus_client import Counter
+from strawberry.relay import GlobalIDValueError
 
 from graph.patterns.broker import BadCursor, SlowConsumer
 from graph.patterns.client import RedisUnavailable
@@ -39,6 +41,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("graph.endpoint")
 
 REFUSALS = Counter("graph_refusals_total", "Requests and operations that did not run, by code.", ["code"])
+
+_RELAY = frozenset(
+    {
+        ("strawberry.relay.utils", "from_base64"),
+        ("strawberry.relay.utils", "from_arguments"),
+        ("strawberry.relay.types", "resolve_node"),
+        ("strawberry.relay.types", "resolve_node_sync"),
+    }
+)
+"""Where Strawberry refuses arguments: cursors, pages, ids of another type."""
 
 _CODE = re.compile("[A-Z][A-Z0-9_]+")
 
@@ -131,7 +143,7 @@ def _told(cause: Exception) -> dict[str, Any] | None:
     """The extensions that a client gets for an exception that is not a GraphQL error; None for a bug."""
     if isinstance(cause, RedisUnavailable):
         return {"code": "UNAVAILABLE"}
-    if isinstance(cause, BadCursor):
+    if isinstance(cause, BadCursor) or _of_relay(cause):
         return {"code": "BAD_USER_INPUT"}
     if isinstance(cause, SlowConsumer):
         return {"code": "SLOW_CONSUMER", "cursor": cause.cursor}
@@ -140,6 +152,19 @@ def _told(cause: Exception) -> dict[str, Any] | None:
     if isinstance(code, str) and _CODE.fullmatch(code) and isinstance(extensions, dict):
         return {**extensions, "code": code}
     return None
+
+
+def _of_relay(cause: Exception) -> bool:
+    """Whether Strawberry's Relay support itself refused an argument: it raises plain exceptions, told by where."""
+    if isinstance(cause, GlobalIDValueError):
+        return True
+    trace = cause.__traceback__
+    if not isinstance(cause, (ValueError, TypeError)) or trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    frame = trace.tb_frame
+    return (frame.f_globals.get("__name__"), frame.f_code.co_name) in _RELAY
 
 
 def _of_a_result(error: GraphQLError) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import httpx
 
+from examples import endpoint_app
 from examples.endpoint_app import create_app
 from tests.support.apps.lifespan import Lifespan
 
@@ -20,9 +22,7 @@ async def test_the_example_serves_a_foreign_schema_within_its_limits(client: Cli
     app = create_app(valkey.url)
     async with (
         Lifespan(app) as running,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(running.app), base_url="http://t", follow_redirects=True
-        ) as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(running.app), base_url="http://t") as http,
     ):
         answers = [
             await http.post("/graphql", json={"query": query})
@@ -46,3 +46,19 @@ async def test_the_example_serves_a_foreign_schema_within_its_limits(client: Cli
     codes = [answer.json()["errors"][0]["extensions"]["code"] for answer in answers if "errors" in answer.json()]
     assert codes == ["BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED", "RATE_LIMITED"]
     assert answers[-1].status_code == 429
+
+
+async def test_the_line_that_the_example_tells_to_type_is_answered(client: Client, valkey: ValkeyServer) -> None:
+    """The ``curl`` of its docstring, sent as it stands, gets an answer of the schema at once: no redirect."""
+    del client  # it emptied the server
+    words = shlex.split(
+        next(line for line in str(endpoint_app.__doc__).splitlines() if line.strip().startswith("curl "))
+    )
+    name, _, value = words[words.index("-H") + 1].partition(": ")
+    async with (
+        Lifespan(create_app(valkey.url)) as running,
+        httpx.AsyncClient(transport=httpx.ASGITransport(running.app)) as http,
+    ):
+        answer = await http.post(f"http://{words[1]}", content=words[words.index("-d") + 1], headers={name: value})
+    assert answer.status_code == 200
+    assert answer.json()["data"]

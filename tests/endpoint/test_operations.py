@@ -190,9 +190,9 @@ async def test_callers_have_their_documents_prepared_in_turn(client: Client, mon
     operations, order = endpoint.engine.operations, list[str]()
     make = operations._make
 
-    def made(text: str) -> Any:
+    def made(text: str, **options: Any) -> Any:
         order.append(text)
-        return make(text)
+        return make(text, **options)
 
     monkeypatch.setattr(operations, "_make", made)
     many = [f"query Many{n}{{hello}}" for n in range(5)]

@@ -40,6 +40,7 @@ _KEY = "graph.cost"
 class Cost:
     """The cost of one field: its own `weight`, the `assumed` length of its list, and whether it is `free`.
 
+    `page` is the largest `first` or `last` that it takes; None leaves that to the bounds of the endpoint.
     Of a field of an input that holds text, `per_word` is what each word beyond the first adds.
     """
 
@@ -47,6 +48,7 @@ class Cost:
     assumed: int | None = None
     free: bool = False
     per_word: int = 0
+    page: int | None = None
 
     @property
     def work(self) -> int:
@@ -57,14 +59,17 @@ class Cost:
 _DEFAULT = Cost()
 
 
-def cost(weight: int = 1, *, assumed: int | None = None, free: bool = False, per_word: int = 0) -> dict[str, Any]:
+def cost(
+    weight: int = 1, *, assumed: int | None = None, free: bool = False, per_word: int = 0, page: int | None = None
+) -> dict[str, Any]:
     """Metadata for ``strawberry.field(metadata=…)``, of a field, or of a field of an input.
 
     `weight` is the cost of resolving the field once, in leaf fields; of an input's field, what it adds where a client
     gives it, and `per_word` what each further word of its text adds. `assumed` is the length of its list where the
-    arguments do not tell; an operation that selects only `free` fields is not charged to the caller's limit.
+    arguments do not tell; an operation that selects only `free` fields is not charged to the caller's limit. `page` is
+    the largest `first` or `last` that this field takes, in place of the bound of the endpoint (`Bounds.page`).
     """
-    return {_KEY: Cost(weight, assumed, free, per_word)}
+    return {_KEY: Cost(weight, assumed, free, per_word, page)}
 
 
 def cost_of(field: GraphQLField | GraphQLArgument | GraphQLInputField) -> Cost:

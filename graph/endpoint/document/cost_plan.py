@@ -90,6 +90,8 @@ class FieldCost:
     inputs: tuple[Weighed, ...] = ()
     node: FieldNode | None = None
     """Where it stands in the document, if it is a page."""
+    page: int | None = None
+    """The largest page that it takes, where it has a limit of its own."""
 
 
 class SetCost(NamedTuple):
@@ -102,6 +104,7 @@ class SetCost(NamedTuple):
 class Estimate(NamedTuple):
     """The greatest cost of an operation with these variables; `page` is the longest page that it asks for.
 
+    `over` is the least limit that a field declares for its own pages and that is exceeded, if there is one.
     `work` is the part of `cost` that was declared beyond one for each field.
     """
 
@@ -109,6 +112,7 @@ class Estimate(NamedTuple):
     introspection: int
     page: int
     work: int = 0
+    over: int | None = None
 
     @property
     def fields(self) -> int:
@@ -146,14 +150,14 @@ class CostPlan:
         return self._fixed
 
     def longer(self, most: int, variables: Mapping[str, Any] | None) -> Iterator[ArgumentNode]:
-        """The arguments that ask for a page of more than `most` entries."""
+        """The arguments that ask for a page of more than `most` entries, or than its field takes."""
         known = {**self._defaults, **(variables or {})}
         for field in (field for fields, _ in self._sets for field in fields):
-            if field.node is not None and max(_number(one, known) for one in field.slices) > most:
+            if field.node is not None and max(_number(one, known) for one in field.slices) > (field.page or most):
                 yield from (one for one in field.node.arguments or () if one.name.value in SLICES)
 
     def _evaluate(self, variables: Mapping[str, Any]) -> Estimate:
-        pages = [0]
+        pages: list[tuple[int, int | None]] = []
         sums: list[Sum] = []
         given: dict[Weighed, int] = {}
         for fields, spreads in self._sets:
@@ -162,7 +166,9 @@ class CostPlan:
             sums.append(Sum(*map(sum, zip(*parts, strict=True))) if parts else NOTHING)
         whole = sums[-1]
         work = whole.work + whole.work_sized * ASSUMED
-        return Estimate(whole.fixed + whole.sized * ASSUMED + work, whole.introspection, max(pages), work)
+        page = max((size for size, most in pages if most is None), default=0)
+        over = min((most for size, most in pages if most is not None and size > most), default=None)
+        return Estimate(whole.fixed + whole.sized * ASSUMED + work, whole.introspection, page, work, over)
 
     def _work(self, field: FieldCost, variables: Mapping[str, Any], given: dict[Weighed, int]) -> int:
         """The work of a field itself; what its variables add is worked out once, however often they are used."""
@@ -194,13 +200,15 @@ class CostPlan:
         return total
 
 
-def _field_sum(field: FieldCost, work: int, sums: list[Sum], variables: Mapping[str, Any], pages: list[int]) -> Sum:
-    """The cost that one field adds to its set, and its `work`; the size of its page is appended to `pages`."""
+def _field_sum(
+    field: FieldCost, work: int, sums: list[Sum], variables: Mapping[str, Any], pages: list[tuple[int, int | None]]
+) -> Sum:
+    """The cost that one field adds to its set, and its `work`; its page, with its limit, is appended to `pages`."""
     child = sums[field.child] if field.child is not None else NOTHING
     size: int | None = None
     if field.slices:
         size = max(_number(one, variables) for one in field.slices)
-        pages.append(size)
+        pages.append((size, field.page))
     if field.is_list:
         entry = max(1, child.fixed + child.sized * ASSUMED)  # a list of leaves costs 1 per entry
         below = child.work + child.work_sized * ASSUMED

@@ -147,6 +147,7 @@ class _Builder:
             work=declared.work + given,
             inputs=inputs,
             node=node if slices else None,
+            page=declared.page,
         )
 
     def _given(self, node: FieldNode, definition: GraphQLField) -> tuple[int, tuple[Weighed, ...]]:

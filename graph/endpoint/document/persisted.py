@@ -103,6 +103,10 @@ class Persisted:
         text = self.known(request)
         return text if text is not None else await self._find(_hash_of(request) or "", remembered=remembered)
 
+    def trusts(self, text: str) -> bool:
+        """Whether `text` is a trusted document."""
+        return text in self._texts
+
     def known(self, request: OperationRequest) -> str | None:
         """The document of `request`, as `text` gives it, if this process knows it without asking Redis."""
         digest = _hash_of(request)

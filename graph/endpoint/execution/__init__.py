@@ -4,7 +4,7 @@
 it is not. Nothing but cancellation is raised; every error is in an `Answer`.
 """
 
-from graph.endpoint.execution.answer import Answer, encode
+from graph.endpoint.execution.answer import Answer, blank_response, encode, is_untouched
 from graph.endpoint.execution.engine import RUNNABLE, Engine
 from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.execution.hooks import HooksRunner, hook_of
@@ -20,6 +20,8 @@ __all__ = [
     "Monitor",
     "Ready",
     "Ticketed",
+    "blank_response",
     "encode",
     "hook_of",
+    "is_untouched",
 ]

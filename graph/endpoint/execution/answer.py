@@ -1,4 +1,4 @@
-"""The answer to one operation, before a transport puts it into its own frame."""
+"""The answer to one operation, before a transport puts it into its own frame, and the response that resolvers see."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from starlette.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ class Answer:
     `executed` is False for a request that was refused before any resolver ran: such an answer has no `data` entry.
     `context` is the one that the resolvers saw.
     `status` is the HTTP status that the refusal has under any media type, None for what the media type decides.
+    `response` is what resolvers and hooks set status, headers, cookies and background tasks on, where there is one.
     """
 
     data: Mapping[str, Any] | None = None
@@ -33,6 +35,7 @@ class Answer:
     ticket: Ticket | None = None
     operation: Operation | None = None
     context: Any = None
+    response: Response | None = None
 
     def payload(self) -> dict[str, Any]:
         """The members of the GraphQL response."""
@@ -48,6 +51,19 @@ class Answer:
     def encode(self) -> bytes:
         """The GraphQL response as JSON."""
         return encode(self.payload())
+
+
+def blank_response() -> Response:
+    """A response for resolvers to set things on, as Strawberry hands it out: its status is None until they set it."""
+    response = Response()
+    response.status_code = None  # pyright: ignore[reportAttributeAccessIssue] - as Strawberry does
+    del response.headers["content-length"]
+    return response
+
+
+def is_untouched(response: Response) -> bool:
+    """Whether nothing was set on a `blank_response`."""
+    return not (response.raw_headers or response.status_code or response.background)
 
 
 def encode(value: object) -> bytes:

@@ -18,13 +18,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from graphql import ExecutionResult, OperationType
-from starlette.responses import Response
 from strawberry.execution import optimized_is_awaitable
 
 from graph.endpoint.admission import over_limit
 from graph.endpoint.document import Persisted
 from graph.endpoint.errors import Presenter, Refusal, code_of, coded
-from graph.endpoint.execution.answer import Answer
+from graph.endpoint.execution.answer import Answer, blank_response
 from graph.endpoint.execution.deadline import Deadlines
 from graph.endpoint.execution.executors import Executors, Given
 from graph.endpoint.execution.extensions import Extensions
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from graphql import GraphQLError
     from starlette.requests import HTTPConnection
+    from starlette.responses import Response
     from strawberry import Schema
     from strawberry.extensions import SchemaExtension
 
@@ -66,13 +66,14 @@ class Engine(Generic[Context]):
         context: Callable[[Caller, HTTPConnection, Response | None], Context],
         persisted: Persisted | None = None,
         presenter: Presenter | None = None,
-        root_value: object = None,
+        root_value: Callable[[Caller, HTTPConnection], object] | None = None,
         compiled: bool = True,
         monitor: Monitor | None = None,
     ) -> None:
         """Run what `operations` prepare and `admission` admits, each in a new `context`; tell `monitor` about each.
 
-        Unless `compiled`, every operation is executed by graphql-core itself.
+        `root_value` makes the object that root fields are resolved on. Unless `compiled`, every operation is
+        executed by graphql-core itself.
         """
         self.schema = schema
         self.operations = operations
@@ -82,7 +83,7 @@ class Engine(Generic[Context]):
         self.context = context
         self.monitor = monitor or Monitor(self.persisted)
         self.turns = Turns()
-        self._root_value = root_value
+        self.root_value = root_value
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self.core = core
         self.subscription = core.subscription_type
@@ -121,9 +122,11 @@ class Engine(Generic[Context]):
         if not verdict.allowed:
             return await self.finder.reject(errors, ticket)
         with self._deadlines.start() as deadline:
-            response = Response()
+            response = blank_response()
             context = self.context(caller, connection, response)
-            return await self._hooked.refuse(found, context, self._root_value)
+            answer = await self._hooked.refuse(found, context, self._root(caller, connection))
+            answer.response = response
+            return answer
         assert deadline.expired
         return await self.finder.reject([_late()], ticket)
 
@@ -157,10 +160,13 @@ class Engine(Generic[Context]):
             try:
                 extensions = self.extensions.fresh()
                 if self.extensions.are_bare(extensions):
-                    return await self._run_bare(ready, connection, response)
-                return await self._hooked.run(*self.begin(ready, connection, response, extensions))
+                    answer = await self._run_bare(ready, connection, response)
+                else:
+                    answer = await self._hooked.run(*self.begin(ready, connection, response, extensions))
             except Exception as error:  # noqa: BLE001 - a context or an extension could not be made: a bug, to be masked like any other
-                return self._broken(error, ready)
+                answer = self._broken(error, ready)
+            answer.response = response
+            return answer
         assert deadline.expired
         return await self.reject([_late()], ready.ticket)
 
@@ -173,7 +179,7 @@ class Engine(Generic[Context]):
             return await self.reject([over_limit(verdict, ticket.weight)], ticket)
         await self.turns.mine()
         request = ready.request
-        given = Given(request.variables, self._root_value, context, request.extensions)
+        given = Given(request.variables, self._root(ticket.caller, connection), context, request.extensions)
         executor = self.executors.of(ready.prepared, ready.operation, given)
         if isinstance(executor, list):
             return await self.reject(coded(executor, "BAD_USER_INPUT"), ticket)
@@ -192,8 +198,12 @@ class Engine(Generic[Context]):
         extensions: list[SchemaExtension] | None = None,
     ) -> tuple[Ticketed, HooksRunner]:
         """A fresh context for `ready`, and the runner of its extensions' hooks."""
-        context = self.context(ready.ticket.caller, connection, response)
-        return self._hooked.begin(ready, context, self._root_value, extensions)
+        caller = ready.ticket.caller
+        context = self.context(caller, connection, response)
+        return self._hooked.begin(ready, context, self._root(caller, connection), extensions)
+
+    def _root(self, caller: Caller, connection: HTTPConnection) -> object:
+        return None if self.root_value is None else self.root_value(caller, connection)
 
     async def enter(self, context: Ticketed, runner: HooksRunner) -> bool:
         """Run the hooks before execution, and charge; False for an operation that is refused (see `refusal`).

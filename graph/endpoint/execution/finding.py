@@ -108,9 +108,13 @@ class Finder:
         verdict = over or await self.admission.admit(ticket)
         if not verdict.allowed:
             raise over_limit(verdict, ticket.weight)
-        if allowance is not None:
+        if allowance is not None and not self.persisted.trusts(text):
             allowance.take(text)
-        return await self.operations.prepared(text)
+        return await self.prepared(text)
+
+    async def prepared(self, text: str) -> Prepared:
+        """Make `text` ready; a trusted document without bounds."""
+        return await self.operations.prepared(text, trusted=self.persisted.trusts(text))
 
     def keep(self, ready: Ready) -> None:
         """Keep the document of an operation that was charged and runs."""

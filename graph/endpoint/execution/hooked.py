@@ -153,7 +153,7 @@ class HookedRuns:
             text = context.query or ""
             if document is not None and document is not prepared.document:
                 text = print_ast(document)
-            found = await self._finder.operations.prepared(text)
+            found = await self._finder.prepared(text)
             if found.errors:
                 return found.errors
             operation = found.select(context._provided_operation_name)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what the request named

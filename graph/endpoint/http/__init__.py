@@ -9,6 +9,7 @@ from graph.endpoint.http.graphiql import Assets, GraphiqlPage, wants_graphiql
 from graph.endpoint.http.multipart import Multipart
 from graph.endpoint.http.negotiation import EVENT_STREAM, MULTIPART
 from graph.endpoint.http.request import parse_body
+from graph.endpoint.http.route import EndpointRoute
 from graph.endpoint.http.security import HEADERS, Origins, is_own_page
 from graph.endpoint.http.sse import ServerSentEvents
 from graph.endpoint.http.streaming import HttpStreaming
@@ -21,6 +22,7 @@ __all__ = [
     "MULTIPART",
     "Assets",
     "Elsewhere",
+    "EndpointRoute",
     "GraphiqlPage",
     "HttpStreaming",
     "HttpTransport",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -10,13 +11,15 @@ from graph.endpoint.http.security import HEADERS
 from graph.endpoint.kept import compressed, encoding_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from graph.endpoint.kept import RawHeaders
+
+logger = logging.getLogger("graph.endpoint")
 
 _NO_STORE = (b"cache-control", b"no-store")
 _VARY = (b"vary", b"Accept, Origin, Accept-Encoding")
@@ -46,6 +49,8 @@ class Call:
     ) -> None:
         """Send the whole answer, of type `media`, with the headers and cookies that resolvers set on `responses`.
 
+        Their background tasks run once it is sent; one that fails is logged.
+
         It is compressed in an encoding that the client accepts, unless `encoded` says that it is compressed already.
         """
         encoding = encoded or self.encoding(body)
@@ -61,13 +66,14 @@ class Call:
             *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
         ]
         for response in responses:
-            raw += [pair for pair in response.raw_headers if pair[0] not in {b"content-length", b"content-type"}]
+            raw += set_headers(response)
         names = {name for name, _ in raw}
         if b"vary" not in names:
             raw.append(_VARY)
         if b"cache-control" not in names:
             raw.append(_NO_STORE)
         await self.start(status, raw, body)
+        await run_background(responses)
 
     def encoding(self, body: bytes) -> str | None:
         """The encoding that the client accepts for `body`; None to send it unencoded."""
@@ -77,3 +83,18 @@ class Call:
         """Send an answer with exactly these headers."""
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def set_headers(response: Response) -> RawHeaders:
+    """The headers and cookies that resolvers set on `response`."""
+    return [pair for pair in response.raw_headers if pair[0] not in {b"content-length", b"content-type"}]
+
+
+async def run_background(responses: Iterable[Response]) -> None:
+    """Run the background tasks that resolvers set on `responses`. The answer is sent, so what fails is logged."""
+    for response in responses:
+        if response.background is not None:
+            try:
+                await response.background()
+            except Exception:
+                logger.exception("a background task failed")

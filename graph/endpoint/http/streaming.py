@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from graph.endpoint.execution import Answer
+from graph.endpoint.execution import Answer, blank_response
+from graph.endpoint.http.call import run_background, set_headers
 from graph.endpoint.http.negotiation import EVENT_STREAM, JSON, accepted
 from graph.endpoint.http.security import HEADERS
 from graph.endpoint.subscriptions import Backlog, Outlet, errors_json, resumed
@@ -88,7 +89,7 @@ class HttpStreaming:
             ready = await resumed(engine, ready, last)
         framing = self._framings[media]
         if not ready.stands:
-            answer = await engine.run(ready, call.request)
+            answer = await engine.run(ready, call.request, blank_response())
             if answer.executed:
                 await _send_whole(answer, framing, call)
             else:
@@ -212,8 +213,13 @@ def _body(frame: bytes) -> Message:
 async def _send_whole(answer: Answer, framing: Framing, call: Call) -> None:
     """Send one result and the end."""
     body = framing.opening + framing.next(answer.encode().decode(), None) + framing.complete()
-    await call.send(_start(framing, answer.ticket, call))
+    start = _start(framing, answer.ticket, call)
+    if answer.response is not None:
+        start["status"] = answer.response.status_code or start["status"]
+        start["headers"] += set_headers(answer.response)
+    await call.send(start)
     await call.send({"type": "http.response.body", "body": body})
+    await run_background([answer.response] if answer.response is not None else [])
 
 
 def _start(framing: Framing, ticket: Ticket | None, call: Call) -> Message:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import OperationType
 from starlette.requests import Request
-from starlette.responses import Response
 
 from graph.endpoint.admission import over_limit
 from graph.endpoint.document import Allowance, OperationRequest
 from graph.endpoint.errors import REFUSALS, Refusal
-from graph.endpoint.execution import RUNNABLE, Answer, Ready, encode
+from graph.endpoint.execution import RUNNABLE, Answer, Ready, blank_response, encode
 from graph.endpoint.http.call import Call
 from graph.endpoint.http.exchange import EXCHANGE
 from graph.endpoint.http.form import is_form
@@ -37,6 +36,7 @@ from graph.patterns.client import RedisUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from graph.endpoint.execution import Engine
@@ -184,10 +184,9 @@ class HttpTransport:
             with presence(call.scope, OperationType.SUBSCRIPTION if ready.stands else ready.operation.kind):
                 await self._streaming.stream(stream, asked, caller, call)
         else:
-            response = Response()
             with presence(call.scope, ready.operation.kind):
-                answer = await self._engine.run(ready, call.request, response)
-            await self._answer(call, media or JSON, answer, response)
+                answer = await self._engine.run(ready, call.request, blank_response())
+            await self._answer(call, media or JSON, answer)
 
     async def _finish_fast(self, call: Call, media: str, fast: Fast) -> None:
         if fast.body is not None:
@@ -202,7 +201,7 @@ class HttpTransport:
             await call.answer(media, fast.status, body, fast.headers, encoded=encoding)
         else:
             assert fast.answer is not None
-            await self._answer(call, media, fast.answer, fast.response)
+            await self._answer(call, media, fast.answer)
 
     @staticmethod
     def _notice(call: Call, media: str, approach: Approach, express: Express) -> None:
@@ -228,21 +227,21 @@ class HttpTransport:
         return await asyncio.gather(*found)
 
     async def _run_batch(self, call: Call, media: str | None, readied: Sequence[Ready | Answer]) -> None:
-        responses = [Response() for _ in readied]
-        pairs = list(zip(readied, responses, strict=True))
         if any(isinstance(one, Ready) and one.operation.kind is OperationType.MUTATION for one in readied):
-            answers = [await self._run(one, call.request, response) for one, response in pairs]  # in their order
+            answers = [await self._run(one, call.request) for one in readied]  # in their order
         else:
             with presence(call.scope):
-                answers = await asyncio.gather(*(self._run(one, call.request, response) for one, response in pairs))
+                answers = await asyncio.gather(*(self._run(one, call.request) for one in readied))
         statuses = {answer.status for answer in answers}
         last = min(answers, key=_remaining)
         body = b"[" + b",".join(answer.encode() for answer in answers) + b"]"
+        responses = [answer.response for answer in answers if answer.response is not None]
         status = statuses.pop() if len(statuses) == 1 else None
+        status = status or next((one.status_code for one in reversed(responses) if one.status_code), None)
         await call.answer(media or JSON, status or 200, body, last.headers, *responses)
 
-    async def _run(self, one: Ready | Answer, request: Request, response: Response) -> Answer:
-        return one if isinstance(one, Answer) else await self._engine.run(one, request, response)
+    async def _run(self, one: Ready | Answer, request: Request) -> Answer:
+        return one if isinstance(one, Answer) else await self._engine.run(one, request, blank_response())
 
     # --- operations with files ---
 
@@ -263,10 +262,9 @@ class HttpTransport:
             if isinstance(asked, list):
                 await self._run_batch(call, media, readied)
                 return
-            response = Response()
             with presence(call.scope, _kind(readied[0])):
-                answer = await self._run(readied[0], request, response)
-            await self._answer(call, media or JSON, answer, response)
+                answer = await self._run(readied[0], request)
+            await self._answer(call, media or JSON, answer)
 
     async def _charged(self, one: Ready | Answer, units: int) -> Ready | Answer:
         """Charge an operation, and `units` beside what it weighs, before it runs."""
@@ -287,8 +285,10 @@ class HttpTransport:
         body = encode({"errors": self._presenter.present([error])})
         await call.answer(media, error.status or 400, body, error.headers)
 
-    async def _answer(self, call: Call, media: str, answer: Answer, response: Response | None = None) -> None:
-        status = answer.status or (200 if answer.executed or media == JSON else 400)
+    async def _answer(self, call: Call, media: str, answer: Answer) -> None:
+        response = answer.response
+        status = answer.status or (response.status_code if response is not None else None)
+        status = status or (200 if answer.executed or media == JSON else 400)
         await call.answer(media, status, answer.encode(), answer.headers, *([response] if response else []))
 
 

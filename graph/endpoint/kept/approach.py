@@ -16,8 +16,6 @@ from graph.endpoint.identity import PUBLIC
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.responses import Response
-
     from graph.endpoint.document import Operation, OperationRequest, Prepared
     from graph.endpoint.execution import Answer
     from graph.endpoint.identity import Caller
@@ -35,13 +33,12 @@ _CONTROL = {
 
 @dataclass(slots=True)
 class Fast:
-    """The result of the fast lane: bytes to send, or the schema's `answer` with what its resolvers set."""
+    """The result of the fast lane: bytes to send, or the schema's `answer`."""
 
     body: bytes | None = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     answer: Answer | None = None
-    response: Response | None = None
     approach: Approach | None = None
     """How the lane went about the request whose answer these bytes are."""
     name: str | None = None

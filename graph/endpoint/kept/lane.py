@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import orjson
 from prometheus_client import Counter
-from starlette.responses import Response
 
 from graph.endpoint.admission import Ticket
 from graph.endpoint.declare import Scope
 from graph.endpoint.document import Policy, Retention, wish_of
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution import Ready
+from graph.endpoint.execution import Ready, blank_response, is_untouched
 from graph.endpoint.identity import Caller, viewer_touched
 from graph.endpoint.kept.approach import Approach, Asked, Fast, Question, Sender, control, matches, name_of
 from graph.endpoint.kept.compression import Compressed
@@ -38,6 +37,7 @@ from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
+    from starlette.responses import Response
 
     from graph.endpoint.document import OperationRequest, Prepared
     from graph.endpoint.execution import Answer, Engine
@@ -239,7 +239,7 @@ class Lane(Generic[Context]):
             text = await self._engine.persisted.text(request)
         except Refusal:
             return None
-        return self._asked(request, await operations.prepared(text) if prepare else operations.known(text))
+        return self._asked(request, await self._engine.finder.prepared(text) if prepare else operations.known(text))
 
     def _asked(self, request: OperationRequest, prepared: Prepared | None) -> Asked | None:
         engine = self._engine
@@ -272,7 +272,7 @@ class Lane(Generic[Context]):
         """Build the answer from what the schema returned."""
         if made is None:
             _UNKEPT.inc()
-            return Fast(answer=turn.answer, response=turn.response)
+            return Fast(answer=turn.answer)
         _MADE.inc()
         return self._send(turn, made.body, digest_of(made.body), 0, "miss")
 
@@ -300,13 +300,12 @@ class _Turn(Generic[Context]):
         self.ready = ready
         self.approach = approach
         self.connection = connection
-        self.response: Response | None = None
         self.answer: Answer | None = None
         self.made: Made | None = None
 
     async def make(self) -> Made | None:
         """Execute the operation; return what may be kept of the answer."""
-        self.response = response = Response()
+        response = blank_response()
         self.answer = answer = await self._engine.run(self.ready, self.connection, response)
         if self._keepable(answer, response):
             self.made = Made(answer.encode(), self.approach.question.asked.policy.max_age)
@@ -315,6 +314,6 @@ class _Turn(Generic[Context]):
     def _keepable(self, answer: Answer, response: Response) -> bool:
         if not answer.executed or answer.data is None or answer.errors or answer.extensions or answer.status:
             return False
-        if any(name != b"content-length" for name, _ in response.raw_headers):
+        if not is_untouched(response):
             return False
         return self.approach.question.asked.policy.scope is Scope.VIEWER or not viewer_touched(answer.context)

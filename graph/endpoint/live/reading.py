@@ -12,9 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from starlette.responses import Response
-
 from graph.endpoint.declare import Scope
+from graph.endpoint.execution import blank_response, is_untouched
 from graph.endpoint.identity import viewer_touched
 from graph.endpoint.live.metrics import EXECUTED
 from graph.patterns.cache import Made, current_observation
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from starlette.requests import HTTPConnection
+    from starlette.responses import Response
 
     from graph.endpoint.document import Policy
     from graph.endpoint.execution import Answer, Engine, Ready
@@ -113,7 +113,7 @@ class Reader:
 
         async def make() -> Made | None:
             EXECUTED.inc()
-            response = Response()
+            response = blank_response()
             answer = await self._engine.run(question.ready, question.connection, response)
             observed = current_observation()
             assert observed is not None
@@ -133,6 +133,6 @@ class Reader:
 def _keepable(answer: Answer, question: LiveQuestion, response: Response) -> bool:
     if not answer.executed or answer.data is None or answer.errors or answer.extensions or answer.status:
         return False
-    if any(name != b"content-length" for name, _ in response.raw_headers):
+    if not is_untouched(response):
         return False
     return question.policy.scope is Scope.VIEWER or not viewer_touched(answer.context)

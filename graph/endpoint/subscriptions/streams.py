@@ -147,7 +147,7 @@ class Streams(Generic[Context]):
                 return await self.engine.reject([unkept], ready.ticket)
             return await self._live.admit(ready, connection)
         promise, _ = promise_of(self.engine, ready)
-        if not promise.shared:
+        if not promise.shared or self.engine.root_value is not None:
             return await self._own(ready, connection, promise)
         context, runner = self.engine.begin(ready, connection, None)
         if not notes_viewer(context.context) or self.engine.extensions.look_at_results(runner.extensions):

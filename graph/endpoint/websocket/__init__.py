@@ -3,10 +3,12 @@
 `WebSockets` is the ASGI application; it hands each operation to a `subscriptions.Runner`.
 """
 
-from graph.endpoint.websocket.socket import SUBPROTOCOL, SocketLimits, WebSockets
+from graph.endpoint.websocket.socket import SUBPROTOCOL, OnConnect, SocketLimits, WebSockets, connection_params
 
 __all__ = [
     "SUBPROTOCOL",
+    "OnConnect",
     "SocketLimits",
     "WebSockets",
+    "connection_params",
 ]

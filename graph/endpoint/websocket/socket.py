@@ -5,21 +5,25 @@ by side on one socket; each gets a fresh context, and its caller is checked anew
 its socket is closed (4403), running subscriptions with it.
 
 Close codes: 4400 a message that is not of the protocol, 4401 an operation before the acknowledgement, 4403 the session
-ended, 4406 no common subprotocol, 4408 no connection_init in time, 4409 an operation id in use, 4429 a second
-connection_init, 4499 no pong in time, 1009 a message above the size limit, 1012 the server stops. A refused operation,
-one whose members make no sense among them, is an ``error`` message and leaves the socket and its other operations
-alone. Documents may be named by ``documentId`` or hash, as over HTTP.
+ended or the connection was refused, 4406 no common subprotocol, 4408 no connection_init in time, 4409 an operation id
+in use, 4429 a second connection_init, 4499 no pong in time, 1009 a message above the size limit, 1011 a bug in
+`on_connect`, 1012 the server stops, 1013 the session cannot be checked for it. A refused operation, one whose members
+make no sense among them, is an ``error`` message and leaves the socket and its other operations alone. Documents may be
+named by ``documentId`` or hash, as over HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import orjson
 from starlette.requests import HTTPConnection
+from strawberry.exceptions import ConnectionRejectionError
 
 from graph.endpoint.document import OperationRequest, is_shallow, parse_operation
 from graph.endpoint.errors import Refusal
@@ -28,14 +32,27 @@ from graph.endpoint.websocket.operation import SocketOperation
 from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.types import Message, Receive, Scope, Send
 
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.subscriptions import Runner
 
+logger = logging.getLogger("graph.endpoint")
+
 SUBPROTOCOL = "graphql-transport-ws"
+
+_PARAMS = "graph.connection_params"
+
+_Told: TypeAlias = "Mapping[str, Any] | None"
+OnConnect: TypeAlias = "Callable[[Caller, HTTPConnection, Mapping[str, Any]], Awaitable[_Told] | _Told]"
+"""Called with what a client sent with ``connection_init``; returns the payload of the acknowledgement, or None."""
+
+
+def connection_params(connection: HTTPConnection) -> Mapping[str, Any] | None:
+    """The payload that a WebSocket was initialised with; None over HTTP, or where the client sent none."""
+    return connection.scope.get(_PARAMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +84,16 @@ class BrokenProtocol(Exception):
 class WebSockets:
     """Accepts sockets and speaks the protocol on each until it ends."""
 
-    def __init__(self, runner: Runner, authenticator: Authenticator, limits: SocketLimits | None = None) -> None:
-        """Run operations with `runner`, as the callers that `authenticator` finds."""
+    def __init__(
+        self,
+        runner: Runner,
+        authenticator: Authenticator,
+        limits: SocketLimits | None = None,
+        *,
+        on_connect: OnConnect | None = None,
+    ) -> None:
+        """Run operations with `runner`, as the callers that `authenticator` finds; `on_connect` may refuse a socket."""
+        self.on_connect = on_connect
         self.runner = runner
         self.authenticator = authenticator
         self.limits = limits or SocketLimits()
@@ -97,6 +122,7 @@ class _Socket:
         self.outlet = Outlet(send, most=2 * self.limits.operations)
         self.operations: dict[str, SocketOperation] = {}
         self._authenticator = server.authenticator
+        self._on_connect = server.on_connect
         self._receive = receive
         self._send = send
         self._payload: dict[str, Any] | None = None
@@ -196,13 +222,29 @@ class _Socket:
         if self._initialised:
             raise BrokenProtocol(4429, "Too many initialisation requests")
         self._initialised = True
-        self._payload = _object(message, "payload")
+        self._payload = self.connection.scope[_PARAMS] = _object(message, "payload")
+        caller: Caller | None = None
         with contextlib.suppress(RedisUnavailable):  # each operation asks again, and says so then
             caller = await self._authenticator.authenticate(self.connection, self._payload)
             self._watch(caller)
+        told = await self._connected(caller) if self._on_connect is not None else None
         self._await_ping()
         self._acknowledged = True
-        await self._say({"type": "connection_ack"})
+        await self._say({"type": "connection_ack"} if told is None else {"type": "connection_ack", "payload": told})
+
+    async def _connected(self, caller: Caller | None) -> Mapping[str, Any] | None:
+        """Ask `on_connect`; returns the payload of the acknowledgement."""
+        assert self._on_connect is not None
+        if caller is None:
+            raise BrokenProtocol(1013, "Sessions cannot be checked right now; try again shortly")
+        try:
+            told = self._on_connect(caller, self.connection, self._payload or {})
+            return await told if isawaitable(told) else told
+        except ConnectionRejectionError:
+            raise BrokenProtocol(4403, "Forbidden") from None
+        except Exception:
+            logger.exception("on_ws_connect failed")
+            raise BrokenProtocol(1011, "Internal server error") from None
 
     def _watch(self, caller: Caller) -> None:
         if caller.signed_in and self._unwatch is None:

@@ -15,6 +15,7 @@ from strawberry.types import Info
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.admission import Admission, RateLimit, current
 from graph.endpoint.declare import cost
+from graph.endpoint.document import Bounds
 from graph.endpoint.identity import Caller
 from graph.errors import Forbidden
 from graph.patterns.limiter import Limiter, passage_command
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import Headers
 
-    from graph.endpoint.document import Bounds
     from graph.patterns.client import Client, Command, Reply
     from graph.patterns.limiter import Charge
 
@@ -236,7 +236,7 @@ def make_endpoint(
         make_schema(admission),
         admission=admission,
         context=lambda caller, _, response: Scene(caller, response),
-        bounds=bounds,
+        bounds=bounds or Bounds.public(),
         sockets=None,
         authenticator=options.pop("authenticator", Tokens()),
         **options,

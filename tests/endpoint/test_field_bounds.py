@@ -1,0 +1,86 @@
+"""Bounds of a single field, ready sets of bounds, and documents that no bound holds for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import strawberry
+
+from graph.endpoint import Bounds, GraphQLEndpoint, Persisted, cost
+from tests.support.apps.small import make_admission, make_endpoint
+from tests.support.clients.browser import browse
+
+if TYPE_CHECKING:
+    from graph.patterns.client import Client
+
+
+@strawberry.type
+class Query:
+    """Lists with bounds of their own."""
+
+    @strawberry.field(metadata=cost(page=5))
+    def few(self, first: int = 2) -> list[int]:
+        return list(range(first))
+
+    @strawberry.field(metadata=cost(page=1_000))
+    def many(self, first: int = 2) -> list[int]:
+        return list(range(first))
+
+    @strawberry.field
+    def usual(self, first: int = 2) -> list[int]:
+        return list(range(first))
+
+    @strawberry.field(metadata=cost(7, assumed=3))
+    def three(self) -> list[int]:
+        return [1, 2, 3]
+
+
+async def test_a_field_has_a_page_of_its_own(client: Client) -> None:
+    """Smaller or larger than that of the endpoint, by literal and by variable; all others keep the endpoint's."""
+    app = GraphQLEndpoint(
+        strawberry.Schema(Query), admission=make_admission(client), context=lambda caller, _, __: caller
+    )
+    async with browse(app) as http:
+        for name, most in (("few", 5), ("many", 1_000), ("usual", 100)):
+            assert len((await http.data(f"query($n: Int!){{{name}(first: $n)}}", variables={"n": most}))[name]) == most
+            for over in (
+                await http.ask(f"query($n: Int!){{{name}(first: $n)}}", variables={"n": most + 1}),
+                await http.ask(f"{{{name}(first: {most + 1})}}"),
+            ):
+                (error,) = over.json()["errors"]
+                assert error["extensions"] == {"code": "BAD_USER_INPUT", "limit": most}
+        assert (await http.data("{few(first: 5) many(first: 1000)}"))["few"] == [0, 1, 2, 3, 4]
+    operations = app.engine.operations
+    assert operations.check(operations.prepare("{three}").select(None), None).cost == 7 + 3
+
+
+def test_bounds_are_ready_for_strangers_and_for_known_clients() -> None:
+    """Each is wider than the one before in whatever it bounds of a document, and may be changed in single values."""
+    public, usual, trusted = Bounds.public(), Bounds(), Bounds.trusted()
+    for name in ("tokens", "depth", "complexity"):
+        assert getattr(public, name) < getattr(usual, name) < getattr(trusted, name)
+    assert Bounds.public(depth=3).depth == 3
+    assert Bounds.public(depth=3).tokens == public.tokens
+    assert Bounds.trusted(page=7).page == 7
+
+
+WIDE = "{" + " ".join(f"a{n}: hello" for n in range(40)) + "}"
+DEEP = "{pick(by:{id:9}){" + "parent{" * 20 + "id" + "}" * 20 + "}}"
+DEAR = "{items(first: 1000){nodes{related(first: 100){id name}}}}"
+LONG = "{" + "hello " * 2_100 + "}"
+
+
+@pytest.mark.parametrize("text", [WIDE, DEEP, DEAR, LONG], ids=["wide", "deep", "dear", "long"])
+async def test_no_bound_refuses_a_trusted_document(client: Client, text: str) -> None:
+    """Whoever runs the server wrote it: it runs by its id and by its text, where anybody else's is refused."""
+    bounds = Bounds(introspection=False, complexity=100)
+    async with browse(make_endpoint(client, bounds=bounds)) as http:
+        assert "errors" in (await http.ask(text)).json()
+    persisted = Persisted(client, trusted={"mine": text})
+    async with browse(make_endpoint(client, bounds=bounds, persisted=persisted)) as http:
+        by_id = (await http.post("/graphql", json={"documentId": "mine"})).json()
+        assert "errors" not in by_id
+        assert (await http.ask(text)).json() == by_id
+        batch = (await http.post("/graphql", json=[{"documentId": "mine"}, {"query": "{hello}"}])).json()
+        assert [set(one) for one in batch] == [{"data"}] * 2

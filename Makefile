@@ -75,8 +75,9 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
 ## bench-peers: time HTTP and subscriptions beside Mercurius, Yoga, Apollo and others (needs Node 20 and wrk)
-bench-peers: $(VENV)/.bench bench/peers/node_modules/.package-lock.json bench/peers/fanout/node_modules/.package-lock.json
-	$(BIN)/python -m bench http fanout
+bench-peers: $(VENV)/.bench bench/peers/node_modules/.package-lock.json bench/peers/fanout/node_modules/.package-lock.json \
+  bench/peers/live/node_modules/.package-lock.json
+	$(BIN)/python -m bench http fanout live
 
 ## jepsen: let clients use three servers on each engine while it fails, and check what they were told (half an hour)
 jepsen: $(VENV)/.dev
@@ -116,6 +117,11 @@ bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
 	@command -v wrk >/dev/null || { echo "wrk is needed: https://github.com/wg/wrk"; exit 1; }
 	@echo "Installing the Node peers ..."
 	@npm ci --prefix bench/peers --no-audit --no-fund --loglevel=error
+	@touch $@
+
+bench/peers/live/node_modules/.package-lock.json: bench/peers/live/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed: install Node 20 or newer"; exit 1; }
+	@npm ci --prefix bench/peers/live --no-audit --no-fund --loglevel=error
 	@touch $@
 
 bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-lock.json

@@ -84,15 +84,26 @@ def _pinned(core: int, command: Sequence[str]) -> list[str]:
 class Server:
     """A contender's process with its clients."""
 
-    def __init__(self, contender: Contender, redis: ValkeyServer, clients: int, *, own: bool = False) -> None:
+    def __init__(
+        self, contender: Contender, redis: ValkeyServer, clients: int, *, own: bool = False, crowd: Sequence[str] = ()
+    ) -> None:
+        """Start it with `clients`, as `crowd` has it (more words for `peers.fanclient`); `own`: all different."""
         self.contender = contender
         self.port = free_port()
         self._redis = redis
         self._clients = clients
-        self._own = own
+        self._words = [*crowd, *(["own"] if own else [])]
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _open(self) -> None:
         environment = {
             **os.environ,
             "MODE": self.contender.name,
@@ -113,12 +124,11 @@ class Server:
                     raise
                 time.sleep(0.05)
         self.idle = _resident(self.process.pid)
-        crowd = [sys.executable, "-m", "bench.peers.fanclient", str(self.port), str(self._clients)]
-        self._crowd = self._start(1, [*crowd, *(["own"] if self._own else [])], dict(os.environ))
+        crowd = [sys.executable, "-m", "bench.peers.fanclient", str(self.port), str(self._clients), *self._words]
+        self._crowd = self._start(1, crowd, dict(os.environ))
         assert self._line() == "ready"
         time.sleep(1)  # the last subscriptions take hold
         self.held = _resident(self.process.pid)
-        return self
 
     def _start(self, core: int, command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -133,9 +143,20 @@ class Server:
 
     def publish(self, events: int) -> None:
         """Have the server publish."""
-        url = f"http://127.0.0.1:{self.port}/publish?events={events}"
-        with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=60) as answer:
-            answer.read()
+        self.post(f"publish?events={events}")
+
+    def post(self, path: str) -> bytes:
+        """What the server answers."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{path}", method="POST")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def tell(self, words: str) -> str:
+        """What the clients say to `words`."""
+        assert self._crowd.stdin is not None
+        self._crowd.stdin.write(f"{words}\n")
+        self._crowd.stdin.flush()
+        return self._line()
 
     def _line(self) -> str:
         assert self._crowd.stdout is not None
@@ -145,10 +166,7 @@ class Server:
 
     def burst(self, events: int) -> float:
         """Publish `events`; the seconds until every client has all of them."""
-        assert self._crowd.stdin is not None
-        self._crowd.stdin.write(f"{events}\n")
-        self._crowd.stdin.flush()
-        assert self._line() == "waiting"
+        assert self.tell(str(events)) == "waiting"
         began = time.monotonic()
         self.publish(events)
         return float(self._line()) - began
@@ -159,7 +177,7 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def _worked(pid: int) -> float:
+def worked(pid: int) -> float:
     """Seconds of processor time that a process has used."""
     times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
@@ -187,9 +205,9 @@ def _measure(contenders: Sequence[Contender], redis: ValkeyServer, *, own: bool)
         for _ in range(ROUNDS):
             for server in servers:
                 burst, one = 4 if own else server.contender.burst, measured[server.contender.name]
-                worked = _worked(server.process.pid)
+                before = worked(server.process.pid)
                 one.rates.append(CLIENTS * burst / server.burst(burst))
-                one.work += (_worked(server.process.pid) - worked) / (ROUNDS * CLIENTS * burst) * 1e6
+                one.work += (worked(server.process.pid) - before) / (ROUNDS * CLIENTS * burst) * 1e6
     return measured
 
 

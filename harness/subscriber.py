@@ -78,8 +78,12 @@ class Subscriber:
 
     async def follow(self, query: str, **variables: Any) -> Following:
         """Start an operation."""
+        return await self.start(Following(), query, **variables)
+
+    async def start(self, following: Following, query: str, **variables: Any) -> Following:
+        """Start an operation whose answers `following` takes."""
         key = str(len(self._operations) + 1)
-        self._operations[key] = following = Following()
+        self._operations[key] = following
         payload = {"query": query, "variables": variables}
         await self.connection.send(json.dumps({"id": key, "type": "subscribe", "payload": payload}))
         return following

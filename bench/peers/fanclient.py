@@ -2,8 +2,9 @@
 
 It parses frames, answers pings, and looks no further than the message type: the server under test gets the whole of
 its own core, this process the other. Run as ``python -m bench.peers.fanclient PORT CLIENTS [own]``; it prints "ready",
-then for each line ``EVENTS`` on its input waits for that many more results per client and prints the seconds from then
-to the first and to the last of each event, as JSON.
+then for each line ``EVENTS`` on its input waits for that many more results per client and prints when the last came.
+With ``live KEYS DIRECTIVE`` the clients follow as many live queries between them, and ``stale NUMBER`` prints how many
+of them do not show that number.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import cast
 import uvloop
 
 QUERY = 'subscription($key: String! = "") { news(key: $key) { number title author { name } } }'
+LIVE = "query($key: ID!) %s { item(id: $key) { id number title author { name } } }"
 
 
 def frame(data: bytes, opcode: int = 1) -> bytes:
@@ -80,6 +82,8 @@ class Fan(asyncio.Protocol):
     def _take(self, opcode: int, data: bytes, start: int, size: int) -> None:
         if data.find(b'"next"', start, start + min(size, 60)) >= 0:
             self._crowd.count += 1
+            if self._crowd.keys:
+                self._crowd.last[self._number] = data[start : start + size]
             if self._crowd.count == self._crowd.goal:
                 self._crowd.reached()
         elif opcode == 9:
@@ -89,8 +93,7 @@ class Fan(asyncio.Protocol):
         else:
             message = json.loads(data[start : start + size])
             if message["type"] == "connection_ack":
-                key = str(self._number) if self._crowd.own else ""
-                payload = {"query": QUERY, "variables": {"key": key}}
+                payload = {"query": self._crowd.query, "variables": {"key": self._crowd.key(self._number)}}
                 self.say({"id": "1", "type": "subscribe", "payload": payload})
                 self._crowd.subscribed()
             elif message["type"] == "ping":
@@ -102,14 +105,27 @@ class Fan(asyncio.Protocol):
 class Crowd:
     """All sockets, counted together."""
 
-    def __init__(self, clients: int, *, own: bool) -> None:
+    def __init__(self, clients: int, *, own: bool, keys: int = 0, directive: str = "") -> None:
         self.clients = clients
         self.own = own
+        self.keys = keys
+        self.query = LIVE % directive if keys else QUERY
+        self.last: dict[int, bytes] = {}
         self.count = 0
-        self.goal = -1
+        self.goal = clients if keys else -1
         self._missing = clients
         self._ready = asyncio.Event()
         self._done = asyncio.Event()
+
+    def key(self, number: int) -> str:
+        """What the client of this number follows."""
+        if self.keys:
+            return str(number % self.keys)
+        return str(number) if self.own else ""
+
+    def stale(self, number: int) -> int:
+        """How many clients do not show `number`."""
+        return sum(b'"number":%d,' % number not in text for text in self.last.values())
 
     def subscribed(self) -> None:
         """Count a socket that has subscribed."""
@@ -127,26 +143,33 @@ class Crowd:
         for start in range(0, self.clients, 100):
             some = range(start, min(start + 100, self.clients))
             await asyncio.gather(*(loop.create_connection(lambda n=n: Fan(self, n), "127.0.0.1", port) for n in some))
-        await asyncio.wait_for(self._ready.wait(), 60)
+        await asyncio.wait_for(self._ready.wait(), 600)
+        if self.keys:  # the first answers come by themselves
+            await asyncio.wait_for(self._done.wait(), 600)
 
     async def wait(self, events: int) -> float:
         """Wait for `events` results at every socket; the moment on the monotonic clock at which the last came."""
         self.goal = self.count + events * self.clients
         self._done.clear()
         print("waiting", flush=True)
-        await asyncio.wait_for(self._done.wait(), 60)
+        await asyncio.wait_for(self._done.wait(), 600)
         return time.monotonic()
 
 
-async def main(port: int, clients: int, *, own: bool) -> None:
+async def main(port: int, crowd: Crowd) -> None:
     """Obey the lines of the standard input."""
-    crowd = Crowd(clients, own=own)
     await crowd.connect(port)
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        print(await crowd.wait(int(line)), flush=True)
+        word, *rest = line.split()
+        if word == "stale":
+            print(crowd.stale(int(rest[0])), flush=True)
+        else:
+            print(await crowd.wait(int(word)), flush=True)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), own="own" in sys.argv[3:]))
+    port, clients, *words = sys.argv[1:]
+    keys, directive = (int(words[1]), words[2]) if words[:1] == ["live"] else (0, "")
+    uvloop.run(main(int(port), Crowd(int(clients), own="own" in words, keys=keys, directive=directive)))

@@ -27,9 +27,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """The variables of this process with no setting of the server's but `settings`, and data in `folder`."""
+    """The variables of this process with no setting of the server's but `settings`, and data in `folder`.
+
+    How long operations take says nothing here, so slow ones are not logged.
+    """
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GRAPH_")}
-    return {**plain, "PYTHONPATH": str(ROOT), "GRAPH_DATA_DIR": str(folder), **settings}
+    return {**plain, "PYTHONPATH": str(ROOT), "GRAPH_DATA_DIR": str(folder), "GRAPH_SLOW_SECONDS": "0", **settings}
 
 
 def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -174,11 +174,11 @@ def test_many_values_are_observed_as_each_alone() -> None:
 
 async def test_a_slow_operation_is_logged_without_its_values(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """Its name, its document's hash, and the types of its variables; nothing of what the client put into them."""
+    caplog.set_level(logging.INFO, "graph.slow")
     text = "query MonitorSlow($text: String) { echo(text: $text) }"
     async with browse(make_endpoint(client, slow=1e-9)) as http:
         await http.ask(text, variables={"text": "hunter2", "x": 1})
     (record,) = caplog.records
-    assert record.levelno == logging.WARNING
     facts = vars(record)["facts"]
     assert facts["operation"] == "MonitorSlow"
     assert facts["document"] == hashlib.sha256(text.encode()).hexdigest()
@@ -189,6 +189,7 @@ async def test_a_slow_operation_is_logged_without_its_values(client: Client, cap
 
 async def test_nothing_is_logged_of_operations_that_are_quick(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """Nor of any where the setting is 0."""
+    caplog.set_level(logging.INFO, "graph.slow")
     async with browse(make_endpoint(client, slow=1e9)) as http:
         await http.ask("query MonitorQuick { hello }")
     async with browse(make_endpoint(client)) as http:
@@ -199,6 +200,7 @@ async def test_nothing_is_logged_of_operations_that_are_quick(client: Client, ca
 
 async def test_clients_cannot_fill_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """Of many slow operations a few are logged; the next line says how many were not."""
+    caplog.set_level(logging.INFO, "graph.slow")
     endpoint = make_endpoint(client, slow=1e-9)
     now = [1000.0]
     endpoint.engine.monitor._clock = lambda: now[0]

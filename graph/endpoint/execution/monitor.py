@@ -111,7 +111,7 @@ class Monitor:
         }
         left, self._left_out = self._left_out, 0
         more = f"; {left} more before it were not logged" if left else ""
-        _log.warning(
+        _log.info(
             "slow operation %s: %.3f s, cost %d, document %s, variables %s%s",
             *(name or "without a name", seconds, ready.cost, digest[:16], variables, more),
             extra={"facts": facts},

@@ -69,10 +69,10 @@ def _python() -> list[str]:
 
 
 OURS = Contender("ours", "graph", _python())
-BARE = Contender("bare", "bare ASGI, a ready string", _python(), 0.75)
+BARE = Contender("bare", "bare ASGI, a ready string", _python(), 0.85)
 STOCK = Contender("stock", "Strawberry, stock", _python(), 7.0, burst=4)
 NODES = (
-    Contender("mercurius", "Mercurius + mqemitter-redis", ["node", str(NODE / "mercurius.mjs")], 2.0),
+    Contender("mercurius", "Mercurius + mqemitter-redis", ["node", str(NODE / "mercurius.mjs")], 2.5),
     Contender("graphql-ws", "graphql-ws + graphql-redis-subscriptions", ["node", str(NODE / "graphql-ws.mjs")], 2.5),
 )
 
@@ -222,7 +222,7 @@ def run() -> Report:
     with ValkeyServer() as redis:
         _add(report, "shared", [OURS, *peers], _measure([OURS, *peers], redis, own=False))
         different = _measure([OURS, STOCK], redis, own=True)
-        _add(report, "all different", [OURS, Contender("stock", STOCK.title, (), 1.5)], different)
+        _add(report, "all different", [OURS, Contender("stock", STOCK.title, (), 6.0)], different)
         with Server(OURS, redis, MANY) as server:
             report.add(f"graph, {MANY:,} clients", MANY * 4 / server.burst(4), "messages/s")
         with Server(OURS, redis, CLIENTS) as server:

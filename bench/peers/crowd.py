@@ -79,18 +79,17 @@ def gather(contenders: Sequence[Contender], *, on_postgres: bool = False) -> Gen
         plan = folder / "plan"
         mixture.write(plan)
         urls = {OURS.name: settings.database_url}
-        running: dict[str, Running] = {}
-        for contender in contenders:
-            environment = _environment(folder, valkey, plan)
-            if contender is not OURS:
-                environment["SQL"] = _copy(server, folder, url, contender.name)
-                urls[contender.name] = _for_sqlalchemy(environment["SQL"], server, contender.name)
-                _seed_redis(valkey, contender.name, senders)
-            elif url is not None:
-                environment["GRAPH_DATABASE_URL"] = url
-            one = Running(contender, environment, folder / f"{contender.name}.log")
-            running[contender.name] = stack.enter_context(one)
         environment = _environment(folder, valkey, plan) | ({} if url is None else {"GRAPH_DATABASE_URL": url})
+        environments = {OURS.name: environment}
+        for name in (contender.name for contender in contenders if contender is not OURS):
+            sql = _copy(server, folder, url, name)  # before anybody uses the original
+            urls[name] = _for_sqlalchemy(sql, server, name)
+            environments[name] = environment | {"SQL": sql}
+            _seed_redis(valkey, name, senders)
+        running = {
+            one.name: stack.enter_context(Running(one, environments[one.name], folder / f"{one.name}.log"))
+            for one in contenders
+        }
         yield Crowd(running, urls, valkey, mixture, senders[-1], senders[SESSIONS], hidden, plan, folder, environment)
 
 

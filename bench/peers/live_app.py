@@ -121,7 +121,8 @@ class Server:
                 admission=Admission(Limiter(client), budget=nobody.budget, anonymous=1_000_000_000),
                 context=lambda _caller, _connection, _response: Context(client, self._cache),
                 kept=KeptAnswers(client, answers),
-                sockets=SocketLimits(operations=1_000_000),
+                # A crowd that is slow to answer is not what is measured.
+                sockets=SocketLimits(init_timeout=600, ping_interval=600, operations=1_000_000),
             )
             async with self._ready:
                 yield

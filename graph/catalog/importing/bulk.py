@@ -171,8 +171,8 @@ async def _write(
 async def _categories(
     session: AsyncSession, wanted: dict[str, tuple[str, ...]], dialect: str, *, dry_run: bool
 ) -> dict[str, int]:
-    """Return the ids of categories by slug; `wanted` has the path of each."""
-    known = await _numbers(session, wanted)
+    """Return the ids of categories by slug; `wanted` has the path of each. They stay until the transaction ends."""
+    known = await _numbers(session, wanted, lock=not dry_run)
     missing = sorted(wanted.keys() - known.keys())
     if dry_run or not missing:
         return known | dict.fromkeys(missing, 0)
@@ -184,7 +184,7 @@ async def _categories(
             paths.setdefault(slug_of(path[:depth]), path[:depth])
         if path:
             paths.setdefault(slug, path)
-    numbers = await _numbers(session, paths)
+    numbers = await _numbers(session, paths, lock=True)
     add = (insert_sqlite if dialect == "sqlite" else insert_postgresql)(CATEGORIES).on_conflict_do_nothing()
     for depth in sorted({len(path) for path in paths.values()}):
         rows = [
@@ -198,12 +198,19 @@ async def _categories(
         ]
         if rows:
             await session.execute(add, rows)
-            numbers |= await _numbers(session, [slug for slug, path in paths.items() if len(path) == depth])
+            added = [slug for slug, path in paths.items() if len(path) == depth]
+            numbers |= await _numbers(session, added, lock=True)
     return known | numbers
 
 
-async def _numbers(session: AsyncSession, slugs: Iterable[str]) -> dict[str, int]:
+async def _numbers(session: AsyncSession, slugs: Iterable[str], *, lock: bool) -> dict[str, int]:
+    """Return the ids of those of the categories that exist; with `lock` they cannot be deleted any more.
+
+    Whoever deletes one locks them in the same order (`graph.catalog.shelving`).
+    """
     found = select(CATEGORIES.c.slug, CATEGORIES.c.id).where(CATEGORIES.c.slug.in_(list(slugs)))
+    if lock:
+        found = found.order_by(CATEGORIES.c.id).with_for_update(read=True, key_share=True)
     return {row.slug: int(row.id) for row in await session.execute(found)}
 
 

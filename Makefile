@@ -30,6 +30,10 @@ test-busy: $(VENV)/.dev
 	trap 'kill $$first $$second 2>/dev/null' EXIT; \
 	$(BIN)/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
 
+## traces: run the tests of traces, with OpenTelemetry's SDK beside the packages of all others
+traces: $(VENV)/.otel
+	PYTHONPATH=$(VENV)/otel $(BIN)/python -m pytest tests/traces
+
 ## newest: install the newest releases, past the upper bounds, into .venv-newest and run every test on them
 newest: $(VENV)/.dev
 	@test -x .venv-newest/bin/python || $(BIN)/uv venv --quiet --seed --python $(BIN)/python .venv-newest
@@ -71,7 +75,7 @@ graphiql:
 	cd graphiql && npm ci --no-audit --no-fund && node build.mjs
 
 ## bench: time this project against its peers, as ratios in one run
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench $(VENV)/.otel
 	$(BIN)/python -m bench
 
 ## bench-peers: time HTTP and subscriptions beside Mercurius, Yoga, Apollo and others (needs Node 20 and wrk)
@@ -88,6 +92,7 @@ lock: $(VENV)/.dev
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements/base.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) -c requirements/base.txt --group dev -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt --group dev --group bench -o requirements/bench.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) -c requirements/base.txt -o requirements/otel.txt requirements/otel.in
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
@@ -105,6 +110,12 @@ $(VENV)/.base: requirements/base.txt pyproject.toml
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.base
 	@echo "Installing the tools for tests and checks ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# redis-py imports the SDK wherever it is installed, which takes a tenth of every start: it is installed apart.
+$(VENV)/.otel: requirements/otel.txt $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+	  --target $(VENV)/otel -r requirements/otel.txt
 	@touch $@
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
@@ -129,4 +140,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test newest test-busy check format schema settings metrics formats graphiql bench bench-peers jepsen lock
+.PHONY: help install serve test traces newest test-busy check format schema settings metrics formats graphiql bench bench-peers jepsen lock

@@ -180,6 +180,7 @@ def build_endpoint(
         debug=debug,
         metrics=metrics,
         slow=settings.endpoint.slow_seconds,
+        tracing=services.telemetry,
     )
 
 
@@ -243,8 +244,8 @@ def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
         status = "unavailable" if sql else "degraded" if redis else "ok"
         return JSONResponse({"status": status, "sql": sql or "ok", "redis": redis or "ok"}, 503 if sql else 200)
 
-    def metrics() -> Response:  # FastAPI runs it in a thread: many series take a while to print
-        body, content_type = exposition()
+    def metrics(request: Request) -> Response:  # FastAPI runs it in a thread: many series take a while to print
+        body, content_type = exposition(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)
 
     for path, handler in (("/", front), ("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Limiter
     from graph.patterns.lock import Locks
     from graph.patterns.sessions import Revocations, Sessions
+    from graph.telemetry import Telemetry
 
 S = TypeVar("S")
 K = TypeVar("K")
@@ -72,6 +73,8 @@ class Tools:
     revocations: Revocations
     jobs: Jobs
     locks: Locks
+    telemetry: Telemetry | None = None
+    """Makes the spans of traces, where they are configured."""
     imports: Path
     """The directory of files that a client may name."""
     options: tuple[object, ...] = ()

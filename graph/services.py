@@ -30,11 +30,13 @@ from graph.patterns.keyspace import Keyspace
 from graph.patterns.limiter import Limiter
 from graph.patterns.lock import Locks
 from graph.patterns.sessions import Ledger, Revocations, Sessions, remind
+from graph.telemetry import telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from graph.settings import Settings
+    from graph.telemetry import Telemetry
 
 S = TypeVar("S")
 
@@ -72,23 +74,33 @@ def features() -> tuple[Feature[Any], ...]:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncGenerator[Services]:
-    """Open everything that `settings` ask for, for the length of the block."""
+async def open_services(settings: Settings, traces: Telemetry | None = None) -> AsyncGenerator[Services]:
+    """Open everything that `settings` ask for, for the length of the block.
+
+    Spans are made by `traces`; left out, by what the environment asks for (`graph.telemetry`).
+    """
     async with AsyncExitStack() as stack:
-        services = await _tools(settings, stack)
+        if traces is None and (traces := telemetry()) is not None:
+            stack.push_async_callback(traces.close)
+        services = await _tools(settings, stack, traces)
         for feature in features():
             services.opened[feature] = await stack.enter_async_context(feature.open(services))
         yield services
 
 
-async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
+async def _tools(settings: Settings, stack: AsyncExitStack, traces: Telemetry | None) -> Services:
     """The stores and the patterns on them; no feature is open yet."""
     redis = settings.redis
     url = await stack.enter_async_context(redis_url(redis.url, settings.server.data_dir, max_memory=redis.max_memory))
     prefix, local_bytes = settings.redis.prefix, settings.cache.local_bytes
     database = await stack.enter_async_context(Database(settings.database_url))
     ledger = accounts.RevocationLedger(database)
-    client = await stack.enter_async_context(open_client(url, prepare=partial(remind, ledger=ledger, prefix=prefix)))
+    if traces is not None:
+        traces.watch_sql(database.engine.sync_engine)
+    reminding = partial(remind, ledger=ledger, prefix=prefix)
+    client = await stack.enter_async_context(
+        open_client(url, prepare=reminding, observe=traces.redis if traces is not None else None)
+    )
     room = settings.cache.shared_bytes // settings.server.workers
     codec = JsonCodec(orjson.dumps, orjson.loads)
     locks = await stack.enter_async_context(Locks(client, prefix=prefix))
@@ -110,7 +122,13 @@ async def _tools(settings: Settings, stack: AsyncExitStack) -> Services:
         broker=broker,
         sessions=_sessions(settings, client, revocations, ledger),
         revocations=revocations,
-        jobs=Jobs(client, prefix=prefix, announce=partial(announce_job, broker)),
+        jobs=Jobs(
+            client,
+            prefix=prefix,
+            announce=partial(announce_job, broker),
+            trace=traces.parent if traces is not None else str,
+        ),
+        telemetry=traces,
         locks=locks,
         imports=settings.jobs.imports,
         options=(_account_options(settings), _mail_options(settings), _leaderboard_options(settings)),

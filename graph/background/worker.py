@@ -84,6 +84,7 @@ async def _work_once(settings: Settings, stop: asyncio.Event, begun: asyncio.Eve
             schedules=schedules(),
             concurrency=settings.jobs.concurrency,
             drain=settings.server.grace,
+            around=services.telemetry.job if services.telemetry is not None else None,
         )
         _log.info("Working on jobs, %d at a time", settings.jobs.concurrency)
         begun.set()

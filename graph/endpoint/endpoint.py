@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.kept import KeptAnswers
-    from graph.endpoint.observe import OperationMetrics
+    from graph.endpoint.observe import OperationMetrics, Tracing
     from graph.endpoint.websocket import OnConnect
 
 Context = TypeVar("Context")
@@ -104,6 +104,7 @@ class GraphQLEndpoint(Generic[Context]):
         debug: bool = False,
         metrics: OperationMetrics | None = None,
         slow: float = 0.0,
+        tracing: Tracing | None = None,
     ) -> None:
         """Serve `schema`. If it has Strawberry's scalar `Upload`, operations may come with files.
 
@@ -133,6 +134,7 @@ class GraphQLEndpoint(Generic[Context]):
             debug: Show suggestions, and the tracebacks of bugs.
             metrics: Which operations have metrics of their own.
             slow: Seconds from which on an operation is logged as slow; 0 logs none.
+            tracing: Makes a span of each operation.
 
         Raises:
             BadPolicy: The schema declares that something may be kept which cannot be.
@@ -165,7 +167,7 @@ class GraphQLEndpoint(Generic[Context]):
             persisted=persisted,
             presenter=Presenter(debug=debug),
             compiled=compiled,
-            monitor=Monitor(persisted, core, metrics=metrics, slow=slow),
+            monitor=Monitor(persisted, core, metrics=metrics, slow=slow, tracing=tracing),
         )
         self.authenticator = authenticator
         self.live: LiveQueries | None = None
@@ -176,14 +178,16 @@ class GraphQLEndpoint(Generic[Context]):
             )
         self.streams = Streams(self.engine, self.live)
         self.lane = kept.lane(self.engine, authenticator) if kept is not None else None
-        self.express = kept.express(self.lane, self._read) if kept is not None and self.lane is not None else None
+        self.express = (
+            kept.express(self.lane, self._read, tracing) if kept is not None and self.lane is not None else None
+        )
         streaming: HttpStreaming | None = None
         self._sockets: WebSockets | None = None
         if sockets is not None:
             streaming = HttpStreaming(
                 self.streams, authenticator, _FRAMINGS, keep_alive=keep_alive, queue=sockets.queue
             )
-            self._sockets = WebSockets(self.streams, authenticator, sockets, on_connect=on_ws_connect)
+            self._sockets = WebSockets(self.streams, authenticator, sockets, on_connect=on_ws_connect, tracing=tracing)
         self._http = HttpTransport(
             self.engine,
             authenticator,

@@ -46,12 +46,21 @@ class Jobs:
     """Queues and manages jobs."""
 
     def __init__(
-        self, client: Client, *, prefix: str = "graph", announce: Callable[[Job], Awaitable[object]] | None = None
+        self,
+        client: Client,
+        *,
+        prefix: str = "graph",
+        announce: Callable[[Job], Awaitable[object]] | None = None,
+        trace: Callable[[], str] = str,
     ) -> None:
-        """Keep all keys below `prefix`; call `announce` for every change that somebody may be watching."""
+        """Keep all keys below `prefix`; call `announce` for every change that somebody may be watching.
+
+        `trace` names the span that queues a job (W3C ``traceparent``), for the worker; empty where there is none.
+        """
         self.client = client
         self.keys = Keys(prefix)
         self.announce = announce
+        self._trace = trace
 
     # --- queueing ---
 
@@ -65,7 +74,7 @@ class Jobs:
         after up to `retries` failures. `durable=False` does not wait for the disk.
         """
         job, keys, args = self._prepare(name, arguments, unique, retries)
-        one = _ENQUEUE(keys, [job, *args, 0])
+        one = _ENQUEUE(keys, [job, *args, 0, self._trace()])
         reply: bytes = await (self.client.durable(one) if durable else self.client.send(one))
         return reply.decode()
 
@@ -78,7 +87,7 @@ class Jobs:
         """
         job, keys, args = self._prepare(name, arguments, schedule, RETRIES)
         tick = self.keys.tick(schedule, int(now // every))
-        reply: bytes = await self.client.run(_ENQUEUE, [*keys, tick], [job, *args, int(every * 2000)])
+        reply: bytes = await self.client.run(_ENQUEUE, [*keys, tick], [job, *args, int(every * 2000), ""])
         return reply.decode() or None
 
     def _prepare(

@@ -22,8 +22,9 @@ import secrets
 import socket
 import time
 import traceback
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from prometheus_client import Counter, Histogram
 from redis.exceptions import RedisError, ResponseError
@@ -37,6 +38,7 @@ from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from graph.jobs.queue import Jobs
     from graph.jobs.work import Schedule
@@ -64,6 +66,10 @@ _SECONDS = Histogram("graph_job_seconds", "Duration of attempts at jobs.", ["nam
 _log = logging.getLogger(__name__)
 
 
+Around: TypeAlias = "Callable[[str, str, int, str], AbstractContextManager[object]]"
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
 class Worker:
     """Runs jobs in one process."""
 
@@ -75,13 +81,18 @@ class Worker:
         schedules: Sequence[Schedule] = (),
         concurrency: int = 4,
         drain: float = 25.0,
+        around: Around | None = None,
     ) -> None:
-        """Run up to `concurrency` jobs at a time; when stopping, wait `drain` seconds for running jobs."""
+        """Run up to `concurrency` jobs at a time; when stopping, wait `drain` seconds for running jobs.
+
+        Each attempt runs inside the block that `around` gives for its name, its job, its number and its trace.
+        """
         self._jobs = jobs
         self._definitions = {definition.name: definition for definition in definitions}
         self._schedules = schedules
         self._concurrency = concurrency
         self._drain = drain
+        self._around = around
         self._ticked: dict[str, int] = {}
         self._announcing = Tasks()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -150,7 +161,7 @@ class Worker:
 
     async def _attempt(self, delivery: JobDelivery) -> None:
         keys, client = self._jobs.keys, self._jobs.client
-        attempt, failures, retries, unique, name, arguments = await client.run(
+        attempt, failures, retries, unique, name, arguments, trace = await client.run(
             _START, [keys.record(delivery.job)], [MAX_ATTEMPTS]
         )
         if attempt == 0:
@@ -165,8 +176,10 @@ class Worker:
         loud = asyncio.get_running_loop().call_later(QUIET, self._announce_soon, delivery.job)
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(definition.timeout):
-                await definition.run(Progress(self._jobs, delivery.job, attempt), **json.loads(arguments))
+            around = self._around(definition.name, delivery.job, attempt, trace.decode()) if self._around else _NOTHING
+            with around:
+                async with asyncio.timeout(definition.timeout):
+                    await definition.run(Progress(self._jobs, delivery.job, attempt), **json.loads(arguments))
             end = _SUCCEEDED
         except Superseded:
             _RUNS.labels(definition.name, "superseded").inc()

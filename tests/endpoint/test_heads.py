@@ -42,8 +42,9 @@ def test_what_balancers_and_tracing_add_changes_nothing() -> None:
     usual = heads.split(request())
     assert usual is not None
     for n in range(20_000):  # more than are remembered
-        other = request(*LINES[:-1], b"traceparent: 00-%032x-%016x-01" % (n, n), b"X-Request-Id: %d" % n)
-        assert heads.split(other) == usual
+        trace = b"00-%032x-%016x-01" % (n, n)
+        other = request(*LINES[:-1], b"traceparent: " + trace, b"X-Request-Id: %d" % n)
+        assert heads.split(other) == usual._replace(trace=trace)
     for line in (
         b"X-Amzn-Trace-Id: Root=1-5e-2",
         b"CF-Ray: 7d-FRA",

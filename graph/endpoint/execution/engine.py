@@ -94,7 +94,7 @@ class Engine(Generic[Context]):
             compiled=compiled,
         )
         self.extensions = Extensions(schema, admission)
-        self.finder = Finder(operations, admission, self.persisted, self.presenter)
+        self.finder = Finder(operations, admission, self.persisted, self.presenter, self.monitor)
         self._hooked = HookedRuns(schema, self.finder, self.executors, self.extensions, self.turns)
         self._deadlines = Deadlines(operations.bounds.deadline)
 

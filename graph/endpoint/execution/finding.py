@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from graph.endpoint.admission import Ticket, over_limit
 from graph.endpoint.document import wish_of
-from graph.endpoint.errors import REFUSALS, Presenter, Raised, Refusal, code_of
+from graph.endpoint.errors import Presenter, Raised, Refusal, code_of
 from graph.endpoint.execution.answer import Answer
 from graph.endpoint.execution.ready import Ready, wrong_transport
 from graph.patterns.fair_queue import act_for
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Persisted,
         Prepared,
     )
+    from graph.endpoint.execution.monitor import Monitor
     from graph.endpoint.identity import Caller
     from graph.patterns.limiter import Verdict
 
@@ -54,13 +55,19 @@ class Finder:
     """Finds operations, and says how one is refused."""
 
     def __init__(
-        self, operations: Operations, admission: Admission, persisted: Persisted, presenter: Presenter
+        self,
+        operations: Operations,
+        admission: Admission,
+        persisted: Persisted,
+        presenter: Presenter,
+        monitor: Monitor,
     ) -> None:
-        """Look into what `operations` prepare, and charge by `admission`."""
+        """Look into what `operations` prepare, and charge by `admission`; tell `monitor` what was refused."""
         self.operations = operations
         self.admission = admission
         self.persisted = persisted
         self.presenter = presenter
+        self.monitor = monitor
 
     async def find(
         self,
@@ -141,7 +148,7 @@ class Finder:
             told = ticket.headers
             if not verdict.allowed and code_of(first) != "RATE_LIMITED":
                 errors, raised = [first := over_limit(verdict, ticket.weight)], ()
-        REFUSALS.labels(code_of(first)).inc()
+        self.monitor.refused(code_of(first))
         status = first.status if isinstance(first, Refusal) else None
         if isinstance(first, Refusal):
             told |= first.headers

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull, type_from_ast  # pyright: ignore[reportUnknownVariableType] - its types are partial
 
-from graph.endpoint.observe import OperationMetrics
+from graph.endpoint.errors import REFUSALS
+from graph.endpoint.observe import NoTracing, OperationMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from graphql import GraphQLSchema, OperationDefinitionNode
 
-    from graph.endpoint.document import Persisted
+    from graph.endpoint.document import Operation, Persisted, Prepared
     from graph.endpoint.execution.answer import Answer
     from graph.endpoint.execution.ready import Ready
-    from graph.endpoint.observe import Source
+    from graph.endpoint.observe import OperationSpan, Source, Tracing
 
 BURST = 10
 INTERVAL = 6.0
@@ -46,13 +47,15 @@ class Monitor:
         *,
         metrics: OperationMetrics | None = None,
         slow: float = 0.0,
+        tracing: Tracing | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Count by `metrics`; log what takes at least `slow` seconds, nothing if that is 0.
+        """Count by `metrics`, trace by `tracing`; log what takes at least `slow` seconds, nothing if that is 0.
 
         Names of documents that `persisted` trusts are always told apart. Types of variables are those of `schema`.
         """
         self.metrics = metrics or OperationMetrics()
+        self.tracing = tracing or NoTracing()
         self._persisted = persisted
         self._schema = schema
         self._slow = slow or float("inf")
@@ -65,15 +68,39 @@ class Monitor:
         if answer.executed or (answer.status or 0) >= 500:  # noqa: PLR2004 - it ran, if not to its end
             self._note(ready, "executed", seconds, answer.errors, ready.cost)
         else:
+            self._describe(ready, "executed", _codes(answer.errors))
             self.metrics.refused(self.metrics.names.label(ready.operation.name), _codes(answer.errors))
 
     def event(self, ready: Ready, errors: Sequence[Mapping[str, Any]], seconds: float) -> None:
         """Count one event of a subscription, executed once for all who have the result."""
         self._note(ready, "event", seconds, errors, None)
 
-    def kept(self, name: str | None, seconds: float, cost: int) -> None:
+    def kept(self, prepared: Prepared, operation: Operation, seconds: float, cost: int) -> None:
         """Count an answer that was made before."""
-        self.metrics.kept(name, (seconds,), (cost,))
+        self.metrics.kept(operation.name, (seconds,), (cost,))
+        if (span := self.tracing.current()) is not None:
+            _tell(span, prepared, operation, "kept", cost)
+
+    def stands(self, ready: Ready) -> None:
+        """A subscription was admitted: its span ends here, and each event has one of its own."""
+        self._describe(ready, "executed", ())
+        self.tracing.end()
+
+    def batch(self, size: int) -> None:
+        """A request has several operations."""
+        if (span := self.tracing.current()) is not None:
+            span.describe_batch(size)
+
+    def failed(self) -> None:
+        """A bug ended a request."""
+        if (span := self.tracing.current()) is not None:
+            span.fail("INTERNAL_SERVER_ERROR")
+
+    def refused(self, code: str) -> None:
+        """Count a request that does not run."""
+        REFUSALS.labels(code).inc()
+        if (span := self.tracing.current()) is not None:
+            span.fail(code)
 
     def _note(
         self, ready: Ready, source: Source, seconds: float, errors: Sequence[Mapping[str, Any]], cost: int | None
@@ -81,11 +108,22 @@ class Monitor:
         operation = ready.operation
         caller, names = ready.ticket.caller.identity, self.metrics.names
         label = names.admit(operation.name, caller, trusted=self._persisted.is_trusted(ready.prepared.text))
-        self.metrics.answered(label, source, seconds, cost, _codes(errors))
+        codes = _codes(errors)
+        span = self._describe(ready, source, codes)
+        trace = None if span is None else span.trace_id
+        self.metrics.answered(label, source, seconds, cost=cost, codes=codes, trace=trace)
         if seconds >= self._slow:
             self.metrics.slow(label)
             if self._may_write():
                 self._write(ready, source, seconds)
+
+    def _describe(self, ready: Ready, source: Source, codes: Sequence[str]) -> OperationSpan | None:
+        span = self.tracing.current()
+        if span is not None:
+            _tell(span, ready.prepared, ready.operation, source, ready.cost)
+            for code in codes:
+                span.fail(code)
+        return span
 
     def _may_write(self) -> bool:
         """Whether a line is due: each takes `INTERVAL` seconds of the time there is, of which `BURST` may be saved."""
@@ -123,6 +161,11 @@ class Monitor:
         given = ready.request.variables or {}
         text = orjson.dumps(shape(self._schema, ready.operation.node, given)).decode()
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _tell(span: OperationSpan, prepared: Prepared, operation: Operation, source: Source, cost: int) -> None:
+    facts = {"graph.document.sha256": prepared.digest, "graph.operation.source": source, "graph.operation.cost": cost}
+    span.describe(operation.kind.value, operation.name, facts)
 
 
 def _codes(errors: Sequence[Mapping[str, Any]]) -> list[str]:

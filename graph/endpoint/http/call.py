@@ -35,6 +35,8 @@ class Call:
     send: Send
     request: Request
     cors: RawHeaders
+    trace: RawHeaders = field(default_factory=list["tuple[bytes, bytes]"])
+    """What tells the client of the trace that the request is part of."""
     began: float = field(default_factory=perf_counter)
     """When the request began, by `time.perf_counter`."""
 
@@ -63,6 +65,7 @@ class Call:
             *([(b"content-encoding", encoding.encode())] if encoding is not None else []),
             *HEADERS,
             *self.cors,
+            *self.trace,
             *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
         ]
         for response in responses:

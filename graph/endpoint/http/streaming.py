@@ -99,6 +99,7 @@ class HttpStreaming:
         if isinstance(admitted, Answer):
             await self.refuse(admitted, media, call)
             return
+        engine.monitor.stands(ready)
         await self._follow(ready, admitted, framing, call)
 
     async def refuse(self, answer: Answer, media: str, call: Call) -> None:

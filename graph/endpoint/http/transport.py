@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from graph.endpoint.admission import over_limit
 from graph.endpoint.document import Allowance, OperationRequest
-from graph.endpoint.errors import REFUSALS, Refusal
+from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import RUNNABLE, Answer, Ready, blank_response, encode
 from graph.endpoint.http.call import Call
 from graph.endpoint.http.exchange import EXCHANGE
@@ -85,13 +85,17 @@ class HttpTransport:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope, receive, send)
-        call = Call(scope, receive, send, request, self._origins.headers(request.headers))
+        with self._engine.monitor.tracing.begin(request.headers) as span:
+            told = [] if span is None else [(b"traceresponse", span.response.encode())]
+            await self._call(Call(scope, receive, send, request, self._origins.headers(request.headers), told))
+
+    async def _call(self, call: Call) -> None:
         try:
-            exchange: ServerExchange | None = scope.get(EXCHANGE)
+            exchange: ServerExchange | None = call.scope.get(EXCHANGE)
             left = exchange.left if exchange is not None else None
             if left is not None and self._express is not None:
                 await self._finish_fast(
-                    call, left.media, await self._express.finish(left, await self._read(call), request)
+                    call, left.media, await self._express.finish(left, await self._read(call), call.request)
                 )
             else:
                 await self._serve(call)
@@ -103,6 +107,7 @@ class HttpTransport:
             away = Refusal("UNAVAILABLE", "The session cannot be checked right now.", headers={"Retry-After": "1"})
             await self._refuse(call, away)
         except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id
+            self._engine.monitor.failed()
             await call.answer(JSON, 500, encode({"errors": self._presenter.raised(error)}), {})
 
     async def _read(self, call: Call) -> OperationRequest:
@@ -192,7 +197,7 @@ class HttpTransport:
         if fast.body is not None:
             if fast.kept and fast.approach is not None:
                 asked = fast.approach.question.asked
-                self._engine.monitor.kept(asked.operation.name, perf_counter() - call.began, asked.cost)
+                self._engine.monitor.kept(asked.prepared, asked.operation, perf_counter() - call.began, asked.cost)
             if fast.approach is not None and self._express is not None:
                 self._notice(call, media, fast.approach, self._express)
             body, encoding = fast.body, None
@@ -227,6 +232,7 @@ class HttpTransport:
         return await asyncio.gather(*found)
 
     async def _run_batch(self, call: Call, media: str | None, readied: Sequence[Ready | Answer]) -> None:
+        self._engine.monitor.batch(len(readied))
         if any(isinstance(one, Ready) and one.operation.kind is OperationType.MUTATION for one in readied):
             answers = [await self._run(one, call.request) for one in readied]  # in their order
         else:
@@ -241,7 +247,10 @@ class HttpTransport:
         await call.answer(media or JSON, status or 200, body, last.headers, *responses)
 
     async def _run(self, one: Ready | Answer, request: Request) -> Answer:
-        return one if isinstance(one, Answer) else await self._engine.run(one, request, blank_response())
+        if isinstance(one, Answer):
+            return one
+        with self._engine.monitor.tracing.part():
+            return await self._engine.run(one, request, blank_response())
 
     # --- operations with files ---
 
@@ -280,7 +289,7 @@ class HttpTransport:
     # --- answering ---
 
     async def _refuse(self, call: Call, error: Refusal) -> None:
-        REFUSALS.labels(error.code).inc()
+        self._engine.monitor.refused(error.code)
         media = accepted(call.request.headers.get("accept")).json or JSON
         body = encode({"errors": self._presenter.present([error])})
         await call.answer(media, error.status or 400, body, error.headers)

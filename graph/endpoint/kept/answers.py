@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.execution import Engine
     from graph.endpoint.identity import Authenticator
-    from graph.endpoint.observe import Tally
+    from graph.endpoint.observe import Tally, Tracing
     from graph.patterns.cache import ByteCache
     from graph.patterns.client import Client
 
@@ -56,11 +56,15 @@ class KeptAnswers:
             )
         return Lane(engine, authenticator, self.client, self.cache, enabled=self.enabled, debug=self.debug)
 
-    def express(self, lane: Lane[Any], read: Callable[[bytes], OperationRequest | None]) -> Express | None:
+    def express(
+        self, lane: Lane[Any], read: Callable[[bytes], OperationRequest | None], tracing: Tracing | None = None
+    ) -> Express | None:
         """The object that answers requests before they are parsed; only an unknown body is parsed, by `read`.
 
-        None where every request is parsed.
+        None where every request is parsed. What `tracing` wants is left to the endpoint.
         """
         if not self.recognise or not self.enabled or self.debug:
             return None
-        return Express(lane, self.client, read, forwarded=self.forwarded, tally=self.tally, eager=self.eager)
+        return Express(
+            lane, self.client, read, forwarded=self.forwarded, tally=self.tally, eager=self.eager, tracing=tracing
+        )

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from graph.endpoint.kept.heads import Parts
     from graph.endpoint.kept.lane import Lane
     from graph.endpoint.kept.visit import ClientConnection, RawHeaders, Sight
-    from graph.endpoint.observe import Tally
+    from graph.endpoint.observe import Tally, Tracing
     from graph.patterns.cache import Hit, Look
     from graph.patterns.client import Client, Command, Replies
 
@@ -107,11 +107,13 @@ class Express:
         forwarded: bool = False,
         tally: Tally | None = None,
         eager: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
         """Serve what `lane` would; `read` gives the one operation that the body of a POST asks for.
 
         `read` raises `Refusal` for a body without an operation. `forwarded` says that the server believes what proxies
         say about their clients; `tally` is told of each answer. With `eager` a head is known after its first request.
+        What `tracing` wants is not taken: it takes the ordinary way, with a span.
         """
         self._lane = lane
         self._client = client
@@ -121,6 +123,7 @@ class Express:
         self._visits: Retention[tuple[str, bytes, bytes], Visit] = Retention(VISITS)
         self._seen: set[int] = set()
         self._eager = eager
+        self._tracing = tracing
         self._current: dict[str, tuple[bytes, Any, bytes]] = {}  # the generations under which copies were found current
         self._served = 0
 
@@ -143,10 +146,7 @@ class Express:
         if key is None or gate is None or lane.refused(visit.sender.caller):
             return False
         look = lane.cache.look(key)
-        if look.copy is None:
-            if not look.tags:
-                return False  # this process has never seen it: it takes more than one trip
-        elif look.copy.expires - _EARLY * look.copy.delta <= time.time():
+        if not _is_simple(look) or (self._tracing is not None and self._tracing.wants(parts.trace)):
             return False
         if self._tally is not None:
             self._tally.begin()
@@ -291,6 +291,13 @@ class Express:
                 gate = _gate(visit, approach, turnstile)
             visit.gates[kind] = gate
             return gate
+
+
+def _is_simple(look: Look) -> bool:
+    """Whether one trip is enough, and the answer is not near its end."""
+    if look.copy is None:
+        return bool(look.tags)  # else this process has never seen it
+    return look.copy.expires - _EARLY * look.copy.delta > time.time()
 
 
 def _gate(visit: Visit, approach: Approach, turnstile: Command) -> Gate:

@@ -46,15 +46,15 @@ _BLANKS = b" \t"
 
 
 # What a header line means. Plain numbers: an enumeration's members take longer to look up than all else here.
-_NOTHING, _RELEVANT, _LENGTH, _CONDITION, _CONNECTION, _REFUSED = range(6)
+_NOTHING, _RELEVANT, _LENGTH, _CONDITION, _CONNECTION, _TRACE, _REFUSED = range(7)
 
 
-_OWN = {b"content-length": _LENGTH, b"if-none-match": _CONDITION, b"connection": _CONNECTION}
+_OWN = {b"content-length": _LENGTH, b"if-none-match": _CONDITION, b"connection": _CONNECTION, b"traceparent": _TRACE}
 _DIGITS = 9
 
 
 class Parts(NamedTuple):
-    """What the answer to a request depends on."""
+    """What the answer to a request depends on, and who traces it."""
 
     head: bytes
     """Method, path and version, and the relevant header lines in their order."""
@@ -62,6 +62,8 @@ class Parts(NamedTuple):
     body: bytes
     condition: bytes
     """The value of ``If-None-Match``."""
+    trace: bytes = b""
+    """The value of ``traceparent``, on which no answer depends; only a tracer looks at it."""
 
 
 class Heads:
@@ -83,7 +85,7 @@ class Heads:
         path, _, query = target.partition(b"?")
         known = self._known
         relevant = [path, blank + version]
-        length, condition = -1, b""
+        length, condition, trace = -1, b"", b""
         for line in lines:
             kind = known.get(line)
             if kind is None:
@@ -96,11 +98,13 @@ class Heads:
                 length = int(line[15:])
             elif kind == _CONDITION and not condition:
                 condition = line[14:].strip(_BLANKS)
+            elif kind == _TRACE:
+                trace = line[12:].strip(_BLANKS)
             else:
                 return None
         if max(length, 0) != len(body):
             return None
-        return Parts(b"\r\n".join(relevant), query, body, condition)
+        return Parts(b"\r\n".join(relevant), query, body, condition, trace)
 
     def _learn(self, line: bytes) -> int:
         name, colon, value = line.partition(b":")

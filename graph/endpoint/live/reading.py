@@ -114,7 +114,8 @@ class Reader:
         async def make() -> Made | None:
             EXECUTED.inc()
             response = blank_response()
-            answer = await self._engine.run(question.ready, question.connection, response)
+            with self._engine.monitor.tracing.event():
+                answer = await self._engine.run(question.ready, question.connection, response)
             observed = current_observation()
             assert observed is not None
             made.append(LiveReading.made(answer, observed, question))

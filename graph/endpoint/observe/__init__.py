@@ -7,16 +7,21 @@ from graph.endpoint.observe.access_log import AccessLog, annotate
 from graph.endpoint.observe.metrics import exposition
 from graph.endpoint.observe.operations import OperationMetrics, OperationNames, Source
 from graph.endpoint.observe.requests import ABORTED, Observed, Tally, route_path
+from graph.endpoint.observe.tracing import NoTracing, OperationSpan, Tracing, carried
 
 __all__ = [
     "ABORTED",
     "AccessLog",
+    "NoTracing",
     "Observed",
     "OperationMetrics",
     "OperationNames",
+    "OperationSpan",
     "Source",
     "Tally",
+    "Tracing",
     "annotate",
+    "carried",
     "exposition",
     "route_path",
 ]

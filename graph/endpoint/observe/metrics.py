@@ -12,14 +12,13 @@ from collections import Counter as Tallied
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
-    CONTENT_TYPE_LATEST,
     REGISTRY,
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
-    generate_latest,
 )
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
@@ -45,10 +44,14 @@ def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     inner._sum.inc(sum(values))  # noqa: SLF001
 
 
-def exposition() -> tuple[bytes, str]:
-    """Every metric in Prometheus' text format, of all server processes together, and its content type."""
+def exposition(accept: str = "") -> tuple[bytes, str]:
+    """Every metric, of all server processes together, and the content type.
+
+    In Prometheus' text format, or in OpenMetrics', with exemplars, for a client that says it will `accept` that.
+    """
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type

@@ -83,9 +83,21 @@ class OperationMetrics:
         self.names = names or OperationNames()
         self._codes: set[str] = set()
 
-    def answered(self, label: str, source: Source, seconds: float, cost: int | None, codes: Iterable[str]) -> None:
-        """Count one answer, the `codes` of the errors in it, and the `cost` of an operation that is charged for it."""
-        _SECONDS.labels(label, source).observe(seconds)
+    def answered(
+        self,
+        label: str,
+        source: Source,
+        seconds: float,
+        *,
+        cost: int | None,
+        codes: Iterable[str],
+        trace: str | None = None,
+    ) -> None:
+        """Count one answer, the `codes` of the errors in it, and the `cost` of an operation that is charged for it.
+
+        `trace` is the id of its trace, an exemplar of how long such an operation takes.
+        """
+        _SECONDS.labels(label, source).observe(seconds, None if trace is None else {"trace_id": trace})
         if cost is not None:
             _COST.observe(cost)
         self.refused(label, codes)

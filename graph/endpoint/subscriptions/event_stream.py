@@ -122,6 +122,10 @@ class EventStream:
 
     async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:
         """One execution in a context of its own: the result as text, and whether it read who asks."""
+        with self._engine.monitor.tracing.event():
+            return await self._execute_traced(executor, item, caller)
+
+    async def _execute_traced(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:
         context = self._engine.context(caller, nobody(), None)
         one: Any = cast("Any", executor).build_per_event_executor(item)
         one.context_value = context

@@ -109,8 +109,9 @@ class Own:
                     stack.push_async_callback(close)
                 async for item in cast("AsyncIterable[Any]", source):
                     began = perf_counter()
-                    answer = await self._render(context, runner, await self._execute(executor, item))
-                    self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
+                    with self._engine.monitor.tracing.event():
+                        answer = await self._render(context, runner, await self._execute(executor, item))
+                        self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
                     text = answer.encode().decode()
                     sink.next(text, latest=self._promise.latest, cursor=getattr(item, "cursor", None))
                     SENT.inc()

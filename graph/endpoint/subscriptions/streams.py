@@ -109,6 +109,7 @@ class Streams(Generic[Context]):
             elif ready.stands:
                 admitted = await self.admit(ready, connection)
                 if not isinstance(admitted, Answer):
+                    self.engine.monitor.stands(ready)
                     return admitted(sink)
                 answer = admitted
             elif ready.operation.kind is OperationType.MUTATION:
@@ -116,6 +117,7 @@ class Streams(Generic[Context]):
             else:
                 answer = await self.engine.run(ready, connection)
         except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the client
+            self.engine.monitor.failed()
             sink.error(self.errors(error))
             return None
         if answer.executed:

@@ -3,7 +3,8 @@
 `WebSockets` is the ASGI application; it hands each operation to a `subscriptions.Runner`.
 """
 
-from graph.endpoint.websocket.socket import SUBPROTOCOL, OnConnect, SocketLimits, WebSockets, connection_params
+from graph.endpoint.websocket.limits import SocketLimits
+from graph.endpoint.websocket.socket import SUBPROTOCOL, OnConnect, WebSockets, connection_params
 
 __all__ = [
     "SUBPROTOCOL",

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -27,7 +26,9 @@ from strawberry.exceptions import ConnectionRejectionError
 
 from graph.endpoint.document import OperationRequest, is_shallow, parse_operation
 from graph.endpoint.errors import Refusal
+from graph.endpoint.observe import NoTracing, carried
 from graph.endpoint.subscriptions import Outlet, errors_json, refused
+from graph.endpoint.websocket.limits import SocketLimits
 from graph.endpoint.websocket.operation import SocketOperation
 from graph.patterns.client import RedisUnavailable
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from graph.endpoint.identity import Authenticator, Caller
+    from graph.endpoint.observe import Tracing
     from graph.endpoint.subscriptions import Runner
 
 logger = logging.getLogger("graph.endpoint")
@@ -53,22 +55,6 @@ OnConnect: TypeAlias = "Callable[[Caller, HTTPConnection, Mapping[str, Any]], Aw
 def connection_params(connection: HTTPConnection) -> Mapping[str, Any] | None:
     """The payload that a WebSocket was initialised with; None over HTTP, or where the client sent none."""
     return connection.scope.get(_PARAMS)
-
-
-@dataclass(frozen=True, slots=True)
-class SocketLimits:
-    """Bounds of a socket; durations in seconds, sizes in bytes.
-
-    `queue` is how many results of one operation may wait for a slow client.
-    """
-
-    init_timeout: float = 10.0
-    ping_interval: float = 20.0
-    pong_timeout: float = 10.0
-    operations: int = 100
-    message_size: int = 100_000
-    queue: int = 100
-    json_depth: int = 64
 
 
 class BrokenProtocol(Exception):
@@ -91,10 +77,15 @@ class WebSockets:
         limits: SocketLimits | None = None,
         *,
         on_connect: OnConnect | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        """Run operations with `runner`, as the callers that `authenticator` finds; `on_connect` may refuse a socket."""
+        """Run operations with `runner`, as the callers that `authenticator` finds; `on_connect` may refuse a socket.
+
+        `tracing` makes their spans.
+        """
         self.on_connect = on_connect
         self.runner = runner
+        self.tracing = tracing or NoTracing()
         self.authenticator = authenticator
         self.limits = limits or SocketLimits()
 
@@ -123,6 +114,7 @@ class _Socket:
         self.operations: dict[str, SocketOperation] = {}
         self._authenticator = server.authenticator
         self._on_connect = server.on_connect
+        self._tracing = server.tracing
         self._receive = receive
         self._send = send
         self._payload: dict[str, Any] | None = None
@@ -292,6 +284,10 @@ class _Socket:
         operation.start(self._run(operation, request))
 
     async def _run(self, operation: SocketOperation, request: OperationRequest) -> None:
+        with self._tracing.begin(carried(request.extensions)):
+            await self._answer(operation, request)
+
+    async def _answer(self, operation: SocketOperation, request: OperationRequest) -> None:
         try:
             caller = await self._authenticator.authenticate(self.connection, self._payload)
         except RedisUnavailable:

@@ -10,6 +10,7 @@
 -- ARGV[3]   arguments, as a JSON object
 -- ARGV[4]   failures that are retried
 -- ARGV[5]   time to live of the tick, milliseconds
+-- ARGV[6]   span that queues it (traceparent), or ''
 --
 -- Result    id of the job that does the work, new or joined; '' if the tick was taken
 --
@@ -26,6 +27,9 @@ local now = string.format('%.0f', clock[1] * 1000000 + clock[2])
 redis.call('SET', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'name', ARGV[2], 'arguments', ARGV[3], 'retries', ARGV[4],
   'unique', KEYS[2], 'state', 'QUEUED', 'done', 0, 'attempt', 0, 'failures', 0, 'created', now)
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'trace', ARGV[6])
+end
 redis.call('ZADD', KEYS[4], now, ARGV[1])
 redis.call('XADD', KEYS[3], '*', 'id', ARGV[1])
 return ARGV[1]

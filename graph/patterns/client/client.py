@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from graph.patterns.client.batch import RedisOverloaded, RedisUnavailable
 from graph.patterns.client.cluster import Cluster, slot_of
@@ -33,14 +33,19 @@ if TYPE_CHECKING:
     from graph.patterns.client.connection import Prepare
 
 
+Observe: TypeAlias = "Callable[[Sequence[Command], asyncio.Future[Replies]], None]"
+"""Hears of the commands of each batch, and gets the future of their replies."""
+
+
 class Client:
     """Send commands, scripts and batches, and listen to channels."""
 
-    def __init__(self, url: str, dialer: Dialer, router: Router) -> None:
+    def __init__(self, url: str, dialer: Dialer, router: Router, observe: Observe | None = None) -> None:
         """Use `open_client` instead."""
         self.url = url
         self._dialer = dialer
         self._router = router
+        self._observe = observe
         self._lane: DurableWriter | None = None
         self._opening = asyncio.Lock()
         self._listeners: list[Listener] = []
@@ -81,7 +86,13 @@ class Client:
         (`ResponseError`, `RedisUnavailable`, `OutcomeUnknown`, `RedisOverloaded`) in its place. The commands leave at
         the call, not at the await. They are not a transaction: put what belongs together into one script.
         """
-        return self._router.submit(commands)
+        return self._submit(commands)
+
+    def _submit(self, commands: Sequence[Command]) -> asyncio.Future[Replies]:
+        sent = self._router.submit(commands)
+        if self._observe is not None:
+            self._observe(commands, sent)
+        return sent
 
     def deliver(self, receiver: Receiver, *commands: Command) -> None:
         """Like `batch`, but pass the replies to `receiver` as soon as they arrive, without a future or a task."""
@@ -93,7 +104,7 @@ class Client:
         While too many bytes wait for the server it waits for room, as long as a command may take, before it raises
         `RedisOverloaded`.
         """
-        reply = (await self._router.submit((one,)))[0]
+        reply = (await self._submit((one,)))[0]
         if type(reply) is RedisOverloaded:
             reply = await self._wait_for_room(one)
         if isinstance(reply, Exception):
@@ -204,15 +215,19 @@ def _value(reply: Reply) -> Reply:
 
 
 @contextlib.asynccontextmanager
-async def open_client(url: str, *, prepare: Prepare | None = None) -> AsyncGenerator[Client]:
+async def open_client(
+    url: str, *, prepare: Prepare | None = None, observe: Observe | None = None
+) -> AsyncGenerator[Client]:
     """Connect to `url` (see `dialer`) for the length of the block; raises `RedisUnavailable` when that fails.
 
     `prepare` is called with each server process that the client meets for the first time (`Newcomer`), before any of
     its replies is used: a server that was restarted or failed over may have lost what it had acknowledged. It must be
     harmless to repeat. What it raises makes the server count as away until another attempt succeeds.
+
+    `observe` hears of each batch when it is sent, with the future of its replies; not of what `Client.deliver` sends.
     """
     dialer = Dialer(url)
-    client = Client(url, dialer, await connect(dialer, Newcomers(prepare)))
+    client = Client(url, dialer, await connect(dialer, Newcomers(prepare)), observe)
     try:
         yield client
     finally:

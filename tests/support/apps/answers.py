@@ -26,7 +26,7 @@ from tests.support.apps.small import Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from graph.endpoint.observe import OperationMetrics
+    from graph.endpoint.observe import OperationMetrics, Tracing
     from graph.endpoint.websocket import SocketLimits
     from graph.patterns.client import Client, Command, Reply
     from graph.patterns.limiter import Charge
@@ -198,6 +198,7 @@ class AnswersApp:
         sight: Callable[[Sight], Any] = lambda sight: sight,
         sockets: SocketLimits | None = None,
         metrics: OperationMetrics | None = None,
+        tracing: Tracing | None = None,
         **options: Any,
     ) -> None:
         """With `express` requests take their routes from the second sighting on; see `ExchangingEndpoint`.
@@ -221,6 +222,7 @@ class AnswersApp:
             kept=KeptAnswers(client, self.answers, **options, recognise=express, eager=True),
             sockets=sockets,
             metrics=metrics,
+            tracing=tracing,
         )
 
     async def follow(

@@ -145,14 +145,15 @@ LIMIT = 20
 WINDOW = 60.0
 
 
-def admissions(history: History, *, forgotten: int = 0) -> list[Violation]:
+def admissions(history: History, *, forgotten: int = 0, apart: int = 0) -> list[Violation]:
     """Find addresses that were let in more often than the limit allows.
 
     A budget that Redis lost is there once more (docs/reliability.md), which the caller of this says: `forgotten` times.
+    A server that alone is cut off from Redis grants its share, which the others cannot know: `apart` is what that is.
     Only what must have been within one window counts: from the beginning of the first to the end of the last.
     """
     found: list[Violation] = []
-    most = LIMIT * (1 + forgotten)
+    most = LIMIT * (1 + forgotten) + apart
     for subject, asked in _by_subject(history.of("limits", "ask")).items():
         passed = [one for one in asked if one.outcome == "ok" and one.value is True]
         for one in passed:

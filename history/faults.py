@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ALL = ("embedded", "debian", "sentinel", "cluster")
 _WAYS: tuple[Way, ...] = ("refused", "swallowed", "deaf")
+_SHARE = 7  # of the 20 operations of an address: a third, rounded up
 _CUT = 8.0  # seconds that a server is cut off from Redis
 _MOMENT = 1.0  # seconds that a killed process is away
 
@@ -40,12 +41,14 @@ _MOMENT = 1.0  # seconds that a killed process is away
 class Fault:
     """What happens, on which engines, and what it may cost.
 
-    That is the budget of a limit, `forgotten` by Redis so many times, and all that it held where it is `emptied`.
+    That is the budget of a limit, `forgotten` by Redis so many times, or granted `apart` by a server that cannot ask
+    Redis; and all that Redis held where it is `emptied`.
     """
 
     happen: Callable[[Rig], None]
     engines: tuple[str, ...] = ALL
     forgotten: int = 0
+    apart: int = 0
     emptied: bool = False
 
 
@@ -231,7 +234,10 @@ FAULTS: dict[str, Fault] = {
     **_pauses("worker", _worker),
     **_pauses("Redis", _redis),
     **_pauses("SQL", _postmaster, ("debian",)),
-    **{f"server cut off from Redis: {way}": Fault(partial(_cut_off, way)) for way in _WAYS},
+    **{
+        f"server cut off from Redis: {way}": Fault(partial(_cut_off, way), apart=0 if way == "deaf" else _SHARE)
+        for way in _WAYS
+    },
     "power lost": Fault(_lose_power, ("debian",), forgotten=1, emptied=True),
     "failover by hand": Fault(_fail_over, ("sentinel", "cluster"), forgotten=1),
     "slots moved": Fault(_migrate_slots, ("cluster",)),

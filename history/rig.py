@@ -48,7 +48,7 @@ class Rig:
             **engine.settings,
         }
         self._common = common
-        self.servers = [Serving(folder, **common, **engine.settings_of(number)) for number in range(SERVERS)]
+        self.servers = [Serving(folder, **{**common, **engine.settings_of(number)}) for number in range(SERVERS)]
         self.worker = Working(folder, **common)
         self.key = ""
         self._open = contextlib.ExitStack()

@@ -63,7 +63,7 @@ def judge(engine: str, fault: str, history: History) -> Result:
     """Check a history; improper answers count against the catalog, which everybody reads."""
     what = FAULTS[fault]
     violations = {name: check(history) for name, check in CHECKS.items()}
-    violations["limits"] = admissions(history, forgotten=what.forgotten)
+    violations["limits"] = admissions(history, forgotten=what.forgotten, apart=what.apart)
     violations["jobs"] = jobs(history, emptied=what.emptied)
     violations["catalog"] = [*violations["catalog"], *answers(history)]
     operations = {name: sum(one.outcome == "ok" for one in history.of(name)) for name in CHECKS}

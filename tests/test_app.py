@@ -22,6 +22,7 @@ from graph.engines.database import PER_CALLER
 from graph.patterns.fair_queue import Sharers, on_behalf_of
 from graph.services import open_services
 from graph.settings import BoundSettings, EndpointSettings, RedisSettings, ServerSettings, Settings
+from harness.refusing import WAYS, refusing
 from harness.subscriber import subscriber
 from harness.valkey import ValkeyServer
 from harness.waiting import until, within
@@ -29,7 +30,6 @@ from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.one_schema import schema_made_once
 from tests.support.apps.serving import serving
 from tests.support.engines.migrated import migrated
-from tests.support.engines.refusing import WAYS, refusing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator

@@ -9,8 +9,8 @@ import pytest
 
 from graph.cli.doctor import check_redis, check_sql, redis_replicas, redis_version, round_trip
 from graph.settings import DatabaseSettings, RedisSettings, Settings
+from harness.refusing import WAYS, refusing
 from harness.valkey import ValkeyServer
-from tests.support.engines.refusing import WAYS, refusing
 
 if TYPE_CHECKING:
     from graph.cli.doctor import Finding

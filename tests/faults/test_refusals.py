@@ -17,8 +17,8 @@ from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.patterns.lock import Locks
 from graph.patterns.ranking import Ranking
 from graph.patterns.sessions import Sessions
+from harness.refusing import WAYS, refusing
 from harness.valkey import ValkeyServer
-from tests.support.engines.refusing import WAYS, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

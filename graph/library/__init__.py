@@ -5,8 +5,8 @@ tokens, jobs. `cached` keeps what a function gives. `RateLimit` and `limited` li
 runs one in less time, `FastGraphQL` serves one.
 docs/library.md shows each, and says what stays as it is.
 
-`Redis` and `cached` need the base package alone, everything else the extra ``[endpoint]``; so names are imported when
-they are first asked for.
+`Redis` (but for `Redis.sessions`) and `cached` need the base package alone, everything else the extra ``[endpoint]``:
+names are imported when they are first asked for, and ImportError says which extra is missing.
 """
 
 from __future__ import annotations
@@ -69,4 +69,10 @@ def __getattr__(name: str) -> object:
     """Import a public name."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), _CALLED.get(name, name))
+    try:
+        home = import_module(_HOME_OF[name])
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "graph":
+            raise
+        raise ImportError(f"{name} needs {error.name}: install graph-server[endpoint]") from error
+    return getattr(home, _CALLED.get(name, name))

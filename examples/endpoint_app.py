@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/endpoint_app.py redis://localhost:6379
+    python examples/endpoint_app.py
     curl localhost:8000/graphql -H 'content-type: application/json' -d '{"query": "{ entries(first: 3) }"}' -i
 
 Nothing here knows the shop. The schema is plain Strawberry; `RateLimit` is an extension like any other.
@@ -10,7 +10,7 @@ Nothing here knows the shop. The schema is plain Strawberry; `RateLimit` is an e
 
 from __future__ import annotations
 
-import sys
+import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,8 +25,7 @@ from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.declare import cost
 from graph.endpoint.document import Bounds, Persisted
 from graph.endpoint.identity import Anonymous
-from graph.patterns.client import open_client
-from graph.patterns.limiter import Limiter
+from graph.library import Redis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -64,21 +63,21 @@ class Mutation:
         return BOOK[-1]
 
 
-def create_app(redis_url: str) -> FastAPI:
+def create_app(redis_url: str | None) -> FastAPI:
     """A FastAPI app with the guest book at ``/graphql``."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_client(redis_url) as client:
+        async with Redis(redis_url, prefix="guestbook") as redis:
             nobody_signs_in = Anonymous()
-            admission = Admission(Limiter(client), budget=nobody_signs_in.budget, anonymous=5, prefix="guestbook")
+            admission = Admission(redis.limiter, budget=nobody_signs_in.budget, anonymous=5, prefix="guestbook")
             endpoint = GraphQLEndpoint(
                 strawberry.Schema(Query, Mutation, extensions=[lambda: RateLimit(admission)]),
                 authenticator=nobody_signs_in,
                 admission=admission,
                 context=lambda caller, _connection, _response: Context(caller),
                 bounds=Bounds(depth=5, complexity=500),
-                persisted=Persisted(client, prefix="guestbook"),
+                persisted=Persisted(redis.client, prefix="guestbook"),
             )
             app.router.routes.append(endpoint.at("/graphql"))
             yield
@@ -87,4 +86,4 @@ def create_app(redis_url: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(sys.argv[1]))
+    uvicorn.run(create_app(os.environ.get("REDIS_URL")))

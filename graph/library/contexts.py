@@ -24,6 +24,7 @@ class Injected(NamedTuple):
     context: Any
     response: Response | None
     background: BackgroundTasks | None
+    root: Any = None
 
 
 def injected_in(connection: HTTPConnection[Any]) -> Injected:

@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 
 from graph.endpoint import Admission, Bounds, GraphQLEndpoint, KeptAnswers, Persisted, SocketLimits
 from graph.endpoint.http import Assets, GraphiqlPage, wants_graphiql
-from graph.library.contexts import Injected, context_for, give
+from graph.library.contexts import Injected, context_for, give, injected_in
 from graph.library.limits import Unlimited
 from graph.library.rates import limit_of
 from graph.library.sign_in import AsyncSignIn, authenticator
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
     from strawberry import Schema
 
+    from graph.endpoint.websocket import OnConnect
     from graph.library.redis import Redis
 
 _STATIC = Path(__file__).parents[1] / "static"
@@ -67,6 +68,8 @@ class FastGraphQL(APIRouter):
         *,
         path: str = "",
         context_getter: Callable[..., Any] | None = None,
+        root_value_getter: Callable[..., Any] | None = None,
+        on_ws_connect: OnConnect | None = None,
         sign_in: Callable[[str], str | None] | Callable[[str], Awaitable[str | None]] | None = None,
         bounds: Bounds | None = None,
         keep: Redis | None = None,
@@ -85,6 +88,9 @@ class FastGraphQL(APIRouter):
             context_getter: A dependency of FastAPI, async or not, that gives a dict or an object of any class. A dict,
                 and an object of Strawberry's `BaseContext`, get ``request``, ``response`` and ``background_tasks``. Any
                 of them gets ``caller``: whom `sign_in` found.
+            root_value_getter: Another, that gives the object on which root fields are resolved.
+            on_ws_connect: Called with caller, connection and the payload of each ``connection_init``; what it returns
+                is the payload of the acknowledgement.
             sign_in: Gives the user behind a bearer token, or None; it may decode a JWT or ask a database.
             bounds: What one request may take.
             keep: Keeps answers of fields that are declared `cached` there, and documents by their hash; then `@live`
@@ -97,7 +103,7 @@ class FastGraphQL(APIRouter):
             router: Options of FastAPI's `APIRouter`.
 
         Raises:
-            TypeError: `keep` with an async `sign_in`, or the schema has what the endpoint cannot honour.
+            TypeError: `keep` with an async `sign_in` or a root value, or a schema that the endpoint cannot honour.
             ValueError: One of `rates` is not a rate.
         """
         super().__init__(lifespan=self._lifespan, **router)
@@ -122,6 +128,10 @@ class FastGraphQL(APIRouter):
                 schema,
                 admission=admission,
                 context=context_for,
+                root_value=None
+                if root_value_getter is None
+                else lambda _caller, connection: injected_in(connection).root,
+                on_ws_connect=on_ws_connect,
                 authenticator=who,
                 bounds=bounds,
                 persisted=persisted,
@@ -134,19 +144,26 @@ class FastGraphQL(APIRouter):
 
         if keep is not None and isinstance(who, AsyncSignIn):
             raise TypeError("an async sign_in cannot keep answers: they are found in one trip with everything else")
+        if keep is not None and root_value_getter is not None:
+            raise TypeError("answers that depend on a root value are nobody else's: leave out `keep` or the getter")
         make(None, None)  # tells what it cannot honour at once
         self._make = make
-        self._serve_at(path, context_getter or _nothing, graphiql=graphiql)
+        self._serve_at(path, context_getter or _nothing, root_value_getter or _nothing, graphiql=graphiql)
 
-    def _serve_at(self, path: str, context_getter: Callable[..., Any], *, graphiql: bool) -> None:
+    def _serve_at(
+        self, path: str, context_getter: Callable[..., Any], root_getter: Callable[..., Any], *, graphiql: bool
+    ) -> None:
         depends: Any = Depends(context_getter)
+        root_depends: Any = Depends(root_getter)
 
-        async def serve(response: Response, background: BackgroundTasks, context: Any = depends) -> Response:
-            given = Injected(context, response, background)
+        async def serve(
+            response: Response, background: BackgroundTasks, context: Any = depends, root: Any = root_depends
+        ) -> Response:
+            given = Injected(context, response, background, root)
             return EndpointResponse(await self._endpoint(), given)
 
-        async def connect(websocket: WebSocket, context: Any = depends) -> None:
-            give(websocket.scope, Injected(context, None, None))
+        async def connect(websocket: WebSocket, context: Any = depends, root: Any = root_depends) -> None:
+            give(websocket.scope, Injected(context, None, None, root))
             await (await self._endpoint())(websocket.scope, websocket.receive, websocket.send)
 
         for one in dict.fromkeys((path, f"{path.removesuffix('/')}/")):

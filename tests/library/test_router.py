@@ -181,6 +181,27 @@ async def test_a_resolver_sets_headers_and_leaves_work_for_later(getter: Any) ->
     assert DONE == ["background"]
 
 
+@strawberry.type
+class Rooted:
+    """Root fields of an object."""
+
+    word: str
+
+
+async def root(told: Language) -> Rooted:
+    """The object."""
+    return Rooted(word=told)
+
+
+async def test_a_root_value_getter_gives_what_root_fields_are_resolved_on() -> None:
+    """With dependencies, too; it cannot be kept."""
+    schema = strawberry.Schema(Rooted)
+    answer = await ask(app_of(FastGraphQL(schema, root_value_getter=root)), "{ word }", **{"accept-language": "fr"})
+    assert answer.json() == {"data": {"word": "fr"}}
+    with pytest.raises(TypeError, match="root value"):
+        FastGraphQL(schema, root_value_getter=root, keep=Redis("redis://localhost"))
+
+
 async def session() -> AsyncGenerator[str]:
     """A database session, as it were."""
     yield "open"

@@ -89,12 +89,13 @@ jepsen: $(VENV)/.dev
 
 ## lock: resolve the version pins again
 lock: $(VENV)/.dev
-	$(BIN)/uv pip compile $(LOCK) --group build -o requirements/base.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK) -c requirements/base.txt --group dev -o requirements/dev.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt --group dev --group bench -o requirements/bench.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) $(EXTRAS) --group build -o requirements/base.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) $(EXTRAS) -c requirements/base.txt --group dev -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) $(EXTRAS) -c requirements/dev.txt --group dev --group bench -o requirements/bench.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) -c requirements/base.txt -o requirements/otel.txt requirements/otel.in
 
-LOCK := --extra server --extra postgres --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+EXTRAS := --extra server --extra postgres
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 # Each stamp is newer than the lock file it was installed from. Packages are installed by hash;
 # the project itself is linked in with the locked build backend, so nothing unpinned is fetched.

@@ -141,8 +141,9 @@ def test_the_server_needs_what_it_says() -> None:
 
 
 def test_everything_is_locked() -> None:
-    """What the extras name is in requirements/base.txt, which `make` installs."""
-    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements/base.txt").read_text(), re.MULTILINE))
+    """What the extras name is in what `make` installs."""
+    texts = [(ROOT / f"requirements/{name}.txt").read_text() for name in ("base", "otel")]
+    locked = {name for text in texts for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
     wanted = {named(one) for one in (*PROJECT["dependencies"], *(one for extra in EXTRAS.values() for one in extra))}
     assert wanted - {"graph-server"} - {named(one) for one in locked} == set()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import strawberry
+from graphql import OperationDefinitionNode, parse
 from strawberry.extensions import SchemaExtension
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
@@ -18,6 +19,7 @@ from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.document import Bounds
 from graph.endpoint.execution import EventExecutor
 from graph.endpoint.execution.compiled.program import MAX_VARIANTS, Program
+from graph.endpoint.execution.compiled.selections import Grant
 from graph.endpoint.identity import Caller
 from tests.support.apps.small import Query as SmallQuery
 from tests.support.apps.small import Scene, Tokens, make_admission
@@ -181,13 +183,17 @@ async def test_introspection_is_not_compiled() -> None:
     assert program.problem == "it is introspection"
 
 
-async def test_incremental_delivery_is_not_compiled() -> None:
-    """`@defer` and `@stream` are left to graphql-core."""
+async def test_incremental_delivery_is_compiled_in_one_piece() -> None:
+    """A prepared document is without `@defer` and `@stream`; any other that has them is left to graphql-core."""
     config = StrawberryConfig(enable_experimental_incremental_execution=True)
     twins = Twins(strawberry.Schema(Query, config=config))
-    assert twins.begin(twins.prepare("{ ... @defer { __typename } }"), {}) is None
-    assert twins.begin(twins.prepare("{ meetings @stream { __typename } }"), {}) is None
-    assert twins.begin(twins.prepare("{ meetings { __typename } }"), {}) is not None
+    for text, name in (("{ ... @defer { __typename } }", "defer"), ("{ meetings @stream { __typename } }", "stream")):
+        assert twins.begin(twins.prepare(text), {}) is not None
+        document = parse(text)
+        (operation,) = document.definitions
+        assert isinstance(operation, OperationDefinitionNode)
+        program = Program(twins.compiler, document, operation, Grant(10, owner=twins.compiler))
+        assert program.problem == f"it asks for @{name}"
 
 
 async def test_other_executors_are_not_compiled() -> None:

@@ -13,22 +13,27 @@ alias of ``__typename`` does not count: Relay's compiler adds one to each fragme
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import (
+    REMOVE,
+    SKIP,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    Visitor,
+    visit,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphql import DefinitionNode, DocumentNode
+    from graphql import DefinitionNode, DirectiveNode, DocumentNode, VisitorAction
 
+DELIVERY = frozenset({"defer", "stream"})
 INTROSPECTION = frozenset({"__schema", "__type"})
 INTROSPECTION_DEPTH = 30
 """Nesting depth of fields from an introspection field on; the standard query nests 15."""
@@ -148,3 +153,19 @@ def fragment_order(spreads: dict[str, list[str]]) -> Iterator[str]:
                 on_path.discard(name)
                 done.add(name)
                 yield name
+
+
+class _InOnePiece(Visitor):
+    """Leaves out what asks for an answer in pieces."""
+
+    def enter_directive(self, node: DirectiveNode, *_args: Any) -> VisitorAction:
+        """Leave out a directive."""
+        return REMOVE if node.name.value in DELIVERY else SKIP
+
+
+def in_one_piece(document: DocumentNode) -> DocumentNode:
+    """A valid document without `@defer` and `@stream`: what they stand at comes with the rest of the answer."""
+    whole = visit(document, _InOnePiece())
+    if whole is not document:
+        object.__setattr__(whole, "token_count", document.token_count)  # as the parser does: nodes are frozen
+    return whole

@@ -9,6 +9,8 @@ uninterrupted step is parsing a document of `Bounds.tokens` tokens. The cost and
 computed when they are first needed, because a document may hold a hundred operations that all spread the same large
 fragment.
 
+What `@defer` and `@stream` stand at comes with the rest of the answer, as the specification allows (`in_one_piece`).
+
 Failure: `prepare` and `prepared` raise nothing, whatever a client sends; `Prepared.errors` says what is wrong.
 """
 
@@ -32,7 +34,7 @@ from prometheus_client import Counter
 
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.cost_planner import Planner
-from graph.endpoint.document.measure import INTROSPECTION_DEPTH, Measure, measure
+from graph.endpoint.document.measure import DELIVERY, INTROSPECTION_DEPTH, Measure, in_one_piece, measure
 from graph.endpoint.document.retention import Retention
 from graph.endpoint.document.rules import RULES
 from graph.endpoint.document.validation import validate_in_steps
@@ -142,6 +144,7 @@ class Operations:
         """Keep about `capacity` bytes of documents that passed `rules`, and a sixteenth of that for failed ones."""
         self.bounds = bounds or Bounds()
         self._schema = schema
+        self._incremental = any(schema.get_directive(name) for name in DELIVERY)
         self._planner = Planner(schema)
         self._rules = rules
         self._derive = derive
@@ -252,6 +255,9 @@ class Operations:
         if errors:
             return self._refuse(text, coded(errors, "GRAPHQL_VALIDATION_FAILED"))
         yield
+        if self._incremental:
+            document = in_one_piece(document)
+            yield
         operations: dict[str | None, Operation] = {}
         plans = self._planner.plans(document)
         for node in document.definitions:

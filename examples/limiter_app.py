@@ -1,4 +1,4 @@
-"""Rate limits under Strawberry's own view: three jokes in ten seconds, of which one may be told aloud.
+"""Rate limits under Strawberry's own view: three jokes a minute, of which one may be told aloud.
 
 ::
 
@@ -30,13 +30,13 @@ class Query:
         """The only one."""
         return JOKE
 
-    @strawberry.field(extensions=[limited("1/10s", "20/day")])
+    @strawberry.field(extensions=[limited("1/minute", "20/day")])
     def aloud(self) -> str:
         """The same, for the whole office."""
         return JOKE.upper()
 
 
-schema = strawberry.Schema(Query, extensions=[RateLimit(redis, "3/10s")])
+schema = strawberry.Schema(Query, extensions=[RateLimit(redis, "3/minute")])
 app = FastAPI()
 app.include_router(GraphQLRouter(schema), prefix="/graphql")
 

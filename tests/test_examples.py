@@ -106,7 +106,7 @@ async def test_the_rate_limit_refuses_under_strawberrys_own_view(load: Callable[
         answers = [await each.post("{ joke }") for each in (one, two, one, two)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert answers[3].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
-    assert 1 <= int(answers[3].headers["retry-after"]) <= 10
+    assert 1 <= int(answers[3].headers["retry-after"]) <= 60
 
 
 async def test_a_field_has_limits_of_its_own(load: Callable[[str], Any]) -> None:

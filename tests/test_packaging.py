@@ -37,7 +37,7 @@ import asyncio
 from graph.library import BadCursor, CacheWriteRefused, LockTimeout, Operator, Redis, RedisUnavailable, cached
 redis = Redis(sys.argv[2], prefix="base")
 
-@cached(redis, ttl=60, tags="n:{n}")
+@cached(redis, ttl=3600, tags="n:{n}")
 async def double(n):
     return 2 * n
 

@@ -56,7 +56,7 @@ def test_each_loop_has_its_own_connections_and_leaves_none(valkey: ValkeyServer)
     redis = Redis(f"{valkey.url}?client_name=loops", prefix="test")
 
     async def use(value: str) -> tuple[str, int]:
-        @cached(redis, ttl=60, tags=value, key=value)
+        @cached(redis, ttl=3600, tags=value, key=value)
         async def load() -> str:
             return value
 
@@ -81,7 +81,7 @@ async def test_many_who_come_first_share_one_connection(valkey: ValkeyServer) ->
         await asyncio.gather(
             *(redis.client.execute("INCR", "crowd", retry=False) for _ in range(20)),
             *(redis.client.batch() for _ in range(5)),
-            *(redis.cache.get("k", lambda: asyncio.sleep(0, "v"), tags="t", ttl=60) for _ in range(5)),
+            *(redis.cache.get("k", lambda: asyncio.sleep(0, "v"), tags="t", ttl=3600) for _ in range(5)),
         )
         assert await redis.client.execute("GET", "crowd") == b"20"
         assert connections(valkey, "crowd") == 1
@@ -119,7 +119,7 @@ async def test_what_each_part_does_while_redis_is_away() -> None:
 
         async with closing(redis):
             for _ in range(2):
-                assert await redis.cache.get("k", lambda: asyncio.sleep(0, "loaded"), tags="t", ttl=60) == "loaded"
+                assert await redis.cache.get("k", lambda: asyncio.sleep(0, "loaded"), tags="t", ttl=3600) == "loaded"
                 with pytest.raises(CacheWriteRefused):
                     await write()
                 with pytest.raises(RedisUnavailable):
@@ -140,8 +140,8 @@ async def test_what_each_part_does_while_redis_is_away() -> None:
                         break
                     await asyncio.sleep(0.05)
             assert writes == 1
-            assert await redis.cache.get("k", lambda: asyncio.sleep(0, "kept"), tags="t", ttl=60) == "kept"
-            assert await redis.cache.get("k", lambda: asyncio.sleep(0, "not asked"), tags="t", ttl=60) == "kept"
+            assert await redis.cache.get("k", lambda: asyncio.sleep(0, "kept"), tags="t", ttl=3600) == "kept"
+            assert await redis.cache.get("k", lambda: asyncio.sleep(0, "not asked"), tags="t", ttl=3600) == "kept"
 
 
 async def test_on_a_cluster(cluster: ValkeyCluster) -> None:
@@ -150,7 +150,7 @@ async def test_on_a_cluster(cluster: ValkeyCluster) -> None:
     async with closing(redis):
         found = await asyncio.gather(
             *(
-                redis.cache.get(f"k{n}", lambda n=n: asyncio.sleep(0, n), tags=["all", f"t{n}"], ttl=60)
+                redis.cache.get(f"k{n}", lambda n=n: asyncio.sleep(0, n), tags=["all", f"t{n}"], ttl=3600)
                 for n in range(9)
             )
         )
@@ -179,7 +179,7 @@ async def test_a_cached_function(redis: Redis) -> None:
     """It is called once for each combination of arguments, however they are passed, until a write to a tag."""
     asked: list[tuple[object, ...]] = []
 
-    @cached(redis, ttl=60, tags=["recipe:{n}", "recipes"])
+    @cached(redis, ttl=3600, tags=["recipe:{n}", "recipes"])
     async def recipe(n: int, lang: str = "en") -> dict[str, object] | None:
         asked.append((n, lang))
         return {"n": n, "lang": lang} if n else None
@@ -204,7 +204,7 @@ async def test_a_cached_function(redis: Redis) -> None:
 async def test_text_and_number_are_different_arguments(redis: Redis) -> None:
     """So are None and "null"."""
 
-    @cached(redis, ttl=60, tags="x")
+    @cached(redis, ttl=3600, tags="x")
     async def kind(value: object) -> str:
         return repr(value)
 

@@ -331,7 +331,7 @@ async def test_the_rate_limit_of_the_schema(redis: Redis) -> None:
 class KeptQuery:
     """Reads that may be kept."""
 
-    @strawberry.field(metadata=cached(60, scope=Scope.VIEWER))
+    @strawberry.field(metadata=cached(3600, scope=Scope.VIEWER))
     def mine(self, info: Info) -> str:
         """The user's own."""
         DONE.append(str(of(info, "caller").user))

@@ -130,7 +130,7 @@ async def _tools(settings: Settings, stack: AsyncExitStack, traces: Telemetry | 
         ),
         telemetry=traces,
         locks=locks,
-        imports=settings.jobs.imports,
+        imports=settings.jobs.imports.absolute(),
         options=(_account_options(settings), _mail_options(settings), _leaderboard_options(settings)),
     )
 

@@ -204,7 +204,10 @@ class JobSettings(SettingsGroup):
 
     concurrency: int = Field(default=2, ge=1, le=1000, description="Jobs that one worker process runs at a time")
     beside: bool = Field(default=True, description="Run a worker process beside `graph serve`")
-    imports: Path = Field(default=Path("imports"), description="Directory of files to import, and of uploads")
+    imports: Path = Field(
+        default=Path("imports"),
+        description="Directory of files to import, and of uploads; below where the process starts, unless absolute",
+    )
 
 
 class Settings(BaseModel):

@@ -57,14 +57,35 @@ class _Text(HTMLParser):
             self.parts.append(_SPACES.sub(" ", data))
 
 
+_BARE = r"</?(?:p|div|ul|ol|li|h[1-6]|b|i|u|em|strong|span)>|<br ?/?>"
+_ONLY_BARE = re.compile(rf"[^<>&]*(?:(?:{_BARE})[^<>&]*)*")
+_BARE_TAG = re.compile(f"({_BARE})")
+
+
+@lru_cache(maxsize=64)
+def _break(tag: str) -> str:
+    """Return what a tag without attributes becomes."""
+    text = _Text()
+    text.feed(tag)
+    return "".join(text.parts)
+
+
+def _parts(value: str) -> list[str]:
+    """Return the pieces of the text of HTML; what has only bare tags, as most texts do, needs no parser."""
+    if _ONLY_BARE.fullmatch(value) is not None:
+        pieces = _BARE_TAG.split(value)
+        return [_break(one) if place % 2 else _SPACES.sub(" ", one) for place, one in enumerate(pieces)]
+    parser = _Text()
+    parser.feed(value)
+    parser.close()
+    return parser.parts
+
+
 def plain_text(value: str) -> str:
     """Return the text of an HTML fragment; a text without tags and character references stays as it is."""
     if ("<" not in value and "&" not in value) or _TAG.search(value) is None:
         return value
-    parser = _Text()
-    parser.feed(value)
-    parser.close()
-    lines = (line.strip() for line in "".join(parser.parts).split("\n"))
+    lines = (line.strip() for line in "".join(_parts(value)).split("\n"))
     return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip()
 
 

@@ -75,6 +75,7 @@ try {
   seen.changed = await changeUntilShown(live, product.sku);
   seen.log = await live.locator('.graphiql-response').innerText();
   await shot(live, '5-live');
+  await live.close();
 
   // Live queries, with whole answers and with patches: each shows a change, and stops when it is told to.
   for (const [name, how] of [['whole', ''], ['patched', '(patch: true)']]) {
@@ -93,6 +94,7 @@ try {
     await storefront.click('button.graphiql-execute-button');
     await ended;
     await storefront.locator('button.graphiql-execute-button[aria-label^="Execute"]').waitFor();
+    await storefront.close();
   }
 
   // On a telephone: nothing beside the screen, and editor and answer wide enough to be read.
@@ -126,6 +128,8 @@ try {
   await shot(past, '8-history');
 
   // The first page of a visitor, by a link: it opens beside the tabs that everybody finds.
+  // No other page may be left that stores its tabs again, because an answer came.
+  for (const page of browser.pages()) if (page !== past) await page.close();
   await past.evaluate(() => localStorage.clear());
   const first = await open(`${url}?${new URLSearchParams({ query: 'query Linked { __typename }' })}`);
   seen.tabs = await first.getByRole('tab').allInnerTexts();

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
+from harness.refusing import refusing
 from harness.valkey import ValkeyServer
-from harness.waiting import within
+from harness.waiting import HANG, within
 from tests.support.engines.inline import Inline
 from tests.support.engines.proxy import FaultProxy
 
@@ -171,3 +172,41 @@ async def test_a_connection_lost_before_the_fsync_leaves_a_doubt() -> None:
                 await call
             await client.durable(command("SET", "k", 2))
             assert server.command("GET", "k") == b"2"
+
+
+@pytest.mark.parametrize("way", ["MISCONF", "MASTERDOWN", "BUSY"])
+async def test_a_server_that_refuses_ping_is_listened_to(way: str) -> None:
+    """The connection stays: what refuses a PING still answers, and delivers what others publish."""
+    diary = Diary()
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client:
+            listener = diary.on(client, ping_interval=0.02, pong_deadline=HANG)
+            await listener.subscribe("a")
+            assert await diary.next() == ("up", "a")
+            (subscribed,) = listening(server)
+            with refusing(server, way):
+                await refused_pings(server, way)
+            assert listening(server) == [subscribed]
+            server.command("PUBLISH", "a", "1")
+            assert await diary.next() == ("a", b"1")
+
+
+def listening(server: ValkeyServer) -> list[bytes]:
+    """The connections that listen, by their ids."""
+    return [line.split()[0] for line in server.command("CLIENT", "LIST", "TYPE", "pubsub").splitlines()]
+
+
+async def refused_pings(server: ValkeyServer, way: str) -> None:
+    """Wait until some were refused; a busy server does not say, so that one is asked for a while."""
+    async with within("some PINGs to be refused"):
+        for _ in range(20):
+            await asyncio.sleep(0.02)
+        while way != "BUSY" and rejected(server) < 5:
+            await asyncio.sleep(0.02)
+
+
+def rejected(server: ValkeyServer) -> int:
+    """How many PINGs the server has refused."""
+    found: bytes = server.command("INFO", "commandstats")
+    line = found.partition(b"cmdstat_ping:")[2].partition(b"\r")[0]
+    return int(line.partition(b"rejected_calls=")[2].partition(b",")[0] or 0)

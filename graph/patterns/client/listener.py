@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, pack, settle
 from graph.patterns.client.commands import Command
 from graph.patterns.client.connection import BACKOFF_CAP, COMMAND_DEADLINE, LOCAL_BACKOFF_CAP, backoff
+from graph.patterns.client.refusals import BLOCKING, WRITES, error_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PING = Command(("PING",), None, retry=False)
+_OF_PING = BLOCKING | WRITES | {"LOADING"}
 
 
 class Listener:
@@ -260,8 +262,8 @@ class _Ear:
                 wire.adopt(on_lost=self._on_lost, on_push=self._on_push)
                 self._wire = wire
                 self._ask(sorted(self._wanted))
-                attempt = 0
-                await self._watch(wire)
+                if await self._watch(wire):
+                    attempt = 0
             if self._on_trouble is not None:
                 self._on_trouble()
             await asyncio.sleep(backoff(attempt, cap))
@@ -276,15 +278,24 @@ class _Ear:
         except RedisUnavailable:
             return False
 
-    async def _watch(self, wire: Wire) -> None:
-        """Send a PING now and then until the connection is lost; the wire itself gives up on a late PONG."""
+    async def _watch(self, wire: Wire) -> bool:
+        """Send a PING now and then until the connection is lost; the wire itself gives up on a late PONG.
+
+        Returns whether the server answered at all.
+        """
+        answered = False
         while not wire.closed:
             future: asyncio.Future[Replies] = self._loop.create_future()
             wire.submit(Batch((_PING,), self._loop.time() + self._hear.pong_deadline, future))
-            refused = isinstance((await future)[0], Exception)  # of an SSUBSCRIBE: the slot is elsewhere
-            if refused or await self._has_moved(wire):
+            reply = (await future)[0]
+            # A server that takes no writes may refuse PING, too (MISCONF, MASTERDOWN, BUSY); messages still come.
+            # Any other error is the reply to an SSUBSCRIBE: the slot is elsewhere.
+            alive = not isinstance(reply, Exception) or error_word(reply) in _OF_PING
+            answered = answered or alive
+            if not alive or await self._has_moved(wire):
                 wire.abort()
             with contextlib.suppress(TimeoutError):
                 # wait_for() of Python 3.11 loses a cancellation that meets what was waited for.
                 async with asyncio.timeout(self._hear.ping_interval):
                     await self._lost.wait()
+        return answered

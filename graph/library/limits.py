@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from graph.library.redis import Redis
 
 _PLAIN = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
-_ADMITTED = Verdict(allowed=True, limit=Limit("none", 1, 1.0), remaining=1, reset_after=0.0, retry_after=0.0)
+_ADMITTED = Verdict(allowed=True, limit=Limit("none", 1, 1.0), remaining=1)
 
 
 def address_of(context: Any) -> str:

@@ -276,7 +276,16 @@ async def test_an_operation_is_charged_to_several_limits_or_to_none(valkey: Valk
 @pytest.mark.parametrize("weight", [0, 1])
 def test_headers_say_what_the_draft_says(weight: int) -> None:
     """The fields are those of draft-ietf-httpapi-ratelimit-headers-10; Retry-After goes with refusals alone."""
-    told = headers(Verdict(not weight, Limit("a", 20, 60.0), 3, 59.2, 12.3 * weight, at=1000.0))
+    told = headers(
+        Verdict(
+            allowed=not weight,
+            limit=Limit("a", 20, 60.0),
+            remaining=3,
+            reset_after=59.2,
+            retry_after=12.3 * weight,
+            at=1000.0,
+        )
+    )
     assert told["ratelimit-policy"] == '"a";q=20;w=60'
     assert told["ratelimit"] == '"a";r=3;t=60'
     assert told["x-ratelimit-reset"] == "1060"

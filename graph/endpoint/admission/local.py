@@ -63,12 +63,18 @@ class LocalBudget:
         sight = self._fleet.sight(charge.key) if self._fleet is not None else None
         room = limit.count if sight is None else min(limit.count, sight.remaining // self._size)
         if used + charge.weight <= room:
-            return Verdict(True, limit, room - used, self._reset(log, limit, now), 0.0)  # noqa: FBT003 - allowed
+            return Verdict(allowed=True, limit=limit, remaining=room - used, reset_after=self._reset(log, limit, now))
         if used + charge.weight <= limit.count and sight is not None:
             retry = max(0.001, sight.until - now)
         else:
             retry = _wait(log, used + charge.weight - limit.count, now - limit.window)
-        return Verdict(False, limit, max(0, room - used), self._reset(log, limit, now), retry)  # noqa: FBT003 - refused
+        return Verdict(
+            allowed=False,
+            limit=limit,
+            remaining=max(0, room - used),
+            reset_after=self._reset(log, limit, now),
+            retry_after=retry,
+        )
 
     @property
     def _size(self) -> int:
@@ -82,8 +88,12 @@ class LocalBudget:
         log = self._logs.setdefault(charge.key, deque())
         if charge.weight:
             log.append((now, charge.weight))
-        limit = verdict.limit
-        return Verdict(True, limit, verdict.remaining - charge.weight, self._reset(log, limit, now), 0.0)  # noqa: FBT003 - allowed
+        return Verdict(
+            allowed=True,
+            limit=verdict.limit,
+            remaining=verdict.remaining - charge.weight,
+            reset_after=self._reset(log, verdict.limit, now),
+        )
 
     @staticmethod
     def _reset(log: deque[tuple[float, int]], limit: Limit, now: float) -> float:

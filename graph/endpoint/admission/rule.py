@@ -201,4 +201,4 @@ def _passed(reply: Reply, ticket: Ticket) -> Verdict:
     assert made is not None
     passed(1)
     (charge,) = ticket.charges
-    return Verdict(True, charge.limit, made.remaining, made.reset_after, 0.0, at=made.at)  # noqa: FBT003 - allowed
+    return Verdict(allowed=True, limit=charge.limit, remaining=made.remaining, reset_after=made.reset_after, at=made.at)

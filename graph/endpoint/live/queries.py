@@ -180,7 +180,7 @@ class LiveQueries:
         assert isinstance(ready.operation.policy, Policy)
         limit = self._engine.admission.anonymous
         # What its followers were charged is not charged again when it is executed.
-        ticket = Ticket(caller, 0, verdict=Verdict(True, limit, limit.count, 0.0, 0.0))  # noqa: FBT003 - allowed
+        ticket = Ticket(caller, 0, verdict=Verdict(allowed=True, limit=limit, remaining=limit.count))
         question = LiveQuestion(ready._replace(ticket=ticket), connection or nobody(), ready.operation.policy, key)
         query = LiveQuery(self, name, question, ready.live, public=public)
         self._running.add(query)

@@ -76,7 +76,7 @@ class Charge:
             raise ValueError(f"a weight lies between 0 and {_MAX_UNITS}, not {self.weight}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The limiter's answer, for the tightest of the charged limits. Durations are seconds.
 
@@ -88,8 +88,8 @@ class Verdict:
     allowed: bool
     limit: Limit
     remaining: int
-    reset_after: float
-    retry_after: float
+    reset_after: float = 0.0
+    retry_after: float = 0.0
     exists: bool = True
     at: float = 0.0
 
@@ -133,9 +133,7 @@ class Limiter:
         if isinstance(reply, Exception):
             raise reply
         if not reply[0]:
-            return Verdict(
-                allowed=False, limit=charges[0].limit, remaining=0, reset_after=0, retry_after=0, exists=False
-            )
+            return Verdict(allowed=False, limit=charges[0].limit, remaining=0, exists=False)
         if len(charges) == 1 and reply[2]:
             _PASSED.inc()
             return Verdict(
@@ -143,7 +141,6 @@ class Limiter:
                 limit=charges[0].limit,
                 remaining=reply[3],
                 reset_after=reply[4] / _MICROSECONDS,
-                retry_after=0.0,
                 at=reply[1] / _MICROSECONDS,
             )
         verdicts = [

@@ -40,6 +40,10 @@ def read_map(told: Sequence[str], option: str = "--map") -> dict[str, str]:
     return found
 
 
+MOST_PATHS = 10_000
+"""Fields of objects whose meanings are remembered; those of further ones are found out each time."""
+
+
 class Column(NamedTuple):
     """A column of the file and its meaning; None if it is ignored."""
 
@@ -62,6 +66,7 @@ class ColumnPlan:
         self.defaults = dict(defaults)
         self._by_path: dict[str, Column] = {}
         self.columns = [self._column(name, number) for number, name in enumerate(columns, 1)]
+        self._names = {column.name for column in self.columns}
         missing = [
             column for meaning, column in chosen.items() if not any(one.meaning == meaning for one in self.columns)
         ]
@@ -138,11 +143,7 @@ class ColumnPlan:
         told: dict[str, Any] = {}
         ranks: dict[str, int] = {}
         for path, value in flat(fields):
-            column = self._by_path.get(path)
-            if column is None:
-                column = self._by_path[path] = self._column(path, 0)
-                if path not in {known.name for known in self.columns}:
-                    self.columns.append(column)
+            column = self._by_path.get(path) or self._new(path)
             meaning = column.meaning
             if meaning is None or (isinstance(value, str) and not value.strip()):
                 continue
@@ -156,6 +157,16 @@ class ColumnPlan:
         for meaning, value in self.defaults.items():
             told.setdefault(meaning, value)
         return told
+
+    def _new(self, path: str) -> Column:
+        """Return the column of a path that is not known, and remember it."""
+        column = self._column(path, 0)
+        if len(self._by_path) < MOST_PATHS:
+            self._by_path[path] = column
+            if path not in self._names:
+                self._names.add(path)
+                self.columns.append(column)
+        return column
 
     def _add(self, told: dict[str, Any], meaning: str, value: Any) -> None:
         """Add to one of the lists: pictures, options, attributes."""

@@ -126,6 +126,8 @@ class Reading(PriceReading):
         if amount < 0:
             self.note("A negative stock was taken as 0.", "stock", value)
             return 0
+        if amount > rules.MAX_STOCK:  # before an exponent is written out, with a billion zeros
+            raise Invalid("stock", f"A stock is from 0 to {rules.MAX_STOCK:,}.")
         pieces = int(amount)
         if pieces != amount:
             self.note("A stock with decimals was rounded down.", "stock", value)

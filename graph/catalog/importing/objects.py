@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog.importing.problems import as_list, as_object
+from graph.catalog.importing.problems import Problem, Row, as_list, as_object
 from graph.catalog.importing.texts import slug_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _DEEPEST = 6
 _ALTERNATIVES = ("offers", "prices")
 _OF_PRODUCT = frozenset(("title", "name", "product_id", "created_at", "updated_at", "position", "featured_image"))
 _OF_VARIANT = frozenset(("options", "selectedOptions", "image_id", "image"))
+_MOST_FIELDS = 200_000
 _ADDRESSES = ("url", "src", "href", "link", "original", "contentUrl", "file")
 
 
@@ -77,6 +78,19 @@ def _opened(value: Any, depth: int) -> Any:
 
 
 # --- variants ---
+
+
+def bounded(rows: Iterator[Row | Problem]) -> Iterator[Row | Problem]:
+    """Yield `rows`, a problem for one with so many variants that each repeats too many fields of the product."""
+    for row in rows:
+        if isinstance(row, Row) and row.fields is not None:
+            told = row.fields.get("variants")
+            lists = [told] if (pages := as_object(told)) is None else list(pages.values())
+            count = max((len(as_list(one) or ()) for one in lists), default=0)
+            if count * len(row.fields) > _MOST_FIELDS:
+                yield Problem(row.line, "It has too many variants for so many fields.")
+                continue
+        yield row
 
 
 def variants(fields: dict[str, Any]) -> Iterable[dict[str, Any]]:

@@ -19,7 +19,7 @@ from graph.catalog.importing.formats.plain import PLAIN
 from graph.catalog.importing.headers import PRICES
 from graph.catalog.importing.mapping import ColumnPlan
 from graph.catalog.importing.meaning import Reading
-from graph.catalog.importing.objects import flat, opened, variants
+from graph.catalog.importing.objects import bounded, flat, opened, variants
 from graph.catalog.importing.problems import Problem, Row, Unreadable
 from graph.catalog.importing.shelf import Shelf
 
@@ -161,7 +161,11 @@ class Products:
     def _open(self) -> RowSource:
         options = self._options
         names = partial(names_columns, chosen=frozenset(options.columns.values()))
-        return open_source(self._path, shape=options.shape, encoding=options.encoding, header=self._header, names=names)
+        source = open_source(
+            self._path, shape=options.shape, encoding=options.encoding, header=self._header, names=names
+        )
+        source.rows = bounded(source.rows)
+        return source
 
     def _names_columns(self) -> bool:
         """Whether the first line is a header although the columns are mapped by numbers."""

@@ -112,6 +112,9 @@ def _zip(disk: BinaryIO, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
             raise Unreadable(f"The archive holds {len(wanted)} files; pack one alone{f': {shown}' if shown else ''}.")
         if archive.getinfo(wanted[0]).flag_bits & 1:
             raise Unreadable("The archive is encrypted.")
+        if archive.getinfo(wanted[0]).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # The decoders of the others unpack a piece at one go, whatever comes of it.
+            raise Unreadable("The archive is packed in an unusual way: pack the file as zip does by default.")
         return cast("BinaryIO", archive.open(wanted[0])), wanted[0].rpartition("/")[2]
     except _DAMAGED as error:
         raise Unreadable(f"The archive cannot be read: {error}.") from None

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 _STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)  # an escaped character does not count
+_BLANKS = re.compile(r"[ \t\r\n]*")
 _DEEPEST = 20
+_MOST_SKIPPED = 16 * MAX_ROW
+"""Characters of an element that cannot be read, after which its end is not looked for any further."""
 _LONGEST_ESCAPE = len("\\ud83d\\ude00")
 
 
@@ -120,11 +123,9 @@ class _Array:
     def peek(self) -> str:
         """Return the next character that is not white space; empty at the end."""
         while True:
-            while self.position < len(self._window):
-                character = self._window[self.position]
-                if character not in " \t\r\n":
-                    return character
-                self.position += 1
+            self.position = _BLANKS.match(self._window, self.position).end()  # pyright: ignore[reportOptionalMemberAccess] - it matches nothing, too
+            if self.position < len(self._window):
+                return self._window[self.position]
             if self._ended:
                 return ""
             self._more()
@@ -200,14 +201,17 @@ class _Array:
 
     def _skip(self) -> None:
         """Skip an element by following only its quotes and brackets."""
-        depth, quoted = 0, False
+        depth, quoted, begins = 0, False, self.position
         while True:
+            if self.position - begins > _MOST_SKIPPED:
+                raise Unreadable("An element does not end.", self.line)
             mark = _STRUCTURE.search(self._window, self.position)
             if mark is None:
                 left = self._window[self.position :]
                 self.position = len(self._window) - left.endswith("\\")  # a backslash escapes the next character
                 if self._ended:
                     raise Unreadable("The file ends inside an element.", self.line)
+                begins -= self.position
                 self._more()
                 continue
             self.position = mark.end()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,19 +14,34 @@ MAX_ROW = 1 << 20
 TOO_LONG = f"The row is longer than {MAX_ROW // (1 << 20)} MiB."
 
 
+class RowTooLong(Exception):
+    """A row of several lines, whose quotes do not end, is longer than `MAX_ROW`."""
+
+
 class Lines:
-    """The numbered lines of a file; one that is too long is replaced by an empty one and noted."""
+    """The numbered lines of a file; one that is too long is replaced by an empty one and noted.
+
+    `left` is how much more the current row may hold; a line beyond that raises `RowTooLong`.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._odd = False
         self.number = 0
+        self.left = math.inf
         self.too_long = False
 
     def __iter__(self) -> Lines:
         return self
 
     def __next__(self) -> str:
+        line = self._next()
+        self.left -= len(line)
+        if self.left < 0:
+            raise RowTooLong
+        return line
+
+    def _next(self) -> str:
         line = self._file.readline(MAX_ROW)
         if not line:
             raise StopIteration
@@ -43,5 +60,6 @@ class Lines:
 
     def skip_cell(self) -> None:
         """Skip to the end of the line that ends a quoted cell of too many lines; it may be the current line."""
-        while not self._odd and next(self, None) is not None:
-            pass
+        with contextlib.suppress(StopIteration):
+            while not self._odd:
+                self._next()

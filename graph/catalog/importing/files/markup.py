@@ -76,7 +76,9 @@ class _Feed:
         if not self._open:
             self._line, self._size = self.parser.CurrentLineNumber, 0
         self._open.append((name, {}, []))
-        self._size += sum(map(len, attributes.values()))
+        self._size += len(tag) + sum(map(len, (*attributes, *attributes.values())))
+        if self._size > MAX_ROW:
+            return
         for attribute, value in attributes.items():
             bare = attribute.rpartition(":")[2]
             if len(self._open) == 1:
@@ -97,6 +99,8 @@ class _Feed:
         if not self._open:
             long = self._size > MAX_ROW
             self.rows.append(Problem(self._line, TOO_LONG) if long else Row(self._line, [], fields))
+            return
+        if self._size > MAX_ROW:
             return
         value: Any = fields or "".join(parts).strip()
         siblings = self._open[-1][1]

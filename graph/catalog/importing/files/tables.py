@@ -11,7 +11,7 @@ import csv
 import re
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from graph.catalog.importing.files.lines import MAX_ROW, TOO_LONG, Lines
+from graph.catalog.importing.files.lines import MAX_ROW, TOO_LONG, Lines, RowTooLong
 from graph.catalog.importing.problems import Problem, Row, Unreadable
 
 if TYPE_CHECKING:
@@ -114,10 +114,11 @@ def _rows(
     reader = csv.reader(source, delimiter=delimiter, strict=not padded, skipinitialspace=padded)
     line = before[1] if before is not None else lines.number + 1
     while True:
+        lines.left = MAX_ROW
         try:
             cells = next(reader, None)
-        except csv.Error as error:
-            too_long = "field larger" in str(error)
+        except (csv.Error, RowTooLong) as error:
+            too_long = isinstance(error, RowTooLong) or "field larger" in str(error)
             if too_long:
                 lines.skip_cell()
             lines.too_long = False

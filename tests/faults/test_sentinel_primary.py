@@ -64,6 +64,35 @@ async def test_a_write_on_a_deposed_primary_is_not_acknowledged(
         assert new.command("GET", "k") == b"after"
 
 
+async def test_a_write_is_not_acknowledged_while_a_failover_is_under_way(sentinels: SentinelSet) -> None:
+    """The replica may be primary already, without this write, before any Sentinel says so."""
+    async with open_client(sentinels.url) as client:
+        await client.durable(command("SET", "k", "before", "PX", 600_000, retry=False))
+        replica = await asyncio.to_thread(refusing_promotion, sentinels)
+        try:
+            with suppress(RedisUnavailable):  # nobody said that it counts
+                await client.durable(command("SET", "k", "during", "PX", 600_000, retry=False))
+                assert not under_way(sentinels)
+        finally:
+            replica.command("ACL", "SETUSER", "default", "+replicaof", "+slaveof")
+        await asyncio.to_thread(eventually, lambda: not under_way(sentinels))
+
+
+def refusing_promotion(servers: SentinelSet) -> ValkeyServer:
+    """Have a failover begun that waits for its replica, which does not become primary."""
+    eventually(lambda: servers.named() is not None)
+    replica = servers.primary if servers.named() is servers.replica else servers.replica
+    replica.command("ACL", "SETUSER", "default", "-replicaof", "-slaveof")
+    servers.fail_over()
+    eventually(lambda: under_way(servers))
+    return replica
+
+
+def under_way(servers: SentinelSet) -> bool:
+    """Whether a Sentinel is about to replace the primary."""
+    return b"failover_in_progress" in servers.state(servers.port)[b"flags"]
+
+
 def never_over(link: Link) -> None:
     """Let the link use its server as long as that answers."""
     if link._primary is not None:

@@ -5,9 +5,10 @@ A primary that was deposed goes on answering for seconds. Two rules make sure th
 - Whoever uses a server has a *lease* on it: for `LEASE` seconds from the last time that a majority of the Sentinels
   named it, counted from before they were asked. They are asked every `FOLLOW_INTERVAL`; without an answer the server
   counts as away when the lease is over.
-- A write counts only when a majority names that server, in the same epoch, *after* the write (`Primary.vouches`). On a
-  server that has just been made primary it counts only when every lease on the one before it must be over, or that one
-  is gone or knows that it is a replica (then it has hung up on its clients).
+- A write counts only when a majority names that server, in the same epoch, *after* the write (`Primary.vouches`), and
+  none of the Sentinels has begun to replace it: that one promotes the replica before any other hears of it. On a
+  server that has just been made primary it counts only when every lease on the one before it must be over, or that
+  one is gone or knows that it is a replica (then it has hung up on its clients).
 
 This is the usual argument for leases (Gray and Cheriton, "Leases: an efficient fault-tolerant mechanism for distributed
 file cache consistency", SOSP 1989). It rests on clocks that run at the same speed, not on clocks that agree.
@@ -72,6 +73,12 @@ class Primary:
     async def vouches(self, wire: Wire) -> bool:
         """Whether a write that `wire` has answered counts; raises `RedisUnavailable` while nobody can say."""
         view = await self._dialer.view()
+        began = view.asked_at
+        while view.ending:  # it ends with another primary, or is given up
+            if view.asked_at >= began + LEASE:
+                raise RedisUnavailable("the Sentinels are about to replace the primary")
+            await asyncio.sleep(_LOOK)
+            view = await self._dialer.view()
         if wire.view is None or (view.address, view.epoch) != wire.view[:2]:
             return False
         while wire is self._wire and self._loop.time() < self._quiet_at:

@@ -40,12 +40,14 @@ class View(NamedTuple):
     """What a majority of the Sentinels says: the primary, and the epoch of the configuration that made it so.
 
     `asked_at` is the loop's clock before the first was asked, `settled` for how many seconds it had been so by then.
+    `ending` says that one of them has begun to make another server primary: what is written now may not reach that one.
     """
 
     address: Address
     epoch: int
     asked_at: float
     settled: float
+    ending: bool
 
 
 class _Vote(NamedTuple):
@@ -53,6 +55,7 @@ class _Vote(NamedTuple):
     address: Address | None
     epoch: int
     settled: float
+    ending: bool
     of: int  # how many Sentinels there are, as far as this one knows
 
 
@@ -93,7 +96,8 @@ class Sentinels:
             raise RedisUnavailable(self._complaint(votes))
         address, epoch = found
         settled = min(vote.settled for vote in votes.values() if (vote.address, vote.epoch) == found)
-        return View(address, epoch, asked_at, settled)
+        ending = any(vote.ending for vote in votes.values() if (vote.address, vote.epoch) == found)
+        return View(address, epoch, asked_at, settled, ending)
 
     async def _votes(self, hosts: Iterable[Address]) -> dict[bytes, _Vote]:
         answers = await asyncio.gather(*(self._vote(host) for host in hosts))
@@ -112,7 +116,10 @@ class Sentinels:
         busy = b"failover_in_progress" in state[b"flags"]
         address = Address(where[0].decode(), int(where[1])) if where else None
         settled = 0.0 if busy else int(state[b"role-reported-time"]) / 1000
-        return _Vote(name, address, int(state[b"config-epoch"]), settled, int(state[b"num-other-sentinels"]) + 1)
+        # Once another server has been promoted it is named, while the state is still that of the former primary.
+        ending = busy and address == (state[b"ip"].decode(), int(state[b"port"]))
+        of = int(state[b"num-other-sentinels"]) + 1
+        return _Vote(name, address, int(state[b"config-epoch"]), settled, ending, of)
 
     async def _others(self) -> list[Address]:
         """The Sentinels that those of the URL know."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +19,7 @@ from harness.valkey import SentinelSet, ValkeyServer
 from harness.waiting import eventually, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from graph.patterns.client.connection.link import Link
     from graph.patterns.client.connection.wire import Wire
@@ -68,24 +68,58 @@ async def test_a_write_is_not_acknowledged_while_a_failover_is_under_way(sentine
     """The replica may be primary already, without this write, before any Sentinel says so."""
     async with open_client(sentinels.url) as client:
         await client.durable(command("SET", "k", "before", "PX", 600_000, retry=False))
-        replica = await asyncio.to_thread(refusing_promotion, sentinels)
-        try:
+        with denied(sentinels, "replicaof", "slaveof"):
+            await asyncio.to_thread(sentinels.fail_over)
+            await asyncio.to_thread(eventually, lambda: under_way(sentinels))
             with suppress(RedisUnavailable):  # nobody said that it counts
                 await client.durable(command("SET", "k", "during", "PX", 600_000, retry=False))
                 assert not under_way(sentinels)
-        finally:
-            replica.command("ACL", "SETUSER", "default", "+replicaof", "+slaveof")
-        await asyncio.to_thread(eventually, lambda: not under_way(sentinels))
+        await asyncio.to_thread(eventually, lambda: settled(sentinels))
 
 
-def refusing_promotion(servers: SentinelSet) -> ValkeyServer:
-    """Have a failover begun that waits for its replica, which does not become primary."""
+async def test_a_write_is_not_acknowledged_while_one_sentinel_alone_knows_the_new_primary(
+    sentinels: SentinelSet,
+) -> None:
+    """The one that replaced the primary tells the others later: until then they name the old one."""
+    async with open_client(sentinels.url) as client:
+        await client.durable(command("SET", "k", "before", "PX", 600_000, retry=False))
+        port = sentinels.state(sentinels.port)[b"port"]
+        with denied(sentinels, "publish", everywhere=True):
+            await asyncio.to_thread(sentinels.fail_over)
+            await asyncio.to_thread(eventually, lambda: sentinels.state(sentinels.port)[b"port"] != port)
+            with pytest.raises(RedisUnavailable):
+                await client.durable(command("SET", "k", "after", "PX", 600_000, retry=False))
+        await asyncio.to_thread(eventually, lambda: settled(sentinels))
+
+
+@contextmanager
+def denied(servers: SentinelSet, *commands: str, everywhere: bool = False) -> Generator[None]:
+    """Have the servers, and the Sentinels if `everywhere`, refuse `commands`."""
+
+    def rule(sign: str) -> None:
+        told = ("ACL", "SETUSER", "default", *(f"{sign}{name}" for name in commands))
+        for server in (servers.primary, servers.replica):
+            server.command(*told)
+        for port in servers.ports if everywhere else ():
+            servers.tell(port, *told)
+
     eventually(lambda: servers.named() is not None)
-    replica = servers.primary if servers.named() is servers.replica else servers.replica
-    replica.command("ACL", "SETUSER", "default", "-replicaof", "-slaveof")
-    servers.fail_over()
-    eventually(lambda: under_way(servers))
-    return replica
+    rule("-")
+    try:
+        yield
+    finally:
+        rule("+")
+
+
+def settled(servers: SentinelSet) -> bool:
+    """Whether all is as before a failover, for the next test."""
+    named = servers.named()
+    other = servers.primary if named is servers.replica else servers.replica
+    return (
+        named is not None
+        and not under_way(servers)
+        and b"master_link_status:up" in other.command("INFO", "replication")
+    )
 
 
 def under_way(servers: SentinelSet) -> bool:

@@ -40,7 +40,7 @@ class View(NamedTuple):
     """What a majority of the Sentinels says: the primary, and the epoch of the configuration that made it so.
 
     `asked_at` is the loop's clock before the first was asked, `settled` for how many seconds it had been so by then.
-    `ending` says that one of them has begun to make another server primary: what is written now may not reach that one.
+    `ending` says that one of them is making another server primary, or has: what is written now may not reach that one.
     """
 
     address: Address
@@ -96,7 +96,7 @@ class Sentinels:
             raise RedisUnavailable(self._complaint(votes))
         address, epoch = found
         settled = min(vote.settled for vote in votes.values() if (vote.address, vote.epoch) == found)
-        ending = any(vote.ending for vote in votes.values() if (vote.address, vote.epoch) == found)
+        ending = any(vote.ending or vote.epoch > epoch for vote in votes.values())
         return View(address, epoch, asked_at, settled, ending)
 
     async def _votes(self, hosts: Iterable[Address]) -> dict[bytes, _Vote]:

@@ -128,9 +128,11 @@ try {
   await shot(past, '8-history');
 
   // The first page of a visitor, by a link: it opens beside the tabs that everybody finds.
-  // No other page may be left that stores its tabs again, because an answer came.
-  for (const page of browser.pages()) if (page !== past) await page.close();
-  await past.evaluate(() => localStorage.clear());
+  // No page may be left that stores its tabs again, a moment after they changed: this one has none.
+  const bare = await browser.newPage();
+  for (const page of browser.pages()) if (page !== bare) await page.close();
+  await bare.goto(new URL('/healthz', url).href);
+  await bare.evaluate(() => localStorage.clear());
   const first = await open(`${url}?${new URLSearchParams({ query: 'query Linked { __typename }' })}`);
   seen.tabs = await first.getByRole('tab').allInnerTexts();
   await first.waitForFunction(() => localStorage.getItem('graphiql:tabState')?.includes('query Linked'));

@@ -247,12 +247,12 @@ class Race:
         """Wait until every screen shows what a fresh query does, with all acknowledged writes; the seconds it took."""
         began = time.monotonic()
         for screen in self.screens:
-            fresh: Any = None
             async with within(f"{screen.query} to show what a fresh query does"):
-                while fresh is None or screen.data != fresh:
+                while (fresh := (await self.send(screen.query, screen.token)).get("data")) is None or (
+                    screen.data != fresh
+                ):
                     assert screen.errors is None, screen.errors
                     await asyncio.sleep(0.02)
-                    fresh = (await self.send(screen.query, screen.token)).get("data")
             lost = [
                 f"{screen.query}: {what} is {number}"
                 for what, number in _numbers(fresh, screen.token)

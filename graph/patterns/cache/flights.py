@@ -218,42 +218,42 @@ class Flights:
 
     async def _load(self, flight: Flight, keys: list[str], reason: str) -> None:
         """Run the loader for `keys`, renewing their leases meanwhile, and store what it returns."""
-        metrics.LOADS.labels(reason).inc(len(keys))
-        began = time.perf_counter()
-        try:
-            with self._leases.keeping([flight.leases[key] for key in keys]):
-                values = await flight.request.load(keys)
-        except BaseException as error:
-            metrics.LOAD_FAILED.inc(len(keys))
-            self._leases.give_up(flight.leases[key] for key in keys)
-            flight.fail(keys, error)
-            if not isinstance(error, Exception):
-                raise
-            return
-        delta = time.perf_counter() - began
-        metrics.LOAD_SECONDS.observe(delta)
-        self._fill(flight, keys, values, delta)
+        made = await self._run(flight, keys, reason, [flight.leases[key] for key in keys])
+        if made is not None:
+            self._fill(flight, keys, *made)
 
     async def _load_only(self, flight: Flight) -> None:
         """Load all keys under the generations that the callers saw, and store nothing."""
-        keys, began = list(flight.futures), time.perf_counter()
         flight.sharers.work()
-        metrics.LOADS.labels("miss").inc(len(keys))
-        try:
-            values = await flight.request.load(keys)
-        except BaseException as error:
-            metrics.LOAD_FAILED.inc(len(keys))
-            flight.fail(keys, error)
-            if not isinstance(error, Exception):
-                raise
+        made = await self._run(flight, list(flight.futures), "miss", [])
+        if made is None:
             return
-        delta = time.perf_counter() - began
-        metrics.LOAD_SECONDS.observe(delta)
-        for key in keys:
+        values, delta = made
+        for key in list(flight.futures):
             try:
                 flight.land(key, self._loaded(flight, key, values.get(key), delta)[0])
             except (TypeError, ValueError) as error:
                 flight.fail([key], error)
+
+    async def _run(
+        self, flight: Flight, keys: list[str], reason: str, leases: Sequence[Lease]
+    ) -> tuple[Mapping[str, Any], float] | None:
+        """What the loader gives for `keys`, and the seconds it took, renewing `leases` meanwhile; None if it failed."""
+        metrics.LOADS.labels(reason).inc(len(keys))
+        began = time.perf_counter()
+        try:
+            with self._leases.keeping(leases):
+                values = await flight.request.load(keys)
+        except BaseException as error:
+            metrics.LOAD_FAILED.inc(len(keys))
+            self._leases.give_up(leases)
+            flight.fail(keys, error)
+            if not isinstance(error, Exception):
+                raise
+            return None
+        delta = time.perf_counter() - began
+        metrics.LOAD_SECONDS.observe(delta)
+        return values, delta
 
     def _fill(self, flight: Flight, keys: list[str], values: Mapping[str, Any], delta: float) -> None:
         now = time.time()

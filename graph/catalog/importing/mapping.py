@@ -151,9 +151,9 @@ class ColumnPlan:
                 if value is not None:
                     self._add(told, meaning, value)
             elif meaning not in told or (value is not None and (told[meaning] is None or column.rank < ranks[meaning])):
-                if column.currency is not None and value is not None:
-                    value = with_currency(value, column.currency)  # noqa: PLW2901
-                told[meaning], ranks[meaning] = value, column.rank
+                currency = column.currency
+                told[meaning] = value if currency is None or value is None else with_currency(value, currency)
+                ranks[meaning] = column.rank
         for meaning, value in self.defaults.items():
             told.setdefault(meaning, value)
         return told

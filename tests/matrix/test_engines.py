@@ -31,9 +31,11 @@ async def test_the_product_keeps_its_promises(name: str, tmp_path: Path) -> None
             await opened.everything()
             if deployment.disturb is None:
                 return
+            opened.forgetting = deployment.forgets
             disturbing = asyncio.create_task(asyncio.to_thread(deployment.disturb))
             while not disturbing.done():
                 await opened.catalog(rounds=2)
             await disturbing
             await opened.well()
+            opened.forgetting = False
             await opened.everything()

@@ -61,6 +61,8 @@ class Shop:
 
     def __init__(self, first: Serving, second: Serving, imports: Path) -> None:
         self.servers = (first, second)
+        self.forgetting = False
+        """The engine may lose every session at any moment: admins sign in again where they are refused for that."""
         self._imports = imports
         self._addresses = itertools.count(1)
         self._secret = ""
@@ -89,7 +91,9 @@ class Shop:
 
     async def ask(self, server: Serving, document: str, *, token: str = "", address: str = "", **given: Any) -> Any:
         """The data; raises `Away`. Errors of any other kind fail."""
-        answer = await self.send(server, document, token=token, address=address, **given)
+        return self._data(await self.send(server, document, token=token, address=address, **given))
+
+    def _data(self, answer: Answer) -> Any:
         codes = [error["extensions"]["code"] for error in answer.body.get("errors", ())]
         if "UNAVAILABLE" in codes:
             assert answer.status in (200, 503), answer
@@ -122,6 +126,21 @@ class Shop:
             self._token = await self.sign_in("admin@example.org", self._secret)
         return self._token
 
+    async def by_admin(self, server: Serving, document: str, **given: Any) -> Any:
+        """What an admin is answered as soon as it is not UNAVAILABLE."""
+        token = await self.admin()
+
+        async def attempt() -> Any:
+            nonlocal token
+            answer = await self.send(server, document, token=token, **given)
+            reasons = [error["extensions"].get("reason") for error in answer.body.get("errors", ())]
+            if self.forgetting and reasons == ["SESSION_ENDED"]:
+                token = await self.admin()
+                raise Away(answer.body["errors"])
+            return self._data(answer)
+
+        return await self.insist(attempt)
+
     async def _viewer(self, server: Serving, token: str) -> Any:
         answer = await self.send(server, "{ viewer { user { id } } }", token=token)
         codes = [error["extensions"]["code"] for error in answer.body.get("errors", ())]
@@ -137,16 +156,13 @@ class Shop:
     async def catalog(self, rounds: int = 10) -> None:
         """What one server has acknowledged is what the other one answers at once."""
         first, second = self.servers
-        token = await self.admin()
         sku = f"M{secrets.token_hex(4)}"
-        await self.insist(lambda: self.ask(first, _CREATE, token=token, sku=sku))
+        await self.by_admin(first, _CREATE, sku=sku)
         product = (await self.insist(lambda: self.ask(second, _PRICE, sku=sku)))["product"]["id"]
         for turn in range(rounds):
             amount = f"{turn + 2}.00"
             writer, reader = (first, second) if turn % 2 else (second, first)
-            done = await self.insist(
-                lambda writer=writer, amount=amount: self.ask(writer, _REPRICE, token=token, id=product, amount=amount)
-            )
+            done = await self.by_admin(writer, _REPRICE, id=product, amount=amount)
             assert done["updateProduct"]["__typename"] == "Product", done
             for server in (reader, writer, reader):
                 data = await self.insist(lambda server=server: self.ask(server, _PRICE, sku=sku))
@@ -174,19 +190,15 @@ class Shop:
     async def leaderboards(self) -> None:
         """A score that was acknowledged counts once, whoever is asked."""
         first, second = self.servers
-        token, board = await self.admin(), f"m-{secrets.token_hex(4)}"
+        board = f"m-{secrets.token_hex(4)}"
         create = """mutation ($slug: String!) {
           createLeaderboard(input: {slug: $slug, name: "M", operator: SUM}) { __typename }
         }"""
-        await self.insist(lambda: self.ask(first, create, token=token, slug=board))
+        await self.by_admin(first, create, slug=board)
         for turn in range(6):
             server, key = self.servers[turn % 2], secrets.token_hex(8)
             for _ in range(2):  # the second one is a repetition
-                await self.insist(
-                    lambda server=server, key=key: self.ask(
-                        server, _SUBMIT, token=token, board=board, score=10.0, key=key
-                    )
-                )
+                await self.by_admin(server, _SUBMIT, board=board, score=10.0, key=key)
         async with within("the place on both servers"):
             for server in (first, second):
                 while True:
@@ -201,15 +213,13 @@ class Shop:
     async def subscriptions(self) -> None:
         """Who follows on one server hears what is changed on the other; who resumes is told what was missed."""
         first, second = self.servers
-        token, sku = await self.admin(), f"S{secrets.token_hex(4)}"
-        product = (await self.insist(lambda: self.ask(first, _CREATE, token=token, sku=sku)))["createProduct"]["id"]
+        sku = f"S{secrets.token_hex(4)}"
+        product = (await self.by_admin(first, _CREATE, sku=sku))["createProduct"]["id"]
         mine = _FOLLOW.replace("after: $after", f'ids: ["{product}"], after: $after')
 
         async def reprice(*amounts: str) -> None:
             for amount in amounts:
-                await self.insist(
-                    lambda amount=amount: self.ask(first, _REPRICE, token=token, id=product, amount=amount)
-                )
+                await self.by_admin(first, _REPRICE, id=product, amount=amount)
 
         def heard(events: list[Any]) -> list[str]:
             assert not any(event["gap"] for event in events), events
@@ -245,14 +255,14 @@ class Shop:
     async def imports(self) -> None:
         """A file is imported by the worker; when that has ended, both servers have it."""
         first, second = self.servers
-        token, sku = await self.admin(), f"I{secrets.token_hex(4)}"
+        sku = f"I{secrets.token_hex(4)}"
         rows = [f"{sku}-{number},Imported {number},{number}.50" for number in range(500)]
         (self._imports / f"{sku}.csv").write_text("\n".join(["sku,name,price", *rows]))
-        queued = await self.insist(lambda: self.ask(first, _IMPORT, token=token, path=f"{sku}.csv"))
+        queued = await self.by_admin(first, _IMPORT, path=f"{sku}.csv")
         job = queued["importProducts"]["id"]
         async with within("the import to end"):
             while True:
-                state = (await self.insist(lambda: self.ask(second, _JOB, token=token, id=job)))["node"]
+                state = (await self.by_admin(second, _JOB, id=job))["node"]
                 assert state is not None
                 assert state["state"] != "FAILED", state
                 if state["state"] == "SUCCEEDED":

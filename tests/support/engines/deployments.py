@@ -29,6 +29,8 @@ class Deployment:
 
     settings: dict[str, str] = field(default_factory=dict[str, str])
     disturb: Callable[[], None] | None = None
+    forgets: bool = False
+    """What happens to the engines takes every session with it."""
 
 
 @contextlib.contextmanager
@@ -54,7 +56,8 @@ def debian(folder: Path) -> Generator[Deployment]:
             server.start()
 
         run_apart(create)
-        yield Deployment({"GRAPH_REDIS_URL": server.tcp_url, "GRAPH_DATABASE_URL": postgres.url(names[0])}, disturb)
+        settings = {"GRAPH_REDIS_URL": server.tcp_url, "GRAPH_DATABASE_URL": postgres.url(names[0])}
+        yield Deployment(settings, disturb, forgets=True)
 
 
 @contextlib.contextmanager

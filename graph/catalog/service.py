@@ -231,7 +231,7 @@ def tags_of(before: ProductRecord | None, after: ProductRecord | None) -> list[s
 
 
 def _placed(product: ProductRecord) -> ProductRecord:
-    """Return the product without all that no list is filtered or sorted by, and without its price."""
+    """Return the product with only those fields that decide its place in lists, the price not counted."""
     return replace(product, **_UNPLACED)
 
 
@@ -245,4 +245,4 @@ _UNPLACED: dict[str, Any] = {
     "images": (),
     "updated_at": datetime.min.replace(tzinfo=UTC),
 }
-"""All other fields place a product in some list, those that are yet to be added included."""
+"""Fields that decide no list's content or order; any other field is taken to, future ones included."""

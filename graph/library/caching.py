@@ -65,7 +65,7 @@ class RedisCache:
     async def here(self) -> Cache:
         """The cache of the running event loop."""
         if not self._client.connected:
-            with suppress(RedisUnavailable):  # the cache itself knows how to do without
+            with suppress(RedisUnavailable):  # the cache itself copes while Redis is away
                 await self._client.opened()
         return await self._client.part(self._open)
 

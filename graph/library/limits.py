@@ -163,7 +163,7 @@ class RatedAdmission(Admission):
         return (
             *(Charge(limit, f"{base}:{limit.name}", weight) for limit in bill.limits),
             *(
-                Charge(limit, f"{base}:{name}:{limit.name}", min(count, limit.count + 1))  # which is too much already
+                Charge(limit, f"{base}:{name}:{limit.name}", min(count, limit.count + 1))  # already over the limit
                 for (name, limit), count in bill.fields
             ),
         )

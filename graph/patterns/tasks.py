@@ -40,9 +40,9 @@ class Tasks:
 
 
 async def to_its_end(work: Awaitable[T]) -> T:
-    """Return what `work` gives. It is waited for even if that is cancelled, however often; only then is that obeyed.
+    """Return the result of `work`; a cancellation takes effect only after `work` has ended.
 
-    For what must not be left half done, or cannot be stopped: a thread, for example.
+    For work that must not be left half done, or that cannot be stopped, such as a thread.
     """
     future = asyncio.ensure_future(work)
     cancelled = False
@@ -54,5 +54,5 @@ async def to_its_end(work: Awaitable[T]) -> T:
     if not cancelled:
         return future.result()
     if not future.cancelled():
-        future.exception()  # nobody hears of it: it counts as retrieved
+        future.exception()  # mark it as retrieved: nobody else will look at it
     raise asyncio.CancelledError

@@ -53,7 +53,7 @@ class LogSender:
 
 
 class NoSender:
-    """Sends nothing: in production a log is no place for a token, which opens an account to whoever reads it."""
+    """Sends nothing: a production log must not hold tokens, because anyone who reads one can open the account."""
 
     async def send(self, message: Message) -> None:
         """Raise `NotSent`."""
@@ -106,7 +106,7 @@ class SmtpSender:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is plainly this machine: what is sent there crosses no network."""
+    """Whether `host` is certainly this machine, so that nothing sent to it crosses a network."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -25,7 +25,7 @@ _METAFIELD = re.compile(r"(.+) \(product\.metafields\.[^)]*\)")
 _GLOBAL_ATTRIBUTE = re.compile(r"(?:attribute|option)s?\.(.+)", re.IGNORECASE)
 _LISTED = frozenset({"image", "images"})
 _QUOTED = ' []"\t\r\n'
-"""What is around an address that was encoded twice."""
+"""Characters left around a picture's address that was encoded twice."""
 
 
 def read_map(told: Sequence[str], option: str = "--map") -> dict[str, str]:
@@ -41,7 +41,7 @@ def read_map(told: Sequence[str], option: str = "--map") -> dict[str, str]:
 
 
 MOST_PATHS = 10_000
-"""Fields of objects whose meanings are remembered; those of further ones are found out each time."""
+"""Paths of object fields whose meaning is remembered; the meaning of any more is looked up each time."""
 
 
 class Column(NamedTuple):
@@ -51,7 +51,7 @@ class Column(NamedTuple):
     meaning: str | None
     rank: int
     currency: str | None = None
-    """That of the amounts in it, if its name tells."""
+    """The currency of its amounts, if its name gives one."""
 
 
 class ColumnPlan:

@@ -32,7 +32,7 @@ def shelf(known: KnownFormat, value: Any) -> tuple[tuple[str, ...], str | None]:
         return (), None if foreign and value.isdigit() else value
     texts = LIST.split(value) if known.lists == "," else value.split(known.lists) if known.lists else [value]
     paths = [path for text in texts if (path := _path(known, text.replace("\\,", ",")))]
-    if foreign:  # another system's numbers of its categories
+    if foreign:  # category numbers of another system mean nothing here
         paths = [path for path in paths if not path[-1].isdigit()]
     if not paths:
         return (), None

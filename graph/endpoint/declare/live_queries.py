@@ -1,7 +1,8 @@
 """The directive `@live`, and which fields a live query may select.
 
-A live query is answered again whenever its answer changes. That can be told for what is kept under tags, so a field may
-be in one where its answer may be kept (`caching`): a root field has to declare that, and no field may forbid it.
+A live query is answered again whenever its answer changes. The server notices changes of what is kept under tags, and
+of nothing else. So a live query may select only fields whose answers may be kept (`caching`): a root field has to
+declare that, and no field may forbid it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 THROTTLE = 100
 """Milliseconds between two answers, unless the client says otherwise."""
 LONGEST = 3_600_000
-"""The most that a client may say, milliseconds."""
+"""The longest pause that a client may ask for, in milliseconds."""
 
 LIVE = GraphQLDirective(
     name="live",

@@ -2,8 +2,8 @@
 
 A document that the process does not know costs time in proportion to its tokens, before anything runs. So the new
 documents of one batch are bounded together (`Bounds.batch_tokens`), whatever their number: operations as clients write
-them fit, ten at a time, and a batch of the costliest documents takes hardly more than one of them. What is known costs
-nothing of it; a client that was refused sends the rest once more, or by itself.
+them fit, ten at a time, and a batch of the costliest documents takes hardly more than one of them. A document that is
+already known takes nothing from the allowance; a client that was refused sends the rest again, or separately.
 
 It fails with `BATCH_TOO_LARGE`, before anything is done with the document.
 """
@@ -19,7 +19,7 @@ from graph.endpoint.errors import Refusal
 if TYPE_CHECKING:
     from graph.endpoint.document.bounds import Bounds
 
-# Each alternative takes to the end what it begins, closed or not, so that no text is looked at twice.
+# Each alternative consumes all of what it begins, closed or not, so no text is scanned twice.
 _TOKEN = re.compile(
     r'#[^\n\r]*+|"""(?:\\"""|[^"]|"(?!""))*+(?:""")?|"(?:\\.|[^"\\\n\r])*+"?|\.\.\.|[!$&()\[\]{}:=@|]'
     r"|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|[A-Za-z_][A-Za-z_0-9]*+"
@@ -32,16 +32,16 @@ def tokens_in(text: str, most: int) -> int:
 
 
 class Allowance:
-    """What the new documents of one batch may still have."""
+    """Tokens that the new documents of one batch may still use."""
 
     def __init__(self, bounds: Bounds) -> None:
-        """Begin with all of it."""
+        """Begin with the whole allowance of `bounds`."""
         self._bounds = bounds
         self._left = bounds.batch_tokens
         self._taken: set[str] = set()
 
     def take(self, text: str) -> None:
-        """Take what the new document `text` needs, the first time; raises `Refusal` where it is no longer there."""
+        """Use what the new document `text` needs, once per batch; raises `Refusal` if too little is left."""
         if text in self._taken:
             return
         needed = tokens_in(text, self._bounds.tokens)

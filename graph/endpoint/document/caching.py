@@ -74,7 +74,7 @@ class _RuleWalk:
         self.rules: list[Rule] = []
         self.fields: list[tuple[FieldNode, Tags]] = []
         self.unkept: list[tuple[FieldNode, str, str]] = []
-        """The fields that may not be kept, each with its name and the reason."""
+        """The fields that forbid keeping an answer, each with its name and the reason."""
         self.possible = True
 
     def walk(self, selections: SelectionSetNode, parent: GraphQLNamedType | None, *, root: bool) -> None:

@@ -42,7 +42,7 @@ _HARMLESS_WHEN_KEPT = frozenset(
     {AddValidationRules, DirectivesExtension, DisableIntrospection, MaskErrors, MaxAliasesLimiter, MaxTokensLimiter,
      PydanticErrorExtension, QueryDepthLimiter, RateLimit}
 )  # fmt: skip
-"""Extensions that have nothing to say of an answer without errors to a document that passed their rules."""
+"""Extensions that do nothing to an answer without errors once the document has passed their rules."""
 
 _REPLACED = ("execute", "execute_sync", "stream", "subscribe", "create_extensions_runner")
 _ACTS = (*sorted(HOOK_METHODS), "resolve", "get_results")

@@ -39,7 +39,7 @@ UNIT = 8 << 20
 _CLOSE = {"Connection": "close"}
 _FIELDS = ("operations", "map")
 _DIGITS = 6
-"""The most that an index has: converting thousands of them is refused by Python itself."""
+"""Most digits of an index; Python itself refuses to convert thousands of them."""
 
 
 class Spool:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from graph.patterns.cache import TagWatch
 
 _PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # seconds before a reading that failed is repeated
-_SHORTEST = 1.0  # seconds after which an answer is read again that has expired already
-_FLOOR = 0.005  # seconds between two readings however small the throttle
+_SHORTEST = 1.0  # seconds before an answer that has already expired is read again
+_FLOOR = 0.005  # least seconds between two readings, even if the throttle is smaller
 
 
 class QueryHome(Protocol):

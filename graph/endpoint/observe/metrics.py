@@ -36,8 +36,8 @@ SOCKETS = Gauge("graph_websocket_connections", "Open WebSocket connections.", mu
 
 
 def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
-    """What `Histogram.observe` does for each of `values`, with one addition for each bucket that some fall into."""
-    # Answers that are kept go out by the ten thousand a second; there is no public way to count many at once.
+    """Observe all `values` at once: one addition for each bucket that any of them falls into."""
+    # Kept answers go out ten thousand a second, and the library has no public way to observe many values at once.
     inner: Any = histogram
     for place, count in Tallied(bisect_left(inner._upper_bounds, value) for value in values).items():  # noqa: SLF001
         inner._buckets[place].inc(count)  # noqa: SLF001

@@ -1,7 +1,7 @@
 """Removes every score of a deleted user, from all seasons of all boards, if an operator wants that.
 
 The transaction that deletes the user notes it (`leaving`); after its commit no score of the user is accepted any more,
-because a submission locks the user's row and finds it deleted. So what is to be removed can only become less: `remove`
+because a submission locks the user's row and finds it deleted. So what remains to be removed can only shrink: `remove`
 goes through the seasons, each in its own transaction, takes the player out of the index, invalidates cached answers and
 notifies watchers, and at last deletes the note. It may be repeated and run twice at once; what is left after a failure
 is done by the boards' upkeep.

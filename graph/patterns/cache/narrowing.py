@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from graph.patterns.cache.values import Cache
 
 MOST = 64
-"""A result that shows more than this depends on the rough tags: to compare many generations at each use costs more."""
+"""A result that shows more than this depends on the rough tags: comparing that many marks at each use costs more."""
 _DEADLINE = 1.0
 
 

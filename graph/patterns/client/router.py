@@ -36,7 +36,7 @@ class Router(Protocol):
 
     @property
     def links(self) -> Sequence[Link]:
-        """A link to every server that holds keys."""
+        """Links to every server that holds keys."""
         ...
 
     def submit(self, commands: Sequence[Command], seconds: float = COMMAND_DEADLINE) -> asyncio.Future[Replies]:

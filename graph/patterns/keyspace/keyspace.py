@@ -133,10 +133,10 @@ class Keyspace:
         """Compare until both agree, whatever has to be done for that."""
         while True:
             bound, _ = await self._look()
-            mark = await self._origin.read()  # after Redis, which hears of a pulse last
+            mark = await self._origin.read()  # read after Redis, because Redis hears of a pulse last
             if not bound or mark.knows(bound):
                 renewed = mark if self._renewed_by_others(mark) else await self._origin.renew(mark)
-                restored = bool(bound) and not renewed.knows(bound)  # since it was read
+                restored = bool(bound) and not renewed.knows(bound)  # renewed since it was read
                 if not restored and await self._bind(bound, renewed):
                     self._mark = renewed
                     self._tell("")

@@ -113,7 +113,7 @@ def _zip(disk: BinaryIO, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
         if archive.getinfo(wanted[0]).flag_bits & 1:
             raise Unreadable("The archive is encrypted.")
         if archive.getinfo(wanted[0]).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            # The decoders of the others unpack a piece at one go, whatever comes of it.
+            # The other decoders unpack a whole block at once, however large the result is.
             raise Unreadable("The archive is packed in an unusual way: pack the file as zip does by default.")
         return cast("BinaryIO", archive.open(wanted[0])), wanted[0].rpartition("/")[2]
     except _DAMAGED as error:

@@ -23,7 +23,7 @@ _STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)  # an escaped character doe
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _DEEPEST = 20
 _MOST_SKIPPED = 16 * MAX_ROW
-"""Characters of an element that cannot be read, after which its end is not looked for any further."""
+"""Longest unreadable element, in characters, whose end is still searched for."""
 _LONGEST_ESCAPE = len("\\ud83d\\ude00")
 
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 _TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _TEMPLATES = ("TemplateType=", "settings=")
-"""How Amazon's flat files begin; their columns are named twice, first for people and then for programs."""
+"""How Amazon's flat files begin. They name their columns twice: first for people, then for programs."""
 _LOOKED_AT = 12
-"""Lines among which the names of the columns are looked for."""
+"""Lines, from the top, in which the column names may stand."""
 _FEW, _SOME = 2, 3
-"""How many names of columns the first line has, at least, and how many another one has to have."""
+"""Known column names that make the first line the header, and that make a later line the header instead."""
 _PADDED = 3
 """One column in so many, at least, is padded in a file that is aligned for reading."""
 
@@ -41,10 +41,10 @@ class Table(NamedTuple):
 
 
 def preamble(begins: bytes, names: NamesColumns) -> int:
-    """Return how many lines that are not empty are above the one that names the columns.
+    """Return how many lines, empty ones not counted, come before the header.
 
-    That is the first line, unless it has hardly a name and another one soon after it has some. `begins` is the
-    beginning of the file, `names` counts the names of columns among cells.
+    The header is the first line, unless that has too few known column names and a line soon after it has enough.
+    `begins` is the beginning of the file; `names` counts the known column names in a list of cells.
     """
     lines = [line for line in begins.decode("utf-8", "replace").split("\n")[:-1] if line.strip()][:_LOOKED_AT]
     if not lines:

@@ -147,9 +147,9 @@ class KnownFormat:
     """Categories that contain all others and are ignored."""
     joiner: Callable[[Lookup], Joiner] = Joiner
     adds: tuple[str, ...] = ()
-    """Meanings that no column has, and that the joiner makes of others."""
+    """Meanings that no column has, because the joiner derives them from other columns."""
     attributes: str = ""
-    """A pattern of the names of columns that are an attribute each; its group is the attribute's name."""
+    """A pattern for columns that each hold one attribute; its group is the attribute's name."""
     dates: tuple[str, ...] = ()
     """How dates may be written beside ISO 8601, as in `datetime.strptime`."""
     exact: bool = False

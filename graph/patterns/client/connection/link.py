@@ -146,7 +146,7 @@ class Link:
 
     @property
     def links(self) -> Sequence[Link]:
-        """Itself."""
+        """The link itself: it is the only one."""
         return (self,)
 
     def link_for(self, key: Argument | None) -> Link:  # noqa: ARG002 - a cluster asks for it

@@ -74,7 +74,7 @@ class Primary:
         """Whether a write that `wire` has answered counts; raises `RedisUnavailable` while nobody can say."""
         view = await self._dialer.view()
         began = view.asked_at
-        while view.ending:  # it ends with another primary, or is given up
+        while view.ending:  # the change ends with another primary, or is abandoned
             if view.asked_at >= began + LEASE:
                 raise RedisUnavailable("the Sentinels are about to replace the primary")
             await asyncio.sleep(_LOOK)

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.endpoint.kept import express
+from graph.endpoint.document import OperationRequest
+from graph.endpoint.http import EXCHANGE, parse_body, transport
+from graph.endpoint.http.exchange import read_before
+from graph.endpoint.kept import Sight, express
+from graph.endpoint.kept.heads import Parts
 from graph.patterns.client import open_client
 from graph.patterns.client.commands import command
 from harness.valkey import ValkeyServer
 from harness.waiting import until
 from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.apps.express import Wired
 from tests.support.clients.browser import browse
 from tests.support.models.truth import Truth
 
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from graph.endpoint.document import Bounds
     from graph.patterns.client import Client
 
 QUERY = '{ thing(key: "a") { version } }'
@@ -213,6 +219,37 @@ async def test_a_get_that_was_not_seen_is_not_answered_by_its_document(app: Answ
         assert expressed
         await http.get("/graphql", params={"query": '{ thing(key: "b") { version } }'})
     assert app.endpoint.expressed == expressed
+
+
+async def test_a_body_that_was_read_in_vain_is_not_read_again(app: AnswersApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mutation from a known head is read by express and served by the transport, from what was read."""
+    query = "mutation Write($key: String!) { write(key: $key) }"
+    app.endpoint.engine.operations.prepare(query)
+    await ask(app, 3)
+    read: list[bytes] = []
+
+    def counted(body: bytes, bounds: Bounds) -> Any:
+        read.append(body)
+        return parse_body(body, bounds)
+
+    monkeypatch.setattr(transport, "parse_body", counted)
+    async with browse(app.endpoint) as http:
+        for version in (2, 3):
+            answer = await http.post("/graphql", json={"query": query, "variables": {"key": "a"}})
+            assert answer.json() == {"data": {"write": version}}
+        assert not read
+        batch = await http.post("/graphql", json=[{"query": query, "variables": {"key": "a"}}])
+    assert batch.json() == [{"data": {"write": 4}}]
+    assert len(read) == 1  # a batch is nothing that express reads
+
+
+async def test_a_body_that_a_middleware_changed_is_read_as_it_is(app: AnswersApp) -> None:
+    """What express has read counts for the very body that it read."""
+    parts = Parts(b"POST /graphql HTTP/1.1", b"", b'{"query": "{ a }"}', b"")
+    sight = Sight("192.0.2.1", parts, OperationRequest("{ a }", {}, None, {}))
+    assert read_before({EXCHANGE: Wired(sight)}, parts.body) is sight.asked
+    assert read_before({EXCHANGE: Wired(sight)}, b'{"query": "{ b }"}') is None
+    assert read_before({}, parts.body) is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.types import Scope
+
+    from graph.endpoint.document import OperationRequest
     from graph.endpoint.kept import Leftover, Sight
 
 EXCHANGE = "graph.exchange"
@@ -28,3 +31,10 @@ class ServerExchange(Protocol):
     def attend(self, left: Callable[[], None] | None) -> bool:
         """Call `left` (in place of an earlier one) when the client disconnects; False if it has already."""
         ...
+
+
+def read_before(scope: Scope, body: bytes) -> OperationRequest | None:
+    """The operation that `Express` found in the body; None if it did not read it, or something has changed it since."""
+    exchange: ServerExchange | None = scope.get(EXCHANGE)
+    sight = exchange.sight if exchange is not None else None
+    return sight.asked if sight is not None and sight.parts.body == body else None

@@ -23,7 +23,7 @@ from graph.endpoint.document import Allowance, OperationRequest
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import RUNNABLE, Answer, Ready, blank_response, encode
 from graph.endpoint.http.call import Call
-from graph.endpoint.http.exchange import EXCHANGE
+from graph.endpoint.http.exchange import EXCHANGE, read_before
 from graph.endpoint.http.form import is_form
 from graph.endpoint.http.negotiation import JSON, accepted
 from graph.endpoint.http.presence import presence
@@ -114,7 +114,8 @@ class HttpTransport:
         """The operation of a recognised request."""
         if call.scope["method"] == "GET":
             return parse_query_string(call.scope["query_string"], self._bounds)
-        asked = parse_body(await read_body(call.receive, call.request.headers, self._bounds), self._bounds)
+        body = await read_body(call.receive, call.request.headers, self._bounds)
+        asked = read_before(call.scope, body) or parse_body(body, self._bounds)
         assert isinstance(asked, OperationRequest)
         return asked
 
@@ -149,7 +150,7 @@ class HttpTransport:
             if fast is not None:
                 await self._finish_fast(call, media, fast)
                 return
-        asked = parse_body(body, self._bounds)
+        asked = read_before(call.scope, body) or parse_body(body, self._bounds)
         if isinstance(asked, list):
             await self._batch(call, media, asked)
         else:

@@ -133,11 +133,11 @@ class Express:
 
     def take(self, sight: Sight, connection: ClientConnection) -> bool:
         """Take over the request `sight`, to be answered or handed on over `connection`; False if it is not known."""
-        peer, parts = sight
-        visit = self._visits.get((peer, parts.head, parts.query))
+        parts = sight.parts
+        visit = self._visits.get((sight.peer, parts.head, parts.query))
         if visit is None:
             return False
-        question = self._lane.question(parts.query, parts.body) or self._ask(parts)
+        question = self._lane.question(parts.query, parts.body) or self._ask(sight)
         if question is None:
             return False
         asked, lane = question.asked, self._lane
@@ -155,15 +155,16 @@ class Express:
         self._client.deliver(ride, gate.turnstile, *look.commands)
         return True
 
-    def _ask(self, parts: Parts) -> Question | None:
+    def _ask(self, sight: Sight) -> Question | None:
         """The question of a new body whose document is known. A GET is known as a whole or not at all."""
+        parts = sight.parts
         if parts.query or not parts.body:
             return None
         try:
-            request = self._read(parts.body)
+            sight.asked = self._read(parts.body)
         except Refusal:
             return None
-        return self._lane.remember(request, parts.query, parts.body) if request is not None else None
+        return self._lane.remember(sight.asked, parts.query, parts.body) if sight.asked is not None else None
 
     def arrive(self, ride: _Ride, replies: Replies) -> None:
         """Answer or hand on the request whose replies have arrived."""

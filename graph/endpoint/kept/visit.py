@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from graph.endpoint.document import OperationRequest
     from graph.endpoint.kept.approach import Sender
     from graph.endpoint.kept.heads import Parts
     from graph.patterns.cache import Look
@@ -14,11 +16,14 @@ RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
 """Headers as ASGI has them."""
 
 
-class Sight(NamedTuple):
+@dataclass(slots=True)
+class Sight:
     """A request as it is recognised: the peer's address, and what the answer depends on."""
 
     peer: str
     parts: Parts
+    asked: OperationRequest | None = None
+    """The operation in its body, if that was read: whoever serves the request need not read it again."""
 
 
 class ClientConnection(Protocol):

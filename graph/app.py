@@ -1,4 +1,4 @@
-"""The ASGI application: GraphQL, GraphiQL, health, metrics.
+"""The ASGI application: GraphQL, GraphiQL, the console, health, metrics.
 
 `create_app` builds it; its lifespan opens the services, or uses those it was given, and closes only what it opened.
 GraphQL requests go straight to the endpoint; everything else runs on FastAPI (`Application.web`, where a product adds
@@ -26,7 +26,7 @@ from graph.api.schema import build_schema
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.document import Bounds, Persisted, read_manifest
-from graph.endpoint.http import Assets, Elsewhere, GraphiqlPage, Origins, wants_graphiql
+from graph.endpoint.http import Assets, Elsewhere, GraphiqlPage, Origins, StaticPage, wants_graphiql
 from graph.endpoint.kept import EXPRESS, KeptAnswers
 from graph.endpoint.observe import Observed, OperationMetrics, OperationNames, exposition, route_path
 from graph.endpoint.websocket import SocketLimits
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from graph.services import Services
 
 GRAPHQL = "/graphql"
+CONSOLE = "/console"
 HEALTH = ("/healthz", "/readyz", "/metrics")
 STATIC = Path(__file__).parent / "static"
 READY_DEADLINE = 2.0
@@ -111,7 +112,9 @@ def create_app(
     elsewhere = Elsewhere(GRAPHQL, Origins(cors_origins(settings)))
     elsewhere.attach(web)
     _add_routes(web, elsewhere)
-    observed = Observed(application, routes=(GRAPHQL, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
+    if settings.endpoint.console:
+        _add_page(web, CONSOLE, StaticPage(STATIC / "console" / "index.html"))
+    observed = Observed(application, routes=(GRAPHQL, CONSOLE, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
     return observed
 
 
@@ -250,6 +253,16 @@ def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
 
     for path, handler in (("/", front), ("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
         web.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
+
+
+def _add_page(web: FastAPI, path: str, page: StaticPage) -> None:
+    """Serve `page` at `path`, with and without a slash behind it."""
+
+    async def shown(request: Request) -> Response:
+        return page.response(request.scope)
+
+    for spelling in (path, f"{path}/"):
+        web.add_api_route(spelling, shown, methods=["GET", "HEAD"], response_model=None)
 
 
 async def _check(probe: Awaitable[Any]) -> str | None:

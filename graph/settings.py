@@ -177,6 +177,7 @@ class EndpointSettings(SettingsGroup):
 
     introspection: bool = Field(default=True, description="Let clients ask for the schema")
     graphiql: bool = Field(default=True, description="Show browsers GraphiQL at `/graphql`")
+    console: bool = Field(default=True, description="Serve the console of an ADMIN at `/console`")
     cors_origins: str = Field(
         default="", description="Comma-separated origins whose pages may use the endpoint, as `https://shop.example`"
     )

@@ -1,4 +1,4 @@
-"""The application around the endpoint: health, metrics, GraphiQL's page and files, and its lifespan."""
+"""The application around the endpoint: health, metrics, pages and their files, and its lifespan."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import pytest
+from graphql import parse, validate
 from sqlalchemy import event
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from graph.api.schema import build_schema
 from graph.app import STATIC, create_app
 from graph.catalog.keys import CATEGORY_LIST
 from graph.endpoint.observe import AccessLog
@@ -92,9 +94,54 @@ async def test_a_browser_gets_graphiql(web: httpx.AsyncClient) -> None:
     assert re.findall(r'(?:src|href)="([^"]+)"', below.text) == [f".{link}" for link in links]
 
 
+async def test_the_console_is_a_page_of_files_that_are_here(web: httpx.AsyncClient) -> None:
+    """With and without a slash; from this origin alone, with no script and no style in the page; so are its modules."""
+    page = await web.get("/console")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert page.headers["Cache-Control"] == "no-cache"
+    policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(links) == 4
+    assert re.findall(r'(?:src|href)="([^"]+)"', (await web.get("/console/")).text) == [f".{link}" for link in links]
+    for file in (*STATIC.glob("console/*"), *STATIC.glob("common/*")):
+        served = await web.get(f"/static/{file.relative_to(STATIC)}")
+        assert served.status_code == 200
+        assert served.headers["Cache-Control"] == "no-cache"
+        for module in re.findall(r"from '([^']+)'", served.text):
+            assert (file.parent / module).is_file(), (file, module)
+    assert (await web.head("/console")).status_code == 200
+    assert (await web.post("/console")).status_code == 405
+
+
+async def test_what_the_console_asks_is_in_the_schema() -> None:
+    """Each operation in its modules is valid, and named so that metrics tell it from others."""
+    schema = build_schema()._schema  # pyright: ignore[reportPrivateUsage]
+    found = [
+        document
+        for file in STATIC.glob("console/*.js")
+        for document in re.findall(r"""[`'](?=(?:query|mutation|subscription)\b)([^`']+)[`']""", file.read_text())
+    ]
+    assert len(found) >= 7
+    for document in found:
+        assert document.partition(" ")[2].startswith("Console"), document
+        assert validate(schema, parse(document)) == [], document
+
+
+async def test_the_console_may_be_left_out(settings: Settings) -> None:
+    """GRAPH_CONSOLE=false serves none."""
+    without = settings.model_copy(update={"endpoint": EndpointSettings(console=False)})
+    async with (
+        Lifespan(create_app(without)) as manager,
+        httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as client,
+    ):
+        assert (await client.get("/console")).status_code == 404
+
+
 async def test_graphiql_names_no_other_host() -> None:
-    """Neither the page nor its style sheets refer to an address elsewhere."""
-    for file in STATIC.glob("graphiql/*"):
+    """Neither the pages nor their style sheets refer to an address elsewhere."""
+    for file in STATIC.glob("*/*"):
         if file.suffix in {".html", ".css"}:
             found = re.findall(
                 rb"(?:src|href)=\"https?:[^\"]*|url\(\s*[\"']?https?:[^)]*|@import[^;]*", file.read_bytes()

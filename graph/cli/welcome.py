@@ -94,6 +94,7 @@ def announce(settings: Settings, listener: socket.socket) -> None:
     console.print()
     for name, value in (
         ("GraphQL", f"[bold]{url}/graphql[/]{browser}"),
+        *([("Console", f"{url}/console")] if settings.endpoint.console else []),
         ("Health", f"{url}/readyz"),
         ("Metrics", f"{url}/metrics"),
         ("Redis", redis),

@@ -5,9 +5,9 @@
 
 from graph.endpoint.http.elsewhere import Elsewhere
 from graph.endpoint.http.exchange import EXCHANGE, ServerExchange
-from graph.endpoint.http.graphiql import Assets, GraphiqlPage, wants_graphiql
 from graph.endpoint.http.multipart import Multipart
 from graph.endpoint.http.negotiation import EVENT_STREAM, MULTIPART
+from graph.endpoint.http.pages import Assets, GraphiqlPage, StaticPage, wants_graphiql
 from graph.endpoint.http.request import parse_body
 from graph.endpoint.http.route import EndpointRoute
 from graph.endpoint.http.security import HEADERS, Origins, is_own_page
@@ -30,6 +30,7 @@ __all__ = [
     "Origins",
     "ServerExchange",
     "ServerSentEvents",
+    "StaticPage",
     "is_own_page",
     "parse_body",
     "wants_graphiql",

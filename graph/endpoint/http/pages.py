@@ -1,9 +1,11 @@
-"""GraphiQL for browsers, from files of this server alone.
+"""Pages for browsers, from files of this server alone.
 
-A browser that opens the GraphQL endpoint gets `GraphiqlPage`; its scripts, styles and workers come from `Assets`. The
-Content Security Policy lets the page load nothing from, and talk to nothing but, its own origin. The files are built
-from npm packages by ``make graphiql`` and named by their content, so that a browser may keep them forever. Every
-address in them is relative, so that it works under any path prefix, whether the server knows it or not.
+A `StaticPage` is HTML; its scripts, styles and workers come from `Assets`. The Content Security Policy lets it load
+nothing from, and talk to nothing but, its own origin, and run no script inside the page. A file whose name tells its
+content (there is a dash in it) may be kept forever, any other is asked for again each time. Every address in a page is
+relative, so that it works under any path prefix, whether the server knows it or not.
+
+A browser that opens the GraphQL endpoint gets `GraphiqlPage`, whose files ``make graphiql`` builds from npm packages.
 """
 
 from __future__ import annotations
@@ -23,28 +25,26 @@ from graph.endpoint.kept import Compressed, encoding_of
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from starlette.types import Scope
 
-_POLICY = (
-    "default-src 'none'",
-    "script-src 'self'",
-    "worker-src 'self'",
-    "style-src 'self' 'unsafe-inline'",  # Monaco writes its themes into style elements
-    "img-src 'self' data:",
-    "font-src 'self' data:",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-)
-PAGE_HEADERS = {
-    "Content-Security-Policy": "; ".join(_POLICY),
-    "Cache-Control": "no-cache",
-    "Referrer-Policy": "same-origin",
-    "Vary": "Accept",
-    "X-Content-Type-Options": "nosniff",
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
 }
+_GRAPHIQL = {
+    "worker-src": "'self'",
+    "style-src": "'self' 'unsafe-inline'",  # Monaco writes its themes into style elements
+    "font-src": "'self' data:",
+}
+_HEADERS = {"Cache-Control": "no-cache", "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
 _AS_THEY_ARE = frozenset({"image/png", "font/woff2"})  # they are compressed already
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -61,18 +61,28 @@ def wants_graphiql(scope: Scope) -> bool:
     return HTML in accept.lower() and prefers_html(accept)
 
 
-class GraphiqlPage:
-    """The page of an endpoint; its links go to ``static/`` beside the endpoint's path."""
+class StaticPage:
+    """A page whose links (``./static/…``, or ``../static/…`` a level down) begin at the path that it is served at."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read it from `folder`."""
-        self._plain = (folder / "index.html").read_text()
-        self._below = re.sub(r'(src|href)="\./', r'\1="../', self._plain)
+    def __init__(self, file: Path, *, policy: Mapping[str, str] | None = None, **headers: str) -> None:
+        """Read it from `file`; `policy` adds directives to its Content Security Policy, or replaces them."""
+        self._plain = file.read_text()
+        self._below = re.sub(r'(src|href)="(?:\./|(?=\.\./))', r'\1="../', self._plain)
+        allowed = "; ".join(f"{name} {sources}" for name, sources in (_POLICY | dict(policy or {})).items())
+        self._headers = {"Content-Security-Policy": allowed, **_HEADERS, **headers}
 
     def response(self, scope: Scope) -> Response:
         """The page, for the path of `scope`: with a slash at its end, links start a level higher."""
         text = self._below if scope["path"].endswith("/") else self._plain
-        return Response(text, media_type="text/html", headers=PAGE_HEADERS)
+        return Response(text, media_type="text/html", headers=self._headers)
+
+
+class GraphiqlPage(StaticPage):
+    """The page of an endpoint; its links go to ``static/`` beside the endpoint's path."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read it from `folder`."""
+        super().__init__(folder / "index.html", policy=_GRAPHIQL, Vary="Accept")
 
 
 class Assets(StaticFiles):

@@ -1,0 +1,144 @@
+// The console: who may see it, its sections, and which of them is shown (the address after #). A section is a module
+// with a `title` and `show(page)`; what it follows ends when another one is shown.
+import { h } from '../common/dom.js';
+import { ask, follow, hangUp } from '../common/link.js';
+import * as keys from './keys.js';
+import { changePassword, refused, signIn, signOut, viewer } from './session.js';
+
+const sections = { keys };
+const first = Object.keys(sections)[0];
+
+const root = document.getElementById('console');
+const notice = document.getElementById('notice');
+let main; // where a section is shown; none while nobody may see one
+let leave = () => {};
+let hiding;
+
+function say(text) {
+  clearTimeout(hiding);
+  notice.replaceChildren(text);
+  hiding = setTimeout(() => notice.replaceChildren(), 8000);
+}
+
+// Shows whatever may be shown to whoever is there.
+async function enter() {
+  end();
+  let user;
+  try {
+    user = await viewer();
+  } catch (problem) {
+    put(h('main', {}, h('section', { class: 'card narrow' },
+      h('h1', { tabIndex: -1 }, 'Console'), h('p', { class: 'bad' }, problem.message),
+      h('button', { type: 'button', class: 'main', onclick: enter }, 'Try again'))));
+    return;
+  }
+  if (!user) put(signIn((passwordDue) => (passwordDue ? due() : enter())));
+  else if (user.role !== 'ADMIN') put(refused(user, out));
+  else {
+    frame(user);
+    route();
+  }
+}
+
+function due() {
+  end();
+  put(changePassword(enter));
+}
+
+async function out() {
+  try {
+    await signOut();
+  } catch (problem) {
+    say(problem.message);
+    return;
+  }
+  await enter();
+}
+
+function end() {
+  leave();
+  leave = () => {};
+  main = undefined;
+  hangUp();
+  for (const open of document.querySelectorAll('dialog')) open.close();
+}
+
+function put(...elements) {
+  root.replaceChildren(...elements);
+  (root.querySelector('input') ?? root.querySelector('h1'))?.focus();
+}
+
+function frame(user) {
+  const links = Object.entries(sections).map(([name, { title }]) => h('a', { href: `#${name}` }, title));
+  main = h('main', { id: 'section' });
+  root.replaceChildren(
+    h('a', { class: 'skip', href: '#section', onclick: skip }, 'Skip to the content'),
+    h('header', {},
+      h('span', { class: 'brand' }, 'graph'),
+      h('nav', { 'aria-label': 'Sections' }, links),
+      h('div', { class: 'who' }, h('span', { title: user.email }, user.displayName), h('button', { type: 'button', onclick: out }, 'Sign out'))),
+    main,
+  );
+}
+
+function skip(event) {
+  event.preventDefault();
+  main.querySelector('h1')?.focus();
+}
+
+// Shows the section that the address names.
+function route() {
+  if (!main) return;
+  const [asked, ...rest] = decodeURIComponent(location.hash.slice(1)).split('/');
+  const name = asked in sections ? asked : first;
+  leave();
+  const ends = [];
+  let left = false;
+  leave = () => {
+    left = true;
+    for (const stop of ends) stop();
+  };
+  const content = h('div', {});
+  const heading = h('h1', { tabIndex: -1 }, sections[name].title);
+  main.replaceChildren(heading, content);
+  document.title = `${sections[name].title} · graph`;
+  for (const link of root.querySelectorAll('nav a')) {
+    if (link.hash === `#${name}`) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  heading.focus();
+
+  // What is refused because of the session leads to where a session begins; anything else is said.
+  const failed = (problem) => {
+    if (left) return;
+    if (problem.reason === 'PASSWORD_DUE') due();
+    else if (problem.code === 'UNAUTHENTICATED' || problem.code === 'FORBIDDEN') enter();
+    else say(problem.message);
+  };
+  const guarded = async (...asking) => {
+    try {
+      return await ask(...asking);
+    } catch (problem) {
+      if (problem.code === 'UNAUTHENTICATED' || problem.code === 'FORBIDDEN') failed(problem);
+      throw problem;
+    }
+  };
+  const page = {
+    root: content,
+    rest,
+    say,
+    ask: guarded,
+    follow: (query, variables, next) => {
+      const stop = follow(query, variables, (data) => left || next(data), failed);
+      ends.push(stop);
+      return stop;
+    },
+    onLeave: (stop) => ends.push(stop),
+    // Runs `work` at once; what it throws is said.
+    run: (work) => Promise.resolve().then(work).catch(failed),
+  };
+  page.run(() => sections[name].show(page));
+}
+
+addEventListener('hashchange', route);
+enter();

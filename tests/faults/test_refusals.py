@@ -12,6 +12,7 @@ import pytest
 from graph.patterns.broker import Broker, Topic
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisRefused, RedisUnavailable, command, open_client
+from graph.patterns.client.connection import circuit, denials
 from graph.patterns.client.connection.circuit import PATIENCE
 from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.patterns.lock import Locks
@@ -19,11 +20,16 @@ from graph.patterns.ranking import Ranking
 from graph.patterns.sessions import Sessions
 from harness.refusing import WAYS, refusing
 from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.engines.inline import Inline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graph.patterns.client import Client
+    from graph.patterns.client import Client, Command
+
+_WRITES = Inline("return redis.call('SET', KEYS[1], 1, 'PX', 60000)")
+_TELLS = Inline("return redis.call('PUBLISH', 'c', 'x')")
 
 
 @pytest.fixture
@@ -115,6 +121,97 @@ async def test_what_blocks_the_server_fails_at_once_after_a_moment(server: Valke
             assert future.done(), "nothing was sent"
         await taken(client)
         assert await client.execute("GET", "x") in (None, b"1")
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the probes rest, in seconds: what they ask for, and a moment in truth."""
+    asked: list[float] = []
+    sleep = asyncio.sleep
+
+    class Asyncio:
+        """The module, with a clock of its own."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(asyncio, name)
+
+        async def sleep(self, seconds: float) -> None:
+            asked.append(seconds)
+            await sleep(0.001)
+
+    for module in (circuit, denials):
+        monkeypatch.setattr(module, "asyncio", Asyncio())
+    return asked
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_end_is_noticed_by_the_next_probe_and_those_are_a_second_apart_at_most(
+    server: ValkeyServer, way: str, pauses: list[float]
+) -> None:
+    """Nobody sends anything but the probes: what they learn first after the cause is gone ends the state."""
+    async with open_client(server.url) as client:
+        with refusing(server, way):
+            await refused(client, way)
+            async with within("many probes"):
+                while len(pauses) < 20:
+                    await asyncio.sleep(0.001)
+            assert client.refusal, "it lasts as long as the cause does"
+        async with within("the end of it"):
+            while client.refusal:
+                await asyncio.sleep(0.001)
+    assert max(pauses) <= 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "what"),
+    [
+        (("-publish",), command("PUBLISH", "c", "x")),
+        (("resetchannels", "&other"), command("PUBLISH", "c", "x")),
+        (("resetkeys", "~other"), command("SET", "k", 1, "PX", 60_000, retry=False)),
+        (("-evalsha",), _WRITES(["k"])),
+        (("-xgroup|create",), command("XGROUP", "CREATE", "k", "g", "0")),
+        (("-set",), _WRITES(["k"])),
+        (("-eval", "-set"), command("SET", "k", 1, "PX", 60_000, retry=False)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value[0], str) else "",
+)
+async def test_a_denial_is_reported_for_as_long_as_it_lasts(
+    server: ValkeyServer, rules: tuple[str, ...], what: Command, pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a command, a subcommand, a key, a channel, a script or what a script does; asking does nothing else."""
+    async with open_client(server.url) as client:
+        server.command("ACL", "SETUSER", "default", *rules)
+        with pytest.raises(RedisRefused):
+            await client.send(what)
+        assert client.refusal
+        before = len(pauses)
+        async with within("many questions"):
+            while len(pauses) < before + 20:
+                await asyncio.sleep(0.001)
+        assert client.refusal
+        server.command("ACL", "SETUSER", "default", "+@all", "~*", "&*")
+        async with within("the end of it"):
+            while client.refusal:
+                await asyncio.sleep(0.001)
+        assert server.command("DBSIZE") == 0, "nothing was written to find that out"
+    told = [record.getMessage() for record in caplog.records if " again" in record.getMessage()]
+    assert told
+
+
+async def test_a_denial_that_nobody_can_ask_about_is_reported_for_a_while(
+    server: ValkeyServer, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that was denied a channel: the server does not say which one."""
+    monkeypatch.setattr(denials, "KEPT", 0.0)
+    async with open_client(server.url) as client:
+        server.command("ACL", "SETUSER", "default", "resetchannels")
+        with pytest.raises(RedisRefused):
+            await client.send(_TELLS([]))
+        assert client.refusal
+        async with within("the end of it"):
+            while client.refusal:
+                await asyncio.sleep(0.001)
+        assert pauses
 
 
 async def test_what_is_denied_to_the_user_stops_nothing_else(

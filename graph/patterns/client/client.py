@@ -63,7 +63,7 @@ class Client:
     @property
     def refusal(self) -> str:
         """Why the server refuses writes, or some commands, at the moment; empty while it takes everything."""
-        return self._router.refusal
+        return self._router.refusal or ("" if self._lane is None else self._lane.refusal)
 
     @property
     def database(self) -> int:

@@ -43,6 +43,11 @@ class DurableWriter:
         self._groups: dict[Link, _Group] = {}
         self._closed = False
 
+    @property
+    def refusal(self) -> str:
+        """Why the server refuses writes, or some commands, at the moment; empty while it takes everything."""
+        return self._router.refusal
+
     async def send(self, one: Command) -> Reply:
         """Return the reply of `one`, even an error, once it is on disk; raises `OutcomeUnknown` when in doubt."""
         if self._closed:

@@ -5,10 +5,10 @@ One circuit belongs to each link. A refusal that lasts longer than `PATIENCE` op
 reads go on. Meanwhile the server is probed with a write that changes nothing (``SETRANGE key 0 ""``), on a key that was
 refused. The first probe it takes closes the circuit.
 
-A command denied to the user (NOPERM) does not open the circuit, because other commands work. It is remembered for
-`DENIED` seconds, so that health checks report it.
+A command denied to the user (NOPERM) does not open the circuit, because other commands work. It is remembered for as
+long as it is denied, so that health checks report it (`denials.Denials`).
 
-Log lines: one when the circuit opens, one for another reason, one when it closes; one a command that is denied.
+Log lines: one when the circuit opens, one for another reason, one when it closes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from graph.patterns.client.commands import Command
+from graph.patterns.client.connection.denials import Denials
 from graph.patterns.client.refusals import BLOCKING, DEPOSED, WRITES, RedisRefused, refusal_of
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ PATIENCE = 0.1
 """Seconds for which a refused batch is tried again before the circuit opens: a failover's last moments."""
 PROBES = 0.1, 0.5
 """Seconds between two probes: at first, and at most."""
-DENIED = 60.0
 _DOUBT = 1.0  # seconds after which another refusal is a new one
-_MOST = 256  # denied commands remembered
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class Circuit:
         self._since = self._last = float("-inf")
         self._key: object = None
         self._task: asyncio.Task[None] | None = None
-        self._denied: dict[str, tuple[float, str]] = {}
+        self._denials = Denials(probe)
         self._reason: RedisRefused | None = None
         self.blocked: RedisRefused | None = None
         """The error that every batch fails with; None while batches are sent."""
@@ -54,10 +53,7 @@ class Circuit:
     @property
     def refusal(self) -> str:
         """Why the server takes no writes, or not all commands; empty while it takes everything."""
-        if self._reason is not None:
-            return str(self._reason)
-        recent = self._loop.time() - DENIED
-        return next((message for at, message in self._denied.values() if at > recent), "")
+        return self._denials.refusal if self._reason is None else str(self._reason)
 
     def is_passing(self) -> bool:
         """Whether a refusal may be over in a moment, so that trying again is worthwhile."""
@@ -70,19 +66,9 @@ class Circuit:
     def note(self, refused: RedisRefused, one: Command) -> None:
         """Record that `one` was refused and will not be retried."""
         if refused.lasting:
-            self._deny(refused, one)
+            self._denials.note(refused, one)
         elif refused.word in BLOCKING or refused.word in WRITES:
             self._open(refused, one)
-
-    def _deny(self, refused: RedisRefused, one: Command) -> None:
-        name = one.script.name if one.script is not None else str(one.args[0])
-        now = self._loop.time()
-        before = self._denied.pop(name, None)
-        self._denied[name] = now, str(refused)
-        if len(self._denied) > _MOST:
-            del self._denied[next(iter(self._denied))]
-        if before is None or before[0] < now - DENIED:
-            _log.warning("Redis denies %s: %s", name, refused)
 
     def _open(self, refused: RedisRefused, one: Command) -> None:
         before = self._reason
@@ -114,6 +100,7 @@ class Circuit:
 
     async def close(self) -> None:
         """Stop probing."""
+        await self._denials.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

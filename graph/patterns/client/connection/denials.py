@@ -1,0 +1,122 @@
+"""Remembers which commands the user of a server may not send, and asks regularly whether they are allowed by now.
+
+The question is ``redis.acl_check_cmd`` in a script (Redis 7.0 and later): the server looks up what the user may do with
+the very keys and channels that were refused, and does nothing. So a denial is reported for as long as it lasts, whether
+anybody sends the command again or not, and no longer than `PAUSE` and one answer after that.
+
+Where the server cannot be asked, because it is away or denies EVAL as well, or where it did not say what a script was
+denied, a denial is reported for `KEPT` seconds after the last refusal.
+
+Log lines: one a command that is denied, at most every `KEPT` seconds, and one when it is allowed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from graph.patterns.client.commands import Argument, Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.patterns.client.batch import Replies
+    from graph.patterns.client.refusals import RedisRefused
+
+PAUSE = 0.5
+"""Seconds between two questions."""
+KEPT = 60.0
+_MOST = 256  # commands remembered
+_LONG = 1024  # bytes of an argument that is no key and no channel
+
+_ASK = b"return redis.acl_check_cmd(unpack(ARGV)) and 1 or 0"
+_IN_SCRIPT = re.compile(r"ACL failure in script: .*permissions to run the '([\w|-]+)'")
+_log = logging.getLogger(__name__)
+
+
+class _Denial(NamedTuple):
+    """What was refused last, and when; `asked` is the command to ask about, empty where nobody knows it."""
+
+    at: float
+    message: str
+    asked: tuple[Argument, ...]
+
+
+class Denials:
+    """What one server denies its user."""
+
+    def __init__(self, probe: Callable[[Command], asyncio.Future[Replies]]) -> None:
+        """Begin with nothing; `probe` sends a command past the circuit."""
+        self._probe = probe
+        self._loop = asyncio.get_running_loop()
+        self._denied: dict[str, _Denial] = {}
+        self._told: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def refusal(self) -> str:
+        """Why the server denies a command; empty while it denies none."""
+        return next((one.message for one in self._denied.values()), "")
+
+    def note(self, refused: RedisRefused, one: Command) -> None:
+        """Record that `one` was refused."""
+        name = one.script.name if one.script is not None else _text(one.args[0])
+        now = self._loop.time()
+        self._denied.pop(name, None)
+        self._denied[name] = _Denial(now, str(refused), _question(refused, one))
+        _bound(self._denied)
+        if self._told.get(name, float("-inf")) < now - KEPT:
+            self._told.pop(name, None)
+            self._told[name] = now
+            _bound(self._told)
+            _log.warning("Redis denies %s: %s", name, refused)
+        if self._task is None:
+            self._task = asyncio.create_task(self._watch(), name="redis-denials")
+
+    async def _watch(self) -> None:
+        try:
+            while self._denied:
+                await asyncio.sleep(PAUSE)
+                asked = dict(self._denied)
+                replies = await asyncio.gather(
+                    *(self._probe(Command((b"EVAL", _ASK, 0, *one.asked), None, retry=True)) for one in asked.values())
+                )
+                for (name, one), (reply,) in zip(asked.items(), replies, strict=True):
+                    if self._denied.get(name) is one:  # and not refused once more meanwhile
+                        self._judge(name, one, reply)
+        finally:
+            self._task = None
+
+    def _judge(self, name: str, one: _Denial, reply: object) -> None:
+        now = self._loop.time()
+        if one.asked and reply == 0:
+            self._denied[name] = one._replace(at=now)
+        elif (one.asked and reply == 1) or one.at < now - KEPT:
+            del self._denied[name]
+            if self._told.get(name) is not None:
+                _log.warning("Redis allows %s again", name)
+
+    async def close(self) -> None:
+        """Stop asking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+
+def _question(refused: RedisRefused, one: Command) -> tuple[Argument, ...]:
+    """The command that the user may not run: `one`, or the one that its script tried to run."""
+    if one.script is not None and "ACL failure in script" in str(refused):
+        inner = _IN_SCRIPT.search(str(refused))
+        return () if inner is None else (*inner[1].split("|"), *one.args[3:4])
+    return tuple(b"" if isinstance(arg, bytes | str) and len(arg) > _LONG else arg for arg in one.args)
+
+
+def _text(argument: Argument) -> str:
+    return argument.decode() if isinstance(argument, bytes) else str(argument)
+
+
+def _bound(kept: dict[str, _Denial] | dict[str, float]) -> None:
+    if len(kept) > _MOST:
+        del kept[next(iter(kept))]

@@ -87,6 +87,10 @@ bench-peers: $(VENV)/.bench bench/peers/node_modules/.package-lock.json bench/pe
 jepsen: $(VENV)/.dev
 	$(BIN)/python -m history --into docs/reliability.md
 
+## soak: use one server for half an hour (or MINUTES=5), and tell whether anything of it grows or is left behind
+soak: $(VENV)/.dev
+	$(BIN)/python -m history.soak --minutes $(or $(MINUTES),30)
+
 ## lock: resolve the version pins again
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile $(LOCK) $(EXTRAS) --group build -o requirements/base.txt pyproject.toml
@@ -141,4 +145,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test traces newest test-busy check format schema settings metrics formats graphiql bench bench-peers jepsen lock
+.PHONY: help install serve test traces newest test-busy check format schema settings metrics formats graphiql bench bench-peers jepsen soak lock

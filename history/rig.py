@@ -14,11 +14,22 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.serving import HANG, Serving, command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from history.engines import Engine
 
 SERVERS = 3
+
+
+def make_key(folder: Path, settings: Mapping[str, str]) -> str:
+    """The API key of somebody who may do everything that a program may."""
+    words = ("key", "add", "history", "--limit", "100000")
+    scopes = [word for scope in ("scores", "boards", "catalog") for word in ("--scope", scope)]
+    made = command(folder, *words, *scopes, **settings)
+    found = re.search(r"key-\S+", made.stdout)
+    assert found is not None, made.stderr + made.stdout
+    return found[0]
 
 
 class Working(Serving):
@@ -66,12 +77,7 @@ class Rig:
                 self._open.enter_context(other)
             for server in self.servers:
                 server.ready()
-            words = ("key", "add", "history", "--limit", "100000")
-            scopes = [word for scope in ("scores", "boards", "catalog") for word in ("--scope", scope)]
-            made = command(self.folder, *words, *scopes, **self._common)
-            found = re.search(r"key-\S+", made.stdout)
-            assert found is not None, made.stderr + made.stdout
-            self.key = found[0]
+            self.key = make_key(self.folder, self._common)
             self._open = self._open.pop_all()
         return self
 

@@ -1,0 +1,112 @@
+"""What the processes of one ``graph serve`` use: memory, descriptors, threads, keys, and the files that they write."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import statistics
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psutil
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_RECORD = re.compile(rb".*:\{jobs\}:job:")
+_MIB = 1 << 20
+
+
+class Measure(NamedTuple):
+    """One thing that is measured again and again.
+
+    It may differ by `slack`, plus `share` of what it was: memory is given back in pieces, and what is looked at in one
+    moment and not in the next differs by itself.
+    """
+
+    unit: str
+    share: float
+    slack: float
+
+
+MEMORY = Measure("MiB", 0.03, 2.0)
+COUNT = Measure("", 0.05, 3.0)
+FILE = Measure("MiB", 0.25, 4.0)
+
+
+class Row(NamedTuple):
+    """What was measured in each third of the time: the medians, and whether the last shows growth."""
+
+    name: str
+    measure: Measure
+    thirds: tuple[float, float, float]
+
+    @property
+    def grew(self) -> bool:
+        """Whether the last third is above the middle one by more than it may be."""
+        _, middle, last = self.thirds
+        return last > middle * (1 + self.measure.share) + self.measure.slack
+
+    def __str__(self) -> str:
+        figures = " | ".join(f"{one:,.1f} {self.measure.unit}".strip() for one in self.thirds)
+        verdict = "GREW" if self.grew else "flat" if self.measure.share < 1 else "bounded"
+        return f"| {self.name} | {figures} | {verdict} |"
+
+
+class Samples(list[dict[tuple[str, Measure], float]]):
+    """What was used, time after time."""
+
+    def rows(self) -> list[Row]:
+        """One for each thing that was measured in the end."""
+        third = len(self) // 3
+        parts = self[:third], self[third : 2 * third], self[2 * third :]
+
+        def middle(key: tuple[str, Measure], part: list[dict[tuple[str, Measure], float]]) -> float:
+            return statistics.median([one[key] for one in part if key in one] or [0.0])
+
+        return [Row(*key, (middle(key, parts[0]), middle(key, parts[1]), middle(key, parts[2]))) for key in self[-1]]
+
+
+def sample(server: int, folder: Path) -> dict[tuple[str, Measure], float]:
+    """Look at the process `server`, its worker, and its Valkey and database below `folder`."""
+    found: dict[tuple[str, Measure], float] = {}
+    for process in [psutil.Process(server), *psutil.Process(server).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            role = _role(process)
+            if role and (f"{role}: memory", MEMORY) not in found:
+                with process.oneshot():
+                    found[f"{role}: memory", MEMORY] = process.memory_full_info().uss / _MIB
+                    found[f"{role}: descriptors", COUNT] = process.num_fds()
+                    found[f"{role}: threads", COUNT] = process.num_threads()
+    found["Valkey: data", MEMORY], records, others = _keys(folder / "valkey" / "socket")
+    found["keys but records of jobs", COUNT] = others
+    found["records of jobs, which live for a week", Measure("", float("inf"), 0)] = records
+    found["append-only files", Measure("MiB", 1.0, 64.0)] = _size(folder.glob("valkey/appendonlydir/*"))
+    found["SQLite's WAL", FILE] = _size(folder.glob("*.db-wal"))
+    return found
+
+
+def _role(process: psutil.Process) -> str:
+    words = process.cmdline()
+    if process.name().startswith("valkey"):
+        return "Valkey"
+    return "worker" if "worker" in words else "server" if "serve" in words else ""
+
+
+def _keys(socket: Path) -> tuple[float, int, int]:
+    """MiB of data, records of jobs, and all other keys."""
+    with redis.Redis(unix_socket_path=str(socket)) as client:
+        untyped: Any = client
+        keys: list[bytes] = list(untyped.scan_iter(count=1000))
+        records = sum(_RECORD.match(key) is not None for key in keys)
+        memory = untyped.info("memory")
+        return memory["used_memory_dataset"] / _MIB, records, len(keys) - records
+
+
+def _size(files: Iterable[Path]) -> float:
+    total = 0
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):  # rewritten meanwhile
+            total += file.stat().st_size
+    return total / _MIB

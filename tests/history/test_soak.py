@@ -1,0 +1,38 @@
+"""What ``make soak`` calls growth."""
+
+from __future__ import annotations
+
+import pytest
+
+from history.usage import COUNT, MEMORY, Samples
+
+
+def samples(values: list[float]) -> Samples:
+    """One measure, over time."""
+    return Samples({("server: memory", MEMORY): value} for value in values)
+
+
+@pytest.mark.parametrize(
+    ("values", "grew"),
+    [
+        ([100.0] * 30, False),
+        ([50.0 + n for n in range(10)] + [100.0] * 20, False),  # caches that fill in the first third
+        ([100.0 + n for n in range(30)], True),
+        ([100.0] * 20 + [200.0] + [100.0] * 9, False),  # one moment
+        ([100.0] * 20 + [110.0] * 10, True),
+        ([100.0] * 20 + [90.0] * 10, False),
+    ],
+)
+def test_growth_is_told_from_noise(values: list[float], *, grew: bool) -> None:
+    """The last third is compared with the middle one, by what it was at most moments."""
+    (row,) = samples(values).rows()
+    assert row.grew is grew
+    assert ("GREW" in str(row)) is grew
+
+
+def test_what_is_not_always_there_counts_where_it_is() -> None:
+    """A worker that came later has no first third."""
+    late = Samples([*({} for _ in range(10)), *({("worker: threads", COUNT): 6.0} for _ in range(20))])
+    (row,) = late.rows()
+    assert row.thirds == (0.0, 6.0, 6.0)
+    assert not row.grew

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from graph.endpoint.http import EXCHANGE
 from graph.server import http_bounds as connections
 from graph.server.http_express import HttpProtocol
 from harness.waiting import within
@@ -111,3 +112,59 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off(port: int) -> N
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(5_000_000)
     writer.close()
+
+
+async def test_what_waits_behind_a_request_never_begins_once_the_client_has_left() -> None:
+    """The first of three pipelined requests ends by itself; nobody would read the answers to the others."""
+    begun: list[str] = []
+    started, left = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["path"])
+        started.set()
+        if scope["path"] == "/first":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left.set()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(app, http=HttpProtocol) as port, within("the first request to hear that its client has left"):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"".join(b"GET /%b HTTP/1.1\r\nHost: t\r\n\r\n" % path for path in (b"first", b"second", b"third"))
+        )
+        await started.wait()
+        writer.transport.abort()
+        await left.wait()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /later HTTP/1.1\r\nHost: t\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert begun == ["/first", "/later"]
+
+
+async def test_a_client_that_is_just_leaving_has_left() -> None:
+    """Whoever attends after a connection has ended and before uvicorn hears of it is told so."""
+    seen: list[Any] = []
+    done = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del send
+        exchange = scope[EXCHANGE]
+        exchange._connection.transport.abort()
+        seen.append(exchange.attend(lambda: None))
+        receiving: Any = receive()
+        try:
+            receiving.send(None)  # one step, within the same turn of the loop
+        except StopIteration as message:
+            seen.append(message.value)
+        receiving.close()
+        done.set()
+
+    async with serving(app, http=HttpProtocol) as port, within("the request"):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HEAD + b"\r\n")
+        await done.wait()
+        writer.close()
+    assert seen == [False, {"type": "http.disconnect"}]

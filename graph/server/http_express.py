@@ -103,7 +103,6 @@ class HttpProtocol(HttpConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up the connection's place in the crowd, and tell every request on it that its client has left."""
         self._leave()
-        self.pipeline.clear()  # nobody waits for the answers to those that have not begun
         for cycle in self._cycles:  # uvicorn tells only the one that came last, and the others would write on
             cycle.disconnected = not cycle.response_complete
             cycle.message_event.set()

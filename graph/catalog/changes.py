@@ -41,6 +41,10 @@ class ProductChange:
         return cls(ChangeKind(data["kind"]), data["product"], categories, data["at"], event.cursor, gap)
 
 
+def _read(event: Event) -> ProductChange:
+    return ProductChange.of(event)
+
+
 async def follow_products(
     broker: Broker,
     *,
@@ -55,7 +59,7 @@ async def follow_products(
             gap = gap or event.gap
             if event.data is None:
                 continue  # only a gap, which the next event reports
-            change = ProductChange.of(event, gap=gap)
+            change = ProductChange.of(event, gap=True) if gap else event.once(_read)
             if (ids is None or change.product_id in ids) and (category is None or category in change.categories):
                 yield change
                 gap = False

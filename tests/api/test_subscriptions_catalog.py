@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from graph.api.node import global_id
 from graph.catalog.keys import TOPIC
@@ -89,6 +90,27 @@ async def test_changes_arrive_as_they_are_committed(site: House) -> None:
     assert summary(values) == [("CREATED", "A"), ("UPDATED", "A"), ("DELETED", None)]
     assert {value["productId"] for value in values} == {global_id("Product", product.id)}
     assert values[1]["product"] == {"sku": "A", "name": "Better", "active": True, "category": {"slug": "books"}}
+
+
+async def test_filters_share_the_execution_of_an_event(site: House) -> None:
+    """Followers of different ids and categories who select the same of a change have it executed once."""
+    await add_categories(site.app.services.database, "books")
+    product = await site.catalog.create(new("A", category="books"))
+    await site.published(1)
+    executed = "graph_stream_executions_total"
+    async with subscriber(site.port) as socket:
+        followed = [
+            await socket.follow(FILTERED, ids=[global_id("Product", product.id)]),
+            await socket.follow(FILTERED, category="books"),
+            await socket.follow(FILTERED, ids=[global_id("Product", product.id)], category="books"),
+        ]
+        await site.ready(3)
+        before = REGISTRY.get_sample_value(executed) or 0
+        await site.catalog.update(product.id, {"stock": 1})
+        for events in followed:
+            await events.until(1)
+        assert (REGISTRY.get_sample_value(executed) or 0) - before == 1
+    assert [events.values("productChanged") for events in followed] == 3 * [followed[0].values("productChanged")]
 
 
 async def test_filters(site: House) -> None:

@@ -95,6 +95,25 @@ async def test_subscribers_of_one_topic_share_it(client: Client, broker: Broker)
     assert [task.result() for task in tasks] == [[0, 1, 2]] * 100
 
 
+async def test_what_is_made_of_an_event_is_made_once(broker: Broker) -> None:
+    """Subscribers who make the same of an event get the same object, those who make something else another one."""
+    made: list[Any] = []
+
+    def make(event: Event) -> object:
+        made.append(event.data)
+        return object()
+
+    async with broker.subscribe(TOPIC) as one, broker.subscribe(TOPIC) as two:
+        await broker.publish(TOPIC, "a")
+        await broker.publish(TOPIC, "b")
+        first, second = await take(one, 2), await take(two, 2)
+        objects = [event.once(make) for event in (*first, *second)]
+    assert made == ["a", "b"]
+    assert objects[:2] == objects[2:]
+    assert objects[0] is not objects[1]
+    assert first[0].once(lambda event: event.data) == "a"
+
+
 async def test_two_processes_see_the_same(client: Client, broker: Broker) -> None:
     """What one broker publishes another one delivers, and a cursor of one resumes at the other."""
     async with Broker(client) as other, other.subscribe(TOPIC) as events:

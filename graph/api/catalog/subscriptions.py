@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
+from functools import lru_cache
 
 import strawberry
 
@@ -56,6 +57,12 @@ class ProductEvent:
         return visible(info.context, await info.context.loader(products).load(self.number))
 
 
+@lru_cache(maxsize=256)
+def _event(change: ProductChange) -> ProductEvent:
+    """The same object for all subscriptions that are told of `change`, so that it is executed once."""
+    return ProductEvent.of(change)
+
+
 @strawberry.type
 class CatalogSubscription:
     """The subscription fields."""
@@ -63,7 +70,7 @@ class CatalogSubscription:
     @strawberry.subscription(
         description="Products created, changed or deleted. With `after`, first everything missed since that cursor.",
         extensions=[requires(ANYBODY)],
-        metadata=live(shared=True, cursor="after"),
+        metadata=live(shared=True, cursor="after", once=True),
     )
     async def product_changed(
         self,
@@ -81,4 +88,4 @@ class CatalogSubscription:
             follow_products(broker, ids=wanted, category=given(category), after=given(after))
         ) as changes:
             async for change in changes:
-                yield ProductEvent.of(change)
+                yield _event(change)

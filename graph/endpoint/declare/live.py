@@ -27,13 +27,19 @@ class Live:
     state_first: bool = False
     latest: bool = False
     cursor: str | None = None
+    once: bool = False
 
 
 _DEFAULT = Live()
 
 
 def live(
-    *, shared: bool = False, state_first: bool = False, latest: bool = False, cursor: str | None = None
+    *,
+    shared: bool = False,
+    state_first: bool = False,
+    latest: bool = False,
+    cursor: str | None = None,
+    once: bool = False,
 ) -> dict[str, Any]:
     """Metadata for ``strawberry.subscription(metadata=…)``.
 
@@ -43,8 +49,11 @@ def live(
     it is executed for each user. `state_first`: the first event is the present state; a client that joins later gets
     its own. `latest`: an event replaces those before it, so a slow client may get only the newest one.
     `cursor`: the argument that takes the cursor after which to resume; every event then has an attribute ``cursor``.
+    `once`, with `shared`: an event that subscriptions with different arguments yield as the same object (as by
+    `graph.patterns.broker.Event.once`) is executed once for all that select the same of it. So no field below may find
+    out the arguments of this one, as through ``info.variable_values``.
     """
-    return {_KEY: Live(shared, state_first, latest, cursor)}
+    return {_KEY: Live(shared, state_first, latest, cursor, once)}
 
 
 def live_of(field: GraphQLField) -> Live:

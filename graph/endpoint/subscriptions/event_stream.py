@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from inspect import isawaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -21,6 +22,7 @@ from strawberry.execution import optimized_is_awaitable
 from graph.endpoint.errors import Refusal, coded
 from graph.endpoint.execution import Answer
 from graph.endpoint.identity import PUBLIC, viewer_touched
+from graph.endpoint.subscriptions.once import Once, Outcome, Shape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
@@ -65,10 +67,17 @@ class OpenStream(NamedTuple):
 class EventStream:
     """What `ready` subscribes to, rendered for those who ask."""
 
-    def __init__(self, engine: Engine[Any], ready: Ready, *, public: bool) -> None:
-        """Execute as the caller of `ready`; where that is not the `public`, each result is one user's."""
+    def __init__(
+        self, engine: Engine[Any], ready: Ready, *, public: bool, once: Once, shape: Shape | None = None
+    ) -> None:
+        """Execute as the caller of `ready`; where that is not the `public`, each result is one user's.
+
+        With a `shape`, results for everybody are had `once`, together with other streams.
+        """
         self._engine = engine
         self._ready = ready
+        self._once = once
+        self._shape = shape
         self.by_viewer = not public
         """Whether the answers are known to depend on who asks."""
 
@@ -110,22 +119,25 @@ class EventStream:
         cursor: Any = getattr(item, "cursor", None)
         texts: dict[str | None, str] = {}
         if not self.by_viewer:
-            text, touched = await self._execute(executor, item, self._ready.ticket.caller)
+            shape, own = self._shape, partial(self._execute, executor, item, self._ready.ticket.caller)
+            if shape is not None and (kept := self._once.kept(shape, item)) is not None:
+                return Rendered({None: kept}, cursor)
+            text, touched, _ = await (own() if shape is None else self._once.run(shape, item, own))
             if not touched:
                 return Rendered({None: text}, cursor)
             self.by_viewer = True
             texts[PUBLIC] = text
         while missing := {caller.scope: caller for caller in callers() if caller.scope not in texts}:
             for scope, caller in missing.items():
-                texts[scope], _ = await self._execute(executor, item, caller)
+                texts[scope] = (await self._execute(executor, item, caller)).text
         return Rendered(texts, cursor)
 
-    async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:
-        """One execution in a context of its own: the result as text, and whether it read who asks."""
+    async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> Outcome:
+        """One execution in a context of its own."""
         with self._engine.monitor.tracing.event():
             return await self._execute_traced(executor, item, caller)
 
-    async def _execute_traced(self, executor: Executor[Any], item: Any, caller: Caller) -> tuple[str, bool]:
+    async def _execute_traced(self, executor: Executor[Any], item: Any, caller: Caller) -> Outcome:
         context = self._engine.context(caller, nobody(), None)
         one: Any = cast("Any", executor).build_per_event_executor(item)
         one.context_value = context
@@ -143,7 +155,7 @@ class EventStream:
             result = ExecutionResult(None, errors=[late])
         answer = Answer(data=result.data, errors=self._engine.presenter.present(result.errors or ()))
         self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
-        return answer.encode().decode(), viewer_touched(context)
+        return Outcome(answer.encode().decode(), viewer_touched(context), bool(answer.errors))
 
 
 def nobody() -> HTTPConnection:

@@ -17,6 +17,7 @@ import contextlib
 import contextvars
 from collections import deque
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from graph.endpoint.errors import Refusal
@@ -24,6 +25,8 @@ from graph.endpoint.execution import encode
 from graph.endpoint.identity import PUBLIC, viewer_touched
 from graph.endpoint.subscriptions.event_stream import EventStream, Failed, Rendered
 from graph.endpoint.subscriptions.metrics import FANOUT, FOLLOWERS, GROUPS, SENT
+from graph.endpoint.subscriptions.once import shape_of
+from graph.endpoint.subscriptions.resume import promise_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from graph.endpoint.declare import Live
     from graph.endpoint.execution import Engine, Ready
     from graph.endpoint.identity import Caller
+    from graph.endpoint.subscriptions.once import Once
     from graph.endpoint.subscriptions.sink import Sink
 
 _LOOKS = (0.01, 0.05, 0.2, 1.0)  # seconds
@@ -44,6 +48,7 @@ class Home(Protocol):
     """What a group needs of `streams.Streams`."""
 
     engine: Engine[Any]
+    once: Once
 
     def errors(self, error: Exception) -> str:
         """The errors that a client gets for `error`, as a JSON list."""
@@ -93,7 +98,8 @@ class Group:
         self._recent: deque[Rendered] = deque(maxlen=_REMEMBERED if promise.cursor else 1)
         self._given = 0  # events since the start
         self._public = key[3] == PUBLIC
-        self._events = EventStream(home.engine, ready, public=self._public)
+        shape = shape_of(ready, promise_of(self._engine, ready)[1]) if promise.once and self._public else None
+        self._events = EventStream(home.engine, ready, public=self._public, once=home.once, shape=shape)
         self._turn = asyncio.Lock()
         # Its own context, with nothing from the follower that happened to come first.
         self._task = asyncio.create_task(self._run(), name="stream-group", context=contextvars.Context())
@@ -248,13 +254,13 @@ class Group:
     def _hand(self, event: Rendered, followers: Iterable[Follower]) -> None:
         latest, cursor = self._promise.latest, event.cursor
         shared = event.texts.get(None)
-        sent = 0
-        with FANOUT.time():
-            for follower in followers:
-                text = shared if shared is not None else event.of(follower.caller)
-                if text is not None and follower.group is self:
-                    follower.sink.next(text, latest=latest, cursor=cursor)
-                    sent += 1
+        sent, began = 0, perf_counter()
+        for follower in followers:
+            text = shared if shared is not None else event.of(follower.caller)
+            if text is not None and follower.group is self:
+                follower.sink.next(text, latest=latest, cursor=cursor)
+                sent += 1
+        FANOUT.observe(perf_counter() - began)
         SENT.inc(sent)
 
     # --- followers that join later ---

@@ -30,6 +30,7 @@ from graph.endpoint.execution import Answer, encode
 from graph.endpoint.identity import PUBLIC, Caller, notes_viewer
 from graph.endpoint.subscriptions.entry import entered
 from graph.endpoint.subscriptions.group import Follower, Group, Key
+from graph.endpoint.subscriptions.once import Once
 from graph.endpoint.subscriptions.own import Own
 from graph.endpoint.subscriptions.resume import promise_of, resumed_at_once
 
@@ -73,6 +74,7 @@ class Streams(Generic[Context]):
         """Run what `engine` admits; queries with `@live` by `live`."""
         self.engine = engine
         self._live = live
+        self.once = Once()
         self._groups: dict[Key, Group] = {}  # those that newcomers may join
         self._running: set[Group] = set()
         self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()

@@ -9,14 +9,16 @@ import enum
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from graph.patterns.client import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from graph.patterns.client import Command, Reply
+
+T = TypeVar("T")
 
 _READ = Script(__name__, "read", idempotent=True)
 _MICROSECONDS = 1_000_000
@@ -170,6 +172,13 @@ class Event:
     def data(self) -> Any:
         """The event's JSON value, decoded once for all subscribers; None for a bare gap."""
         return json.loads(self.raw) if self.raw else None
+
+    def once(self, make: Callable[[Event], T]) -> T:
+        """What `make` makes of the event, the same object for all subscribers who name the same `make`."""
+        made: dict[Any, Any] = self.__dict__.setdefault("_made", {})
+        if make not in made:
+            made[make] = make(self)
+        return cast("T", made[make])
 
     def __repr__(self) -> str:
         return f"Event({self.position}, {len(self.raw)} bytes, gap={self.gap})"

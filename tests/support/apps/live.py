@@ -20,7 +20,7 @@ from graph.endpoint.execution import EventExecutor
 from graph.endpoint.identity import Caller
 from graph.endpoint.websocket import SocketLimits
 from graph.errors import Unauthenticated
-from graph.patterns.broker import Broker, Delivery, Topic
+from graph.patterns.broker import Broker, Delivery, Event, Topic
 from harness.waiting import until
 from tests.support.apps.small import Tokens, make_admission
 
@@ -97,8 +97,30 @@ class News:
         return f"{user}: {self.text}"
 
     @strawberry.field
+    async def later(self, info: LiveInfo) -> str:
+        app = info.context.app
+        app.executions += 1
+        app.waiting += 1
+        try:
+            await app.gate.wait()
+        finally:
+            app.waiting -= 1
+        if self.text == "breaks":
+            raise LookupError("secret")
+        return f"later: {self.text}"
+
+    @strawberry.field
+    def twice(self, info: LiveInfo, word: str) -> str:
+        info.context.app.executions += 1
+        return f"{word} {word}"
+
+    @strawberry.field
     def bug(self) -> str:
         raise LookupError("secret")
+
+
+def _news(event: Event) -> News:
+    return News(cursor=event.cursor, text=str(event.data), gap=event.gap)
 
 
 @strawberry.type
@@ -145,6 +167,16 @@ class Subscription:
                 yield News(cursor=event.cursor, text=str(event.data), gap=event.gap)
                 if event.data == "turn":
                     assert info.context.caller is not None
+
+    @strawberry.subscription(metadata=live(shared=True, once=True))
+    async def about(self, info: LiveInfo, word: str) -> AsyncGenerator[News]:
+        """Events that begin with `word`."""
+        app = info.context.app
+        async with app.broker.subscribe(NEWS) as events:
+            app.sources += 1
+            async for event in events:
+                if event.data.startswith(word):
+                    yield event.once(_news)
 
     @strawberry.subscription(metadata=live(shared=True, state_first=True, latest=True))
     async def board(self, info: LiveInfo) -> AsyncGenerator[Board]:

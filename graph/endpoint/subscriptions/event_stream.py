@@ -22,7 +22,7 @@ from strawberry.execution import optimized_is_awaitable
 from graph.endpoint.errors import Refusal, coded
 from graph.endpoint.execution import Answer
 from graph.endpoint.identity import PUBLIC, viewer_touched
-from graph.endpoint.subscriptions.once import Once, Outcome, Shape
+from graph.endpoint.subscriptions.once import Once, Execution, Shape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
@@ -132,12 +132,12 @@ class EventStream:
                 texts[scope] = (await self._execute(executor, item, caller)).text
         return Rendered(texts, cursor)
 
-    async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> Outcome:
+    async def _execute(self, executor: Executor[Any], item: Any, caller: Caller) -> Execution:
         """One execution in a context of its own."""
         with self._engine.monitor.tracing.event():
             return await self._execute_traced(executor, item, caller)
 
-    async def _execute_traced(self, executor: Executor[Any], item: Any, caller: Caller) -> Outcome:
+    async def _execute_traced(self, executor: Executor[Any], item: Any, caller: Caller) -> Execution:
         context = self._engine.context(caller, nobody(), None)
         one: Any = cast("Any", executor).build_per_event_executor(item)
         one.context_value = context
@@ -155,7 +155,7 @@ class EventStream:
             result = ExecutionResult(None, errors=[late])
         answer = Answer(data=result.data, errors=self._engine.presenter.present(result.errors or ()))
         self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
-        return Outcome(answer.encode().decode(), viewer_touched(context), bool(answer.errors))
+        return Execution(answer.encode().decode(), viewer_touched(context), bool(answer.errors))
 
 
 def nobody() -> HTTPConnection:

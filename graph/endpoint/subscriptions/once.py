@@ -34,7 +34,7 @@ _ENTRY = 512
 """Characters that an entry counts beside its text."""
 
 
-class Outcome(NamedTuple):
+class Execution(NamedTuple):
     """An execution's result as text."""
 
     text: str
@@ -51,7 +51,7 @@ class Once:
         """Start with none."""
         self._kept: OrderedDict[tuple[Shape, int], tuple[object, str]] = OrderedDict()  # the object holds its id
         self._size = 0
-        self._running: dict[tuple[Shape, int], list[asyncio.Future[Outcome | None]]] = {}
+        self._running: dict[tuple[Shape, int], list[asyncio.Future[Execution | None]]] = {}
 
     @property
     def kept_events(self) -> int:
@@ -63,16 +63,16 @@ class Once:
         found = self._kept.get((shape, id(event)))
         return None if found is None else found[1]
 
-    async def run(self, shape: Shape, event: object, execute: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def run(self, shape: Shape, event: object, execute: Callable[[], Awaitable[Execution]]) -> Execution:
         """The outcome of `execute`, which is not called while it is under way for another subscription."""
         name = (shape, id(event))
         while (waiting := self._running.get(name)) is not None:
-            other: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+            other: asyncio.Future[Execution | None] = asyncio.get_running_loop().create_future()
             waiting.append(other)
             if (outcome := await other) is not None:
                 return await execute() if outcome.touched else outcome
         if (text := self.kept(shape, event)) is not None:
-            return Outcome(text, touched=False, failed=False)
+            return Execution(text, touched=False, failed=False)
         waiting = self._running[name] = []
         outcome = None
         try:

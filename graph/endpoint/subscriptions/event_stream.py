@@ -22,7 +22,7 @@ from strawberry.execution import optimized_is_awaitable
 from graph.endpoint.errors import Refusal, coded
 from graph.endpoint.execution import Answer
 from graph.endpoint.identity import PUBLIC, viewer_touched
-from graph.endpoint.subscriptions.once import Once, Execution, Shape
+from graph.endpoint.subscriptions.once import Execution, Once, Shape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable

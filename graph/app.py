@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from graph import apikeys
 from graph.api.auth import SessionAuthenticator
 from graph.api.context import Context
 from graph.api.cookie import SessionCookie
@@ -137,8 +138,9 @@ def build_endpoint(
         origins=origins,
         max_age=settings.accounts.lifetime,
     )
+    api_keys = services.find(apikeys.FEATURE)
     authenticator = SessionAuthenticator(
-        services.client, services.sessions, services.revocations, cookie, restore=services.api_keys.restore
+        services.client, services.sessions, services.revocations, cookie, restore=api_keys and api_keys.restore
     )
     limits = settings.rate_limit
     admission = Admission(
@@ -160,7 +162,7 @@ def build_endpoint(
         return Context(services, caller, connection, response, cookie=cookie)
 
     return GraphQLEndpoint(
-        build_schema(extensions=[lambda: RateLimit(admission)]),
+        build_schema(services.app, extensions=[lambda: RateLimit(admission)]),
         authenticator=authenticator,
         admission=admission,
         context=context,

@@ -2,17 +2,18 @@
 
 `open_services` is used by the web server, the worker, the command line and the tests alike. What it enters, it leaves
 in reverse order, with no task, connection or process left running. It raises `EmbeddedError` or
-`graph.patterns.client.RedisUnavailable` where Redis cannot be had, and `graph.patterns.keyspace.ForeignKeyspace` where
-processes on another database use it.
+`graph.patterns.client.RedisUnavailable` where Redis cannot be had, `graph.patterns.keyspace.ForeignKeyspace` where
+processes on another database use it, and `graph.feature.BadApp` where the settings name no application.
 
-A feature is one line in `Services`; what its service is built from is in its own package (`graph.feature`).
+Which features are opened is the application's list (`graph.product`, or one's own); what a feature's service is built
+from is in its own package (`graph.feature`).
 """
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import orjson
 
@@ -21,7 +22,7 @@ from graph.accounts import RECOVERY
 from graph.engines.database import Database
 from graph.engines.embedded import redis_url
 from graph.engines.origin import DatabaseOrigin
-from graph.feature import Feature, Tools
+from graph.feature import App, Feature, Tools, load_app
 from graph.jobs import Jobs, announce_job
 from graph.patterns.broker import Broker
 from graph.patterns.cache import ByteCache, Cache, JsonCodec
@@ -42,10 +43,10 @@ S = TypeVar("S")
 
 
 class Opened(Generic[S]):
-    """An attribute of `Services` that is the service of a feature."""
+    """An attribute of `Services` that is the service of a feature of this product."""
 
     def __init__(self, feature: Feature[S]) -> None:
-        """Have `feature` opened with the others."""
+        """Look for the service of `feature`."""
         self.feature = feature
 
     def __get__(self, services: Services, _owner: type[Services]) -> S:
@@ -56,7 +57,7 @@ class Opened(Generic[S]):
 class Services(Tools):
     """Everything a resolver, a job or a command works with: the tools, and the service of every feature.
 
-    Features are opened in the order of these lines.
+    The attributes are short for `of`, and raise `graph.feature.NotListed` in an application without the feature, too.
     """
 
     catalog = Opened(catalog.FEATURE)
@@ -65,12 +66,6 @@ class Services(Tools):
     leaderboards = Opened(leaderboard.FEATURE)
     live_boards = Opened(leaderboard.LIVE)
     api_keys = Opened(apikeys.FEATURE)
-
-
-def features() -> tuple[Feature[Any], ...]:
-    """The features that `Services` names, in their order."""
-    named: list[Any] = list(vars(Services).values())
-    return tuple(cast("Opened[Any]", one).feature for one in named if isinstance(one, Opened))
 
 
 @asynccontextmanager
@@ -82,13 +77,14 @@ async def open_services(settings: Settings, traces: Telemetry | None = None) -> 
     async with AsyncExitStack() as stack:
         if traces is None and (traces := telemetry()) is not None:
             stack.push_async_callback(traces.close)
-        services = await _tools(settings, stack, traces)
-        for feature in features():
+        app = load_app(settings.server.app)
+        services = await _tools(settings, app, stack, traces)
+        for feature in app.features:
             services.opened[feature] = await stack.enter_async_context(feature.open(services))
         yield services
 
 
-async def _tools(settings: Settings, stack: AsyncExitStack, traces: Telemetry | None) -> Services:
+async def _tools(settings: Settings, app: App, stack: AsyncExitStack, traces: Telemetry | None) -> Services:
     """The stores and the patterns on them; no feature is open yet."""
     redis = settings.redis
     url = await stack.enter_async_context(redis_url(redis.url, settings.server.data_dir, max_memory=redis.max_memory))
@@ -113,6 +109,7 @@ async def _tools(settings: Settings, stack: AsyncExitStack, traces: Telemetry | 
     broker = await stack.enter_async_context(Broker(client, prefix=prefix))
     revocations = await stack.enter_async_context(Revocations(client, broker))
     return Services(
+        app=app,
         prefix=prefix,
         client=client,
         cache=cache,
@@ -131,7 +128,12 @@ async def _tools(settings: Settings, stack: AsyncExitStack, traces: Telemetry | 
         telemetry=traces,
         locks=locks,
         imports=settings.jobs.imports.absolute(),
-        options=(_account_options(settings), _mail_options(settings), _leaderboard_options(settings)),
+        options=(
+            _account_options(settings),
+            _mail_options(settings),
+            _leaderboard_options(settings),
+            *settings.of(app.settings),
+        ),
     )
 
 

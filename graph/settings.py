@@ -25,7 +25,7 @@ from graph.settings_accounts import AccountSettings, MailSettings
 from graph.settings_group import PREFIX, SettingsGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydantic.fields import FieldInfo
 
@@ -39,6 +39,11 @@ class ServerSettings(SettingsGroup):
         default="development",
         description="`production` turns introspection and GraphiQL off unless they are set, and does not start with "
         "what is unsafe (docs/security.md)",
+    )
+    app: str = Field(
+        default="graph.product:APP",
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="The application to serve, as `module:attribute`: one of your own (docs/new-project.md)",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
@@ -226,6 +231,8 @@ class Settings(BaseModel):
     bounds: BoundSettings = BoundSettings()
     endpoint: EndpointSettings = EndpointSettings()
     jobs: JobSettings = JobSettings()
+    others: tuple[SettingsGroup, ...] = ()
+    """Groups that are not the server's own, where they are not to be read from the environment (`of`)."""
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -241,8 +248,9 @@ class Settings(BaseModel):
     def groups(cls) -> Iterator[tuple[str, type[SettingsGroup]]]:
         """Each group's field name and class, in the order of the README's table."""
         for name, field in cls.model_fields.items():
-            group: Any = field.annotation
-            yield name, group
+            if name != "others":
+                group: Any = field.annotation
+                yield name, group
 
     @classmethod
     def fields(cls) -> Iterator[tuple[str, type[SettingsGroup], str, FieldInfo]]:
@@ -250,6 +258,11 @@ class Settings(BaseModel):
         for _, group in cls.groups():
             for name, field in group.model_fields.items():
                 yield group.variable(name), group, name, field
+
+    def of(self, kinds: Iterable[type[SettingsGroup]]) -> list[SettingsGroup]:
+        """The groups of these kinds, from the environment unless they are among `others`; raises `SettingsError`."""
+        known = {type(group): group for group in self.others}
+        return [known.get(kind) or kind.from_environment() for kind in kinds]
 
     @property
     def database_url(self) -> str:
@@ -276,8 +289,12 @@ class Settings(BaseModel):
         return found
 
 
-def unknown_variables() -> list[tuple[str, str | None]]:
-    """Variables that start like a setting and are none, each with the setting it was perhaps meant to be."""
+def unknown_variables(others: Iterable[type[SettingsGroup]] = ()) -> list[tuple[str, str | None]]:
+    """Variables that start like a setting and are none, each with the setting it was perhaps meant to be.
+
+    `others` are the groups of the application's features.
+    """
     known = [variable for variable, *_ in Settings.fields()]
+    known += [group.variable(field) for group in others for field in group.model_fields]
     strangers = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     return [(name, next(iter(difflib.get_close_matches(name, known, n=1)), None)) for name in strangers]

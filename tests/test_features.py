@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.services import features
+from graph.product import APP
 from harness.serving import ROOT
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def imported(path: Path) -> Iterator[str]:
 def test_every_feature_is_wired() -> None:
     """There are features, and the services open at least one of each package."""
     assert len(FEATURES) >= 3
-    assert {feature.name for feature in features()} >= set(FEATURES)
+    assert {feature.name for feature in APP.features} >= set(FEATURES)
 
 
 @pytest.mark.parametrize("name", FEATURES)

@@ -67,6 +67,6 @@ async def _open_recovery(tools: Tools) -> AsyncGenerator[Recovery]:
         await recovery.close()
 
 
-FEATURE = Feature(name="accounts", open=_open)
+FEATURE = Feature(name="accounts", schema="graph.api.accounts:PART", open=_open)
 RECOVERY = Feature(name="recovery", open=_open_recovery)
 """Messages with one-time tokens; depends on `FEATURE`."""

@@ -1,4 +1,4 @@
-"""The GraphQL schema of this product: the features' parts joined into one.
+"""The GraphQL schema of an application: its features' parts joined into one.
 
 `build_schema` is a pure function; nothing is built at import. ``schema.graphql`` in the project's root is the output of
 `sdl`, printed by ``make schema``; a test keeps it up to date.
@@ -12,45 +12,36 @@ import strawberry
 from graphql.utilities.print_schema import print_schema_definition
 from strawberry.schema.config import StrawberryConfig
 
-from graph.api import accounts, apikeys, catalog, jobs, leaderboard, quota
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
 from graph.endpoint.declare import declare_costs, declare_live
 from graph.endpoint.execution import EventExecutor
+from graph.feature import App, located
+from graph.product import APP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graph.api.schema_part import SchemaPart
 
-PARTS: tuple[SchemaPart, ...] = (
-    catalog.PART,
-    accounts.PART,
-    leaderboard.PART,
-    apikeys.PART,
-    jobs.PART,
-    quota.PART,
-)
 
-DESCRIPTION = (
-    "A shop's catalog, accounts and leaderboards. Everything public answers without signing in; `login` gives a token "
-    "for `Authorization: Bearer`, and browsers a cookie. Lists are connections with opaque cursors. What a mutation is "
-    "expected to refuse is a member of its result's union, with `code` and `message`; every other error has "
-    "`extensions.code`. `rateLimit` tells what the caller has left, and asking for it alone is free."
-)
+def parts_of(app: App) -> Sequence[SchemaPart]:
+    """What each feature of `app` adds to the schema, in their order."""
+    return [located(feature.schema) for feature in app.features if feature.schema is not None]
 
 
 def build_schema(
+    app: App = APP,
     *,
-    parts: Sequence[SchemaPart] = PARTS,
     schema_class: type[strawberry.Schema] = strawberry.Schema,
     **options: Any,
 ) -> strawberry.Schema:
-    """Join `parts`; `options` (extensions, execution_context_class, …) go to the schema's constructor."""
+    """Join the parts of `app`; `options` (extensions, execution_context_class, …) go to the schema's constructor."""
+    parts = parts_of(app)
     options.setdefault("execution_context_class", EventExecutor)
     loaders = {kind: loader for part in parts for kind, loader in part.nodes.items()}
     kept = frozenset[str]().union(*(part.kept for part in parts))
-    queries = [node_query(loaders, kept), *(part.query for part in parts if part.query)]
+    queries = [*([node_query(loaders, kept)] if loaders else []), *(part.query for part in parts if part.query)]
     mutations = [part.mutation for part in parts if part.mutation]
     subscriptions = [part.subscription for part in parts if part.subscription]
     schema = schema_class(
@@ -62,7 +53,7 @@ def build_schema(
         **options,
     )
     # Strawberry has no place for the description of a schema.
-    schema._schema.description = DESCRIPTION  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    schema._schema.description = app.description or None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     declare_costs(schema._schema)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     declare_live(schema._schema)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return schema
@@ -73,8 +64,8 @@ def _joined(name: str, parts: Sequence[type]) -> type:
     return strawberry.type(type(name, tuple(parts), {}), name=name)
 
 
-def sdl() -> str:
-    """Return the schema in GraphQL's schema language."""
-    schema = build_schema()
+def sdl(app: App = APP) -> str:
+    """Return the schema of `app` in GraphQL's schema language."""
+    schema = build_schema(app)
     core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry prints no description of it
     return f"{print_schema_definition(core)}\n\n{schema.as_str()}\n"

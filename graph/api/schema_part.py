@@ -1,4 +1,4 @@
-"""One feature's part of the schema. `graph.api.schema` lists the features and joins them."""
+"""One feature's part of the schema, which its `graph.feature.Feature` names. `graph.api.schema` joins them."""
 
 from __future__ import annotations
 

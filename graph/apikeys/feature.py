@@ -23,4 +23,6 @@ def _jobs(tools: Tools) -> Sequence[Definition]:
     return definitions(tools.of(FEATURE))
 
 
-FEATURE = Feature(name="apikeys", open=opening(_build), jobs=_jobs, schedules=SCHEDULES)
+FEATURE = Feature(
+    name="apikeys", schema="graph.api.apikeys:PART", open=opening(_build), jobs=_jobs, schedules=SCHEDULES
+)

@@ -1,4 +1,4 @@
-"""The background jobs of this product and their schedules: those of every feature, and tidying the queue."""
+"""The background jobs of an application and their schedules: those of every feature, and tidying the queue."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from graph.jobs import Definition, Progress, Schedule
-from graph.services import features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from graph.feature import App
     from graph.jobs import Jobs
     from graph.services import Services
 
@@ -18,16 +18,16 @@ TIDY = "tidy"
 
 
 def definitions(services: Services) -> Sequence[Definition]:
-    """Return all kinds of jobs of this product."""
+    """Return all kinds of jobs of the application that is open."""
     return [
-        *(job for feature in features() for job in feature.jobs(services)),
+        *(job for feature in services.app.features for job in feature.jobs(services)),
         Definition(TIDY, partial(tidy, services.jobs)),
     ]
 
 
-def schedules() -> Sequence[Schedule]:
-    """Return the jobs that are queued automatically."""
-    return [*(schedule for feature in features() for schedule in feature.schedules), Schedule(TIDY, 3600.0, {})]
+def schedules(app: App) -> Sequence[Schedule]:
+    """Return the jobs of `app` that are queued automatically."""
+    return [*(schedule for feature in app.features for schedule in feature.schedules), Schedule(TIDY, 3600.0, {})]
 
 
 async def tidy(jobs: Jobs, progress: Progress) -> None:

@@ -81,7 +81,7 @@ async def _work_once(settings: Settings, stop: asyncio.Event, begun: asyncio.Eve
         worker = Worker(
             services.jobs,
             definitions(services),
-            schedules=schedules(),
+            schedules=schedules(services.app),
             concurrency=settings.jobs.concurrency,
             drain=settings.server.grace,
             around=services.telemetry.job if services.telemetry is not None else None,

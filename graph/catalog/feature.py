@@ -27,4 +27,4 @@ def _jobs(tools: Tools) -> Sequence[Definition]:
     return definitions(tools.of(FEATURE), tools.imports)
 
 
-FEATURE = Feature(name="catalog", open=_open, jobs=_jobs, schedules=SCHEDULES)
+FEATURE = Feature(name="catalog", schema="graph.api.catalog:PART", open=_open, jobs=_jobs, schedules=SCHEDULES)

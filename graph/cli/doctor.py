@@ -15,12 +15,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from graph.cli import permissions
-from graph.cli.support import console, redis
+from graph.cli.support import application, console, redis
 from graph.engines import aof
 from graph.engines.child import try_lock
 from graph.engines.database import Database
 from graph.engines.embedded import EmbeddedError, server_binary
-from graph.engines.revisions import head_revision
+from graph.engines.revisions import OURS, Migrations, head_revision
 from graph.errors import DomainError
 from graph.patterns.client import BadRedisUrl, Client, Command, open_client
 from graph.settings import Settings
@@ -272,7 +272,8 @@ async def check_sql(settings: Settings) -> AsyncGenerator[Finding]:
                 "latency", await _median_seconds(ping), "put the database in the same network as this server"
             )
             yield sql_damage(await database.damage())
-            yield migrations(await database.revision())
+            for line in (OURS, *application(settings).migrations):
+                yield migrations(await database.revision(line), line)
     except (DomainError, OSError) as error:
         yield Finding(
             "wrong", "SQL", f"{where}: {error}", "start it, or correct GRAPH_DATABASE_URL; unset means SQLite"
@@ -293,9 +294,9 @@ def sql_damage(found: str) -> Finding:
     return Finding("ok", "pages", "whole, as far as the engine can tell")
 
 
-def migrations(revision: str | None) -> Finding:
+def migrations(revision: str | None, line: Migrations = OURS) -> Finding:
     """Check that the tables are those of this version."""
-    head = head_revision()
+    head = head_revision(line)
     if revision == head:
         return Finding("ok", "migrations", f"at {head}, the newest")
     return Finding("note", "migrations", f"at {revision or 'none'}, newest is {head}", "graph serve migrates")

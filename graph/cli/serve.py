@@ -31,7 +31,6 @@ from graph.background import worker_beside
 from graph.cli import support
 from graph.cli.welcome import announce, prepare
 from graph.engines.child import die_with_parent
-from graph.engines.database import migrate
 from graph.server import Forwarded, HttpProtocol, WebSocketConnection, bound_connections
 from graph.services import open_services
 from graph.settings import Settings
@@ -119,7 +118,7 @@ class Server(uvicorn.Server):
 async def _serve_alone(settings: Settings, listener: socket.socket, create_app: "Callable[..., ASGIApp]") -> None:
     bound_connections(settings.bounds.connections, settings.bounds.connections_per_address)
     async with AsyncExitStack() as stack:
-        await migrate(settings.database_url)
+        await support.migrate(settings)
         services = await stack.enter_async_context(open_services(settings))
         await prepare(settings, services)
         await stack.enter_async_context(worker_beside(settings))
@@ -216,7 +215,7 @@ def _services_in_a_thread(settings: Settings) -> "Generator[None]":
     async def hold() -> None:
         async with AsyncExitStack() as stack:
             try:
-                await migrate(settings.database_url)
+                await support.migrate(settings)
                 services = await stack.enter_async_context(open_services(settings))
                 await prepare(settings, services)
                 await stack.enter_async_context(worker_beside(settings))

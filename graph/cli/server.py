@@ -56,7 +56,7 @@ def schema() -> None:
     """Print the GraphQL schema."""
     from graph.api.schema import sdl
 
-    typer.echo(sdl(), nl=False)
+    typer.echo(sdl(support.application(support.read_settings())), nl=False)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from pydantic_core import PydanticUndefined
 
 from graph.cli import support
 from graph.settings import Settings
-from graph.settings_group import without_password
+from graph.settings_group import SettingsGroup, without_password
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,8 +47,9 @@ def show(settings: Settings, console: "Console") -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("variable", "value", "meaning"):
         table.add_column(title, overflow="fold")
-    for group_name, group in Settings.groups():
-        values = getattr(settings, group_name)
+    groups: list[SettingsGroup] = [getattr(settings, name) for name, _ in Settings.groups()]
+    for values in (*groups, *settings.of(support.application(settings).settings)):
+        group = type(values)
         for name, field in group.model_fields.items():
             style = "bold" if name in values.model_fields_set else "dim"
             meaning = (field.description or "").replace("`", "")

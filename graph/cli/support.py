@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from graph.feature import App
     from graph.jobs import Job, Jobs
     from graph.services import Services
     from graph.settings import Settings
@@ -81,7 +82,12 @@ def read_settings(**given: Any) -> "Settings":
         settings = Settings.from_environment()
     except SettingsError as error:
         fail(str(error))
-    for name, near in unknown_variables():
+    others = () if "app" not in settings.server.model_fields_set else application(settings).settings
+    try:
+        settings.of(others)
+    except SettingsError as error:
+        fail(str(error))
+    for name, near in unknown_variables(others):
         typer.echo(f"graph: {name} is no setting{f'; did you mean {near}?' if near else ''}", err=True)
     chosen = {name: value for name, value in given.items() if value is not None}
     if not chosen:
@@ -94,6 +100,16 @@ def read_settings(**given: Any) -> "Settings":
             f"--{str(first['loc'][0]).replace('_', '-')}={first['input']}: {first['msg'][:1].lower()}{first['msg'][1:]}"
         )
     return settings.model_copy(update={"server": server})
+
+
+def application(settings: "Settings") -> "App":
+    """Load the application that the settings name."""
+    from graph.feature import BadApp, load_app
+
+    try:
+        return load_app(settings.server.app)
+    except BadApp as error:
+        fail(f"GRAPH_APP={settings.server.app}: {error}")
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -120,10 +136,11 @@ def _sentence(error: Exception) -> str | None:
 
     from graph.engines.embedded import EmbeddedError
     from graph.errors import DomainError, Invalid
+    from graph.feature import BadApp, NotListed
     from graph.patterns.client import BadRedisUrl
     from graph.patterns.keyspace import ForeignKeyspace
 
-    if isinstance(error, (EmbeddedError, ForeignKeyspace)):
+    if isinstance(error, (BadApp, EmbeddedError, ForeignKeyspace, NotListed)):
         return str(error)
     if isinstance(error, BadRedisUrl):
         return f"GRAPH_REDIS_URL: {error}"
@@ -141,12 +158,17 @@ def _sentence(error: Exception) -> str | None:
 
 async def prepare(settings: "Settings") -> None:
     """Migrate the database; on a terminal, ask before creating a new one."""
-    from graph.engines.database import migrate
-
     file = settings.database_path
     if file is not None and not file.exists() and sys.stdin.isatty():
         typer.confirm(f"There is no database in {file.parent.absolute()}. Make one?", abort=True, err=True)
-    await migrate(settings.database_url)
+    await migrate(settings)
+
+
+async def migrate(settings: "Settings") -> None:
+    """Bring the database up to this version's migrations, and to those of the application's features."""
+    from graph.engines import database
+
+    await database.migrate(settings.database_url, more=application(settings).migrations)
 
 
 @contextlib.asynccontextmanager

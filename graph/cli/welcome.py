@@ -5,12 +5,13 @@ import socket
 import sys
 from pathlib import Path
 
-from graph import log
+from graph import accounts, log
 from graph.catalog import SEED_COUNT, seed_if_empty
 from graph.cli import support
 from graph.engines.failures import patiently
 from graph.errors import Invalid
 from graph.leaderboard import seed_demo
+from graph.product import APP
 from graph.services import Services
 from graph.settings import AccountSettings, Settings
 from graph.settings_group import without_password
@@ -26,17 +27,18 @@ async def prepare(settings: Settings, services: Services) -> None:
     def tell(done: int) -> None:
         logger.info("filling the empty catalog with demo products: %s of %s", f"{done:,}", f"{SEED_COUNT:,}")
 
-    if added := await seed_if_empty(services.catalog, on_progress=tell):
+    demo = services.app is APP  # an application of one's own has data of its own
+    if demo and (added := await seed_if_empty(services.catalog, on_progress=tell)):
         logger.info("filled the empty catalog with %s demo products", f"{added:,}")
     # The admin is created only if there are no users, so before the demo players.
     email = settings.accounts.first_admin
-    if email != "none":
+    if email != "none" and services.find(accounts.FEATURE) is not None:
         await make_admin(settings, services, email)
 
     def tell_board(name: str) -> None:
         logger.info("filling the leaderboard %s with demo players", name)
 
-    if boards := await seed_demo(services.database, services.leaderboards, on_board=tell_board):
+    if demo and (boards := await seed_demo(services.database, services.leaderboards, on_board=tell_board)):
         logger.info("created %s leaderboards with demo players", boards)
 
 
@@ -62,16 +64,16 @@ async def make_admin(settings: Settings, services: Services, email: str) -> None
         logger.info("%s in %s, change it (changePassword) and remove the file", sign_in, path)
 
 
-def _chosen_password(accounts: AccountSettings) -> str | None:
+def _chosen_password(chosen: AccountSettings) -> str | None:
     """Return the first admin's password from the settings; None if they have none."""
-    if accounts.first_password is not None:
-        return accounts.first_password.get_secret_value()
-    if accounts.first_password_file is None:
+    if chosen.first_password is not None:
+        return chosen.first_password.get_secret_value()
+    if chosen.first_password_file is None:
         return None
     try:
-        return accounts.first_password_file.read_text().removesuffix("\n").removesuffix("\r")
+        return chosen.first_password_file.read_text().removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
-        support.fail(f"GRAPH_ACCOUNTS_FIRST_PASSWORD_FILE={accounts.first_password_file}: {error}")
+        support.fail(f"GRAPH_ACCOUNTS_FIRST_PASSWORD_FILE={chosen.first_password_file}: {error}")
 
 
 def announce(settings: Settings, listener: socket.socket) -> None:

@@ -34,7 +34,7 @@ from sqlalchemy.util import greenlet_spawn
 from graph.engines import postgres, sqlite
 from graph.engines.disk import OpenedFile, make_private
 from graph.engines.failures import is_away, unavailable
-from graph.engines.revisions import current_revision, upgrade
+from graph.engines.revisions import OURS, current_revision, upgrade
 from graph.errors import Unavailable
 from graph.patterns.fair_queue import FairQueue
 from graph.patterns.tasks import to_its_end
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection
     from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import QueuePool
+
+    from graph.engines.revisions import Migrations
 
 BUSY_TIMEOUT = 5.0
 IDLE_TIMEOUT = 6.0
@@ -202,11 +204,11 @@ class Database:
         if self._file is not None and self._file.replaced:
             raise Unavailable("the database's file is another one than was opened; start again")
 
-    async def revision(self) -> str | None:
-        """Return the migration that the database is at; None for an empty one."""
+    async def revision(self, migrations: Migrations = OURS) -> str | None:
+        """Return which of `migrations` the database is at; None for an empty one."""
         with unavailable(OSError, PoolTimeoutError):
             async with self.engine.connect() as connection:
-                return await connection.run_sync(current_revision)
+                return await connection.run_sync(current_revision, migrations)
 
     async def damage(self) -> str:
         """Return the damage of an SQLite file, page by page; empty if there is none, or if the engine checks itself."""
@@ -235,25 +237,25 @@ class Database:
 # --- migrations ---
 
 
-async def migrate(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` to `revision`; an SQLite file, and its directory, are created if missing.
+async def migrate(url: str, revision: str = "head", *, more: Sequence[Migrations] = ()) -> None:
+    """Bring the database at `url` to `revision`, then to the newest of `more`; an SQLite file is created if missing.
 
     All or nothing: the migrations run in one transaction. If several processes do it at once, one does the work while
     the others wait for it. Raises `Unavailable` if the database cannot be reached.
     """
     parsed = async_url(url)
-    await asyncio.to_thread(_migrate, parsed, revision)
+    await asyncio.to_thread(_migrate, parsed, revision, more)
 
 
 _in_turn = threading.Lock()  # Alembic keeps the running migration in module globals
 
 
-def _migrate(url: URL, revision: str) -> None:
+def _migrate(url: URL, revision: str, more: Sequence[Migrations]) -> None:
     with _in_turn:
-        asyncio.run(_migrate_locked(url, revision))
+        asyncio.run(_migrate_locked(url, revision, more))
 
 
-async def _migrate_locked(url: URL, revision: str) -> None:
+async def _migrate_locked(url: URL, revision: str, more: Sequence[Migrations]) -> None:
     engine = _create_engine(
         url, busy=MIGRATION_TIMEOUT, poolclass=NullPool, execution_options=_WRITING[url.get_backend_name()]
     )
@@ -263,7 +265,7 @@ async def _migrate_locked(url: URL, revision: str) -> None:
         async with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            await connection.run_sync(upgrade, revision)
+            await connection.run_sync(upgrade, revision, more)
     except OSError as error:
         raise Unavailable(f"the database is away: {error}") from error
     except DBAPIError as error:

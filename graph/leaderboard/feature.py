@@ -46,6 +46,6 @@ def _watch(tools: Tools) -> LiveBoards:
     return LiveBoards(tools.of(FEATURE), tools.broker)
 
 
-FEATURE = Feature(name="leaderboard", open=_open, jobs=_jobs, schedules=SCHEDULES)
+FEATURE = Feature(name="leaderboard", schema="graph.api.leaderboard:PART", open=_open, jobs=_jobs, schedules=SCHEDULES)
 LIVE = Feature(name="live boards", open=_watch)
 """Following boards; depends on `FEATURE`."""

@@ -21,15 +21,16 @@ from graph.api.auth.access import (
     requires,
 )
 from graph.api.errors import InvalidAsResult
-from graph.api.schema import PARTS, build_schema
+from graph.api.schema import build_schema, parts_of
 from graph.endpoint.identity import Caller
 from graph.errors import Forbidden, Unauthenticated
+from graph.product import APP
 
 if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLNamedType
 
 
-PRIVATE_TYPES = frozenset[str]().union(*(part.private for part in PARTS))
+PRIVATE_TYPES = frozenset[str]().union(*(part.private for part in parts_of(APP)))
 
 
 def requirement_of(field: GraphQLField) -> Requirement | None:

@@ -39,7 +39,7 @@ async def _finished(services: Services, job: str) -> Job:
 
 async def test_every_scheduled_job_is_defined_and_runs(services: Services) -> None:
     """What comes by itself is known to the worker, succeeds on an empty shop, and may be run again."""
-    names = [schedule.name for schedule in schedules()]
+    names = [schedule.name for schedule in schedules(services.app)]
     assert sorted(names) == sorted([WARM_CATALOG, FORGET_UPLOADS, FORGET_KEYS, TIDY, NOTE_USE])
     for name in [*names, *names]:
         assert (await _run(services, name)).state is JobState.SUCCEEDED, name

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import strawberry
 
+from graph import leaderboard
 from graph.accounts import EmailInUse, NoGuest, TooMany, WrongCredentials
 from graph.api.accounts.types import (
     AccountDeleted,
@@ -48,7 +49,8 @@ class ProfileQuery:
         if user is None:
             raise Unauthenticated("Sign in first.")
         sessions = await services.sessions.list(current.user_id)
-        scores = await services.leaderboards.scores_of(user.id)
+        boards = services.find(leaderboard.FEATURE)
+        scores = await boards.scores_of(user.id) if boards is not None else []
         return PersonalData(
             user=User.of(user),
             sessions=[Session.of(session, current.id) for session in sessions],
@@ -126,14 +128,16 @@ class ProfileMutation:
     async def delete_me(self, info: Info, password: str | None = strawberry.UNSET) -> DeleteMeResult:
         context = info.context
         services = context.services
+        boards = services.find(leaderboard.FEATURE)
         outcome = await services.accounts.delete(
-            session_of(context), given(password) or "", also=services.leaderboards.leaving
+            session_of(context), given(password) or "", also=boards and boards.leaving
         )
         if isinstance(outcome, TooMany):
             return TooManyAttempts.of(outcome)
         if isinstance(outcome, WrongCredentials):
             return InvalidCredentials.of("The password is wrong.")
-        await services.leaderboards.left(outcome.id)
+        if boards is not None:
+            await boards.left(outcome.id)
         if context.cookie is not None and context.response is not None:
             context.cookie.clear(context.response)
         return AccountDeleted(player=global_id("Player", outcome.id))

@@ -126,12 +126,15 @@ def delete(
     if not yes:
         typer.confirm(f"Delete {email} for good?", abort=True, err=True)
 
+    from graph import leaderboard
+
     async def erase(services: "Services") -> None:
-        accounts, boards = services.accounts, services.leaderboards
+        accounts, boards = services.accounts, services.find(leaderboard.FEATURE)
         found = await accounts.credentials((await _find(accounts, email)).id)
-        if found is None or await accounts.erase(found, also=boards.leaving) is None:
+        if found is None or await accounts.erase(found, also=boards and boards.leaving) is None:
             support.fail(f"{email} was changed at the same time; try again")
-        await boards.left(found.user.id)
+        if boards is not None:
+            await boards.left(found.user.id)
 
     support.with_services(erase)
     _tell(f"{email} is deleted.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from graph.api.schema import build_schema
+from graph.product import APP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
     import strawberry
     from strawberry.extensions import SchemaExtension
 
+    from graph.feature import App
+
 
 @cache
 def _made() -> strawberry.Schema:
     return build_schema()
 
 
-def one_schema(*, extensions: Iterable[Callable[[], SchemaExtension]]) -> strawberry.Schema:
+def one_schema(app: App = APP, *, extensions: Iterable[Callable[[], SchemaExtension]]) -> strawberry.Schema:
     """What ``build_schema(extensions=extensions)`` gives."""
+    if app is not APP:
+        return build_schema(app, extensions=extensions)
     schema = copy(_made())
     schema.extensions = tuple(extensions)
     return schema

@@ -1,0 +1,1 @@
+"""An application of nobody's product: bells that ring, and the accounts of the server."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from harness.waiting import until
 from tests.support.apps.live import LiveApp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from graph.patterns.client import Client
     from tests.support.apps.live import Notes
@@ -158,3 +159,54 @@ async def test_what_is_kept_is_bounded(app: LiveApp, monkeypatch: pytest.MonkeyP
     for sink in sinks:
         assert sink.values("about", "text") == texts
     assert 1 <= app.streams.once.kept_events <= 4
+
+
+async def test_nobody_is_shown_an_older_state_after_a_newer_one() -> None:
+    """A subscription that executed an event itself takes no execution of the next event that began before that."""
+    shared, state = once.Once(), 1
+    shape: once.Shape = ("document", None, "{}")
+    fifth, sixth = object(), object()
+
+    async def execute() -> once.Execution:
+        return once.Execution(f"state {state}", touched=False, failed=False)
+
+    async def failed() -> once.Execution:
+        return once.Execution("away", touched=False, failed=True)
+
+    async def of(event: object, since: int, how: Callable[[], Awaitable[once.Execution]] = execute) -> once.Execution:
+        return shared.kept(shape, event, since) or await shared.run(shape, event, how, since)
+
+    first = await of(fifth, 0, failed)  # one subscription has both events
+    first = await of(sixth, first.turn)
+    state = 2
+    second = await of(fifth, 0)  # the other comes later, and executes the fifth once more
+    assert second.text == "state 2"
+    assert (await of(sixth, second.turn)).text == "state 2"
+    assert (await of(sixth, first.turn)).text == "state 2"  # kept in place of the older one
+    assert shared.kept_events == 2
+
+
+async def test_nobody_waits_for_an_older_state_after_a_newer_one() -> None:
+    """Nor does it take one that is still under way, and began before its own."""
+    shared, state = once.Once(), 1
+    shape: once.Shape = ("document", None, "{}")
+    fifth, sixth = object(), object()
+    gate = asyncio.Event()
+
+    async def execute() -> once.Execution:
+        return once.Execution(f"state {state}", touched=False, failed=False)
+
+    async def slow() -> once.Execution:
+        seen = state
+        await gate.wait()
+        return once.Execution(f"state {seen}", touched=False, failed=False)
+
+    one = asyncio.create_task(shared.run(shape, sixth, slow, 0))
+    await asyncio.sleep(0)
+    state = 2
+    mine = await shared.run(shape, fifth, execute, 0)
+    other = asyncio.create_task(shared.run(shape, sixth, execute, mine.turn))
+    await asyncio.sleep(0)
+    gate.set()
+    assert (await one).text == "state 1"
+    assert (await other).text == "state 2"

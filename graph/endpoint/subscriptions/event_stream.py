@@ -78,6 +78,7 @@ class EventStream:
         self._ready = ready
         self._once = once
         self._shape = shape
+        self._turn = 0
         self.by_viewer = not public
         """Whether the answers are known to depend on who asks."""
 
@@ -120,13 +121,14 @@ class EventStream:
         texts: dict[str | None, str] = {}
         if not self.by_viewer:
             shape, own = self._shape, partial(self._execute, executor, item, self._ready.ticket.caller)
-            if shape is not None and (kept := self._once.kept(shape, item)) is not None:
-                return Rendered({None: kept}, cursor)
-            text, touched, _ = await (own() if shape is None else self._once.run(shape, item, own))
-            if not touched:
-                return Rendered({None: text}, cursor)
+            execution = None if shape is None else self._once.kept(shape, item, self._turn)
+            if execution is None:
+                execution = await (own() if shape is None else self._once.run(shape, item, own, self._turn))
+            self._turn = execution.turn
+            if not execution.touched:
+                return Rendered({None: execution.text}, cursor)
             self.by_viewer = True
-            texts[PUBLIC] = text
+            texts[PUBLIC] = execution.text
         while missing := {caller.scope: caller for caller in callers() if caller.scope not in texts}:
             for scope, caller in missing.items():
                 texts[scope] = (await self._execute(executor, item, caller)).text

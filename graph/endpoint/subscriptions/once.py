@@ -4,7 +4,8 @@ Subscriptions with different arguments have sources of their own. Where a field 
 event that several of these sources yield as the same object is executed for the first one that gets to it; the others
 take its text. Two subscriptions select the same if document, operation, and the variables below the field are the same.
 
-Only answers without an error that did not read who asks are kept, the newest `_ROOM` characters of them. Others go to
+A subscription never gets an execution that began before one it has had already: it would show an older state. Only
+answers without an error that did not read who asks are kept, the newest `_ROOM` characters of them. Others go to
 the subscriptions that waited for the execution, unless it read who asks: then each executes for itself, as it does if
 the one whose execution it waited for has left.
 """
@@ -42,6 +43,8 @@ class Execution(NamedTuple):
     """Whether it read who asks."""
     failed: bool
     """Whether it has errors."""
+    turn: int = 0
+    """Its place among all executions that began."""
 
 
 class Once:
@@ -49,36 +52,45 @@ class Once:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._kept: OrderedDict[tuple[Shape, int], tuple[object, str]] = OrderedDict()  # the object holds its id
+        self._kept: OrderedDict[tuple[Shape, int], tuple[object, Execution]] = OrderedDict()  # the object holds its id
         self._size = 0
         self._running: dict[tuple[Shape, int], list[asyncio.Future[Execution | None]]] = {}
+        self._turn = 0
 
     @property
     def kept_events(self) -> int:
         """How many texts are kept."""
         return len(self._kept)
 
-    def kept(self, shape: Shape, event: object) -> str | None:
-        """The text of `event`, if there is one already."""
+    def kept(self, shape: Shape, event: object, since: int) -> Execution | None:
+        """The execution of `event`, if there is one that did not begin before that of turn `since`."""
         found = self._kept.get((shape, id(event)))
-        return None if found is None else found[1]
+        return None if found is None or found[1].turn < since else found[1]
 
-    async def run(self, shape: Shape, event: object, execute: Callable[[], Awaitable[Execution]]) -> Execution:
-        """The outcome of `execute`, which is not called while it is under way for another subscription."""
+    async def run(
+        self, shape: Shape, event: object, execute: Callable[[], Awaitable[Execution]], since: int
+    ) -> Execution:
+        """The outcome of `execute`, which is not called while it is under way for another subscription.
+
+        That of another subscription began not before that of turn `since`.
+        """
         name = (shape, id(event))
         while (waiting := self._running.get(name)) is not None:
             other: asyncio.Future[Execution | None] = asyncio.get_running_loop().create_future()
             waiting.append(other)
-            if (outcome := await other) is not None:
-                return await execute() if outcome.touched else outcome
-        if (text := self.kept(shape, event)) is not None:
-            return Execution(text, touched=False, failed=False)
+            outcome = await other
+            if outcome is not None and (outcome.touched or outcome.turn < since):
+                return await self._begin(execute)
+            if outcome is not None:
+                return outcome
+        if (kept := self.kept(shape, event, since)) is not None:
+            return kept
         waiting = self._running[name] = []
         outcome = None
         try:
-            outcome = await execute()
+            outcome = await self._begin(execute)
             if not outcome.touched and not outcome.failed:
-                self._keep(name, event, outcome.text)
+                self._keep(name, event, outcome)
             return outcome
         finally:
             del self._running[name]
@@ -86,12 +98,18 @@ class Once:
                 if not other.done():
                     other.set_result(outcome)
 
-    def _keep(self, name: tuple[Shape, int], event: object, text: str) -> None:
-        self._kept[name] = (event, text)
-        self._size += len(text) + _ENTRY
+    async def _begin(self, execute: Callable[[], Awaitable[Execution]]) -> Execution:
+        self._turn += 1
+        turn = self._turn
+        return (await execute())._replace(turn=turn)
+
+    def _keep(self, name: tuple[Shape, int], event: object, execution: Execution) -> None:
+        before = self._kept.pop(name, None)
+        self._size += len(execution.text) - (len(before[1].text) if before is not None else -_ENTRY)
+        self._kept[name] = (event, execution)
         while self._size > _ROOM:
             _, (_, oldest) = self._kept.popitem(last=False)
-            self._size -= len(oldest) + _ENTRY
+            self._size -= len(oldest.text) + _ENTRY
 
 
 def shape_of(ready: Ready, field: FieldNode | None) -> Shape:

@@ -76,7 +76,7 @@ async def write(app: AnswersApp, *keys: str) -> None:
             app.truth.versions[key] += 1
 
 
-async def shows(sink: Notes, version: int, *path: str) -> None:
+async def shows(sink: Notes, version: int, *path: str | int) -> None:
     """Wait until the newest answer says so."""
     await until(lambda: bool(sink.payloads) and sink.values(*(path or ("thing", "version")))[-1] == version)
 
@@ -93,6 +93,18 @@ async def test_the_answer_comes_first_and_again_when_it_changes(app: AnswersApp)
     await write(app, "a")
     await shows(sink, 6)
     assert sink.values("thing", "version") == [1, 2, 3, 4, 5, 6]
+
+
+async def test_the_query_is_executed_by_compiled_code(app: AnswersApp) -> None:
+    """The directive does not leave a live query to graphql-core: it runs many times."""
+
+    def counted(outcome: str) -> float:
+        return REGISTRY.get_sample_value("graph_compiled_operations_total", {"outcome": outcome}) or 0.0
+
+    compiled, left = counted("compiled"), counted("left")
+    sink = await app.follow(THINGS)
+    await shows(sink, 1, "things", 0, "version")
+    assert (counted("compiled") - compiled, counted("left") - left) == (1, 0)
 
 
 async def test_what_is_new_in_the_answer_is_followed_too(app: AnswersApp) -> None:

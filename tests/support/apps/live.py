@@ -248,7 +248,7 @@ class Notes:
         assert self.ended is not None
         return str(json.loads(self.ended)[0]["extensions"]["code"])
 
-    def values(self, *path: str) -> list[Any]:
+    def values(self, *path: str | int) -> list[Any]:
         """What the results say at `path`."""
         found: list[Any] = []
         for payload in self.payloads:

@@ -21,6 +21,7 @@ from graphql.execution.values import VariableValues
 from prometheus_client import Counter
 from strawberry.execution import optimized_is_awaitable
 
+from graph.endpoint.declare import LIVE
 from graph.endpoint.execution.compiled.executor import CompiledExecutor, compiled_class, problem_with
 from graph.endpoint.execution.compiled.resolvers import Resolvers
 from graph.endpoint.execution.compiled.selections import Grant, Variant
@@ -46,6 +47,7 @@ _PROGRAM = 3
 
 _CONDITIONS = frozenset({"skip", "include"})
 _DELIVERY = frozenset({"defer", "stream"})
+_ADMITTED = frozenset({LIVE.name})  # obeyed when the operation is admitted; its execution is that of any query
 
 
 class Compiler:
@@ -172,7 +174,7 @@ class _DocumentWalk:
     def __init__(self, operation: OperationDefinitionNode, fragments: Any) -> None:
         self.conditions: set[str] = set()
         self.problem: str | None = None
-        if operation.directives:
+        if any(one.name.value not in _ADMITTED for one in operation.directives or ()):
             self.problem = "the operation has directives"
         stack: list[SelectionSetNode] = [operation.selection_set]
         for fragment in fragments:

@@ -20,6 +20,7 @@ import http.client
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -48,7 +49,7 @@ EVENTS = 4  # of the subscription, to each client in a round
 ROUNDS = 5
 CUT = 1.0  # seconds without pub/sub
 HEALED = 10.0  # seconds after which a change that is not shown counts as missed
-LIVE = Contender("live", "graph, live queries", [word.replace("fanout_app", "live_app") for word in OURS.command])
+LIVE = Contender("live", "graph, live queries", [sys.executable, "-m", "bench.peers.live_app", "$PORT"])
 YOGA = Contender("yoga", "Yoga, @envelop/live-query and a Redis bridge", ["node", str(NODE / "yoga.mjs")], 3.0)
 DIRECTIVES = {"live": "@live(throttle: 0)", "yoga": "@live"}
 

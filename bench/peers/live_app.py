@@ -2,7 +2,8 @@
 
 ``POST /publish?events=N`` writes every item N times, each time the next number; ``/random?writes=N&pace=S`` one item
 after the other, with so many seconds in between; ``/stats`` tells how many executions there were, and the last number.
-The items are strings in Redis, as they are for the server in ``live/``.
+The items are strings in Redis, as they are for the server in ``live/``. ``python -m bench.peers.live_app PORT`` serves
+them with the connections and the garbage collection of `graph serve`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import asyncio
 import json
 import os
 import random
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import strawberry
+import uvicorn
 from prometheus_client import REGISTRY
 
+from graph.cli.serve import spare_the_collector
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.admission import Admission
 from graph.endpoint.declare import cached
@@ -27,6 +31,7 @@ from graph.endpoint.websocket import SocketLimits
 from graph.patterns.cache import ByteCache, Cache
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Limiter
+from graph.server import WebSocketConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -125,6 +130,7 @@ class Server:
                 sockets=SocketLimits(init_timeout=600, ping_interval=600, operations=1_000_000),
             )
             async with self._ready:
+                spare_the_collector()
                 yield
             await answers.close()
             await self._cache.close()
@@ -148,6 +154,16 @@ class Server:
             await self._client.execute("SET", f"db:{key}", text, retry=True)
 
 
-def app() -> Server:
-    """The server."""
-    return Server()
+if __name__ == "__main__":
+    uvicorn.run(
+        Server(),
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        http="httptools",
+        ws=WebSocketConnection,
+        access_log=False,
+        ws_per_message_deflate=False,
+        ws_ping_interval=600,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )

@@ -324,6 +324,21 @@ async def test_a_client_without_pongs_is_closed_and_one_with_pongs_is_kept() -> 
                 await peer.say(type="pong")
 
 
+async def test_results_of_any_length_arrive_as_they_are() -> None:
+    """Frames have a length of one, three or nine bytes; a peer that reads them finds each text as it was."""
+    around = '{"id":"1","type":"next","payload":""}'
+    async with house() as served, served.greeted() as peer:
+        await peer.ask("1", "feed")
+        feed = await served.clockwork.follower("feed")
+        for size in (len(around), 125, 126, 127, 255, 256, 65_535, 65_536, 65_545, 65_546, 900_000):
+            room = size - len(around)
+            text = "é" * (room // 2) + "x" * (room % 2)
+            feed.next(f'"{text}"')
+            assert await peer.hear() == {"id": "1", "type": "next", "payload": text}
+        await peer.ask("2", "{ask}")
+        assert (await peer.hear())["id"] == "2"
+
+
 async def test_a_completed_subscription_says_no_more() -> None:
     """After the client's complete its source is closed and no message bears its id."""
     async with house() as served, served.greeted() as peer:

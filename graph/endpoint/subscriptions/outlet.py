@@ -4,6 +4,7 @@ An event goes to thousands of sockets from one loop over ready strings. A task s
 the send itself, so `Outlet.offer` runs the server's ``send`` coroutine by hand up to its first suspension. A server
 takes the message without suspending while its socket is writable; only when the client is slow does a task carry the
 rest, and whoever has more to say waits as a `Producer` with a queue of its own. A stalled client delays nobody else.
+Where the server offers a function for that (`WriteText`), there is no coroutine at all.
 
 Whoever lets a client start more should first await `Outlet.room`: it is set while fewer than `most` sources wait.
 
@@ -15,12 +16,15 @@ from __future__ import annotations
 import asyncio
 import types
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
     from starlette.types import Message, Send
+
+WriteText: TypeAlias = "Callable[[str], bool]"
+"""Sends a whole text message at once; False where the message was not taken and `send` has to wait with it."""
 
 
 class Producer(Protocol):
@@ -34,12 +38,16 @@ class Producer(Protocol):
 class Outlet:
     """Send messages to one socket, in the order given by each source, sources in turn."""
 
-    def __init__(self, send: Send, *, most: int = 200) -> None:
-        """Send through the server's `send`; with `most` sources waiting there is no room for more."""
+    def __init__(self, send: Send, *, most: int = 200, write: WriteText | None = None) -> None:
+        """Send through the server's `send`; with `most` sources waiting there is no room for more.
+
+        With `write`, all messages are texts.
+        """
         self.room = asyncio.Event()
         self.room.set()
         self._most = most
         self._send = send
+        self._write = write
         self._waiting: deque[Producer] = deque()
         self._busy: asyncio.Task[None] | None = None
         self.gone = False
@@ -48,7 +56,7 @@ class Outlet:
         """Send now; False when the line is busy and the message was not taken."""
         if self._busy is not None:
             return False
-        if self.gone:
+        if self.gone or (self._write is not None and self._write(message["text"])):
             return True
         sending = cast("Coroutine[Any, Any, None]", self._send(message))
         try:

@@ -4,10 +4,11 @@
 """
 
 from graph.endpoint.websocket.limits import SocketLimits
-from graph.endpoint.websocket.socket import SUBPROTOCOL, OnConnect, WebSockets, connection_params
+from graph.endpoint.websocket.socket import SUBPROTOCOL, WRITE_TEXT, OnConnect, WebSockets, connection_params
 
 __all__ = [
     "SUBPROTOCOL",
+    "WRITE_TEXT",
     "OnConnect",
     "SocketLimits",
     "WebSockets",

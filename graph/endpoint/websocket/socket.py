@@ -45,6 +45,9 @@ logger = logging.getLogger("graph.endpoint")
 
 SUBPROTOCOL = "graphql-transport-ws"
 
+WRITE_TEXT = "graph.write_text"
+"""Where the scope of a socket holds the server's `subscriptions.WriteText`, if it has one."""
+
 _PARAMS = "graph.connection_params"
 
 _Told: TypeAlias = "Mapping[str, Any] | None"
@@ -110,7 +113,7 @@ class _Socket:
         self.runner = server.runner
         self.connection = connection
         self.limits = server.limits
-        self.outlet = Outlet(send, most=2 * self.limits.operations)
+        self.outlet = Outlet(send, most=2 * self.limits.operations, write=connection.scope.get(WRITE_TEXT))
         self.operations: dict[str, SocketOperation] = {}
         self._authenticator = server.authenticator
         self._on_connect = server.on_connect

@@ -23,6 +23,7 @@ COMMANDS = {
     "script|load": "return",
     "evalsha": "0000000000000000000000000000000000000000 0",
     "eval": "return 0",
+    "wait": "0 1",
     "waitaof": "0 0 1",
     "publish": "CHANNEL -",
     "spublish": "CHANNEL -",

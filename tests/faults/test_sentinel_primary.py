@@ -8,10 +8,11 @@ import random
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from graph.patterns.cache import Cache
-from graph.patterns.client import Command, RedisUnavailable, command, open_client
+from graph.patterns.client import Command, RedisUnavailable, command, durable_writer, open_client
 from graph.patterns.client.connection import link as links
 from graph.patterns.client.connection import primary as primaries
 from graph.patterns.client.connection.primary import Primary
@@ -90,6 +91,68 @@ async def test_a_write_is_not_acknowledged_while_one_sentinel_alone_knows_the_ne
             with pytest.raises(RedisUnavailable):
                 await client.durable(command("SET", "k", "after", "PX", 600_000, retry=False))
         await asyncio.to_thread(eventually, lambda: settled(sentinels))
+
+
+@pytest.fixture
+def patient_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a replica waited for however long it takes."""
+    monkeypatch.setattr(durable_writer, "_REPLICATED", Command(("WAIT", 1, 120_000), None, retry=False))
+    monkeypatch.setattr(durable_writer, "COMMAND_DEADLINE", 240.0)
+    monkeypatch.setattr(durable_writer, "FRESH", 3600)
+
+
+@pytest.mark.usefixtures("patient_wait")
+async def test_a_write_waits_for_a_replica_that_is_behind(sentinels: SentinelSet) -> None:
+    """Once it is acknowledged the replica has it."""
+    eventually(lambda: settled(sentinels))
+    named = sentinels.named()
+    assert named is not None
+    other = sentinels.primary if named is sentinels.replica else sentinels.replica
+    async with open_client(sentinels.url) as client:
+        await client.durable(command("SET", "k", "before", "PX", 600_000, retry=False))
+        with stopped(other):
+            writing = asyncio.create_task(client.durable(command("SET", "k", "after", "PX", 600_000, retry=False)))
+            async with within("the write, or the wait for the replica"):
+                while not writing.done() and b"blocked_clients:1" not in named.command("INFO", "clients"):
+                    await asyncio.sleep(0.002)
+            assert not writing.done()
+        await writing
+        assert other.command("GET", "k") == b"after"
+    await asyncio.to_thread(eventually, lambda: settled(sentinels))
+
+
+@pytest.mark.parametrize("heard", ["lately", "long ago"])
+async def test_a_replica_that_does_not_answer_stops_no_write(
+    sentinels: SentinelSet, heard: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the primary alone can promise is promised; that is logged once, and not asked where it is known."""
+    monkeypatch.setattr(durable_writer, "_REPLICATED", Command(("WAIT", 1, 1), None, retry=False))
+    monkeypatch.setattr(durable_writer, "FRESH", 3600 if heard == "lately" else -1)
+    monkeypatch.setattr(durable_writer, "LAX", 3600.0)
+    eventually(lambda: settled(sentinels))
+    named = sentinels.named()
+    assert named is not None
+    other = sentinels.primary if named is sentinels.replica else sentinels.replica
+    async with open_client(sentinels.url) as client:
+        named.command("CONFIG", "RESETSTAT")
+        with stopped(other):
+            for number in range(3):
+                await client.durable(command("SET", "k", number, "PX", 600_000, retry=False))
+        assert (b"cmdstat_wait:" in named.command("INFO", "commandstats")) == (heard == "lately")
+    told = [record for record in caplog.records if "no replica" in record.getMessage()]
+    assert len(told) == (heard == "lately")
+    await asyncio.to_thread(eventually, lambda: settled(sentinels))
+
+
+@contextmanager
+def stopped(server: ValkeyServer) -> Generator[None]:
+    """Have a server stand still."""
+    server.pause()
+    eventually(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED)
+    try:
+        yield
+    finally:
+        server.resume()
 
 
 @contextmanager

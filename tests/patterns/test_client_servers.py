@@ -15,7 +15,7 @@ from graph.patterns.client import RedisUnavailable, Script, command, open_client
 from graph.patterns.client.connection import dialer
 from graph.patterns.client.connection.dialer import Dialer
 from graph.patterns.client.connection.wire import Wire
-from graph.patterns.client.durable_writer import FSYNC_TIMEOUT
+from graph.patterns.client.durable_writer import TIMEOUT
 from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.patterns.lock import Locks
 from graph.patterns.sessions import Revocations, Sessions
@@ -134,7 +134,7 @@ async def test_what_the_server_cannot_confirm_is_acknowledged_once_it_ran(
         began = time.monotonic()
         for _ in range(3):
             assert await client.durable(write) in (b"OK", "OK")
-        assert time.monotonic() - began < FSYNC_TIMEOUT
+        assert time.monotonic() - began < TIMEOUT
 
 
 @pytest.fixture

@@ -1,12 +1,17 @@
-"""Writes that are on disk when they are acknowledged, as far as the server can say so.
+"""Writes that survive a crash when they are acknowledged, as far as the servers can say so.
 
-They travel on a connection of their own, because WAITAOF (Redis ≥ 7.2, Valkey) blocks the connection it is sent on.
-One group is in progress at a time: its commands and one `WAITAOF 1 0`; commands sent meanwhile form the next
-group. So 500 concurrent writes cost about one wait for fsync, which with `appendfsync everysec` is a second at most.
+They travel on a connection of their own, because WAITAOF (Redis ≥ 7.2, Valkey) and WAIT block the connection they are
+sent on. One group is in progress at a time: its commands, one `WAITAOF 1 0`, and where the server has replicas one
+`WAIT 1`; commands sent meanwhile form the next group. So 500 concurrent writes cost about one wait for fsync, which
+with `appendfsync everysec` is a second at most, and one for a replica, which takes about a round trip.
+
+A write that a replica has is not lost with its primary: Sentinels and clusters promote the replica that knows most.
 
 Where a server cannot confirm, the reply is returned as soon as the command ran. That is so without AOF, without
 WAITAOF, and where nothing is being synced to disk: under ``appendfsync no``, or while a rewrite runs under
-``no-appendfsync-on-rewrite yes``. The server is asked whether that is so, and again after `LAX` seconds.
+``no-appendfsync-on-rewrite yes``. The server is asked whether that is so, and again after `LAX` seconds. It is also so
+without a replica, and where no replica was heard of for `FRESH` seconds or has the write after `TIMEOUT`: then a log
+line tells of it, `LAX` seconds apart at least. Whoever wants such writes refused sets `min-replicas-to-write`.
 If an fsync in progress is not confirmed in time, the connection is lost first, or the Sentinels name another primary
 by then, `OutcomeUnknown` is raised.
 """
@@ -14,6 +19,8 @@ by then, `OutcomeUnknown` is raised.
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import ResponseError
@@ -25,13 +32,21 @@ from graph.patterns.client.connection import COMMAND_DEADLINE, Link
 if TYPE_CHECKING:
     from graph.patterns.client.router import Router
 
-FSYNC_TIMEOUT = 3.0
+TIMEOUT = 3.0
 """Seconds that the server may take to confirm; less than the deadline of a command, which the group shares."""
 
 LAX = 30.0
 """Seconds for which writes do not wait for a server that was seen to sync nothing."""
 
-_WAIT = Command(("WAITAOF", 1, 0, round(FSYNC_TIMEOUT * 1000)), None, retry=False)
+FRESH = 3
+"""Seconds since a replica was last heard of, up to which it is waited for; each says every second how far it is."""
+
+_SYNCED = Command(("WAITAOF", 1, 0, round(TIMEOUT * 1000)), None, retry=False)
+_REPLICATED = Command(("WAIT", 1, round(TIMEOUT * 1000)), None, retry=False)
+_REPLICAS = Command(("INFO", "replication"), None, retry=False)
+_ONLINE = re.compile(rb"state=online,.*?lag=(\d+)")
+
+_log = logging.getLogger(__name__)
 
 
 class DurableWriter:
@@ -74,7 +89,7 @@ class _Group:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
         self._task: asyncio.Task[None] | None = None
-        self._lax_until = float("-inf")
+        self._lax_until = self._told = float("-inf")
 
     async def send(self, one: Command) -> Reply:
         future: asyncio.Future[Reply] = self._loop.create_future()
@@ -130,24 +145,55 @@ class _Group:
 
     async def _confirmed(self, commands: list[Command]) -> tuple[list[Reply], Replies]:
         """The replies, errors where no fsync was confirmed, and what tells which connection gave them."""
-        if self._loop.time() < self._lax_until:
-            replies = await self._link.submit(commands)
-            return list(replies), replies
-        replies = await self._link.submit([*commands, _WAIT])
-        last = replies.pop()
-        if isinstance(last, list) and not cast("list[int]", last)[0] and await self._is_lax():
-            self._lax_until = self._loop.time() + LAX
-            return list(replies), replies
+        questions = (_REPLICAS,) if self._loop.time() < self._lax_until else (_SYNCED, _REPLICAS)
+        replies = await self._link.submit([*commands, *questions])
+        info = replies.pop()
+        synced = replies.pop() if len(questions) > 1 else None
         if replies.wires is None:
-            doubts = {replies.wire: _doubt(last)}
+            doubts = {replies.wire: await self._doubt(replies.wire, synced, info)}
         else:  # some commands may have run after that WAITAOF: ask again, on the very connections that answered them
             wires = {replies.wire_of(place) for place in range(len(commands))}
-            doubts = {wire: await self._wait(wire) for wire in wires}
+            doubts = {wire: await self._doubt(wire, *await self._ask(wire, _SYNCED, _REPLICAS)) for wire in wires}
         outcomes = [
             reply if isinstance(reply, Exception) else doubts[replies.wire_of(place)] or reply
             for place, reply in enumerate(replies)
         ]
         return outcomes, replies
+
+    async def _ask(self, wire: ServerConnection | None, *questions: Command) -> list[Reply]:
+        """What the server says on the connection that the writes went over."""
+        if wire is None:
+            return [RedisUnavailable("the connection was lost")] * len(questions)
+        future: asyncio.Future[Replies] = self._loop.create_future()
+        wire.submit(Batch(questions, self._loop.time() + COMMAND_DEADLINE, future))
+        return list(await future)
+
+    async def _doubt(self, wire: ServerConnection | None, synced: Reply, info: Reply) -> OutcomeUnknown | None:
+        """What is left open by the replies to WAITAOF (None: it was not asked) and INFO."""
+        if isinstance(synced, list) and not cast("list[int]", synced)[0]:
+            if not await self._is_lax():
+                return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {synced}")
+            self._lax_until = self._loop.time() + LAX
+        elif isinstance(synced, RedisUnavailable) and not isinstance(synced, ResponseError):
+            return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {synced}")
+        if not isinstance(
+            info, bytes
+        ):  # it may not be asked, or is gone: then it cannot be said that no replica exists
+            refused = isinstance(info, ResponseError)
+            return None if refused else OutcomeUnknown(f"the write ran, but the connection was lost: {info}")
+        if all(int(lag) > FRESH for lag in _ONLINE.findall(info)):
+            return None
+        (count,) = await self._ask(wire, _REPLICATED)
+        if count == 0:
+            self._tell()
+        elif isinstance(count, RedisUnavailable) and not isinstance(count, ResponseError):
+            return OutcomeUnknown(f"the write ran, but no replica confirmed it: {count}")
+        return None
+
+    def _tell(self) -> None:
+        if self._loop.time() > self._told + LAX:
+            self._told = self._loop.time()
+            _log.warning("no replica of Redis confirmed a write: if its primary died now, the write would be lost")
 
     async def _is_lax(self) -> bool:
         """Whether the server is syncing nothing, so that waiting longer would confirm nothing either."""
@@ -155,17 +201,3 @@ class _Group:
         if not isinstance(info, bytes):
             return False
         return b"aof_pending_bio_fsync:0" in info and b"aof_last_write_status:ok" in info
-
-    async def _wait(self, wire: ServerConnection | None) -> OutcomeUnknown | None:
-        if wire is None:
-            return _doubt("the connection was lost")
-        future: asyncio.Future[Replies] = self._loop.create_future()
-        wire.submit(Batch((_WAIT,), self._loop.time() + COMMAND_DEADLINE, future))
-        return _doubt((await future)[0])
-
-
-def _doubt(wait: Reply) -> OutcomeUnknown | None:
-    """What a WAITAOF reply leaves open: nothing once the local disk has it, or when the server cannot tell."""
-    if isinstance(wait, ResponseError) or (isinstance(wait, list) and cast("list[int]", wait)[0] >= 1):
-        return None
-    return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {wait}")

@@ -48,6 +48,24 @@ _SCORE = 'submitScore(input: {{board: "all-time", score: {number}}}) {{ __typena
 _RENAME = 'renameMe(displayName: "Player {number}") {{ ... on User {{ displayName }} }}'
 
 
+async def disturb(server: ValkeyServer, fault: str) -> None:
+    """Let one of `FAULTS` happen to `server`, and end it."""
+    await asyncio.sleep(random.random() * 0.3)
+    if fault == "cut":
+        for _ in range(4):
+            with suppress(redis.RedisError):
+                await asyncio.to_thread(server.command, "CLIENT", "KILL", "TYPE", "pubsub")
+            await asyncio.sleep(random.random() * 0.3)
+    elif fault == "killed":
+        server.kill()
+        await asyncio.sleep(random.random())
+        await asyncio.to_thread(server.start)
+    elif fault == "paused":
+        server.pause()
+        await asyncio.sleep(random.random() * 2)
+        server.resume()
+
+
 class Screen(Following):
     """What a client of one live query shows."""
 
@@ -215,7 +233,7 @@ class Race:
 
     async def run(self, writes: int, fault: str, *, writers: int = 8) -> None:
         """Make about `writes` writes, and meanwhile let `fault` happen to Redis."""
-        disturbing = asyncio.create_task(self._disturb(fault))
+        disturbing = asyncio.create_task(disturb(self.redis, fault))
         left = iter(range(0, writes, BATCH))
 
         async def work(writer: int) -> None:
@@ -224,22 +242,6 @@ class Race:
 
         await asyncio.gather(*(work(writer) for writer in range(writers)))
         await disturbing
-
-    async def _disturb(self, fault: str) -> None:
-        await asyncio.sleep(random.random() * 0.3)
-        if fault == "cut":
-            for _ in range(4):
-                with suppress(redis.RedisError):
-                    await asyncio.to_thread(self.redis.command, "CLIENT", "KILL", "TYPE", "pubsub")
-                await asyncio.sleep(random.random() * 0.3)
-        elif fault == "killed":
-            self.redis.kill()
-            await asyncio.sleep(random.random())
-            await asyncio.to_thread(self.redis.start)
-        elif fault == "paused":
-            self.redis.pause()
-            await asyncio.sleep(random.random() * 2)
-            self.redis.resume()
 
     # --- looking ---
 

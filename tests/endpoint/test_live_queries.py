@@ -139,6 +139,40 @@ async def test_one_execution_a_change_for_all_who_follow(launch: Callable[..., A
     assert [len(app.endpoint.live or ()) for app in apps] == [1, 1, 1]
 
 
+_HEAD = "query Q($keys: [String!]!, $wait: Int!) @live(throttle: $wait, patch: false)"
+_PARTS = "fragment A on Thing { key } fragment B on Thing { version }"
+SAME = (
+    f"{_HEAD} {{ things(keys: $keys) {{ ...A ...B }} }} {_PARTS}",
+    """fragment B on Thing{version}
+    query Q( $wait:Int!,$keys:[String!]! )@live(patch:false,throttle:$wait){
+      things(keys:$keys){...A,...B} # the same
+    }fragment A on Thing{key}""",
+    f"{_HEAD} {{ things(keys: $keys) {{ ...A ...B }} }} {_PARTS} query Beside {{ things(keys: []) {{ ...A ...B }} }}",
+)
+ALIKE = (
+    f"{_HEAD} {{ things(keys: $keys) {{ ...B ...A }} }} {_PARTS}",
+    f"{_HEAD} {{ things: things(keys: $keys) {{ ...A ...B }} }} {_PARTS}",
+)
+
+
+async def test_queries_that_differ_in_how_they_are_written_are_one(launch: Callable[..., AnswersApp]) -> None:
+    """Two processes with three spellings of a query execute once a change; another order of fields is another query."""
+    apps = [launch(kept={"lease": HANG, "patience": HANG}) for _ in range(2)]
+    variables = {"keys": ["a", "b"], "wait": 0}
+    sinks = [await app.follow(text, operation="Q", **variables) for app in apps for text in SAME]
+    for sink in sinks:
+        await shows(sink, 1, "things", 0, "version")
+    assert [len(app.endpoint.live or ()) for app in apps] == [1, 1]
+    for version in range(2, 7):
+        await write(apps[0], "a")
+        for sink in sinks:
+            await shows(sink, version, "things", 0, "version")
+    assert sum(app.resolved for app in apps) <= 6 + 5  # a reading that meets a writer is not kept for the others
+    for text in ALIKE:
+        await shows(await apps[0].follow(text, operation="Q", **variables), 6, "things", 0, "version")
+    assert len(apps[0].endpoint.live or ()) == 1 + len(ALIKE)
+
+
 async def test_a_burst_is_read_once_when_the_throttle_is_over(app: AnswersApp) -> None:
     """Changes within the throttle execute nothing; whoever joins is answered at once, with the last state."""
     throttled = 'query @live(throttle: 3600000) { thing(key: "a") { version } }'

@@ -9,11 +9,10 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import redis
 
 from graph.endpoint.websocket import SocketLimits
 from graph.patterns.client import RedisUnavailable, open_client
-from harness.live_race import FAULTS, Race
+from harness.live_race import FAULTS, Race, disturb
 from harness.patches import read
 from harness.valkey import ValkeyServer
 from harness.waiting import within
@@ -105,21 +104,9 @@ class Fleet:
 
     async def disturb(self, fault: str) -> None:
         """Let something go wrong with Redis, and end it."""
-        await asyncio.sleep(random.random() * 0.2)
-        if fault == "cut":
-            for _ in range(3):
-                with suppress(redis.RedisError):
-                    await asyncio.to_thread(self.server.command, "CLIENT", "KILL", "TYPE", "pubsub")
-                await asyncio.sleep(random.random() * 0.1)
-        elif fault == "killed":
-            self.server.kill()
-            await asyncio.sleep(random.random() * 0.5)
-            await asyncio.to_thread(self.server.start)
+        await disturb(self.server, fault)
+        if fault == "killed":
             await self.sign_in()
-        elif fault == "paused":
-            self.server.pause()
-            await asyncio.sleep(random.random() * 2)
-            self.server.resume()
 
     async def sign_in(self) -> None:
         """Give every user a session."""
@@ -150,9 +137,8 @@ async def test_everybody_shows_what_is_after_each_quiet_moment(scaled: Callable[
         await fleet.sign_in()
         await fleet.follow(scaled(200, 30))
         await fleet.settled()
-        faults = ["none", "cut", "killed", "paused"]
         for turn in range(scaled(40, 4)):
-            disturbing = asyncio.create_task(fleet.disturb(faults[turn % len(faults)]))
+            disturbing = asyncio.create_task(fleet.disturb(FAULTS[turn % len(FAULTS)]))
             for _ in range(scaled(25, 4)):
                 await asyncio.gather(*(fleet.write() for _ in range(10)))
             await disturbing

@@ -1,10 +1,10 @@
 """The live queries of one process, and who may follow them.
 
-Identical ones (document, operation, variables, and the session where the answer depends on it) are one `LiveQuery`, and
-each follower is admitted on its own first: charged once like any operation, and in the mode "cost" for every answer
-after the first, too. An answer that every field declares public is executed as an anonymous caller; as soon as an
-execution reads who asks, signed-in followers get queries of their sessions. Where the context cannot tell, each
-follower has a query of its own.
+Identical ones (the normal form of the operation, variables, and the session where the answer depends on it) are one
+`LiveQuery`, and each follower is admitted on its own first: charged once like any operation, and in the mode "cost" for
+every answer after the first, too. An answer that every field declares public is executed as an anonymous caller; as
+soon as an execution reads who asks, signed-in followers get queries of their sessions. Where the context cannot tell,
+each follower has a query of its own.
 
 Failure: as for subscriptions, a refusal is the sink's error, and nothing but cancellation is raised.
 """
@@ -26,6 +26,7 @@ from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import encode
 from graph.endpoint.identity import PUBLIC, notes_viewer
 from graph.endpoint.live.follower import LiveFollower
+from graph.endpoint.live.form import form_of
 from graph.endpoint.live.query import LiveQuery
 from graph.endpoint.live.reading import LiveQuestion, Reader
 from graph.endpoint.subscriptions import ANONYMOUS, entered, errors_json, nobody, refused
@@ -76,7 +77,7 @@ class LiveQueries:
         self._queries: dict[object, LiveQuery] = {}
         self._running: set[LiveQuery] = set()
         self._followed: Counter[str] = Counter()
-        self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        self._personal: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -146,13 +147,13 @@ class LiveQueries:
         """Join the live query of `ready`, or start it; over its own `connection` it is the follower's alone."""
         policy, caller = ready.operation.policy, follower.caller
         assert isinstance(policy, Policy)
-        here = (ready.prepared.digest, ready.operation.name)
+        here = form_of(ready.prepared, ready.operation)
         public = policy.scope is Scope.PUBLIC and here not in self._personal
         whose = PUBLIC if public or connection is not None else self._whose(caller)
         if whose is None or connection is not None:
             self._start(object(), ready, caller, connection, None).join(follower)
             return
-        name = (*here, _variables(ready, policy), whose)
+        name = (here, _variables(ready, policy), whose)
         query = self._queries.get(name)
         if query is None:
             as_caller = ANONYMOUS if public else caller
@@ -199,7 +200,7 @@ class LiveQueries:
     def rehome(self, query: LiveQuery, followers: list[LiveFollower]) -> None:
         """Give each of `followers` a query of its session: the answer depends on who asks."""
         ready = query.question.ready
-        self._personal[ready.prepared.digest, ready.operation.name] = None
+        self._personal[form_of(ready.prepared, ready.operation)] = None
         while len(self._personal) > _REMEMBERED:
             self._personal.popitem(last=False)
         for follower in followers:
@@ -215,7 +216,7 @@ def _variables(ready: Ready, policy: Policy) -> bytes:
         return repr(sorted(used.items())).encode()
 
 
-def _key(name: tuple[str, str | None, bytes, str]) -> str:
-    digest, operation, variables, whose = name
-    parts = (b"live", digest.encode(), (operation or "").encode(), variables, whose.encode())
+def _key(name: tuple[str, bytes, str]) -> str:
+    form, variables, whose = name
+    parts = (b"live", form.encode(), variables, whose.encode())
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()

@@ -226,11 +226,17 @@ class AnswersApp:
         )
 
     async def follow(
-        self, query: str, user: str | None = None, address: str = "here", sink: Notes | None = None, **variables: Any
+        self,
+        query: str,
+        user: str | None = None,
+        address: str = "here",
+        sink: Notes | None = None,
+        operation: str | None = None,
+        **variables: Any,
     ) -> Notes:
-        """Run `query` for `user` into a sink of its own."""
+        """Run `operation` of `query` for `user` into a sink of its own."""
         sink = sink or Notes()
-        request = OperationRequest(query, variables or None, None, None)
+        request = OperationRequest(query, variables or None, operation, None)
         caller = Caller(address, user=user, token=user)
         sink.close = await self.endpoint.streams.run(request, caller, NOWHERE, sink)
         return sink

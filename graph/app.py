@@ -31,7 +31,9 @@ from graph.endpoint.http import Assets, Elsewhere, GraphiqlPage, Origins, Static
 from graph.endpoint.kept import EXPRESS, KeptAnswers
 from graph.endpoint.observe import Observed, OperationMetrics, OperationNames, exposition, route_path
 from graph.endpoint.websocket import SocketLimits
+from graph.feature import load_app
 from graph.patterns.limiter import Fleet
+from graph.product import APP
 from graph.services import open_services
 from graph.settings import Settings
 
@@ -113,7 +115,7 @@ def create_app(
     elsewhere = Elsewhere(GRAPHQL, Origins(cors_origins(settings)))
     elsewhere.attach(web)
     _add_routes(web, elsewhere)
-    if settings.endpoint.console:
+    if settings.endpoint.console and set(APP.features) <= set(load_app(settings.server.app).features):
         _add_page(web, CONSOLE, StaticPage(STATIC / "console" / "index.html"))
     observed = Observed(application, routes=(GRAPHQL, CONSOLE, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
     return observed

@@ -14,6 +14,8 @@ JOBS = Feature(name="jobs", schema="graph.api.jobs:PART")
 """Queueing imports of products, and following them."""
 RATE_LIMIT = Feature(name="rate limit", schema="graph.api.quota:PART")
 """The query field `rateLimit`: what the caller has left."""
+SERVER = Feature(name="server", schema="graph.api.server:PART")
+"""What an ADMIN sees of the server: what it is asked, and how Redis and SQL are."""
 
 SHOP = (catalog.FEATURE, JOBS)
 ACCOUNTS = (accounts.FEATURE, RECOVERY, apikeys.FEATURE)
@@ -30,6 +32,7 @@ APP = App(
         apikeys.FEATURE,
         JOBS,
         RATE_LIMIT,
+        SERVER,
     ),
     description="A shop's catalog, accounts and leaderboards. Everything public answers without signing in; `login` "
     "gives a token for `Authorization: Bearer`, and browsers a cookie. Lists are connections with opaque cursors. What "

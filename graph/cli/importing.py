@@ -205,35 +205,10 @@ def _tell_found(found: "Found") -> None:
 
 
 def _tell_examples(changes: "Sequence[ImportedProduct]") -> None:
+    from graph.catalog.importing import readable
+
     for change in changes:
         typer.echo(f"{change.sku}:")
-        for name, value in _shown(change):
+        for name, value in readable(change):
             text = _one_line(str(value))
             typer.echo(f"  {name}: {text if len(text) <= _WIDE else text[:_WIDE] + '...'}")
-
-
-def _shown(change: "ImportedProduct") -> list[tuple[str, Any]]:
-    """Return the values of a change in readable form; values that it does not set are left out."""
-    from graph.catalog import decimal_of, images_of, pairs_of
-
-    values, currency = change.values, change.values.get("currency", "")
-
-    def money(column: str) -> str | None:
-        return None if values.get(column) is None else f"{decimal_of(values[column], currency)} {currency}"
-
-    def pairs(column: str) -> str:
-        return ", ".join(f"{name}={value}" for name, value in pairs_of(values.get(column, "[]")))
-
-    def yes(column: str) -> str | None:
-        return None if column not in values else str(values[column]).lower()
-
-    stock = values.get("stock") if values.get("tracked", True) else "not counted"
-    told: list[tuple[str, Any]] = [
-        *(("name", values.get("name")), ("price", money("price")), ("compareAtPrice", money("compare_at_price"))),
-        *(("category", " > ".join(change.path) or change.category), ("stock", stock), ("inStock", yes("in_stock"))),
-        *(("active", yes("active")), ("groupId", values.get("group_id")), ("options", pairs("options"))),
-        *(("brand", values.get("brand")), ("gtin", values.get("gtin")), ("attributes", pairs("attributes"))),
-        ("images", ", ".join(image.url for image in images_of(values.get("images", "[]")))),
-        ("description", values.get("description")),
-    ]
-    return [(name, value) for name, value in told if value not in (None, "")]

@@ -70,6 +70,11 @@ _READING = {"sqlite": {"graph_begin": "BEGIN"}, "postgresql": {"isolation_level"
 _WRITING = {"sqlite": {"graph_begin": "BEGIN IMMEDIATE"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
 """Options for beginning a transaction; an engine without them begins none."""
 
+_SIZE = {
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+    "postgresql": "SELECT pg_database_size(current_database())",
+}
+
 
 def async_url(url: str) -> URL:
     """Parse `url` and add the driver if it names only the engine; raises ValueError for any other engine."""
@@ -203,6 +208,11 @@ class Database:
         await self.execute(text("SELECT 1"))
         if self._file is not None and self._file.replaced:
             raise Unavailable("the database's file is another one than was opened; start again")
+
+    async def size(self) -> int:
+        """Return how many bytes the database takes on its disk."""
+        (row,) = await self.execute(text(_SIZE[self.dialect]))
+        return int(row[0])
 
     async def revision(self, migrations: Migrations = OURS) -> str | None:
         """Return which of `migrations` the database is at; None for an empty one."""

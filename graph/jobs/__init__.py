@@ -4,7 +4,7 @@
 `graph.patterns.client`, so they work with a single server, Sentinel or a cluster.
 """
 
-from graph.jobs.announcing import announce_job, follow_job, job_topic
+from graph.jobs.announcing import announce_job, follow_job, follow_jobs, job_topic
 from graph.jobs.files import NotBelow, file_below
 from graph.jobs.progress import watched
 from graph.jobs.queue import AlreadyUnderWay, Jobs, UnknownJob
@@ -29,6 +29,7 @@ __all__ = [
     "announce_job",
     "file_below",
     "follow_job",
+    "follow_jobs",
     "forget_upload",
     "forget_uploads",
     "job_topic",

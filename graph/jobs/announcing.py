@@ -1,11 +1,13 @@
-"""Announces changes of jobs to their watchers, and follows a job."""
+"""Announces changes of jobs to their watchers; follows a job, or the newest ones."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from graph.jobs.queue import UnknownJob
 from graph.patterns.broker import Delivery, Topic
+from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,6 +27,25 @@ def job_topic(job: str) -> Topic:
 async def announce_job(broker: Broker, job: Job) -> Position:
     """Announce that `job` changed; watchers then read its record."""
     return await broker.publish(job_topic(job.id), {"state": job.state.value, "done": job.done, "total": job.total})
+
+
+async def follow_jobs(jobs: Jobs, *, limit: int, every: float = 1.0) -> AsyncGenerator[list[Job]]:
+    """Yield the newest `limit` jobs, then again whenever one of them has changed or another has come.
+
+    They are read every so many seconds, whoever changes them; while Redis is away, the last list stands.
+    """
+    known: list[Job] | None = None
+    while True:
+        try:
+            found = await jobs.list(limit=limit)
+        except RedisUnavailable:
+            if known is None:
+                raise
+        else:
+            if found != known:
+                known = found
+                yield found
+        await asyncio.sleep(every)
 
 
 async def follow_job(jobs: Jobs, broker: Broker, job: str) -> AsyncGenerator[Job]:

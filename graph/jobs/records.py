@@ -9,9 +9,10 @@ each, and the records of older ones live for an hour. Entries that were set asid
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ class JobState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The current state of a job: `done` of `total` units (None if unknown), a readable `error` and its `trace`."""
+    """A job as it stands: its `arguments`, `done` of `total` units (None if unknown), an `error` and its `trace`."""
 
     id: str
     name: str
@@ -75,6 +76,14 @@ class Job:
     finished_at: datetime | None = None
     error: str | None = None
     trace: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last attempt took; None while it has not ended, or where it never began."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
     @classmethod
     def read(cls, job: str, fields: Mapping[bytes, bytes] | None) -> Job:
@@ -100,6 +109,7 @@ class Job:
             finished_at=_instant(text["finished"]) if "finished" in text else None,
             error=text.get("error"),
             trace=text.get("trace") or None,
+            arguments=json.loads(text.get("arguments") or "{}"),
         )
 
 

@@ -24,6 +24,7 @@ from graph.api.accounts.types import (
     User,
     Viewer,
 )
+from graph.api.accounts.users import UsersMutation, UsersQuery
 from graph.api.accounts.viewer import HASH, begun, keep_token, session_of, visitor_of
 from graph.api.auth import ANYBODY, NOT_BELIEVED, SIGNED_IN, VALID, check, requires
 from graph.api.context import Context, Info
@@ -55,7 +56,7 @@ async def _load_sessions(context: Context, keys: Sequence[str]) -> Mapping[str, 
 
 
 @strawberry.type
-class AccountsQuery(ProfileQuery):
+class AccountsQuery(ProfileQuery, UsersQuery):
     @strawberry.field(
         metadata=cached(USER_TTL, scope=Scope.VIEWER),
         description="The signed-in user and session; null for an anonymous caller, and for an API key.",
@@ -70,7 +71,7 @@ class AccountsQuery(ProfileQuery):
 
 
 @strawberry.type
-class AccountsMutation(ProfileMutation, RecoveryMutation):
+class AccountsMutation(ProfileMutation, RecoveryMutation, UsersMutation):
     @strawberry.mutation(
         description="Creates an account and signs its user in.",
         extensions=[requires(ANYBODY), InvalidAsResult()],
@@ -158,5 +159,7 @@ PART = SchemaPart(
     mutation=AccountsMutation,
     types=(User, Session),
     nodes={"User": _load_users, "Session": _load_sessions},
-    private=frozenset({"User", "Session", "Viewer", "PersonalData"}),
+    private=frozenset(
+        {"User", "Session", "Viewer", "PersonalData", "UserAccount", "UserAccountConnection", "UserAccountEdge"}
+    ),
 )

@@ -43,7 +43,7 @@ class User(Node):
         )
 
 
-@strawberry.type(description="A device or program on which a user is signed in; seen by that user only.")
+@strawberry.type(description="A device or program on which a user is signed in; seen by that user and by an ADMIN.")
 class Session(Node):
     created_at: datetime
     last_active_at: datetime = strawberry.field(description="Accurate to a minute.")

@@ -9,7 +9,7 @@ import strawberry
 from strawberry.file_uploads import Upload
 
 from graph.api.enums import enum
-from graph.api.errors import InvalidInput
+from graph.api.errors import InvalidInput, NotFound, UserError
 from graph.api.node import Node, global_id
 from graph.jobs import Job as JobRecord
 from graph.jobs import JobState
@@ -28,6 +28,9 @@ class Job(Node):
     error: str | None = strawberry.field(description="Why the last attempt failed.")
     created_at: datetime
     finished_at: datetime | None
+    file: str | None = strawberry.field(description="The file that it imports, as its sender calls it.")
+    seconds: float | None = strawberry.field(description="How long its last attempt took; null until that has ended.")
+    attempts: int = strawberry.field(description="How often it was begun.")
 
     @classmethod
     def of(cls, job: JobRecord) -> Job:
@@ -40,7 +43,22 @@ class Job(Node):
             error=job.error,
             created_at=job.created_at,
             finished_at=job.finished_at,
+            file=_file(job),
+            seconds=job.seconds,
+            attempts=job.attempt,
         )
+
+
+def _file(job: JobRecord) -> str | None:
+    name = job.arguments.get("name") or job.arguments.get("path")
+    return name if isinstance(name, str) else None
+
+
+@strawberry.type(description="Another job with the same work is queued or running.")
+class JobUnderWay(UserError):
+    @classmethod
+    def of(cls) -> JobUnderWay:
+        return cls(code="JOB_UNDER_WAY", message="Another job does the same work already.")
 
 
 @strawberry.input
@@ -56,4 +74,5 @@ class UploadProductsInput:
     )
 
 
+RetryJobResult = Annotated[Job | NotFound | JobUnderWay, strawberry.union("RetryJobResult")]
 ImportProductsResult = Annotated[Job | InvalidInput, strawberry.union("ImportProductsResult")]

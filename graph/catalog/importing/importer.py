@@ -17,18 +17,19 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.catalog.importing import bulk
-from graph.catalog.importing.batches import Batches
+from graph.catalog.importing.batches import Batches, CheckedBatch
+from graph.catalog.importing.problems import Problem
 from graph.catalog.importing.reading import Found, ImportOptions, Products
+from graph.catalog.records import decimal_of, images_of, pairs_of
 from graph.patterns.tasks import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from graph.catalog.importing.problems import Problem
     from graph.catalog.service import CatalogService
 
 EXAMPLES = 3
@@ -106,6 +107,49 @@ async def import_products(
         return await _pass(write, path, chosen, counted, hearing)
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the first rows of a file would do; `complete` says that there are no others."""
+
+    found: Found
+    rows: int
+    complete: bool
+    created: int
+    updated: int
+    unchanged: int
+    problems: Sequence[Problem]
+    examples: Sequence[bulk.ImportedProduct]
+
+
+async def preview_products(catalog: CatalogService, path: Path) -> Preview:
+    """Find out what the file at `path` is, and what its first batch of rows would do; nothing is written.
+
+    Raises `Unreadable` and OSError as `import_products` does.
+    """
+
+    def read() -> tuple[Found, CheckedBatch, bool]:
+        with Products(path, ImportOptions()) as products:
+            batches = Batches(products)
+            batch = batches.next() or CheckedBatch()
+            return products.found, batch, batches.next() is None
+
+    found, batch, complete = await to_its_end(asyncio.to_thread(read))
+    outcome = await bulk.write(catalog, batch.changes, dry_run=True)
+    refused = [
+        Problem(batch.drafts[position].line, error.message, error.field) for position, error in outcome.refused.items()
+    ]
+    return Preview(
+        found,
+        len(batch.changes) + len(batch.problems) + batch.merged,
+        complete,
+        outcome.created,
+        outcome.updated,
+        outcome.unchanged,
+        sorted([*batch.problems, *refused], key=lambda one: one.line),
+        batch.changes[:EXAMPLES],
+    )
+
+
 async def _pass(write: bulk.Write, path: Path, options: ImportOptions, report: Report, told: Told) -> Report:
     """Process the file once. The next batch is read and checked in a thread while the last one is written."""
     with await asyncio.to_thread(Products, path, options) as products:
@@ -141,6 +185,31 @@ async def _pass(write: bulk.Write, path: Path, options: ImportOptions, report: R
             with contextlib.suppress(Exception):
                 await to_its_end(following)
     return report
+
+
+def readable(change: bulk.ImportedProduct) -> list[tuple[str, Any]]:
+    """Return the values of a change in readable form; values that it does not set are left out."""
+    values, currency = change.values, change.values.get("currency", "")
+
+    def money(column: str) -> str | None:
+        return None if values.get(column) is None else f"{decimal_of(values[column], currency)} {currency}"
+
+    def pairs(column: str) -> str:
+        return ", ".join(f"{name}={value}" for name, value in pairs_of(values.get(column, "[]")))
+
+    def yes(column: str) -> str | None:
+        return None if column not in values else str(values[column]).lower()
+
+    stock = values.get("stock") if values.get("tracked", True) else "not counted"
+    told: list[tuple[str, Any]] = [
+        *(("name", values.get("name")), ("price", money("price")), ("compareAtPrice", money("compare_at_price"))),
+        *(("category", " > ".join(change.path) or change.category), ("stock", stock), ("inStock", yes("in_stock"))),
+        *(("active", yes("active")), ("groupId", values.get("group_id")), ("options", pairs("options"))),
+        *(("brand", values.get("brand")), ("gtin", values.get("gtin")), ("attributes", pairs("attributes"))),
+        ("images", ", ".join(image.url for image in images_of(values.get("images", "[]")))),
+        ("description", values.get("description")),
+    ]
+    return [(name, value) for name, value in told if value not in (None, "")]
 
 
 def _advance(report: Report, before: int, after: int, part: float) -> None:

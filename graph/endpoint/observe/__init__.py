@@ -1,9 +1,18 @@
 """Metrics and the access log of everything that is served.
 
-`Observed` wraps the application. What runs inside adds facts to the line of its request with `annotate`.
+`Observed` wraps the application. What runs inside adds facts to the line of its request with `annotate`. `activity`
+tells what happened between two readings of the metrics.
 """
 
 from graph.endpoint.observe.access_log import AccessLog, annotate
+from graph.endpoint.observe.activity import (
+    Activity,
+    MetricsReading,
+    OperationActivity,
+    activity,
+    quantile,
+    read_metrics,
+)
 from graph.endpoint.observe.metrics import exposition
 from graph.endpoint.observe.operations import OperationMetrics, OperationNames, Source
 from graph.endpoint.observe.requests import ABORTED, Observed, Tally, route_path
@@ -12,16 +21,22 @@ from graph.endpoint.observe.tracing import NoTracing, OperationSpan, Tracing, ca
 __all__ = [
     "ABORTED",
     "AccessLog",
+    "Activity",
+    "MetricsReading",
     "NoTracing",
     "Observed",
+    "OperationActivity",
     "OperationMetrics",
     "OperationNames",
     "OperationSpan",
     "Source",
     "Tally",
     "Tracing",
+    "activity",
     "annotate",
     "carried",
     "exposition",
+    "quantile",
+    "read_metrics",
     "route_path",
 ]

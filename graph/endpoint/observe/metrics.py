@@ -22,7 +22,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from prometheus_client.registry import Collector
 
 REQUESTS = Counter("graph_http_requests_total", "Requests answered.", ["route", "method", "status"])
 SECONDS = Histogram(
@@ -49,9 +51,14 @@ def exposition(accept: str = "") -> tuple[bytes, str]:
 
     In Prometheus' text format, or in OpenMetrics', with exemplars, for a client that says it will `accept` that.
     """
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)
     encode, content_type = choose_encoder(accept)
-    return encode(registry), content_type
+    return encode(registry()), content_type
+
+
+def registry(names: Iterable[str] | None = None) -> Collector:
+    """The metrics of all server processes of this machine; where there is one, of those with these sample `names`."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        together = CollectorRegistry()
+        MultiProcessCollector(together)
+        return together
+    return REGISTRY if names is None else REGISTRY.restricted_registry(names)

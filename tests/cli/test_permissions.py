@@ -57,6 +57,24 @@ async def test_the_user_of_the_doctor_lacks_nothing(server: ValkeyServer) -> Non
     assert [(one.verdict, one.about) for one in found if one.about == "permissions"] == [("ok", "permissions")]
 
 
+@pytest.mark.parametrize(
+    "filled", [("SET", "text"), ("HSET", "field", "text"), ("ZADD", "1", "member"), ("XADD", "*", "field", "text")]
+)
+async def test_what_a_busy_server_holds_stays(server: ValkeyServer, filled: tuple[str, ...]) -> None:
+    """The keys that are tried may be there: the doctor changes none of them, nor takes one away."""
+    allow(server)
+    keys = [f"graph:{shape}" for shape in key_shapes() if "*" not in shape]
+    assert "graph:{jobs}:queue" in keys
+    verb, *words = filled
+    for key in keys:
+        server.command(verb, key, *words)
+    before = [server.command("DUMP", key) for key in keys]
+    assert await missing(signed_in(server), "graph") == []
+    assert [server.command("DUMP", key) for key in keys] == before
+    assert server.command("DBSIZE") == len(keys)
+    server.command("FLUSHALL")
+
+
 async def test_each_command_that_is_denied_is_named(server: ValkeyServer) -> None:
     """It alone: that shows that each is really sent, and that the others do not need it."""
     for name in ALONE:

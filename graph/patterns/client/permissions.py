@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 5.0  # seconds for a server to answer
 _ASKED_OF_SENTINELS = ("myid", "get-master-addr-by-name", "master", "sentinels")
-_OF_A_KEY = (("SETRANGE", "0", ""), ("GET",), ("DEL",))  # the first that is allowed is used to try keys
+_OF_A_KEY = (("SETRANGE", "0", ""), ("GET",), ("ZREM", "graph-doctor"))  # the key may be in use: they change nothing
 
 
 @dataclass(frozen=True, slots=True)

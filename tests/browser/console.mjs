@@ -37,6 +37,113 @@ try {
   await page.keyboard.press('Enter');
   await page.getByRole('navigation').waitFor();
 
+  // What the server does: an operation that is asked now is told of, by name.
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  const asking = setInterval(() => fetch(`${url}/graphql`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query: 'query Asked { categories { slug } }' }),
+  }).catch(() => {}), 200);
+  await page.getByRole('row', { name: 'Asked' }).waitFor();
+  clearInterval(asking);
+  seen.tiles = await page.locator('.tiles dt').allInnerTexts();
+  seen.engines = await page.getByRole('region', { name: 'Engines' }).innerText();
+  await checked('overview');
+
+  // A product: found, its price changed.
+  await open('Products');
+  await page.getByLabel('Words').fill('lamp');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByRole('row', { name: /lamp/i }).nth(1).waitFor();
+  await page.getByRole('button', { name: /^Edit / }).first().click();
+  seen.product = await page.getByLabel('Name').inputValue();
+  await page.getByLabel('Price').fill('12.345');
+  await page.getByRole('button', { name: 'Save' }).click();
+  seen.badPrice = await page.getByRole('dialog').getByRole('alert').getByText(/\w/).innerText();
+  await page.getByLabel('Price').fill('12.34');
+  await page.getByLabel('Currency').fill('EUR');
+  await checked('product');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('cell', { name: '12.34 EUR' }).waitFor();
+  await checked('products');
+
+  // A file: what would become of it, then its import, which is followed to its end; then one that fails, discarded.
+  await page.getByRole('button', { name: 'Import a file' }).click();
+  await file('spring.csv', 'sku,name,price,shelf\nconsole-1,A lamp of the console,9.50,x\n');
+  await page.getByRole('button', { name: 'Look' }).click();
+  await page.getByRole('heading', { name: 'First products' }).waitFor();
+  seen.preview = await page.getByRole('dialog').innerText();
+  await checked('preview');
+  await page.getByRole('button', { name: 'Import it' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Jobs' }).waitFor();
+  await page.getByRole('row', { name: 'spring.csv' }).getByText('succeeded').waitFor();
+  await open('Products');
+  await page.getByRole('button', { name: 'Import a file' }).click();
+  await file('bad.csv', 'sku,name,price\nconsole-2,A chair,\n');
+  await page.getByRole('button', { name: 'Look' }).click();
+  await page.getByRole('button', { name: 'Import it' }).click();
+  await page.getByRole('row', { name: 'bad.csv' }).getByText('failed').waitFor();
+  await checked('jobs');
+  await page.getByRole('button', { name: 'Retry bad.csv' }).click();
+  await page.getByRole('status').getByText('queued again').waitFor();
+  await page.getByRole('row', { name: 'bad.csv' }).getByText('failed').waitFor();
+  await page.getByRole('button', { name: 'Discard bad.csv' }).click();
+  await page.getByRole('button', { name: 'Discard', exact: true }).click();
+  await page.getByRole('row', { name: 'bad.csv' }).waitFor({ state: 'detached' });
+
+  // A category: made, deleted.
+  await open('Categories');
+  await page.getByRole('button', { name: 'New category' }).click();
+  await page.getByLabel('Slug').fill('of-the-console');
+  await page.getByLabel('Name').fill('Of the console');
+  await page.getByRole('button', { name: 'Make it' }).click();
+  await page.getByRole('row', { name: 'Of the console' }).waitFor();
+  await checked('categories');
+  await page.getByRole('button', { name: 'Delete Of the console' }).click();
+  await page.getByRole('button', { name: 'Delete', exact: true }).click();
+  await page.getByRole('row', { name: 'Of the console' }).waitFor({ state: 'detached' });
+
+  // A board: a score comes to the top while it is looked at, and to the neighbourhood.
+  await open('Boards');
+  await page.getByLabel('Board').selectOption('all-time');
+  await page.getByRole('button', { name: /^Neighbours of .*, rank 1$/ }).click();
+  await page.getByRole('region', { name: 'Neighbourhood' }).waitFor();
+  await score(987654321);
+  await page.getByRole('region', { name: 'Top' }).getByRole('row', { name: '987,654,321' }).waitFor();
+  await page.getByRole('region', { name: 'Neighbourhood' }).getByRole('row', { name: '987,654,321' }).waitFor();
+  await checked('boards');
+
+  // The updates of an hour: neither nodes nor memory grow with them.
+  const tools = await browser.newCDPSession(page);
+  await score(987700000);
+  await page.getByRole('region', { name: 'Top' }).getByRole('row', { name: '987,700,000' }).waitFor();
+  seen.size = [await size()];
+  for (let n = 1; n <= 60; n += 1) {
+    await score(987700000 + n);
+    const shown = (987700000 + n).toLocaleString('en');
+    await page.getByRole('region', { name: 'Top' }).getByRole('row', { name: shown }).waitFor();
+  }
+  await page.getByRole('region', { name: 'Neighbourhood' }).getByRole('row', { name: '987,700,060' }).waitFor();
+  seen.size.push(await size());
+
+  // A user's sessions: the player's, which ends.
+  await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      query: 'mutation ($input: LoginInput!) { login(input: $input) { __typename } }',
+      variables: { input: { email: 'player@example.com', password: process.env.PLAYER_PASSWORD } },
+    }),
+  });
+  await open('Users');
+  await page.getByLabel('Email').fill('player@example.com');
+  await page.getByRole('button', { name: 'Find' }).click();
+  await page.getByRole('button', { name: 'Sessions of Player' }).click();
+  await page.getByRole('region', { name: 'Sessions' }).waitFor();
+  await checked('sessions');
+  await page.getByRole('button', { name: 'End all' }).click();
+  await page.getByRole('button', { name: 'End', exact: true }).last().click();
+  await page.getByRole('button', { name: 'Sessions of Player', disabled: true }).waitFor();
+  await checked('users');
+
   // An API key: made, shown once, revoked.
   await open('API keys');
   await page.getByRole('button', { name: 'New key' }).click();
@@ -57,6 +164,30 @@ try {
   seen.stored = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]);
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('Email').waitFor();
+
+  async function file(name, text) {
+    await page.locator('input[type=file]').setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
+  }
+
+  // Submits a score of the admin, in the page, whose cookie says who that is.
+  async function score(value) {
+    await page.evaluate((given) => fetch('/graphql', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        query: 'mutation ($score: Float!) { submitScore(input: { board: "all-time", score: $score }) { __typename } }',
+        variables: { score: given },
+      }),
+    }), value);
+  }
+
+  // Elements and bytes that the page holds once nothing is left to collect.
+  async function size() {
+    await tools.send('HeapProfiler.collectGarbage');
+    const { nodes } = await tools.send('Memory.getDOMCounters');
+    const { usedSize } = await tools.send('Runtime.getHeapUsage');
+    return { nodes, bytes: usedSize };
+  }
 
   async function signIn(email, password) {
     await page.getByLabel('Email').fill(email);

@@ -53,3 +53,18 @@ export function table(label, columns, rows, empty = 'Nothing.') {
       h('thead', {}, h('tr', {}, named.map(([name, kind]) => h('th', { scope: 'col', class: kind }, name || h('span', { class: 'hidden' }, 'Actions'))))),
       h('tbody', {}, rows.map((row) => h('tr', {}, cells(row))))));
 }
+
+// Shows `next` in place of `old`, and returns what is shown. A table keeps its box, so that nobody who scrolls it or has
+// the focus in it is thrown out: what had the focus has it again, if something of that label is still there.
+export function update(old, next) {
+  const focused = old.contains(document.activeElement) ? document.activeElement.getAttribute('aria-label') : null;
+  let shown = next;
+  if (old.matches('.scroll') && next.matches('.scroll')) {
+    old.replaceChildren(...next.childNodes);
+    shown = old;
+  } else old.replaceWith(next);
+  if (focused && document.activeElement === document.body) {
+    [...shown.querySelectorAll('[aria-label]')].find((one) => one.getAttribute('aria-label') === focused)?.focus();
+  }
+  return shown;
+}

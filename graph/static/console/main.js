@@ -2,10 +2,16 @@
 // with a `title` and `show(page)`; what it follows ends when another one is shown.
 import { h } from '../common/dom.js';
 import { ask, follow, hangUp } from '../common/link.js';
+import * as boards from './boards.js';
+import * as categories from './categories.js';
+import * as jobs from './jobs.js';
 import * as keys from './keys.js';
+import * as overview from './overview.js';
+import * as products from './products.js';
 import { changePassword, refused, signIn, signOut, viewer } from './session.js';
+import * as users from './users.js';
 
-const sections = { keys };
+const sections = { overview, products, categories, boards, jobs, users, keys };
 const first = Object.keys(sections)[0];
 
 const root = document.getElementById('console');

@@ -158,7 +158,7 @@ ALIKE = (
 async def test_queries_that_differ_in_how_they_are_written_are_one(launch: Callable[..., AnswersApp]) -> None:
     """Two processes with three spellings of a query execute once a change; another order of fields is another query."""
     apps = [launch(kept={"lease": HANG, "patience": HANG}) for _ in range(2)]
-    variables = {"keys": ["a", "b"], "wait": 0}
+    variables: dict[str, Any] = {"keys": ["a", "b"], "wait": 0}
     sinks = [await app.follow(text, operation="Q", **variables) for app in apps for text in SAME]
     for sink in sinks:
         await shows(sink, 1, "things", 0, "version")

@@ -10,7 +10,7 @@ Source: GraphQL specification: 2.1.7, insignificant tokens; 2.6 and 2.10.8, argu
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from graphql import FragmentDefinitionNode, Node
 
@@ -45,7 +45,7 @@ def _plain(part: Any) -> object:
             if name not in _INSIGNIFICANT
         ]
         return (part.kind, *members)
-    return tuple(map(_plain, part)) if isinstance(part, (list, tuple)) else part
+    return tuple(map(_plain, cast("Sequence[Any]", part))) if isinstance(part, (list, tuple)) else part
 
 
 def _sorted(parts: Sequence[Any]) -> object:

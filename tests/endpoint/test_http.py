@@ -367,7 +367,7 @@ class Memory:
         return None
 
     async def enter(
-        self, request: OperationRequest, connection: HTTPConnection, query: bytes, body: bytes
+        self, request: OperationRequest, connection: HTTPConnection, query: bytes, body: bytes, kinds: object
     ) -> Fast | None:
         """Take queries for `hello` only."""
         if request.query is None or "hello" not in request.query:

@@ -30,6 +30,7 @@ from graph.endpoint.http.presence import presence
 from graph.endpoint.http.request import Disconnected, parse_body, parse_query_string, read_body
 from graph.endpoint.http.security import HEADERS, METHODS
 from graph.endpoint.http.uploads import Spool, UploadForm
+from graph.endpoint.kept import Fast
 from graph.endpoint.observe import annotate
 from graph.patterns.client import RedisUnavailable
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from graph.endpoint.http.security import Origins
     from graph.endpoint.http.streaming import HttpStreaming
     from graph.endpoint.identity import Authenticator, Caller
-    from graph.endpoint.kept import Approach, Express, Fast, Lane
+    from graph.endpoint.kept import Approach, Express, Lane
 
 _QUERY = frozenset({OperationType.QUERY})
 _WITH_STREAMS = RUNNABLE | {OperationType.SUBSCRIPTION}
@@ -171,13 +172,16 @@ class HttpTransport:
         if self._streaming is None or stream is None:
             stream, kinds = None, kinds - {OperationType.SUBSCRIPTION}
             _need_some(media, None)
+        ready: Ready | Answer | None = None
         if self._lane is not None and media is not None:
-            fast = await self._lane.enter(asked, call.request, call.scope["query_string"], body)
-            if fast is not None:
+            fast = await self._lane.enter(asked, call.request, call.scope["query_string"], body, kinds)
+            if isinstance(fast, Fast):
                 await self._finish_fast(call, media, fast)
                 return
-        caller = await self._authenticator.authenticate(call.request)
-        ready = await self._engine.ready(asked, caller, call.request, kinds)
+            ready = fast
+        if ready is None:
+            caller = await self._authenticator.authenticate(call.request)
+            ready = await self._engine.ready(asked, caller, call.request, kinds)
         if isinstance(ready, Answer):
             if media is None and stream is not None and self._streaming is not None:
                 await self._streaming.refuse(ready, stream, call)
@@ -188,7 +192,7 @@ class HttpTransport:
         if stream is not None and (media is None or ready.stands):
             assert self._streaming is not None
             with presence(call.scope, OperationType.SUBSCRIPTION if ready.stands else ready.operation.kind):
-                await self._streaming.stream(stream, asked, caller, call)
+                await self._streaming.stream(stream, asked, ready.ticket.caller, call)
         else:
             with presence(call.scope, ready.operation.kind):
                 answer = await self._engine.run(ready, call.request, blank_response())

@@ -17,6 +17,7 @@ Failure: without Redis every operation goes to the schema. A session that cannot
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -27,22 +28,26 @@ from graph.endpoint.admission import Ticket
 from graph.endpoint.declare import Scope
 from graph.endpoint.document import Policy, Retention, wish_of
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution import Ready, blank_response, is_untouched
-from graph.endpoint.identity import Caller, viewer_touched
+from graph.endpoint.execution import RUNNABLE, Ready, blank_response, is_untouched
+from graph.endpoint.identity import viewer_touched
 from graph.endpoint.kept.approach import Approach, Asked, Fast, Question, Sender, control, matches, name_of
 from graph.endpoint.kept.compression import Compressed
+from graph.endpoint.kept.entrance import Entrance
 from graph.endpoint.observe import annotate
 from graph.patterns.cache import Made, digest_of
 from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from graphql import OperationType
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
 
     from graph.endpoint.document import OperationRequest, Prepared
     from graph.endpoint.execution import Answer, Engine
-    from graph.endpoint.identity import BatchAuthenticator
-    from graph.patterns.cache import ByteCache, Look
+    from graph.endpoint.identity import BatchAuthenticator, Caller
+    from graph.patterns.cache import ByteCache, Hit, Look
     from graph.patterns.client import Client, Command, Replies
 
 Context = TypeVar("Context")
@@ -87,6 +92,7 @@ class Lane(Generic[Context]):
         self._engine = engine
         self._authenticator = authenticator
         self._client = client
+        self.entrance = Entrance(engine, authenticator, client)
         self.cache = cache
         self.enabled = enabled
         self.debug = debug
@@ -103,16 +109,22 @@ class Lane(Generic[Context]):
         return None if question is None else await self._answer(question, connection)
 
     async def enter(
-        self, request: OperationRequest, connection: HTTPConnection, query: bytes, body: bytes
-    ) -> Fast | None:
+        self,
+        request: OperationRequest,
+        connection: HTTPConnection,
+        query: bytes,
+        body: bytes,
+        kinds: Collection[OperationType] = RUNNABLE,
+    ) -> Fast | Ready | None:
         """Admit and answer `request`, which came as `query` string and `body`.
 
-        Returns None, without a charge, for a request that the lane does not serve. Raises
-        `graph.patterns.client.RedisUnavailable` when the caller's session cannot be checked.
+        An operation of `kinds` that is never kept is only admitted (`Entrance`): it is to be executed. Returns None,
+        without a charge, for a request that the lane does not serve. Raises `graph.patterns.client.RedisUnavailable`
+        when the caller's session cannot be checked.
         """
         asked = await self.find(request)
         if asked is None:
-            return None
+            return await self.entrance.ready(request, connection, kinds)
         question = Question(request, asked)
         fast = await self._answer(question, connection)
         if fast is not None and fast.body is not None:
@@ -144,25 +156,12 @@ class Lane(Generic[Context]):
             self._recalled.put((query, body), question, 10 * length + _BYTES_PER_TOKEN * (tokens or 0))
 
     async def _answer(self, question: Question, connection: HTTPConnection) -> Fast | None:
-        approach = self.approach(question, self.sender(connection))
+        approach = self.approach(question, self.entrance.sender(connection))
         if approach is None or self._engine.admission.refused(approach.sender.caller) is not None:
             return None
         look = self.cache.look(approach.key)
         replies = await self._client.batch(*approach.commands, *look.commands)
         return await self.conclude(approach, look, replies, connection)
-
-    def sender(self, connection: HTTPConnection) -> Sender:
-        """The sender of a request. It depends only on the head, and may be kept for other requests with that head."""
-        authenticator = self._authenticator
-        token = authenticator.token(connection.headers)
-        address = authenticator.address(connection)
-        session = authenticator.commands(token)
-        guard = authenticator.guard(token) if session else None
-        if session:  # its user's budget is charged, provided that the session exists
-            caller = Caller(address, user="", token=token)
-        else:
-            caller = authenticator.caller((), token=token, address=address)
-        return Sender(caller, tuple(session), guard)
 
     def approach(self, question: Question, sender: Sender) -> Approach | None:
         """How the lane handles a request: what it asks Redis beside the answer. Nothing is asked or charged yet."""
@@ -176,16 +175,8 @@ class Lane(Generic[Context]):
 
     async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
         """Read the replies to the commands of `approach` and of `look`, and make the answer if there is none."""
-        admission, ((_, asked), (caller, _, _), charges, _, commands) = self._engine.admission, approach
-        checks = len(commands) - 1
-        if checks:
-            caller = self._authenticator.caller(replies[:checks], token=caller.token, address=caller.address)
-            if caller.problem is not None:  # it may know more than Redis does
-                caller = await self._authenticator.authenticate(connection)
-        ticket = Ticket(caller, asked.weight, charges)
-        if not admission.settle(ticket, replies[checks]).exists:
-            ticket = Ticket(caller, asked.weight)  # the session has ended, so the address is charged
-            await admission.admit(ticket)
+        (_, asked), sender, charges, _, commands = approach
+        ticket = await self.entrance.ticket(sender, asked.weight, charges, replies[: len(commands)], connection)
         return await self._conclude(approach, ticket, _Looked(look, replies, len(commands)), connection)
 
     def turnstile(self, approach: Approach) -> Command | None:
@@ -200,14 +191,18 @@ class Lane(Generic[Context]):
         """Answer a `request` that was at the turnstile: `replies` begin with its, and go on with those to `look`."""
         asked = await self.find(request, prepare=True)
         assert asked is not None
-        approach = self.approach(Question(request, asked), self.sender(connection))
+        approach = self.approach(Question(request, asked), self.entrance.sender(connection))
         assert approach is not None
-        caller = await self._authenticator.authenticate(connection)
+        # Both ask Redis, in one trip, where the entry has to be looked for again.
+        settling = self.cache.settle(look, replies, 1)
+        caller, hit = await asyncio.gather(self._authenticator.authenticate(connection), settling)
         ticket = Ticket(caller, asked.weight, approach.charges)
         self._engine.admission.settle(ticket, replies[0], turnstile=True)
-        return await self._conclude(approach, ticket, _Looked(look, replies, 1), connection)
+        return await self._conclude(approach, ticket, hit, connection)
 
-    async def _conclude(self, approach: Approach, ticket: Ticket, seen: _Looked, connection: HTTPConnection) -> Fast:
+    async def _conclude(
+        self, approach: Approach, ticket: Ticket, seen: _Looked | Hit | None, connection: HTTPConnection
+    ) -> Fast:
         """Answer from the entry that was `seen`; make it if there is none."""
         (request, asked), caller, key = approach.question, ticket.caller, approach.key
         ready = Ready(request, asked.prepared, asked.operation, ticket, cost=asked.cost)
@@ -218,7 +213,7 @@ class Lane(Generic[Context]):
             made = await turn.make()
             return self._finish(turn, None if ended else made)
         act_for(caller.identity or None)  # before the work is shared
-        hit = await self.cache.settle(*seen)
+        hit = await self.cache.settle(*seen) if isinstance(seen, _Looked) else seen
         if hit is None:
             tags, public = asked.policy.tags(request.variables), asked.policy.scope is Scope.PUBLIC
             hit = await self.cache.bring(key, turn.make, tags, public=public)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY
 
 from graph.patterns.broker import Broker
-from graph.patterns.client import open_client
+from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.patterns.sessions import Revocations, Sessions
 from harness.valkey import ValkeyCluster, ValkeyServer
-from harness.waiting import within
+from harness.waiting import until, within
 from tests.support.engines.ageing import age_sessions
 from tests.support.engines.proxy import FaultProxy
 
@@ -125,8 +126,8 @@ async def test_a_restart_of_the_server_loses_no_end() -> None:
             await one.open(lost, "lost")
             await one.open(kept, "kept")
             await one.client.durable(one.sessions.touch_command(lost))  # pyright: ignore[reportArgumentType] - never None
+            way.blocked.set()  # first: a connection that the proxy is just making would reach the new server
             server.kill()
-            way.blocked.set()
             server.start()
             async with open_client(server.url) as other:
                 silent = Sessions(other)
@@ -134,6 +135,36 @@ async def test_a_restart_of_the_server_loses_no_end() -> None:
             assert one.closed == []
             way.blocked.clear()
             await one.until_closed("lost")
+
+
+async def test_a_check_that_redis_does_not_answer_is_repeated(valkey: ValkeyServer, client: Client) -> None:
+    """A socket that is opened while Redis is away is closed when Redis is back, if its session has ended meanwhile.
+
+    Only commands fail: pub/sub, which reports a gap when it has reconnected, stays.
+    """
+    with FaultProxy(valkey.socket) as way:
+        async with (
+            open_client(way.url) as commands,
+            Broker(client, check_every=0.2) as broker,
+            Revocations(commands, broker, check_every=3600.0) as revocations,
+        ):
+            one, silent = Process(commands, revocations), Sessions(client)
+            (lost, session), (kept, other) = [await silent.create("7") for _ in range(2)]
+            way.blocked.set()
+            way.cut()
+            async with within("Redis to be away"):
+                while not isinstance((await commands.batch(command("EXISTS", "any")))[0], RedisUnavailable):
+                    await asyncio.sleep(0.01)
+            for name, token, of in (("lost", lost, session), ("kept", kept, other)):
+                key = str(silent.session_key(token))
+                revocations.watch(of.id, key, partial(one.closed.append, name))
+            await silent.revoke("7", session.id)
+            for _ in range(3):
+                assert isinstance((await commands.batch(command("EXISTS", "any")))[0], RedisUnavailable)
+            assert one.closed == []
+            way.blocked.clear()
+            await until(lambda: bool(one.closed))
+            assert one.closed == ["lost"]
 
 
 async def test_a_failing_callback_harms_nobody(

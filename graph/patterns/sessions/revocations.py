@@ -6,7 +6,8 @@ cannot promise is looked up: a session is checked when its watch begins, after a
 `check_every` seconds. So an end is heard of even if its announcement was lost, and an expiry is heard of too.
 
 Failure: an announcement that cannot be published is counted, not raised, because the session has ended
-whether or not anybody is told. While Redis is away nothing is called back.
+whether or not anybody is told. While Redis is away nothing is called back; a check that it does not answer is repeated
+until it does.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ TOPIC = Topic("sessions:revoked")
 """Its events are ``{"user": …, "sessions": [id, …]}``."""
 
 _BATCH = 500
+_PAUSE = 0.1  # seconds before a check that was not answered is repeated
 _WATCHED = Gauge(
     "graph_sessions_watched", "Open connections that close when their session ends.", multiprocess_mode="livesum"
 )
@@ -140,9 +142,15 @@ class Revocations:
             if not self._unchecked:
                 self._work.clear()
             replies = await self._client.batch(*(command("EXISTS", watch.key) for watch in batch))
+            unanswered: list[_Watch] = []
             for watch, reply in zip(batch, replies, strict=True):
                 if reply == 0:
                     self._end(watch)
+                elif isinstance(reply, Exception) and watch in self._watches.get(watch.session_id, ()):
+                    unanswered.append(watch)
+            if unanswered:
+                self._recheck(unanswered)
+                await asyncio.sleep(_PAUSE)
 
     async def _check_all(self, registration: Registration) -> None:
         """Check all sessions once no announcement can be missed any more, then regularly."""

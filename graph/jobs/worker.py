@@ -211,6 +211,8 @@ class Worker:
             except RedisError as error:
                 if error_word(error) in _BROKEN:
                     raise
+                if not tries:
+                    _log.warning("the end of job %s cannot be recorded yet: %s", delivery.job, error)
             await asyncio.sleep(_PATIENCE[min(tries, len(_PATIENCE) - 1)])
             tries += 1
         if recorded:

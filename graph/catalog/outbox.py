@@ -125,7 +125,7 @@ class Outbox:
                 self._wake.set()
 
     async def _look(self) -> None:
-        failing = False
+        failing = waiting = False
         owed, seen = True, None
         while True:
             pause = self._every
@@ -140,11 +140,15 @@ class Outbox:
                     await self.outdate()
                 pause = 0.0 if self._shown else self._every
                 owed, seen = False, now
-                failing = False
+                if waiting:
+                    _log.info("the outbox goes on")
+                failing = waiting = False
             except (RedisUnavailable, DatabaseUnavailable) as error:
-                _log.info("the outbox is waiting: %s", error)
+                if not waiting:  # logged once, not every second
+                    _log.info("the outbox is waiting: %s", error)
+                waiting = True
             except Exception as error:  # noqa: BLE001 - the task must outlive whatever went wrong
-                if not failing:  # logged once, not every second
+                if not failing:
                     _log.warning("the outbox failed and will keep trying: %r", error)
                 failing = True
             with contextlib.suppress(TimeoutError):

@@ -204,6 +204,35 @@ async def test_a_redis_that_lost_its_newest_events_gets_them_again(database: Dat
                 assert (products(got), got[0].gap) == ([5], False)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_an_outage_is_told_once(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """However often the outbox looks while Redis is away, the log has one line about it, and one when it is back."""
+    caplog.set_level("INFO", logger="graph.catalog.outbox")
+    looks = 0
+
+    def told() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "graph.catalog.outbox"]
+
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client, Broker(client, check_every=0.2) as broker:
+            end = broker.end
+
+            async def looked(topic: Topic) -> Any:
+                nonlocal looks
+                looks += 1
+                return await end(topic)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(broker, "end", looked)
+                server.kill()
+                async with Outbox(database, broker, Cache(client), every=0.001):
+                    await until(lambda: looks > 5)
+                    assert [line.partition(":")[0] for line in told()] == ["the outbox is waiting"]
+                    server.start()
+                    await until(lambda: len(told()) > 1)
+            assert told()[1:] == ["the outbox goes on"]
+
+
 async def test_a_database_that_went_back_is_another_log(database: Database, broker: Broker, outbox: Outbox) -> None:
     """A restored backup gives positions out again: subscribers are told that they missed something."""
     await note(database, 1, 2, 3)

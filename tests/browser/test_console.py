@@ -25,7 +25,8 @@ REGISTER = """mutation ($input: RegisterInput!) { register(input: $input) { ... 
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A server on its seeded catalog, with limits that the browser does not meet."""
     limits = {"GRAPH_RATE_LIMIT_ANONYMOUS": "10000", "GRAPH_RATE_LIMIT_AUTHENTICATED": "10000"}
-    with Serving(tmp_path_factory.mktemp("data"), **limits) as serving:
+    folder = tmp_path_factory.mktemp("data")
+    with Serving(folder, GRAPH_JOBS_IMPORTS=str(folder / "imports"), **limits) as serving:
         yield serving.ready()
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import httpx
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
+from redis.exceptions import ResponseError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -20,6 +21,7 @@ from graph.app import create_app
 from graph.endpoint.kept import EXPRESS
 from graph.endpoint.websocket import SUBPROTOCOL
 from graph.jobs import Definition, Worker
+from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.server.http_express import HttpProtocol
 from graph.services import open_services
 from graph.settings import RateLimitSettings, RedisSettings, ServerSettings, Settings
@@ -278,10 +280,37 @@ async def test_a_job_is_below_the_operation_that_queued_it(traces: Traced) -> No
     async with running(worker):
         await until(lambda: len(ran) == 2)
     (operation,) = spans.operations
+    (queued,) = [one for one in spans.all if one.name == "jobs.enqueue"]
+    assert parent_of(queued) == id_of(operation)
+    assert queued.status.is_ok
     (attempt,) = [one for one in spans.all if one.name == "process traced"]
     assert (trace_of(attempt), parent_of(attempt), attempt.kind) == (TRACE, id_of(operation), SpanKind.CONSUMER)
     (command,) = [one for one in spans.all if one.name == "GET"]
     assert parent_of(command) == id_of(attempt)
+
+
+async def test_a_write_that_waits_for_the_disk_and_fails_is_a_failed_span(traces: Traced) -> None:
+    """An error of the server, and one of a client that was closed, end its span with what went wrong."""
+    services, spans = traces.services, traces.spans
+    await services.client.execute("SET", "text", "no list")
+    with spans.telemetry.begin({"traceparent": SAMPLED}) as span:
+        assert span is not None
+        span.describe("mutation", "Fail", {})
+        with pytest.raises(ResponseError):
+            await services.client.durable(command("LPUSH", "text", "one"))
+    async with open_client(services.client.url, observe=spans.telemetry.redis) as client:
+        await client.durable(command("SET", "text", "none"))
+    with spans.telemetry.begin({"traceparent": SAMPLED}) as span:
+        assert span is not None
+        span.describe("mutation", "Late", {})
+        with pytest.raises(RedisUnavailable):
+            await client.durable(command("RPUSH", "text", "one"))
+    failures = {"LPUSH": "ResponseError", "RPUSH": "RedisUnavailable"}
+    await until(lambda: failures.keys() <= {one.name for one in spans.all})
+    for name, error in failures.items():
+        (failed,) = [one for one in spans.all if one.name == name]
+        assert failed.attributes is not None
+        assert failed.attributes["error.type"] == error
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ import contextlib
 import random
 from typing import TYPE_CHECKING, TypeAlias
 
-from graph.patterns.client.batch import RedisOverloaded, RedisUnavailable
+from graph.patterns.client.batch import RedisOverloaded, RedisUnavailable, Replies
 from graph.patterns.client.cluster import Cluster, slot_of
 from graph.patterns.client.commands import Argument, Command, Script, command
 from graph.patterns.client.connection import COMMAND_DEADLINE, Dialer, Newcomers
@@ -29,7 +29,7 @@ from graph.patterns.client.router import Router, connect
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from graph.patterns.client.batch import Receiver, Replies, Reply
+    from graph.patterns.client.batch import Receiver, Reply
     from graph.patterns.client.connection import Prepare
 
 
@@ -167,7 +167,20 @@ class Client:
         async with self._opening:
             if self._lane is None:
                 self._lane = DurableWriter(await connect(self._dialer))
-        return _value(await self._lane.send(one))
+        if self._observe is None:
+            return _value(await self._lane.send(one))
+        told: asyncio.Future[Replies] = asyncio.get_running_loop().create_future()
+        self._observe((one,), told)
+        try:
+            reply = await self._lane.send(one)
+        except RedisUnavailable as error:
+            told.set_result(Replies([error]))
+            raise
+        except asyncio.CancelledError:
+            told.cancel()
+            raise
+        told.set_result(Replies([reply]))
+        return _value(reply)
 
     async def vouches(self, replies: Replies) -> bool:
         """Whether the writes that gave `replies` count: no other server was made primary before they ran.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from graph.cli import catalog, jobs, leaderboard, server, support
+from graph.cli import catalog, jobs, leaderboard, new, server, support
 from graph.cli.accounts import key, user
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 # A file's commands join the top level; one that is a group gets a name.
 app.add_typer(server.app)
+app.add_typer(new.app)
 app.add_typer(catalog.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(leaderboard.app, name="rebuild")

@@ -1,0 +1,1 @@
+"""newproject: features of its own on graph-server."""

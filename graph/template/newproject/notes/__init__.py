@@ -1,0 +1,1 @@
+"""Notes: a feature to begin with. Replace it by one of your own."""

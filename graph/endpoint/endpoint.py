@@ -12,6 +12,7 @@ router answers a POST to the path without the slash: an empty 307; and a WebSock
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from graph.endpoint.declare import check, declare_live, takes_files
@@ -72,6 +73,12 @@ _SOCKETS = SocketLimits()
 _FRAMINGS = {EVENT_STREAM: ServerSentEvents(), MULTIPART: Multipart()}
 
 
+def _as_configured(bounds: Bounds, schema: Schema) -> Bounds:
+    """`bounds` with no larger batches than the schema's configuration allows."""
+    batching = schema.config.batching_config
+    return bounds if batching is None else replace(bounds, batch=min(bounds.batch, batching["max_operations"]))
+
+
 class GraphQLEndpoint(Generic[Context]):
     """A schema on the web: put it where Strawberry's `GraphQL` would stand."""
 
@@ -120,7 +127,7 @@ class GraphQLEndpoint(Generic[Context]):
             on_ws_connect: Called with caller, connection and the payload of each ``connection_init``; what it returns
                 is the payload of the acknowledgement. It refuses by Strawberry's `ConnectionRejectionError` (4403).
             authenticator: Finds the caller of a request; without one everybody is anonymous.
-            bounds: What one request may take.
+            bounds: What one request may take; a lower `max_operations` of the schema's `batching_config` counts.
             operations: The store of prepared documents, in place of one made with `bounds` and `prepared_bytes`.
             prepared_bytes: Bytes of memory for prepared documents.
             persisted: Documents that clients name by hash or id.
@@ -131,7 +138,7 @@ class GraphQLEndpoint(Generic[Context]):
             page: May answer a GET from a browser.
             origins: Origins whose pages may use the endpoint from a browser (CORS).
             compiled: Compile operations where that is possible; else graphql-core executes all of them.
-            debug: Show suggestions, and the tracebacks of bugs.
+            debug: Show suggestions (unless the schema's configuration disables them), and the tracebacks of bugs.
             metrics: Which operations have metrics of their own.
             slow: Seconds from which on an operation is logged as slow; 0 logs none.
             tracing: Makes a span of each operation.
@@ -156,16 +163,21 @@ class GraphQLEndpoint(Generic[Context]):
                     "answers that depend on a root value are nobody else's: leave out `kept` or `root_value`"
                 )
         persisted = persisted or Persisted()
-        self.bounds = bounds or (operations.bounds if operations is not None else Bounds())
+        self.bounds = _as_configured(bounds or (operations.bounds if operations is not None else Bounds()), schema)
+        if operations is not None and operations.bounds.batch > self.bounds.batch:
+            raise TypeError(
+                "`operations` takes larger batches than the schema's `batching_config`: lower `Bounds.batch`"
+            )
+        suggestions = debug and not schema.config.disable_field_suggestions
         self.engine = Engine(
             schema,
             operations=operations
-            or Operations(core, self.bounds, capacity=prepared_bytes, hide_suggestions=not debug, derive=derive),
+            or Operations(core, self.bounds, capacity=prepared_bytes, hide_suggestions=not suggestions, derive=derive),
             admission=admission,
             context=in_turn_of_caller,
             root_value=root_value,
             persisted=persisted,
-            presenter=Presenter(debug=debug),
+            presenter=Presenter(debug=debug, suggestions=suggestions),
             compiled=compiled,
             monitor=Monitor(persisted, core, metrics=metrics, slow=slow, tracing=tracing),
         )

@@ -217,9 +217,10 @@ def _matched(errors: Sequence[GraphQLError], raised: Sequence[Raised]) -> list[R
 class Presenter:
     """Turns errors into the JSON a client gets; `debug` adds the traceback of bugs."""
 
-    def __init__(self, *, debug: bool = False) -> None:
-        """Mask bugs, showing their tracebacks only with `debug`."""
+    def __init__(self, *, debug: bool = False, suggestions: bool | None = None) -> None:
+        """Mask bugs, showing their tracebacks only with `debug`; `suggestions` of names, too, if left out."""
         self.debug = debug
+        self.suggestions = debug if suggestions is None else suggestions
 
     def present(self, errors: Sequence[GraphQLError], raised: Sequence[Raised] = ()) -> list[dict[str, Any]]:
         """Give the `errors` member of an answer, logging each distinct bug once.

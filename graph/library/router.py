@@ -53,6 +53,18 @@ _METHODS = [
     "DELETE",
 ]  # the endpoint itself refuses what it does not take
 _SOCKETS = SocketLimits()
+_CALLED_OTHERWISE = {
+    "graphql_ide": "pass `graphiql=`",
+    "allow_queries_via_get": "queries by GET are always taken, unless a foreign page could have sent them",
+    "keep_alive": "quiet streams always show signs of life",
+    "keep_alive_interval": "quiet streams always show signs of life",
+    "subscription_protocols": "WebSockets speak graphql-transport-ws",
+    "connection_init_wait_timeout": "pass `sockets=SocketLimits(init_timeout=…)`",
+    "max_subscriptions_per_connection": "pass `sockets=SocketLimits(operations=…)`",
+    "multipart_uploads_enabled": "files are taken if the schema has the scalar `Upload`, within `bounds`",
+    "allowed_origins": "pass `origins=`",
+}
+"""Arguments of Strawberry's `GraphQLRouter`, and what stands for them here."""
 
 
 def _nothing() -> None:
@@ -103,9 +115,13 @@ class FastGraphQL(APIRouter):
             router: Options of FastAPI's `APIRouter`.
 
         Raises:
-            TypeError: `keep` with an async `sign_in` or a root value, or a schema that the endpoint cannot honour.
+            TypeError: `keep` with an async `sign_in` or a root value, a schema that the endpoint cannot honour, or an
+                argument of Strawberry's router that has another name here.
             ValueError: One of `rates` is not a rate.
         """
+        for name in router:
+            if name in _CALLED_OTHERWISE:
+                raise TypeError(f"FastGraphQL has no argument `{name}`: {_CALLED_OTHERWISE[name]}")
         super().__init__(lifespan=self._lifespan, **router)
         self._endpoints: dict[asyncio.AbstractEventLoop, GraphQLEndpoint[Any]] = {}
         self._keep = keep

@@ -90,7 +90,7 @@ class Engine(Generic[Context]):
         self.executors = Executors(
             schema,
             errors=operations.bounds.errors,
-            hide_suggestions=not self.presenter.debug,
+            hide_suggestions=not self.presenter.suggestions,
             compiled=compiled,
         )
         self.extensions = Extensions(schema, admission)

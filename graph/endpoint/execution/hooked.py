@@ -62,7 +62,7 @@ class HookedRuns:
         self._contributed = Contributed(
             schema._schema,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
             most=finder.operations.bounds.errors,
-            hide_suggestions=not presenter.debug,
+            hide_suggestions=not presenter.suggestions,
         )
 
     def begin(

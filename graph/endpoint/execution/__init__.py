@@ -5,6 +5,7 @@ it is not. Nothing but cancellation is raised; every error is in an `Answer`.
 """
 
 from graph.endpoint.execution.answer import Answer, blank_response, encode, is_untouched
+from graph.endpoint.execution.deadline import Deadlines
 from graph.endpoint.execution.engine import RUNNABLE, Engine
 from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.execution.hooks import HooksRunner, hook_of
@@ -14,6 +15,7 @@ from graph.endpoint.execution.ready import Ready, Ticketed
 __all__ = [
     "RUNNABLE",
     "Answer",
+    "Deadlines",
     "Engine",
     "EventExecutor",
     "HooksRunner",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -55,10 +56,16 @@ class Answer:
 
 def blank_response() -> Response:
     """A response for resolvers to set things on, as Strawberry hands it out: its status is None until they set it."""
+    response = Response.__new__(Response)  # one is made for each operation, and hardly any is touched
+    vars(response).update(_blank(), raw_headers=[])
+    return response
+
+
+@cache
+def _blank() -> dict[str, Any]:
     response = Response()
     response.status_code = None  # pyright: ignore[reportAttributeAccessIssue] - as Strawberry does
-    del response.headers["content-length"]
-    return response
+    return {name: value for name, value in vars(response).items() if name != "raw_headers"}
 
 
 def is_untouched(response: Response) -> bool:

@@ -6,7 +6,6 @@ raises `Disconnected`, which is not logged as an error.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
     from graph.endpoint.document import Bounds
+    from graph.endpoint.execution import Deadlines
 
 _CLOSE = {"Connection": "close"}
 _MAX_FIELDS = 32  # of a query string
@@ -54,14 +54,12 @@ def declared_length(headers: Headers) -> int | None:
     return int(declared) if len(declared) <= _DIGITS else 10**_DIGITS
 
 
-async def read_body(receive: Receive, headers: Headers, bounds: Bounds) -> bytes:
-    """The body of a POST, at most `bounds.body` bytes, sent within `bounds.body_timeout` seconds."""
+async def read_body(receive: Receive, headers: Headers, bounds: Bounds, deadlines: Deadlines) -> bytes:
+    """The body of a POST, at most `bounds.body` bytes, sent within the seconds of `deadlines`."""
     check_head(headers, bounds)
-    try:
-        async with asyncio.timeout(bounds.body_timeout):
-            return await _gather(receive, bounds)
-    except TimeoutError as error:
-        raise Refusal("REQUEST_TIMEOUT", "The body came too slowly.", headers=_CLOSE) from error
+    with deadlines.start():
+        return await _gather(receive, bounds)
+    raise Refusal("REQUEST_TIMEOUT", "The body came too slowly.", headers=_CLOSE)
 
 
 async def _gather(receive: Receive, bounds: Bounds) -> bytes:

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from graph.endpoint.admission import over_limit
 from graph.endpoint.document import Allowance, OperationRequest
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution import RUNNABLE, Answer, Ready, blank_response, encode
+from graph.endpoint.execution import RUNNABLE, Answer, Deadlines, Ready, blank_response, encode
 from graph.endpoint.http.call import Call
 from graph.endpoint.http.exchange import EXCHANGE, read_before
 from graph.endpoint.http.form import is_form
@@ -30,7 +30,6 @@ from graph.endpoint.http.presence import presence
 from graph.endpoint.http.request import Disconnected, parse_body, parse_query_string, read_body
 from graph.endpoint.http.security import HEADERS, METHODS
 from graph.endpoint.http.uploads import Spool, UploadForm
-from graph.endpoint.kept import Fast
 from graph.endpoint.observe import annotate
 from graph.patterns.client import RedisUnavailable
 
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from graph.endpoint.http.security import Origins
     from graph.endpoint.http.streaming import HttpStreaming
     from graph.endpoint.identity import Authenticator, Caller
-    from graph.endpoint.kept import Approach, Express, Lane
+    from graph.endpoint.kept import Approach, Express, Fast, Lane
 
 _QUERY = frozenset({OperationType.QUERY})
 _WITH_STREAMS = RUNNABLE | {OperationType.SUBSCRIPTION}
@@ -74,6 +73,7 @@ class HttpTransport:
         """
         self._engine = engine
         self._bounds = engine.operations.bounds
+        self._bodies = Deadlines(self._bounds.body_timeout)
         self._presenter = engine.presenter
         self._authenticator = authenticator
         self._origins = origins
@@ -115,7 +115,7 @@ class HttpTransport:
         """The operation of a recognised request."""
         if call.scope["method"] == "GET":
             return parse_query_string(call.scope["query_string"], self._bounds)
-        body = await read_body(call.receive, call.request.headers, self._bounds)
+        body = await read_body(call.receive, call.request.headers, self._bounds, self._bodies)
         asked = read_before(call.scope, body) or parse_body(body, self._bounds)
         assert isinstance(asked, OperationRequest)
         return asked
@@ -145,7 +145,7 @@ class HttpTransport:
         if self._spool is not None and is_form(request.headers):
             await self._form(call, media, self._spool)
             return
-        body = await read_body(call.receive, request.headers, self._bounds)
+        body = await read_body(call.receive, request.headers, self._bounds, self._bodies)
         if self._lane is not None and media is not None:
             fast = await self._lane.recall(call.scope["query_string"], body, request)
             if fast is not None:
@@ -175,7 +175,7 @@ class HttpTransport:
         ready: Ready | Answer | None = None
         if self._lane is not None and media is not None:
             fast = await self._lane.enter(asked, call.request, call.scope["query_string"], body, kinds)
-            if isinstance(fast, Fast):
+            if not isinstance(fast, Ready | None):
                 await self._finish_fast(call, media, fast)
                 return
             ready = fast

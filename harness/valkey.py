@@ -20,6 +20,7 @@ from harness import reaper
 from harness.waiting import HANG, eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 
@@ -54,8 +55,13 @@ class ValkeyServer:
         options: dict[str, str] | None = None,
         binary: str | None = None,
         tls: Certificate | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Prepare one; `binary` is another server's, as Redis'. With `tls` its TCP port speaks TLS alone."""
+        """Prepare one; `binary` is another server's, as Redis'. With `tls` its TCP port speaks TLS alone.
+
+        `variables` are added to its environment.
+        """
+        self._variables = variables or {}
         self._binary = binary or get_binary_path()
         self._tls = tls
         self.folder = Path(tempfile.mkdtemp(prefix="vk"))
@@ -85,6 +91,7 @@ class ValkeyServer:
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **self._variables},
         )
         reaper.watch(self._process.pid, self.folder)
         deadline = time.monotonic() + HANG
@@ -299,6 +306,10 @@ class SentinelSet:
             sentinel.response_callbacks.clear()
             return cast("Any", sentinel).execute_command("SENTINEL", "MASTER", "main")
         return {}
+
+    def of(self, port: int) -> subprocess.Popen[bytes]:
+        """The process of the Sentinel at `port`."""
+        return self._sentinels[self.ports.index(port)]
 
     def tell(self, port: int, *words: str) -> None:
         """Have the Sentinel at `port` run a command."""

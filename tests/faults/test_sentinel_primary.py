@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import signal
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from graph.patterns.cache import Cache
 from graph.patterns.client import Command, RedisUnavailable, command, durable_writer, open_client
 from graph.patterns.client.connection import link as links
 from graph.patterns.client.connection import primary as primaries
+from graph.patterns.client.connection import sentinels as asking
 from graph.patterns.client.connection.primary import Primary
 from harness.valkey import SentinelSet, ValkeyServer
 from harness.waiting import eventually, within
@@ -79,7 +81,7 @@ async def test_a_write_is_not_acknowledged_while_a_failover_is_under_way(sentine
 
 
 async def test_a_write_is_not_acknowledged_while_one_sentinel_alone_knows_the_new_primary(
-    sentinels: SentinelSet,
+    sentinels: SentinelSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one that replaced the primary tells the others later: until then they name the old one."""
     async with open_client(sentinels.url) as client:
@@ -90,6 +92,15 @@ async def test_a_write_is_not_acknowledged_while_one_sentinel_alone_knows_the_ne
             await asyncio.to_thread(eventually, lambda: sentinels.state(sentinels.port)[b"port"] != port)
             with pytest.raises(RedisUnavailable):
                 await client.durable(command("SET", "k", "after", "PX", 600_000, retry=False))
+            # Nor while that one says nothing: the others agree, and are wrong.
+            monkeypatch.setattr(asking, "PATIENCE", 3600.0)
+            knowing = sentinels.of(sentinels.port)
+            knowing.send_signal(signal.SIGSTOP)
+            try:
+                with pytest.raises(RedisUnavailable):
+                    await client.durable(command("SET", "k", "on", "PX", 600_000, retry=False))
+            finally:
+                knowing.send_signal(signal.SIGCONT)
         await asyncio.to_thread(eventually, lambda: settled(sentinels))
 
 

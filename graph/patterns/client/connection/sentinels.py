@@ -4,7 +4,11 @@ A single Sentinel may be behind, or cut off: for seconds after a failover two of
 that ask one each use both. Two majorities have a Sentinel in common, and a Sentinel never goes back to an older
 configuration (its epoch only grows). So whoever asks after somebody was told of a newer primary is told of it, too.
 
-All Sentinels are asked at once. Those that the URL leaves out are found through the others when they are needed.
+All Sentinels are asked at once. Those that the URL leaves out are found through the others, as soon as one is missing.
+
+A majority does not know yet what one Sentinel has just done: it promotes a replica before it tells the others, and by
+hand (SENTINEL FAILOVER) it needs nobody's vote. So one that is silent may be just that one, until it has been silent
+for `PATIENCE`; one whose port is closed is not.
 
 Failure: `RedisUnavailable` when no majority of the Sentinels that there are answers and agrees.
 """
@@ -19,13 +23,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from graph.patterns.client.batch import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 
+PATIENCE = 5.0
+"""Seconds after which a Sentinel that does not answer counts as gone."""
 _TIMEOUT = 1.0  # seconds for one Sentinel to answer
 
 
@@ -40,7 +47,8 @@ class View(NamedTuple):
     """What a majority of the Sentinels says: the primary, and the epoch of the configuration that made it so.
 
     `asked_at` is the loop's clock before the first was asked, `settled` for how many seconds it had been so by then.
-    `ending` says that one of them is making another server primary, or has: what is written now may not reach that one.
+    `ending` says that one of them is making another server primary, or has, or may have and does not answer: what is
+    written now may not reach that one.
     """
 
     address: Address
@@ -83,20 +91,26 @@ class Sentinels:
             **{name: value for name, value in options.items() if name != "ssl"},
         }
         self._tls = bool(options.get("ssl"))
+        self._more: list[Address] = []  # those that the URL leaves out, as far as they were needed
+        self._looked = float("-inf")
+        self._silent: dict[Address, float] = {}  # since when each has not answered
 
     async def view(self) -> View:
         """Ask them now; raises `RedisUnavailable`."""
         asked_at = asyncio.get_running_loop().time()
-        votes = await self._votes(self._hosts)
-        if votes and not _majority(votes):
-            others = [host for host in await self._others() if host not in self._hosts]
-            votes |= await self._votes(others)
+        votes = await self._votes([*self._hosts, *self._more])
+        missing = votes and len(votes) < max(vote.of for vote in votes.values())
+        if missing and (not _majority(votes) or self._looked < asked_at - PATIENCE):
+            self._looked = asked_at
+            self._more = [host for host in await self._others() if host not in self._hosts]
+            votes |= await self._votes(self._more)
         found = _majority(votes)
         if found is None:
             raise RedisUnavailable(self._complaint(votes))
         address, epoch = found
         settled = min(vote.settled for vote in votes.values() if (vote.address, vote.epoch) == found)
-        ending = any(vote.ending or vote.epoch > epoch for vote in votes.values())
+        silent = any(since > asked_at - PATIENCE for since in self._silent.values())
+        ending = silent or any(vote.ending or vote.epoch > epoch for vote in votes.values())
         return View(address, epoch, asked_at, settled, ending)
 
     async def _votes(self, hosts: Iterable[Address]) -> dict[bytes, _Vote]:
@@ -104,15 +118,19 @@ class Sentinels:
         return {vote.sentinel: vote for vote in answers if vote is not None}
 
     async def _vote(self, host: Address) -> _Vote | None:
+        asked_at = asyncio.get_running_loop().time()
         try:
             async with self._connected(host) as ask:
                 name = await ask("MYID")
                 where = await ask("GET-MASTER-ADDR-BY-NAME", self._service)
                 state = _mapping(await ask("MASTER", self._service))
-        except ResponseError:  # it does not know the service
+        except (TimeoutError, RedisTimeoutError):
+            self._silent.setdefault(host, asked_at)
             return None
-        except (OSError, RedisError):
+        except (OSError, RedisError):  # none listens there, or it does not know the service
+            self._silent.pop(host, None)
             return None
+        self._silent.pop(host, None)
         busy = b"failover_in_progress" in state[b"flags"]
         address = Address(where[0].decode(), int(where[1])) if where else None
         settled = 0.0 if busy else int(state[b"role-reported-time"]) / 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 import time
@@ -23,7 +24,7 @@ def main() -> int:
     parser.add_argument("--fault", action="append", choices=FAULTS, help="this one alone; may be repeated")
     parser.add_argument("--seconds", type=float, default=5.0, help="of work before and after each fault")
     parser.add_argument("--seed", type=int, default=0, help="chooses servers and pauses")
-    parser.add_argument("--save", type=Path, help="keep the histories in this directory")
+    parser.add_argument("--save", type=Path, help="keep the histories and logs in this directory")
     parser.add_argument("--into", type=Path, help="write the table into this Markdown file")
     chosen = parser.parse_args()
     results: list[Result] = []
@@ -43,6 +44,7 @@ def main() -> int:
                     if chosen.save:
                         chosen.save.mkdir(parents=True, exist_ok=True)
                         result.history.save(chosen.save / f"{engine} {fault}.jsonl")
+                        shutil.copy(folder / "log", chosen.save / f"{engine}.log")
                     if chosen.into:
                         chosen.into.write_text(rewritten(chosen.into.read_text(), [result]))
     return 1 if any(result.broken for result in results) else 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.postgres import Postgres, run_apart
 from harness.serving import valkey_of
 from harness.valkey import SentinelSet, ValkeyCluster, ValkeyServer
+from history.clock import Clock
 from history.cut import Link
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ REDIS = shutil.which("redis-server")
 """Debian's Redis 7.0."""
 
 
+DISK = 128
+"""MiB of the file system of the embedded engine."""
+CLOCKED = 1
+"""The server whose clock may be set."""
 CUT_OFF = 2
 """The server that reaches Redis only through links which may be cut."""
 
@@ -38,9 +44,15 @@ class Engine:
     links: list[Link] = field(default_factory=list[Link])
     cut_off: str = ""
     """The URL of Redis for the third server, which leads through `links`."""
+    disk: Path | None = None
+    """The file system of `folder`, if it has one of its own, which may be filled."""
+    clocks: list[Clock] = field(default_factory=list[Clock])
+    """Those of Redis, and of the second server, where they may be set."""
 
     def settings_of(self, server: int) -> dict[str, str]:
         """What is different for one of the servers."""
+        if server == CLOCKED and self.clocks:
+            return self.clocks[1].variables
         return {"GRAPH_REDIS_URL": self.cut_off} if server == CUT_OFF and self.cut_off else {}
 
     def redis_pids(self) -> list[int]:
@@ -58,9 +70,33 @@ class Engine:
 
 @contextlib.contextmanager
 def embedded(folder: Path) -> Generator[Engine]:
-    """The embedded Valkey and SQLite."""
-    with Link(folder / "valkey" / "socket") as link:
-        yield Engine("embedded", folder=folder, links=[link], cut_off=f"redis://127.0.0.1:{link.port}")
+    """The embedded Valkey and SQLite, on a file system of their own where this process may mount one."""
+    data = folder / "data"
+    data.mkdir()
+    with _file_system(data) as disk, Link(data / "valkey" / "socket") as link:
+        through = f"redis://127.0.0.1:{link.port}"
+        yield Engine("embedded", folder=data, links=[link], cut_off=through, disk=disk)
+
+
+@contextlib.contextmanager
+def _file_system(folder: Path) -> Generator[Path | None]:
+    words = ("mount", "-t", "tmpfs", "-o", f"size={DISK}m", "none", folder)
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@contextlib.contextmanager
+def clocked(folder: Path) -> Generator[Engine]:
+    """Valkey 9.1, with its file, and SQLite; the clocks of Valkey and of a server may be set."""
+    clocks = [Clock(folder / f"{name}.clock") for name in ("redis", "server")]
+    with ValkeyServer(aof=True, variables=clocks[0].variables) as server:
+        settings = {"GRAPH_REDIS_URL": server.tcp_url, **_sqlite(folder)}
+        yield Engine("clocked", settings, single=server, clocks=clocks)
 
 
 @contextlib.contextmanager
@@ -119,6 +155,7 @@ def _sqlite(folder: Path) -> dict[str, str]:
 ENGINES: dict[str, Callable[[Path], contextlib.AbstractContextManager[Engine]]] = {
     "embedded": embedded,
     "debian": debian,
+    "clocked": clocked,
     "sentinel": sentinel,
     "cluster": cluster,
 }

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from history.rig import Rig
 
 ALL = ("embedded", "debian", "sentinel", "cluster")
+_HOUR = 3600.0
+_KEPT = 6.0  # seconds that a disk is full, or a clock wrong
 _WAYS: tuple[Way, ...] = ("refused", "swallowed", "deaf")
 _SHARE = 7  # of the 20 operations of an address: a third, rounded up
 _CUT = 8.0  # seconds that a server is cut off from Redis
@@ -141,7 +143,7 @@ def _flush(rig: Rig) -> None:
             admin.execute_command("FLUSHALL")  # pyright: ignore[reportUnknownMemberType]
 
 
-def _fail_over(rig: Rig) -> None:
+def _fail_over(*words: str, rig: Rig) -> None:
     engine = rig.engine
     if engine.sentinels is not None:
         sentinels, before = engine.sentinels, _node(engine)
@@ -151,7 +153,7 @@ def _fail_over(rig: Rig) -> None:
     cluster = engine.cluster
     assert cluster is not None
     replica = next(one for one in cluster.nodes[1:] if one not in cluster.primaries())
-    replica.command("CLUSTER", "FAILOVER")
+    replica.command("CLUSTER", "FAILOVER", *words)
     eventually(lambda: replica in cluster.primaries())
 
 
@@ -193,6 +195,37 @@ def _lose_power(rig: Rig) -> None:
     server.start()
 
 
+def _fill_disk(rig: Rig) -> None:
+    """Leave no room where the data are; with room again, all goes on."""
+    assert rig.engine.disk is not None, "only root may mount a file system to fill"
+    ballast = rig.engine.disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 12))
+    time.sleep(_KEPT)
+    ballast.unlink()
+
+
+def _set_clock(whose: int, seconds: float, rig: Rig) -> None:
+    """Set a clock wrong, and right again."""
+    rig.engine.clocks[whose].set(seconds)
+    time.sleep(_KEPT)
+    rig.engine.clocks[whose].set(0)
+
+
+def _clocks() -> dict[str, Fault]:
+    return {
+        f"{name}'s clock an hour {which}": Fault(
+            partial(_set_clock, whose, seconds),
+            ("clocked",),
+            # What was charged an hour ago, or will be in an hour, is forgotten: when it jumps, and when it returns.
+            forgotten=2 if whose == 0 else 0,
+        )
+        for whose, name in enumerate(("Redis", "server"))
+        for which, seconds in (("ahead", _HOUR), ("behind", -_HOUR))
+    }
+
+
 def _pauses(name: str, pids: Callable[[Rig], list[int]], engines: tuple[str, ...] = ALL) -> dict[str, Fault]:
     return {
         f"{name} stopped for {seconds} s": Fault(
@@ -217,6 +250,16 @@ def _redis(rig: Rig) -> list[int]:
     return rig.engine.redis_pids()
 
 
+def _replica(rig: Rig) -> list[int]:
+    engine = rig.engine
+    if engine.sentinels is not None:
+        primary = _node(engine)
+        return [one.pid for one in (engine.sentinels.primary, engine.sentinels.replica) if one is not primary]
+    assert engine.cluster is not None
+    primaries = engine.cluster.primaries()
+    return [one.pid for one in engine.cluster.nodes if one not in primaries]
+
+
 def _postmaster(rig: Rig) -> list[int]:
     assert rig.engine.postgres is not None
     return _family(rig.engine.postgres.pid)
@@ -239,7 +282,11 @@ FAULTS: dict[str, Fault] = {
         for way in _WAYS
     },
     "power lost": Fault(_lose_power, ("debian",), forgotten=1, emptied=True),
-    "failover by hand": Fault(_fail_over, ("sentinel", "cluster"), forgotten=1),
+    "replicas stopped for 8 s": Fault(partial(_stop, _replica, 8), ("sentinel", "cluster")),
+    "failover by hand": Fault(lambda rig: _fail_over(rig=rig), ("sentinel", "cluster"), forgotten=1),
+    "failover by force": Fault(lambda rig: _fail_over("FORCE", rig=rig), ("cluster",), forgotten=1),
+    "disk full": Fault(_fill_disk, ("embedded",), forgotten=1),
+    **_clocks(),
     "slots moved": Fault(_migrate_slots, ("cluster",)),
 }
 """By the name that the table gives them."""

@@ -59,8 +59,11 @@ class Rig:
             **engine.settings,
         }
         self._common = common
-        self.servers = [Serving(folder, **{**common, **engine.settings_of(number)}) for number in range(SERVERS)]
-        self.worker = Working(folder, **common)
+        self._data = engine.folder or folder
+        self.servers = [Serving(self._data, **{**common, **engine.settings_of(number)}) for number in range(SERVERS)]
+        self.worker = Working(self._data, **common)
+        for process in (*self.servers, self.worker):
+            process.log = folder / "log"  # not where the disk may be full
         self.key = ""
         self._open = contextlib.ExitStack()
 
@@ -77,7 +80,7 @@ class Rig:
                 self._open.enter_context(other)
             for server in self.servers:
                 server.ready()
-            self.key = make_key(self.folder, self._common)
+            self.key = make_key(self._data, self._common)
             self._open = self._open.pop_all()
         return self
 

@@ -62,11 +62,11 @@ class Counted(History):
 
 
 class Addressed(Client):
-    """Asks from a thousand addresses, again and again."""
+    """Asks from three hundred addresses, again and again."""
 
     def new_address(self) -> str:
         """The next of them."""
-        number = next(self._addresses) % 1000
+        number = next(self._addresses) % 300
         return f"10.1.{number >> 8}.{number & 255}"
 
 

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from graph.jobs.records import Job
     from graph.patterns.broker import Broker, Position
 
-DAY = 86_400.0
+_KEPT = 600.0
+"""Seconds for which a change is kept for a server that lost its connection meanwhile.
+
+Everybody else reads the record; a history takes 5 kB, so those of 10,000 jobs a day would be most of what Redis holds.
+"""
 
 
 def job_topic(job: str) -> Topic:
     """Return the topic on which changes of `job` are announced; only the latest matters."""
-    return Topic(f"job:{job}", Delivery.LATEST, max_age=DAY)
+    return Topic(f"job:{job}", Delivery.LATEST, max_age=_KEPT)
 
 
 async def announce_job(broker: Broker, job: Job) -> Position:

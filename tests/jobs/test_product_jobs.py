@@ -9,10 +9,11 @@ from sqlalchemy import insert, select
 from graph.apikeys.keys import NOTE_USE
 from graph.background.jobs import TIDY, definitions, schedules
 from graph.catalog.keys import FORGET_UPLOADS, WARM_CATALOG
-from graph.jobs import JobState, Worker
+from graph.jobs import JobState, Worker, announce_job, job_topic
 from graph.leaderboard.keys import CLOSE_SEASONS, FORGET_KEYS, REBUILD
 from graph.leaderboard.models import SEASONS
 from graph.leaderboard.records import NewBoard, SeasonSchedule
+from graph.patterns.broker.topic import TopicKeys
 from harness.waiting import within
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ async def test_every_scheduled_job_is_defined_and_runs(services: Services) -> No
     assert sorted(names) == sorted([WARM_CATALOG, FORGET_UPLOADS, FORGET_KEYS, TIDY, NOTE_USE])
     for name in [*names, *names]:
         assert (await _run(services, name)).state is JobState.SUCCEEDED, name
+
+
+async def test_a_job_that_is_over_keeps_its_record_alone(services: Services) -> None:
+    """What was announced of it goes within minutes: each history takes kilobytes, and there is one a job."""
+    done = await _run(services, WARM_CATALOG)
+    client, topic = services.client, job_topic(done.id)
+    await announce_job(services.broker, done)  # as the worker does in the background
+    keys = TopicKeys.of(services.prefix, topic)
+    for key in (keys.history, keys.state):
+        assert 0 < await client.execute("TTL", key) <= 1200
+    assert await client.execute("TTL", services.jobs.keys.record(done.id)) > 86_400
 
 
 async def test_a_board_is_rebuilt_in_the_background(services: Services) -> None:

@@ -22,6 +22,10 @@ serve: $(VENV)/.base
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
 
+## full: run what is too heavy for `make test`, and races, faults and engines at the size of the guarantees
+full: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --full -m full tests --ignore tests/conformance --ignore tests/browser
+
 ## test-busy: the same beside two loops that take all of two processors, and end with it
 test-busy: $(VENV)/.dev
 	@busy='import os; parent = os.getppid()\nwhile os.getppid() == parent: pass'; \
@@ -145,4 +149,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test traces newest test-busy check format schema settings metrics formats graphiql bench bench-peers jepsen soak lock
+.PHONY: help install serve test traces newest full test-busy check format schema settings metrics formats graphiql bench bench-peers jepsen soak lock

@@ -24,14 +24,22 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --full: the fault tests run at the size that the guarantees are stated for."""
-    parser.addoption("--full", action="store_true", help="run the fault and race tests at full size")
+    """Add --full: heavy tests run at all, and the others at the size that the guarantees are stated for."""
+    parser.addoption("--full", action="store_true", help="run heavy tests, and races and faults at full size")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share a module's fixture, often a server, in one process: else each starts its own."""
+    """Mark what belongs to `make full`, and keep tests that share a module's fixture in one process.
+
+    That is often a server, of which each process would start its own.
+    """
     for item in items:
+        heavy = item.get_closest_marker("heavy") is not None
+        if heavy and not item.config.getoption("--full"):
+            item.add_marker(pytest.mark.skip(reason="with --full"))
+        if heavy or ("faults" in item.path.parts and "scaled" in getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.full)
         fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()  # pyright: ignore[reportPrivateUsage]
         if any(fixture.scope == "module" for defined in fixtures for fixture in defined):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))

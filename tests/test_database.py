@@ -295,6 +295,7 @@ assert "sqlalchemy" in sys.modules and "alembic" not in sys.modules
     assert await process.wait() == 0
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 async def test_processes_may_migrate_at_once(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Four processes that migrate one empty database at the same moment all succeed, and it is done once."""

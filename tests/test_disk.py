@@ -71,6 +71,7 @@ def test_a_disk_that_takes_no_data_is_told_in_a_sentence(small: Path, how: str, 
     assert f"cannot keep data in {small / 'data'}" in done.stderr
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("small", [64], indirect=True)
 def test_a_disk_that_fills_up_refuses_what_needs_a_write_and_nothing_else(small: Path) -> None:
     """Pages that nobody asked for before are answered, a write is UNAVAILABLE; with room again it is as before."""

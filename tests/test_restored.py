@@ -156,6 +156,7 @@ async def test_events_of_a_restored_database_are_not_taken_for_those_that_were_l
         assert await name(services) != before
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("often")
 async def test_a_prefix_that_others_use_with_another_database_is_refused(
     database_url: str, other_url: str, valkey: ValkeyServer, client: Client, tmp_path: Path

@@ -88,6 +88,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
+@pytest.mark.heavy
 async def test_everything_over_tls(
     ours: Certificate,
     client_certificate: Certificate,
@@ -160,6 +161,7 @@ def _ask(server: Serving, document: str, token: str = "", **variables: str) -> t
         return answer.headers, found["data"]
 
 
+@pytest.mark.heavy
 async def test_who_shows_no_certificate_is_not_let_in(
     ours: Certificate, client_certificate: Certificate, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
@@ -187,6 +189,7 @@ def test_a_pair_that_is_none_is_told_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.heavy
 def test_plain_text_gets_no_answer_over_tls(ours: Certificate, tmp_path: Path) -> None:
     """Whoever speaks plain HTTP to the TLS port is cut off, and the next one is served; the server stops cleanly."""
     settings = {"GRAPH_TLS_CERTIFICATE": str(ours.cert), "GRAPH_TLS_KEY": str(ours.key), "GRAPH_JOBS_BESIDE": "false"}

@@ -18,6 +18,7 @@ from harness.waiting import eventually
 AUTOGROUP = Path("/proc/self/autogroup")
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform != "linux", reason="what a priority is for differs")
 def test_the_worker_comes_after_the_server(tmp_path: Path) -> None:
     """Its nice value is 10, and so is its session's, by which Linux divides a processor between sessions."""

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness.serving import command, environment
 from harness.waiting import HANG, eventually
 
@@ -26,6 +28,7 @@ runpy.run_module("graph", run_name="__main__")
 """
 
 
+@pytest.mark.heavy
 def test_an_interrupted_import_says_what_is_in(tmp_path: Path, valkey: ValkeyServer) -> None:
     """Ctrl-C after the first rows: it exits with 130 and tells the count; these rows stay, and the others follow."""
     rows, status, told = 15_000, 0, ""

@@ -209,6 +209,7 @@ def _workers(serving: Serving) -> list[int]:
     return found
 
 
+@pytest.mark.heavy
 def test_a_second_server_shares_the_data_directory(data: Path) -> None:
     """Two servers on one directory share its Valkey; when the first is killed the second goes on."""
     with Lean(data) as first, Lean(data) as second:

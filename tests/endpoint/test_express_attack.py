@@ -211,6 +211,7 @@ async def test_the_metrics_add_up(proxied: tuple[FaultProxy, Client], expressed:
     assert expressed
 
 
+@pytest.mark.heavy
 async def test_what_outlasts_the_time_to_stop_is_told_so(tmp_path: Path) -> None:
     """A request that waits for a Redis that hangs, when a stopping server waits no longer, may be tried elsewhere."""
     settings = {"GRAPH_GRACE": "1", "GRAPH_JOBS_BESIDE": "false", "GRAPH_RATE_LIMIT_ANONYMOUS": "1000"}

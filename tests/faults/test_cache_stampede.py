@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pytest
+
 from graph.patterns.cache import Cache, metrics
 from graph.patterns.client import open_client
 from tests.support.models.counters import count
 from tests.support.models.shared_truth import SharedTruth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.valkey import ValkeyServer
 
 PROCESSES, TASKS = 4, 500
@@ -112,11 +112,10 @@ async def _stampede(
     }
 
 
-async def test_each_expiry_costs_one_load(
-    valkey: ValkeyServer, tmp_path: Path, scaled: Callable[[int, int], int]
-) -> None:
+@pytest.mark.heavy
+async def test_each_expiry_costs_one_load(valkey: ValkeyServer, tmp_path: Path) -> None:
     """4 processes × 500 tasks, 20 expiries: each is loaded once."""
-    expiries, load = scaled(20, 4), 0.05
+    expiries, load = 20, 0.05
     seen = await _stampede(valkey, tmp_path, expiries, load=load)
     assert seen["lived"] == PROCESSES
     assert seen["begun"] == len(seen["loads"]) >= expiries
@@ -125,22 +124,20 @@ async def test_each_expiry_costs_one_load(
     assert seen["reads"] > expiries * TASKS
 
 
-async def test_each_early_refresh_costs_one_load(
-    valkey: ValkeyServer, tmp_path: Path, scaled: Callable[[int, int], int]
-) -> None:
+@pytest.mark.heavy
+async def test_each_early_refresh_costs_one_load(valkey: ValkeyServer, tmp_path: Path) -> None:
     """The same with early refresh: one process at a time loads, and it does before the value has expired."""
-    expiries, load = scaled(20, 4), 0.02
+    expiries, load = 20, 0.02
     seen = await _stampede(valkey, tmp_path, expiries, load=load, beta=1.0)
     assert seen["begun"] == len(seen["loads"]) >= expiries
     assert min(seen["gaps"]) > 0  # by lot it may come well before the end, but never beside another
     assert seen["early"] > 0
 
 
-async def test_killing_the_loader_costs_one_more_load(
-    valkey: ValkeyServer, tmp_path: Path, scaled: Callable[[int, int], int]
-) -> None:
+@pytest.mark.heavy
+async def test_killing_the_loader_costs_one_more_load(valkey: ValkeyServer, tmp_path: Path) -> None:
     """When the process that loads is killed, one other takes over once the lease has run out: two loads in all."""
-    expiries, load = scaled(10, 4), 0.05
+    expiries, load = 10, 0.05
     seen = await _stampede(valkey, tmp_path, expiries + 1, load=load, kill=True)
     assert seen["lived"] == PROCESSES - 1
     assert seen["begun"] == len(seen["loads"]) + 1 > expiries  # of one expiry there was a second attempt

@@ -9,7 +9,7 @@ import pytest
 from harness.saturation import ENOUGH, LOADS, Load, shop, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from harness.serving import Serving
 
@@ -21,18 +21,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, Se
         yield opened
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
-async def test_a_saturated_server_serves_the_others(
-    site: tuple[Serving, Serving, str], load: Load, scaled: Callable[[int, int], int]
-) -> None:
+async def test_a_saturated_server_serves_the_others(site: tuple[Serving, Serving, str], load: Load) -> None:
     """Beside many connections that ask again at once, health checks are answered and events arrive in order.
 
     A health check does not wait for everybody who asked before: three of four are answered before half of the
     connections are. The benchmark `fairness` has the seconds.
     """
-    if load is not LOADS["executed queries"] and not scaled(1, 0):
-        pytest.skip("with --full: it takes the whole machine")
-    seen = await watch(*site, load, scaled(10, 2))
+    seen = await watch(*site, load, 10)
     assert len(seen.events) >= ENOUGH
     if load is LOADS["executed queries"]:
         assert sorted(seen.before)[3 * len(seen.before) // 4] < load.connections / 2

@@ -16,7 +16,7 @@ from harness.serving import Serving
 from harness.waiting import HANG, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 MEMORY = 48 << 20
@@ -86,11 +86,10 @@ def attack(server: Serving, number: int) -> int:
     return answered.count(200)
 
 
-def test_nothing_that_must_live_is_evicted(tmp_path: Path, scaled: Callable[[int, int], int]) -> None:
+@pytest.mark.heavy
+def test_nothing_that_must_live_is_evicted(tmp_path: Path) -> None:
     """Sessions, budgets, guesses and jobs are as they were, after more was sent than Redis may hold."""
-    strangers = scaled(80, 0)
-    if not strangers:
-        pytest.skip("with --full")
+    strangers = 80
     imports = tmp_path / "imports"
     imports.mkdir()
     (imports / "one.csv").write_text("sku,name,price\nONE,One,1.00\n")

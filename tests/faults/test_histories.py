@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def whole(request: pytest.FixtureRequest) -> None:
-    """Run with --full alone: three servers and six workloads take the better part of a minute."""
-    if not request.config.getoption("--full"):
-        pytest.skip("with --full")
+pytestmark = pytest.mark.heavy
+"""Three servers and six workloads take the better part of a minute."""
 
 
 async def test_nothing_is_broken_in_a_history(tmp_path: Path) -> None:

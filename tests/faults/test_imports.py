@@ -142,17 +142,16 @@ def redis(valkey: ValkeyServer, client: object) -> str:
     return valkey.url
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("milestone", [bulk.MILESTONE, 0.0])
 async def test_nothing_older_than_what_was_acknowledged(
-    redis: str, database_url: str, tmp_path: Path, scaled: Callable[[int, int], int], milestone: float
+    redis: str, database_url: str, tmp_path: Path, milestone: float
 ) -> None:
     """While imports and single updates go on, no reader in another process gets a price or stock from before either."""
-    if milestone and not scaled(1, 0):
-        pytest.skip("with --full: a sample has no time for two milestones")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "BATCH", 7)
         patch.setattr(bulk, "MILESTONE", milestone)
-        await race(redis, database_url, tmp_path, imports=scaled(400, 10), readers=scaled(READERS, 1))
+        await race(redis, database_url, tmp_path, imports=400, readers=READERS)
 
 
 async def race(redis: str, url: str, folder: Path, *, imports: int, readers: int) -> None:

@@ -145,14 +145,13 @@ async def test_everybody_shows_what_is_after_each_quiet_moment(scaled: Callable[
             await fleet.settled()
 
 
-async def test_three_servers_show_what_is(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.heavy
+async def test_three_servers_show_what_is(tmp_path: Path) -> None:
     """Random writes through three server processes, 200 live queries; pub/sub cut, Redis killed and paused.
 
     After each quiet moment every client shows what a fresh query shows, no acknowledged write is lost, and nobody was
     ever shown anything older than before. `LIVE_WRITES=10000 python -m bench live` makes more of them.
     """
-    if not request.config.getoption("--full"):
-        pytest.skip("with --full")
     async with Race(tmp_path) as race:
         await race.follow(200)
         await race.settled()

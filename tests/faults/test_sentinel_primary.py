@@ -22,7 +22,7 @@ from harness.valkey import SentinelSet, ValkeyServer
 from harness.waiting import eventually, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from graph.patterns.client.connection.link import Link
     from graph.patterns.client.connection.wire import Wire
@@ -67,6 +67,7 @@ async def test_a_write_on_a_deposed_primary_is_not_acknowledged(
         assert new.command("GET", "k") == b"after"
 
 
+@pytest.mark.heavy
 async def test_a_write_is_not_acknowledged_while_a_failover_is_under_way(sentinels: SentinelSet) -> None:
     """The replica may be primary already, without this write, before any Sentinel says so."""
     async with open_client(sentinels.url) as client:
@@ -80,6 +81,7 @@ async def test_a_write_is_not_acknowledged_while_a_failover_is_under_way(sentine
         await asyncio.to_thread(eventually, lambda: settled(sentinels))
 
 
+@pytest.mark.heavy
 async def test_a_write_is_not_acknowledged_while_one_sentinel_alone_knows_the_new_primary(
     sentinels: SentinelSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,8 +240,9 @@ class World:
             await asyncio.sleep(random.uniform(0, 0.05))
 
 
+@pytest.mark.heavy
 async def test_no_acknowledged_write_is_missed_while_the_primary_is_replaced(
-    sentinels: SentinelSet, monkeypatch: pytest.MonkeyPatch, scaled: Callable[[int, int], int]
+    sentinels: SentinelSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Processes hear of a failover at different times, one only when its lease ends: nobody reads an old value."""
     moved = Primary.moved
@@ -259,7 +262,7 @@ async def test_no_acknowledged_write_is_missed_while_the_primary_is_replaced(
             stack.push_async_callback(caches[-1].close)
             deaf = [client._router.link_for(None)._primary]
         working = [asyncio.create_task(work(cache)) for cache in caches for work in (world.read_on, world.write_on)]
-        for _ in range(scaled(6, 1)):
+        for _ in range(6):
             await asyncio.to_thread(deposed, sentinels)
             before = sum(world.acknowledged.values())
             async with within("acknowledged writes after the failover"):

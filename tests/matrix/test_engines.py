@@ -14,11 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def whole(request: pytest.FixtureRequest) -> None:
-    """Run with --full alone: each engine takes the better part of a minute."""
-    if not request.config.getoption("--full"):
-        pytest.skip("with --full")
+pytestmark = pytest.mark.heavy
+"""Each engine takes the better part of a minute."""
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

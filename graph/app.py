@@ -1,4 +1,4 @@
-"""The ASGI application: GraphQL, GraphiQL, the console, health, metrics.
+"""The ASGI application: GraphQL, GraphiQL, the console, pages of boards, health, metrics.
 
 `create_app` builds it; its lifespan opens the services, or uses those it was given, and closes only what it opened.
 GraphQL requests go straight to the endpoint; everything else runs on FastAPI (`Application.web`, where a product adds
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from graph import apikeys
+from graph import apikeys, leaderboard
 from graph.api.auth import SessionAuthenticator
 from graph.api.context import Context
 from graph.api.cookie import SessionCookie
+from graph.api.leaderboard import BoardPage
 from graph.api.schema import build_schema
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.admission import Admission, RateLimit
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 GRAPHQL = "/graphql"
 CONSOLE = "/console"
+BOARD = "/board/{slug}"
 HEALTH = ("/healthz", "/readyz", "/metrics")
 STATIC = Path(__file__).parent / "static"
 READY_DEADLINE = 2.0
@@ -117,6 +119,8 @@ def create_app(
     _add_routes(web, elsewhere)
     if settings.endpoint.console and set(APP.features) <= set(load_app(settings.server.app).features):
         _add_page(web, CONSOLE, StaticPage(STATIC / "console" / "index.html"))
+    if leaderboard.FEATURE in load_app(settings.server.app).features:
+        _add_board(web, BoardPage(STATIC / "board"))
     observed = Observed(application, routes=(GRAPHQL, CONSOLE, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
     return observed
 
@@ -266,6 +270,17 @@ def _add_page(web: FastAPI, path: str, page: StaticPage) -> None:
         return page.response(request.scope)
 
     for spelling in (path, f"{path}/"):
+        web.add_api_route(spelling, shown, methods=["GET", "HEAD"], response_model=None)
+
+
+def _add_board(web: FastAPI, page: BoardPage) -> None:
+    """Serve the page of each board."""
+
+    async def shown(request: Request, slug: str) -> Response:
+        services: Services | None = getattr(web.state, "services", None)
+        return await page.response(request.scope, slug, services and services.leaderboards)
+
+    for spelling in (BOARD, f"{BOARD}/"):
         web.add_api_route(spelling, shown, methods=["GET", "HEAD"], response_model=None)
 
 

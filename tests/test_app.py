@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 import pytest
 from graphql import parse, validate
-from sqlalchemy import event
+from sqlalchemy import event, text
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from graph.api.leaderboard import BoardPage
 from graph.api.schema import build_schema
 from graph.app import STATIC, create_app
 from graph.catalog.keys import CATEGORY_LIST
 from graph.endpoint.observe import AccessLog
 from graph.engines.database import PER_CALLER
+from graph.leaderboard import NewBoard
 from graph.patterns.fair_queue import Sharers, on_behalf_of
 from graph.services import open_services
 from graph.settings import BoundSettings, EndpointSettings, RedisSettings, ServerSettings, Settings
@@ -137,6 +139,49 @@ async def test_the_console_may_be_left_out(settings: Settings) -> None:
         httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url="http://test") as client,
     ):
         assert (await client.get("/console")).status_code == 404
+
+
+async def test_each_board_has_a_page(settings: Settings) -> None:
+    """Of files that are here, from this origin alone; a board that there is not has a page that says so, with 404."""
+    async with open_services(settings) as services, Lifespan(create_app(settings, services)) as manager:
+        await services.leaderboards.create_board(NewBoard(slug="weekly-1", name="Weekly"))
+        transport = httpx.ASGITransport(manager.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            for path, status in (("weekly-1", 200), ("weekly", 404), ("%3Cb%3E", 404), ("%00", 404), ("é" * 99, 404)):
+                page = await client.get(f"/board/{path}")
+                assert (page.status_code, page.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+                policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
+                assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+                assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+                assert ("There is no such leaderboard" in page.text) == (status == 404)
+                below = await client.get(f"/board/{path}/")
+                for level, html in ((1, page.text), (2, below.text)):
+                    links = re.findall(r'(?:src|href)="([^"]+)"', html)
+                    assert len(links) >= 3
+                    for link in links:
+                        assert link.startswith("../" * level + "static/")
+                        assert (await client.get(f"/{link.removeprefix('../' * level)}")).status_code == 200
+                assert (await client.head(f"/board/{path}")).status_code == status
+            assert (await client.post("/board/weekly-1")).status_code == 405
+            assert (await client.get("/board")).status_code == 404
+        for file in STATIC.glob("board/*.js"):
+            for module in re.findall(r"from '([^']+)'", file.read_text()):
+                assert (file.parent / module).is_file(), (file, module)
+        async with services.database.transaction() as session:
+            await session.execute(text("ALTER TABLE boards RENAME TO elsewhere"))
+        for boards in (services.leaderboards, None):  # no word about a board while SQL fails, nor before the start
+            shown = await BoardPage(STATIC / "board").response({"type": "http", "path": "/board/x"}, "x", boards)
+            assert shown.status_code == 200
+
+
+async def test_what_the_pages_of_boards_ask_is_in_the_schema() -> None:
+    """Each operation is valid, and has a name for the metrics."""
+    schema = build_schema()._schema  # pyright: ignore[reportPrivateUsage]
+    found = re.findall(r"""[`'](query [^`']+)[`']""", (STATIC / "board/main.js").read_text())
+    assert len(found) == 3
+    for document in found:
+        assert document.startswith("query Board"), document
+        assert validate(schema, parse(document)) == [], document
 
 
 async def test_graphiql_names_no_other_host() -> None:

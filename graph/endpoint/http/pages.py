@@ -71,10 +71,10 @@ class StaticPage:
         allowed = "; ".join(f"{name} {sources}" for name, sources in (_POLICY | dict(policy or {})).items())
         self._headers = {"Content-Security-Policy": allowed, **_HEADERS, **headers}
 
-    def response(self, scope: Scope) -> Response:
+    def response(self, scope: Scope, status: int = 200) -> Response:
         """The page, for the path of `scope`: with a slash at its end, links start a level higher."""
         text = self._below if scope["path"].endswith("/") else self._plain
-        return Response(text, media_type="text/html", headers=self._headers)
+        return Response(text, status, media_type="text/html", headers=self._headers)
 
 
 class GraphiqlPage(StaticPage):

@@ -1,0 +1,57 @@
+"""The page of a leaderboard, for everybody: ``/board/<slug>``.
+
+It is a file, and all that it shows it asks of the GraphQL API; what is decided here is whether there is such a board.
+That costs no request a query of its own: the slugs are read once a second at most, so a board is known a second after
+it was made. While they cannot be read, every board is taken to be there: the page itself says what is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from graph.endpoint.http import StaticPage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from starlette.responses import Response
+    from starlette.types import Scope
+
+    from graph.leaderboard import LeaderboardService
+
+_KNOWN = 1.0  # seconds
+_PATIENCE = 2.0  # seconds that a visitor waits for SQL
+
+
+class BoardPage:
+    """The page, or the one that says that there is no such board."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read both from `folder`."""
+        self._page = StaticPage(folder / "index.html")
+        self._unknown = StaticPage(folder / "unknown.html")
+        self._slugs: frozenset[str] | None = None
+        self._until = 0.0
+        self._turn = asyncio.Lock()
+
+    async def response(self, scope: Scope, slug: str, boards: LeaderboardService | None) -> Response:
+        """The page of the board `slug`; `boards` is None while the server starts."""
+        if boards is not None:
+            await self._look(boards)
+        if self._slugs is None or slug in self._slugs:
+            return self._page.response(scope)
+        return self._unknown.response(scope, HTTPStatus.NOT_FOUND)
+
+    async def _look(self, boards: LeaderboardService) -> None:
+        clock = asyncio.get_running_loop().time
+        async with self._turn:
+            if clock() < self._until:
+                return
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    self._slugs = frozenset(board.slug for board in await boards.boards())
+            except Exception:  # noqa: BLE001 - whatever SQL says, it is not that there is no such board
+                self._slugs = None
+            self._until = clock() + _KNOWN

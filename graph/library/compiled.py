@@ -17,6 +17,7 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import OperationDefinitionNode
+from graphql.execution import MiddlewareManager
 from strawberry.extensions import SchemaExtension
 
 from graph.endpoint.document import Operation, Prepared, Retention
@@ -85,7 +86,8 @@ class _BuildCall:
         """The executor, or the errors in the variables; None where graphql-core must execute it."""
         given = self._given
         middleware = given.get("middleware")
-        if (middleware is not None and middleware.middlewares) or any(given.get(one) is not None for one in _LEFT):
+        bare = isinstance(middleware, MiddlewareManager) and not middleware.middlewares
+        if not (middleware is None or bare) or any(given.get(one) is not None for one in _LEFT):
             return None
         document: DocumentNode = given["document"]
         prepared = _prepared(document, documents)

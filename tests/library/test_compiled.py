@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import strawberry
+from graphql import ExecutionResult, execute, parse  # pyright: ignore[reportUnknownVariableType] - its types are partial
+from graphql.execution import MiddlewareManager
 from prometheus_client import REGISTRY
 from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -133,3 +135,27 @@ async def test_an_execution_context_that_changes_execution_is_left_alone(caplog:
     assert [one.message for one in caplog.records if "graphql-core" in one.message] == [
         "operations are left to graphql-core: Own changes execute_operation"
     ]
+
+
+async def test_middleware_of_any_form_is_left_to_graphql_core() -> None:
+    """A list, a tuple or a manager runs around each resolver, and an empty one changes nothing."""
+    schema: Any = strawberry.Schema(Query, extensions=[Compiled])
+    query = parse("{ leaves { n } }")
+    assert (await schema.execute("{ leaves { n } }")).errors is None
+    seen: list[str] = []
+
+    def note(_next: Any, root: Any, info: Any, **given: Any) -> Any:
+        seen.append(info.field_name)
+        return _next(root, info, **given)
+
+    for middleware, times in (
+        ([note], 3),
+        ((note,), 3),
+        (MiddlewareManager(note), 3),
+        ([], 0),
+        (MiddlewareManager(), 0),
+    ):
+        seen.clear()
+        result = execute(schema._schema, query, middleware=middleware, executor_class=schema.execution_context_class)
+        assert result == ExecutionResult({"leaves": [{"n": 0}, {"n": 1}]}, None)
+        assert len(seen) == times

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from fastapi import BackgroundTasks
 from strawberry.fastapi import BaseContext
 
+from graph.endpoint import connection_params
+
 if TYPE_CHECKING:
     from fastapi import Response
     from starlette.requests import HTTPConnection
@@ -40,22 +42,27 @@ def give(scope: Any, given: Injected) -> None:
 def context_for(caller: Caller, connection: HTTPConnection[Any], response: Response | None) -> Any:
     """The context of one operation.
 
-    A dict is copied for each; an object is shared by the operations of its request or socket, as Strawberry does.
+    A dict is copied for each; an object is shared by the operations of its request or socket, as Strawberry does. Over
+    a WebSocket, a dict has what the client sent with ``connection_init``; so has an object with an attribute for it.
     """
     given = injected_in(connection)
-    told = {
+    told: dict[str, Any] = {
         "request": connection,
         "response": response,
         "background_tasks": given.background or BackgroundTasks(),
         "caller": caller,
     }
+    if connection.scope["type"] == "websocket":
+        told["connection_params"] = connection_params(connection) or {}
     context: Any = given.context
     if context is None:
         return told
     if isinstance(context, Mapping):
         return {**told, **cast("Mapping[str, Any]", context)}
-    names = ("caller", *(("request", "response", "background_tasks") if isinstance(context, BaseContext) else ()))
+    if not isinstance(context, BaseContext):
+        wanted = {"caller", *({"connection_params"} if hasattr(context, "connection_params") else ())}
+        told = {name: value for name, value in told.items() if name in wanted}
     with contextlib.suppress(AttributeError):  # an object with slots, or that is frozen
-        for name in names:
-            setattr(context, name, told[name])
+        for name, value in told.items():
+            setattr(context, name, value)
     return cast("Any", context)

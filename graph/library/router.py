@@ -98,8 +98,8 @@ class FastGraphQL(APIRouter):
             schema: Any Strawberry schema; `RateLimit` among its extensions limits its operations.
             path: Where it is, below the prefix that it is included with.
             context_getter: A dependency of FastAPI, async or not, that gives a dict or an object of any class. A dict,
-                and an object of Strawberry's `BaseContext`, get ``request``, ``response`` and ``background_tasks``. Any
-                of them gets ``caller``: whom `sign_in` found.
+                and an object of Strawberry's `BaseContext`, get ``request``, ``response`` and ``background_tasks``, and
+                over a WebSocket ``connection_params``. Any of them gets ``caller``: whom `sign_in` found.
             root_value_getter: Another, that gives the object on which root fields are resolved.
             on_ws_connect: Called with caller, connection and the payload of each ``connection_init``; what it returns
                 is the payload of the acknowledgement.

@@ -58,6 +58,12 @@ class Query:
         return 1
 
     @strawberry.field
+    def connected(self, info: Info) -> str | None:
+        """What the client told when it connected."""
+        told: dict[str, str] = of(info, "connection_params") or {}
+        return told.get("authorization")
+
+    @strawberry.field
     def deep(self) -> Query:
         """Itself."""
         return Query()
@@ -276,6 +282,28 @@ def test_over_a_websocket_and_in_each_loop_of_its_own() -> None:
             return counting.values("count")
 
     assert [asyncio.run(follow()) for _ in range(2)] == [["0 socket", "1 socket"]] * 2
+
+
+class Attributed:
+    """A context of the app's own class, with a place for what a client connects with."""
+
+    connection_params: Any = None
+
+
+@pytest.mark.parametrize(
+    "getter", [dict, Attributed, BaseContext, Plain], ids=["dict", "own", "Strawberry's", "no place"]
+)
+async def test_what_a_client_connects_with_is_in_the_context(getter: Any) -> None:
+    """As under Strawberry's router: in a dict, and in an object that has the attribute."""
+
+    def context() -> Any:
+        return getter("") if getter is Plain else getter()
+
+    app = app_of(FastGraphQL(SCHEMA, context_getter=context))
+    async with Lifespan(app) as running, serving(running.app) as port, subscriber(port, "ann") as reader:
+        asking = await reader.follow("{ connected }")
+        await asking.until(1)
+        assert asking.values("connected") == [None if getter is Plain else "Bearer ann"]
 
 
 async def test_a_stream_of_server_sent_events() -> None:

@@ -59,7 +59,7 @@ class Clockwork:
         self.callers: list[Caller] = []
 
     async def run(
-        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink
+        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink, *, legacy: bool = True
     ) -> Callable[[], None] | None:
         self.running += 1
         self.callers.append(caller)

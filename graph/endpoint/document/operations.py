@@ -9,7 +9,8 @@ uninterrupted step is parsing a document of `Bounds.tokens` tokens. The cost and
 computed when they are first needed, because a document may hold a hundred operations that all spread the same large
 fragment.
 
-What `@defer` and `@stream` stand at comes with the rest of the answer, as the specification allows (`in_one_piece`).
+A document with `@defer` or `@stream` is kept twice: as it is, for whoever takes the answer in pieces, and without them
+(`in_one_piece`), for what they stand at to come with the rest, as the specification allows.
 
 Failure: `prepare` and `prepared` raise nothing, whatever a client sends; `Prepared.errors` says what is wrong.
 """
@@ -108,6 +109,8 @@ class Prepared:
         self.document = document
         self.operations = operations
         self.errors = errors
+        self.in_pieces: DocumentNode | None = None
+        """The document with its `@defer` and `@stream`, which `document` has not; None if there are none."""
         self.compiled: object = None
         """How much of the document may still be compiled; kept here for `compiled`, like `Operation.program`."""
         self.contributed: dict[Hashable, list[GraphQLError]] = {}
@@ -257,9 +260,8 @@ class Operations:
         if errors:
             return self._refuse(text, coded(errors, "GRAPHQL_VALIDATION_FAILED"))
         yield
-        if self._incremental:
-            document = in_one_piece(document)
-            yield
+        said, document = document, in_one_piece(document) if self._incremental else document
+        yield
         operations: dict[str | None, Operation] = {}
         plans = self._planner.plans(document)
         for node in document.definitions:
@@ -269,6 +271,9 @@ class Operations:
                 operations[name] = Operation(node, plans[name], policy, trusted=trusted)
         prepared = Prepared(text, document, operations, ())
         tokens = document.token_count or len(text)
+        if said is not document:
+            prepared.in_pieces = said
+            tokens *= 2
         self._valid.put(text, prepared, _BYTES_PER_DOCUMENT + _BYTES_PER_TOKEN * tokens + 4 * len(text))
         _PREPARED.inc()
         return prepared

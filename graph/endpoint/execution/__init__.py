@@ -10,7 +10,7 @@ from graph.endpoint.execution.engine import RUNNABLE, Engine
 from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.execution.hooks import HooksRunner, hook_of
 from graph.endpoint.execution.monitor import Monitor
-from graph.endpoint.execution.ready import Ready, Ticketed
+from graph.endpoint.execution.ready import InPieces, Ready, Ticketed
 
 __all__ = [
     "RUNNABLE",
@@ -19,6 +19,7 @@ __all__ = [
     "Engine",
     "EventExecutor",
     "HooksRunner",
+    "InPieces",
     "Monitor",
     "Ready",
     "Ticketed",

@@ -30,7 +30,7 @@ from graph.endpoint.execution.extensions import Extensions
 from graph.endpoint.execution.finding import Finder
 from graph.endpoint.execution.hooked import HookedRuns
 from graph.endpoint.execution.monitor import Monitor
-from graph.endpoint.execution.ready import Ready, Ticketed
+from graph.endpoint.execution.ready import InPieces, Ready, Ticketed
 from graph.endpoint.execution.turns import Turns
 
 if TYPE_CHECKING:
@@ -221,6 +221,13 @@ class Engine(Generic[Context]):
     ) -> ExecutorOrErrors:
         """The executor of the operation of `context`, or the errors in its variables."""
         return self._hooked.build(context, runner, is_awaitable=is_awaitable)
+
+    async def execute_in_pieces(self, context: Ticketed, runner: HooksRunner) -> InPieces | None:
+        """Execute the operation of `context`, which `enter` let in; what follows its first result, or None.
+
+        Its result is in `context`, and with None `refusal` makes the answer of it.
+        """
+        return await self._hooked.execute_in_pieces(context, runner)
 
     def note(self, context: Ticketed, errors: list[GraphQLError] | None) -> None:
         """Note the errors of a result before extensions may change them, and show them to the schema."""

@@ -14,7 +14,13 @@ from __future__ import annotations
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
 
-from graphql import ExecutionResult, GraphQLSyntaxError, parse, print_ast
+from graphql import (
+    ExecutionResult,
+    ExperimentalIncrementalExecutionResults,
+    GraphQLSyntaxError,
+    parse,
+    print_ast,
+)
 from graphql.execution.middleware import MiddlewareManager
 from strawberry.execution import optimized_is_awaitable
 from strawberry.types.graphql import OperationType as StrawberryOperationType
@@ -26,7 +32,7 @@ from graph.endpoint.execution.answer import Answer
 from graph.endpoint.execution.executors import Given
 from graph.endpoint.execution.extensions import implements_resolve
 from graph.endpoint.execution.hooks import HooksRunner
-from graph.endpoint.execution.ready import Ticketed
+from graph.endpoint.execution.ready import InPieces, Ticketed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from graph.endpoint.execution.finding import Finder, Refused
     from graph.endpoint.execution.ready import Ready
     from graph.endpoint.execution.turns import Turns
+
 
 _ALL_TYPES = tuple(StrawberryOperationType)
 _PARSING = frozenset({"GRAPHQL_PARSE_FAILED", "TOO_MANY_TOKENS"})
@@ -177,34 +184,50 @@ class HookedRuns:
             return [refusal]
 
     async def _execute(self, context: Ticketed, runner: HooksRunner) -> None:
+        await self.execute_in_pieces(context, runner, whole=True)
+
+    async def execute_in_pieces(
+        self, context: Ticketed, runner: HooksRunner, *, whole: bool = False
+    ) -> InPieces | None:
+        """Execute the operation of `context`; what follows its first result, where it says so, unless it is `whole`."""
         if context.result is not None:  # an extension has answered
             context.ran = True
-            return
-        executor = self.build(context, runner)
+            return None
+        executor = self.build(context, runner, in_pieces=not whole)
         if isinstance(executor, list):
             self._refuse(context, coded(executor, "BAD_USER_INPUT"))
-            return
+            return None
         context.ran = True
-        result = executor.execute_operation()
-        context.result = made = cast("ExecutionResult", await result if isawaitable(result) else result)
+        result: Any = executor.execute_operation()
+        made: Any = await result if isawaitable(result) else result
+        if isinstance(made, ExperimentalIncrementalExecutionResults):
+            context.result = cast("ExecutionResult", made.initial_result)
+            return InPieces(made, executor)
+        context.result = made
         context.pre_execution_errors = made.errors
         self.note(context, made.errors)
+        return None
 
     def build(
-        self, context: Ticketed, runner: HooksRunner, *, is_awaitable: Any = optimized_is_awaitable
+        self,
+        context: Ticketed,
+        runner: HooksRunner,
+        *,
+        is_awaitable: Any = optimized_is_awaitable,
+        in_pieces: bool = False,
     ) -> ExecutorOrErrors:
         """The executor of the operation of `context`, or the errors in its variables."""
         wrappers = [one for one in runner.extensions if implements_resolve(one)]
         ready = context.ready
         assert ready is not None
         given = Given(context.variables, context.root_value, context.context, context.operation_extensions)
-        if not wrappers:
+        document = ready.prepared.in_pieces if in_pieces else None
+        if not wrappers and document is None:
             return self._executors.of(ready.prepared, ready.operation, given)
-        document = ready.prepared.document
+        document = document or ready.prepared.document
         assert document is not None
-        return self._executors.by_core(
-            document, ready.operation.name, given, MiddlewareManager(*wrappers), is_awaitable
-        )
+        middleware = MiddlewareManager(*wrappers) if wrappers else None
+        return self._executors.by_core(document, ready.operation.name, given, middleware, is_awaitable)
 
     # --- an operation that does not run ---
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import OperationType
 from strawberry.types.execution import ExecutionContext
@@ -12,6 +12,9 @@ from graph.endpoint.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from graphql import ExperimentalIncrementalExecutionResults
+    from graphql.execution import Executor
 
     from graph.endpoint.admission import Admission, Ticket
     from graph.endpoint.document import Operation, OperationRequest, Prepared, Wish
@@ -36,6 +39,18 @@ class Ready(NamedTuple):
     def stands(self) -> bool:
         """Whether it is answered again and again: a subscription, or a live query."""
         return self.live is not None or self.operation.kind is OperationType.SUBSCRIPTION
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether it may be answered in pieces: its document has `@defer` or `@stream`."""
+        return self.prepared.in_pieces is not None and not self.stands
+
+
+class InPieces(NamedTuple):
+    """What follows the first result of an operation, and what executes it."""
+
+    results: ExperimentalIncrementalExecutionResults
+    executor: Executor[Any]
 
 
 @dataclass

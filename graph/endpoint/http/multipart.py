@@ -34,3 +34,29 @@ class Multipart:
     def complete(self) -> bytes:
         """What turns the delimiter already sent into the last one."""
         return b"--\r\n"
+
+
+class MultipartPieces:
+    """A `httpstream.Framing` of an answer in pieces: each part is one piece, and nothing is said meanwhile.
+
+    Source: https://github.com/graphql/graphql-over-http/blob/main/rfcs/IncrementalDelivery.md.
+    """
+
+    opening = _NEXT.encode()
+    idle = b""
+
+    def __init__(self, content_type: bytes) -> None:
+        """Call it `content_type`, which says the format of the pieces."""
+        self.content_type = content_type
+
+    def next(self, payload: str, cursor: str | None) -> bytes:  # noqa: ARG002 - the protocol has no place for it
+        """A part with the piece."""
+        return _part(payload)
+
+    def error(self, errors: str) -> bytes:
+        """A part with the errors that ended the answer, and the end."""
+        return _part(f'{{"errors":{errors},"hasNext":false}}') + self.complete()
+
+    def complete(self) -> bytes:
+        """What turns the delimiter already sent into the last one."""
+        return b"--\r\n"

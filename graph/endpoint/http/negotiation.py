@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from graph.endpoint.errors import Refusal
+
 RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
@@ -25,11 +27,22 @@ class Media(NamedTuple):
     parameters: dict[str, str]
 
 
+class PiecesMedia(NamedTuple):
+    """How a client takes an answer in pieces, for `@defer` and `@stream`."""
+
+    media: str
+    """Server-sent events or multipart."""
+    content_type: bytes
+    legacy: bool
+    """In the format of August 2022, in place of the specification's (`subscriptions.patches`)."""
+
+
 class Acceptable(NamedTuple):
-    """The best JSON type and the best streaming type that a client takes; None for none."""
+    """The best JSON type and the best streaming types that a client takes; None for none."""
 
     json: str | None
     stream: str | None
+    pieces: PiecesMedia | None = None
 
 
 def parse_media(text: str) -> Media:
@@ -47,6 +60,21 @@ def utf8(media: Media) -> bool:
     return media.parameters.get("charset", "utf-8") in {"utf-8", "utf8"}
 
 
+class _Format(NamedTuple):
+    """A format of pieces, and how the content type names it."""
+
+    parameter: bytes
+    legacy: bool
+
+
+_UNSAID = _Format(b"; deferSpec=20220824", legacy=True)  # urql says nothing, and does not read `@stream` in the other
+_FORMATS = {
+    "incrementalspec": {"v0.2": _Format(b"; incrementalSpec=v0.2", legacy=False)},  # Apollo Client
+    "incrementaldeliveryspec": {"3283f8a": _Format(b"; incrementalDeliverySpec=3283f8a", legacy=False)},
+    "deferspec": {"20220824": _Format(b"; deferSpec=20220824", legacy=True)},  # Apollo Client 3, and 4 by default
+}
+"""What an Accept header says of the format, by parameter and value."""
+
 _WANTED: dict[str, Acceptable] = {}
 _REMEMBERED = 256  # Accept headers, of at most so many characters
 
@@ -61,6 +89,12 @@ def accepted(accept: str | None) -> Acceptable:
         if len(_WANTED) < _REMEMBERED and len(accept) < _REMEMBERED:
             _WANTED[accept] = known
     return known
+
+
+def need_some(media: str | None, stream: str | None) -> None:
+    """Raise `Refusal` where a client takes nothing that there is."""
+    if media is None and stream is None:
+        raise Refusal("NOT_ACCEPTABLE", "Answers are application/graphql-response+json or application/json, in UTF-8.")
 
 
 def prefers_html(accept: str) -> bool:
@@ -80,7 +114,26 @@ def _choose(accept: str) -> Acceptable:
     elif plain > 0:
         json = JSON
     stream = max((EVENT_STREAM, MULTIPART), key=lambda one: weights.get(one, 0.0))
-    return Acceptable(json, stream if weights.get(stream, 0.0) > 0 else None)
+    return Acceptable(json, stream if weights.get(stream, 0.0) > 0 else None, _pieces(accept))
+
+
+def _pieces(accept: str) -> PiecesMedia | None:
+    """The first way to take pieces that has the highest q-value; multipart that says no format comes last."""
+    found: list[tuple[float, bool, PiecesMedia]] = []
+    for part in accept.split(","):
+        media = parse_media(part)
+        weight = _quality(media.parameters.get("q", "1"))
+        told = {*media.parameters} & _FORMATS.keys()
+        formats = {_FORMATS[one].get(media.parameters[one]) for one in told} or {_UNSAID}
+        form = formats.pop() if len(formats) == 1 else None
+        if not weight or not utf8(media) or form is None:
+            continue
+        if media.essence == EVENT_STREAM:
+            found.append((weight, True, PiecesMedia(EVENT_STREAM, b"text/event-stream; charset=utf-8", form.legacy)))
+        elif media.essence == MULTIPART and "subscriptionspec" not in media.parameters:
+            content_type = b"multipart/mixed; boundary=graphql" + form.parameter
+            found.append((weight, form is not _UNSAID, PiecesMedia(MULTIPART, content_type, form.legacy)))
+    return max(found, key=lambda one: one[:2])[2] if found else None
 
 
 def _weights(accept: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Answers over a long HTTP response: GraphQL over SSE (distinct connections) and multipart subscriptions.
+"""Answers over a long HTTP response: GraphQL over SSE (distinct connections), multipart subscriptions, pieces.
 
 One response carries one operation. What differs between the two is in a `Framing` (`sse`, `multipart`); what is the
 same is here: the operation is admitted before the first byte, so that a refusal by status is an ordinary answer (429
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from graph.endpoint.execution import Answer, blank_response
 from graph.endpoint.http.call import run_background, set_headers
+from graph.endpoint.http.multipart import MultipartPieces
 from graph.endpoint.http.negotiation import EVENT_STREAM, JSON, accepted
 from graph.endpoint.http.security import HEADERS
 from graph.endpoint.subscriptions import Backlog, Outlet, errors_json, resumed
@@ -20,12 +21,14 @@ from graph.endpoint.subscriptions import Backlog, Outlet, errors_json, resumed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from starlette.responses import Response
     from starlette.types import Message, Receive
 
     from graph.endpoint.admission import Ticket
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.execution import Ready
     from graph.endpoint.http.call import Call
+    from graph.endpoint.http.negotiation import PiecesMedia
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.subscriptions import Follow, Streams
 
@@ -39,7 +42,7 @@ class Framing(Protocol):
     opening: bytes
     """Sent at once, so that the client sees the response begin."""
     idle: bytes
-    """Sent while nothing happens."""
+    """Sent while nothing happens; empty for nothing."""
 
     def next(self, payload: str, cursor: str | None) -> bytes:
         """A result."""
@@ -102,6 +105,22 @@ class HttpStreaming:
         engine.monitor.stands(ready)
         await self._follow(ready, admitted, framing, call)
 
+    async def pieces(self, wanted: PiecesMedia, ready: Ready, call: Call) -> Answer | None:
+        """Send the answer to `ready` in pieces, as it is `wanted`; an answer that comes whole is returned."""
+        framing = self._framings[EVENT_STREAM] if wanted.media == EVENT_STREAM else MultipartPieces(wanted.content_type)
+        response = blank_response()
+        admitted = await self._streams.in_pieces(ready, call.request, response, legacy=wanted.legacy)
+        if not isinstance(admitted, Answer):
+            await self._follow(ready, admitted, framing, call, response)
+            return None
+        if accepted(call.request.headers.get("accept")).json is not None:
+            return admitted
+        if admitted.executed:
+            await _send_whole(admitted, framing, call)
+        else:
+            await self.refuse(admitted, wanted.media, call)
+        return None
+
     async def refuse(self, answer: Answer, media: str, call: Call) -> None:
         """Send a refusal from before anything ran.
 
@@ -114,11 +133,13 @@ class HttpStreaming:
             return
         await _send_whole(answer, self._framings[media], call)
 
-    async def _follow(self, ready: Ready, follow: Follow, framing: Framing, call: Call) -> None:
+    async def _follow(
+        self, ready: Ready, follow: Follow, framing: Framing, call: Call, response: Response | None = None
+    ) -> None:
         outlet = Outlet(call.send)
         sink = _Response(outlet, framing, self._queue, self._keep_alive)
         try:
-            await call.send(_start(framing, ready.ticket, call))
+            await call.send(_start(framing, ready.ticket, call, response))
         except BaseException:
             follow(sink)()  # end the admitted subscription, too
             raise
@@ -137,6 +158,7 @@ class HttpStreaming:
                 task.cancel()
             await asyncio.wait({gone, finishing})
             await outlet.close()
+            await run_background([response] if response is not None else [])
 
 
 class _Response:
@@ -165,6 +187,10 @@ class _Response:
         errors = self._backlog.result(_body(self._framing.next(payload, cursor)), cursor, latest=latest)
         if errors is not None:
             self.error(errors)
+
+    async def drained(self) -> None:
+        """Wait until no result waits for the client."""
+        await self._backlog.drained()
 
     def error(self, errors: str) -> None:
         """Send the errors and end."""
@@ -202,7 +228,7 @@ class _Response:
             self.stop()
 
     def _stay_alive(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None and self._framing.idle:
             self._outlet.offer(_body(self._framing.idle))  # not needed while the line is busy
         self._timer = self._loop.call_later(self._keep_alive, self._stay_alive)
 
@@ -214,16 +240,12 @@ def _body(frame: bytes) -> Message:
 async def _send_whole(answer: Answer, framing: Framing, call: Call) -> None:
     """Send one result and the end."""
     body = framing.opening + framing.next(answer.encode().decode(), None) + framing.complete()
-    start = _start(framing, answer.ticket, call)
-    if answer.response is not None:
-        start["status"] = answer.response.status_code or start["status"]
-        start["headers"] += set_headers(answer.response)
-    await call.send(start)
+    await call.send(_start(framing, answer.ticket, call, answer.response))
     await call.send({"type": "http.response.body", "body": body})
     await run_background([answer.response] if answer.response is not None else [])
 
 
-def _start(framing: Framing, ticket: Ticket | None, call: Call) -> Message:
+def _start(framing: Framing, ticket: Ticket | None, call: Call, response: Response | None = None) -> Message:
     told = ticket.headers if ticket is not None else {}
     raw = [
         (b"content-type", framing.content_type),
@@ -233,8 +255,10 @@ def _start(framing: Framing, ticket: Ticket | None, call: Call) -> Message:
         *HEADERS,
         *call.cors,
         *((name.encode(), value.encode("latin-1")) for name, value in told.items()),
+        *(set_headers(response) if response is not None else ()),
     ]
-    return {"type": "http.response.start", "status": 200, "headers": raw}
+    status = (response.status_code if response is not None else None) or 200
+    return {"type": "http.response.start", "status": status, "headers": raw}
 
 
 async def _gone(receive: Receive) -> None:

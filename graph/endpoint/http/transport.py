@@ -25,7 +25,7 @@ from graph.endpoint.execution import RUNNABLE, Answer, Deadlines, Ready, blank_r
 from graph.endpoint.http.call import Call
 from graph.endpoint.http.exchange import EXCHANGE, read_before
 from graph.endpoint.http.form import is_form
-from graph.endpoint.http.negotiation import JSON, accepted
+from graph.endpoint.http.negotiation import JSON, Acceptable, accepted, need_some
 from graph.endpoint.http.presence import presence
 from graph.endpoint.http.request import Disconnected, parse_body, parse_query_string, read_body
 from graph.endpoint.http.security import HEADERS, METHODS
@@ -128,11 +128,11 @@ class HttpTransport:
         elif method in {"GET", "HEAD"} and (page := self._page(request)) is not None:
             await page(call.scope, call.receive, call.send)
         elif method == "GET":
-            media, stream = accepted(request.headers.get("accept"))
-            _need_some(media, stream)
+            accept = accepted(request.headers.get("accept"))
+            need_some(accept.json, accept.stream)
             asked = parse_query_string(call.scope["query_string"], self._bounds)
             self._origins.check_get(request.headers, asked)
-            await self._one(call, media, stream, asked, _QUERY | {OperationType.SUBSCRIPTION})
+            await self._one(call, accept, asked, _QUERY | {OperationType.SUBSCRIPTION})
         elif method == "OPTIONS":
             await call.start(204, [*HEADERS, *self._origins.preflight(request.headers)], b"")
         else:
@@ -140,14 +140,14 @@ class HttpTransport:
 
     async def _post(self, call: Call) -> None:
         request = call.request
-        media, stream = accepted(request.headers.get("accept"))
-        _need_some(media, stream)
+        media, stream, _ = accept = accepted(request.headers.get("accept"))
+        need_some(media, stream)
         if self._spool is not None and is_form(request.headers):
             await self._form(call, media, self._spool)
             return
         body = await read_body(call.receive, request.headers, self._bounds, self._bodies)
         if self._lane is not None and media is not None:
-            fast = await self._lane.recall(call.scope["query_string"], body, request)
+            fast = await self._lane.recall(call.scope["query_string"], body, request, whole=not accept.pieces)
             if fast is not None:
                 await self._finish_fast(call, media, fast)
                 return
@@ -155,26 +155,27 @@ class HttpTransport:
         if isinstance(asked, list):
             await self._batch(call, media, asked)
         else:
-            await self._one(call, media, stream, asked, _WITH_STREAMS, body=body)
+            await self._one(call, accept, asked, _WITH_STREAMS, body=body)
 
     # --- one operation ---
 
     async def _one(
         self,
         call: Call,
-        media: str | None,
-        stream: str | None,
+        accept: Acceptable,
         asked: OperationRequest,
         kinds: frozenset[OperationType],
         *,
         body: bytes = b"",
     ) -> None:
+        media, stream, pieces = accept
         if self._streaming is None or stream is None:
             stream, kinds = None, kinds - {OperationType.SUBSCRIPTION}
-            _need_some(media, None)
+            need_some(media, None)
         ready: Ready | Answer | None = None
         if self._lane is not None and media is not None:
-            fast = await self._lane.enter(asked, call.request, call.scope["query_string"], body, kinds)
+            query: bytes = call.scope["query_string"]
+            fast = await self._lane.enter(asked, call.request, query, body, kinds, whole=not pieces)
             if not isinstance(fast, Ready | None):
                 await self._finish_fast(call, media, fast)
                 return
@@ -189,13 +190,17 @@ class HttpTransport:
                 await self._answer(call, media or JSON, ready)
             return
         annotate(call.scope, operation=ready.operation.name)
-        if stream is not None and (media is None or ready.stands):
-            assert self._streaming is not None
+        answer: Answer | None = None
+        if self._streaming is not None and pieces is not None and ready.in_pieces:
+            with presence(call.scope, ready.operation.kind):
+                answer = await self._streaming.pieces(pieces, ready, call)
+        elif self._streaming is not None and stream is not None and (media is None or ready.stands):
             with presence(call.scope, OperationType.SUBSCRIPTION if ready.stands else ready.operation.kind):
                 await self._streaming.stream(stream, asked, ready.ticket.caller, call)
         else:
             with presence(call.scope, ready.operation.kind):
                 answer = await self._engine.run(ready, call.request, blank_response())
+        if answer is not None:
             await self._answer(call, media or JSON, answer)
 
     async def _finish_fast(self, call: Call, media: str, fast: Fast) -> None:
@@ -226,7 +231,7 @@ class HttpTransport:
     # --- several operations ---
 
     async def _batch(self, call: Call, media: str | None, asked: list[OperationRequest]) -> None:
-        _need_some(media, None)
+        need_some(media, None)
         caller = await self._authenticator.authenticate(call.request)
         await self._run_batch(call, media, await self._ready(asked, caller, call.request))
 
@@ -263,7 +268,7 @@ class HttpTransport:
         """Serve a form; its files are read once its operations were found right and charged."""
         request = call.request
         self._origins.check_form(request.headers)
-        _need_some(media, None)
+        need_some(media, None)
         async with UploadForm(call.receive, request.headers, self._bounds, spool) as form:
             asked = await form.read_operations()
             batch = asked if isinstance(asked, list) else [asked]
@@ -308,11 +313,6 @@ class HttpTransport:
 
 def _kind(one: Ready | Answer) -> OperationType:
     return one.operation.kind if isinstance(one, Ready) else OperationType.MUTATION
-
-
-def _need_some(media: str | None, stream: str | None) -> None:
-    if media is None and stream is None:
-        raise Refusal("NOT_ACCEPTABLE", "Answers are application/graphql-response+json or application/json, in UTF-8.")
 
 
 def _remaining(answer: Answer) -> float:

@@ -100,13 +100,12 @@ class Lane(Generic[Context]):
         self.compressed = Compressed()
         self._recalled: Retention[tuple[bytes, bytes], Question] = Retention(_RECALLED)
 
-    async def recall(self, query: bytes, body: bytes, connection: HTTPConnection) -> Fast | None:
-        """Answer a request whose query string and body were answered here before, without parsing them again.
-
-        Otherwise like `enter`.
-        """
+    async def recall(self, query: bytes, body: bytes, connection: HTTPConnection, *, whole: bool = True) -> Fast | None:
+        """Answer, as `enter` does, what was answered here before, without parsing it again."""
         question = self.question(query, body)
-        return None if question is None else await self._answer(question, connection)
+        if question is None or not (whole or question.asked.prepared.in_pieces is None):
+            return None
+        return await self._answer(question, connection)
 
     async def enter(
         self,
@@ -115,16 +114,20 @@ class Lane(Generic[Context]):
         query: bytes,
         body: bytes,
         kinds: Collection[OperationType] = RUNNABLE,
+        *,
+        whole: bool = True,
     ) -> Fast | Ready | None:
         """Admit and answer `request`, which came as `query` string and `body`.
 
         An operation of `kinds` that is never kept is only admitted (`Entrance`): it is to be executed. Returns None,
-        without a charge, for a request that the lane does not serve. Raises `graph.patterns.client.RedisUnavailable`
-        when the caller's session cannot be checked.
+        without a charge, for a request that the lane does not serve: unless the answer is to be `whole`, not `@defer`
+        nor `@stream`. Raises `RedisUnavailable` when a session cannot be checked.
         """
         asked = await self.find(request)
         if asked is None:
             return await self.entrance.ready(request, connection, kinds)
+        if not whole and asked.prepared.in_pieces is not None:
+            return None
         question = Question(request, asked)
         fast = await self._answer(question, connection)
         if fast is not None and fast.body is not None:

@@ -7,6 +7,7 @@ before it (`live.live`), they are dropped instead, so that a slow client skips t
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Backlog:
     """The `outlet.Producer` of one operation."""
 
-    __slots__ = ("_cursor", "_limit", "_outlet", "_queue", "_waiting")
+    __slots__ = ("_cursor", "_dry", "_limit", "_outlet", "_queue", "_waiting")
 
     def __init__(self, outlet: Outlet, limit: int) -> None:
         """Send through `outlet`; at most `limit` results wait."""
@@ -30,6 +31,7 @@ class Backlog:
         self._queue: deque[tuple[Message, str | None]] | None = None  # made when needed: most clients are quick
         self._waiting = False
         self._cursor: str | None = None
+        self._dry: asyncio.Event | None = None
 
     @property
     def busy(self) -> bool:
@@ -60,19 +62,32 @@ class Backlog:
         if self._queue or not self._outlet.offer(message):
             self._keep(message, None)
 
+    async def drained(self) -> None:
+        """Wait until no message waits. While the client is gone that may never be."""
+        if self._queue:
+            self._dry = self._dry or asyncio.Event()
+            self._dry.clear()
+            await self._dry.wait()
+
     def drop(self) -> None:
         """Drop the messages that wait."""
         self._queue = None
+        self._is_dry()
 
     def pull(self) -> Message | None:
         """Return the oldest message that waits (`outlet.Producer`)."""
         if not self._queue:
             self._waiting = False
+            self._is_dry()
             return None
         message, cursor = self._queue.popleft()
         if cursor is not None:
             self._cursor = cursor
         return message
+
+    def _is_dry(self) -> None:
+        if self._dry is not None:
+            self._dry.set()
 
     def _keep(self, message: Message, cursor: str | None) -> None:
         if self._queue is None:

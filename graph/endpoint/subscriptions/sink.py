@@ -34,6 +34,10 @@ class Sink(Protocol):
         """
         ...
 
+    async def drained(self) -> None:
+        """Wait until no result waits for the client."""
+        ...
+
     def error(self, errors: str) -> None:
         """End the operation: it was refused, or its stream broke. `errors` is the JSON list of GraphQL errors."""
         ...
@@ -47,9 +51,11 @@ class Runner(Protocol):
     """Runs operations for transports that keep a connection open."""
 
     async def run(
-        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink
+        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink, *, legacy: bool = True
     ) -> Callable[[], None] | None:
         """Admit, prepare and execute `request`; hand every answer, a refusal too, to `sink`.
+
+        An answer in pieces has the `legacy` format or that of the specification (`patches`).
 
         Returns when a query or mutation has been answered, or when a subscription stands: then the callable returned
         ends it without a further word to the sink. Raises nothing but cancellation.

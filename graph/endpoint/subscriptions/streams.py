@@ -32,12 +32,14 @@ from graph.endpoint.subscriptions.entry import entered
 from graph.endpoint.subscriptions.group import Follower, Group, Key
 from graph.endpoint.subscriptions.once import Once
 from graph.endpoint.subscriptions.own import Own
+from graph.endpoint.subscriptions.pieces import Pieces
 from graph.endpoint.subscriptions.resume import promise_of, resumed_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from starlette.requests import HTTPConnection
+    from starlette.responses import Response
 
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.execution import Engine, Ready
@@ -78,20 +80,20 @@ class Streams(Generic[Context]):
         self._groups: dict[Key, Group] = {}  # those that newcomers may join
         self._running: set[Group] = set()
         self._personal: OrderedDict[tuple[str, str | None], None] = OrderedDict()
-        self._owns: set[Own] = set()
+        self._alone: set[Own | Pieces] = set()
         self._mutations: set[asyncio.Task[Answer]] = set()
 
     @property
     def groups(self) -> int:
         """The number of executions per event."""
-        return len(self._running) + len(self._owns)
+        return len(self._running) + len(self._alone)
 
     async def close(self) -> None:
         """End every subscription without a message, let mutations finish, and leave nothing running."""
         tasks: list[asyncio.Task[Any]] = [group.stop() for group in list(self._running)]
-        for own in list(self._owns):
-            own.leave()
-            tasks.append(own.task)
+        for one in list(self._alone):
+            one.leave()
+            tasks.append(one.task)
         tasks += self._mutations
         if tasks:
             await asyncio.wait(tasks)
@@ -101,7 +103,7 @@ class Streams(Generic[Context]):
     # --- Runner ---
 
     async def run(
-        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink
+        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink, *, legacy: bool = True
     ) -> Callable[[], None] | None:
         """Admit, prepare and execute `request`; hand every answer to `sink` (see `sink.Runner`)."""
         try:
@@ -112,6 +114,11 @@ class Streams(Generic[Context]):
                 admitted = await self.admit(ready, connection)
                 if not isinstance(admitted, Answer):
                     self.engine.monitor.stands(ready)
+                    return admitted(sink)
+                answer = admitted
+            elif ready.in_pieces:
+                admitted = await self.in_pieces(ready, connection, legacy=legacy)
+                if not isinstance(admitted, Answer):
                     return admitted(sink)
                 answer = admitted
             elif ready.operation.kind is OperationType.MUTATION:
@@ -161,9 +168,22 @@ class Streams(Generic[Context]):
     async def _own(self, ready: Ready, connection: HTTPConnection, promise: Live) -> Answer | Follow:
         """Run `ready` for its client alone."""
         own = Own(self.engine, ready, connection, promise)
-        self._owns.add(own)
-        own.task.add_done_callback(lambda _: self._owns.discard(own))
+        self._alone.add(own)
+        own.task.add_done_callback(lambda _: self._alone.discard(own))
         return await own.admitted() or own.follow
+
+    async def in_pieces(
+        self, ready: Ready, connection: HTTPConnection, response: Response | None = None, *, legacy: bool = False
+    ) -> Answer | Follow:
+        """Execute a query or mutation whose document has `@defer` or `@stream`; the answer where it comes whole.
+
+        Otherwise what was returned by `admit` is returned; resolvers have set on `response` what they set. Pieces are
+        in the specification's format, or in the `legacy` one.
+        """
+        pieces = Pieces(self.engine, ready, connection, response, legacy=legacy)
+        self._alone.add(pieces)
+        pieces.task.add_done_callback(lambda _: self._alone.discard(pieces))
+        return await pieces.admitted() or pieces.follow
 
     # --- sharing ---
 

@@ -87,6 +87,10 @@ class SocketOperation:
         if errors is not None:
             self.error(errors)
 
+    async def drained(self) -> None:
+        """Wait until no result waits for the client."""
+        await self._backlog.drained()
+
     def error(self, errors: str) -> None:
         """End with an ``error`` message."""
         self._finish(f'{{"id":{self._id},"type":"error","payload":{errors}}}')

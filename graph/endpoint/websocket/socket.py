@@ -300,7 +300,8 @@ class _Socket:
             self.end(4403, "The session has ended")
             return
         self._watch(caller)
-        operation.standing(await self.runner.run(request, caller, self.connection, operation))
+        legacy = (self._payload or {}).get("incrementalSpec") != "v0.2"
+        operation.standing(await self.runner.run(request, caller, self.connection, operation, legacy=legacy))
 
 
 def _text(message: dict[str, Any], name: str) -> str:

@@ -234,6 +234,9 @@ class Notes:
         self.payloads.append(payload)
         self.cursors.append(cursor)
 
+    async def drained(self) -> None:
+        """Wait for nothing: what is handed over is noted."""
+
     def error(self, errors: str) -> None:
         assert self.ended is None
         self.ended = errors

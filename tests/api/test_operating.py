@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.api.node import global_id
+from graph.api.server.resolvers import pause_after
 from graph.catalog import IMPORT_UPLOAD
+from graph.endpoint.observe import MetricsReading, read_metrics
 from graph.jobs import JobState
 from harness.subscriber import subscriber
 from harness.waiting import within
@@ -95,6 +97,13 @@ async def test_the_state_of_the_server(app: Shop) -> None:
     once = (await app.ask(SERVER, token=token))["server"]
     assert once["seconds"] >= 1.0
     assert await app.codes("subscription { serverChanged(seconds: 0) { seconds } }", token=token) != []
+
+
+def test_a_reading_that_takes_long_is_rare() -> None:
+    """It takes a hundredth of a processor at most; where it takes little, the follower's wish counts."""
+    assert pause_after(MetricsReading(0.0, {}, 0.05), 2) == 5.0
+    assert pause_after(MetricsReading(0.0, {}, 0.002), 2) == 2
+    assert read_metrics().cost > 0
 
 
 async def test_jobs_are_listed_retried_and_discarded(app: Shop) -> None:

@@ -13,21 +13,34 @@ from graph.api.schema_part import SchemaPart
 from graph.api.server.engines import look_at_redis, look_at_sql
 from graph.api.server.types import ServerState
 from graph.endpoint.declare import cost, live
-from graph.endpoint.observe import MetricsReading, activity, read_metrics
+from graph.endpoint.observe import Activity, MetricsReading, activity, read_metrics
 from graph.errors import BadInput
 from graph.services import Services
 
 LONGEST = 60
+SHARE = 0.01
+"""The share of a processor that reading the metrics for one follower may take: a longer reading is followed by a longer
+pause. It takes long where many operations have metrics, and where several processes do."""
 WEIGHT = 20
 """What a look costs: reading the metrics takes about as long as twenty fields."""
 
 
+def pause_after(reading: MetricsReading, seconds: float) -> float:
+    """How long to wait, at least `seconds`, so that such readings take no more than their share."""
+    return max(seconds, reading.cost / SHARE)
+
+
+def _since(before: MetricsReading) -> tuple[Activity, MetricsReading]:
+    after = read_metrics()
+    return activity(before, after), after
+
+
 async def _state(services: Services, before: MetricsReading) -> tuple[ServerState, MetricsReading]:
     """What happened since `before`, and the reading that says so."""
-    after, (redis, processes), sql = await asyncio.gather(
-        asyncio.to_thread(read_metrics), look_at_redis(services), look_at_sql(services)
+    (seen, after), (redis, processes), sql = await asyncio.gather(
+        asyncio.to_thread(_since, before), look_at_redis(services), look_at_sql(services)
     )
-    return ServerState.of(activity(before, after), processes, redis, sql), after
+    return ServerState.of(seen, processes, redis, sql), after
 
 
 @strawberry.type
@@ -46,20 +59,20 @@ class ServerQuery:
 @strawberry.type
 class ServerSubscription:
     @strawberry.subscription(
-        description="The server's state: after a second, then every so many `seconds` (1 to 60), each time with what "
-        "happened since the one before. Needs the role ADMIN.",
+        description="The server's state: after a second, then every so many `seconds` (1 to 60) or less often where "
+        "there is much to read, each time with what happened since the one before. Needs the role ADMIN.",
         extensions=[requires(ADMIN)],
         metadata=live() | cost(WEIGHT),
     )
     async def server_changed(self, info: Info, seconds: int = 2) -> AsyncGenerator[ServerState]:
         if not 1 <= seconds <= LONGEST:
             raise BadInput(f"seconds is 1 to {LONGEST}.", argument="seconds")
-        reading, pause = await asyncio.to_thread(read_metrics), 1
+        reading, pause = await asyncio.to_thread(read_metrics), 1.0
         while True:
             await asyncio.sleep(pause)
             state, reading = await _state(info.context.services, reading)
             yield state
-            pause = seconds
+            pause = pause_after(reading, seconds)
 
 
 PART = SchemaPart(

@@ -36,10 +36,14 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class MetricsReading(NamedTuple):
-    """The metrics at one moment of the monotonic clock: by name and by labels in the order of their names."""
+    """The metrics at one moment of the monotonic clock: by name and by labels in the order of their names.
+
+    `cost` is the processor time, in seconds, that the reading took.
+    """
 
     at: float
     values: Mapping[str, Mapping[Labels, float]]
+    cost: float = 0.0
 
 
 class OperationActivity(NamedTuple):
@@ -70,12 +74,12 @@ class Activity(NamedTuple):
 def read_metrics() -> MetricsReading:
     """The metrics of all server processes of this machine; it takes some milliseconds, so call it in a thread."""
     values: dict[str, dict[Labels, float]] = {name: {} for name in _NAMES}
-    at = time.monotonic()
+    at, began = time.monotonic(), time.thread_time()
     for family in registry(_NAMES).collect():
         for sample in family.samples:
             if sample.name in _NAMES:
                 values[sample.name][tuple(sorted(sample.labels.items()))] = sample.value
-    return MetricsReading(at, values)
+    return MetricsReading(at, values, time.thread_time() - began)
 
 
 def activity(before: MetricsReading, after: MetricsReading) -> Activity:

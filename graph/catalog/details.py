@@ -11,6 +11,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from graph.catalog.records import EMPTY
 from graph.catalog.rules import is_storable
 from graph.errors import Invalid
 
@@ -115,4 +116,4 @@ def check_images(images: Iterable[tuple[str, str | None]]) -> str:
 
 
 def _json(value: list[list[str]] | list[list[str | None]]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if value else EMPTY

@@ -18,6 +18,7 @@ from graph.catalog.importing.files.lines import MAX_ROW, TOO_LONG
 from graph.catalog.importing.formats.base import Draft
 from graph.catalog.importing.problems import Problem, Row, Unreadable
 from graph.catalog.importing.reading import ImportOptions, Products
+from graph.catalog.importing.texts import plain_text
 from graph.errors import Invalid
 
 if TYPE_CHECKING:
@@ -60,6 +61,46 @@ def test_an_archive_is_unpacked_in_pieces_or_not_at_all(tmp_path: Path, method: 
         archive.writestr("a.csv", ROW)
     with pytest.raises(Unreadable, match="unusual"):
         read(tmp_path / "a.zip", out.getvalue())
+
+
+def test_an_archive_may_have_pictures_beside_the_products_but_not_any_number(tmp_path: Path) -> None:
+    """Its list of members is not read if it is longer than any shop's."""
+
+    def packed(count: int) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr("a.csv", ROW)
+            for number in range(count):
+                archive.writestr(f"{'pictures/' * 20}{number}.jpg", b"")
+        return out.getvalue()
+
+    assert len(read(tmp_path / "a.zip", packed(1000))) == 1
+    with pytest.raises(Unreadable, match="too many files"):
+        read(tmp_path / "b.zip", packed(5000))
+
+
+@pytest.mark.parametrize("piece", ["<!--", "<!<!----", "<!-->", "<!-- --!>", "<a ", "&#", "</", '<a b="'])
+def test_html_that_is_not_closed_is_read_quickly(piece: str) -> None:
+    """However often something begins that never ends, the text is gone through once."""
+    assert plain_text("<i>Lamp</i>" + piece * (600_000 // len(piece))).startswith("Lamp")
+
+
+def test_comments_in_html_are_no_text() -> None:
+    """One that does not end hides nothing after it."""
+    assert plain_text("<i>Red</i> la<!-- <b>no</b> -->mp<!-- of <i>oak</i>") == "Red lamp of oak"
+
+
+def test_html_of_all_kinds_becomes_text() -> None:
+    """Marks within quotes, scripts, references to characters that cannot exist, quotes that do not end."""
+    given = {
+        "<img alt='a > b' src=x>lamp<br/>oak": "lamp\noak",
+        "<script>if (a < b) { '<p>' }</script>lamp<style>p > a {}</style>": "lamp",
+        "<svg><g>no</g></svg>lamp<svg/>, oak": "lamp, oak",
+        f"<b>lamp</b>&#{'9' * 5000};&euro;": "lamp\ufffd€",
+        '<p class="x>lamp</p>oak': "lamp\n\noak",
+        "5 < 6 <b>and</b> 7 > 3": "5 < 6 and 7 > 3",
+    }
+    assert {html: plain_text(html) for html in given} == given
 
 
 def test_blanks_and_brackets_are_passed_over_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

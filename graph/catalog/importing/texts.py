@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from hashlib import blake2b
-from html.parser import HTMLParser
+from html import unescape
 
 from graph.catalog import rules
 
@@ -17,74 +17,70 @@ _BLOCKS = frozenset(
         *("section", "table", "tbody", "thead", "tr", "ul"),
     )
 )
-_HIDDEN = frozenset(("script", "style", "template", "noscript", "head", "iframe", "svg"))
+_ENDS = {**dict.fromkeys(_BLOCKS, "\n"), "p": "\n\n"}
+_BEGINS = {**_ENDS, "br": "\n", "li": "\n- ", "td": " ", "th": " "}
+"""What becomes of a tag."""
+_HIDDEN = frozenset(("template", "noscript", "head", "iframe", "svg"))
+_RAW = {
+    tag: re.compile(f"</{tag}(?![a-z])[^<>]*+>", re.IGNORECASE) for tag in ("script", "style")
+}  # tags are no tags in them
 _SPACES = re.compile(r"[ \t\r\n\f\u00a0\u200b]+")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
-
-class _Text(HTMLParser):
-    """Collects the visible text of HTML."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a new line at a tag that does so."""
-        del attrs
-        if tag in _HIDDEN:
-            self._hidden += 1
-        elif tag == "br":
-            self.parts.append("\n")
-        elif tag == "li":
-            self.parts.append("\n- ")
-        elif tag in _BLOCKS:
-            self.parts.append("\n\n" if tag == "p" else "\n")
-        elif tag in ("td", "th"):
-            self.parts.append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        """End the line at a tag that does so."""
-        if tag in _HIDDEN:
-            self._hidden = max(0, self._hidden - 1)
-        elif tag in _BLOCKS:
-            self.parts.append("\n\n" if tag == "p" else "\n")
-
-    def handle_data(self, data: str) -> None:
-        """Keep the text, with white space collapsed as in HTML."""
-        if not self._hidden:
-            self.parts.append(_SPACES.sub(" ", data))
+# Possessive, and no further than the next "<": no text makes the search for tags slow, as the standard library's is.
+_TOKEN = re.compile(
+    r"<(?:(?P<end>/?)(?P<tag>[a-zA-Z][^\s/<>]*+)"
+    r"(?:(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+|[^<>]*+)(?P<alone>(?<=/))?>|[!?][^<>]*+>)"
+)
+_PARAGRAPH = re.compile("<p>([^<>&]*)</p>")
+_COMMENT = re.compile("<!--.*?-->", re.DOTALL)
+_NO_COMMENT = "<!---->"
+_TOO_LARGE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
+"""References to characters that cannot exist, with more digits, perhaps, than are read as a number."""
 
 
-_BARE = r"</?(?:p|div|ul|ol|li|h[1-6]|b|i|u|em|strong|span)>|<br ?/?>"
-_ONLY_BARE = re.compile(rf"[^<>&]*(?:(?:{_BARE})[^<>&]*)*")
-_BARE_TAG = re.compile(f"({_BARE})")
+def _without_comments(value: str) -> str:
+    """Return HTML with empty comments only; one without an end hides nothing."""
+    if "<!--" not in value:
+        return value
+    last = value.rfind("-->")
+    ended = last + len("-->") if last >= 0 else 0
+    return _COMMENT.sub(_NO_COMMENT, value[:ended]) + value[ended:].replace("<!--", _NO_COMMENT)
 
 
-@lru_cache(maxsize=64)
-def _break(tag: str) -> str:
-    """Return what a tag without attributes becomes."""
-    text = _Text()
-    text.feed(tag)
-    return "".join(text.parts)
+def _visible(text: str) -> str:
+    """Return what is shown of a text between tags: its references resolved, white space collapsed."""
+    return _SPACES.sub(" ", unescape(_TOO_LARGE.sub("\ufffd", text)) if "&" in text else text)
 
 
 def _parts(value: str) -> list[str]:
-    """Return the pieces of the text of HTML; what has only bare tags, as most texts do, needs no parser."""
-    if _ONLY_BARE.fullmatch(value) is not None:
-        pieces = _BARE_TAG.split(value)
-        return [_break(one) if place % 2 else _SPACES.sub(" ", one) for place, one in enumerate(pieces)]
-    parser = _Text()
-    parser.feed(value)
-    parser.close()
-    return parser.parts
+    """Return the visible pieces of HTML, with line breaks between its blocks."""
+    value = _without_comments(value)
+    parts: list[str] = []
+    at = hidden = 0
+    while (found := _TOKEN.search(value, at)) is not None:
+        if not hidden:
+            parts.append(_visible(value[at : found.start()]))
+        at = found.end()
+        tag, end = (found["tag"] or "").lower(), found["end"]
+        if tag in _HIDDEN:
+            hidden = max(0, hidden - 1) if end else hidden + (found["alone"] is None)
+        elif tag in _RAW and not end:
+            closing = _RAW[tag].search(value, at)
+            at = len(value) if closing is None else closing.end()
+        elif not hidden:
+            parts.append((_ENDS if end else _BEGINS).get(tag, ""))
+    if not hidden:
+        parts.append(_visible(value[at:]))
+    return parts
 
 
 def plain_text(value: str) -> str:
     """Return the text of an HTML fragment; a text without tags and character references stays as it is."""
     if ("<" not in value and "&" not in value) or _TAG.search(value) is None:
         return value
+    if (paragraph := _PARAGRAPH.fullmatch(value)) is not None:
+        return _SPACES.sub(" ", paragraph[1]).strip()
     lines = (line.strip() for line in "".join(_parts(value)).split("\n"))
     return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip()
 

@@ -34,6 +34,8 @@ MAX_UNPACKED = 16 << 30
 MAX_RATIO = 250
 """How many times its size a packed file may unpack to, beyond `_GRACE`; products compress to a 30th at best."""
 _GRACE = 64 << 20
+MAX_DIRECTORY = 1 << 20
+"""Bytes of the list of an archive's members: thousands of pictures may lie beside the products."""
 _SAMPLE = 1 << 18
 _CHUNK = 1 << 16
 _FAR = 1 << 26
@@ -104,7 +106,7 @@ def _gzip(disk: BinaryIO, path: Path) -> tuple[BinaryIO, str]:
 
 def _zip(disk: BinaryIO, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
     try:
-        archive = stack.enter_context(zipfile.ZipFile(disk))
+        archive = stack.enter_context(zipfile.ZipFile(cast("BinaryIO", _ReadsBounded(disk))))
         names = [one for one in archive.namelist() if not one.endswith("/") and not one.startswith("__MACOSX/")]
         wanted = [one for one in names if one.lower().endswith(_ENDINGS)] or names
         if len(wanted) != 1:
@@ -118,6 +120,19 @@ def _zip(disk: BinaryIO, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
         return cast("BinaryIO", archive.open(wanted[0])), wanted[0].rpartition("/")[2]
     except _DAMAGED as error:
         raise Unreadable(f"The archive cannot be read: {error}.") from None
+
+
+class _ReadsBounded:
+    """The file of an archive, whose list of members, which zipfile reads in one piece, is limited in size."""
+
+    def __init__(self, disk: BinaryIO) -> None:
+        self._disk = disk
+        self.seek, self.tell, self.seekable = disk.seek, disk.tell, disk.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_DIRECTORY:
+            raise Unreadable("The archive holds too many files; pack one alone.")
+        return self._disk.read(size)
 
 
 class _Bounded(io.RawIOBase):

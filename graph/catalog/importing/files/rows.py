@@ -119,6 +119,9 @@ def _checked(rows: Iterator[Row | Problem], columns: list[str]) -> Iterator[Row 
     """Refuse text with lone surrogates: bytes that were not UTF-8, or an escape of half a character."""
     for row in rows:
         if isinstance(row, Row):
+            if row.fields is None and all(map(str.isascii, row.cells)):  # most rows of a table, by a fast path
+                yield row
+                continue
             cells = zip(columns, row.cells, strict=False) if row.fields is None else _texts(row.fields)
             for name, value in cells:
                 if not value.isascii() and _SURROGATE.search(value):

@@ -61,11 +61,11 @@ class AccountReader:
         return (await self.users([user_id])).get(user_id)
 
     async def find(self, email: str) -> UserRecord | None:
-        """Return the user with this email, however it is spelled."""
+        """Return the user with this email, however it is spelled; one who was deleted has none."""
         key = rules.email_key(email)
         async with self._database.session() as session:
             found = await queries.credentials_by_key(session, key) if key is not None else None
-        return found.user if found is not None else None
+        return found.user if found is not None and not found.user.deleted else None
 
     async def _credentials(self, key: str) -> Credentials | None:
         if not key.isprintable():  # no account can have such an email, and some databases refuse such a text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from graph.accounts.rules import GUESTS
+from graph.accounts.rules import DELETED, GUESTS
 
 if TYPE_CHECKING:
     from graph.patterns.sessions import Session
@@ -40,6 +40,11 @@ class UserRecord:
     def guest(self) -> bool:
         """Whether the user has given neither an email nor a password yet."""
         return self.email.endswith(f"@{GUESTS}")
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the user's data was erased; only the row remains."""
+        return self.email.endswith(f"@{DELETED}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that is cached."""

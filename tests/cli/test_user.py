@@ -162,8 +162,15 @@ def test_users_are_listed_disabled_and_deleted() -> None:
     assert user("delete", "bob@example.org", stdin="n\n").exit_code == 1
     assert sign_in("bob@example.org", PASSWORD) == "SignedIn"
     assert user("delete", "bob@example.org", "--yes").exit_code == 0
-    assert "bob" not in user("list").stdout
+    listed = user("list").stdout
+    assert "bob" not in listed
+    gone = re.search(r"2\s+(\S+@deleted\.invalid).*deleted$", listed, re.MULTILINE)
+    assert gone is not None
+    assert "disabled" not in listed
     assert user("delete", "bob@example.org", "--yes").exit_code == 1
+    for command in (("passwd", "--random"), ("enable",), ("disable",), ("reset",), ("role", "ADMIN"), ("sessions",)):
+        refused = user(command[0], gone[1], *command[1:])
+        assert (refused.exit_code, "there is no user" in refused.output) == (1, True), command
 
 
 def test_a_password_is_reset_by_a_token() -> None:

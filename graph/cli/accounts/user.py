@@ -96,7 +96,8 @@ def list_users() -> None:
         after = 0
         while page := await services.accounts.listed(after=after):
             for user, locked in page:
-                made, state = support.moment(user.created_at), "disabled" if locked else ""
+                made = support.moment(user.created_at)
+                state = "deleted" if user.deleted else "disabled" if locked else ""
                 table.add_row(str(user.id), escape(user.email), escape(user.display_name), user.role, made, state)
             after = page[-1][0].id
         return table

@@ -222,6 +222,12 @@ def _each(value: Any) -> list[Any]:
     return [value] if found is None else found
 
 
+def _worded(value: Any) -> str:
+    """Return a value as text; of an object, its label."""
+    fields = as_object(value)
+    return plain(value) if fields is None else plain(fields.get("label") or fields.get("name") or fields.get("key"))
+
+
 def _pairs(value: Any) -> list[list[str]]:
     """Return names and values from any of the usual forms."""
     if isinstance(value, str):
@@ -234,5 +240,5 @@ def _pairs(value: Any) -> list[list[str]]:
         elif (fields := as_object(one)) is not None:
             name = plain(fields.get("name") or fields.get("label") or fields.get("attribute_code"))
             told = fields.get("value", fields.get("option", fields.get("options", fields.get("values"))))
-            found += [[name, text] for text in map(plain, _each(told)) if name and text]
+            found += [[name, text] for text in map(_worded, _each(told)) if name and text]
     return found

@@ -45,7 +45,7 @@ class Reading(PriceReading):
             changes["description"] = self._description(text if text is not None else told.get("shortDescription"))
         self._price(told, changes)
         self._stock(told, changes)
-        if "active" in told or "status" in told:
+        if "active" in told or "status" in told or "hidden" in told:
             self._active(told, changes)
         if not _DETAILS.isdisjoint(told):
             self._details(told, changes)
@@ -136,6 +136,8 @@ class Reading(PriceReading):
     def _active(self, told: dict[str, Any], changes: writing.ProductChanges) -> None:
         said = told.get("active")
         shown = True
+        if said is None and (hidden := numbers.truth(told.get("hidden"))) is not None:
+            said = not hidden
         if said is not None:
             truth = numbers.truth(said)
             if truth is None:

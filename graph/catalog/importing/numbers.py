@@ -236,6 +236,7 @@ _TRUTH = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), Fals
 _AVAILABLE = {
     **dict.fromkeys(("instock", "available", "availablefororder", "limitedavailability", "lowstock"), True),
     **dict.fromkeys(("auflager", "lieferbar", "vorratig", "verfugbar", "enstock", "disponible", "disponibile"), True),
+    **dict.fromkeys(("unlimited", "unbegrenzt", "illimite", "ilimitado", "illimitato", "enexistencia"), True),
     **dict.fromkeys(("opvoorraad", "leverbaar", "onlineonly", "instoreonly"), True),
     **dict.fromkeys(("outofstock", "soldout", "preorder", "backorder", "unavailable", "discontinued"), False),
     **dict.fromkeys(("nichtauflager", "nichtvorratig", "ausverkauft", "rupturedestock", "agotado", "esaurito"), False),

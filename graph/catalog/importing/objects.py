@@ -20,6 +20,7 @@ _ALTERNATIVES = ("offers", "prices")
 _OF_PRODUCT = frozenset(("title", "name", "product_id", "created_at", "updated_at", "position", "featured_image"))
 _OF_VARIANT = frozenset(("options", "selectedOptions", "image_id", "image"))
 _MOST_FIELDS = 200_000
+_MOST_DIGITS = 20
 _ADDRESSES = ("url", "src", "href", "link", "original", "contentUrl", "file")
 
 
@@ -51,14 +52,33 @@ def flat(fields: Mapping[str, Any], within: str = "", depth: int = 0) -> Iterato
 def opened(fields: dict[str, Any], depth: int = 0) -> dict[str, Any]:
     """Return an object with its pages, lists of codes and alternatives resolved."""
     if not any(isinstance(value, (dict, list)) for value in fields.values()):
-        return fields
+        return _money(fields)
     found: dict[str, Any] = {}
-    for name, value in fields.items():
+    for name, value in (fields if depth else _current(fields)).items():
         one: Any = _opened(value, depth + 1)
         if name in _ALTERNATIVES and (several := as_list(one)):
             one = several[0]
         found[name] = one
     return found
+
+
+def _current(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a product of commercetools as it is now, with its first variant among the others."""
+    data = as_object(fields.get("masterData")) or {}
+    if (current := as_object(data.get("current"))) is not None:
+        fields = {"id": fields.get("id"), "published": data.get("published"), **current}
+    if (first := as_object(fields.get("masterVariant"))) is not None:
+        variants = [first, *(as_list(fields.get("variants")) or ())]
+        fields = {name: value for name, value in fields.items() if name != "masterVariant"} | {"variants": variants}
+    return fields
+
+
+def _money(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return an amount in a currency's smallest unit as one in its unit."""
+    cents, digits = fields.get("centAmount"), fields.get("fractionDigits", 2)
+    if type(cents) is not int or type(digits) is not int or not 0 <= digits <= _MOST_DIGITS:
+        return fields
+    return {**fields, "amount": Decimal(cents).scaleb(-digits)}
 
 
 def _opened(value: Any, depth: int) -> Any:

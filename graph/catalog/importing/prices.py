@@ -100,6 +100,8 @@ class PriceReading:
         sale = self._amount(told, "salePrice", usual)
         if sale is not None or price is None:
             return sale
+        if plain(told.get("reductionKind")).upper().startswith("PERCENT"):
+            told = {**told, "reductionPercent": told.get("reduction"), "reduction": None}
         amount, percent = self._amount(told, "reduction", usual), self._amount(told, "reductionPercent", usual)
         reduced = price[0] - (amount[0] if amount else 0) if amount else price[0]
         if percent is not None:
@@ -129,7 +131,7 @@ class PriceReading:
 
     def _on_sale(self, told: dict[str, Any]) -> bool:
         """Whether the sale price applies now; one with unreadable dates does not."""
-        if _LOWER.isdisjoint(told):
+        if _LOWER.isdisjoint(told) or numbers.truth(told.get("onSale")) is False:
             return False
         if dates := plain(told.get("saleDates")):
             first, _, last = dates.partition("/")

@@ -77,6 +77,8 @@ def _parts(value: str) -> list[str]:
 
 def plain_text(value: str) -> str:
     """Return the text of an HTML fragment; a text without tags and character references stays as it is."""
+    if "&lt;" in value and "<" not in value:  # encoded twice
+        value = unescape(_TOO_LARGE.sub("\ufffd", value))
     if ("<" not in value and "&" not in value) or _TAG.search(value) is None:
         return value
     if (paragraph := _PARAGRAPH.fullmatch(value)) is not None:

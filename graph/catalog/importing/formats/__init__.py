@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING
 from graph.catalog.importing.formats.amazon import AMAZON
 from graph.catalog.importing.formats.base import KnownFormat, key
 from graph.catalog.importing.formats.bigcommerce import BIGCOMMERCE
+from graph.catalog.importing.formats.builders import (
+    ECWID,
+    LIGHTSPEED,
+    OPENCART,
+    SHIFT4SHOP,
+    SQUARESPACE,
+    WIX,
+)
 from graph.catalog.importing.formats.ebay import EBAY
 from graph.catalog.importing.formats.etsy import ETSY
 from graph.catalog.importing.formats.magento import MAGENTO
 from graph.catalog.importing.formats.merchant import MERCHANT
-from graph.catalog.importing.formats.openfoodfacts import OPENFOODFACTS
 from graph.catalog.importing.formats.own import OWN
 from graph.catalog.importing.formats.plain import PLAIN
-from graph.catalog.importing.formats.platforms import MEDUSA, SALEOR, SHOPWARE, STRIPE
+from graph.catalog.importing.formats.platforms import MEDUSA, OPENFOODFACTS, SALEOR, SHOPWARE, STRIPE
 from graph.catalog.importing.formats.prestashop import PRESTASHOP
 from graph.catalog.importing.formats.shopify import SHOPIFY
 from graph.catalog.importing.formats.square import SQUARE
@@ -32,7 +39,7 @@ FORMATS: dict[str, KnownFormat] = {
     for known in (
         OWN,
         *(SHOPIFY, WOOCOMMERCE, MAGENTO, PRESTASHOP, BIGCOMMERCE, MERCHANT, ETSY, OPENFOODFACTS, SQUARE, EBAY, AMAZON),
-        *(SHOPWARE, MEDUSA, SALEOR, STRIPE),
+        *(SHOPWARE, MEDUSA, SALEOR, STRIPE, WIX, SQUARESPACE, ECWID, LIGHTSPEED, SHIFT4SHOP, OPENCART),
         PLAIN,
     )
 }

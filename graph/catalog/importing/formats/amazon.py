@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
+from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat, key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from graph.catalog.importing.problems import Problem
 
 _VARYING = ("color", "size", "material", "style")
+_CHILD = ("child", "untergeordnet", "enfant", "figlio", "derivat", "hijo", "secundari", "onderliggend", "barn", "podrz")
+"""How the word for a child begins in the languages of the templates."""
 
 
 class _Families(Joiner):
@@ -19,12 +21,12 @@ class _Families(Joiner):
 
     def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
         told: dict[str, Any] = dict(draft.told)
-        kind = str(told.pop("type", "")).lower()
-        if kind == "parent":
+        kind = key(str(told.pop("type", "")))
+        parent = told.pop("parent", None)
+        if kind and not parent and not kind.startswith(_CHILD):  # "parent" in any language
             self.merged += 1
             return ()
-        parent = told.pop("parent", None)
-        if kind == "child" and parent:
+        if kind and parent:
             pairs: list[list[Any]] = told.get("attributes", [])
             told["groupId"] = parent
             told["options"] = [pair for pair in pairs if pair[0] in _VARYING]

@@ -32,6 +32,9 @@ MEANINGS: Mapping[str, str] = {
     "saleTo": "when the lower price ends",
     "reduction": "amount by which the price is lower for a time",
     "reductionPercent": "percentage by which it is lower",
+    "reductionKind": "PERCENT if the reduction is a percentage",
+    "onSale": "whether the lower price applies",
+    "surcharge": "amount that is added to the product's price for a variant",
     "saleDates": "when the lower price begins and ends, with a slash between them",
     "compareAtPrice": "former or usual price, if it is higher",
     "currency": "ISO 4217 code",
@@ -40,6 +43,7 @@ MEANINGS: Mapping[str, str] = {
     "tracked": "whether (or by what) stock is counted",
     "backorder": "whether it is sold beyond its stock",
     "active": "whether it is shown",
+    "hidden": "whether it is not shown",
     "status": "active, or draft, archived and the like",
     "category": "category, perhaps a path of them",
     "groupId": "shared by the variants of one product",
@@ -82,6 +86,23 @@ class Draft(NamedTuple):
     told: dict[str, Any]
     row: Row
     base: Row | None = None
+
+
+QUANTITY = "current quantity"
+"""The attribute that columns of the stock at one place are read as: see `summed_stock`."""
+_WHOLE = re.compile(r"-?[0-9]{1,9}(?:\.0+)?")
+
+
+def summed_stock(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a row whose stock is the sum of that at several places."""
+    pairs: list[list[Any]] = told.get("attributes", [])
+    counted = [value for name, value in pairs if name == QUANTITY]
+    changed = {**told, "attributes": [pair for pair in pairs if pair[0] != QUANTITY]}
+    if counted and all(_WHOLE.fullmatch(value) for value in counted):
+        changed["stock"] = str(sum(int(value.partition(".")[0]) for value in counted))
+    elif counted:
+        changed["stock"] = next(value for value in counted if not _WHOLE.fullmatch(value))
+    return changed
 
 
 class Lookup(Protocol):

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 _VARYING = ("color", "size", "material", "pattern", "age_group", "gender")
 
+_LOCAL = {
+    "color": ("Farbe", "couleur", "colore", "kleur"),
+    "size": ("Größe", "taille", "taglia", "talla", "maat"),
+    "material": ("matière", "materiale", "materiaal"),
+    "pattern": ("Muster", "motif", "fantasia", "estampado", "patroon"),
+    "condition": ("Zustand", "état", "condizione", "estado", "staat"),
+}
+"""What the details are called in other languages."""
+
 
 class _Groups(Joiner):
     """Turns details like colour and size into options of a variant, and into attributes of any other product."""
@@ -38,23 +47,60 @@ MERCHANT = KnownFormat(
         ("id", "title", "link", "image_link"),
         ("id", "title", "availability", "condition", "price"),
         ("g:id", "g:title", "g:price"),
+        ("ID", "Titel", "Bildlink", "Preis"),
+        ("ID", "titre", "lien image", "prix"),
+        ("ID", "titolo", "link immagine", "prezzo"),
+        ("ID", "título", "enlace imagen", "precio"),
+        ("ID", "título", "enlace de imagen", "precio"),
+        ("ID", "titel", "afbeeldingslink", "prijs"),
     ),
     columns={
         "sku": ("id", "g:id"),
-        "name": ("title", "g:title"),
-        "description": ("description", "g:description"),
-        "price": ("price", "g:price"),
-        "salePrice": ("sale_price", "g:sale_price"),
+        "name": ("title", "g:title", "titel", "titre", "titolo", "título"),
+        "description": (
+            *("description", "g:description", "Beschreibung", "descrizione", "descripción", "beschrijving"),
+        ),
+        "price": ("price", "g:price", "Preis", "prix", "prezzo", "precio", "prijs"),
+        "salePrice": (
+            *("sale_price", "g:sale_price", "Sonderangebotspreis", "Angebotspreis", "prix soldé", "prix promotionnel"),
+            *("prezzo scontato", "precio de oferta", "actieprijs"),
+        ),
         "saleDates": ("sale_price_effective_date", "g:sale_price_effective_date"),
         "stock": ("quantity_to_sell_on_facebook", "sell_on_google_quantity", "inventory", "quantity"),
-        "inStock": ("availability", "g:availability"),
-        "category": ("product_type", "g:product_type", "google_product_category", "g:google_product_category"),
-        "groupId": ("item_group_id", "g:item_group_id"),
-        "brand": ("brand", "g:brand"),
+        "inStock": (
+            *("availability", "g:availability", "Verfügbarkeit", "disponibilité", "disponibilità", "disponibilidad"),
+            "beschikbaarheid",
+        ),
+        "category": (
+            *(
+                "product_type",
+                "g:product_type",
+                "Produkttyp",
+                "type de produit",
+                "tipo di prodotto",
+                "tipo de producto",
+            ),
+            *("producttype", "catégorie", "categoría de producto", "google_product_category"),
+            *("g:google_product_category", "Google Produktkategorie", "catégorie de produits google"),
+            *("categoria prodotto google", "categoría en google product", "google-productcategorie"),
+        ),
+        "groupId": (
+            *("item_group_id", "g:item_group_id", "Artikelgruppe", "Artikelgruppen-ID", "identifiant groupe"),
+            *("identifiant du groupe d'articles", "ID gruppo articoli", "identificativo gruppo"),
+            *("identificador de grupo", "identificador de grupo de artículos", "artikelgroep-id"),
+        ),
+        "brand": ("brand", "g:brand", "Marke", "marque", "marca", "merk"),
         "gtin": ("gtin", "g:gtin"),
-        "image": ("image_link", "g:image_link"),
-        "images": ("additional_image_link", "g:additional_image_link", "additional_image_links"),
-        **{f"attribute.{name}": (name, f"g:{name}") for name in (*_VARYING, "condition", "mpn")},
+        "image": (
+            *("image_link", "g:image_link", "Bildlink", "lien image", "link immagine", "enlace imagen"),
+            *("enlace de imagen", "afbeeldingslink"),
+        ),
+        "images": (
+            *("additional_image_link", "g:additional_image_link", "additional_image_links", "zusätzlicher Bildlink"),
+            *("lien image supplémentaire", "link immagine aggiuntiva", "enlace imagen adicional"),
+            *("enlace de imagen adicional", "extra afbeeldingslink"),
+        ),
+        **{f"attribute.{name}": (name, f"g:{name}", *_LOCAL.get(name, ())) for name in (*_VARYING, "condition", "mpn")},
     },
     joiner=_Groups,
 )

@@ -105,6 +105,7 @@ PLAIN = KnownFormat(
                 "amount",
             ),
             *("offers.price", "offers.lowPrice", "offers.priceSpecification.price", "prices.amount"),
+            "prices.value.amount",
             *("price.amount", "price.value", "price.price", "prices.price", "price.current", "pricing.price"),
             *("VK-Preis", "VK", "VKPreis", "VK Brutto", "Brutto-VK", "VK-Preis brutto", "VK 1", "VK1", "Verkaufspreis"),
             *("Preis", "Bruttopreis", "Endpreis", "Einzelpreis", "Preis brutto", "Verkaufspreis brutto", "Netto-VK"),
@@ -150,6 +151,7 @@ PLAIN = KnownFormat(
                 "divisa",
             ),
             *("offers.priceCurrency", "prices.currency_code", "price.currency_code"),
+            "prices.value.currencyCode",
             *("price.currency", "price.currencyCode", "price.isoCurrencyCode", "prices.currency", "isoCurrencyCode"),
         ),
         "stock": (
@@ -158,12 +160,12 @@ PLAIN = KnownFormat(
             *("Lagerbestand", "Bestand", "Menge", "Lager", "Lagermenge", "Anzahl", "Stückzahl", "Verfügbarer Bestand"),
             *("Lagerbestand Gesamt", "quantité", "quantité en stock", "giacenza", "quantità", "disponibilità"),
             *("existencias", "cantidad", "inventario", "unidades", "voorraad", "aantal"),
-            *("Bestand gesamt", "offers.inventoryLevel.value"),
+            *("Bestand gesamt", "offers.inventoryLevel.value", "availability.availableQuantity"),
             *("stock.available", "stock.quantity", "inventory.quantity", "inventory.available", "stock.qty"),
         ),
         "inStock": (
             *("in stock", "inStock", "is in stock", "availability", "availability status", "available", "stock status"),
-            "offers.availability",
+            *("offers.availability", "availability.isOnStock"),
             *("Verfügbarkeit", "vorrätig", "lieferbar", "en stock", "disponible", "disponibile", "op voorraad"),
         ),
         "tracked": ("tracked", "track inventory", "manage inventory", "manage stock"),
@@ -171,6 +173,17 @@ PLAIN = KnownFormat(
         "active": (
             *("active", "is active", "enabled", "visible", "published", "aktiv", "sichtbar", "veröffentlicht", "actif"),
             *("publié", "attivo", "pubblicato", "activo", "publicado", "actief", "gepubliceerd"),
+        ),
+        "hidden": (
+            "hidden",
+            "hide",
+            "is hidden",
+            "disabled",
+            "ausgeblendet",
+            "versteckt",
+            "masqué",
+            "nascosto",
+            "oculto",
         ),
         "status": ("status", "product status", "statut", "stato", "estado", "Artikelstatus"),
         "category": (

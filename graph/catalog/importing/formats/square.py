@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from graph.catalog.importing.formats.base import Draft, Joiner, KnownFormat
+from graph.catalog.importing.formats.base import QUANTITY, Draft, Joiner, KnownFormat, summed_stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,15 +14,13 @@ if TYPE_CHECKING:
 _PLAIN = ("", "regular")
 """Names of the variation of an item that has only one."""
 _YES = ("y", "yes", "true")
-_QUANTITY = "current quantity"
-_WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
 class _Variations(Joiner):
     """Groups the variations of an item, and names those that have no option."""
 
     def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
-        told: dict[str, Any] = dict(draft.told)
+        told = summed_stock(draft.told)
         pairs = [(told.pop(f"optionName{n}", None), told.pop(f"optionValue{n}", None)) for n in range(1, 7)]
         options = [[name, value] for name, value in pairs if name and value]
         variation = str(told.pop("type", ""))
@@ -36,12 +33,6 @@ class _Variations(Joiner):
             told["attributes"] = [*told.get("attributes", []), *options]
         told.pop("handle", None)
         told["status"] = "archived" if str(told.get("status", "")).lower() in _YES else "active"
-        counted = [value for name, value in told.get("attributes", ()) if name == _QUANTITY]
-        told["attributes"] = [pair for pair in told.get("attributes", ()) if pair[0] != _QUANTITY]
-        if counted and all(_WHOLE.fullmatch(value) for value in counted):
-            told["stock"] = str(sum(map(int, counted)))
-        elif counted:
-            told["stock"] = next(value for value in counted if not _WHOLE.fullmatch(value))
         return (draft._replace(told=told),)
 
 
@@ -68,7 +59,7 @@ SQUARE = KnownFormat(
     patterns={
         "optionName": r"optionname(\d+)",
         "optionValue": r"optionvalue(\d+)",
-        f"attribute.{_QUANTITY}": r"currentquantity.+",  # at each location; the sum is the stock
+        f"attribute.{QUANTITY}": r"currentquantity.+",  # at each location; the sum is the stock
     },
     adds=("stock",),
     lists=",",

@@ -99,6 +99,8 @@ def test_html_of_all_kinds_becomes_text() -> None:
         f"<b>lamp</b>&#{'9' * 5000};&euro;": "lamp\ufffd€",
         '<p class="x>lamp</p>oak': "lamp\n\noak",
         "5 < 6 <b>and</b> 7 > 3": "5 < 6 and 7 > 3",
+        "<p> Oak \n lamp\u00a0</p>": "Oak lamp",
+        "&lt;p&gt;Oak &amp;amp; ash&lt;/p&gt;": "Oak & ash",
     }
     assert {html: plain_text(html) for html in given} == given
 

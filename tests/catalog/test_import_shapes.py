@@ -8,14 +8,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from graph.catalog.importing.formats.plain import PLAIN
 from graph.catalog.importing.headers import named
 from graph.catalog.importing.problems import Problem, Unreadable
 from graph.catalog.importing.reading import ImportOptions, Products
-from graph.catalog.importing.texts import plain_text
 from graph.catalog.records import decimal_of
 from graph.errors import Invalid
 
@@ -361,32 +358,6 @@ def test_woocommerce_in_more_languages(says: Any, text: str, category: str, attr
     assert kind == "woocommerce"
     has(found["X"], price="19.90 USD", former=Decimal("29.90"), stock=10, category=category)
     has(found["X"], attributes=[attribute], images=["https://x.org/1.jpg"])
-
-
-BARE = [
-    "<p>",
-    "</p>",
-    "<br>",
-    "<br />",
-    "<br/>",
-    "<ul>",
-    "<li>",
-    "</li>",
-    "</ul>",
-    "<b>",
-    "</b>",
-    "<h2>",
-    "</h2>",
-    "</div>",
-]
-
-
-@given(st.lists(st.sampled_from([*BARE, "a", " ", "\n", "  b\t", "\u00a0", "ü", "-"]), max_size=12))
-def test_bare_tags_are_read_as_by_a_parser(pieces: list[str]) -> None:
-    """With and without a parser the text of HTML is the same; an attribute needs the parser."""
-    text = "".join(pieces)
-    plain = plain_text(f"{text}<b>")
-    assert plain == plain_text(f'{text}<b class="x">')
 
 
 def test_another_systems_numbers_are_no_categories(says: Any) -> None:

@@ -26,7 +26,7 @@ _VARIATION = ("variant", "variation", "product_variation")
 _WIX = "https://static.wixstatic.com/media/"
 
 
-class _Followed(Joiner):
+class _VariantsBelow(Joiner):
     """Joins variants to the product that they follow; a product that has some is no product itself."""
 
     def __init__(self, kept: Lookup) -> None:
@@ -92,7 +92,7 @@ def _variant(row: Draft, base: Draft) -> Draft:
     return Draft(row.line, told, row.row, base.row if row is not base else None)
 
 
-class _Wix(_Followed):
+class _Wix(_VariantsBelow):
     """Completes the addresses of pictures, of which Wix writes the last part alone."""
 
     def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
@@ -150,7 +150,7 @@ SQUARESPACE = KnownFormat(
     patterns={"optionName": r"optionname(\d+)", "optionValue": r"optionvalue(\d+)"},
     levels="/",
     lists=",",
-    joiner=_Followed,
+    joiner=_VariantsBelow,
 )
 ECWID = KnownFormat(
     name="ecwid",
@@ -175,12 +175,12 @@ ECWID = KnownFormat(
     patterns={"image": r"productmediagalleryimageurl(\d+)"},
     attributes=r"product_variation_option_(.+)",
     levels="/",
-    joiner=_Followed,
+    joiner=_VariantsBelow,
 )
 
 
-class _ByHandle(Joiner):
-    """Makes a group of the rows that share a handle, and options of what they differ in."""
+class _Outlets(Joiner):
+    """Makes a group of the rows that share a handle, with the stock of all outlets together."""
 
     def feed(self, draft: Draft) -> Iterable[Draft | Problem]:
         told = summed_stock(draft.told)
@@ -219,7 +219,7 @@ LIGHTSPEED = KnownFormat(
     patterns={f"attribute.{QUANTITY}": r"inventory.+"},
     adds=("stock",),
     levels="/",
-    joiner=_ByHandle,
+    joiner=_Outlets,
 )
 SHIFT4SHOP = KnownFormat(
     name="shift4shop",

@@ -78,6 +78,11 @@ formats: $(VENV)/.base
 graphiql:
 	cd graphiql && npm ci --no-audit --no-fund && node build.mjs
 
+## pictures: take the pictures of pages in README.md and docs/ (needs Node 20 and Chromium)
+pictures: $(VENV)/.dev
+	cd tests/browser && npm ci --no-audit --no-fund --silent
+	$(BIN)/python -m harness.pictures
+
 ## bench: time this project against its peers, as ratios in one run
 bench: $(VENV)/.bench $(VENV)/.otel
 	$(BIN)/python -m bench
@@ -149,4 +154,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test traces newest full test-busy check format schema settings metrics formats graphiql bench bench-peers jepsen soak lock
+.PHONY: help install serve test traces newest full test-busy check format schema settings metrics formats graphiql pictures bench bench-peers jepsen soak lock

@@ -13,6 +13,7 @@ from graphql import build_schema, parse, validate
 from graph.cli import importing, metrics
 from graph.cli.settings import rewrite
 from graph.settings import Settings
+from harness import pictures
 from harness.serving import ROOT
 
 README = ROOT / "README.md"
@@ -31,6 +32,22 @@ def test_the_settings_table_is_current() -> None:
     """README.md has the table that ``make settings`` would write."""
     text = README.read_text()
     assert rewrite(text) == text
+
+
+def test_each_picture_is_made_by_a_command() -> None:
+    """A document shows what ``make pictures`` takes, or the plot of the benchmarks, and all that is taken is shown."""
+    shown = {
+        (document.parent / name).resolve()
+        for document in DOCUMENTS
+        for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", document.read_text())
+        if not name.startswith("https://")
+    }
+    assert {picture for picture in shown if picture.name != "bench.png"} == {
+        ROOT / "docs" / one for one in pictures.PAGES
+    }
+    for picture in shown:
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size < 200_000
 
 
 def test_the_metrics_are_current() -> None:

@@ -230,3 +230,24 @@ async def test_what_is_denied_to_the_user_stops_nothing_else(
     told = [record.getMessage() for record in caplog.records if "denies" in record.getMessage()]
     assert len(told) == 1
     assert told[0].startswith("Redis denies PUBLISH: NOPERM")
+
+
+async def test_many_denials_are_a_few_lines(
+    server: ValkeyServer, pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many commands are denied, and though each is refused again and again; one line says that it is over."""
+    names = ("GET", "STRLEN", "TTL", "PTTL", "TYPE", "EXISTS", "HLEN", "LLEN", "SCARD", "ZCARD", "XLEN")
+    async with open_client(server.url) as client:
+        server.command("ACL", "SETUSER", "default", *(f"-{name.lower()}" for name in names))
+        for name in names * 3:
+            with pytest.raises(RedisRefused):
+                await client.execute(name, "k")
+        server.command("ACL", "SETUSER", "default", "+@all")
+        async with within("the end of it"):
+            while client.refusal:
+                await asyncio.sleep(0.001)
+        assert pauses
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Redis ")]
+    assert sum("denies" in line for line in told) == 5
+    assert told[-1] == "Redis allows every command again"
+    assert len(told) == 6

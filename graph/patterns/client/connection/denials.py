@@ -7,7 +7,8 @@ anybody sends the command again or not, and no longer than `PAUSE` and one answe
 Where the server cannot be asked, because it is away or denies EVAL as well, or where it did not say what a script was
 denied, a denial is reported for `KEPT` seconds after the last refusal.
 
-Log lines: one a command that is denied, at most every `KEPT` seconds, and one when it is allowed again.
+Log lines: one a command that is denied, `_LINES` in `KEPT` seconds at most (``graph doctor`` names all), and one when
+everything is allowed again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from graph.patterns.client.commands import Argument, Command
@@ -29,6 +31,7 @@ PAUSE = 0.5
 """Seconds between two questions."""
 KEPT = 60.0
 _MOST = 256  # commands remembered
+_LINES = 5
 _LONG = 1024  # bytes of an argument that is no key and no channel
 
 _ASK = b"return redis.acl_check_cmd(unpack(ARGV)) and 1 or 0"
@@ -53,6 +56,7 @@ class Denials:
         self._loop = asyncio.get_running_loop()
         self._denied: dict[str, _Denial] = {}
         self._told: dict[str, float] = {}
+        self._lines: deque[float] = deque(maxlen=_LINES)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -67,7 +71,9 @@ class Denials:
         self._denied.pop(name, None)
         self._denied[name] = _Denial(now, str(refused), _question(refused, one))
         _bound(self._denied)
-        if self._told.get(name, float("-inf")) < now - KEPT:
+        quiet = len(self._lines) < _LINES or self._lines[0] < now - KEPT
+        if quiet and self._told.get(name, float("-inf")) < now - KEPT:
+            self._lines.append(now)
             self._told.pop(name, None)
             self._told[name] = now
             _bound(self._told)
@@ -95,8 +101,8 @@ class Denials:
             self._denied[name] = one._replace(at=now)
         elif (one.asked and reply == 1) or one.at < now - KEPT:
             del self._denied[name]
-            if self._told.get(name) is not None:
-                _log.warning("Redis allows %s again", name)
+            if not self._denied:
+                _log.warning("Redis allows every command again")
 
     async def close(self) -> None:
         """Stop asking."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graph.leaderboard import LeaderboardService
 
 _KNOWN = 1.0  # seconds
-_PATIENCE = 2.0  # seconds that a visitor waits for SQL
+_PATIENCE = 30.0  # seconds after which SQL that says nothing counts as away
 
 
 class BoardPage:

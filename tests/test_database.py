@@ -168,6 +168,16 @@ async def test_a_database_that_is_away_is_unavailable(url: str) -> None:
         await migrate(url)
 
 
+async def test_postgresql_ends_what_waits_for_too_long(postgres: Postgres) -> None:
+    """A session waits for a row for a bounded time, and is ended where its transaction is idle for too long."""
+    name = await postgres.create()
+    async with Database(postgres.url(name)) as database, database.session() as session:
+        for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            milliseconds = text("SELECT setting::int FROM pg_settings WHERE name = :name")
+            assert 0 < await session.scalar(milliseconds, {"name": setting}) <= 120_000
+    await postgres.drop(name)
+
+
 async def test_postgresql_lost_and_back(postgres: Postgres) -> None:
     """Sessions whose connections the server closed fail no later query: the pool notices and connects again."""
     name = await postgres.create()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from graph.engines.database import Database
 from graph.leaderboard import index
@@ -21,6 +22,10 @@ from tests.support.engines.migrated import migrated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
+
+
+settings.register_profile("patient", deadline=None)  # what an example takes is the machine's business
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import strawberry
@@ -46,9 +47,10 @@ NodeLoader: TypeAlias = Callable[["Context", Sequence[str]], Awaitable[Mapping[s
 """Loads nodes of one type by their keys (as in the ID); returns those that exist and may be seen."""
 
 
+@lru_cache(maxsize=8192)
 def global_id(kind: str, key: int | str) -> strawberry.ID:
     """Return the ID of the object of type `kind` with this key."""
-    return strawberry.ID(base64.b64encode(f"{kind}:{key}".encode()).decode())
+    return strawberry.ID(binascii.b2a_base64(f"{kind}:{key}".encode(), newline=False).decode())
 
 
 def parse_id(value: str) -> tuple[str, str] | None:

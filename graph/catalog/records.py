@@ -40,8 +40,7 @@ class Image(NamedTuple):
     alt: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryRecord:
+class CategoryRecord(NamedTuple):
     """A category as a product shows it."""
 
     id: int
@@ -58,8 +57,7 @@ class CategoryCount:
     products: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProductRecord:
+class ProductRecord(NamedTuple):
     """A product with its category."""
 
     id: int
@@ -84,8 +82,7 @@ class ProductRecord:
     attributes: tuple[Pair, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A product on a page, and its position in the list."""
 
     cursor: str
@@ -131,38 +128,40 @@ EMPTY = "[]"
 
 def pairs_of(stored: str) -> tuple[Pair, ...]:
     """Read options or attributes from their stored form."""
-    return () if stored == EMPTY else tuple(Pair(*pair) for pair in json.loads(stored))
+    return tuple(Pair(*pair) for pair in json.loads(stored))
 
 
 def images_of(stored: str) -> tuple[Image, ...]:
     """Read images from their stored form."""
-    return () if stored == EMPTY else tuple(Image(*image) for image in json.loads(stored))
+    return tuple(Image(*image) for image in json.loads(stored))
 
 
 def product_of(values: list[Any]) -> ProductRecord:
     """Build a product from a cached row: price and times as SQLite stores them, the category (or None) last."""
-    (number, sku, name, description, price, currency, stock, active, created, updated, category, *more) = values
-    (former, tracked, in_stock, group, brand, gtin, options, images, attributes, slug, title, parent) = more
+    # fmt: off
+    (number, sku, name, description, price, currency, stock, active, created, updated, category, former,
+     tracked, in_stock, group, brand, gtin, options, images, attributes, slug, title, parent) = values
+    # fmt: on
     return ProductRecord(
-        id=number,
-        sku=sku,
-        name=name,
-        description=description,
-        category=None if slug is None else CategoryRecord(category, slug, title, parent),
-        price=decimal_of(price, currency),
-        currency=currency,
-        stock=stock if tracked else None,
-        active=active,
-        created_at=stored_moment(created),
-        updated_at=stored_moment(updated),
-        compare_at_price=None if former is None else decimal_of(former, currency),
-        in_stock=bool(in_stock),
-        group_id=group,
-        brand=brand,
-        gtin=gtin,
-        options=pairs_of(options),
-        images=images_of(images),
-        attributes=pairs_of(attributes),
+        number,
+        sku,
+        name,
+        description,
+        None if slug is None else CategoryRecord(category, slug, title, parent),
+        decimal_of(price, currency),
+        currency,
+        stock if tracked else None,
+        active,
+        stored_moment(created),
+        stored_moment(updated),
+        None if former is None else decimal_of(former, currency),
+        bool(in_stock),
+        group,
+        brand,
+        gtin,
+        () if options == EMPTY else pairs_of(options),
+        () if images == EMPTY else images_of(images),
+        () if attributes == EMPTY else pairs_of(attributes),
     )
 
 

@@ -13,7 +13,6 @@ finally the tags get new generations. A write that cannot hold its tags is refus
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -76,6 +75,7 @@ class CatalogService:
         whole catalog for a bulk write and has its events published; without it only the cache is invalidated.
         """
         self.database = database
+        self._rows = queries.RowReader(database.rows)
         self.cache = cache
         self.committed = committed
         self._outdate = outdate or partial(cache.invalidate, EVERYTHING)
@@ -86,7 +86,7 @@ class CatalogService:
         """Return those of the products that exist, active or not: one trip to Redis, one statement for the misses."""
 
         async def load(tags: Sequence[str]) -> Mapping[str, Any]:
-            found = await queries.values_by_id(self.database, [keys.product_of_tag(tag) for tag in tags])
+            found = await queries.values_by_id(self._rows, [keys.product_of_tag(tag) for tag in tags])
             return {product_tag(values[0]): values for values in found}
 
         wanted = [product_tag(one) for one in dict.fromkeys(ids)]
@@ -97,7 +97,7 @@ class CatalogService:
         """Return the same by sku. A text that cannot be a sku is not looked up."""
 
         async def load(tags: Sequence[str]) -> Mapping[str, Any]:
-            found = await queries.values_by_sku(self.database, [keys.sku_of_tag(tag) for tag in tags])
+            found = await queries.values_by_sku(self._rows, [keys.sku_of_tag(tag) for tag in tags])
             return {sku_tag(values[1]): values for values in found}
 
         wanted = [sku_tag(sku) for sku in dict.fromkeys(skus) if rules.is_sku(sku)]
@@ -112,7 +112,7 @@ class CatalogService:
             return _NO_PAGE
 
         async def load() -> Any:
-            return await pages.page_values(self.database, request, self.database.dialect)
+            return await pages.page_values(self._rows, request, self.database.dialect)
 
         # What is made of the page depends on what it shows: not every change of any product outdates it.
         def narrow(page: Any) -> Sequence[str]:
@@ -130,7 +130,7 @@ class CatalogService:
             return 0
 
         async def load() -> Any:
-            return await queries.count(self.database, chosen, self.database.dialect)
+            return await queries.count(self._rows, chosen, self.database.dialect)
 
         tags = _listing(chosen)
         count: int = await self.cache.get(keys.count_key(digest(chosen.canonical())), load, tags=tags, ttl=CATALOG_TTL)
@@ -140,7 +140,7 @@ class CatalogService:
         """Return all categories by name, with the number of their active products."""
 
         async def load() -> Any:
-            return counts_json(await queries.categories(self.database))
+            return counts_json(await queries.categories(self._rows))
 
         return counts_of(await self.cache.get(CATEGORY_LIST, load, tags=(CATEGORY_LIST, EVERYTHING), ttl=CATALOG_TTL))
 
@@ -232,7 +232,7 @@ def tags_of(before: ProductRecord | None, after: ProductRecord | None) -> list[s
 
 def _placed(product: ProductRecord) -> ProductRecord:
     """Return the product with only those fields that decide its place in lists, the price not counted."""
-    return replace(product, **_UNPLACED)
+    return product._replace(**_UNPLACED)
 
 
 _UNPLACED: dict[str, Any] = {

@@ -6,7 +6,7 @@ event is published if and only if the change was committed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
@@ -168,7 +168,7 @@ async def update_product(session: AsyncSession, before: ProductRecord, values: d
     if after != before:
         moment = max(datetime.now(UTC), before.updated_at)
         await session.execute(update(PRODUCTS).where(same).values(updated_at=moment))
-        after = replace(after, updated_at=moment)
+        after = after._replace(updated_at=moment)
     return after
 
 

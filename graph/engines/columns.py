@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, DateTime, Float, Integer, Text
@@ -52,6 +53,7 @@ class UtcText(UtcDateTime):
         return None if dialect.name == "sqlite" else _written
 
 
+@lru_cache(maxsize=4096)  # whole imports have one time, and what is asked for often is read often
 def stored_moment(stored: str) -> datetime:
     """Return the time that SQLite stores as `stored`."""
     return datetime.fromisoformat(f"{stored}+00:00")

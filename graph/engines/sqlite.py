@@ -249,6 +249,13 @@ class SqliteConnection(AsyncAdapt_aiosqlite_connection):
         except Exception as error:  # noqa: BLE001 - SQLAlchemy's own way
             self._handle_exception(error)
 
+    async def read(self, statement: str, parameters: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+        """Run a SELECT outside any transaction, without a greenlet, and return its rows as they are."""
+        try:
+            return (await self._travel("execute", statement, parameters, begins=False)).rows
+        except Exception as error:  # noqa: BLE001 - SQLAlchemy's own way
+            self._handle_exception(error)
+
     async def _travel(self, how: str, statement: str, parameters: Any, *, begins: bool) -> _Trip:
         raw: Any = self._connection
         trip = _Trip(getattr(raw._conn, how), statement, parameters, begins=begins)  # noqa: SLF001 - so does SQLAlchemy

@@ -102,11 +102,14 @@ class CatalogQuery:
             filter=chosen,
             sort=sort,
         )
+        summed = selects(info, "totalCount")
         counted = any(selects(info, *path, "category", "productCount") for path in (("nodes",), ("edges", "node")))
+        if not (summed or counted):
+            return ProductConnection.of(await catalog.page(request), 0, None)
         # Everything requested in one turn of the event loop is sent in one write: a page costs one round trip.
         page, total, counts = await asyncio.gather(
             catalog.page(request),
-            catalog.count(chosen) if selects(info, "totalCount") else _nothing(),
+            catalog.count(chosen) if summed else _nothing(),
             catalog.categories() if counted else _nothing(),
         )
         known = None if counts is None else {count.category.id: count.products for count in counts}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated
 
 import strawberry
@@ -37,13 +38,9 @@ class Category(Node):
 
     @classmethod
     def of(cls, record: CategoryRecord, counted: int | None = None) -> Category:
+        number, slug, name, parent = record
         return cls(
-            id=global_id("Category", record.id),
-            slug=record.slug,
-            name=record.name,
-            key=record.id,
-            parent_key=record.parent_id,
-            counted=counted,
+            id=global_id("Category", number), slug=slug, name=name, key=number, parent_key=parent, counted=counted
         )
 
     @strawberry.field(description="The parent category; null at the top.")
@@ -56,6 +53,10 @@ class Category(Node):
     async def product_count(self, info: Info) -> int:
         """Take it from the list of categories, or load it, batched with all others."""
         return self.counted if self.counted is not None else await info.context.loader(product_counts).load(self.key)
+
+
+_category = lru_cache(maxsize=1024)(Category.of)
+"""`Category.of` for products, of which most of a page are in the same few categories."""
 
 
 @strawberry.type(description="What distinguishes a variant from the others of its group.")
@@ -99,26 +100,27 @@ class Product(Node):
     @classmethod
     def of(cls, record: ProductRecord, counts: Mapping[int, int] | None = None) -> Product:
         """Build it from a record; `counts` has the numbers of products of categories, by id."""
-        category, former = record.category, record.compare_at_price
+        (number, sku, name, description, category, price, currency, stock, active, created, updated,
+         former, in_stock, group, brand, gtin, options, images, attributes) = record  # fmt: skip
         return cls(
-            id=global_id("Product", record.id),
-            sku=record.sku,
-            name=record.name,
-            description=record.description,
-            category=category and Category.of(category, None if counts is None else counts.get(category.id, 0)),
-            price=Money(amount=record.price, currency=record.currency),
-            compare_at_price=None if former is None else Money(amount=former, currency=record.currency),
-            stock=record.stock,
-            in_stock=record.in_stock,
-            active=record.active,
-            group_id=record.group_id,
-            options=[ProductOption(name=name, value=value) for name, value in record.options],
-            images=[ProductImage(url=url, alt=alt) for url, alt in record.images],
-            brand=record.brand,
-            gtin=record.gtin,
-            attributes=[ProductAttribute(name=name, value=value) for name, value in record.attributes],
-            created_at=record.created_at,
-            updated_at=record.updated_at,
+            id=global_id("Product", number),
+            sku=sku,
+            name=name,
+            description=description,
+            category=category and _category(category, None if counts is None else counts.get(category.id, 0)),
+            price=Money(amount=price, currency=currency),
+            compare_at_price=None if former is None else Money(amount=former, currency=currency),
+            stock=stock,
+            in_stock=in_stock,
+            active=active,
+            group_id=group,
+            options=[ProductOption(name=name, value=value) for name, value in options] if options else [],
+            images=[ProductImage(url=url, alt=alt) for url, alt in images] if images else [],
+            brand=brand,
+            gtin=gtin,
+            attributes=[ProductAttribute(name=name, value=value) for name, value in attributes] if attributes else [],
+            created_at=created,
+            updated_at=updated,
         )
 
 
@@ -137,7 +139,7 @@ class ProductConnection:
 
     @classmethod
     def of(cls, page: Page, total: int, counts: Mapping[int, int] | None) -> ProductConnection:
-        edges = [ProductEdge(cursor=edge.cursor, node=Product.of(edge.product, counts)) for edge in page.edges]
+        edges = [ProductEdge(cursor=cursor, node=Product.of(product, counts)) for cursor, product in page.edges]
         return cls(
             edges=edges,
             nodes=[edge.node for edge in edges],

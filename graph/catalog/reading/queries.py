@@ -17,7 +17,7 @@ from graph.catalog.records import CategoryCount, CategoryRecord, ProductRecord, 
 from graph.engines.columns import UtcText
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Executable, Select
 
@@ -42,6 +42,13 @@ class SqlReader(Protocol):
         ...
 
 
+class RowReader:
+    """A `SqlReader` of one function, such as `graph.engines.database.Database.rows`."""
+
+    def __init__(self, rows: Callable[[Executable, Mapping[str, Any]], Awaitable[Iterable[Sequence[Any]]]]) -> None:
+        self.execute = rows
+
+
 def shown(*more: ColumnElement[Any]) -> Select[Any]:
     """Select products with their category, in the column order that `values_of` expects, followed by `more`."""
     return select(*_PRODUCT, C.slug, C.name.label("category_name"), C.parent_id, *more).join_from(
@@ -51,11 +58,15 @@ def shown(*more: ColumnElement[Any]) -> Select[Any]:
 
 def values_of(row: Sequence[Any]) -> list[Any]:
     """Return a row of `shown` as it is cached and as `graph.catalog.records.product_of` reads it."""
-    return list(row[:COLUMNS])
+    values = row[:COLUMNS]
+    return values if isinstance(values, list) else list(values)
 
 
 _BY_ID = shown().where(P.id.in_(bindparam("ids", expanding=True)))
 _BY_SKU = shown().where(P.sku.in_(bindparam("skus", expanding=True)))
+# One product is what is asked for most often; its statement has the same text each time.
+_WITH_ID = shown().where(P.id == bindparam("id", type_=P.id.type))
+_WITH_SKU = shown().where(P.sku == bindparam("sku", type_=P.sku.type))
 _COUNTED = (
     select(P.category_id.label("id"), func.count().label("products"))
     .where(P.active == true())
@@ -71,11 +82,15 @@ _CATEGORIES = (
 
 async def values_by_id(source: SqlReader, ids: Sequence[int]) -> list[list[Any]]:
     """Those of the products that exist, in no order, as they are cached."""
+    if len(ids) == 1:
+        return [values_of(row) for row in await source.execute(_WITH_ID, {"id": ids[0]})]
     return [values_of(row) for row in await source.execute(_BY_ID, {"ids": ids})]
 
 
 async def values_by_sku(source: SqlReader, skus: Sequence[str]) -> list[list[Any]]:
     """Those of the products that exist, in no order, as they are cached."""
+    if len(skus) == 1:
+        return [values_of(row) for row in await source.execute(_WITH_SKU, {"sku": skus[0]})]
     return [values_of(row) for row in await source.execute(_BY_SKU, {"skus": skus})]
 
 

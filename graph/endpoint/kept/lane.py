@@ -272,7 +272,7 @@ class Lane(Generic[Context]):
             _UNKEPT.inc()
             return Fast(answer=turn.answer)
         _MADE.inc()
-        return self._send(turn, made.body, digest_of(made.body), 0, "miss")
+        return self._send(turn, made.body, made.digest or digest_of(made.body), 0, "miss")
 
     def _send(self, turn: _Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
         connection = turn.connection
@@ -306,7 +306,8 @@ class _Turn(Generic[Context]):
         response = blank_response()
         self.answer = answer = await self._engine.run(self.ready, self.connection, response)
         if self._keepable(answer, response):
-            self.made = Made(answer.encode(), self.approach.question.asked.policy.max_age)
+            body = answer.encode()
+            self.made = Made(body, self.approach.question.asked.policy.max_age, digest_of(body))
         return self.made
 
     def _keepable(self, answer: Answer, response: Response) -> bool:

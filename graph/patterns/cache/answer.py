@@ -39,6 +39,8 @@ class Made(NamedTuple):
 
     body: bytes
     max_age: float
+    digest: str | None = None
+    """`digest_of` its body, where that is known."""
 
 
 class Making(NamedTuple):

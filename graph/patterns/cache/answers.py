@@ -298,7 +298,8 @@ class ByteCache:
         blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
         self._leases.fill([lease], [blob], [expires - now])
         self._remember(key, tags)
-        self._local.put(key, Copy(stamp, expires, delta, (made.body, digest_of(made.body), now), len(made.body), tags))
+        digest = made.digest or digest_of(made.body)
+        self._local.put(key, Copy(stamp, expires, delta, (made.body, digest, now), len(made.body), tags))
         return True
 
     async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:

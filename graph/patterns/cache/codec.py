@@ -19,8 +19,8 @@ MAGIC = b"gC\x01"
 """Two letters and the version of the format; to a reader of another version the entry is foreign."""
 STAMP_SIZE = 16
 """Bytes."""
-COMPRESS_ABOVE = 4096
-"""Bytes; below this size, inflating a product or a page costs more than sending it uncompressed."""
+COMPRESS_ABOVE = 16384
+"""Bytes; below this size, deflating and inflating a product or a page costs more than sending it as it is."""
 MAX_SIZE = 64 << 20
 """Bytes of an inflated value; a frame that claims more is corrupt."""
 

@@ -24,7 +24,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import secrets
+from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.patterns.cache import metrics
@@ -76,9 +78,19 @@ def mark_of(value: bytes | None, run_id: bytes) -> Mark:
     return value if value.startswith(b"!") else run_id + value
 
 
+_WORDS = 64
+_words: list[str] = []
+os.register_at_fork(after_in_child=_words.clear)  # two processes must not use the same ones
+
+
 def fresh() -> str:
     """A word that has never been used before: 96 random bits."""
-    return secrets.token_urlsafe(12)
+    while True:
+        try:
+            return _words.pop()
+        except IndexError:
+            random = secrets.token_bytes(12 * _WORDS)  # one call of the system for many words
+            _words.extend(urlsafe_b64encode(random[at : at + 12]).decode() for at in range(0, len(random), 12))
 
 
 def _marks_in(tags: Sequence[str], replies: Replies, place: int = 0) -> dict[str, Mark]:

@@ -17,13 +17,14 @@ import contextlib
 import math
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from graph.patterns.cache import metrics
 from graph.patterns.client import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from graph.patterns.cache.room import Room
     from graph.patterns.client import Client, Command, Replies
@@ -107,17 +108,40 @@ class Leases:
     @contextlib.contextmanager
     def keeping(self, leases: Sequence[Lease]) -> Generator[None]:
         """Renew `leases` while the block runs."""
-        renewing = asyncio.create_task(self._renew(leases)) if leases else None
+        renewal = _Renewal(partial(self._renew, leases), self.seconds / _RENEWALS) if leases else None
         try:
             yield
         finally:
-            if renewing is not None:
-                renewing.cancel()
+            if renewal is not None:
+                renewal.end()
 
-    async def _renew(self, leases: Sequence[Lease]) -> None:
-        while True:
-            await asyncio.sleep(self.seconds / _RENEWALS)
-            await self._client.batch(*[_RENEW((lease.key,), (lease.word, self._ms)) for lease in leases])
+    def _renew(self, leases: Sequence[Lease]) -> asyncio.Future[Replies]:
+        return self._client.batch(*[_RENEW((lease.key,), (lease.word, self._ms)) for lease in leases])
+
+
+class _Renewal:
+    """Renews leases again and again, each time after Redis has replied. A timer, no task: most loads end before."""
+
+    __slots__ = ("_loop", "_pause", "_renew", "_timer")
+
+    def __init__(self, renew: Callable[[], asyncio.Future[Replies]], pause: float) -> None:
+        self._renew = renew
+        self._pause = pause
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = self._loop.call_later(pause, self._work)
+
+    def _work(self) -> None:
+        self._renew().add_done_callback(self._again)
+
+    def _again(self, _: object) -> None:
+        if self._timer is not None:
+            self._timer = self._loop.call_later(self._pause, self._work)
+
+    def end(self) -> None:
+        """Renew no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def _count_errors(replies: asyncio.Future[Replies]) -> None:

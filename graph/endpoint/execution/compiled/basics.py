@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from asyncio import gather, get_running_loop
+from datetime import date, datetime, time
+from decimal import Decimal
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+from uuid import UUID
 
 from graphql.pyutils import Path
 
@@ -22,8 +25,11 @@ Run: TypeAlias = Any
 
 Complete: TypeAlias = "Callable[[Run, Any, PathNode], Any]"
 
-PLAIN = frozenset({type(None), bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset})
-"""Types that Strawberry's `optimized_is_awaitable` knows not to be awaitable."""
+PLAIN = frozenset({
+    *(type(None), bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset),
+    *(Decimal, datetime, date, time, UUID),
+})  # fmt: skip
+"""Types that are known not to be awaitable, most of them to Strawberry's `optimized_is_awaitable`, too."""
 
 COROUTINE: Any = CoroutineType
 

@@ -1,0 +1,167 @@
+"""Rows that are read past SQLAlchemy's execution are those that SQLAlchemy gives, and so are the failures."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from sqlalchemy import Integer, bindparam, event, func, insert, literal, select, text
+from sqlalchemy.exc import OperationalError
+
+from graph.catalog.models import CATEGORIES, PRODUCTS
+from graph.catalog.reading import queries
+from graph.catalog.reading.filtering import FilterShape, values_in
+from graph.catalog.reading.pages import PageShape, page_statement, values_for
+from graph.catalog.reading.paging import Filter, KeysetPosition, PageRequest, Sort
+from graph.engines.columns import UtcDateTime
+from graph.engines.database import Database
+from graph.engines.plain import PlainReader
+from graph.errors import Unavailable
+from harness.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from sqlalchemy import Executable
+    from sqlalchemy.pool import QueuePool
+
+NUMBER = select((literal(1, Integer()) + bindparam("more", type_=Integer())).label("sum"))
+ENDLESS = select(func.count()).select_from(
+    text("(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n)")
+)
+MOMENT = datetime(2026, 2, 3, 4, 5, 6, 7, tzinfo=UTC)
+CATEGORY = {"id": 1, "slug": "a", "name": "A", "parent_id": None}
+
+
+def products() -> Iterator[dict[str, Any]]:
+    """Rows with every kind of value that a column may have."""
+    for number, (active, tracked) in enumerate(product((True, False), (True, False)), 1):
+        yield {
+            "id": number, "sku": f"s{number}", "name": f"N {number}", "name_key": f"n {number}", "description": "d",
+            "category_id": 1 if tracked else None, "price": 10_000 * number, "currency": "EUR", "stock": number,
+            "active": active, "search": f"n {number}", "compare_at_price": None if active else 5, "tracked": tracked,
+            "in_stock": not tracked, "group_id": "g" if active else None, "brand": None if tracked else "b",
+            "gtin": None, "created_at": MOMENT, "updated_at": MOMENT,
+        }  # fmt: skip
+
+
+@pytest.fixture
+async def single(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    """Some products in SQLite, and one connection to them."""
+    file = Path(shutil.copy(sqlite_template, tmp_path / "own.db"))
+    async with Database(f"sqlite:///{file}", pool_size=1) as database:
+        async with database.transaction() as session:
+            await session.execute(insert(CATEGORIES), CATEGORY)
+            await session.execute(insert(PRODUCTS), list(products()))
+        yield database
+
+
+def reads() -> Iterator[tuple[Executable, Mapping[str, Any]]]:
+    """What the catalog reads, in all shapes."""
+    filters = (
+        Filter(),
+        Filter(category="a", search="n", min_price=Decimal("0.5"), max_price=Decimal(9), in_stock=True),
+        Filter(include_inactive=True, min_price=Decimal(1), attributes=(("x", "y"),), brand="b", group="g"),
+    )
+    for sort, chosen, backward in product(Sort, filters, (False, True)):
+        at = {"name_key": "n 1", "price": 1, "created_at": MOMENT}[sort.column]
+        place = KeysetPosition(at, 2 if sort is Sort.NEWEST else 1)
+        request = PageRequest(3, backward=backward, after=None if backward else place, filter=chosen, sort=sort)
+        yield page_statement(PageShape.of(request, "sqlite")), values_for(request, "sqlite")
+        shape = FilterShape.of(chosen, "sqlite")
+        yield queries.count_statement(shape), values_in(chosen, "sqlite")
+    moment = select(literal(MOMENT, UtcDateTime()), literal(None, UtcDateTime()), PRODUCTS.c.created_at)
+    yield moment.where(PRODUCTS.c.updated_at == bindparam("at", type_=UtcDateTime())), {"at": MOMENT}
+
+
+async def test_plain_rows_are_those_of_sqlalchemy(single: Database) -> None:
+    """Values are bound and converted alike, in every statement of the catalog, and nothing is left to SQLAlchemy."""
+    plain, found = PlainReader(single.engine.sync_engine), 0
+    for statement, values in reads():
+        expected = [list(row) for row in await single.execute(statement, values)]
+        assert plain.plain(statement) is not None
+        rows = await single.rows(statement, values)
+        assert [list(row) for row in rows] == expected
+        assert [[type(one) for one in row] for row in rows] == [[type(one) for one in row] for row in expected]
+        found += len(rows)
+    assert found > len(Sort) * 4
+    for ids in ([1], [4], [99], [1, 4]):  # of several, the text depends on their number
+        assert [row[0] for row in await queries.values_by_id(queries.RowReader(single.rows), ids)] == [
+            one for one in ids if one < 9
+        ]
+
+
+async def test_what_somebody_listens_to_is_left_to_sqlalchemy(single: Database) -> None:
+    """Traces hear of every statement, those included that were read past SQLAlchemy before."""
+    assert list(map(tuple, await single.rows(NUMBER, {"more": 1}))) == [(2,)]
+    heard: list[str] = []
+    event.listen(single.engine.sync_engine, "before_cursor_execute", lambda *told: heard.append(told[2]))
+    assert list(map(tuple, await single.rows(NUMBER, {"more": 2}))) == [(3,)]
+    assert len(heard) == 1
+
+
+async def test_rows_on_each_engine(database: Database) -> None:
+    """PostgreSQL's rows are SQLAlchemy's."""
+    assert [list(row) for row in await database.rows(NUMBER, {"more": 41})] == [[42]]
+    assert [list(row) for row in await database.rows(text("SELECT 1"), {})] == [[1]]
+
+
+async def test_plain_reads_fail_as_sqlalchemy_does(single: Database) -> None:
+    """A wrong statement is the same bug with the same words; a damaged file is the database's failure."""
+    await single.rows(NUMBER, {"more": 1})
+    wrong = select(literal(1, Integer())).select_from(text("nowhere"))
+    told: list[str] = []
+    for read in (single.rows, single.execute):
+        with pytest.raises(OperationalError) as caught:
+            await read(wrong, {})
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert "no such table: nowhere" in told[0]
+
+
+def damage(path: Path) -> None:
+    """Overwrite all of a file but its head."""
+    with path.open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(100)
+        file.write(b"\xff" * (size - 100))
+
+
+async def test_a_damaged_file_is_the_databases_failure(single: Database) -> None:
+    """A client hears that the database is damaged."""
+    damage(Path(single.engine.url.database or ""))
+    async with Database(single.url, pool_size=1) as other:
+        for read in (other.rows, other.execute):
+            with pytest.raises(Unavailable, match="damaged"):
+                await read(select(PRODUCTS.c.name), {})
+
+
+async def test_a_plain_read_that_nobody_waits_for_ends(single: Database) -> None:
+    """Its connection is there for the next caller, who does not wait for what would never end."""
+    await single.rows(NUMBER, {"more": 1})
+    pool = cast("QueuePool", single.engine.pool)
+    for _ in range(3):
+        endless = asyncio.create_task(single.rows(ENDLESS, {}))
+        await until(lambda: pool.checkedin() == 0)
+        endless.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await endless
+        assert [list(row) for row in await single.rows(NUMBER, {"more": 2})] == [[3]]
+
+
+async def test_a_connection_that_was_lost_is_opened_again(single: Database) -> None:
+    """The read that finds it lost fails as one whose database is away; the next one is answered."""
+    await single.rows(NUMBER, {"more": 1})
+    async with single.engine.connect() as connection:
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+    await raw.close()
+    with pytest.raises(Unavailable):
+        await single.rows(NUMBER, {"more": 1})
+    for more in (2, 3):
+        assert [list(row) for row in await single.rows(NUMBER, {"more": more})] == [[1 + more]]

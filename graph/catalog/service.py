@@ -122,7 +122,8 @@ class CatalogService:
         listing = _listing(request.filter, by_price=by_price)
         tags = (page_tag(request.filter.category), EVERYTHING)
         key = keys.page_key(request.key)
-        return page_of(await get_narrowly(self.cache, key, load, tags=tags, narrow=narrow, ttl=CATALOG_TTL))
+        value = await get_narrowly(self.cache, key, load, tags=tags, narrow=narrow, ttl=CATALOG_TTL, exact=True)
+        return page_of(value)
 
     async def count(self, chosen: Filter) -> int:
         """Return how many products match `chosen`."""

@@ -37,7 +37,7 @@ class Sharers:
     def __init__(self) -> None:
         """Begin with the callers on whose behalf the current task works."""
         self.callers: dict[Name, None] = {}
-        self.awaits: WeakSet[Sharers] = WeakSet()
+        self.awaits: WeakSet[Sharers] | None = None  # made when it is needed, which is seldom
         self._lined_up: dict[_Wait, FairQueue] = {}
         self.join()
 
@@ -46,6 +46,8 @@ class Sharers:
         mine = on_behalf_of.get()
         if isinstance(mine, Sharers):
             if mine is not self:
+                if mine.awaits is None:
+                    mine.awaits = WeakSet()
                 mine.awaits.add(self)
                 for caller in tuple(mine.callers):
                     self.add(caller)
@@ -59,7 +61,7 @@ class Sharers:
         self.callers[caller] = None
         for turn, queue in tuple(self._lined_up.items()):
             queue.line_up(turn, (caller,))
-        for other in tuple(self.awaits):
+        for other in tuple(self.awaits or ()):
             other.add(caller)
 
     def wait(self, turn: _Wait, queue: FairQueue) -> None:

@@ -117,3 +117,56 @@ async def test_an_answer_that_cannot_be_kept_finds_its_values(cache: Cache, answ
     for _ in range(5):
         await answers.bring("key", make, public=True)
     assert len(truth.loads) == 2
+
+
+async def test_a_read_that_is_cancelled_leaves_the_load_to_others(cache: Cache) -> None:
+    """Those that waited for it within the same answer load again, once for all of them."""
+    truth, begun = Truth(), asyncio.Event()
+    truth.versions["a"] = 1
+
+    async def never() -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    with observing(leased=True):
+        first = asyncio.create_task(cache.get("a", never, tags=["a"]))
+        await begun.wait()
+        others = [asyncio.create_task(cache.get("a", truth.load("a"), tags=["a"])) for _ in range(3)]
+        late = asyncio.create_task(cache.get("b", truth.load("a"), tags=["a"]))
+        await late  # it asked Redis last, so the others wait by now
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert await asyncio.gather(*others) == [{"version": 1}] * 3
+    assert truth.loads == [("a",)] * 2
+
+
+async def test_what_was_loaded_for_an_answer_serves_all_of_it(cache: Cache) -> None:
+    """Until its generation changes; another answer loads for itself."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    with observing(leased=True):
+        for _ in range(3):
+            assert await cache.get("a", truth.load("a"), tags=["a"]) == {"version": 1}
+        assert len(truth.loads) == 1
+        async with cache.invalidating("a"):
+            truth.versions["a"] = 2
+        assert await cache.get("a", truth.load("a"), tags=["a"]) == {"version": 2}
+    with observing(leased=True):
+        assert await cache.get("a", truth.load("a"), tags=["a"]) == {"version": 2}
+    assert len(truth.loads) == 3
+
+
+async def test_a_loader_that_gives_json_is_taken_at_its_word(cache: Cache) -> None:
+    """Its value is handed on as it is; without the promise it is what JSON makes of it."""
+
+    async def load() -> Any:
+        return value
+
+    value: Any = ([1], None)
+    with observing(leased=True):
+        assert await cache.get("a", load, tags=["a"], exact=True) is value
+        assert await cache.get("b", load, tags=["a"]) == [[1], None]
+    value = [[1], None]
+    assert await cache.get("a", load, tags=["a"], exact=True) is value
+    assert await cache.get("a", load, tags=["a"], exact=True) == value

@@ -1,25 +1,36 @@
-"""Loads that cannot be shared through Redis, because it is away or a writer holds a tag.
+"""Loads that are not shared through Redis: it is away, a writer holds a tag, or the result has a lease of its own.
 
+The first two are `DirectLoads`.
 At most `limit` loads run at a time. Callers of one key share a load, but only one that has not begun yet: a caller that
 joined a running load could get a value older than a write acknowledged before the call. So a key has at most one load
 running and one waiting, however many readers there are, and apart from the limit a reader waits for at most two loads.
 Callers take turns within the limit, and none has more than half of it (`graph.patterns.fair_queue`).
+
+For a result that has a lease of its own (`load_unstored`) nothing is stored besides. Whoever makes the result awaits
+the loader itself: no flight, no task, no lease. What was loaded for it once serves all of its reads of that key, as
+long as the generations are the same (`Observation.loads`). Two results share nothing, so that nobody waits for the
+backlog of another's caller. What the loader raises is raised to every read that waits for it, and a later one loads
+again. So do those that waited for a read that was cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from graph.patterns.cache import metrics
+from graph.patterns.cache.flight import passed_on
+from graph.patterns.cache.generations import stamp_of
 from graph.patterns.fair_queue import FairQueue, Sharers
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-Load: TypeAlias = "Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]"
-"""Returns the values of the requested keys; a key that is left out does not exist."""
+    from graph.patterns.cache.codec import JsonCodec
+    from graph.patterns.cache.flight import Known, Load, Marks, Request
 
 _inside: ContextVar[bool] = ContextVar("inside_direct_load", default=False)
 
@@ -93,3 +104,66 @@ class DirectLoads:
     async def close(self) -> None:
         """Stop all work in progress."""
         await self._tasks.close()
+
+
+# --- for a result that has a lease of its own ---
+
+Loads: TypeAlias = "dict[tuple[str, bytes], asyncio.Future[Known]]"
+"""What was loaded for one result, or is being loaded, by key and stamp."""
+
+_LOADED = metrics.LOADS.labels("miss")
+
+
+async def load_unstored(
+    request: Request, marks: Mapping[str, Marks], codec: JsonCodec, loads: Loads
+) -> dict[str, Known | Exception]:
+    """The values of the keys of `marks`, loaded under these; or why there is none."""
+    names = {key: (key, stamp_of(now)) for key, now in marks.items()}
+    mine = [key for key, name in names.items() if name not in loads]
+    futures = {key: loads[name] for key, name in names.items() if name in loads}
+    if mine:
+        loop = asyncio.get_running_loop()
+        futures |= {key: loads.setdefault(names[key], loop.create_future()) for key in mine}
+        try:
+            await _load(request, mine, marks, codec, futures)
+        finally:
+            for key in mine:
+                if (future := futures[key]).cancel() or future.exception() is not None:
+                    del loads[names[key]]
+    found: dict[str, Known | Exception] = {}
+    for key, future in futures.items():
+        if not future.done():
+            await asyncio.wait((future,))
+        if future.cancelled():
+            found |= await load_unstored(request, {key: marks[key]}, codec, loads)
+        elif (error := future.exception()) is None:
+            found[key] = future.result()
+        else:
+            assert isinstance(error, Exception)
+            found[key] = error
+    return found
+
+
+async def _load(
+    request: Request,
+    keys: Sequence[str],
+    marks: Mapping[str, Marks],
+    codec: JsonCodec,
+    futures: Mapping[str, asyncio.Future[Known]],
+) -> None:
+    _LOADED.inc(len(keys))
+    began = time.perf_counter()
+    try:
+        values = await request.load(keys)
+    except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+        metrics.LOAD_FAILED.inc(len(keys))
+        for key in keys:
+            futures[key].set_exception(error)
+        return
+    delta = time.perf_counter() - began
+    metrics.LOAD_SECONDS.observe(delta)
+    for key in keys:
+        try:
+            futures[key].set_result(passed_on(codec, request, marks[key], values.get(key), delta))
+        except (TypeError, ValueError) as error:
+            futures[key].set_exception(error)

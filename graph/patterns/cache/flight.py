@@ -6,16 +6,22 @@ This is plain state; `flights` drives it. An error for a key is raised to everyb
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from graph.patterns.cache.generations import fresh, stamp_of
-from graph.patterns.cache.lease import Lease
+from graph.patterns.cache.generations import fresh, held, stamp_of
+from graph.patterns.cache.lease import Lease, jittered
 from graph.patterns.fair_queue import Sharers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from graph.patterns.cache.direct_loads import Load
+    from graph.patterns.cache.codec import JsonCodec
+    from graph.patterns.cache.generations import Mark
+    from graph.patterns.cache.local_copies import Copy
+
+Load: TypeAlias = "Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]"
+"""Returns the values of the requested keys; a key that is left out does not exist."""
 
 Marks: TypeAlias = tuple[bytes, ...]
 """The marks of an entry's tags, in the order of the tags, none of them missing or held."""
@@ -28,6 +34,8 @@ class Request(NamedTuple):
     tags: Mapping[str, tuple[str, ...]]
     ttl: float
     stale: float
+    exact: bool = False
+    """Whether the loader gives nothing but what JSON gives, so that its value is that of a later hit."""
 
 
 class Timing(NamedTuple):
@@ -37,6 +45,24 @@ class Timing(NamedTuple):
     """How long a lease outlives a holder that died."""
     patience: float
     """How long to wait for another process's load before loading here as well."""
+
+
+class SeenEntries(NamedTuple):
+    """What one read saw: entries, generations, and the copies it may use."""
+
+    copies: dict[str, Copy]
+    blobs: dict[str, bytes | None]
+    marks: dict[str, Mark]
+
+    def certain(self, tags: Iterable[str]) -> Marks | None:
+        """The marks of `tags`, in the same order; None if one is missing or held."""
+        marks: list[bytes] = []
+        for tag in tags:
+            mark = self.marks[tag]
+            if mark is None or held(mark):
+                return None
+            marks.append(mark)
+        return tuple(marks)
 
 
 class Known(NamedTuple):
@@ -49,6 +75,30 @@ class Known(NamedTuple):
     """The marks under which it was valid; None when it was loaded past the cache, so nothing may be cached from it."""
     size: int
     """Bytes of its JSON text."""
+
+
+NEGATIVE = 5.0
+"""Seconds for which the absence of a value is remembered at most."""
+
+
+def loaded(codec: JsonCodec, request: Request, marks: Marks, value: Any, delta: float) -> tuple[Known, bytes]:
+    """What was loaded, and its JSON; raises TypeError or ValueError if it has none."""
+    body = codec.dumps(value)
+    # Readers get what a later hit will return: JSON's types, not the loader's.
+    value = value if request.exact else codec.loads(body)
+    return Known(value, _end(request, value), delta, marks, len(body)), body
+
+
+def passed_on(codec: JsonCodec, request: Request, marks: Marks, value: Any, delta: float) -> Known:
+    """What was loaded and is not to be stored; raises as `loaded`."""
+    if not request.exact:
+        return loaded(codec, request, marks, value, delta)[0]
+    return Known(value, _end(request, value), delta, marks, 0)
+
+
+def _end(request: Request, value: Any) -> float:
+    ttl = request.ttl
+    return time.time() + (jittered(ttl) if value is not None else min(jittered(min(ttl, NEGATIVE)), NEGATIVE))
 
 
 class Flight:

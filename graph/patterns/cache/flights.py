@@ -5,7 +5,7 @@ task of its own, which goes on when a caller is cancelled. The leader asks Redis
 that does not get it looks for the entry every few milliseconds, and loads as well when that takes too long. Entries
 live up to a tenth longer or shorter than requested, so that they do not all expire at once. A flight works on behalf of
 all who wait for it, so nobody waits for the backlog of whoever came first (`graph.patterns.fair_queue`).
-What is loaded for a result that has a lease of its own (`Observation.leased`) needs none, and is not stored.
+What is loaded for a result that has a lease of its own needs no flight (`direct_loads`).
 
 Failure: when Redis fails meanwhile, the load goes on without it (`direct_loads`). What a loader raises is raised to
 every caller of the flight, and nothing is stored.
@@ -22,25 +22,22 @@ from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import Frame, pack, stamp_in, unpack
-from graph.patterns.cache.flight import Flight, Known, Marks, Request, Timing
+from graph.patterns.cache.direct_loads import load_unstored
+from graph.patterns.cache.flight import Flight, Known, Marks, Request, Timing, loaded
 from graph.patterns.cache.generations import held, stamp_of
-from graph.patterns.cache.lease import Lease, Leases, Polling, jittered
+from graph.patterns.cache.lease import Lease, Leases, Polling
 from graph.patterns.cache.local_copies import Copy
-from graph.patterns.cache.observation import current_observation
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from graph.patterns.cache.codec import JsonCodec
-    from graph.patterns.cache.direct_loads import DirectLoads
+    from graph.patterns.cache.direct_loads import DirectLoads, Loads
     from graph.patterns.cache.generations import Generations
     from graph.patterns.cache.local_copies import LocalCopies
     from graph.patterns.cache.room import Room
     from graph.patterns.client import Client
-
-NEGATIVE = 5.0
-"""Seconds for which the absence of a value is remembered at most."""
 
 EXPIRING_KEYS = {"cache:{*}": "a value", "lease:{*}": "who loads the value"}
 """Keys with a TTL, below the prefix, and what they hold."""
@@ -103,10 +100,22 @@ class Flights:
                 self._flying[name] = flight
                 futures[key] = flight.futures[key]
                 futures[key].add_done_callback(lambda _, name=name: self._flying.pop(name))
-            observed = current_observation()
-            leased = observed is not None and observed.leased
-            self._tasks.spawn(self._load_only(flight) if leased else self._lead(flight))
+            self._tasks.spawn(self._lead(flight))
         return futures
+
+    async def unstored(
+        self, request: Request, marks: Mapping[str, Marks], loads: Loads
+    ) -> dict[str, Known | Exception]:
+        """Values loaded under `marks` or later for a result that has a lease of its own; nothing is stored."""
+        flying = {key: now for key, now in marks.items() if (key, stamp_of(now)) in self._flying}
+        alone = {key: now for key, now in marks.items() if key not in flying} if flying else marks
+        found = await load_unstored(request, alone, self._codec, loads) if alone else {}
+        for key, future in self.join(request, flying).items() if flying else ():
+            try:
+                found[key] = await asyncio.shield(future)
+            except Exception as error:  # noqa: BLE001 - it belongs to the caller
+                found[key] = error
+        return found
 
     def refresh(self, request: Request, key: str, marks: Marks, expires: float) -> None:
         """Reload a value that is about to expire, in the background, unless somebody already does."""
@@ -222,19 +231,6 @@ class Flights:
         if made is not None:
             self._fill(flight, keys, *made)
 
-    async def _load_only(self, flight: Flight) -> None:
-        """Load all keys under the generations that the callers saw, and store nothing."""
-        flight.sharers.work()
-        made = await self._run(flight, list(flight.futures), "miss", [])
-        if made is None:
-            return
-        values, delta = made
-        for key in list(flight.futures):
-            try:
-                flight.land(key, self._loaded(flight, key, values.get(key), delta)[0])
-            except (TypeError, ValueError) as error:
-                flight.fail([key], error)
-
     async def _run(
         self, flight: Flight, keys: list[str], reason: str, leases: Sequence[Lease]
     ) -> tuple[Mapping[str, Any], float] | None:
@@ -262,7 +258,7 @@ class Flights:
         lives: list[float] = []
         for key in keys:
             try:
-                known, body = self._loaded(flight, key, values.get(key), delta)
+                known, body = loaded(self._codec, flight.request, flight.marks[key], values.get(key), delta)
             except (TypeError, ValueError) as error:
                 self._leases.give_up([flight.leases[key]])
                 flight.fail([key], error)
@@ -273,14 +269,6 @@ class Flights:
             self.keep(key, known)
             flight.land(key, known)
         self._leases.fill(filled, blobs, lives)
-
-    def _loaded(self, flight: Flight, key: str, value: Any, delta: float) -> tuple[Known, bytes]:
-        """What was loaded, and its JSON; raises TypeError or ValueError if it has none."""
-        body = self._codec.dumps(value)
-        ttl = flight.request.ttl
-        life = jittered(ttl) if value is not None else min(jittered(min(ttl, NEGATIVE)), NEGATIVE)
-        # Readers get what a later hit will return: JSON's types, not the loader's.
-        return Known(self._codec.loads(body), time.time() + life, delta, flight.marks[key], len(body)), body
 
     async def _load_direct(self, flight: Flight, keys: list[str]) -> None:
         try:

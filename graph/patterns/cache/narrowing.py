@@ -45,13 +45,14 @@ async def get_narrowly(
     tags: Sequence[str],
     narrow: Callable[[Any], Sequence[str]],
     ttl: float = 300.0,
+    exact: bool = False,
 ) -> Any:
     """Do `Cache.get`; the result that is being made depends on the tags that `narrow` names for the value."""
     observed = current_observation()
     if observed is None:
-        return await cache.get(key, load, tags=tags, ttl=ttl)
-    with observing(leased=observed.leased) as own:
-        value = await cache.get(key, load, tags=tags, ttl=ttl)
+        return await cache.get(key, load, tags=tags, ttl=ttl, exact=exact)
+    with observing(part_of=observed) as own:
+        value = await cache.get(key, load, tags=tags, ttl=ttl, exact=exact)
     marks = await _narrowed(cache.generations, own, narrow(value), ttl)
     if marks is None:
         observed.add(own)

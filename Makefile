@@ -50,6 +50,14 @@ newest: $(VENV)/.dev
 suites: $(VENV)/.suites
 	$(BIN)/python -m harness.suites --into docs/suites.md
 
+## oldest: install the oldest Strawberry that is supported into .venv-oldest and run endpoint, library and schema on it
+oldest: $(VENV)/.dev
+	@test -x .venv-oldest/bin/python || $(BIN)/uv venv --quiet --seed --python $(BIN)/python .venv-oldest
+	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --no-deps -r requirements/oldest.txt
+	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --no-deps --no-build-isolation --editable .
+	.venv-oldest/bin/python -m pytest -n 3 --dist loadgroup tests/endpoint tests/library tests/api
+
 ## check: format, lint, types, import rules (the benchmarks' peers, too, are read for their types)
 check: $(VENV)/.bench
 	$(BIN)/ruff format --check .
@@ -163,4 +171,4 @@ bench/peers/fanout/node_modules/.package-lock.json: bench/peers/fanout/package-l
 	@npm ci --prefix bench/peers/fanout --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help install serve test suites traces newest full test-busy check format schema settings metrics formats graphiql pictures bench bench-peers jepsen soak lock
+.PHONY: help install serve test suites traces newest oldest full test-busy check format schema settings metrics formats graphiql pictures bench bench-peers jepsen soak lock

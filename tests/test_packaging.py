@@ -148,6 +148,16 @@ def test_everything_is_locked() -> None:
     assert wanted - {"graph-server"} - {named(one) for one in locked} == set()
 
 
+def test_the_oldest_strawberry_is_the_one_that_is_tried() -> None:
+    """``make oldest`` runs on the lower bound of the range, the lock is within it."""
+    (wanted,) = [one for one in EXTRAS["endpoint"] if named(one) == "strawberry-graphql"]
+    oldest, first_beyond = re.findall(r"\d[\d.]*", wanted)
+    assert (ROOT / "requirements/oldest.txt").read_text() == f"strawberry-graphql=={oldest}.0\n"
+    (locked,) = re.findall(r"^strawberry-graphql==(\S+)", (ROOT / "requirements/base.txt").read_text(), re.MULTILINE)
+    bounds = [tuple(map(int, one.split("."))) for one in (oldest, locked, first_beyond)]
+    assert bounds == sorted(bounds)
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     """``graph.__version__``."""
     assert graph.__version__ == PROJECT["version"]

@@ -1,20 +1,23 @@
 """Letting a subscription in before the deadline of its operation has passed.
 
 A subscription has no deadline once it stands; its admission has that of any operation. When that has passed, the client
-gets DEADLINE_EXCEEDED, and is charged.
+gets DEADLINE_EXCEEDED, and is charged. What runs for one client alone is an `Entrant`, which then
+waits for its sink.
 """
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graph.endpoint.errors import Refusal, as_graphql
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from graph.endpoint.execution import Answer, Engine, HooksRunner, Ready
+    from graph.endpoint.subscriptions.sink import Sink
 
 Result = TypeVar("Result")
 
@@ -49,3 +52,43 @@ async def entered(engine: Engine[Any], ready: Ready, context: Any, runner: Hooks
         return None if await in_time(engine, enter()) else await engine.refusal(context, runner)
     except Exception as error:  # noqa: BLE001 - whatever a hook raises is told the client
         return await engine.reject([as_graphql(error)], ready.ticket)
+
+
+class Entrant(ABC):
+    """One operation for one client alone: a task that waits to be admitted, then for its sink."""
+
+    def __init__(self, name: str) -> None:
+        """Begin; the task has this name. To be called when everything that `_run` needs is there."""
+        loop = asyncio.get_running_loop()
+        self._admitted: asyncio.Future[Answer | None] = loop.create_future()
+        self._sink: asyncio.Future[Sink] = loop.create_future()
+        self._left = False
+        self.task = asyncio.create_task(self._run(), name=name)
+
+    @abstractmethod
+    async def _run(self) -> None:
+        """Set `_admitted`, and go on with `_sink`."""
+
+    async def admitted(self) -> Answer | None:
+        """Wait until it is charged and the hooks before execution have run; the answer where that is all of it."""
+        try:
+            await asyncio.wait({self._admitted, self.task}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self.leave()
+            raise
+        return self._admitted.result() if self._admitted.done() else await self.task
+
+    def follow(self, sink: Sink) -> Callable[[], None]:
+        """Hand what comes to `sink`; the callable returned ends it."""
+        if not self._left:
+            self._sink.set_result(sink)
+        return self.leave
+
+    def leave(self) -> None:
+        """End it without a message; a second call does nothing."""
+        self._left = True
+        if self._may_be_cancelled() and self.task is not asyncio.current_task():
+            self.task.cancel()
+
+    def _may_be_cancelled(self) -> bool:
+        return True

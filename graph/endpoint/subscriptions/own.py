@@ -22,11 +22,11 @@ from strawberry.types import ExecutionResult as StreamResult
 
 from graph.endpoint.errors import Refusal, as_graphql, coded
 from graph.endpoint.execution import Answer, encode, hook_of
-from graph.endpoint.subscriptions.entry import in_time
+from graph.endpoint.subscriptions.entry import Entrant, in_time
 from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable
+    from collections.abc import AsyncIterable
 
     from graphql.execution import Executor
     from starlette.requests import HTTPConnection
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from graph.endpoint.subscriptions.sink import Sink
 
 
-class Own:
+class Own(Entrant):
     """One subscription: it waits to be admitted, then for its sink, and runs until it is left or its source ends."""
 
     def __init__(self, engine: Engine[Any], ready: Ready, connection: HTTPConnection, promise: Live) -> None:
@@ -45,32 +45,7 @@ class Own:
         self._ready = ready
         self._connection = connection
         self._promise = promise
-        loop = asyncio.get_running_loop()
-        self._admitted: asyncio.Future[Answer | None] = loop.create_future()
-        self._sink: asyncio.Future[Sink] = loop.create_future()
-        self._left = False
-        self.task = asyncio.create_task(self._run(), name="own-subscription")
-
-    async def admitted(self) -> Answer | None:
-        """Wait until it is charged and the hooks before execution have run; returns an answer when they refuse."""
-        try:
-            await asyncio.wait({self._admitted, self.task}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            self.leave()
-            raise
-        return self._admitted.result() if self._admitted.done() else await self.task
-
-    def follow(self, sink: Sink) -> Callable[[], None]:
-        """Hand what comes to `sink`; the callable returned ends it."""
-        if not self._left:
-            self._sink.set_result(sink)
-        return self.leave
-
-    def leave(self) -> None:
-        """End it without a message; a second call does nothing."""
-        self._left = True
-        if self.task is not asyncio.current_task():
-            self.task.cancel()
+        super().__init__("own-subscription")
 
     async def _run(self) -> None:
         GROUPS.inc()

@@ -22,19 +22,17 @@ from graphql import OperationType
 
 from graph.endpoint.errors import Refusal, as_graphql
 from graph.endpoint.execution import Answer, encode, hook_of
+from graph.endpoint.subscriptions.entry import Entrant
 from graph.endpoint.subscriptions.patches import errors_of, members, writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
 
     from graph.endpoint.execution import Engine, HooksRunner, InPieces, Ready, Ticketed
-    from graph.endpoint.subscriptions.sink import Sink
 
 
-class Pieces:
+class Pieces(Entrant):
     """One operation: it gives an ordinary answer where nothing is pending, else it waits for its sink."""
 
     def __init__(
@@ -52,35 +50,13 @@ class Pieces:
         self._connection = connection
         self._response = response
         self._write = writer(legacy=legacy)
-        loop = asyncio.get_running_loop()
-        self._admitted: asyncio.Future[Answer | None] = loop.create_future()
-        self._sink: asyncio.Future[Sink] = loop.create_future()
-        self._left = False
         self._changing = ready.operation.kind is OperationType.MUTATION
         self._errors: list[dict[str, Any]] = []
         self._pending: dict[str, None] = {}
-        self.task = asyncio.create_task(self._run(), name="pieces")
+        super().__init__("pieces")
 
-    async def admitted(self) -> Answer | None:
-        """Wait for what comes first; the answer where it is all of it, or a refusal."""
-        try:
-            await asyncio.wait({self._admitted, self.task}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            self.leave()
-            raise
-        return self._admitted.result() if self._admitted.done() else await self.task
-
-    def follow(self, sink: Sink) -> Callable[[], None]:
-        """Hand the pieces to `sink`; the callable returned ends them."""
-        if not self._left:
-            self._sink.set_result(sink)
-        return self.leave
-
-    def leave(self) -> None:
-        """End it without a message, a mutation once it has changed what it is to change."""
-        self._left = True
-        if not self._changing and self.task is not asyncio.current_task():
-            self.task.cancel()
+    def _may_be_cancelled(self) -> bool:
+        return not self._changing  # a mutation goes on until it has changed what it is to change
 
     async def _run(self) -> None:
         engine, began = self._engine, perf_counter()

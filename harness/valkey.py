@@ -197,6 +197,13 @@ class ValkeyCluster:
             eventually(lambda node=node, number=number: self._follows(node, self.nodes[number]))
         for node in self.nodes[3:]:
             eventually(lambda node=node: b"master_link_status:up" in node.command("INFO", "replication"))
+        if replicas := len(self.nodes) - 3:
+            for node in self.nodes:  # the others hear of a replica by gossip
+                eventually(lambda node=node: self._replicas_seen_by(node) == replicas)
+
+    @staticmethod
+    def _replicas_seen_by(node: ValkeyServer) -> int:
+        return sum(len(found[3:]) for found in node.command("CLUSTER", "SLOTS"))
 
     def _follows(self, node: ValkeyServer, primary: ValkeyServer) -> bool:
         with contextlib.suppress(redis.ResponseError):  # it does not know that node yet

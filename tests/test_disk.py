@@ -147,17 +147,19 @@ async def test_the_end_of_the_append_only_file_may_be_spoilt(
 
 async def test_much_is_not_cut_off_without_being_asked(tmp_path: Path) -> None:
     """More than a power loss leaves stops the start with a sentence; `graph doctor --repair` does what it says."""
-    file = await spoil(tmp_path, bytes(2 << 20))
+    folder = tmp_path / "whose name is longer than a line of eighty columns has room for"
+    folder.mkdir()
+    file = await spoil(folder, bytes(2 << 20))
     with pytest.raises(EmbeddedError, match=r"2,097,152 bytes.*graph doctor --repair"):
-        async with embedded_valkey(tmp_path):
+        async with embedded_valkey(folder):
             pass
-    done = await asyncio.to_thread(command, tmp_path, "doctor", "--repair")
+    done = await asyncio.to_thread(command, folder, "doctor", "--repair")
     assert (done.returncode, "cut off 2,097,152 of" in done.stdout) == (0, True), done.stdout + done.stderr
     assert len(list(file.parent.glob("*.damaged-*"))) == 1
-    async with embedded_valkey(tmp_path) as server, open_client(server.url) as client:
+    async with embedded_valkey(folder) as server, open_client(server.url) as client:
         assert await client.execute("GET", "kept") == b"1"
-    done = await asyncio.to_thread(command, tmp_path, "doctor", "--repair")
-    assert "is whole" in done.stdout
+    done = await asyncio.to_thread(command, folder, "doctor", "--repair")
+    assert f"in {folder / 'valkey'} is whole\n" in done.stdout
 
 
 # --- SQLite ---

@@ -77,17 +77,17 @@ def repair(settings: Settings) -> bool:
     out = console()
     folder = settings.server.data_dir / "valkey"
     if settings.redis.url is not None or not folder.exists():
-        out.print(f"{MARKS['ok']} there is no embedded Valkey here to repair")
+        out.print(f"{MARKS['ok']} there is no embedded Valkey here to repair", soft_wrap=True)
         return True
     lock = try_lock(folder / "server.lock")
     if lock is None:
-        out.print(f"{MARKS['wrong']} the embedded Valkey of {folder} is running: stop it first")
+        out.print(f"{MARKS['wrong']} the embedded Valkey of {folder} is running: stop it first", soft_wrap=True)
         return False
     with lock:
         binary = server_binary()
         damaged = aof.damage(binary, folder)
         if damaged is None:
-            out.print(f"{MARKS['ok']} the append-only file in {folder} is whole")
+            out.print(f"{MARKS['ok']} the append-only file in {folder} is whole", soft_wrap=True)
             return True
         try:
             copy = aof.repair(binary, damaged, most=None)

@@ -6,6 +6,7 @@ are inside the functions, so that ``graph --help`` stays fast.
 
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from pathlib import Path
@@ -27,14 +28,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_UNWRAPPED = 10_000  # columns; what is piped or read by a program is one line a row
 _PLAIN_STEP = 50_000  # rows between two lines of progress if there is no terminal
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Return a rich console: tables and colours on a terminal, plain text elsewhere."""
+    """Return a rich console: tables and colours on a terminal; elsewhere plain text, whose lines are never wrapped."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    made = Console(stderr=stderr, highlight=False)
+    if not (made.is_terminal or "COLUMNS" in os.environ):
+        made.width = _UNWRAPPED
+    return made
 
 
 def fail(message: str) -> NoReturn:
@@ -45,8 +50,6 @@ def fail(message: str) -> NoReturn:
 
 def read_dotenv(file: Path) -> None:
     """Read settings that are not in the environment from an ``.env`` file; other variables in it are ignored."""
-    import os
-
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -206,7 +209,7 @@ def show(table: "Table") -> None:
         column.overflow = "fold"
     printed = console()
     if not printed.is_terminal:
-        printed.width = 400  # not a terminal: keep each row on one line
+        printed.width = _UNWRAPPED
     printed.print(table)
 
 

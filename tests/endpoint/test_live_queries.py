@@ -331,6 +331,20 @@ async def test_refreshes_are_charged_where_fields_are(launch: Callable[..., Answ
     await shows(rich, 6)
 
 
+async def test_nothing_is_watched_when_the_last_follower_cannot_pay(launch: Callable[..., AnswersApp]) -> None:
+    """The query that ends because of its own refresh follows no tags any more."""
+    app = launch(limits={"anonymous": 2, "mode": "cost"})
+    live = app.endpoint.live
+    assert live is not None
+    sink = await app.follow(THING)
+    for version in (1, 2):
+        await shows(sink, version)
+        await write(app, "a")
+    await sink.end()
+    assert sink.code == "RATE_LIMITED"
+    assert (len(live), len(live.watch)) == (0, 0)
+
+
 async def test_patches_bring_every_follower_to_the_same_state(app: AnswersApp) -> None:
     """The first answer is whole, with revision 1; each patch has the next; a slow follower gets a whole one again."""
     query = 'query @live(throttle: 0, patch: true) { things(keys: ["a", "b", "c", "d"]) { key version } }'

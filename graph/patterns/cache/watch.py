@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 class Watched:
     """One answer that is followed. `changed` is called when it may have changed, once after each `arm`."""
 
-    __slots__ = ("_armed", "_watch", "changed", "stamp", "tags")
+    __slots__ = ("_armed", "_left", "_watch", "changed", "stamp", "tags")
 
     def __init__(self, watch: TagWatch, changed: Callable[[], None]) -> None:
         """Use `TagWatch.follow` instead."""
@@ -50,6 +50,7 @@ class Watched:
         self.stamp: bytes | None = None
         self._watch = watch
         self._armed = False
+        self._left = False
 
     def arm(self) -> None:
         """Tell of the next change. Call it before the answer is made anew, so that no change meanwhile is missed."""
@@ -59,8 +60,11 @@ class Watched:
     def made(self, tags: tuple[str, ...], stamp: bytes | None) -> None:
         """The answer was made of `tags` at `stamp`; None: while a writer was at work on them.
 
-        A change of a tag that was not followed before is found by a comparison, as soon as its channel is live.
+        A change of a tag that was not followed before is found by a comparison, as soon as its channel is live. For one
+        that has left this does nothing.
         """
+        if self._left:
+            return
         before, self.tags, self.stamp = self.tags, tags, stamp
         self._watch.replace(self, before)
 
@@ -68,6 +72,7 @@ class Watched:
         """Stop following; a second call does nothing."""
         self._armed = False
         self.made((), None)
+        self._left = True
 
     def tell(self) -> bool:
         """Call back and say so, unless that was done since `arm`."""

@@ -173,6 +173,33 @@ async def test_queries_that_differ_in_how_they_are_written_are_one(launch: Calla
     assert len(apps[0].endpoint.live or ()) == 1 + len(ALIKE)
 
 
+PACED = (
+    'query @live(throttle: 0) { thing(key: "a") { version } }',
+    'query @live(throttle: 1, patch: true) { thing(key: "a") { version } }',
+    'query($t: Int!, $patch: Boolean) @live(throttle: $t, patch: $patch) { thing(key: "a") { version } }',
+    'query($if: Boolean) @live(if: $if, throttle: 3) { thing(key: "a") { version } }',
+)
+
+
+async def test_one_execution_a_change_however_often_each_wants_it(launch: Callable[..., AnswersApp]) -> None:
+    """What the directive asks for makes other queries, which share what is executed; a wrong value is its sender's."""
+    apps = [launch(kept={"lease": HANG, "patience": HANG}) for _ in range(2)]
+    sinks = [await app.follow(text, t=2, patch=False) for app in apps for text in PACED]
+    for sink in sinks:
+        await sink.until(1)
+    assert [len(app.endpoint.live or ()) for app in apps] == [len(PACED)] * 2
+    for count in range(2, 7):
+        await write(apps[0], "a")
+        for sink in sinks:
+            await sink.until(count)
+    assert sum(app.resolved for app in apps) <= 6 + 5  # a reading that meets a writer is not kept for the others
+    for wrong in ({"t": None}, {}):
+        refused = await apps[0].follow(PACED[2], address="there", **wrong)
+        await refused.end()
+        assert refused.code == "BAD_USER_INPUT"
+    assert [sink.ended for sink in sinks] == [None] * len(sinks)
+
+
 async def test_a_burst_is_read_once_when_the_throttle_is_over(app: AnswersApp) -> None:
     """Changes within the throttle execute nothing; whoever joins is answered at once, with the last state."""
     throttled = 'query @live(throttle: 3600000) { thing(key: "a") { version } }'

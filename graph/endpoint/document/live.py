@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
+    NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
     Undefined,
     ValidationRule,
+    VariableNode,
     value_from_ast_untyped,
 )
 
@@ -51,6 +53,7 @@ def wish_of(node: OperationDefinitionNode, variables: Mapping[str, Any] | None) 
     }
     values = {**defaults, **(variables or {})}
     read = {one.name.value: value_from_ast_untyped(one.value, values) for one in directive.arguments or ()}
+    _check_given(node, directive, values)
     given = {name: value for name, value in read.items() if value is not None and value is not Undefined}
     throttle, patch, wanted = given.get("throttle", THROTTLE), given.get("patch", False), given.get("if", True)
     if isinstance(throttle, bool) or not isinstance(throttle, int) or not 0 <= throttle <= LONGEST:
@@ -58,6 +61,17 @@ def wish_of(node: OperationDefinitionNode, variables: Mapping[str, Any] | None) 
     if not isinstance(patch, bool) or not isinstance(wanted, bool):
         raise Refusal("BAD_USER_INPUT", "patch and if are true or false.")
     return Wish(throttle / 1000, patch) if wanted else None
+
+
+def _check_given(node: OperationDefinitionNode, directive: DirectiveNode, values: Mapping[str, Any]) -> None:
+    """Refuse a required variable without a value here: an answer that is kept for all is not executed with it."""
+    required = {
+        one.variable.name.value for one in node.variable_definitions or () if isinstance(one.type, NonNullTypeNode)
+    }
+    for one in directive.arguments or ():
+        name = one.value.name.value if isinstance(one.value, VariableNode) else None
+        if name in required and values.get(name) is None:
+            raise Refusal("BAD_USER_INPUT", f"The variable '${name}' of '@live' is required.")
 
 
 class LiveRule(ValidationRule):

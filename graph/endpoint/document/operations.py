@@ -80,8 +80,8 @@ class Operation:
         self.plan = plan
         self._derive = derive
         self.program: object = None
-        self.form: str | None = None
-        """Kept here for `live`: the normal form."""
+        self.form: object = None
+        """Kept here for `live`, like `program`: the normal form."""
 
     @cached_property
     def policy(self) -> object:

@@ -1,10 +1,11 @@
 """The live queries of one process, and who may follow them.
 
-Identical ones (the normal form of the operation, variables, and the session where the answer depends on it) are one
-`LiveQuery`, and each follower is admitted on its own first: charged once like any operation, and in the mode "cost" for
-every answer after the first, too. An answer that every field declares public is executed as an anonymous caller; as
-soon as an execution reads who asks, signed-in followers get queries of their sessions. Where the context cannot tell,
-each follower has a query of its own.
+Identical ones (the normal form of the operation, variables, what `@live` asks for, and the session where the answer
+depends on it) are one `LiveQuery`. Those that differ in what `@live` asks for alone share their kept answer, as those
+of other processes do. Each follower is admitted on its own first: charged once like any operation, and in the mode
+"cost" for every answer after the first, too. An answer that every field declares public is executed as an anonymous
+caller; as soon as an execution reads who asks, signed-in followers get queries of their sessions. Where the context
+cannot tell, each follower has a query of its own.
 
 Failure: as for subscriptions, a refusal is the sink's error, and nothing but cancellation is raised.
 """
@@ -147,17 +148,19 @@ class LiveQueries:
         """Join the live query of `ready`, or start it; over its own `connection` it is the follower's alone."""
         policy, caller = ready.operation.policy, follower.caller
         assert isinstance(policy, Policy)
-        here = form_of(ready.prepared, ready.operation)
-        public = policy.scope is Scope.PUBLIC and here not in self._personal
+        form = form_of(ready.prepared, ready.operation)
+        public = policy.scope is Scope.PUBLIC and form.digest not in self._personal
         whose = PUBLIC if public or connection is not None else self._whose(caller)
         if whose is None or connection is not None:
             self._start(object(), ready, caller, connection, None).join(follower)
             return
-        name = (here, _variables(ready, policy), whose)
+        # One that the directive alone has may be wrong: then it fails this client's query and nobody else's.
+        name = (form.digest, _variables(ready, policy.variables), ready.live, whose)
         query = self._queries.get(name)
         if query is None:
             as_caller = ANONYMOUS if public else caller
-            query = self._queries[name] = self._start(name, ready, as_caller, None, _key(name), public=public)
+            key = _key(form.digest, _variables(ready, form.variables), whose)
+            query = self._queries[name] = self._start(name, ready, as_caller, None, key, public=public)
         query.join(follower)
 
     def _whose(self, caller: Caller) -> str | None:
@@ -200,23 +203,22 @@ class LiveQueries:
     def rehome(self, query: LiveQuery, followers: list[LiveFollower]) -> None:
         """Give each of `followers` a query of its session: the answer depends on who asks."""
         ready = query.question.ready
-        self._personal[form_of(ready.prepared, ready.operation)] = None
+        self._personal[form_of(ready.prepared, ready.operation).digest] = None
         while len(self._personal) > _REMEMBERED:
             self._personal.popitem(last=False)
         for follower in followers:
             self._place(ready, follower, None)
 
 
-def _variables(ready: Ready, policy: Policy) -> bytes:
+def _variables(ready: Ready, names: frozenset[str]) -> bytes:
     given = ready.request.variables or {}
-    used = {name: given[name] for name in policy.variables if name in given}
+    used = {name: given[name] for name in names if name in given}
     try:
         return orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # an integer that no variable may be; execution says so
         return repr(sorted(used.items())).encode()
 
 
-def _key(name: tuple[str, bytes, str]) -> str:
-    form, variables, whose = name
+def _key(form: str, variables: bytes, whose: str) -> str:
     parts = (b"live", form.encode(), variables, whose.encode())
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
     from sqlalchemy.pool import QueuePool
 
+    from harness.postgres import Postgres
+
 NUMBER = select((literal(1, Integer()) + bindparam("more", type_=Integer())).label("sum"))
 ENDLESS = select(func.count()).select_from(
     text("(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n)")
@@ -62,7 +64,17 @@ async def single(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Databas
         yield database
 
 
-def reads() -> Iterator[tuple[Executable, Mapping[str, Any]]]:
+@pytest.fixture
+async def either(database_url: str) -> AsyncIterator[Database]:
+    """The same products in each engine in turn, and one connection to them."""
+    async with Database(database_url, pool_size=1) as database:
+        async with database.transaction() as session:
+            await session.execute(insert(CATEGORIES), CATEGORY)
+            await session.execute(insert(PRODUCTS), list(products()))
+        yield database
+
+
+def reads(dialect: str) -> Iterator[tuple[Executable, Mapping[str, Any]]]:
     """What the catalog reads, in all shapes."""
     filters = (
         Filter(),
@@ -73,26 +85,26 @@ def reads() -> Iterator[tuple[Executable, Mapping[str, Any]]]:
         at = {"name_key": "n 1", "price": 1, "created_at": MOMENT}[sort.column]
         place = KeysetPosition(at, 2 if sort is Sort.NEWEST else 1)
         request = PageRequest(3, backward=backward, after=None if backward else place, filter=chosen, sort=sort)
-        yield page_statement(PageShape.of(request, "sqlite")), values_for(request, "sqlite")
-        shape = FilterShape.of(chosen, "sqlite")
-        yield queries.count_statement(shape), values_in(chosen, "sqlite")
+        yield page_statement(PageShape.of(request, dialect)), values_for(request, dialect)
+        shape = FilterShape.of(chosen, dialect)
+        yield queries.count_statement(shape), values_in(chosen, dialect)
     moment = select(literal(MOMENT, UtcDateTime()), literal(None, UtcDateTime()), PRODUCTS.c.created_at)
     yield moment.where(PRODUCTS.c.updated_at == bindparam("at", type_=UtcDateTime())), {"at": MOMENT}
 
 
-async def test_plain_rows_are_those_of_sqlalchemy(single: Database) -> None:
+async def test_plain_rows_are_those_of_sqlalchemy(either: Database) -> None:
     """Values are bound and converted alike, in every statement of the catalog, and nothing is left to SQLAlchemy."""
-    plain, found = PlainReader(single.engine.sync_engine), 0
-    for statement, values in reads():
-        expected = [list(row) for row in await single.execute(statement, values)]
+    plain, found = PlainReader(either.engine.sync_engine), 0
+    for statement, values in reads(either.dialect):
+        expected = [list(row) for row in await either.execute(statement, values)]
         assert plain.plain(statement) is not None
-        rows = await single.rows(statement, values)
+        rows = await either.rows(statement, values)
         assert [list(row) for row in rows] == expected
         assert [[type(one) for one in row] for row in rows] == [[type(one) for one in row] for row in expected]
         found += len(rows)
     assert found > len(Sort) * 4
     for ids in ([1], [4], [99], [1, 4]):  # of several, the text depends on their number
-        assert [row[0] for row in await queries.values_by_id(queries.RowReader(single.rows), ids)] == [
+        assert [row[0] for row in await queries.values_by_id(queries.RowReader(either.rows), ids)] == [
             one for one in ids if one < 9
         ]
 
@@ -165,3 +177,49 @@ async def test_a_connection_that_was_lost_is_opened_again(single: Database) -> N
         await single.rows(NUMBER, {"more": 1})
     for more in (2, 3):
         assert [list(row) for row in await single.rows(NUMBER, {"more": more})] == [[1 + more]]
+
+
+async def test_a_lost_connection_to_postgres_fails_no_read(postgres: Postgres) -> None:
+    """The read that finds it lost is answered over another one, and the next one is plain again."""
+    name = await postgres.create()
+    async with Database(postgres.url(name), pool_size=1) as database:
+        await database.rows(NUMBER, {"more": 1})
+        plain = PlainReader(database.engine.sync_engine)
+        for more in (2, 3):
+            await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            assert [list(row) for row in await database.rows(NUMBER, {"more": more})] == [[1 + more]]
+            statement = plain.plain(NUMBER)
+            assert statement is not None
+            assert await plain.read(statement, {"more": 5}) == [(6,)]
+    await postgres.drop(name)
+
+
+async def test_a_read_of_postgres_that_nobody_waits_for_ends(postgres: Postgres) -> None:
+    """Its connection is closed, and the next caller has one."""
+    name = await postgres.create()
+    async with Database(postgres.url(name), pool_size=1) as database:
+        await database.rows(NUMBER, {"more": 1})
+        pool = cast("QueuePool", database.engine.pool)
+        for _ in range(3):
+            endless = asyncio.create_task(database.rows(ENDLESS, {}))
+            await until(lambda: pool.checkedin() == 0)
+            endless.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await endless
+            assert [list(row) for row in await database.rows(NUMBER, {"more": 2})] == [[3]]
+    await postgres.drop(name)
+
+
+async def test_postgres_is_not_asked_whether_it_is_there(postgres: Postgres) -> None:
+    """A plain read is one statement; what SQLAlchemy executes is preceded by one that tries the connection."""
+    name = await postgres.create()
+    async with Database(postgres.url(name), pool_size=1) as database:
+        await database.execute(NUMBER, {"more": 1})
+        tried: list[None] = []
+        ping = database.engine.dialect.do_ping
+        database.engine.dialect.do_ping = lambda raw: (tried.append(None), ping(raw))[1]  # pyright: ignore[reportAttributeAccessIssue] - a look at it
+        await database.rows(NUMBER, {"more": 1})
+        assert not tried
+        await database.execute(NUMBER, {"more": 1})
+        assert len(tried) == 1
+    await postgres.drop(name)

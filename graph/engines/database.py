@@ -130,9 +130,10 @@ class Database:
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT,
             pool_use_lifo=True,  # the connection used last has warm pages and an awake thread
-            pool_pre_ping=parsed.get_backend_name() == "postgresql",
         )
         self.dialect = self.engine.dialect.name
+        if self.dialect == "postgresql":
+            postgres.try_before_use(self.engine)
         self._plain = PlainReader(self.engine.sync_engine)
         self._reading = self._sessions(_READING)
         self._writing = self._sessions(_WRITING)

@@ -6,30 +6,39 @@ take a connection from SQLAlchemy's pool, send the text and the values, and conv
 greenlet, no compiled cache, no result object.
 
 `Database.rows` gives the same rows so as `Database.execute`, as tuples or lists, under the same time-outs and turns,
-and fails alike. Left to that is what is not known here: PostgreSQL, statements whose text depends on the parameters
-(`IN`), engines that somebody listens to (traces), a pool that has to open a connection first.
+and fails alike. Left to that is what is not known here: statements whose text depends on the parameters (`IN`), engines
+that somebody listens to (traces), a pool that has to open a connection first.
+
+A connection to PostgreSQL is not tried before it is lent, which would be a trip more. If it proves to be lost,
+SQLAlchemy reads once more, over one that it has tried: a SELECT outside any transaction may be repeated.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError, MissingGreenlet
 
+from graph.engines import postgres, sqlite
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy import Engine, Executable
     from sqlalchemy.engine.interfaces import Dialect
     from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-    from graph.engines.sqlite import SqliteConnection
-
 _KEPT = 1024
 """Statements that are kept, of which each has a few kilobytes."""
+
+_READS: dict[str, Callable[[Any, str, Sequence[Any]], Awaitable[Sequence[Sequence[Any]]]]] = {
+    "sqlite": sqlite.SqliteConnection.read,
+    "postgresql": postgres.read,
+}
+"""How a SELECT is run outside any transaction, without a greenlet: as the connection's exceptions have it."""
 
 
 class _Parameter(NamedTuple):
@@ -42,7 +51,7 @@ class _Parameter(NamedTuple):
 
 
 class PlainStatement:
-    """A SELECT as a driver of SQLite takes it."""
+    """A SELECT as the driver takes it."""
 
     __slots__ = ("_parameters", "_processors", "text")
 
@@ -65,7 +74,7 @@ class PlainStatement:
             values.append(value if process is None else process(value))
         return values
 
-    def rows(self, found: Sequence[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
+    def rows(self, found: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """The rows that the driver `found`, with the values that their columns are declared to have."""
         if not self._processors:
             return found
@@ -85,14 +94,15 @@ def _outwards(column: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
 
 
 class PlainReader:
-    """Reads from one engine; use `graph.engines.database.Database.plain`."""
+    """Reads from one engine; use `graph.engines.database.Database.rows`."""
 
     def __init__(self, engine: Engine) -> None:
         """Take connections of `engine`."""
         self._engine = engine
         self._pool = cast("QueuePool", engine.pool)
         self._known = lru_cache(maxsize=_KEPT)(self._prepare)
-        self._able = engine.dialect.name == "sqlite"
+        self._fetch = _READS[engine.dialect.name]
+        self._again = engine.dialect.name == "postgresql"
 
     def _prepare(self, statement: Any) -> PlainStatement | None:
         dialect = self._engine.dialect
@@ -103,35 +113,40 @@ class PlainReader:
 
     def plain(self, statement: Executable) -> PlainStatement | None:
         """What the driver gets for `statement`; None where SQLAlchemy must execute it."""
-        if not self._able or not isinstance(statement, Select) or self._pool.checkedin() == 0:
+        if not isinstance(statement, Select) or self._pool.checkedin() == 0:
             return None
         heard = cast("Any", self._engine).dispatch.before_cursor_execute
         return None if heard else self._known(cast("Any", statement))
 
     async def read(self, plain: PlainStatement, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
-        """The rows; None if there is no open connection. Raises what SQLAlchemy raises."""
+        """The rows; None if there is no connection that works. Raises what SQLAlchemy raises."""
         values = plain.values(parameters)
+        dialect = self._engine.dialect
         try:
             lent: PoolProxiedConnection = self._pool.connect()
         except MissingGreenlet:  # the one that was lent had to be opened anew
             return None
         try:
-            connection = cast("SqliteConnection", lent.dbapi_connection)
-            found = await connection.read(plain.text, values)
-        except sqlite3.Error as error:
-            raise self._told(error, plain, values, lent) from error
+            found = await self._fetch(lent.dbapi_connection, plain.text, values)
+        except (dialect.loaded_dbapi.Error, OSError) as error:
+            gone = dialect.is_disconnect(cast("Any", error), lent.dbapi_connection, None)
+            if gone:
+                lent.invalidate(error)
+                if self._again:
+                    return None
+            if isinstance(error, OSError):
+                raise
+            raise self._told(error, plain, values, gone=gone) from error
+        except asyncio.CancelledError:
+            if self._again:  # the server still answers the statement that nobody waits for
+                lent.invalidate()
+            raise
         finally:
             lent.close()
         return plain.rows(found)
 
-    def _told(
-        self, error: sqlite3.Error, plain: PlainStatement, values: list[Any], lent: PoolProxiedConnection
-    ) -> BaseException:
+    def _told(self, error: Exception, plain: PlainStatement, values: list[Any], *, gone: bool) -> BaseException:
         """The exception that SQLAlchemy raises for the driver's."""
         dialect = self._engine.dialect
-        gone = dialect.is_disconnect(cast("Any", error), None, None)
-        if gone:
-            lent.invalidate(error)
-        return DBAPIError.instance(
-            plain.text, tuple(values), error, sqlite3.Error, dialect=dialect, connection_invalidated=gone
-        )
+        base = dialect.loaded_dbapi.Error
+        return DBAPIError.instance(plain.text, tuple(values), error, base, dialect=dialect, connection_invalidated=gone)

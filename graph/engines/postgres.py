@@ -10,13 +10,16 @@ row in vain ends such sessions, see `end_silent`.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, MissingGreenlet
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.util.concurrency import in_greenlet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 APPLICATION = "graph"
@@ -58,3 +61,38 @@ async def end_silent(engine: AsyncEngine, *, silent: float) -> None:
     with contextlib.suppress(DBAPIError, OSError, PoolTimeoutError):  # the caller reports its own error
         async with engine.connect() as connection:
             await connection.execute(_END_SILENT, {"application": APPLICATION, "silent": silent})
+
+
+def try_before_use(engine: AsyncEngine) -> None:
+    """Let SQLAlchemy try each connection before it uses it, and replace all if one is lost (as ``pool_pre_ping`` does).
+
+    `graph.engines.plain` is spared that: it reads outside any greenlet, and reads again if the connection was lost. No
+    connection is opened for it either (MissingGreenlet), before there is a coroutine that nobody could await.
+    """
+    dialect = engine.dialect
+
+    def open_within_greenlet(*_: object) -> None:
+        if not in_greenlet():
+            raise MissingGreenlet
+
+    def check(connection: Any, _record: object, _lent: object) -> None:
+        if not in_greenlet():
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            if dialect.is_disconnect(error, connection, None):
+                raise InvalidatePoolError from error
+            raise
+
+    event.listen(engine.sync_engine, "do_connect", open_within_greenlet)
+    event.listen(engine.sync_engine, "checkout", check)
+
+
+async def read(connection: Any, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """Run a SELECT outside any transaction on a connection of SQLAlchemy's adapter, without a greenlet."""
+    try:
+        return await connection.driver_connection.fetch(statement, *values)
+    except Exception as error:
+        connection._handle_exception(error)  # noqa: SLF001 - what its cursors call
+        raise

@@ -82,10 +82,25 @@ on_behalf_of: ContextVar[Name | Sharers] = ContextVar("graph_on_behalf_of", defa
 
 
 def act_for(caller: Name) -> None:
-    """Let the current task work on behalf of `caller`, and of those who share its work already."""
+    """Let the current task work on behalf of `caller`, and of those who share its work already.
+
+    What the program does itself (`caller` is None) for `Sharers` stays theirs.
+    """
     now = on_behalf_of.get()
-    if not (isinstance(now, Sharers) and caller in now.callers):
+    if not (isinstance(now, Sharers) and (caller is None or caller in now.callers)):
         on_behalf_of.set(caller)
+
+
+def act_for_all(callers: Collection[str]) -> None:
+    """Let the current task work on behalf of `callers`, which share its work, and of nobody else."""
+    if not callers:
+        return
+    first, *others = callers
+    on_behalf_of.set(first)
+    sharers = Sharers()
+    for caller in others:
+        sharers.add(caller)
+    sharers.work()
 
 
 class _Wait:

@@ -142,6 +142,7 @@ def named(document: str) -> dict[str, Any]:
     return {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(document.encode()).hexdigest()}}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("patch", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 async def test_answers_of_five_megabytes(shelf: Shelf, way: str, patch: bool) -> None:  # noqa: FBT001

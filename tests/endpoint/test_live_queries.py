@@ -16,6 +16,7 @@ from graph.endpoint.live.patching import difference
 from graph.endpoint.live.texts import LARGEST, Texts
 from graph.endpoint.websocket import SocketLimits
 from graph.patterns.client import open_client
+from graph.patterns.fair_queue import Sharers, on_behalf_of
 from harness.patches import applied, read
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG, until, within
@@ -343,6 +344,27 @@ async def test_each_follower_is_charged_once_and_bounded(launch: Callable[..., A
     sinks[0].close()
     other = await app.follow(THING, address="there")
     await shows(other, 11)
+
+
+async def test_an_answer_is_read_on_behalf_of_those_who_follow(launch: Callable[..., AnswersApp]) -> None:
+    """It waits for SQL in the queues of its followers, and not as the program itself, whose places have no limit."""
+    noted: list[set[str | None]] = []
+
+    def sight(one: Any) -> Any:
+        working = on_behalf_of.get()
+        if isinstance(working, Sharers):
+            noted.append(set(working.callers))
+        return one
+
+    app = launch(sight=sight)
+    sinks = [await app.follow(THING, address=address) for address in ("here", "there")]
+    for version in (1, 2):
+        for sink in sinks:
+            await shows(sink, version)
+        await write(app, "a")
+    await shows(sinks[0], 3)
+    assert noted[-1] == {"here", "there"}
+    assert all(None not in callers for callers in noted)
 
 
 async def test_refreshes_are_charged_where_fields_are(launch: Callable[..., AnswersApp]) -> None:

@@ -49,6 +49,28 @@ async def test_a_crowd_leaves_room_in_every_round() -> None:
     assert done == sorted(done)
 
 
+async def test_what_nobody_asked_for_takes_every_other_turn() -> None:
+    """Two hundred live queries that are answered again hold up no request, and requests do not stop them."""
+    turns = Turns()
+    done: list[str] = []
+
+    async def execute(name: str, *, unasked: bool) -> None:
+        await turns.mine(unasked=unasked)
+        work(0.002)
+        done.append(name)
+
+    crowd = [asyncio.create_task(execute("live", unasked=True)) for _ in range(200)]
+    while len(done) < 20:
+        await asyncio.sleep(0)
+    before = len(done)
+    asked = [asyncio.create_task(execute("asked", unasked=False)) for _ in range(40)]
+    await asyncio.gather(*asked)
+    during = done[before:]
+    assert during.count("asked") == 40
+    assert 20 <= during.count("live") <= 60
+    await asyncio.gather(*crowd)
+
+
 async def test_operations_take_turns(client: Client) -> None:
     """Queries that were all admitted by one reply of Redis are executed a few a round."""
 

@@ -177,7 +177,7 @@ class Engine(Generic[Context]):
         verdict = await self.admission.admit(ticket)
         if not verdict.allowed:
             return await self.reject([over_limit(verdict, ticket.weight)], ticket)
-        await self.turns.mine()
+        await self.turns.mine(unasked=ready.live is not None)
         request = ready.request
         given = Given(request.variables, self._root(ticket.caller, connection), context, request.extensions)
         executor = self.executors.of(ready.prepared, ready.operation, given)

@@ -112,7 +112,8 @@ class HookedRuns:
         try:
             async with runner.operation():
                 if await self.enter(context, runner):
-                    await self._turns.mine()
+                    ready = context.ready
+                    await self._turns.mine(unasked=ready is not None and ready.live is not None)
                     async with runner.executing():
                         await self._execute(context, runner)
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is the answer

@@ -7,8 +7,11 @@ for them all. `Turns` lets some begin in a round and puts the others off, in the
 found by trial: one more after a round that was short, half as many after one of more than `LONG` seconds (additive
 increase, multiplicative decrease: Chiu and Jain, 1989).
 
-It guarantees that each waits only for those before it, and that nothing is put off while few are there. A caller that
-is cancelled while it waits gives up its place.
+What a client waits for goes before what the server does by itself (a live query that is answered again): of those that
+wait, the two kinds take turns. So a hundred live queries that one write has changed hold up no request.
+
+It guarantees that each waits only for those of its kind before it and as many of the other, and that nothing is put
+off while few are there. A caller that is cancelled while it waits gives up its place.
 """
 
 from __future__ import annotations
@@ -27,20 +30,22 @@ class Turns:
     """The turns of one event loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._asked: deque[asyncio.Future[None]] = deque()
+        self._unasked: deque[asyncio.Future[None]] = deque()
+        self._queues = deque((self._asked, self._unasked))  # the first of them has the next turn
         self._room = FIRST
         self._left = 0
         self._began: float | None = None  # when the current round began, if it is measured
 
-    async def mine(self) -> None:
-        """Return when the caller may begin: at once, unless this round is full."""
+    async def mine(self, *, unasked: bool = False) -> None:
+        """Return when the caller may begin: at once, unless this round is full. `unasked`: no client waits for it."""
         if self._began is None:
             self._watch()
-        if self._left and not self._waiting:
+        if self._left and not self._asked and not (unasked and self._unasked):
             self._left -= 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        (self._unasked if unasked else self._asked).append(turn)
         await turn
 
     def _watch(self) -> None:
@@ -54,14 +59,22 @@ class Turns:
             self._room = max(1, self._room // 2)
         elif not self._left:
             self._room += 1
-        if not self._waiting:
+        if not self._asked and not self._unasked:
             self._began = None
             return
         left = self._room
-        while left and self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                left -= 1
+        while left and any(self._queues):
+            left -= _grant(self._queues[0])
+            self._queues.rotate()
         self._watch()
         self._left = left
+
+
+def _grant(queue: deque[asyncio.Future[None]]) -> bool:
+    """Let the first that still waits begin; False if there is none."""
+    while queue:
+        turn = queue.popleft()
+        if not turn.done():
+            turn.set_result(None)
+            return True
+    return False

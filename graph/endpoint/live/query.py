@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import contextvars
 import time
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
 from graphql import FieldNode
@@ -24,6 +25,7 @@ from graph.endpoint.execution import encode
 from graph.endpoint.live.metrics import CHANGED, CURRENT, FAILED, FOLLOWERS, QUERIES, SAME, SENT
 from graph.endpoint.live.texts import Texts
 from graph.endpoint.subscriptions import errors_json
+from graph.patterns.fair_queue import act_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # seconds before a reading that failed is repeated
 _SHORTEST = 1.0  # seconds before an answer that has already expired is read again
+_ON_BEHALF_OF = 16  # followers in whose queues a reading lines up
 _FLOOR = 0.005  # least seconds between two readings, even if the throttle is smaller
 
 
@@ -149,6 +152,7 @@ class LiveQuery:
             self._changed = False
             self._watched.arm()
             newcomers = list(self._joining)
+            act_for_all(self._some_callers())
             reading = await self._home.read(self.question)
             if reading.failed:
                 FAILED.inc()
@@ -166,6 +170,11 @@ class LiveQuery:
             self._watched.made(reading.tags, reading.stamp)
             lasts = max(_SHORTEST, reading.expires - time.time())
             await self._wait(began + self._throttle, self._loop.time() + lasts)
+
+    def _some_callers(self) -> set[str]:
+        """Those for whom an answer is read: of very many the first will do."""
+        some = islice(chain(self._followers, self._joining), _ON_BEHALF_OF)
+        return {one.caller.identity for one in some if one.caller.identity}
 
     async def _wait(self, earliest: float, until: float) -> None:
         """Wait for a change, though not less than until `earliest`; for somebody who joins; at most until `until`."""

@@ -21,11 +21,10 @@ def result(engine: str, fault: str, operations: int, broken: int = 0) -> Result:
     return Result(engine, fault, History(), dict.fromkeys(CHECKS, operations), violations)
 
 
-def test_the_table_is_of_what_can_be_run() -> None:
-    """Each row is an engine and a fault that there are, in their order, with a cell for each workload, none broken."""
+def test_the_table_is_of_all_that_can_be_run() -> None:
+    """It has a row for each engine and fault that there are, in their order, with a cell a workload, none broken."""
     rows = rows_of(DOCUMENT)
-    assert rows
-    assert list(rows) == [pair for pair in pairs() if pair in rows]
+    assert list(rows) == pairs()
     assert rewritten(DOCUMENT, []) == DOCUMENT
     for row in rows.values():
         assert len(row) == len(CHECKS)

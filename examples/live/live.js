@@ -1,10 +1,13 @@
 // Shows each answer to a live query: `show` gets its data, now and whenever it has changed.
 const server = new URLSearchParams(location.search).get('server') ?? 'http://127.0.0.1:8000';
-const AGAIN = 5000; // milliseconds until a query is sent again that was ended, or whose answer was no stream
+const [SOONEST, LATEST] = [1000, 60_000]; // milliseconds until a query that was ended or refused is sent again
+const OURS = ['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT', 'CANNOT_BE_LIVE', 'TOO_COMPLEX'];
+// What is wrong with the query itself stays wrong; anything else, an unknown code too, may be over the next time.
 
 function live(query, variables, show) {
   const parameters = new URLSearchParams({ query, variables: JSON.stringify(variables) });
   const state = document.querySelector('#state');
+  let pause = SOONEST;
   let stays = true;
   const say = (text) => {
     state.textContent = text;
@@ -15,16 +18,20 @@ function live(query, variables, show) {
     const events = new EventSource(`${server}/graphql?${parameters}`);
     const again = () => {
       events.close();
-      if (stays) setTimeout(follow, AGAIN);
+      if (!stays) return;
+      setTimeout(follow, pause * (0.5 + Math.random() / 2)); // not all clients at once
+      pause = Math.min(2 * pause, LATEST);
     };
     events.addEventListener('next', ({ data }) => {
       const { data: shown, errors } = JSON.parse(data);
-      if (errors) {
-        say(errors[0].message);
-        stays = ['UNAVAILABLE', 'RATE_LIMITED', 'TOO_MANY_OPERATIONS'].includes(errors[0].extensions?.code);
-      } else {
-        say('live');
+      say(errors ? errors[0].message : 'live');
+      if (shown) {
+        pause = SOONEST;
         show(shown);
+      } else {
+        const { code, retryAfter = 0 } = errors[0].extensions ?? {};
+        stays = !OURS.includes(code);
+        pause = Math.max(pause, 2000 * retryAfter);
       }
     });
     events.addEventListener('complete', again);

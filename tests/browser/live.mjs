@@ -61,9 +61,15 @@ try {
 }
 console.log(JSON.stringify(seen));
 
+// The first answer is an error with a code that the page does not know: it asks again.
 async function open(name) {
   const page = await browser.newPage();
   page.on('pageerror', (error) => seen.errors.push(String(error)));
+  const errors = [{ message: 'Something new', extensions: { code: 'SOMETHING_NEW' } }];
+  await page.route(`${server}/graphql?*`, (route) => route.fulfill({
+    headers: { 'content-type': 'text/event-stream', 'access-control-allow-origin': '*' },
+    body: `event: next\ndata: ${JSON.stringify({ errors })}\n\nevent: complete\ndata: \n\n`,
+  }), { times: 1 });
   await page.goto(`${pages}/${name}?server=${encodeURIComponent(server)}`);
   return page;
 }

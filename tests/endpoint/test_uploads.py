@@ -263,7 +263,6 @@ MISFITS: list[tuple[Any, Any, Any]] = [
     (GOOD, {"0": ["variables.file"]}, (FILE, FILE)),
     (GOOD, {"0": ["variables.file"]}, (("1", ("a", b"x")),)),
     (GOOD, {"0": ["variables.file"]}, (("0", (None, b"x")),)),
-    (GOOD, {"0": ["variables.file"]}, (FILE, ("extra", ("a", b"x")))),
 ]
 
 
@@ -290,6 +289,8 @@ def field(name: bytes, value: bytes, more: bytes = b"") -> bytes:
 OPERATIONS = field(b"operations", orjson.dumps(GOOD))
 MAP = field(b"map", b'{"0": ["variables.file"]}')
 A = field(b"0", b"x", b'; filename="a"')
+B = field(b"b", b"dropped", b'; filename="b"')
+MORE = field(b"more", b"dropped")
 TYPE = "multipart/form-data; boundary=b"
 
 
@@ -310,6 +311,11 @@ BODIES: list[tuple[str, bytes, str | None]] = [
     (TYPE, b"\r\n" * 10_000, "BAD_REQUEST"),
     (TYPE, raw(OPERATIONS, MAP, A, end=b""), "BAD_REQUEST"),
     (TYPE, raw(OPERATIONS, MAP, A)[:-20], "BAD_REQUEST"),
+    (TYPE, raw(MORE, OPERATIONS, MORE, MAP, MORE, A, MORE), None),
+    (TYPE, raw(OPERATIONS, MAP, B, A, B), None),
+    (TYPE, raw(B, OPERATIONS, MAP, A), "BAD_REQUEST"),
+    (TYPE, raw(OPERATIONS, MAP, A, OPERATIONS), "BAD_REQUEST"),
+    (TYPE, raw(OPERATIONS, MAP, MORE), "BAD_REQUEST"),
     (TYPE, raw(MAP, OPERATIONS, A), "BAD_REQUEST"),
     (TYPE, raw(A, OPERATIONS, MAP), "BAD_REQUEST"),
     (TYPE, raw(OPERATIONS, A, MAP), "BAD_REQUEST"),
@@ -330,6 +336,7 @@ BODIES: list[tuple[str, bytes, str | None]] = [
     (TYPE, raw(OPERATIONS, field(b"map", b" " * 100_001)), "PAYLOAD_TOO_LARGE"),
     (TYPE, raw(OPERATIONS, MAP, A, *[A] * 100_000), "TOO_MANY_FILES"),
     (TYPE, raw(*[field(b"operations", b"{}")] * 100_000), "TOO_MANY_FILES"),
+    (TYPE, raw(*[MORE] * 100_000), "TOO_MANY_FILES"),
 ]
 
 

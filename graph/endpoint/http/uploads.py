@@ -2,7 +2,8 @@
 
 https://github.com/jaydenseric/graphql-multipart-request-spec: a form with the fields `operations` (what a JSON body
 would hold, with null where a file goes), `map` (where each file goes), and the files, in this order. The operations are
-known, and can be charged, before the first byte of a file is read.
+known, and can be charged, before the first byte of a file is read. Other fields, and files that `map` does not name,
+are read and dropped, as other servers do.
 
 A resolver gets a `starlette.datastructures.UploadFile` for each variable of the scalar `Upload`, as it does under
 Strawberry's own views. Files beyond `IN_MEMORY` bytes are on disk, without a name there: they are gone once the answer
@@ -38,6 +39,8 @@ UNIT = 8 << 20
 
 _CLOSE = {"Connection": "close"}
 _FIELDS = ("operations", "map")
+_DROPPED = 10
+"""Parts of a form that nobody asks for, at most."""
 _DIGITS = 6
 """Most digits of an index; Python itself refuses to convert thousands of them."""
 
@@ -67,7 +70,7 @@ class UploadForm:
 
     def __init__(self, receive: Receive, headers: Headers, bounds: Bounds, spool: Spool) -> None:
         """Raises `Refusal` when the headers show that the form cannot be read."""
-        self._form = Form(receive, headers, bounds, parts=len(_FIELDS) + bounds.files)
+        self._form = Form(receive, headers, bounds, parts=len(_FIELDS) + bounds.files + _DROPPED)
         self._bounds = bounds
         self._spool = spool
         self._taken = 0
@@ -121,9 +124,12 @@ class UploadForm:
             self._taken = self.size
         missing = dict(self._places)
         while (head := await self._form.head()) is not None:
+            if head.name not in self._places and head.name not in _FIELDS:
+                await self._drop()
+                continue
             places = missing.pop(head.name, None)
             if places is None or head.filename is None:
-                raise _malformed(f"The part {head.name!r} is no file that `map` names, or it came before.")
+                raise _malformed(f"The part {head.name!r} is no file, or it came before.")
             file = await self._read_file(head)
             for container, key in places:
                 container[key] = file
@@ -134,6 +140,9 @@ class UploadForm:
 
     async def _field(self, name: str) -> bytes:
         head = await self._form.head()
+        while head is not None and head.name not in _FIELDS and head.filename is None:
+            await self._drop()
+            head = await self._form.head()
         if head is None or head.name != name:
             raise _malformed("The fields of a form are `operations`, `map`, then the files.")
         value = bytearray()
@@ -144,6 +153,10 @@ class UploadForm:
                 told = f"`{name}` holds at most {most} bytes."
                 raise Refusal("PAYLOAD_TOO_LARGE", told, headers=_CLOSE, limit=most)
         return bytes(value)
+
+    async def _drop(self) -> None:
+        async for _ in self._form.data():
+            pass
 
     async def _read_file(self, head: PartHead) -> UploadFile:
         headers = Headers(raw=[(b"content-type", head.media.encode("latin-1"))] if head.media else [])

@@ -55,13 +55,13 @@ _METHODS = [
 _SOCKETS = SocketLimits()
 _CALLED_OTHERWISE = {
     "graphql_ide": "pass `graphiql=`",
-    "allow_queries_via_get": "queries by GET are always taken, unless a foreign page could have sent them",
+    "allow_queries_via_get": "pass `bounds=Bounds(queries_by_get=False)`",
     "keep_alive": "quiet streams always show signs of life",
     "keep_alive_interval": "quiet streams always show signs of life",
     "subscription_protocols": "WebSockets speak graphql-transport-ws",
     "connection_init_wait_timeout": "pass `sockets=SocketLimits(init_timeout=…)`",
     "max_subscriptions_per_connection": "pass `sockets=SocketLimits(operations=…)`",
-    "multipart_uploads_enabled": "files are taken if the schema has the scalar `Upload`, within `bounds`",
+    "multipart_uploads_enabled": "files are taken if the schema has `Upload`, as many as `Bounds(files=…)` says",
     "allowed_origins": "pass `origins=`",
 }
 """Arguments of Strawberry's `GraphQLRouter`, and what stands for them here."""

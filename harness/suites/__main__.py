@@ -1,11 +1,12 @@
 """``python -m harness.suites``: run Strawberry's and graphql-core's test suites on what is here.
 
-graphql-core's tests come with its source distribution, which is downloaded in the installed version. Strawberry's does
-not carry any: name a checkout of its repository by ``--strawberry`` or ``STRAWBERRY``; without one its suite is left
-out. Tests and their documents are copied into a folder of their own, so that they run on the installed packages.
+graphql-core's tests come with its source distribution, which is downloaded in the installed version and must have a
+hash of ours. Strawberry's does not carry any: ``vendor/strawberry`` has a copy, and a checkout of its repository is
+named by ``--strawberry`` or ``STRAWBERRY``. Tests are copied into a folder of their own, so that they run on the
+installed packages.
 
-A test that fails on the stock packages as well, as a checkout of another version has some, is nobody's fault here.
-Every other one has its reason in `reasons`; the command fails for one that has none.
+A test that fails has its reason in `reasons`. One that has none is run on the stock packages: where it fails there as
+well, as tests of another version than the installed one do, it is nobody's fault here; otherwise the command fails.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,9 +25,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.suites.copies import VENDORED, lay, vendored
 from harness.suites.reasons import REASONS, reason_of
 
 ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "requirements" / "base.txt"
 PACKAGES = ROOT / ".venv" / "suites"
 _SETTINGS = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\ntimeout = 120\n"
 
@@ -53,52 +57,56 @@ class Result(NamedTuple):
     suite: Suite
     source: str
     passed: int
+    reasons: dict[str, str]
+    """Tests that fail, and why."""
     theirs: list[str]
-    """Tests that fail on the stock packages as well."""
-    failed: dict[str, str | None]
-    """The others that fail, by their reasons."""
+    """Those without a reason that fail on the stock packages as well."""
+    unknown: dict[str, str]
+    """The others that fail, and how."""
 
 
 def main() -> int:
     """Run what was asked for; 1 if a test fails without a reason."""
     parser = argparse.ArgumentParser(prog="python -m harness.suites", description=__doc__)
     parser.add_argument("suite", nargs="*", choices=[*SUITES, []], help="these alone")
-    parser.add_argument("--strawberry", default=os.environ.get("STRAWBERRY"), help="a checkout of Strawberry")
+    parser.add_argument("--strawberry", default=os.environ.get("STRAWBERRY"), help="a checkout instead of the copy")
     parser.add_argument("--into", type=Path, help="write the table into this Markdown file")
     chosen = parser.parse_args()
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="suites") as made:
         for name in chosen.suite or SUITES:
             folder = Path(made) / name
-            checkout: str | None = chosen.strawberry
-            if name == "strawberry" and checkout is None:
-                print("Strawberry's suite is left out: name a checkout of its repository by --strawberry.")
-                continue
-            source = _lay_strawberry(Path(checkout or ""), folder) if name == "strawberry" else _lay_core(folder)
+            source = _lay_core(folder) if name == "core" else _lay_strawberry(chosen.strawberry, folder)
             results.append(_tried(SUITES[name], source, folder))
     for one in results:
-        unknown = [test for test, reason in one.failed.items() if reason is None]
-        print(f"{one.suite.name} ({one.source}): {one.passed} passed, {len(one.failed)} failed, {len(unknown)} of them "
-              f"without a reason; {len(one.theirs)} fail without us, too")  # fmt: skip
-        print(*unknown, sep="\n")
+        print(f"{one.suite.name} ({one.source}): {one.passed} passed, {len(one.reasons)} failed for a reason, "
+              f"{len(one.theirs)} that fail without us, too, {len(one.unknown)} without a reason")  # fmt: skip
+        for test, told in one.unknown.items():
+            print(f"\n{test}\n{told}")
     if chosen.into is not None:
         chosen.into.write_text(_page(results))
-    return 1 if any(reason is None for one in results for reason in one.failed.values()) else 0
+    return 1 if any(one.unknown for one in results) else 0
 
 
-def _lay_strawberry(checkout: Path, folder: Path) -> str:
-    folder.mkdir()
-    for part in ("tests", "docs"):
-        shutil.copytree(checkout / part, folder / part)
-    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
-    return f"tests of {project['version']} on {version('strawberry-graphql')}"
+def _lay_strawberry(checkout: str | None, folder: Path) -> str:
+    source = Path(checkout) if checkout is not None else VENDORED
+    lay(source, folder)
+    told = (
+        vendored() if checkout is None else tomllib.loads((source / "pyproject.toml").read_text())["project"]["version"]
+    )
+    return f"tests of {told} on {version('strawberry-graphql')}"
 
 
 def _lay_core(folder: Path) -> str:
     folder.mkdir()
     installed = version("graphql-core")
-    get = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "graphql-core", "--dest"]
-    subprocess.run([*get, folder, f"graphql-core=={installed}"], check=True, timeout=300)
+    pinned = re.search(rf"^graphql-core=={re.escape(installed)} (\\\n +--hash=\S+ ?)+", LOCK.read_text(), re.MULTILINE)
+    if pinned is None:
+        sys.exit(f"{LOCK.name} does not know graphql-core {installed}, which is installed.")
+    (folder / "core.txt").write_text(pinned[0].rstrip())
+    get = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "graphql-core"]
+    get += ["--require-hashes", "--requirement", str(folder / "core.txt"), "--dest", str(folder)]
+    subprocess.run(get, check=True, timeout=300)
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
         opened.extractall(folder, filter="data")
@@ -110,11 +118,15 @@ def _lay_core(folder: Path) -> str:
 def _tried(suite: Suite, source: str, folder: Path) -> Result:
     (folder / "pytest.ini").write_text(_SETTINGS)
     outcomes = _run(suite, folder, suite.tests)
-    failing = [test for test, (outcome, _) in outcomes.items() if outcome in {"failed", "error"}]
-    stock = _run(suite, folder, [_stock(test) for test in failing], SUITE_STOCK="1") if failing else {}
-    theirs = [test for test in failing if stock.get(_stock(test), ("passed", ""))[0] in {"failed", "error"}]
+    failing = {test: told for test, (outcome, told) in outcomes.items() if outcome in {"failed", "error"}}
+    reasons = {test: reason for test in failing if (reason := reason_of(test)) is not None}
+    unknown = {test: told for test, told in failing.items() if test not in reasons}
+    stock = _run(suite, folder, [_stock(test) for test in unknown], SUITE_STOCK="1") if unknown else {}
+    theirs = [test for test in unknown if stock.get(_stock(test), ("passed", ""))[0] in {"failed", "error"}]
     passed = sum(outcome == "passed" for outcome, _ in outcomes.values())
-    return Result(suite, source, passed, theirs, {test: reason_of(test) for test in failing if test not in theirs})
+    for test in theirs:
+        del unknown[test]
+    return Result(suite, source, passed, reasons, theirs, unknown)
 
 
 def _stock(test: str) -> str:
@@ -141,17 +153,18 @@ def _page(results: list[Result]) -> str:
         "# Other projects' suites",
         "",
         "Strawberry's tests on the compiled executor and the router, and graphql-core's on the compiled executor, as",
-        "`make suites` runs them. Releases of Strawberry carry no tests: `STRAWBERRY` names a checkout.",
+        "`make suites` runs them, and `.ci/run` with it. Releases of Strawberry carry no tests:",
+        "[a copy](decisions/suites.md) is in `vendor/strawberry`, and `STRAWBERRY` names a checkout instead.",
         "",
         "| suite | passed | fail, with a reason below | fail without us, too |",
         "|---|---|---|---|",
         *(
-            f"| {one.suite.name}, {one.source} | {one.passed} | {len(one.failed)} | {len(one.theirs)} |"
+            f"| {one.suite.name}, {one.source} | {one.passed} | {len(one.reasons)} | {len(one.theirs)} |"
             for one in results
         ),
     ]
     for reason, text in REASONS.items():
-        tests = sorted({t.partition("[")[0] for one in results for t, why in one.failed.items() if why == reason})
+        tests = sorted({t.partition("[")[0] for one in results for t, why in one.reasons.items() if why == reason})
         if tests:
             lines += ["", f"## {text}", "", *(f"- `{one.removeprefix('tests/')}`" for one in tests)]
     return "\n".join(lines) + "\n"

@@ -68,7 +68,11 @@ def _application(schema: Any, options: dict[str, Any]) -> FastAPI:
         context_getter=context,
         root_value_getter=views.Query,
         on_ws_connect=on_ws_connect,
-        bounds=Bounds.trusted(),
+        bounds=Bounds.trusted(
+            batch=1 if schema.config.batching_config is None else 50,
+            files=10 if options.get("multipart_uploads_enabled") else 0,
+            queries_by_get=options.get("allow_queries_via_get", True),
+        ),
         sockets=sockets if {*protocols} - {GRAPHQL_WS_PROTOCOL} else None,
         graphiql=options.get("graphql_ide", "graphiql") == "graphiql",
     )

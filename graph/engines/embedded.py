@@ -7,7 +7,7 @@ and one of them becomes the owner when the owner ends or dies.
 - It cannot outlive its owner (``PR_SET_PDEATHSIG`` where there is one), and a new server never starts while an old one
   still holds the files: the server process itself holds a second lock for as long as it lives.
 - The owner restarts it when it dies. Data survives: append-only file, fsynced every second, so that a crash may lose
-  the last second (two on a slow disk); what WAITAOF has confirmed is never lost.
+  the last second (two on a slow disk); what `Client.durable` has acknowledged is never lost.
 - No other user can connect: there is no TCP port, and the socket is in a directory of mode 0700.
 - Under memory pressure only keys with a TTL are evicted, the least recently used first; durable keys never are. When
 nothing is left to evict, writes fail.

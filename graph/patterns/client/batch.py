@@ -45,6 +45,11 @@ class ServerConnection(Protocol):
         """The id of the server process."""
         ...
 
+    @property
+    def confirms_early(self) -> bool:
+        """Whether its WAITAOF answers before the fsync."""
+        ...
+
     def submit(self, batch: Batch, /) -> None:
         """Send `batch`, or fail it."""
         ...

@@ -158,21 +158,22 @@ class Client:
                 if cursor == b"0":
                     break
 
-    async def durable(self, one: Command) -> Reply:
+    async def durable(self, one: Command, *, disk: bool = True) -> Reply:
         """Send one command and give its reply once it is on disk, where the server can say so (WAITAOF).
 
-        Such commands have a connection of their own and share their waits: see `durable`. A server without AOF
-        answers at once. Raises what `send` raises, and `OutcomeUnknown` when the fsync was not confirmed in time.
+        Such commands have a connection of their own and share their waits: see `durable_writer`. A server without AOF
+        answers at once. Where something else survives a crash (not `disk`) only a replica is waited for. Raises what
+        `send` raises, and `OutcomeUnknown` when the fsync was not confirmed in time.
         """
         async with self._opening:
             if self._lane is None:
                 self._lane = DurableWriter(await connect(self._dialer))
         if self._observe is None:
-            return _value(await self._lane.send(one))
+            return _value(await self._lane.send(one, disk=disk))
         told: asyncio.Future[Replies] = asyncio.get_running_loop().create_future()
         self._observe((one,), told)
         try:
-            reply = await self._lane.send(one)
+            reply = await self._lane.send(one, disk=disk)
         except RedisUnavailable as error:
             told.set_result(Replies([error]))
             raise

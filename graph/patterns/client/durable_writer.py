@@ -3,7 +3,11 @@
 They travel on a connection of their own, because WAITAOF (Redis ≥ 7.2, Valkey) and WAIT block the connection they are
 sent on. One group is in progress at a time: its commands, one `WAITAOF 1 0`, and where the server has replicas one
 `WAIT 1`; commands sent meanwhile form the next group. So 500 concurrent writes cost about one wait for fsync, which
-with `appendfsync everysec` is a second at most, and one for a replica, which takes about a round trip.
+with `appendfsync everysec` is about a second at most, and one for a replica, which takes about a round trip.
+
+Valkey (to 9.1) and Redis before 8 confirm too early under `appendfsync everysec`: all that was written within a second
+of an fsync that did not include it (https://github.com/redis/redis/pull/13793). There the fsync itself is waited for:
+it has begun `BEGUN` seconds after the confirmation, and is over when INFO shows none in progress, twice.
 
 A write that a replica has is not lost with its primary: Sentinels and clusters promote the replica that knows most.
 
@@ -26,7 +30,7 @@ from typing import TYPE_CHECKING, cast
 from redis.exceptions import ResponseError
 
 from graph.patterns.client.batch import Batch, OutcomeUnknown, RedisUnavailable, Replies, Reply, ServerConnection
-from graph.patterns.client.commands import Command, command
+from graph.patterns.client.commands import Command
 from graph.patterns.client.connection import COMMAND_DEADLINE, Link
 
 if TYPE_CHECKING:
@@ -41,9 +45,15 @@ LAX = 30.0
 FRESH = 3
 """Seconds since a replica was last heard of, up to which it is waited for; each says every second how far it is."""
 
+BEGUN = 1.2
+"""Seconds after which a server that syncs every second, and looks ten times a second, syncs whatever it had written."""
+
+_LOOK = 0.15  # seconds between two looks whether it still syncs: longer than it takes to begin the next fsync
 _SYNCED = Command(("WAITAOF", 1, 0, round(TIMEOUT * 1000)), None, retry=False)
 _REPLICATED = Command(("WAIT", 1, round(TIMEOUT * 1000)), None, retry=False)
 _REPLICAS = Command(("INFO", "replication"), None, retry=False)
+_PERSISTENCE = Command(("INFO", "persistence"), None, retry=True)
+_IDLE = b"aof_pending_bio_fsync:0"
 _ONLINE = re.compile(rb"state=online,.*?lag=(\d+)")
 
 _log = logging.getLogger(__name__)
@@ -55,7 +65,7 @@ class DurableWriter:
     def __init__(self, router: Router) -> None:
         """Use the open `router`, which nobody else may use, and close it with `close`."""
         self._router = router
-        self._groups: dict[Link, _Group] = {}
+        self._groups: dict[tuple[Link, bool], _Group] = {}
         self._closed = False
 
     @property
@@ -63,14 +73,17 @@ class DurableWriter:
         """Why the server refuses writes, or some commands, at the moment; empty while it takes everything."""
         return self._router.refusal
 
-    async def send(self, one: Command) -> Reply:
-        """Return the reply of `one`, even an error, once it is on disk; raises `OutcomeUnknown` when in doubt."""
+    async def send(self, one: Command, *, disk: bool = True) -> Reply:
+        """Return the reply of `one`, even an error, once it is on disk; raises `OutcomeUnknown` when in doubt.
+
+        Without `disk` only a replica is waited for.
+        """
         if self._closed:
             raise RedisUnavailable("the client was closed")
         link = self._router.link_for(one.key)
-        group = self._groups.get(link)
+        group = self._groups.get((link, disk))
         if group is None:
-            group = self._groups[link] = _Group(link)
+            group = self._groups[link, disk] = _Group(link, disk=disk)
         return await group.send(one)
 
     async def close(self) -> None:
@@ -84,8 +97,9 @@ class DurableWriter:
 class _Group:
     """The commands that wait for one link."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, disk: bool) -> None:
         self._link = link
+        self._disk = disk
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -145,7 +159,8 @@ class _Group:
 
     async def _confirmed(self, commands: list[Command]) -> tuple[list[Reply], Replies]:
         """The replies, errors where no fsync was confirmed, and what tells which connection gave them."""
-        questions = (_REPLICAS,) if self._loop.time() < self._lax_until else (_SYNCED, _REPLICAS)
+        asked = self._disk and self._loop.time() >= self._lax_until
+        questions = (_SYNCED, _REPLICAS) if asked else (_REPLICAS,)
         replies = await self._link.submit([*commands, *questions])
         info = replies.pop()
         synced = replies.pop() if len(questions) > 1 else None
@@ -153,12 +168,17 @@ class _Group:
             doubts = {replies.wire: await self._doubt(replies.wire, synced, info)}
         else:  # some commands may have run after that WAITAOF: ask again, on the very connections that answered them
             wires = {replies.wire_of(place) for place in range(len(commands))}
-            doubts = {wire: await self._doubt(wire, *await self._ask(wire, _SYNCED, _REPLICAS)) for wire in wires}
+            doubts = {wire: await self._doubt(wire, *await self._again(wire, *questions)) for wire in wires}
         outcomes = [
             reply if isinstance(reply, Exception) else doubts[replies.wire_of(place)] or reply
             for place, reply in enumerate(replies)
         ]
         return outcomes, replies
+
+    async def _again(self, wire: ServerConnection | None, *questions: Command) -> tuple[Reply, Reply]:
+        """The replies to WAITAOF, None unless it is among the questions, and to INFO."""
+        *synced, info = await self._ask(wire, *questions)
+        return (synced[0] if synced else None), info
 
     async def _ask(self, wire: ServerConnection | None, *questions: Command) -> list[Reply]:
         """What the server says on the connection that the writes went over."""
@@ -170,12 +190,36 @@ class _Group:
 
     async def _doubt(self, wire: ServerConnection | None, synced: Reply, info: Reply) -> OutcomeUnknown | None:
         """What is left open by the replies to WAITAOF (None: it was not asked) and INFO."""
-        if isinstance(synced, list) and not cast("list[int]", synced)[0]:
+        return await self._unsynced(wire, synced) or await self._unreplicated(wire, info)
+
+    async def _unsynced(self, wire: ServerConnection | None, synced: Reply) -> OutcomeUnknown | None:
+        if isinstance(synced, RedisUnavailable) and not isinstance(synced, ResponseError):
+            return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {synced}")
+        if not isinstance(synced, list):
+            return None  # the server has no file, or does not know the command
+        if not cast("list[int]", synced)[0]:
             if not await self._is_lax():
                 return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {synced}")
             self._lax_until = self._loop.time() + LAX
-        elif isinstance(synced, RedisUnavailable) and not isinstance(synced, ResponseError):
-            return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {synced}")
+            return None
+        return await self._unsettled(wire) if wire is not None and wire.confirms_early else None
+
+    async def _unsettled(self, wire: ServerConnection) -> OutcomeUnknown | None:
+        """Wait until what the server has written by now is on disk; the doubt that is left after `TIMEOUT`."""
+        until = self._loop.time() + BEGUN + TIMEOUT
+        pause, idle = BEGUN, False
+        while True:
+            await asyncio.sleep(pause)
+            (info,) = await self._ask(wire, _PERSISTENCE)
+            if isinstance(info, ResponseError):
+                return None  # it may not be asked: then what it confirmed has to do
+            if not isinstance(info, bytes) or self._loop.time() > until:
+                return OutcomeUnknown(f"the write ran, but its fsync was not seen to end: {info!r:.100}")
+            if idle and _IDLE in info:
+                return None
+            pause, idle = _LOOK, _IDLE in info
+
+    async def _unreplicated(self, wire: ServerConnection | None, info: Reply) -> OutcomeUnknown | None:
         if not isinstance(
             info, bytes
         ):  # it may not be asked, or is gone: then it cannot be said that no replica exists
@@ -197,7 +241,7 @@ class _Group:
 
     async def _is_lax(self) -> bool:
         """Whether the server is syncing nothing, so that waiting longer would confirm nothing either."""
-        (info,) = await self._link.submit([command("INFO", "persistence")])
+        (info,) = await self._link.submit([_PERSISTENCE])
         if not isinstance(info, bytes):
             return False
-        return b"aof_pending_bio_fsync:0" in info and b"aof_last_write_status:ok" in info
+        return _IDLE in info and b"aof_last_write_status:ok" in info

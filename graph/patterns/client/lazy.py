@@ -151,9 +151,9 @@ class LazyClient(Client):
         async for keys in (await self.opened()).scan(pattern, count=count):
             yield keys
 
-    async def durable(self, one: Command) -> Reply:
+    async def durable(self, one: Command, *, disk: bool = True) -> Reply:
         """Send one command and give its reply once it is on disk, as `Client.durable` does."""
-        return await (await self.opened()).durable(one)
+        return await (await self.opened()).durable(one, disk=disk)
 
     async def vouches(self, replies: Replies) -> bool:
         """Whether the writes that gave `replies` count, as `Client.vouches` says."""

@@ -11,8 +11,8 @@ Guarantees:
   brings one back; a login that was under way during a revocation (`EpochMoved`) has to check its credentials again.
 - A revocation is acknowledged only once it is on disk, where the server can say so, and nobody is let in from the
   moment it runs. A server that crashed and lost it in between is told again before the acknowledgement.
-- With a `ledger` it is written down there, too, before the acknowledgement, and a server that was restarted or failed
-  over is reminded before it is believed: then it holds whatever the server loses.
+- With a `ledger` it is written down there before the acknowledgement, in place of the wait for the disk, and a server
+  that was restarted or failed over is reminded before it is believed: then it holds whatever the server loses.
 - Ending all sessions of a user costs the same whatever the number of other users: the index names them, nothing scans.
 - `Session.last_active_at` lags behind the truth by less than `accuracy`; between two notes a check is a pure read. The
   sliding lifetime counts from it, to the millisecond.
@@ -286,8 +286,9 @@ class Sessions:
             await self._ledger.record(revocation)
 
     async def _seal(self, user: str, epoch: str) -> bool:
-        """Wait until the revocation that gave `epoch` is on disk; False when the server has lost it."""
-        return bool(await self._client.durable(_SEAL([self._keys.epoch(user)], [epoch, EPOCH_LIFETIME_MS])))
+        """Wait until the revocation that gave `epoch` cannot be lost any more; False when the server has lost it."""
+        seal = _SEAL([self._keys.epoch(user)], [epoch, EPOCH_LIFETIME_MS])
+        return bool(await self._client.durable(seal, disk=self._ledger is None))
 
     async def _tell(self, user: str, digests: Sequence[str]) -> None:
         if self._announce is not None:

@@ -44,6 +44,8 @@ _log = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 10.0
 OLDEST = 7
 """Major version of Redis; any Valkey is new enough."""
+HONEST = 8
+"""Major version of Redis from which WAITAOF answers after the fsync; no Valkey does so yet."""
 
 
 class BadRedisUrl(ValueError):
@@ -194,9 +196,11 @@ class Dialer:
     def _check(self, wire: Wire, hello: dict[bytes, Reply]) -> None:
         """Refuse a server that cannot serve: too old, a Sentinel, or a primary that the Sentinels have just deposed."""
         version: bytes = hello[b"version"]
-        if hello[b"server"] == b"redis" and int(version.partition(b".")[0]) < OLDEST:
+        major = int(version.partition(b".")[0]) if hello[b"server"] == b"redis" else None  # every Valkey is new enough
+        if major is not None and major < OLDEST:
             raise RedisUnavailable(f"Redis {version.decode()} is too old: {OLDEST}.0 or newer, or Valkey, is needed")
         wire.mode = hello[b"mode"]
+        wire.confirms_early = major is None or major < HONEST
         if wire.mode == b"sentinel":
             raise RedisUnavailable("this is a Sentinel: use redis+sentinel://host:port/service")
         if self.kind == "sentinel" and hello[b"role"] != b"master":

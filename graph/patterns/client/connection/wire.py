@@ -59,6 +59,7 @@ class Wire(asyncio.Protocol):
         self._on_push: Callable[[list[Any]], None] | None = None
         self.run_id = b""
         self.mode = b""
+        self.confirms_early = False
         self.address: tuple[str, int] = ("", 0)
         self.view: View | None = None  # what the Sentinels said when it was dialled
         self.queued = 0

@@ -1,0 +1,58 @@
+"""Durable writes on a server that confirms before it has synced, as Valkey does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from graph.patterns.client import OutcomeUnknown, command, durable_writer, open_client
+from harness.valkey import ValkeyServer
+from harness.waiting import eventually, within
+
+
+def syncs(server: ValkeyServer) -> int:
+    """How often the server's thread that syncs its append-only file has slept: once more after each fsync."""
+    for task in Path(f"/proc/{server.pid}/task").iterdir():
+        if "aof" in (task / "comm").read_text():
+            return int((task / "status").read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    raise AssertionError("the server has no thread for that")
+
+
+def just_synced(server: ValkeyServer) -> int:
+    """Write something, and wait until it was synced, so that the next fsync is a second away."""
+    before = syncs(server)
+    server.command("SET", "other", 1)
+    eventually(lambda: syncs(server) > before)
+    return syncs(server)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at threads in /proc")
+async def test_a_durable_write_waits_for_the_fsync_itself() -> None:
+    """It is acknowledged after an fsync that began after it, though WAITAOF says at once that it is on disk."""
+    with ValkeyServer(aof=True, options={"appendfsync": "everysec"}) as server:
+        async with open_client(server.url) as client:
+            await client.durable(command("SET", "k", 0), disk=False)  # the connection stands
+            for value in range(1, 4):
+                before = just_synced(server)
+                assert await client.durable(command("SET", "k", value)) == b"OK"
+                assert syncs(server) > before
+
+
+async def test_a_server_that_dies_while_it_syncs_leaves_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has confirmed the write too early, and may have lost it."""
+    monkeypatch.setattr(durable_writer, "BEGUN", 0.0)
+    monkeypatch.setattr(durable_writer, "TIMEOUT", 3600.0)
+    monkeypatch.setattr(durable_writer, "_IDLE", b"never")
+    with ValkeyServer(aof=True) as server:
+        async with open_client(server.url) as client:
+            writing = asyncio.create_task(client.durable(command("SET", "k", 1)))
+            async with within("the confirmation"):
+                while b"cmdstat_waitaof:calls=1," not in server.command("INFO", "commandstats"):
+                    await asyncio.sleep(0.01)
+            assert not writing.done()
+            server.kill()
+            with pytest.raises(OutcomeUnknown):
+                await writing

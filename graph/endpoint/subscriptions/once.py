@@ -5,14 +5,16 @@ event that several of these sources yield as the same object is executed for the
 take its text. Two subscriptions select the same if document, operation, and the variables below the field are the same.
 
 A subscription never gets an execution that began before one it has had already: it would show an older state. Only
-answers without an error that did not read who asks are kept, the newest `_ROOM` characters of them. Others go to
-the subscriptions that waited for the execution, unless it read who asks: then each executes for itself, as it does if
-the one whose execution it waited for has left.
+answers without an error that did not read who asks are kept, the newest `_ROOM` characters of them, and each only as
+long as its event is there for another subscription to get to. Others go to the subscriptions that waited for the
+execution, unless it read who asks: then each executes for itself, as it does if the one whose execution it waited for
+has left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -52,7 +54,7 @@ class Once:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._kept: OrderedDict[tuple[Shape, int], tuple[object, Execution]] = OrderedDict()  # the object holds its id
+        self._kept: OrderedDict[tuple[Shape, int], tuple[object, Execution]] = OrderedDict()  # with what watches the id
         self._size = 0
         self._running: dict[tuple[Shape, int], list[asyncio.Future[Execution | None]]] = {}
         self._turn = 0
@@ -104,12 +106,20 @@ class Once:
         return (await execute())._replace(turn=turn)
 
     def _keep(self, name: tuple[Shape, int], event: object, execution: Execution) -> None:
-        before = self._kept.pop(name, None)
-        self._size += len(execution.text) - (len(before[1].text) if before is not None else -_ENTRY)
-        self._kept[name] = (event, execution)
+        self._forget(name)
+        try:
+            watching: object = weakref.ref(event, lambda _: self._forget(name))
+        except TypeError:  # a tuple or the like: held, because another object could get its id
+            watching = event
+        self._kept[name] = (watching, execution)
+        self._size += len(execution.text) + _ENTRY
         while self._size > _ROOM:
             _, (_, oldest) = self._kept.popitem(last=False)
             self._size -= len(oldest.text) + _ENTRY
+
+    def _forget(self, name: tuple[Shape, int]) -> None:
+        if (kept := self._kept.pop(name, None)) is not None:
+            self._size -= len(kept[1].text) + _ENTRY
 
 
 def shape_of(ready: Ready, field: FieldNode | None) -> Shape:

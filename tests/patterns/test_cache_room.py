@@ -27,6 +27,22 @@ def test_room_comes_free_when_entries_expire() -> None:
     assert room.used <= 10_000
 
 
+def test_an_entry_that_is_replaced_is_recorded_once() -> None:
+    """The records take no more memory when one entry is replaced again and again, and each comes free in its time."""
+    now = 0.0
+    room = Room(10_000, clock=lambda: now)
+    records = room._expiries  # pyright: ignore[reportPrivateUsage] - what must not grow
+    assert room.take("other", 1_000, 500.0)
+    for turn in range(1000):
+        now = turn / 10
+        assert room.take("k", 2_000, 60.0 - 50.0 * (turn % 2))
+        assert len(records) == 2
+    used, now = room.used, 130.0
+    assert room.take("small", 1, 1.0)  # "k" came free
+    assert room.used < used - 1_500
+    assert len(records) == 2
+
+
 async def test_the_entries_of_a_cache_fit_its_room(client: Client) -> None:
     """Whatever is asked for, what is stored keeps within the room; the rest is loaded and given all the same."""
     cache = Cache(client, prefix="test", room=100_000, l1_bytes=0)

@@ -5,7 +5,7 @@ can fill therefore needs its own limit, well below the available memory: a proce
 and until when, and stores nothing beyond its share. An entry that does not fit is returned to the caller but not kept.
 
 The sum is never too low: an entry that was evicted, invalidated or replaced by another process counts until it would
-have expired.
+have expired. However often an entry is replaced, it is recorded once.
 """
 
 from __future__ import annotations
@@ -30,20 +30,27 @@ class Room:
         self.used = 0
         self._clock = clock
         self._entries: dict[str, tuple[float, int]] = {}
-        self._expiries: list[tuple[float, str]] = []
+        self._expiries: list[tuple[float, str]] = []  # one an entry; may be before its expiry, if it was replaced
 
     def take(self, key: str, size: int, seconds: float) -> bool:
         """Reserve `size` bytes under `key` for so many seconds; False if there is no room."""
         now = self._clock()
         while self._expiries and self._expiries[0][0] <= now:
-            expires, old = heapq.heappop(self._expiries)
-            if self._entries.get(old, (0.0, 0))[0] == expires:
-                self.used -= self._entries.pop(old)[1]
+            _, old = self._expiries[0]
+            expires, freed = self._entries[old]
+            if expires > now:
+                heapq.heapreplace(self._expiries, (expires, old))
+            else:
+                heapq.heappop(self._expiries)
+                del self._entries[old]
+                self.used -= freed
         size += len(key) + _OVERHEAD
-        _, before = self._entries.get(key, (0.0, 0))
+        known = key in self._entries
+        before = self._entries[key][1] if known else 0
         if self.used - before + size > self.capacity:
             return False
         self.used += size - before
         self._entries[key] = now + seconds, size
-        heapq.heappush(self._expiries, (now + seconds, key))
+        if not known:
+            heapq.heappush(self._expiries, (now + seconds, key))
         return True

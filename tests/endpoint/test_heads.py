@@ -176,3 +176,12 @@ def test_equal_parts_are_equal_requests(scaled: Callable[[int, int], int]) -> No
             same += 1
             assert Read(bytes(data)).told == meant, bytes(data)
     assert same > 100
+
+
+def test_long_lines_do_not_fill_the_memory() -> None:
+    """A stranger who sends another long line with each request has few of them remembered."""
+    heads, known = Heads(), 0
+    for n in range(2_000):
+        assert heads.split(request(*LINES, b"X-Long: %016d" % n * 900)) is not None
+        known = max(known, sum(map(len, heads._known)))  # pyright: ignore[reportPrivateUsage] - what is bounded
+    assert known < 3 << 20

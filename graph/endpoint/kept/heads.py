@@ -37,6 +37,8 @@ _FOR_THE_SERVER = frozenset(
 )
 _LINES = 8192
 """Header lines whose meaning is known; most come again with the next request."""
+_BYTES = 2 << 20
+"""Bytes of them: whoever sends long ones, each with another, must not fill the memory."""
 _NAMES = 1024
 
 # RFC 9112, section 5: a name is a token, a value has visible characters, blanks and tabs.
@@ -73,6 +75,7 @@ class Heads:
         """The headers `who` identify the caller. Unless `forwarded`, no peer is trusted about its clients."""
         self._relevant = RELEVANT.union(who, FORWARDED if forwarded else ())
         self._known: dict[bytes, int] = {}
+        self._bytes = 0
         self._names: dict[bytes, int] = {}
 
     def split(self, data: bytes) -> Parts | None:
@@ -118,9 +121,11 @@ class Heads:
             kind = _LENGTH if value.isdigit() and len(value) <= _DIGITS else _REFUSED
         elif kind == _CONNECTION:
             kind = _NOTHING if value.strip(_BLANKS).lower() == b"keep-alive" else _REFUSED
-        if len(self._known) >= _LINES:
+        if len(self._known) >= _LINES or self._bytes > _BYTES:
             self._known.clear()
+            self._bytes = 0
         self._known[line] = kind
+        self._bytes += len(line)
         return kind
 
     def _name(self, name: bytes) -> int:

@@ -142,7 +142,7 @@ class ByteCache:
             or copy.stamp != sure_stamp([mark_of(*value) for value in values[1:]])
         ):
             return None
-        self._local.put(look.key, copy)
+        self._local.put(look.key, copy, time.time())
         return hit_of(copy)
 
     async def settle(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
@@ -299,7 +299,7 @@ class ByteCache:
         self._leases.fill([lease], [blob], [expires - now])
         self._remember(key, tags)
         digest = made.digest or digest_of(made.body)
-        self._local.put(key, Copy(stamp, expires, delta, (made.body, digest, now), len(made.body), tags))
+        self._local.put(key, Copy(stamp, expires, delta, (made.body, digest, now), len(made.body), tags), now)
         return True
 
     async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:

@@ -299,7 +299,8 @@ class Flights:
     def keep(self, key: str, known: Known) -> None:
         """Keep a copy in this process."""
         assert known.marks is not None
-        self._local.put(key, Copy(stamp_of(known.marks), known.expires, known.delta, known.value, known.size))
+        copy = Copy(stamp_of(known.marks), known.expires, known.delta, known.value, known.size)
+        self._local.put(key, copy, time.time())
 
     # --- life ---
 

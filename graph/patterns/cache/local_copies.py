@@ -1,5 +1,8 @@
 """Copies of cached values in this process, within a bound of bytes, the least recently used dropped first.
 
+Those that were not used since they expired are dropped even where there is room: what clients ask for once, each
+something else, does not fill the bound with what nobody can get any more.
+
 A copy is served only after its stamp was compared with the present generations in Redis, so it is never staler than
 Redis. It saves transferring and decoding the value.
 """
@@ -52,7 +55,7 @@ class LocalCopies:
         self._copies.move_to_end(key)
         return copy
 
-    def put(self, key: str, copy: Copy) -> None:
+    def put(self, key: str, copy: Copy, now: float) -> None:
         """Keep `copy`, unless it alone exceeds the limit."""
         self.drop(key)
         weight = self._weight(copy)
@@ -60,7 +63,7 @@ class LocalCopies:
             return
         self._copies[key] = copy
         self.size += weight
-        while self.size > self._limit:
+        while self._copies and (self.size > self._limit or next(iter(self._copies.values())).expires <= now):
             self.size -= self._weight(self._copies.popitem(last=False)[1])
 
     def drop(self, key: str) -> None:

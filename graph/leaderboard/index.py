@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 MARGIN = 60.0  # seconds, for differences between clocks and for late commits
 SWEEP = 30.0
+KNOWN = 4096
+"""Seasons that each process knows about; seasons begin and end for ever."""
 PATIENCE = 0.5  # seconds a reader waits for an index that is being repaired before it answers from SQL
 TURN = 1.5  # seconds before another process catches up too: the first may have died, and doing it twice is harmless
 RETRY = 0.1
@@ -84,6 +86,8 @@ class Indexes:
         """Return the ranking of a season."""
         key = (board.id, number)
         if key not in self._rankings:
+            if len(self._rankings) >= KNOWN:
+                del self._rankings[next(iter(self._rankings))]
             self._rankings[key] = Ranking(
                 self._client,
                 ranking_name(board.id, number),

@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from graph.errors import Invalid, Unavailable
 from graph.leaderboard import queries
 from graph.leaderboard.directory import Directory
-from graph.leaderboard.index import Indexes, NoIndex
+from graph.leaderboard.index import KNOWN, Indexes, NoIndex
 from graph.leaderboard.records import Placed, SeasonRecord, TopPage, player_key
 from graph.leaderboard.rules import season_at
 from graph.leaderboard.seasons import finished
@@ -195,13 +195,16 @@ class LeaderboardReader:
         if not 0 < number < running:
             raise Invalid("season", f"Seasons of this board are 1 to {running}.")
         key = (board.id, number)
-        if key not in self._finished:
+        found = self._finished.get(key)
+        if found is None:
             async with self._database.session() as session:
                 found = await queries.season(session, board, number)
             if found is None or not found.state.frozen:
                 return found or True
+            if len(self._finished) >= KNOWN:
+                del self._finished[next(iter(self._finished))]
             self._finished[key] = found
-        return self._finished[key]
+        return found
 
 
 def _place(after: str | None) -> Place | None:

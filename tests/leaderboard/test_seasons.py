@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from graph.errors import Invalid
-from graph.leaderboard import queries
+from graph.leaderboard import index, queries, reading
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
 from graph.leaderboard.records import (
     BoardRecord,
@@ -174,6 +174,24 @@ async def test_seasons_that_nobody_played_are_empty(service: LeaderboardService,
     assert await service.around(board, 1, season=3) is None
     with pytest.raises(Invalid):
         await service.top(board, season=5)
+
+
+async def test_seasons_that_are_over_do_not_add_up(
+    service: LeaderboardService, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process remembers only so many seasons of all that it has read, and reads the others again."""
+    monkeypatch.setattr(index, "KNOWN", 3)
+    monkeypatch.setattr(reading, "KNOWN", 3)
+    board = await service.create_board(NewBoard("m", "M", schedule=SeasonSchedule.MONTHLY))
+    for month in range(1, 9):
+        clock.set(2026, month, 15)
+        await service.submit(board, 1, month)
+        await service.upkeep.tick()
+    for _ in range(2):
+        for season in range(1, service.season(board).number):
+            assert [placed.player for placed in (await service.top(board, season=season)).entries] == [1]
+            assert len(service._finished) <= 3  # pyright: ignore[reportPrivateUsage] - what must not grow
+            assert len(service.indexes._rankings) <= 3  # pyright: ignore[reportPrivateUsage] - what must not grow
 
 
 async def test_a_slow_clock_gets_into_no_season_that_is_closing(

@@ -1,7 +1,8 @@
 """``python -m history.soak``: use one ``graph serve`` for long, and tell whether anything of it grows.
 
-Clients of all kinds come and go at a steady pace, on a fixed set of products, users, boards and files, so that nothing
-has a reason to grow once every cache is full: what is used in the last third of the time is compared with the middle
+First a crowd of strangers, each from an address of its own and with a question of its own, fills every cache of the
+server to its bound. Then clients of all kinds come and go at a steady pace, on a fixed set of products, users, boards
+and files, so that nothing has a reason to grow: what is used in the last third of the time is compared with the middle
 third. Then SIGTERM has to leave no process, no socket and no temporary file. The exit status is 1 if something grew,
 something was left, or a client got an answer that nobody should get.
 """
@@ -10,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import itertools
-import secrets
+import base64
 import sys
 import tempfile
 import time
@@ -20,28 +19,32 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import psutil
-from websockets.exceptions import WebSocketException
 
 from harness.serving import Serving
-from harness.subscriber import subscriber
-from history.client import Client
+from history.everyday import Addressed, Repeating, Returning, Staff, Visitors
 from history.record import History, Operation
 from history.rig import make_key
 from history.usage import Samples, sample
-from history.workloads import Boards, Catalog, Jobs, Limits, SignIns, Subscriptions, Workload
+from history.workloads import Boards, Catalog, Limits, Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from history.client import Client
+    from history.workloads import Workload
 
 _PAUSE = 0.1  # seconds between two operations of a client
 _SAMPLES = 120
-_LIVE = "query @live { products(first: 5, sort: NEWEST) { nodes { id name price { amount } } totalCount } }"
-_PAGE = "{ products(first: %d, sort: %s) { nodes { id sku name stock %s price { amount currency } } } }"
-_JUNK = (b"", b"{", b"[]", b'{"query": 1}', b'{"query": "{"}', b'{"query": "{ nothing }"}', b"\xff\xfe")
-_RESUME = "mutation ($secret: String!) { resumeGuest(secret: $secret) { ... on AuthPayload { token } } }"
-_GUEST = "mutation { playAsGuest { ... on GuestPayload { secret auth { token } } } }"
+
+
+_STRANGERS = 12_000
+"""More than the questions, and the callers, that any cache of the server has room for."""
+_PRODUCTS = 6_000
+"""Of the catalog that a new server has."""
+_ASK = (
+    "query ($id: ID!) { node(id: $id) { ... on Product { name } } }",
+    "query ($id: ID!) { node(id: $id) { ... on Product { name stock } } }",
+)
+_AT_ONCE = 16
 
 
 class Counted(History):
@@ -61,129 +64,32 @@ class Counted(History):
         return made
 
 
-class Addressed(Client):
-    """Asks from three hundred addresses, again and again."""
+async def _crowd(client: Client) -> None:
+    """Every stranger asks three times: what comes once only is not remembered."""
+    strangers = iter(range(_STRANGERS))
 
-    def new_address(self) -> str:
-        """The next of them."""
-        number = next(self._addresses) % 300
-        return f"10.1.{number >> 8}.{number & 255}"
+    async def ask_for_some() -> None:
+        for number in strangers:
+            product = base64.b64encode(b"Product:%d" % (1 + number % _PRODUCTS)).decode()
+            address = f"10.{2 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+            for _ in range(3):
+                answer = await client.ask(0, _ASK[number // _PRODUCTS], address=address, id=product)
+                client.history.add("strangers", "ask", product, None, time.monotonic(), outcome=answer.outcome)
 
-
-class Returning(SignIns):
-    """The same twenty guests sign in and out."""
-
-    async def prepare(self) -> None:
-        """Make the guests."""
-        await super().prepare()
-        self.guests: list[str] = []
-        for _ in range(20):
-            made = await self.insist(lambda: self.client.ask(0, _GUEST))
-            self.guests.append(made["playAsGuest"]["secret"])
-            await self.client.ask(0, "mutation { logout }", token=made["playAsGuest"]["auth"]["token"])
-
-    async def _come_and_go(self) -> None:
-        while not self.stopped.is_set():
-            secret, subject = self.client.random.choice(self.guests), secrets.token_hex(4)
-            resumed = await self.client.ask(0, _RESUME, secret=secret)
-            if resumed.outcome == "ok" and (token := resumed.data["resumeGuest"].get("token")):
-                await self._check(subject, token)
-                left = await self.client.ask(0, "mutation { logout }", token=token)
-                self.history.add(self.name, "end", subject, None, time.monotonic(), outcome=left.outcome)
-                self.over = [*self.over[-50:], (subject, token)]
-            await self.rest()
+    await asyncio.gather(*(ask_for_some() for _ in range(_AT_ONCE)))
 
 
-class Repeating(Jobs):
-    """The same ten files are imported, with other prices each time."""
-
-    async def _queue(self) -> None:
-        for number in itertools.count():
-            if self.stopped.is_set():
-                return
-            name = f"soak-{number % 10}"
-            (self.imports / f"{name}.csv").write_text(f"sku,name,price\n{name},Imported,{number % 90 + 1}.00\n")
-            document = "mutation ($p: String!) { importProducts(input: {path: $p}) { ... on Job { id } } }"
-            answer = await self.client.ask(0, document, token=self.key, p=f"{name}.csv")
-            job = answer.data["importProducts"].get("id", "") if answer.outcome == "ok" else ""
-            if job:
-                self.accepted = [*self.accepted[-20:], job]
-            self.history.add(self.name, "queue", job, None, time.monotonic(), outcome=answer.outcome)
-            await self.rest(15)
-
-
-class Visitors(Workload):
-    """Live queries, pages of all kinds, bytes that make no sense, and clients that hang up."""
-
-    name = "visitors"
-
-    def clients(self) -> list[Awaitable[None]]:
-        """One of each."""
-        return [self._live(), self._live(), self._browse(), self._talk_nonsense(), self._hang_up(), self._scrape()]
-
-    async def _live(self) -> None:
-        port = int(self.client.urls[0].rpartition(":")[2])
-        while not self.stopped.is_set():
-            with contextlib.suppress(OSError, WebSocketException, TimeoutError):
-                async with asyncio.timeout(60), subscriber(port, self.key) as socket:
-                    following = await socket.follow(_LIVE)
-                    await following.until(1 + self.client.random.randrange(10))
-                    self.history.add(self.name, "live", "page", len(following.results), time.monotonic())
-            await self.rest()
-
-    async def _browse(self) -> None:
-        for number in itertools.count():
-            if self.stopped.is_set():
-                return
-            order = ("PRICE_ASC", "PRICE_DESC", "NEWEST")[number % 3]
-            document = _PAGE % (1 + number % 50, order, "description" if number % 2 else "")
-            began = time.monotonic()
-            answer = await self.client.ask(0, document)
-            self.history.add(self.name, "page", document, None, began, outcome=answer.outcome)
-            await self.rest(0.3)
-
-    async def _talk_nonsense(self) -> None:
-        async with aiohttp.ClientSession() as http:
-            for body in itertools.cycle(_JUNK):
-                if self.stopped.is_set():
-                    return
-                with contextlib.suppress(aiohttp.ClientError):
-                    headers = {"Content-Type": "application/json"}
-                    async with http.post(f"{self.client.urls[0]}/graphql", data=body, headers=headers) as answer:
-                        await answer.read()
-                        self.history.add(self.name, "nonsense", "", answer.status, time.monotonic())
-                await self.rest(3)
-
-    async def _hang_up(self) -> None:
-        port = int(self.client.urls[0].rpartition(":")[2])
-        body = b'{"query": "{ products(first: 50) { nodes { name description } } }"}'
-        head = b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        whole = head % len(body) + body
-        while not self.stopped.is_set():
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.write(whole[: self.client.random.randrange(1, len(whole) + 1)])
-                await asyncio.sleep(self.client.random.uniform(0, 0.05))
-                writer.transport.abort()
-                self.history.add(self.name, "hang up", "", None, time.monotonic())
-            await self.rest(3)
-
-    async def _scrape(self) -> None:
-        async with aiohttp.ClientSession() as http:
-            while not self.stopped.is_set():
-                for path in ("healthz", "readyz", "metrics"):
-                    with contextlib.suppress(aiohttp.ClientError):
-                        async with http.get(f"{self.client.urls[0]}/{path}") as answer:
-                            await answer.read()
-                await self.rest(50)
-
-
-async def _use(server: Serving, folder: Path, key: str, seconds: float) -> tuple[Counted, Samples]:
+async def _use(
+    server: Serving, folder: Path, key: str, admin: tuple[str, str, str], seconds: float
+) -> tuple[Counted, Samples]:
     history, samples = Counted(), Samples()
     client = Addressed([server.url], history)
     kinds = (Catalog, Returning, Boards, Subscriptions, Limits, Visitors)
-    work = [*(kind(client, key, pause=_PAUSE) for kind in kinds), Repeating(client, key, folder / "in", pause=_PAUSE)]
+    work: list[Workload] = [kind(client, key, pause=_PAUSE) for kind in kinds]
+    work += [Repeating(client, key, folder / "in", pause=_PAUSE), Staff(client, *admin, pause=_PAUSE)]
     try:
+        samples.before = await asyncio.to_thread(sample, server.process.pid, folder)
+        await _crowd(client)
         for one in work:
             await one.prepare()
         running = [asyncio.create_task(one.run()) for one in work]
@@ -231,7 +137,8 @@ def main() -> int:
         }
         with Serving(folder, **settings) as server:
             server.ready()
-            history, samples = asyncio.run(_use(server, folder, make_key(folder, settings), minutes * 60))
+            key, admin = make_key(folder, settings), server.admin()
+            history, samples = asyncio.run(_use(server, folder, key, admin, minutes * 60))
             family = psutil.Process(server.process.pid).children(recursive=True)
             left = _left(server, family, folder, temporary)
         log = server.log.read_text(errors="replace")
@@ -243,7 +150,7 @@ def _tell(history: Counted, samples: Samples, left: list[str], log: str, minutes
     for (workload, outcome), count in history.counts.items():
         done[workload] += count if outcome == "ok" else 0
     print(f"{minutes:g} minutes: {', '.join(f'{name} {count:,}' for name, count in sorted(done.items()))}")
-    print("| | first third | middle third | last third | |\n| --- | ---: | ---: | ---: | --- |")
+    print("| | new | first third | middle third | last third | |\n| --- | ---: | ---: | ---: | ---: | --- |")
     rows = samples.rows()
     for row in rows:
         print(row)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import statistics
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 import redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _RECORD = re.compile(rb".*:\{jobs\}:job:")
@@ -33,13 +34,15 @@ class Measure(NamedTuple):
 MEMORY = Measure("MiB", 0.03, 2.0)
 COUNT = Measure("", 0.05, 3.0)
 FILE = Measure("MiB", 0.25, 4.0)
+_KEPT_LONG = Measure("MiB", float("inf"), 0.0)
 
 
 class Row(NamedTuple):
-    """What was measured in each third of the time: the medians, and whether the last shows growth."""
+    """What was measured at first, and in each third of the time: the medians, and whether the last shows growth."""
 
     name: str
     measure: Measure
+    before: float | None
     thirds: tuple[float, float, float]
 
     @property
@@ -49,13 +52,17 @@ class Row(NamedTuple):
         return last > middle * (1 + self.measure.share) + self.measure.slack
 
     def __str__(self) -> str:
-        figures = " | ".join(f"{one:,.1f} {self.measure.unit}".strip() for one in self.thirds)
+        figures = " | ".join(
+            "" if one is None else f"{one:,.1f} {self.measure.unit}".strip() for one in (self.before, *self.thirds)
+        )
         verdict = "GREW" if self.grew else "flat" if self.measure.share < 1 else "bounded"
         return f"| {self.name} | {figures} | {verdict} |"
 
 
 class Samples(list[dict[tuple[str, Measure], float]]):
-    """What was used, time after time."""
+    """What was used, time after time; `before` is what a new server used."""
+
+    before: Mapping[tuple[str, Measure], float] = MappingProxyType({})
 
     def rows(self) -> list[Row]:
         """One for each thing that was measured in the end."""
@@ -65,7 +72,10 @@ class Samples(list[dict[tuple[str, Measure], float]]):
         def middle(key: tuple[str, Measure], part: list[dict[tuple[str, Measure], float]]) -> float:
             return statistics.median([one[key] for one in part if key in one] or [0.0])
 
-        return [Row(*key, (middle(key, parts[0]), middle(key, parts[1]), middle(key, parts[2]))) for key in self[-1]]
+        return [
+            Row(*key, self.before.get(key), (middle(key, parts[0]), middle(key, parts[1]), middle(key, parts[2])))
+            for key in self[-1]
+        ]
 
 
 def sample(server: int, folder: Path) -> dict[tuple[str, Measure], float]:
@@ -79,11 +89,10 @@ def sample(server: int, folder: Path) -> dict[tuple[str, Measure], float]:
                     found[f"{role}: memory", MEMORY] = process.memory_full_info().uss / _MIB
                     found[f"{role}: descriptors", COUNT] = process.num_fds()
                     found[f"{role}: threads", COUNT] = process.num_threads()
-    found["Valkey: data", MEMORY], records, others = _keys(folder / "valkey" / "socket")
-    found["keys but records of jobs", COUNT] = others
-    found["records of jobs, which live for a week", Measure("", float("inf"), 0)] = records
+    found |= _valkey(folder / "valkey" / "socket")
     found["append-only files", Measure("MiB", 1.0, 64.0)] = _size(folder.glob("valkey/appendonlydir/*"))
     found["SQLite's WAL", FILE] = _size(folder.glob("*.db-wal"))
+    found["SQLite's data, where scores and events live for days", _KEPT_LONG] = _size(folder.glob("*.db"))
     return found
 
 
@@ -94,14 +103,22 @@ def _role(process: psutil.Process) -> str:
     return "worker" if "worker" in words else "server" if "serve" in words else ""
 
 
-def _keys(socket: Path) -> tuple[float, int, int]:
-    """MiB of data, records of jobs, and all other keys."""
+def _valkey(socket: Path) -> dict[tuple[str, Measure], float]:
     with redis.Redis(unix_socket_path=str(socket)) as client:
         untyped: Any = client
         keys: list[bytes] = list(untyped.scan_iter(count=1000))
         records = sum(_RECORD.match(key) is not None for key in keys)
-        memory = untyped.info("memory")
-        return memory["used_memory_dataset"] / _MIB, records, len(keys) - records
+        facts: dict[str, Any] = untyped.info()
+        channels = len(untyped.pubsub_channels())
+        return {
+            ("Valkey: data", MEMORY): facts["used_memory_dataset"] / _MIB,
+            ("Valkey: scripts", MEMORY): facts["used_memory_vm_total"] / _MIB,
+            ("Valkey: clients", COUNT): facts["connected_clients"],
+            ("Valkey: buffers of clients", MEMORY): facts["mem_clients_normal"] / _MIB,
+            ("Valkey: channels listened to", COUNT): channels,
+            ("keys but records of jobs", COUNT): len(keys) - records,
+            ("records of jobs, which live for a week", Measure("", float("inf"), 0.0)): records,
+        }
 
 
 def _size(files: Iterable[Path]) -> float:

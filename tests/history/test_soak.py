@@ -36,3 +36,13 @@ def test_what_is_not_always_there_counts_where_it_is() -> None:
     (row,) = late.rows()
     assert row.thirds == (0.0, 6.0, 6.0)
     assert not row.grew
+
+
+def test_what_a_new_server_used_is_told_and_does_not_count() -> None:
+    """Caches were filled since; what was not there at first has an empty cell."""
+    seen = samples([200.0] * 30)
+    assert str(seen.rows()[0]).startswith("| server: memory |  | 200.0 MiB |")
+    seen.before = {("server: memory", MEMORY): 100.0}
+    (row,) = seen.rows()
+    assert str(row).startswith("| server: memory | 100.0 MiB | 200.0 MiB |")
+    assert not row.grew

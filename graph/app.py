@@ -182,6 +182,7 @@ def build_endpoint(
             debug=debug,
             tally=tally,
             forwarded=bool(settings.server.trusted_proxies),
+            mutations=True,
         ),
         sockets=socket_limits(settings),
         page=(lambda request: page.response(request.scope) if wants_graphiql(request.scope) else None)

@@ -27,6 +27,7 @@ from graph.endpoint.http import (
     HttpTransport,
     Multipart,
     Origins,
+    Performer,
     ServerSentEvents,
     parse_body,
 )
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from graph.endpoint.admission import Admission
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.identity import Authenticator, Caller
-    from graph.endpoint.kept import KeptAnswers
+    from graph.endpoint.kept import Express, KeptAnswers
     from graph.endpoint.observe import OperationMetrics, Tracing
     from graph.endpoint.websocket import OnConnect
 
@@ -190,9 +191,9 @@ class GraphQLEndpoint(Generic[Context]):
             )
         self.streams = Streams(self.engine, self.live)
         self.lane = kept.lane(self.engine, authenticator) if kept is not None else None
-        self.express = (
-            kept.express(self.lane, self._read, tracing) if kept is not None and self.lane is not None else None
-        )
+        self.express: Express | None = None
+        if kept is not None and self.lane is not None:
+            self.express = kept.express(self.lane, self._read, Performer(self.engine, self.lane), tracing)
         streaming: HttpStreaming | None = None
         self._sockets: WebSockets | None = None
         if sockets is not None:

@@ -11,6 +11,7 @@ its answer.
 
 from __future__ import annotations
 
+import contextvars
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -24,11 +25,11 @@ from graph.server.websocket import WebSocketConnection
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from graph.endpoint.kept import Express, Leftover
+    from graph.endpoint.kept import Express, Leftover, RawHeaders
 
 _CHECKS = (b"healthz", b"readyz")
 _CREDENTIALS = (b"authorization", b"cookie")
@@ -87,6 +88,7 @@ class HttpProtocol(HttpConnection):
         """Note the peer's address, and refuse the connection when there are too many."""
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else ""
+        self._context = contextvars.copy_context()
         self._place = crowd().enter(self._peer, proxy=self._peer in trusted(str(self.config.forwarded_allow_ips)))
         if self._place is not None and crowd().is_crowded:
             self._kept = crowd().keep(self._peer)
@@ -162,16 +164,29 @@ class HttpProtocol(HttpConnection):
 
     def answer(self, status: int, head: bytes, body: bytes) -> bool:
         """Send the answer as `RequestResponseCycle.send` would; False where that would do more than write."""
-        transport = self.transport
-        if self._stopping or self.flow.write_paused or transport.is_closing():
+        if self._stopping or self.flow.write_paused or self.transport.is_closing():
             return False
+        self._write(status, head, body)
+        return True
+
+    def conclude(self, status: int, head: bytes, body: bytes) -> None:
+        """Send the answer to what was executed, even while the server stops or the client reads slowly."""
+        if self.transport.is_closing():
+            self._under_way = None
+        elif self._stopping and not self._held:
+            self._write(status, head + b"connection: close\r\n", body)
+            self._go_on()
+        else:
+            self._write(status, head, body)
+
+    def _write(self, status: int, head: bytes, body: bytes) -> None:
         lines = self.server_state.default_headers
         if lines is not self._lines:
             self._lines, self._starts = lines, {}
         start = self._starts.get(status)
         if start is None:
             start = self._starts[status] = b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % line for line in lines)])
-        transport.write(b"".join((start, head, b"\r\n", body)))
+        self.transport.write(b"".join((start, head, b"\r\n", body)))
         self.server_state.total_requests += 1
         self._under_way = None
         self._rested = self.loop.time()
@@ -179,7 +194,19 @@ class HttpProtocol(HttpConnection):
             self._rest(self.timeout_keep_alive)
         if self._held:
             self._go_on()
-        return True
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        """Run `work` as uvicorn runs the application for a request: it waits for both when it stops."""
+        task = self.loop.create_task(work, context=self._context.copy())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def raw_headers(self) -> RawHeaders:
+        """The header lines of the request that is under way, which `Express` has found to be plain ones."""
+        assert self._under_way is not None
+        _, *lines = self._under_way.partition(b"\r\n\r\n")[0].split(b"\r\n")
+        pairs = (line.partition(b":") for line in lines)
+        return [(name.lower(), value.strip(b" \t")) for name, _, value in pairs]
 
     def hand_on(self, left: Leftover | None) -> bool:
         """Give uvicorn the request, and the application what was done about it; False if the client has left."""

@@ -144,7 +144,7 @@ async def connected(client: Client) -> None:
 
 async def test_visits_are_bounded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many heads there are, no more than so many bytes of them are kept: those in use, and no large one."""
-    monkeypatch.setattr(express, "VISITS", 30_000)
+    monkeypatch.setattr(express, "VISITS", 45_000)
     app = AnswersApp(client, Truth(), express=True)
     app.truth.versions["a"] = 1
     made: Any = app.endpoint.express
@@ -158,7 +158,7 @@ async def test_visits_are_bounded(client: Client, monkeypatch: pytest.MonkeyPatc
     for stranger in range(20):
         for address in (*regulars, f"10.0.1.{stranger}"):
             await ask(app, 1, **{"x-test-address": address})
-        assert made._visits.size <= 30_000
+        assert made._visits.size <= 45_000
     assert regulars < kept()
     assert len(kept()) < 8
     await ask(app, 3, **{"accept": f"application/json, {'x' * express.LARGEST}/x", "x-test-address": "10.0.2.1"})
@@ -254,10 +254,7 @@ async def test_a_body_that_a_middleware_changed_is_read_as_it_is(app: AnswersApp
 
 @pytest.mark.parametrize(
     "body",
-    [
-        *("[]", "nonsense", '{"query": 5}', '{"query": "{ nothing }"}', '{"query": "{ plain }"}'),
-        '{"query": "mutation { write(key: \\"a\\") }"}',
-    ],
+    ["[]", "nonsense", '{"query": 5}', '{"query": "{ nothing }"}', '{"query": "{ plain }"}'],
 )
 async def test_nothing_else_is_recognised(app: AnswersApp, body: str) -> None:
     """What the lane does not take is none of this module's business, however often it is sent."""

@@ -5,13 +5,13 @@
 
 from graph.endpoint.http.elsewhere import Elsewhere
 from graph.endpoint.http.exchange import EXCHANGE, ServerExchange
-from graph.endpoint.http.multipart import Multipart
+from graph.endpoint.http.framings import Multipart, ServerSentEvents
 from graph.endpoint.http.negotiation import EVENT_STREAM, MULTIPART
 from graph.endpoint.http.pages import Assets, GraphiqlPage, StaticPage, wants_graphiql
+from graph.endpoint.http.performing import Performer
 from graph.endpoint.http.request import parse_body
 from graph.endpoint.http.route import EndpointRoute
 from graph.endpoint.http.security import HEADERS, Origins, is_own_page
-from graph.endpoint.http.sse import ServerSentEvents
 from graph.endpoint.http.streaming import HttpStreaming
 from graph.endpoint.http.transport import HttpTransport
 
@@ -28,6 +28,7 @@ __all__ = [
     "HttpTransport",
     "Multipart",
     "Origins",
+    "Performer",
     "ServerExchange",
     "ServerSentEvents",
     "StaticPage",

@@ -1,28 +1,34 @@
-"""One HTTP request in progress, and how it is answered."""
+"""One HTTP request in progress, and how it is answered: by an `Answer`, or what was raised in its place."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from graph.endpoint.errors import Refusal
+from graph.endpoint.execution import encode
+from graph.endpoint.http.negotiation import JSON, accepted
+from graph.endpoint.http.request import Disconnected
 from graph.endpoint.http.security import HEADERS
 from graph.endpoint.kept import compressed, encoding_of
+from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Iterable, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
+    from graph.endpoint.execution import Answer, Engine
     from graph.endpoint.kept import RawHeaders
 
 logger = logging.getLogger("graph.endpoint")
 
-_NO_STORE = (b"cache-control", b"no-store")
-_VARY = (b"vary", b"Accept, Origin, Accept-Encoding")
+NO_STORE = (b"cache-control", b"no-store")
+VARY = (b"vary", b"Accept, Origin, Accept-Encoding")
 _NOT_MODIFIED = 304
 
 
@@ -72,9 +78,9 @@ class Call:
             raw += set_headers(response)
         names = {name for name, _ in raw}
         if b"vary" not in names:
-            raw.append(_VARY)
+            raw.append(VARY)
         if b"cache-control" not in names:
-            raw.append(_NO_STORE)
+            raw.append(NO_STORE)
         await self.start(status, raw, body)
         await run_background(responses)
 
@@ -101,3 +107,47 @@ async def run_background(responses: Iterable[Response]) -> None:
                 await response.background()
             except Exception:
                 logger.exception("a background task failed")
+
+
+class Sending:
+    """Sends what comes of the requests to one endpoint."""
+
+    def __init__(self, engine: Engine[Any]) -> None:
+        """Tell errors as `engine` does."""
+        self._presenter = engine.presenter
+        self._monitor = engine.monitor
+
+    async def through(self, call: Call, work: Awaitable[None]) -> None:
+        """Do the `work` of a call; whatever it raises is answered."""
+        try:
+            await work
+        except Disconnected:
+            return
+        except Refusal as error:
+            await self._refuse(call, error)
+        except RedisUnavailable:
+            away = Refusal("UNAVAILABLE", "The session cannot be checked right now.", headers={"Retry-After": "1"})
+            await self._refuse(call, away)
+        except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id
+            self._monitor.failed()
+            await call.answer(JSON, 500, encode({"errors": self._presenter.raised(error)}), {})
+
+    async def _refuse(self, call: Call, error: Refusal) -> None:
+        self._monitor.refused(error.code)
+        media = accepted(call.request.headers.get("accept")).json or JSON
+        body = encode({"errors": self._presenter.present([error])})
+        await call.answer(media, error.status or 400, body, error.headers)
+
+    @staticmethod
+    async def answer(call: Call, media: str, answer: Answer) -> None:
+        """Send `answer` as `media`."""
+        response = answer.response
+        await call.answer(
+            media, status_of(media, answer), answer.encode(), answer.headers, *([response] if response else [])
+        )
+
+
+def status_of(media: str, answer: Answer) -> int:
+    """The HTTP status of `answer` as `media`."""
+    status = answer.status or (answer.response.status_code if answer.response is not None else None)
+    return status or (200 if answer.executed or media == JSON else 400)

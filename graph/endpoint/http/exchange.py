@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from graph.endpoint.kept import EXCHANGE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
 
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.kept import Leftover, Sight
-
-EXCHANGE = "graph.exchange"
-"""Where the scope holds the `ServerExchange`."""
 
 
 class ServerExchange(Protocol):

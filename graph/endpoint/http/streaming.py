@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from graph.endpoint.execution import Answer, blank_response
 from graph.endpoint.http.call import run_background, set_headers
-from graph.endpoint.http.multipart import MultipartPieces
+from graph.endpoint.http.framings import MultipartPieces
 from graph.endpoint.http.negotiation import EVENT_STREAM, JSON, accepted
 from graph.endpoint.http.security import HEADERS
 from graph.endpoint.subscriptions import Backlog, Outlet, errors_json, resumed

@@ -21,17 +21,16 @@ from starlette.requests import Request
 from graph.endpoint.admission import over_limit
 from graph.endpoint.document import Allowance, OperationRequest
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution import RUNNABLE, Answer, Deadlines, Ready, blank_response, encode
-from graph.endpoint.http.call import Call
+from graph.endpoint.execution import RUNNABLE, Answer, Deadlines, Ready, blank_response
+from graph.endpoint.http.call import Call, Sending
 from graph.endpoint.http.exchange import EXCHANGE, read_before
 from graph.endpoint.http.form import is_form
 from graph.endpoint.http.negotiation import JSON, Acceptable, accepted, need_some
 from graph.endpoint.http.presence import presence
-from graph.endpoint.http.request import Disconnected, parse_body, parse_query_string, read_body
+from graph.endpoint.http.request import parse_body, parse_query_string, read_body
 from graph.endpoint.http.security import HEADERS, METHODS
 from graph.endpoint.http.uploads import Spool, UploadForm
 from graph.endpoint.observe import annotate
-from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from graph.endpoint.http.security import Origins
     from graph.endpoint.http.streaming import HttpStreaming
     from graph.endpoint.identity import Authenticator, Caller
-    from graph.endpoint.kept import Approach, Express, Fast, Lane
+    from graph.endpoint.kept import Express, Fast, Lane
 
 _STREAMED = frozenset({OperationType.SUBSCRIPTION})
 _BY_GET = _STREAMED | {OperationType.QUERY}
@@ -75,13 +74,14 @@ class HttpTransport:
         self._engine = engine
         self._bounds = engine.operations.bounds
         self._bodies = Deadlines(self._bounds.body_timeout)
-        self._presenter = engine.presenter
+        self._sending = Sending(engine)
         self._authenticator = authenticator
         self._origins = origins
         self._page = page
         self._streaming = streaming
         self._lane = lane
         self._express = express
+        self._executing = express if express is not None and express.errands is not None else None
         self._spool = Spool(self._bounds.spool) if uploads else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,27 +89,17 @@ class HttpTransport:
         request = Request(scope, receive, send)
         with self._engine.monitor.tracing.begin(request.headers) as span:
             told = [] if span is None else [(b"traceresponse", span.response.encode())]
-            await self._call(Call(scope, receive, send, request, self._origins.headers(request.headers), told))
+            call = Call(scope, receive, send, request, self._origins.headers(request.headers), told)
+            await self._sending.through(call, self._call(call))
 
     async def _call(self, call: Call) -> None:
-        try:
-            exchange: ServerExchange | None = call.scope.get(EXCHANGE)
-            left = exchange.left if exchange is not None else None
-            if left is not None and self._express is not None:
-                fast = await self._express.finish(left, await self._read(call), call.request)
-                await self._finish_fast(call, left.media, fast)
-            else:
-                await self._serve(call)
-        except Disconnected:
-            return
-        except Refusal as error:
-            await self._refuse(call, error)
-        except RedisUnavailable:
-            away = Refusal("UNAVAILABLE", "The session cannot be checked right now.", headers={"Retry-After": "1"})
-            await self._refuse(call, away)
-        except Exception as error:  # noqa: BLE001 - a bug, to be masked and logged under an id
-            self._engine.monitor.failed()
-            await call.answer(JSON, 500, encode({"errors": self._presenter.raised(error)}), {})
+        exchange: ServerExchange | None = call.scope.get(EXCHANGE)
+        left = exchange.left if exchange is not None else None
+        if left is not None and self._express is not None:
+            fast = await self._express.finish(left, await self._read(call), call.request)
+            await self._finish_fast(call, left.media, fast)
+        else:
+            await self._serve(call)
 
     async def _read(self, call: Call) -> OperationRequest:
         """The operation of a recognised request."""
@@ -187,7 +177,7 @@ class HttpTransport:
             if media is None and stream is not None and self._streaming is not None:
                 await self._streaming.refuse(ready, stream, call)
             else:
-                await self._answer(call, media or JSON, ready)
+                await self._sending.answer(call, media or JSON, ready)
             return
         annotate(call.scope, operation=ready.operation.name)
         answer: Answer | None = None
@@ -198,10 +188,16 @@ class HttpTransport:
             with presence(call.scope, OperationType.SUBSCRIPTION if ready.stands else ready.operation.kind):
                 await self._streaming.stream(stream, asked, ready.ticket.caller, call)
         else:
-            with presence(call.scope, ready.operation.kind):
-                answer = await self._engine.run(ready, call.request, blank_response())
+            answer = await self._execute(call, media, ready)
         if answer is not None:
-            await self._answer(call, media or JSON, answer)
+            await self._sending.answer(call, media or JSON, answer)
+
+    async def _execute(self, call: Call, media: str | None, ready: Ready) -> Answer:
+        kind = ready.operation.kind
+        if kind is OperationType.MUTATION and media is not None and self._executing is not None:
+            self._notice(call, media, self._executing)
+        with presence(call.scope, kind):
+            return await self._engine.run(ready, call.request, blank_response())
 
     async def _finish_fast(self, call: Call, media: str, fast: Fast) -> None:
         if fast.body is not None:
@@ -209,24 +205,20 @@ class HttpTransport:
                 asked = fast.approach.question.asked
                 self._engine.monitor.kept(asked.prepared, asked.operation, perf_counter() - call.began, asked.cost)
             if fast.approach is not None and self._express is not None:
-                self._notice(call, media, fast.approach, self._express)
+                self._notice(call, media, self._express)
             body, encoding = fast.body, None
             if fast.name is not None and self._lane is not None and (encoding := call.encoding(body)) is not None:
                 body = await self._lane.compressed.give(fast.name, encoding, body)
             await call.answer(media, fast.status, body, fast.headers, encoded=encoding)
         else:
             assert fast.answer is not None
-            await self._answer(call, media, fast.answer)
+            await self._sending.answer(call, media, fast.answer)
 
     @staticmethod
-    def _notice(call: Call, media: str, approach: Approach, express: Express) -> None:
+    def _notice(call: Call, media: str, express: Express) -> None:
         exchange: ServerExchange | None = call.scope.get(EXCHANGE)
         if exchange is not None and exchange.sight is not None:
-            client = call.scope.get("client")
-            headers = [*HEADERS, *call.cors]
-            accepts = call.request.headers.get("accept-encoding")
-            peer = client[0] if client else ""
-            express.notice(exchange.sight, approach, media, headers, peer=peer, accepts=accepts)
+            express.notice(exchange.sight, media, [*HEADERS, *call.cors], call.request)
 
     # --- several operations ---
 
@@ -283,7 +275,7 @@ class HttpTransport:
                 return
             with presence(call.scope, _kind(readied[0])):
                 answer = await self._run(readied[0], request)
-            await self._answer(call, media or JSON, answer)
+            await self._sending.answer(call, media or JSON, answer)
 
     async def _charged(self, one: Ready | Answer, units: int) -> Ready | Answer:
         """Charge an operation, and `units` beside what it weighs, before it runs."""
@@ -295,20 +287,6 @@ class HttpTransport:
         if verdict.allowed:
             return one
         return await self._engine.reject([over_limit(verdict, one.ticket.weight)], one.ticket)
-
-    # --- answering ---
-
-    async def _refuse(self, call: Call, error: Refusal) -> None:
-        self._engine.monitor.refused(error.code)
-        media = accepted(call.request.headers.get("accept")).json or JSON
-        body = encode({"errors": self._presenter.present([error])})
-        await call.answer(media, error.status or 400, body, error.headers)
-
-    async def _answer(self, call: Call, media: str, answer: Answer) -> None:
-        response = answer.response
-        status = answer.status or (response.status_code if response is not None else None)
-        status = status or (200 if answer.executed or media == JSON else 400)
-        await call.answer(media, status, answer.encode(), answer.headers, *([response] if response else []))
 
 
 def _kind(one: Ready | Answer) -> OperationType:

@@ -7,20 +7,24 @@ to Redis; `Express` answers a request that it recognises by what its answer depe
 from graph.endpoint.kept.answers import KeptAnswers
 from graph.endpoint.kept.approach import Approach, Fast
 from graph.endpoint.kept.compression import Compressed, compressed, encoding_of
+from graph.endpoint.kept.errand import Errand, Perform
 from graph.endpoint.kept.express import EXPRESS, Express
 from graph.endpoint.kept.lane import Lane
-from graph.endpoint.kept.visit import ClientConnection, Leftover, RawHeaders, Sight
+from graph.endpoint.kept.visit import EXCHANGE, ClientConnection, Leftover, RawHeaders, Sight
 
 __all__ = [
+    "EXCHANGE",
     "EXPRESS",
     "Approach",
     "ClientConnection",
     "Compressed",
+    "Errand",
     "Express",
     "Fast",
     "KeptAnswers",
     "Lane",
     "Leftover",
+    "Perform",
     "RawHeaders",
     "Sight",
     "compressed",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.identity import BatchAuthenticator
+from graph.endpoint.kept.errand import Errands
 from graph.endpoint.kept.express import Express
 from graph.endpoint.kept.lane import Lane
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.execution import Engine
     from graph.endpoint.identity import Authenticator
+    from graph.endpoint.kept.errand import Perform
     from graph.endpoint.observe import Tally, Tracing
     from graph.patterns.cache import ByteCache
     from graph.patterns.client import Client
@@ -30,7 +32,8 @@ class KeptAnswers:
     ``extensions.cache`` how it was made. Unless `recognise`, every request is parsed; `tally` hears of each answer to
     one that was recognised, and with `eager` that begins with the second request with one head. `forwarded` says that
     the server believes what proxies tell of their clients. Nothing is executed for a kept answer, so the schema's
-    extensions do not see the operation: `unseen` are those of which somebody has said that this is right.
+    extensions do not see the operation: `unseen` are those of which somebody has said that this is right. With
+    `mutations` those that are recognised are executed at once, so that no middleware sees them.
     """
 
     client: Client
@@ -41,6 +44,7 @@ class KeptAnswers:
     tally: Tally | None = None
     eager: bool = False
     forwarded: bool = False
+    mutations: bool = False
     unseen: Collection[type[SchemaExtension]] = ()
 
     def lane(self, engine: Engine[Any], authenticator: Authenticator) -> Lane[Any]:
@@ -57,14 +61,27 @@ class KeptAnswers:
         return Lane(engine, authenticator, self.client, self.cache, enabled=self.enabled, debug=self.debug)
 
     def express(
-        self, lane: Lane[Any], read: Callable[[bytes], OperationRequest | None], tracing: Tracing | None = None
+        self,
+        lane: Lane[Any],
+        read: Callable[[bytes], OperationRequest | None],
+        perform: Perform,
+        tracing: Tracing | None = None,
     ) -> Express | None:
         """The object that answers requests before they are parsed; only an unknown body is parsed, by `read`.
 
-        None where every request is parsed. What `tracing` wants is left to the endpoint.
+        None where every request is parsed. Mutations are executed by `perform`. What `tracing` wants is left to the
+        endpoint.
         """
         if not self.recognise or not self.enabled or self.debug:
             return None
+        errands = Errands(lane, self.client, perform, tally=self.tally, tracing=tracing) if self.mutations else None
         return Express(
-            lane, self.client, read, forwarded=self.forwarded, tally=self.tally, eager=self.eager, tracing=tracing
+            lane,
+            self.client,
+            read,
+            forwarded=self.forwarded,
+            tally=self.tally,
+            eager=self.eager,
+            tracing=tracing,
+            errands=errands,
         )

@@ -97,6 +97,14 @@ class Sender(NamedTuple):
         return f"user {self.caller.user}" if self.caller.user and not self.session else None
 
 
+class Toll(NamedTuple):
+    """What a sender is charged for an operation that is executed: `commands` check its session and charge it."""
+
+    weight: int
+    charges: tuple[Charge, ...]
+    commands: tuple[Command, ...]
+
+
 class Approach(NamedTuple):
     """What the lane asks for a request: `commands` check the session, if it names one, and make the `charges`."""
 

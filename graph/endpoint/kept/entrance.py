@@ -12,7 +12,7 @@ is the local budget's (`Admission.settle`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import OperationType
 
@@ -21,7 +21,7 @@ from graph.endpoint.document import wish_of
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Ready
 from graph.endpoint.identity import Caller
-from graph.endpoint.kept.approach import Sender
+from graph.endpoint.kept.approach import Sender, Toll
 from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
@@ -29,11 +29,25 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
-    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.document import Operation, OperationRequest, Prepared
     from graph.endpoint.execution import Engine
     from graph.endpoint.identity import BatchAuthenticator
-    from graph.patterns.client import Client, Reply
+    from graph.patterns.client import Client, Replies, Reply
     from graph.patterns.limiter import Charge
+
+
+class KnownOperation(NamedTuple):
+    """An operation that is to be executed, what it weighs and what it costs."""
+
+    request: OperationRequest
+    prepared: Prepared
+    operation: Operation
+    weight: int
+    cost: int
+
+    def ready(self, ticket: Ticket) -> Ready:
+        """The operation once it has its `ticket`."""
+        return Ready(self.request, self.prepared, self.operation, ticket, weight=self.weight, cost=self.cost)
 
 
 class Entrance:
@@ -73,11 +87,9 @@ class Entrance:
             await self._engine.admission.admit(ticket)
         return ticket
 
-    async def ready(
-        self, request: OperationRequest, connection: HTTPConnection, kinds: Collection[OperationType]
-    ) -> Ready | None:
-        """Find and charge an operation that is about to be executed; None, uncharged, where that takes more."""
-        engine, admission = self._engine, self._engine.admission
+    def find(self, request: OperationRequest, kinds: Collection[OperationType]) -> KnownOperation | None:
+        """Find an operation of `kinds` that may be executed as soon as it is charged; None where that takes more."""
+        engine = self._engine
         try:
             text = engine.persisted.known(request)
             prepared = engine.operations.known(text) if text is not None else None
@@ -90,13 +102,34 @@ class Entrance:
             estimate = engine.operations.check(operation, request.variables)
         except Refusal:
             return None
-        weight = 0 if operation.free else admission.weight(estimate.fields, estimate.work)
-        sender = self.sender(connection)
+        weight = 0 if operation.free else engine.admission.weight(estimate.fields, estimate.work)
+        return KnownOperation(request, prepared, operation, weight, estimate.cost)
+
+    def toll(self, sender: Sender, weight: int) -> Toll | None:
+        """What an operation of `weight` is charged, and the commands for it; None where no waiting would help."""
+        admission = self._engine.admission
         charges = admission.charges(sender.caller, weight)
-        if any(one.weight > one.limit.count for one in charges) or admission.refused(sender.caller) is not None:
+        if any(one.weight > one.limit.count for one in charges):
             return None
-        command = admission.command(charges, guard=sender.guard)
-        replies = await self._client.batch(*sender.session, command)
-        ticket = await self.ticket(sender, weight, charges, list(replies), connection)
+        return Toll(weight, charges, (*sender.session, admission.command(charges, guard=sender.guard)))
+
+    async def ready(
+        self, request: OperationRequest, connection: HTTPConnection, kinds: Collection[OperationType]
+    ) -> Ready | None:
+        """Find and charge an operation that is about to be executed; None, uncharged, where that takes more."""
+        found = self.find(request, kinds)
+        if found is None:
+            return None
+        sender = self.sender(connection)
+        toll = self.toll(sender, found.weight)
+        if toll is None or self._engine.admission.refused(sender.caller) is not None:
+            return None
+        return await self.admit(found, sender, toll, await self._client.batch(*toll.commands), connection)
+
+    async def admit(
+        self, found: KnownOperation, sender: Sender, toll: Toll, replies: Replies, connection: HTTPConnection
+    ) -> Ready:
+        """Admit an operation by the `replies` to the commands of its toll."""
+        ticket = await self.ticket(sender, toll.weight, toll.charges, list(replies), connection)
         act_for(ticket.caller.identity or None)
-        return Ready(request, prepared, operation, ticket, weight=weight, cost=estimate.cost)
+        return found.ready(ticket)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.kept.approach import Approach, Asked, Fast, Question
+    from graph.endpoint.kept.errand import Errands
     from graph.endpoint.kept.heads import Parts
     from graph.endpoint.kept.lane import Lane
     from graph.endpoint.kept.visit import ClientConnection, RawHeaders, Sight
@@ -54,7 +55,7 @@ VISITS = 32 << 20
 """Bytes of heads, and of what is known of them: `_VISIT` each, beside the head."""
 LARGEST = 16_384
 """Bytes of a request, head and body."""
-_VISIT = 4096
+_VISIT = 6144
 _SIGHTINGS = 8192
 _CURRENT = 8192
 _COUNTED_EVERY = 0.05
@@ -108,12 +109,13 @@ class Express:
         tally: Tally | None = None,
         eager: bool = False,
         tracing: Tracing | None = None,
+        errands: Errands | None = None,
     ) -> None:
         """Serve what `lane` would; `read` gives the one operation that the body of a POST asks for.
 
         `read` raises `Refusal` for a body without an operation. `forwarded` says that the server believes what proxies
         say about their clients; `tally` is told of each answer. With `eager` a head is known after its first request.
-        What `tracing` wants is not taken: it takes the ordinary way, with a span.
+        What `tracing` wants is not taken: it takes the ordinary way, with a span. `errands` take mutations.
         """
         self._lane = lane
         self._client = client
@@ -122,6 +124,7 @@ class Express:
         self._heads = Heads(lane.who, forwarded=forwarded)
         self._visits: Retention[tuple[str, bytes, bytes], Visit] = Retention(VISITS)
         self._seen: set[int] = set()
+        self.errands = errands
         self._eager = eager
         self._tracing = tracing
         self._current: dict[str, tuple[bytes, Any, bytes]] = {}  # the generations under which copies were found current
@@ -139,7 +142,7 @@ class Express:
             return False
         question = self._lane.question(parts.query, parts.body) or self._ask(sight)
         if question is None:
-            return False
+            return self.errands is not None and self.errands.take(sight, visit, connection)
         asked, lane = question.asked, self._lane
         key = asked.key(visit.sender)
         gate = self._gate(visit, question) if key is not None else None
@@ -250,20 +253,10 @@ class Express:
 
     # --- visits ---
 
-    def notice(
-        self,
-        sight: Sight,
-        approach: Approach,
-        media: str,
-        headers: RawHeaders,
-        *,
-        peer: str,
-        accepts: str | None = None,
-    ) -> None:
-        """Keep what the head of a request is known for, which the lane has answered for the second time.
+    def notice(self, sight: Sight, media: str, headers: RawHeaders, request: Request) -> None:
+        """Keep what the head of `request` is known for, the second time that one is answered.
 
-        It was `approach`, the answer had the type `media` and the `headers`, the access log calls the client `peer`,
-        and it `accepts` these encodings.
+        The answer had the type `media` and the `headers`.
         """
         seen = sight.peer, sight.parts.head, sight.parts.query
         sighting = hash(seen)
@@ -272,11 +265,8 @@ class Express:
                 self._seen.clear()
             self._seen.add(sighting)
             return
-        if self._lane.turnstile(approach) is not None:
-            size = _VISIT + 2 * (len(sight.parts.head) + len(sight.parts.query))
-            method = sight.parts.head.partition(b" ")[0].decode()
-            visit = Visit(approach.sender, method, media, headers, peer=peer, accepts=accepts)
-            self._visits.put(seen, visit, size)
+        size = _VISIT + 2 * (len(sight.parts.head) + len(sight.parts.query))
+        self._visits.put(seen, Visit(self._lane.entrance.sender(request), media, headers, request), size)
 
     def _gate(self, visit: Visit, question: Question) -> Gate | None:
         """How the sender is charged; None where the turnstile is not enough."""
@@ -302,7 +292,7 @@ def _is_simple(look: Look) -> bool:
 
 
 def _gate(visit: Visit, approach: Approach, turnstile: Command) -> Gate:
-    lines = b"".join(b"%b: %b\r\n" % line for line in visit.headers).replace(b"%", b"%%")
+    lines = visit.lines.replace(b"%", b"%%")
     told = template(approach.charges[0].limit) | control(approach.question.asked.policy.scope, "%b", 0) | {"age": "%d"}
     lines += "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode("latin-1")
     media = b"content-type: %b; charset=utf-8\r\n" % visit.media.encode()

@@ -5,12 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from graph.endpoint.observe import FACTS
+
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from starlette.requests import Request
+    from starlette.types import Scope
+
     from graph.endpoint.document import OperationRequest
-    from graph.endpoint.kept.approach import Sender
+    from graph.endpoint.kept.approach import Sender, Toll
     from graph.endpoint.kept.heads import Parts
     from graph.patterns.cache import Look
     from graph.patterns.client import Command, Replies
+
+EXCHANGE = "graph.exchange"
+"""Where the scope of a request holds what the server underneath can do for it (`http.exchange.ServerExchange`)."""
+_OF_EACH = frozenset({"headers", EXCHANGE, FACTS})
+"""What the scope of each request has for itself; all else is the same for all requests with one head."""
 
 RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
 """Headers as ASGI has them."""
@@ -35,6 +47,18 @@ class ClientConnection(Protocol):
 
     def hand_on(self, left: Leftover | None) -> bool:
         """Pass the request to the application, with what was already done; False if the client has left."""
+        ...
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        """Run `work` in a task, which the server waits for when it stops."""
+        ...
+
+    def raw_headers(self) -> RawHeaders:
+        """All headers of the request."""
+        ...
+
+    def conclude(self, status: int, head: bytes, body: bytes) -> None:
+        """Send the answer of what was executed, if there is still a client: it is not handed on any more."""
         ...
 
     def abort(self) -> None:
@@ -65,15 +89,20 @@ class Gate(NamedTuple):
 class Visit:
     """What is known about requests with one head."""
 
-    __slots__ = ("accepts", "gates", "headers", "media", "method", "peer", "sender")
+    __slots__ = ("accepts", "gates", "headers", "host", "lines", "media", "method", "peer", "scope", "sender", "tolls")
 
-    def __init__(
-        self, sender: Sender, method: str, media: str, headers: RawHeaders, *, peer: str, accepts: str | None
-    ) -> None:
+    def __init__(self, sender: Sender, media: str, headers: RawHeaders, request: Request) -> None:
+        """`request` is the first such one, as the application saw it; answers have `headers`."""
+        scope = request.scope
         self.sender = sender
-        self.method = method
+        self.method: str = scope["method"]
         self.media = media
         self.headers = headers
-        self.peer = peer
-        self.accepts = accepts  # the encodings that the client takes
+        self.lines = b"".join(b"%b: %b\r\n" % line for line in headers)
+        client = scope.get("client")
+        self.peer: str = client[0] if client else ""
+        self.accepts = request.headers.get("accept-encoding")  # the encodings that the client takes
+        self.host = request.headers.get("host", "").encode("latin-1")  # as a trusted proxy tells it
+        self.scope: Scope = {name: value for name, value in scope.items() if name not in _OF_EACH}
         self.gates: dict[tuple[int, object], Gate | None] = {}  # by weight and scope
+        self.tolls: dict[int, Toll] = {}  # by weight

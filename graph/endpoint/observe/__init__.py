@@ -4,7 +4,7 @@
 tells what happened between two readings of the metrics.
 """
 
-from graph.endpoint.observe.access_log import AccessLog, annotate
+from graph.endpoint.observe.access_log import FACTS, AccessLog, annotate
 from graph.endpoint.observe.activity import (
     Activity,
     MetricsReading,
@@ -20,6 +20,7 @@ from graph.endpoint.observe.tracing import NoTracing, OperationSpan, Tracing, ca
 
 __all__ = [
     "ABORTED",
+    "FACTS",
     "AccessLog",
     "Activity",
     "MetricsReading",

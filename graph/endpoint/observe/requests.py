@@ -44,7 +44,7 @@ class Tally:
         self._route = route
         self._seconds = SECONDS.labels(route)
         self._took: dict[str | None, tuple[list[float], list[int]]] = {}  # seconds and costs, by operation
-        self._aborted: list[float] = []
+        self._others: list[float] = []  # seconds of requests whose operation is counted elsewhere
         self._answered: dict[tuple[str, int], int] = {}  # by method and status
         self._operations = operations
         self._under_way = self._told = 0
@@ -62,31 +62,41 @@ class Tally:
 
         `began` is of `time.perf_counter`.
         """
-        self._under_way -= 1
         if not status:
+            self._under_way -= 1
             return
-        took = perf_counter() - began
         if status == ABORTED:
-            self._aborted.append(took)
-        else:
-            try:
-                seconds, costs = self._took[operation]
-            except KeyError:
-                seconds, costs = self._took[operation] = [], []
-            seconds.append(took)
-            costs.append(cost)
+            self.executed(method, status, began, address, {"operation": operation})
+            return
+        self._under_way -= 1
+        took = perf_counter() - began
+        try:
+            seconds, costs = self._took[operation]
+        except KeyError:
+            seconds, costs = self._took[operation] = [], []
+        seconds.append(took)
+        costs.append(cost)
+        self._note(method, status, took, address, {"operation": operation, "cache": "hit"})
+
+    def executed(self, method: str, status: int, began: float, address: str, facts: dict[str, Any]) -> None:
+        """Its operation was executed, which counts that; `facts` are for its line."""
+        self._under_way -= 1
+        took = perf_counter() - began
+        self._others.append(took)
+        self._note(method, status, took, address, facts)
+
+    def _note(self, method: str, status: int, took: float, address: str, facts: dict[str, Any]) -> None:
         self._answered[method, status] = self._answered.get((method, status), 0) + 1
         if self._log is not None:
-            facts = {"operation": operation} | ({"cache": "hit"} if status != ABORTED else {})
             self._log.add(Line(time() - took, method, self._path, status, took, address, facts))
 
     def _flush(self) -> None:
         took, self._took = self._took, {}
-        aborted, self._aborted = self._aborted, []
+        others, self._others = self._others, []
         answered, self._answered = self._answered, {}
         for (method, status), count in answered.items():
             REQUESTS.labels(self._route, method, str(status)).inc(count)
-        observe_all(self._seconds, aborted)
+        observe_all(self._seconds, others)
         for operation, (seconds, costs) in took.items():
             observe_all(self._seconds, seconds)
             if self._operations is not None:

@@ -219,7 +219,7 @@ class AnswersApp:
             authenticator=authenticator,
             admission=admission,
             context=lambda caller, _, response: sight(Sight(self, caller, response)),
-            kept=KeptAnswers(client, self.answers, **options, recognise=express, eager=True),
+            kept=KeptAnswers(client, self.answers, **options, recognise=express, eager=True, mutations=express),
             sockets=sockets,
             metrics=metrics,
             tracing=tracing,

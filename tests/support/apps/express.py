@@ -10,18 +10,20 @@ from graph.endpoint.http import EXCHANGE
 from graph.endpoint.kept import Sight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from graph.endpoint.kept import Leftover
+    from graph.endpoint.kept import Leftover, RawHeaders
 
 
 class Wired:
     """A request on its way: first the connection that it came over, then its exchange."""
 
-    def __init__(self, sight: Sight | None) -> None:
+    def __init__(self, sight: Sight | None, headers: RawHeaders = []) -> None:  # noqa: B006 - nobody changes it
         self.sight = sight
+        self._headers = headers
+        self._task: asyncio.Task[object] | None = None
         self.left: Leftover | None = None
         self.outcome: asyncio.Future[tuple[int, bytes, bytes] | None] = asyncio.get_running_loop().create_future()
 
@@ -33,6 +35,15 @@ class Wired:
         self.left = left
         self.outcome.set_result(None)
         return True
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        self._task = asyncio.create_task(work)
+
+    def raw_headers(self) -> RawHeaders:
+        return self._headers
+
+    def conclude(self, status: int, head: bytes, body: bytes) -> None:
+        self.outcome.set_result((status, head, body))
 
     def abort(self) -> None:
         self.outcome.cancel()
@@ -57,7 +68,7 @@ class ExchangingEndpoint(GraphQLEndpoint[Any]):
         lines = b"".join(b"%b: %b\r\n" % line for line in scope["headers"])
         line = b"%b %b?%b HTTP/1.1" % (scope["method"].encode(), scope["path"].encode(), scope["query_string"])
         parts = self.express.split(b"%b\r\n%b\r\n%b" % (line, lines, body)) if self.express is not None else None
-        wired = Wired(Sight(scope["client"][0], parts) if parts is not None else None)
+        wired = Wired(Sight(scope["client"][0], parts) if parts is not None else None, scope["headers"])
         if self.express is not None and wired.sight is not None and self.express.take(wired.sight, wired):
             ready = await wired.outcome
             if ready is not None:

@@ -1,8 +1,13 @@
-"""Subscriptions over multipart/mixed as Apollo's clients and router speak them: the frames of one response.
+"""The frames of a long response, as two protocols have them: server-sent events, and multipart/mixed.
 
-Source: https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol. Each part is
-followed by the next delimiter at once: a client takes a part for whole only when it sees one. An empty object keeps a
-quiet line open. The boundary stands without quotes, which some clients take for a part of it (Python's gql).
+Server-sent events, distinct connections mode: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md. Lines
+end in LF alone: clients that split the body at two LFs never find the end of a CRLF event. A result carries the cursor
+of its event as the event's id, which a browser sends back as ``Last-Event-ID``. A comment keeps a quiet line open.
+
+Multipart, as Apollo's clients and router speak it:
+https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol. Each part is followed by
+the next delimiter at once: a client takes a part for whole only when it sees one. An empty object keeps a quiet line
+open. The boundary stands without quotes, which some clients take for a part of it (Python's gql).
 """
 
 from __future__ import annotations
@@ -60,3 +65,24 @@ class MultipartPieces:
     def complete(self) -> bytes:
         """What turns the delimiter already sent into the last one."""
         return b"--\r\n"
+
+
+class ServerSentEvents:
+    """A `httpstream.Framing`."""
+
+    content_type = b"text/event-stream; charset=utf-8"
+    opening = b":\n\n"
+    idle = b":\n\n"
+
+    def next(self, payload: str, cursor: str | None) -> bytes:
+        """A ``next`` event; JSON from the encoder has no line ends of its own."""
+        tag = f"id: {cursor}\n" if cursor is not None and "\n" not in cursor else ""
+        return f"event: next\n{tag}data: {payload}\n\n".encode()
+
+    def error(self, errors: str) -> bytes:
+        """A result that has nothing but errors, then the end: the protocol has no error event."""
+        return self.next(f'{{"errors":{errors}}}', None) + self.complete()
+
+    def complete(self) -> bytes:
+        """A ``complete`` event; its data is empty, and present because an EventSource drops events without any."""
+        return b"event: complete\ndata: \n\n"

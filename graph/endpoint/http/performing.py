@@ -1,0 +1,118 @@
+"""Performs recognised mutations (`graph.endpoint.kept.errand`): executes them, and answers over their connection.
+
+The engine executes them as it does any other, for a request with all of its headers. The answer has the headers that
+the transport would send, in its order.
+
+Failure: what is raised is answered as the transport answers it (`Sending`). One that is cancelled, because the server
+has waited for long enough to stop, loses its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+
+from graph.endpoint.execution import blank_response, is_untouched
+from graph.endpoint.http.call import NO_STORE, VARY, Call, Sending, status_of
+from graph.endpoint.http.security import HEADERS
+from graph.endpoint.kept import encoding_of
+from graph.endpoint.observe import ABORTED, FACTS
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Scope
+
+    from graph.endpoint.execution import Answer, Engine
+    from graph.endpoint.kept import Errand, Lane, RawHeaders
+
+_LAST = b"%b: %b\r\n%b: %b\r\n" % (*VARY, *NO_STORE)
+
+
+class Performer:
+    """Performs the mutations of one endpoint."""
+
+    def __init__(self, engine: Engine[Any], lane: Lane[Any]) -> None:
+        """Admit as `lane` does, and execute by `engine`."""
+        self._engine = engine
+        self._entrance = lane.entrance
+        self._sending = Sending(engine)
+
+    async def __call__(self, errand: Errand) -> None:
+        """Perform one."""
+        facts: dict[str, Any] = {"operation": errand.found.operation.name}
+        outlet = _Outlet(errand)
+        request = Request(_scope(errand, facts), outlet.receive)
+        call = Call(request.scope, outlet.receive, outlet.send, request, errand.visit.headers[len(HEADERS) :])
+        try:
+            await self._sending.through(call, self._perform(errand, call, outlet))
+        finally:
+            if not outlet.answered:
+                errand.connection.abort()
+            errand.ended(facts.pop("status", outlet.status), facts)
+
+    async def _perform(self, errand: Errand, call: Call, outlet: _Outlet) -> None:
+        visit, request = errand.visit, call.request
+        ready = await self._entrance.admit(errand.found, visit.sender, errand.toll, errand.replies, request)
+        answer = await self._engine.run(ready, request, blank_response())
+        body = answer.encode()
+        if _is_plain(answer) and encoding_of(visit.accepts, len(body)) is None:
+            outlet.finish(status_of(visit.media, answer), _head(errand, answer, body), body)
+        else:
+            await self._sending.answer(call, visit.media, answer)
+
+
+def _scope(errand: Errand, facts: dict[str, Any]) -> Scope:
+    """The scope of the request, as the application's middleware would leave it."""
+    visit = errand.visit
+    sent = errand.connection.raw_headers()
+    headers = [(name, visit.host if name == b"host" else value) for name, value in sent]
+    scope: Scope = {**visit.scope, "headers": headers, FACTS: facts}
+    if "state" in scope:
+        scope["state"] = {**scope["state"]}
+    return scope
+
+
+def _is_plain(answer: Answer) -> bool:
+    """Whether `answer` has no headers but those that tell of limits."""
+    response = answer.response
+    return answer.executed and response is not None and is_untouched(response)
+
+
+def _head(errand: Errand, answer: Answer, body: bytes) -> bytes:
+    """The header lines of a plain answer, as `Call.answer` would send them."""
+    visit = errand.visit
+    told = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()]).encode("latin-1")
+    return b"content-type: %b; charset=utf-8\r\ncontent-length: %d\r\n%b%b%b" % (
+        *(visit.media.encode(), len(body), visit.lines, told, _LAST),
+    )
+
+
+class _Outlet:
+    """What ASGI's `receive` and `send` are for a request that no server has made a scope of."""
+
+    __slots__ = ("_errand", "_head", "answered", "status")
+
+    def __init__(self, errand: Errand) -> None:
+        self._errand = errand
+        self._head: RawHeaders = []
+        self.status = ABORTED
+        self.answered = False
+
+    async def receive(self) -> Message:
+        """Nothing more comes: the body has been read."""
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(self, message: Message) -> None:
+        """Send the start of the answer together with its body."""
+        if message["type"] == "http.response.start":
+            self.status, self._head = message["status"], message["headers"]
+        else:
+            self.finish(self.status, b"".join([b"%b: %b\r\n" % line for line in self._head]), message["body"])
+
+    def finish(self, status: int, head: bytes, body: bytes) -> None:
+        """Send the whole answer, once."""
+        if self.answered:
+            return
+        self.status, self.answered = status, True
+        self._errand.connection.conclude(status, head, body)

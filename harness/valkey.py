@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,11 +26,22 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+_PORTS = itertools.cycle(range(15_000, 32_000))
+for _ in range(random.SystemRandom().randrange(17_000)):
+    next(_PORTS)
+
+
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on 127.0.0.1 that nothing listens on.
+
+    It is none of those that the system gives to connections, which are many here: one could take it before it is used.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 class Certificate(Protocol):
@@ -279,7 +292,7 @@ class SentinelSet:
             folder = self.folder / str(port)
             folder.mkdir()
             (folder / "sentinel.conf").write_text(
-                f"port {port}\nbind 127.0.0.1\nlogfile {folder}/log\ndir {folder}\n"
+                f'port {port}\nbind 127.0.0.1\nlogfile "{folder}/log"\ndir "{folder}"\n'
                 f"sentinel monitor main 127.0.0.1 {self.primary.port} {len(self.ports) // 2 + 1}\n"
                 "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n"
             )
@@ -297,7 +310,9 @@ class SentinelSet:
             reaper.watch(sentinel.pid, self.folder)
             self._sentinels.append(sentinel)
         for port in self.ports:
-            eventually(lambda port=port: self._knows(port) == (1, len(self.ports) - 1))
+            eventually(lambda port=port: self._knows(port) == (1, len(self.ports) - 1) or self.of(port).poll())
+            if self.of(port).poll() is not None:
+                raise RuntimeError((self.folder / str(port) / "log").read_text(errors="replace")[-2000:])
 
     def kill_sentinels(self) -> None:
         """SIGKILL, all of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,16 @@ from tests.support.engines.migrated import migrated
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
+
+for _name in list(
+    os.environ
+):  # what a person has set for themselves changes what programs print and where clients connect
+    if (
+        _name.startswith("GRAPH_")
+        or _name.lower().endswith("_proxy")
+        or _name in {"COLUMNS", "FORCE_COLOR", "NO_COLOR"}
+    ):
+        del os.environ[_name]
 
 settings.register_profile("patient", deadline=None)  # what an example takes is the machine's business
 settings.load_profile("patient")

@@ -534,7 +534,7 @@ async def test_nobody_else_reads_the_file(tmp_path: Path) -> None:
     path.chmod(0o644)
     await migrate(f"sqlite:///{path}")
     assert path.stat().st_mode & 0o777 == 0o600
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE t (x)")
         journals = [one for one in path.parent.iterdir() if one != path]
         assert all(one.stat().st_mode & 0o077 == 0 for one in journals)

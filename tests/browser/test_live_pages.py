@@ -35,7 +35,7 @@ def pages() -> Iterator[str]:
 
 
 def test_both_pages_show_what_changes(pages: str, tmp_path: Path, playwright: None) -> None:
-    """A price and a score show up after an unknown error, after a reload, and after the server was killed and started again."""
+    """A price and a score show up after an unknown error, a reload, and the death and restart of the server."""
     del playwright
     settings = {
         "GRAPH_CORS_ORIGINS": pages,

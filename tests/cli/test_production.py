@@ -84,7 +84,8 @@ def test_files_that_others_may_read_are_unsafe(environment: pytest.MonkeyPatch, 
     for name, value in (BEHIND | {"GRAPH_TLS_CERTIFICATE": str(key), "GRAPH_TLS_KEY": str(key)}).items():
         environment.setenv(name, value)
     (tmp_path / "data").chmod(0o755)
-    (tmp_path / "data" / "graph.db").touch(0o644)
+    (tmp_path / "data" / "graph.db").touch()
+    (tmp_path / "data" / "graph.db").chmod(0o644)  # whatever the umask is
     found = list(unsafe(Settings.from_environment()))
     assert len(found) == 3
     assert all("chmod o-rwx" in one for one in found)

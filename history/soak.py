@@ -79,6 +79,12 @@ async def _crowd(client: Client) -> None:
     await asyncio.gather(*(ask_for_some() for _ in range(_AT_ONCE)))
 
 
+class Watched(Serving):
+    """A server that says what it has in use."""
+
+    module = "history.watched"
+
+
 async def _use(
     server: Serving, folder: Path, key: str, admin: tuple[str, str, str], seconds: float
 ) -> tuple[Counted, Samples]:
@@ -135,7 +141,7 @@ def main() -> int:
             "GRAPH_JOBS_IMPORTS": str(folder / "in"),
             "TMPDIR": str(temporary),
         }
-        with Serving(folder, **settings) as server:
+        with Watched(folder, **settings) as server:
             server.ready()
             key, admin = make_key(folder, settings), server.admin()
             history, samples = asyncio.run(_use(server, folder, key, admin, minutes * 60))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import statistics
 from types import MappingProxyType
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 import redis
+
+from history.watched import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +34,10 @@ class Measure(NamedTuple):
     slack: float
 
 
-MEMORY = Measure("MiB", 0.03, 2.0)
+MEMORY = Measure("MiB", 0.01, 2.0)
+BLOCKS = Measure("thousand", 0.02, 5.0)
+"""Of at most 512 bytes; what waits for the garbage collector is among them."""
+BYTES = Measure("MiB", 0.02, 2.0)
 COUNT = Measure("", 0.05, 3.0)
 FILE = Measure("MiB", 0.25, 4.0)
 _KEPT_LONG = Measure("MiB", float("inf"), 0.0)
@@ -89,6 +95,11 @@ def sample(server: int, folder: Path) -> dict[tuple[str, Measure], float]:
                     found[f"{role}: memory", MEMORY] = process.memory_full_info().uss / _MIB
                     found[f"{role}: descriptors", COUNT] = process.num_fds()
                     found[f"{role}: threads", COUNT] = process.num_threads()
+    with contextlib.suppress(FileNotFoundError):  # not one that is watched
+        told: dict[str, int] = json.loads((folder / REPORT).read_bytes())
+        found["server: blocks in use", BLOCKS] = told["blocks"] / 1000
+        if "bytes" in told:
+            found["server: larger things in use", BYTES] = told["bytes"] / _MIB
     found |= _valkey(folder / "valkey" / "socket")
     found["append-only files", Measure("MiB", 1.0, 64.0)] = _size(folder.glob("valkey/appendonlydir/*"))
     found["SQLite's WAL", FILE] = _size(folder.glob("*.db-wal"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from history.usage import COUNT, MEMORY, Samples
+from history.watched import in_use
 
 
 def samples(values: list[float]) -> Samples:
@@ -46,3 +47,16 @@ def test_what_a_new_server_used_is_told_and_does_not_count() -> None:
     (row,) = seen.rows()
     assert str(row).startswith("| server: memory | 100.0 MiB | 200.0 MiB |")
     assert not row.grew
+
+
+def test_what_is_kept_is_in_use_and_what_is_freed_is_not() -> None:
+    """Small objects are blocks, larger ones bytes; both go down again when they are let go."""
+    before = in_use()
+    small, large = [object() for _ in range(50_000)], [bytearray(1 << 16) for _ in range(200)]
+    kept = in_use()
+    assert kept["blocks"] - before["blocks"] > 49_000
+    assert kept["bytes"] - before["bytes"] > 12 << 20
+    del small, large
+    after = in_use()
+    assert after["blocks"] - before["blocks"] < 10_000
+    assert after["bytes"] - before["bytes"] < 4 << 20

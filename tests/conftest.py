@@ -160,9 +160,9 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         yield f"sqlite+aiosqlite:///{tmp_path / 'graph.db'}"
         return
     server: Postgres = request.getfixturevalue("postgres")
-    name = await server.create()
+    name = await server.lend()
     yield server.url(name)
-    await server.drop(name)
+    await server.take_back(name)
 
 
 @pytest.fixture

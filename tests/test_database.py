@@ -170,17 +170,17 @@ async def test_a_database_that_is_away_is_unavailable(url: str) -> None:
 
 async def test_postgresql_ends_what_waits_for_too_long(postgres: Postgres) -> None:
     """A session waits for a row for a bounded time, and is ended where its transaction is idle for too long."""
-    name = await postgres.create()
+    name = await postgres.lend()
     async with Database(postgres.url(name)) as database, database.session() as session:
         for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
             milliseconds = text("SELECT setting::int FROM pg_settings WHERE name = :name")
             assert 0 < await session.scalar(milliseconds, {"name": setting}) <= 120_000
-    await postgres.drop(name)
+    await postgres.take_back(name)
 
 
 async def test_postgresql_lost_and_back(postgres: Postgres) -> None:
     """Sessions whose connections the server closed fail no later query: the pool notices and connects again."""
-    name = await postgres.create()
+    name = await postgres.lend()
     async with Database(postgres.url(name)) as database:
         async with database.session() as session:
             await session.scalar(COUNT)
@@ -190,7 +190,7 @@ async def test_postgresql_lost_and_back(postgres: Postgres) -> None:
             await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
             async with database.session() as session:
                 assert await session.scalar(COUNT) == 0
-    await postgres.drop(name)
+    await postgres.take_back(name)
 
 
 async def test_postgresql_that_says_nothing_any_more_is_left(
@@ -198,7 +198,7 @@ async def test_postgresql_that_says_nothing_any_more_is_left(
 ) -> None:
     """A server that has stopped answering does not keep a process from ending."""
     monkeypatch.setattr(module, "GOODBYE", 0.5)
-    name = await postgres.create()
+    name = await postgres.lend()
     database = Database(postgres.url(name))
     backend = (await database.execute(text("SELECT pg_backend_pid()")))[0][0]
     os.kill(backend, signal.SIGSTOP)
@@ -207,13 +207,13 @@ async def test_postgresql_that_says_nothing_any_more_is_left(
             await database.close()
     finally:
         os.kill(backend, signal.SIGCONT)
-    await postgres.drop(name)
+    await postgres.take_back(name)
 
 
 async def test_postgresql_is_asked_once(postgres: Postgres) -> None:
     """A read outside any transaction has no BEGIN and ROLLBACK, neither for itself nor for trying its connection."""
     begun = "BEGIN ISOLATION LEVEL READ COMMITTED;"
-    name = await postgres.create()
+    name = await postgres.lend()
     async with Database(postgres.url(name), pool_size=1) as database:
         seen: list[str] = []
 
@@ -228,7 +228,7 @@ async def test_postgresql_is_asked_once(postgres: Postgres) -> None:
         async with database.session() as session:
             await session.scalar(COUNT)
         assert [query for query in seen if "BEGIN" in query or "ROLLBACK" in query] == [begun, "ROLLBACK;"]
-    await postgres.drop(name)
+    await postgres.take_back(name)
 
 
 def test_urls() -> None:

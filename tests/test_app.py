@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
     from pathlib import Path
 
+    from graph.patterns.client import Client
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 FOREIGN = re.compile(rb"""(?:src|href)="(?:https?:)?//[^"]*|url\(\s*["']?(?:https?:)?//[^)]*|@import[^;]*""")
@@ -53,8 +55,9 @@ def made_once() -> Iterator[None]:
 
 
 @pytest.fixture
-async def settings(valkey: ValkeyServer, tmp_path: Path) -> Settings:
-    """Settings for a migrated database and the tests' Valkey."""
+async def settings(valkey: ValkeyServer, client: Client, tmp_path: Path) -> Settings:
+    """Settings for a migrated database and an empty Valkey, where no process on another database seems to live."""
+    assert client
     chosen = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
     migrated(tmp_path / "graph.db")
     return chosen

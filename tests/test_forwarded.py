@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
 
 QUERY = {"query": "{ __typename }"}
@@ -98,7 +99,7 @@ async def test_the_path_begins_with_the_prefix(path: str, expected: str) -> None
     assert (await seen(path, {}, root_path="/shop"))["path"] == expected
 
 
-async def test_everything_works_under_a_prefix(valkey: ValkeyServer, tmp_path: Path) -> None:
+async def test_everything_works_under_a_prefix(valkey: ValkeyServer, client: Client, tmp_path: Path) -> None:
     """Endpoint, page, files, health and redirect, with the prefix taken off by the proxy and left on."""
     settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
     migrated(tmp_path / "graph.db")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def graph(tmp_path: Path, valkey: ValkeyServer) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command on a new database."""
+    """Run the command on a new database and an empty Redis."""
+    valkey.command("FLUSHALL")
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return command(tmp_path / "data", *words, GRAPH_REDIS_URL=valkey.url)

@@ -123,7 +123,7 @@ async def test_compressed_copies_are_bounded(client: Client) -> None:
     assert kept._kept.size <= 100_000
 
 
-async def test_files_are_compressed(valkey: ValkeyServer, tmp_path: Path) -> None:
+async def test_files_are_compressed(valkey: ValkeyServer, client: Client, tmp_path: Path) -> None:
     """GraphiQL comes in a fraction of its bytes; a browser that has it is told that it has."""
     settings = Settings(server=ServerSettings(data_dir=tmp_path), redis=RedisSettings(url=valkey.url))
     migrated(tmp_path / "graph.db")

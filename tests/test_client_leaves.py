@@ -13,6 +13,7 @@ import pytest
 
 from harness.serving import Serving
 from harness.waiting import HANG
+from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ SENT = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """The server as people run it."""
     settings = {"GRAPH_RATE_LIMIT_ANONYMOUS": "1000000", "GRAPH_JOBS_BESIDE": "false", "GRAPH_LOG": "json"}
-    with Serving(tmp_path_factory.mktemp("leaves"), **settings) as started:
+    with Serving(stocked(tmp_path_factory.mktemp("leaves")), **settings) as started:
         yield started.ready()
 
 

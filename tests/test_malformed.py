@@ -15,6 +15,7 @@ from graph.server.http_express import HttpProtocol
 from harness.serving import Serving
 from harness.waiting import HANG, within
 from tests.support.apps.serving import serving
+from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -103,7 +104,7 @@ def answers(raw: bytes) -> list[Answer]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """The server as people run it."""
     folder = tmp_path_factory.mktemp("malformed")
-    with Serving(folder, GRAPH_JOBS_BESIDE="false", GRAPH_LOG="json") as started:
+    with Serving(stocked(folder), GRAPH_JOBS_BESIDE="false", GRAPH_LOG="json") as started:
         yield started.ready()
 
 

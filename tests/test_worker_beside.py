@@ -14,6 +14,7 @@ import pytest
 from graph.background import beside as worker_beside
 from harness.serving import Serving
 from harness.waiting import eventually
+from tests.support.engines.stocked import stocked
 
 AUTOGROUP = Path("/proc/self/autogroup")
 
@@ -22,7 +23,7 @@ AUTOGROUP = Path("/proc/self/autogroup")
 @pytest.mark.skipif(sys.platform != "linux", reason="what a priority is for differs")
 def test_the_worker_comes_after_the_server(tmp_path: Path) -> None:
     """Its nice value is 10, and so is its session's, by which Linux divides a processor between sessions."""
-    with Serving(tmp_path, GRAPH_ACCOUNTS_FIRST_ADMIN="none") as serving:
+    with Serving(stocked(tmp_path), GRAPH_ACCOUNTS_FIRST_ADMIN="none") as serving:
         serving.ready()
         server = psutil.Process(serving.process.pid)
         eventually(lambda: [one for one in server.children() if "worker" in one.cmdline()])

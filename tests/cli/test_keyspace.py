@@ -13,6 +13,7 @@ import redis
 
 from graph.cli.permissions import declared, key_shapes
 from harness.serving import HANG, Serving
+from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +96,7 @@ def test_every_key_is_declared_and_one_without_a_lifetime_as_durable(tmp_path: P
     assert all(len(why) > 20 for why in patterns.values())
     imports = tmp_path / "imports"
     imports.mkdir()
-    with Serving(tmp_path, GRAPH_JOBS_IMPORTS=str(imports), GRAPH_REDIS_PREFIX="busy") as serving:
+    with Serving(stocked(tmp_path), GRAPH_JOBS_IMPORTS=str(imports), GRAPH_REDIS_PREFIX="busy") as serving:
         be_busy(serving.ready(), imports)
         with redis.Redis(unix_socket_path=str(tmp_path / "valkey" / "socket")) as client:
             untyped: Any = client

@@ -17,6 +17,7 @@ import pytest
 
 from harness.serving import Serving, command, environment, valkey_of
 from harness.waiting import HANG, eventually
+from tests.support.engines.stocked import stocked
 
 HELLO = "{ __typename }"
 
@@ -260,7 +261,9 @@ def test_on_a_terminal_it_shows_a_table(tmp_path: Path) -> None:
     """On a terminal: a table of addresses, no JSON, no admin where none is wanted; Ctrl-C is a clean end with 0."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "graph", "serve", "--port", "0"]
-    variables = environment(tmp_path, TERM="xterm", GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_BESIDE="false")
+    variables = environment(
+        stocked(tmp_path), TERM="xterm", GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_BESIDE="false"
+    )
     with subprocess.Popen(
         ["setsid", "--ctty", *command], env=variables, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:

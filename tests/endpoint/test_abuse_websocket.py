@@ -20,6 +20,7 @@ import pytest
 
 from harness.serving import Serving
 from harness.waiting import until, within
+from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -175,7 +176,7 @@ class Server(NamedTuple):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own that lets an address run many operations."""
     folder = tmp_path_factory.mktemp("abuse")
-    with Serving(folder, GRAPH_RATE_LIMIT_ANONYMOUS="10000000", GRAPH_JOBS_BESIDE="false") as process:
+    with Serving(stocked(folder), GRAPH_RATE_LIMIT_ANONYMOUS="10000000", GRAPH_JOBS_BESIDE="false") as process:
         process.ready()
         yield Server(process.port, process.process.pid, process.log)
         told = process.log.read_text()

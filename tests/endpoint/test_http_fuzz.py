@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
 from harness.serving import ROOT, Serving
+from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ def test_no_operation_of_the_schema_makes_the_server_fail(tmp_path: Path, scaled
     operations: list[Any] = [found.ok() for found in schema.get_all_operations()]
     deadline = time.monotonic() + scaled(60, 0)
     with Serving(
-        tmp_path, GRAPH_RATE_LIMIT_ANONYMOUS="100000000", GRAPH_RATE_LIMIT_AUTHENTICATED="100000000"
+        stocked(tmp_path), GRAPH_RATE_LIMIT_ANONYMOUS="100000000", GRAPH_RATE_LIMIT_AUTHENTICATED="100000000"
     ) as server:
         server.ready()
         _, password, _ = server.admin()

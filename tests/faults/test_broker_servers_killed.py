@@ -18,6 +18,7 @@ from harness.serving import Serving
 from harness.subscriber import subscriber
 from harness.waiting import until
 from tests.support.apps.products import new
+from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ async def test_clients_move_on_and_miss_nothing(
     assert await client.execute("DBSIZE") == 0
     settings = {
         "GRAPH_REDIS_URL": valkey.url,
-        "GRAPH_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/graph.db",
+        "GRAPH_DATABASE_URL": f"sqlite+aiosqlite:///{stocked(tmp_path)}/graph.db",
         "GRAPH_RATE_LIMIT_ANONYMOUS": "1000000",
         "GRAPH_JOBS_BESIDE": "false",
     }

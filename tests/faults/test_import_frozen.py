@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from graph.background.jobs import definitions
 from graph.catalog.keys import IMPORT_PRODUCTS
-from graph.jobs import JobState, Worker
+from graph.jobs import JobState, Worker, delivery
 from graph.services import open_services
 from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
 from harness.serving import ROOT, environment
@@ -41,7 +41,7 @@ async def _done(services: Services, job: str, *, begun: bool = False) -> JobStat
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_another_worker_finishes_the_import_of_one_that_stands_still(
-    database_url: str, valkey: ValkeyServer, client: object, tmp_path: Path
+    database_url: str, valkey: ValkeyServer, client: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGSTOP amid a transaction: the import is taken over and ends; the first worker, awake again, harms nothing."""
     imports = tmp_path / "imports"
@@ -67,6 +67,7 @@ async def test_another_worker_finishes_the_import_of_one_that_stands_still(
             assert await _done(services, job, begun=True) is JobState.RUNNING
             os.kill(first.pid, signal.SIGSTOP)
             stop = asyncio.Event()
+            monkeypatch.setattr(delivery, "DEAD_AFTER", 2.5)
             second = asyncio.create_task(Worker(services.jobs, definitions(services)).run(stop))
             assert await _done(services, job) is JobState.SUCCEEDED
             os.kill(first.pid, signal.SIGCONT)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.jobs import Definition, Jobs, JobState, Progress, Worker
+from graph.jobs import Definition, Jobs, JobState, Progress, Worker, delivery
 from graph.patterns.client import RedisUnavailable, open_client
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG, within
@@ -27,8 +27,12 @@ WORKERS = 4
 TIMEOUT = 20.0
 
 
-async def work_until_killed(url: str, database: str) -> None:
-    """Be a worker whose job adds a row and counts it, both in one transaction, with a pause in the middle."""
+async def work_until_killed(url: str, database: str, dead_after: float) -> None:
+    """Be a worker whose job adds a row and counts it, both in one transaction, with a pause in the middle.
+
+    It counts another worker as dead after `dead_after` seconds; one that was only slow does nothing twice, either.
+    """
+    delivery.DEAD_AFTER = dead_after
 
     async def effect(progress: Progress, *, number: int) -> None:
         await asyncio.sleep(random.uniform(0, 0.02))
@@ -46,8 +50,8 @@ async def work_until_killed(url: str, database: str) -> None:
 class Fleet:
     """Worker processes that are killed and replaced."""
 
-    def __init__(self, url: str, database: str) -> None:
-        call = f"asyncio.run(work_until_killed({url!r}, {database!r}))"
+    def __init__(self, url: str, database: str, dead_after: float) -> None:
+        call = f"asyncio.run(work_until_killed({url!r}, {database!r}, {dead_after}))"
         self._code = f"import asyncio; from {__name__} import work_until_killed; {call}"
         self.workers: list[subprocess.Popen[bytes]] = []
 
@@ -91,7 +95,7 @@ async def test_killed_workers_lose_nothing_and_do_nothing_twice(
         db.execute("CREATE TABLE tally (count INTEGER)")
         db.execute("INSERT INTO tally VALUES (0)")
     with ValkeyServer(aof=True) as server:
-        fleet = Fleet(server.url, database)
+        fleet = Fleet(server.url, database, scaled(7, 3))
         async with open_client(server.url) as client:
             jobs = Jobs(client, prefix="test")
             ids = await asyncio.gather(*[jobs.enqueue("effect", {"number": number}) for number in range(count)])

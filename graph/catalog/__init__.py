@@ -12,7 +12,8 @@ from graph.catalog.feature import FEATURE
 from graph.catalog.keys import CATALOG_TTL, IMPORT_PRODUCTS, IMPORT_UPLOAD
 from graph.catalog.outbox import rename_log
 from graph.catalog.reading import paging
-from graph.catalog.records import CategoryRecord, ChangeKind, Page, ProductRecord, decimal_of, images_of, pairs_of
+from graph.catalog.reading.paging import Page
+from graph.catalog.records import CategoryRecord, ChangeKind, ProductRecord, decimal_of, images_of, pairs_of
 from graph.catalog.seed import SEED_COUNT, seed_catalog, seed_if_empty
 from graph.catalog.service import CatalogService
 from graph.catalog.shelving import CategoryChanges

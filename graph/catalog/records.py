@@ -82,22 +82,6 @@ class ProductRecord(NamedTuple):
     attributes: tuple[Pair, ...] = ()
 
 
-class Edge(NamedTuple):
-    """A product on a page, and its position in the list."""
-
-    cursor: str
-    product: ProductRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a sorted list of products."""
-
-    edges: tuple[Edge, ...]
-    has_next: bool
-    has_previous: bool
-
-
 @lru_cache(maxsize=4096)
 def decimal_of(stored: int, currency: str) -> Decimal:
     """Return the amount that is stored as `stored`, with as many decimals as the currency has."""
@@ -163,12 +147,6 @@ def product_of(values: list[Any]) -> ProductRecord:
         () if images == EMPTY else images_of(images),
         () if attributes == EMPTY else pairs_of(attributes),
     )
-
-
-def page_of(value: dict[str, Any]) -> Page:
-    """Build a page from its cached form: `edges` of a cursor and a row each, and the flags `next` and `previous`."""
-    edges = tuple(Edge(cursor, product_of(product)) for cursor, product in value["edges"])
-    return Page(edges, value["next"], value["previous"])
 
 
 def counts_json(counts: tuple[CategoryCount, ...]) -> list[Any]:

@@ -30,15 +30,13 @@ from graph.catalog.keys import (
     sku_tag,
 )
 from graph.catalog.reading import pages, queries
-from graph.catalog.reading.paging import digest
+from graph.catalog.reading.paging import Page, digest, page_of
 from graph.catalog.records import (
     CategoryCount,
     ChangeKind,
-    Page,
     ProductRecord,
     counts_json,
     counts_of,
-    page_of,
     product_of,
 )
 from graph.patterns.cache import get_narrowly
@@ -116,14 +114,14 @@ class CatalogService:
 
         # What is made of the page depends on what it shows: not every change of any product outdates it.
         def narrow(page: Any) -> Sequence[str]:
-            return (*listing, *(product_tag(edge[1][0]) for edge in page["edges"]))
+            return (*listing, *(product_tag(row[0]) for row, _ in page["edges"]))
 
         by_price = request.sort.column == "price"
         listing = _listing(request.filter, by_price=by_price)
         tags = (page_tag(request.filter.category), EVERYTHING)
         key = keys.page_key(request.key)
         value = await get_narrowly(self.cache, key, load, tags=tags, narrow=narrow, ttl=CATALOG_TTL, exact=True)
-        return page_of(value)
+        return page_of(value, request.sort)
 
     async def count(self, chosen: Filter) -> int:
         """Return how many products match `chosen`."""

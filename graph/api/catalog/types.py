@@ -130,27 +130,31 @@ class ProductEdge:
     node: Product
 
 
+def _edges(root: ProductConnection) -> list[ProductEdge]:
+    return [ProductEdge(cursor=edge.cursor, node=node) for edge, node in zip(root.page.edges, root.nodes, strict=True)]
+
+
+def _page_info(root: ProductConnection) -> PageInfo:
+    page = root.page
+    return PageInfo(
+        has_next_page=page.has_next,
+        has_previous_page=page.has_previous,
+        start_cursor=page.edges[0].cursor if page.edges else None,
+        end_cursor=page.edges[-1].cursor if page.edges else None,
+    )
+
+
 @strawberry.type(description="totalCount is computed only when it is selected.")
 class ProductConnection:
-    edges: list[ProductEdge]
+    edges: list[ProductEdge] = strawberry.field(resolver=_edges)
     nodes: list[Product] = strawberry.field(description="The products of `edges`.")
-    page_info: PageInfo
+    page_info: PageInfo = strawberry.field(resolver=_page_info)
     total_count: int = strawberry.field(description="How many products match the filter.", metadata=cost(90))
+    page: strawberry.Private[Page]
 
     @classmethod
     def of(cls, page: Page, total: int, counts: Mapping[int, int] | None) -> ProductConnection:
-        edges = [ProductEdge(cursor=cursor, node=Product.of(product, counts)) for cursor, product in page.edges]
-        return cls(
-            edges=edges,
-            nodes=[edge.node for edge in edges],
-            page_info=PageInfo(
-                has_next_page=page.has_next,
-                has_previous_page=page.has_previous,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
-            ),
-            total_count=total,
-        )
+        return cls(nodes=[Product.of(edge.product, counts) for edge in page.edges], total_count=total, page=page)
 
 
 enum(paging.Sort, name="ProductSort", description="The order of products; equal ones are ordered by age.")

@@ -14,18 +14,16 @@ from sqlalchemy import ColumnElement, Integer, bindparam, case, exists, false, s
 
 from graph.catalog.models import PRODUCTS
 from graph.catalog.reading.filtering import FilterShape, conditions, unindexed, values_in
-from graph.catalog.reading.paging import KeysetPosition, Sort, write_cursor
+from graph.catalog.reading.paging import Sort, page_of, plain_value
 from graph.catalog.reading.queries import COLUMNS, shown, values_of
-from graph.catalog.records import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Column, Select
 
-    from graph.catalog.reading.paging import PageRequest
+    from graph.catalog.reading.paging import Page, PageRequest
     from graph.catalog.reading.queries import SqlReader
-    from graph.catalog.records import Page
 
 P = PRODUCTS.c
 _FEW = 1000
@@ -137,14 +135,14 @@ def values_for(request: PageRequest, dialect: str) -> dict[str, Any]:
 
 
 async def page_values(source: SqlReader, request: PageRequest, dialect: str) -> dict[str, Any]:
-    """Read the page that `request` asks for, in its cached form: see `graph.catalog.records.page_of`."""
+    """Read the page that `request` asks for, in its cached form: see `graph.catalog.reading.paging.page_of`."""
     statement = page_statement(PageShape.of(request, dialect))
     rows = list(await source.execute(statement, values_for(request, dialect)))
     more = len(rows) > request.size
     rows = rows[: request.size]
     if request.backward:
         rows.reverse()
-    edges = [[write_cursor(request.sort, KeysetPosition(row[COLUMNS], row[0])), values_of(row)] for row in rows]
+    edges = [[values_of(row), plain_value(row[COLUMNS])] for row in rows]
     if request.backward:
         return {"edges": edges, "next": request.before is not None, "previous": more}
     return {"edges": edges, "next": more, "previous": request.after is not None}
@@ -152,4 +150,4 @@ async def page_values(source: SqlReader, request: PageRequest, dialect: str) -> 
 
 async def page(source: SqlReader, request: PageRequest, dialect: str) -> Page:
     """Read the page that `request` asks for."""
-    return page_of(await page_values(source, request, dialect))
+    return page_of(await page_values(source, request, dialect), request.sort)

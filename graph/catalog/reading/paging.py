@@ -19,11 +19,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.catalog import rules
-from graph.catalog.records import SCALE
+from graph.catalog.records import SCALE, product_of
 from graph.errors import BadInput
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+    from graph.catalog.records import ProductRecord
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
@@ -33,6 +35,8 @@ MAX_PAIRS = 10
 MAX_TEXT = 500
 
 _VERSION = 1
+_FORM = 2
+"""Of a cached page: another one has another key, because processes of two releases may share a cache."""
 _CURSOR_LENGTH = 2000
 _MAX_INT = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +67,34 @@ class KeysetPosition(NamedTuple):
 
     value: Any
     id: int
+
+
+class Edge(NamedTuple):
+    """A product on a page of `sort`, with the value it is sorted by, in JSON."""
+
+    product: ProductRecord
+    sort: Sort
+    value: str | int
+
+    @property
+    def cursor(self) -> str:
+        """The product's position in the list; made when it is asked for, because most callers ask for the last one."""
+        return write_cursor(self.sort, self.value, self.product.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a sorted list of products."""
+
+    edges: tuple[Edge, ...]
+    has_next: bool
+    has_previous: bool
+
+
+def page_of(value: dict[str, Any], sort: Sort) -> Page:
+    """Build a page from its cached form: `edges` of a row and what it is sorted by, the flags `next` and `previous`."""
+    edges = tuple([Edge(product_of(row), sort, place) for row, place in value["edges"]])
+    return Page(edges, value["next"], value["previous"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +199,8 @@ class PageRequest:
     @property
     def key(self) -> str:
         """Return the cache key of the page, equal for requests that mean the same page."""
-        ends = [None if end is None else [_plain(end.value), end.id] for end in (self.after, self.before)]
-        return digest([self.sort.name, self.size, self.backward, *ends, self.filter.canonical()])
+        ends = [None if end is None else [plain_value(end.value), end.id] for end in (self.after, self.before)]
+        return digest([_FORM, self.sort.name, self.size, self.backward, *ends, self.filter.canonical()])
 
 
 def digest(value: Any) -> str:
@@ -176,7 +208,7 @@ def digest(value: Any) -> str:
     return blake2b(json.dumps(value, separators=(",", ":")).encode(), digest_size=16).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Return a sort's value as JSON; a time becomes whole microseconds."""
     if isinstance(value, datetime):
         elapsed = value - _EPOCH
@@ -184,10 +216,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write_cursor(sort: Sort, position: KeysetPosition) -> str:
-    """Return the cursor of the product at `position`."""
-    value = _plain(position.value)
-    plain = f'[{_VERSION},"{sort.name}",{json.dumps(value) if isinstance(value, str) else value},{position.id}]'  # JSON
+def write_cursor(sort: Sort, value: str | int, number: int) -> str:
+    """Return the cursor of the product with the id `number`, given the sort's value in JSON (`plain_value`)."""
+    plain = f'[{_VERSION},"{sort.name}",{json.dumps(value) if isinstance(value, str) else value},{number}]'  # JSON
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 

@@ -22,7 +22,7 @@ from graph.engines.database import Database
 from graph.engines.embedded import EmbeddedError, server_binary
 from graph.engines.revisions import OURS, Migrations, head_revision
 from graph.errors import DomainError
-from graph.patterns.client import BadRedisUrl, Client, Command, open_client
+from graph.patterns.client import BadRedisUrl, Client, Command, RedisRefused, open_client
 from graph.settings import Settings
 from graph.settings_group import without_password
 
@@ -41,6 +41,8 @@ _REFUSED = {
     "READONLY": "point GRAPH_REDIS_URL at the primary",
     "MASTERDOWN": "point GRAPH_REDIS_URL at the primary",
     "BUSY": "a script holds the server: SCRIPT KILL",
+    "LOADING": "it reads its data: wait",
+    "CLUSTERDOWN": "start the nodes that are down, or have others take over their slots",
     "NOPERM": "allow the user of GRAPH_REDIS_URL what the error names",
 }
 
@@ -117,7 +119,8 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
         refusal = await refuses(client, settings.redis.prefix)
         replicas = await _config(client, "min-replicas-to-write")
     except (RedisError, EmbeddedError, OSError, BadRedisUrl) as error:
-        advice = "start it, or correct GRAPH_REDIS_URL; unset means embedded"
+        word = error.word if isinstance(error, RedisRefused) else ""
+        advice = _REFUSED.get(word, "start it, or correct GRAPH_REDIS_URL; unset means embedded")
         if any(finding.verdict == "wrong" for finding in denied):
             advice = "allow its user what is denied below"
         yield Finding("wrong", "Redis", f"{where}: {error}", advice)

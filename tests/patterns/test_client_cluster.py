@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client import RedisUnavailable, command, open_client
+from graph.patterns.client import RedisRefused, RedisUnavailable, command, open_client
 from graph.patterns.client.cluster import slot_of
+from graph.patterns.client.traffic import TRAFFIC
 from harness.valkey import ValkeyCluster
 from harness.waiting import eventually, until, within
 from tests.support.engines.inline import Inline
@@ -184,4 +185,31 @@ async def test_a_dead_node_fails_only_its_own_slots(cluster: ValkeyCluster, spre
     await until(lambda: spread.connected)
     async with within("the slots of the node that is back"):
         while await spread.batch(*(command("GET", key) for key in keys)) != [None] * 30:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_cluster_that_is_down_is_as_good_as_dead(cluster: ValkeyCluster, spread: Client) -> None:
+    """A node that lacks another for all slots refuses at once, after a first moment, and says why; it ends by itself."""
+    first, *_, dead = cluster.nodes
+    key = next(f"k{n}" for n in range(1_000) if cluster.owner(slot_of(f"k{n}")) is first)
+    for node in cluster.nodes:
+        node.command("CONFIG", "SET", "cluster-require-full-coverage", "yes")
+    try:
+        dead.kill()
+        async with within("a refusal"):
+            while not spread.refusal.startswith("CLUSTERDOWN"):
+                await spread.batch(command("GET", key))
+                await asyncio.sleep(0.01)
+        retries = TRAFFIC.retries
+        (reply,) = await spread.batch(command("GET", key))
+        assert isinstance(reply, RedisRefused)
+        assert TRAFFIC.retries == retries, "it is not tried again"
+    finally:
+        dead.start()
+        for node in cluster.nodes:
+            node.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    async with within("the end of it"):
+        while spread.refusal or not spread.connected:
+            await asyncio.sleep(0.01)
+        while await spread.batch(command("GET", key)) != [None]:
             await asyncio.sleep(0.01)

@@ -1,9 +1,9 @@
 """Redis Cluster: one link a primary, batches divided by the slots of their keys.
 
 The slot map is read from a node, and again when a node redirects (MOVED), cannot be reached, or says that the
-cluster is down. A redirected command is sent on at once, ASK with ASKING before it; TRYAGAIN and CLUSTERDOWN are tried
-again until the command's deadline. A redirected command was not run, so this is safe for every command. Commands of
-one batch on different nodes run in no particular order.
+cluster is down. A redirected command is sent on at once, ASK with ASKING before it; TRYAGAIN is tried again until
+the deadline, CLUSTERDOWN for a moment, as every other refusal (`connection.circuit`). A redirected command was not
+run, so this is safe for every command. Commands of one batch on different nodes run in no particular order.
 
 A command goes where its first key lives: the keys of one command or script share a hash tag.
 """
@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from graph.patterns.client.batch import Batch, RedisUnavailable
 from graph.patterns.client.commands import Argument, Command, Script, command
 from graph.patterns.client.connection import COMMAND_DEADLINE, Address, Link
+from graph.patterns.client.refusals import SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,8 +139,10 @@ class Cluster:
                 self._slots[int(slot)] = target
                 self.refresh()
             target.again(pending.part([place], [_ASKING] if word == "ASK" else ()))
-        elif word in ("TRYAGAIN", "CLUSTERDOWN"):
+        elif word == "TRYAGAIN" or word in SLOTS:
             self.refresh()
+            if word in SLOTS and not link.is_passing(word):
+                return False
             link.put_later(pending, place)
         else:
             return False

@@ -5,7 +5,7 @@ There are four kinds of failure for the sender of a command:
 - gone: the server cannot be reached, or does not answer in time (`batch.RedisUnavailable`, `batch.OutcomeUnknown`);
 - refused for now (`RedisRefused`): it answers, but takes no such command at the moment. It is short of memory (OOM),
   cannot write its disk (MISCONF), has too few replicas (NOREPLICAS), is no primary (READONLY, MASTERDOWN), runs a long
-  script (BUSY), or its cluster is being changed (CLUSTERDOWN, TRYAGAIN);
+  script (BUSY), reads its data (LOADING), or its cluster lacks a node or is being changed (CLUSTERDOWN, TRYAGAIN);
 - refused for good (`RedisRefused` with `lasting`): the user may not do this (NOPERM, NOAUTH) until that is changed;
 - ours: any other error reply (`redis.exceptions.ResponseError`), which is a bug in what was sent.
 
@@ -21,13 +21,15 @@ from graph.patterns.client.batch import RedisUnavailable
 
 DEPOSED = frozenset({"READONLY", "MASTERDOWN"})
 """The server is a replica: reads and writes are refused in different words."""
-BLOCKING = DEPOSED | {"BUSY"}
+BLOCKING = DEPOSED | {"BUSY", "LOADING"}
 """While one of these lasts the server is of no use: the link fails at once instead of asking again."""
 WRITES = frozenset({"OOM", "MISCONF", "NOREPLICAS"})
 """While one of these lasts the server still answers reads."""
+SLOTS = frozenset({"CLUSTERDOWN"})
+"""While one of these lasts a node of a cluster may still answer for other slots."""
 LASTING = frozenset({"NOPERM", "NOAUTH", "WRONGPASS"})
-_PASSING = frozenset({"LOADING", "CLUSTERDOWN", "TRYAGAIN"})
-_REFUSALS = BLOCKING | WRITES | LASTING | _PASSING
+_PASSING = frozenset({"TRYAGAIN"})
+_REFUSALS = BLOCKING | WRITES | SLOTS | LASTING | _PASSING
 _ACL_IN_SCRIPT = "ACL failure in script"
 
 

@@ -2,8 +2,8 @@
 
 One circuit belongs to each link. A refusal that lasts longer than `PATIENCE` opens it: while it is open for a reason of
 `refusals.BLOCKING` the link fails every batch at once, as if the server were away; for a reason of `refusals.WRITES`
-reads go on. Meanwhile the server is probed with a write that changes nothing (``SETRANGE key 0 ""``), on a key that was
-refused. The first probe it takes closes the circuit.
+reads go on, and for one of `refusals.SLOTS` whatever the node takes. Meanwhile the server is probed with a write that
+changes nothing (``SETRANGE key 0 ""``), on a key that was refused. The first probe it takes closes the circuit.
 
 A command denied to the user (NOPERM) does not open the circuit, because other commands work. It is remembered for as
 long as it is denied, so that health checks report it (`denials.Denials`).
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from graph.patterns.client.commands import Command
 from graph.patterns.client.connection.denials import Denials
-from graph.patterns.client.refusals import BLOCKING, DEPOSED, WRITES, RedisRefused, refusal_of
+from graph.patterns.client.refusals import BLOCKING, DEPOSED, SLOTS, WRITES, RedisRefused, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ class Circuit:
         """Record that `one` was refused and will not be retried."""
         if refused.lasting:
             self._denials.note(refused, one)
-        elif refused.word in BLOCKING or refused.word in WRITES:
+        elif refused.word in BLOCKING | WRITES | SLOTS:
             self._open(refused, one)
 
     def _open(self, refused: RedisRefused, one: Command) -> None:

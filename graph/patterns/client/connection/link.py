@@ -6,8 +6,8 @@ Architecture Blog, "Exponential Backoff and Jitter"), 2 s at most, so that the l
 
 What may be sent twice: a command that never left, always; a command whose reply was lost, only when it is harmless
 (`Command.retry`), else it fails with `OutcomeUnknown`; a command that the server refused before doing anything
-(NOSCRIPT, LOADING, BUSY, READONLY, MASTERDOWN, and in a cluster `cluster.Cluster`'s redirections), always, until its
-deadline is near.
+(NOSCRIPT, and in a cluster `cluster.Cluster`'s redirections), always, until its deadline is near, and one that was
+refused for the moment (LOADING, BUSY, READONLY, MASTERDOWN) for as long as `Circuit.is_passing`.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class Link:
                 continue
             if word == "NOSCRIPT" and pending.commands[place].script is not None:
                 missing.append(place)
-            elif word == "LOADING" or (word in BLOCKING and self._is_passing()):
+            elif word in BLOCKING and self.is_passing(word):
                 if word in DEPOSED:
                     self._replace(pending.replies.wire)
                 self.put_later(pending, place, _DEPOSED_PAUSE if word in DEPOSED else PAUSE)
@@ -193,9 +193,10 @@ class Link:
             self._retries.teach(pending, missing)
         pending.release()
 
-    def _is_passing(self) -> bool:
+    def is_passing(self, word: str) -> bool:
+        """Whether a refusal of this kind may be over in a moment, so that trying again is worthwhile."""
         # Behind Sentinels another server is found, or none: the link itself knows how long to wait.
-        return self._circuit.is_passing() or self._dialer.kind == "sentinel"
+        return self._circuit.is_passing() or (word in DEPOSED and self._dialer.kind == "sentinel")
 
     def _probe(self, one: Command) -> asyncio.Future[Replies]:
         """Probe whether the server accepts `one`, bypassing the circuit; if it is no primary, look for the primary."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import ExecutionResult, GraphQLError
@@ -10,6 +11,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from graph.endpoint.document import Bounds, Operations, Prepared
 from graph.endpoint.execution.compiled import Compiler
+from graph.endpoint.execution.compiled.written import OFTEN
 from graph.endpoint.execution.wrong_variables import named
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ class Twins:
         self.compiler = Compiler(schema, errors=20, hide_suggestions=True)
 
     def prepare(self, text: str) -> Prepared:
-        """What the endpoint would make of `text`, always anew."""
+        """What the endpoint would make of `text`, always anew. Of half of the texts selections are written at once."""
+        self.compiler.often = 0 if zlib.crc32(text.encode()) & 1 else OFTEN
         return Operations(self.core, BOUNDLESS).prepare(text)
 
     async def by_core(self, prepared: Prepared, variables: Mapping[str, Any], context: object) -> Any:

@@ -6,7 +6,7 @@ from asyncio import gather, get_running_loop
 from datetime import date, datetime, time
 from decimal import Decimal
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from graphql.pyutils import Path
@@ -103,7 +103,7 @@ class Guard:
 
     def give(self, run: Run, value: Any, here: PathNode) -> Any:
         """Complete `value` at the place `here`, or return a coroutine that does."""
-        kind = cast("Any", type)(value)
+        kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType] - of anything
         try:
             if kind is COROUTINE or (kind is not self.trusted and kind not in PLAIN and run.is_awaitable(value)):
                 return self.await_value(run, value, here)

@@ -52,7 +52,7 @@ def complete_leaf_value(error: Exception) -> NoReturn:
 def compile_leaf(type_: Any, null: str | None) -> Complete:
     """The closure that completes values of a leaf; `null` as in `values.compile_value`. Documents share it."""
     coerce = type_.coerce_output_value
-    known = _known(type_)
+    known = known_value(type_)
 
     def complete(run: Run, value: Any, place: PathNode) -> Any:  # noqa: ARG001 - as every closure of its kind
         if value is None or isinstance(value, Exception) or value is Undefined:
@@ -74,7 +74,7 @@ def compile_leaf(type_: Any, null: str | None) -> Complete:
     return complete
 
 
-def _known(type_: Any) -> Callable[[Any], Any] | None:
+def known_value(type_: Any) -> Callable[[Any], Any] | None:
     """A function that serialises values of the expected type of a well-known leaf, and returns None for others."""
     if type_ is GraphQLInt:
         return lambda value: value if type(value) is int and MIN_INT <= value <= MAX_INT else None

@@ -26,6 +26,7 @@ from graph.endpoint.execution.compiled.executor import CompiledExecutor, compile
 from graph.endpoint.execution.compiled.resolvers import Resolvers
 from graph.endpoint.execution.compiled.selections import Grant, Variant
 from graph.endpoint.execution.compiled.variables import Variables
+from graph.endpoint.execution.compiled.written import OFTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,9 +54,13 @@ _ADMITTED = frozenset({LIVE.name})  # obeyed when the operation is admitted; its
 class Compiler:
     """Compiles the operations of one schema."""
 
-    def __init__(self, schema: Schema, *, errors: int, hide_suggestions: bool) -> None:
-        """Report at most `errors` wrong variables, with suggestions unless `hide_suggestions`."""
+    def __init__(self, schema: Schema, *, errors: int, hide_suggestions: bool, often: int = OFTEN) -> None:
+        """Report at most `errors` wrong variables, with suggestions unless `hide_suggestions`.
+
+        A selection of attributes that has run `often` times is written as one function.
+        """
         self.schema = schema
+        self.often = often
         self.core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self.errors = errors
         self.hide_suggestions = hide_suggestions
@@ -157,7 +162,7 @@ class Program:
         try:
             made = Variant(
                 compiler.core, self._operation, self._fragments, values,
-                resolvers=compiler.resolvers, grant=self.grant,
+                resolvers=compiler.resolvers, grant=self.grant, often=compiler.often,
             )  # fmt: skip
         except (GraphQLError, RecursionError):  # graphql-core will say the same
             made = None

@@ -19,6 +19,7 @@ from graphql.execution.collect_fields import collect_fields, collect_subfields
 
 from graph.endpoint.execution.compiled.basics import COROUTINE, Execute, Field, PathNode, Run, awaited
 from graph.endpoint.execution.compiled.fields import Step, compile_step
+from graph.endpoint.execution.compiled.written import MISSED, ObjectShape, WrittenSelection, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,23 +60,30 @@ class Variant:
         *,
         resolvers: Resolvers,
         grant: Grant,
+        often: int,
     ) -> None:
-        """Compile `operation` with the variables `values`, of which the conditions alone matter."""
+        """Compile `operation` with the variables `values`, of which the conditions alone matter.
+
+        A selection that has run `often` times is written as one function, where it can be (`written`).
+        """
         self._schema = schema
         self._operation = operation
         self._fragments = fragments
         self._values = values
         self.resolvers = resolvers
         self._grant = grant
+        self._often = often
         self._selections: dict[tuple[str, int], Execute | None] = {}
+        self._shapes: dict[tuple[str, int], ObjectShape] = {}
         root = schema.get_root_type(operation.operation)
         assert root is not None
         grouped = collect_fields(schema, fragments, values, root, operation).grouped_field_set
-        steps = self._steps(root, grouped)
-        self.compiled = steps is not None
+        fields = self._fields(root, grouped)
+        self.compiled = fields is not None
         """Whether the grant sufficed for the root at least."""
-        self._execute = _executing(steps or [])
-        self._execute_serially = _serially(steps or [])
+        steps = list(map(compile_step, fields or []))
+        self._execute = _executing(steps)
+        self._execute_serially = _serially(steps)
 
     def execute(self, run: Run, source: Any, *, serially: bool) -> Any:
         """Execute the operation on the root value `source`."""
@@ -93,26 +101,47 @@ class Variant:
             return None
         try:
             collected = collect_subfields(self._schema, self._fragments, self._values, self._operation, type_, details)
-            steps = self._steps(type_, collected.grouped_field_set)
+            self._selections[place] = self._compile(place, type_, self._fields(type_, collected.grouped_field_set))
         except (GraphQLError, RecursionError):  # graphql-core will say the same, or has a shorter way
-            steps = self._grant.end()
+            self._selections[place] = self._grant.end()
         except Exception:  # even with a bug in the compiler the request is answered
             logger.exception("left to graphql-core: %s", type_.name)
-            steps = self._grant.end()
-        self._selections[place] = None if steps is None else _executing(steps)
+            self._selections[place] = self._grant.end()
         return self._selections[place]
 
-    def _steps(self, parent: GraphQLObjectType, grouped: GroupedFieldSet) -> list[Step] | None:
+    def _compile(self, place: tuple[str, int], type_: GraphQLObjectType, fields: list[Field] | None) -> Execute | None:
+        if fields is None:
+            return None
+        execute = _executing(list(map(compile_step, fields)))  # what is below is compiled, and has its shape, by then
+        shape = shape_of(type_, fields, lambda below, at: self._shapes.get((below.name, id(at))))
+        if shape is None:
+            return execute
+        self._shapes[place] = shape
+        return _reading(WrittenSelection(shape, self._often), execute)
+
+    def _fields(self, parent: GraphQLObjectType, grouped: GroupedFieldSet) -> list[Field] | None:
         self._grant.left -= len(grouped)
         if self._grant.left < 0:
             return None
-        steps: list[Step] = []
-        for key, details in grouped.items():
-            definition = self._schema.get_field(parent, details[0].node.name.value)
-            if definition is not None:
-                field = Field(parent, key, definition, details, [one.node for one in details], self)
-                steps.append(compile_step(field))
-        return steps
+        found = [(key, self._schema.get_field(parent, details[0].node.name.value)) for key, details in grouped.items()]
+        return [
+            Field(parent, key, definition, grouped[key], [one.node for one in grouped[key]], self)
+            for key, definition in found
+            if definition is not None
+        ]
+
+
+def _reading(written: WrittenSelection, execute: Execute) -> Execute:
+    """Have an object completed by one function; `execute` takes what that misses."""
+
+    def read(run: Run, source: Any, place: PathNode) -> Any:
+        made = written.read(source)
+        if made is MISSED:
+            written.miss()
+            return execute(run, source, place)
+        return made
+
+    return read
 
 
 def _executing(steps: list[Step]) -> Execute:

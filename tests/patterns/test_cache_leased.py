@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
 from graph.patterns.cache import ByteCache, Cache, Made, observing
@@ -170,3 +172,27 @@ async def test_a_loader_that_gives_json_is_taken_at_its_word(cache: Cache) -> No
     value = [[1], None]
     assert await cache.get("a", load, tags=["a"], exact=True) is value
     assert await cache.get("a", load, tags=["a"], exact=True) == value
+
+
+async def test_a_copy_takes_the_memory_of_its_bytes(answers: ByteCache) -> None:
+    """A hundred short answers, as orjson writes them, take no thousands of bytes each in this process."""
+    texts = [f"answer {number}" for number in range(101)]
+
+    async def keep(text: str) -> None:
+        async def make() -> Made:
+            return Made(orjson.dumps({"data": text}), 60.0)
+
+        await answers.bring(text, make, [text])
+        copy = answers.copy(text, time.time())
+        assert copy is not None
+        assert copy.value[0] == b'{"data":"%b"}' % text.encode()
+
+    await keep(texts.pop())
+    tracemalloc.start()
+    try:
+        for text in texts:
+            await keep(text)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 300_000

@@ -214,7 +214,8 @@ def _variables(ready: Ready, names: frozenset[str]) -> bytes:
     given = ready.request.variables or {}
     used = {name: given[name] for name in names if name in given}
     try:
-        return orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
+        written = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
+        return bytes(memoryview(written))  # orjson leaves room for thousands of bytes behind it
     except TypeError:  # an integer that no variable may be; execution says so
         return repr(sorted(used.items())).encode()
 

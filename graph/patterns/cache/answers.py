@@ -298,8 +298,9 @@ class ByteCache:
         blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
         self._leases.fill([lease], [blob], [expires - now])
         self._remember(key, tags)
-        digest = made.digest or digest_of(made.body)
-        self._local.put(key, Copy(stamp, expires, delta, (made.body, digest, now), len(made.body), tags), now)
+        body = bytes(memoryview(made.body))  # what orjson wrote has room for thousands of bytes more behind it
+        digest = made.digest or digest_of(body)
+        self._local.put(key, Copy(stamp, expires, delta, (body, digest, now), len(body), tags), now)
         return True
 
     async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:

@@ -316,12 +316,14 @@ FLOODS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-async def test_a_client_that_asks_without_reading_is_not_read_either(server: Server, kind: str) -> None:
+async def test_a_client_that_asks_without_reading_is_not_read_either(
+    server: Server, kind: str, scaled: Callable[[int, int], int]
+) -> None:
     """A flood whose answers nobody reads takes bounded memory, and others are served meanwhile."""
     await answers(server)
     before = server.memory()
     async with opened(server) as raw:
-        peak = await flood(server, raw, FLOODS[kind], 1.0)
+        peak = await flood(server, raw, FLOODS[kind], scaled(10, 4) / 10)
     assert peak - before < 20_000_000
 
 

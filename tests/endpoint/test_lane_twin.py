@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.serving import Serving
 from tests.support.clients.raw_http import exchange
+from tests.support.engines.stocked import stocked
 from tests.support.models.abuse import CASES, ask, get, post, request
 
 if TYPE_CHECKING:
@@ -40,13 +41,13 @@ DOCUMENTS: list[dict[str, Any]] = [
     {"query": PAGE, "variables": {"unknown": 1}},
     {"query": PAGE, "operationName": "Nobody"},
     {"query": f" {PAGE}\n"},
-    {"query": KEYED, "variables": {"sku": "BOK-0002861"}},
+    {"query": KEYED, "variables": {"sku": "BOK-0000061"}},
     {"query": KEYED, "variables": {"sku": "no such sku"}},
     {"query": KEYED, "variables": {"sku": 5}},
     {"query": KEYED, "variables": {"sku": None}},
     {"query": KEYED},
     {"query": KEYED, "variables": []},
-    {"query": KEYED, "operationName": "One", "variables": {"sku": "BOK-0002861", "more": [1, {"a": None}]}},
+    {"query": KEYED, "operationName": "One", "variables": {"sku": "BOK-0000061", "more": [1, {"a": None}]}},
     {"query": f"{KEYED} query Two {{ categories {{ slug }} }}", "operationName": "Two"},
     {"query": f"{KEYED} query Two {{ categories {{ slug }} }}"},
     {"query": "{ categories { id slug name productCount } }"},
@@ -77,7 +78,7 @@ def _requests() -> list[bytes]:
     shown += [post(json.dumps(members)) for members in DOCUMENTS]
     shown += [post(json.dumps({"query": PAGE}), kind) for kind in TYPES]
     shown += [get(urllib.parse.urlencode({"query": PAGE}), kind) for kind in TYPES]
-    shown += [get(urllib.parse.urlencode({"query": KEYED, "variables": '{"sku":"BOK-0002861"}'}))]
+    shown += [get(urllib.parse.urlencode({"query": KEYED, "variables": '{"sku":"BOK-0000061"}'}))]
     shown += [request(b"", method="GET", target=f"/graphql?{urllib.parse.urlencode({'query': PAGE})}")]
     shown += [post(json.dumps([members, members])) for members in DOCUMENTS[:8]]
     shown += [ask(PAGE, variables={"first": number}) for number in range(3)]
@@ -125,9 +126,7 @@ async def test_the_lane_changes_no_byte(tmp_path: Path) -> None:
         "GRAPH_ACCESS_LOG": "false",
         "STANDS_AT": str(int(time.time())),
     }
-    first, second = tmp_path / "on", tmp_path / "off"
-    with Serving(first, **settings) as filled:
-        filled.ready()
+    first, second = stocked(tmp_path / "on", players=20), tmp_path / "off"
     second.mkdir()
     shutil.copy(first / "graph.db", second / "graph.db")  # both sell the same goods
     with contextlib.ExitStack() as stack:

@@ -22,7 +22,7 @@ from harness import reaper
 from harness.waiting import HANG, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from types import TracebackType
 
 
@@ -93,6 +93,11 @@ class ValkeyServer:
 
     def start(self) -> ValkeyServer:
         """Start it and wait until it answers."""
+        self.launch()
+        return self.answering()
+
+    def launch(self) -> None:
+        """Start it."""
         arguments = [word for name, value in self._options.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
             [
@@ -107,6 +112,10 @@ class ValkeyServer:
             env={**os.environ, **self._variables},
         )
         reaper.watch(self._process.pid, self.folder)
+
+    def answering(self) -> ValkeyServer:
+        """Wait until it answers, once launched."""
+        assert self._process is not None
         deadline = time.monotonic() + HANG
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -167,31 +176,76 @@ class ValkeyServer:
         self.stop()
 
 
+class _ClusterNode(ValkeyServer):
+    """A server in a cluster of its own."""
+
+    def __init__(self) -> None:
+        self.bus = free_port()
+        super().__init__(
+            options={
+                "cluster-enabled": "yes",
+                "cluster-port": str(self.bus),
+                "cluster-node-timeout": "500",  # until they have joined: for so long a primary that was alone waits
+                "cluster-require-full-coverage": "no",
+                "repl-diskless-sync-delay": "0",
+            }
+        )
+
+
+class NextCluster:
+    """Nodes that were launched before a `ValkeyCluster` needs them: one takes no slots in its first two seconds."""
+
+    def __init__(self) -> None:
+        self._nodes: list[_ClusterNode] = []
+        self._wanted = 0
+
+    @contextlib.contextmanager
+    def ahead(self) -> Generator[None]:
+        """From the first cluster within the block on there are nodes for the next."""
+        self._wanted = 3
+        try:
+            yield
+        finally:
+            self._wanted = 0
+            while self._nodes:
+                self._nodes.pop().stop()
+
+    def take(self) -> _ClusterNode:
+        """A node that was launched."""
+        if self._nodes:
+            return self._nodes.pop(0)
+        node = _ClusterNode()
+        node.launch()
+        return node
+
+    def fill(self) -> None:
+        """Launch nodes for the next cluster."""
+        while len(self._nodes) < self._wanted:
+            node = _ClusterNode()
+            node.launch()
+            self._nodes.append(node)
+
+
+NEXT_CLUSTER = NextCluster()
+"""Of this process."""
+
+
 class ValkeyCluster:
     """Three primaries that share the slots evenly, on TCP ports; with `replicas` each has one."""
 
     def __init__(self, *, replicas: bool = False) -> None:
-        self.buses = [free_port() for _ in range(6 if replicas else 3)]
-        self.nodes = [
-            ValkeyServer(
-                options={
-                    "cluster-enabled": "yes",
-                    "cluster-port": str(port),
-                    "cluster-node-timeout": "2000",
-                    "cluster-require-full-coverage": "no",
-                    "repl-diskless-sync-delay": "0",
-                }
-            )
-            for port in self.buses
-        ]
+        self.nodes = [NEXT_CLUSTER.take() for _ in range(6 if replicas else 3)]
         self._running = contextlib.ExitStack()
         self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port},127.0.0.1:{self.nodes[1].port}"
 
     def __enter__(self) -> Self:
         with self._running:
             for node in self.nodes:
-                self._running.enter_context(node)
+                self._running.push(node)
+            for node in self.nodes:
+                node.answering()
             self._join()
+            NEXT_CLUSTER.fill()
             self._running = self._running.pop_all()
         return self
 
@@ -202,10 +256,9 @@ class ValkeyCluster:
                 node.command("CLUSTER", "ADDSLOTSRANGE", first, last)
             node.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             if number:
-                node.command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.buses[0])
+                node.command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus)
         for node in self.nodes:
             eventually(lambda node=node: len(node.command("CLUSTER", "SLOTS")) == 3)
-            eventually(lambda node=node: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))
         for number, node in enumerate(self.nodes[3:]):
             eventually(lambda node=node, number=number: self._follows(node, self.nodes[number]))
         for node in self.nodes[3:]:
@@ -213,6 +266,9 @@ class ValkeyCluster:
         if replicas := len(self.nodes) - 3:
             for node in self.nodes:  # the others hear of a replica by gossip
                 eventually(lambda node=node: self._replicas_seen_by(node) == replicas)
+        for node in self.nodes:
+            eventually(lambda node=node: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))
+            node.command("CONFIG", "SET", "cluster-node-timeout", 2000)
 
     @staticmethod
     def _replicas_seen_by(node: ValkeyServer) -> int:

@@ -17,7 +17,7 @@ from graph.patterns.client import Client, Script, open_client
 from graph.patterns.keyspace import keyspace
 from graph.server.http_express import HttpProtocol
 from harness.postgres import Postgres
-from harness.valkey import ValkeyServer
+from harness.valkey import NEXT_CLUSTER, ValkeyServer
 from harness.waiting import HANG
 from tests.support.engines.migrated import migrated
 
@@ -97,6 +97,13 @@ def valkey() -> Iterator[ValkeyServer]:
     """One server for all tests of this process that do not break theirs."""
     with ValkeyServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def next_cluster() -> Iterator[None]:
+    """A test whose cluster is not the first of this process does not wait for its nodes to be old enough."""
+    with NEXT_CLUSTER.ahead():
+        yield
 
 
 @pytest.fixture(scope="session")

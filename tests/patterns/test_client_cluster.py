@@ -189,7 +189,7 @@ async def test_a_dead_node_fails_only_its_own_slots(cluster: ValkeyCluster, spre
 
 
 async def test_a_cluster_that_is_down_is_as_good_as_dead(cluster: ValkeyCluster, spread: Client) -> None:
-    """A node that lacks another for all slots refuses at once after a first moment, says why, and ends that by itself."""
+    """A node that lacks another for all slots refuses at once after a first moment, and says why; it ends by itself."""
     first, *_, dead = cluster.nodes
     key = next(f"k{n}" for n in range(1_000) if cluster.owner(slot_of(f"k{n}")) is first)
     for node in cluster.nodes:

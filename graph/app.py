@@ -84,6 +84,7 @@ def create_app(
     *,
     log: AccessLog | None = None,
     on_started: Callable[[], None] = lambda: None,
+    metrics_beside: Path | None = None,
 ) -> ASGIApp:
     """Build the application.
 
@@ -92,6 +93,7 @@ def create_app(
         services: Open ones to use; without them the lifespan opens and closes its own.
         log: Where the access log goes; None keeps none.
         on_started: Called once everything is open, before the first request.
+        metrics_beside: Folder of the metrics of processes beside this one, which ``/metrics`` adds to its own.
     """
     settings = settings or Settings.from_environment()
 
@@ -116,7 +118,7 @@ def create_app(
     application = Application(web)
     elsewhere = Elsewhere(GRAPHQL, Origins(cors_origins(settings)))
     elsewhere.attach(web)
-    _add_routes(web, elsewhere)
+    _add_routes(web, elsewhere, metrics_beside)
     if settings.endpoint.console and set(APP.features) <= set(load_app(settings.server.app).features):
         _add_page(web, CONSOLE, StaticPage(STATIC / "console" / "index.html"))
     if leaderboard.FEATURE in load_app(settings.server.app).features:
@@ -238,7 +240,7 @@ def persisted(services: Services, settings: Settings) -> Persisted:
     )
 
 
-def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
+def _add_routes(web: FastAPI, elsewhere: Elsewhere, metrics_beside: Path | None) -> None:
     web.mount("/static", Assets(directory=STATIC), name="static")
 
     async def front(request: Request) -> Response:
@@ -257,7 +259,7 @@ def _add_routes(web: FastAPI, elsewhere: Elsewhere) -> None:
         return JSONResponse({"status": status, "sql": sql or "ok", "redis": redis or "ok"}, 503 if sql else 200)
 
     def metrics(request: Request) -> Response:  # FastAPI runs it in a thread: many series take a while to print
-        body, content_type = exposition(request.headers.get("accept", ""))
+        body, content_type = exposition(request.headers.get("accept", ""), beside=metrics_beside)
         return Response(body, media_type=content_type)
 
     for path, handler in (("/", front), ("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):

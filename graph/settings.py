@@ -210,6 +210,12 @@ class JobSettings(SettingsGroup):
 
     concurrency: int = Field(default=2, ge=1, le=1000, description="Jobs that one worker process runs at a time")
     beside: bool = Field(default=True, description="Run a worker process beside `graph serve`")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of `GRAPH_HOST` on which `graph worker` shows `/metrics`; unset: none",
+    )
     imports: Path = Field(
         default=Path("imports"),
         description="Directory of files to import, and of uploads; below where the process starts, unless absolute",

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType] - untyped
+
 from graph.engines.child import die_with_parent
 
 if TYPE_CHECKING:
@@ -33,16 +35,17 @@ _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 
 
 @asynccontextmanager
-async def worker_beside(settings: Settings) -> AsyncGenerator[None]:
+async def worker_beside(settings: Settings, metrics: Path) -> AsyncGenerator[None]:
     """Keep a worker process running during the block, unless the settings disable it.
 
     It is a separate process with a lower priority, so that long jobs slow the server down as little as possible. It
-    gets SIGTERM at the end of the block, and time to finish its jobs; it does not outlive this process.
+    gets SIGTERM at the end of the block, and time to finish its jobs; it does not outlive this process. What it counts
+    is in the folder `metrics`, and stays there when it is replaced.
     """
     if not settings.jobs.beside:
         yield
         return
-    keeper = asyncio.create_task(_keep_running(settings), name="worker-beside")
+    keeper = asyncio.create_task(_keep_running(settings, metrics), name="worker-beside")
     try:
         yield
     finally:
@@ -51,11 +54,12 @@ async def worker_beside(settings: Settings) -> AsyncGenerator[None]:
             await keeper
 
 
-async def _keep_running(settings: Settings) -> None:
+async def _keep_running(settings: Settings, metrics: Path) -> None:
+    own = {"PROMETHEUS_MULTIPROC_DIR": str(metrics), "GRAPH_JOBS_METRICS_PORT": ""}
     while True:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "graph", "worker"),
-            env={**os.environ, **settings.environment()},
+            env={**os.environ, **settings.environment(), **own},
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # only the server reacts to Ctrl-C on the terminal, and then stops the worker
             preexec_fn=_modest(os.getpid()),
@@ -67,6 +71,7 @@ async def _keep_running(settings: Settings) -> None:
         except asyncio.CancelledError:
             await _end(process, settings.server.grace)
             raise
+        mark_process_dead(process.pid, str(metrics))
         await asyncio.sleep(_RESTART_AFTER)
 
 

@@ -2,7 +2,8 @@
 
 ``graph serve`` starts one worker process beside the server, with a lower priority, so that long jobs do not slow
 requests down; ``graph worker`` starts more, on any machine that reaches the same Redis and SQL. On SIGTERM a worker
-takes no more jobs, finishes running ones within ``GRAPH_GRACE`` seconds, and leaves the rest to others.
+takes no more jobs, finishes running ones within ``GRAPH_GRACE`` seconds, and leaves the rest to others. What it counts
+is on ``/metrics`` of the server that it runs beside, or of its own port.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from graph.background.jobs import definitions, schedules
+from graph.background.metrics_page import metrics_page
 from graph.engines.database import Database
 from graph.errors import Unavailable
 from graph.jobs import Worker
@@ -21,6 +23,8 @@ from graph.patterns.client import RedisUnavailable
 from graph.services import open_services
 
 if TYPE_CHECKING:
+    import socket
+
     from graph.settings import Settings
 
 _PAUSE = 1.0
@@ -29,8 +33,16 @@ _PAUSE = 1.0
 _log = logging.getLogger(__name__)
 
 
-async def work(settings: Settings) -> None:
-    """Run jobs until SIGTERM or SIGINT; at the start, wait until Redis is reachable and the tables exist."""
+async def work(settings: Settings, listener: socket.socket | None = None) -> None:
+    """Run jobs until SIGTERM or SIGINT; at the start, wait until Redis is reachable and the tables exist.
+
+    Prometheus is answered on the `listener`, if there is one.
+    """
+    async with metrics_page(listener) if listener is not None else contextlib.nullcontext():
+        await _until_stopped(settings)
+
+
+async def _until_stopped(settings: Settings) -> None:
     stop, begun = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

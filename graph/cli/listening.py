@@ -34,7 +34,7 @@ def listening(settings: Settings) -> Generator[socket.socket]:
         yield listener
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, variable: str = "GRAPH_PORT", command: str = "serve") -> socket.socket:
     """Return a listening socket, or end the command with advice."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -47,7 +47,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         support.fail(
-            f"cannot listen on {host}:{port}: {error.strerror}. Another port: GRAPH_PORT={port + 1} graph serve"
+            f"cannot listen on {host}:{port}: {error.strerror}. Another port: {variable}={port + 1} graph {command}"
         )
     return listener
 

@@ -27,7 +27,7 @@ _ABOUT = {
     "sessions": "Sessions",
     "password": "Passwords",
     "leaderboard": "Leaderboards",
-    "jobs": "Jobs, in the processes that run them",
+    "jobs": "Jobs",
     "job": "How long jobs take",
 }
 """What each group of metrics, the second word of their names, is about; in the order of the page and the dashboard."""
@@ -40,6 +40,8 @@ class Metric(NamedTuple):
     kind: str
     meaning: str
     labels: tuple[str, ...]
+    together: str = "sum"
+    """How values of several processes are put together: the sum, or, of what each tells of the same thing, the max."""
 
     @property
     def group(self) -> str:
@@ -69,7 +71,8 @@ def metrics() -> list[Metric]:
         name = str(getattr(one, "_name", ""))
         if name.startswith("graph_"):
             name += "_total" * (one._type == "counter")  # noqa: SLF001
-            found.append(Metric(name, one._type, one._documentation, tuple(one._labelnames)))  # noqa: SLF001
+            together = "max" if getattr(one, "_multiprocess_mode", "").endswith("max") else "sum"
+            found.append(Metric(name, one._type, one._documentation, tuple(one._labelnames), together))  # noqa: SLF001
     order = {group: place for place, group in enumerate(_ABOUT)}
     return sorted(found, key=lambda metric: (order.get(metric.group, len(order)), metric.group, metric.name))
 
@@ -206,5 +209,5 @@ def _panel_of(metric: Metric) -> dict[str, Any]:
     else:
         inner = metric.name if metric.kind == "gauge" else f"rate({metric.name}[{_WINDOW}])"
         by = f" by ({', '.join(metric.labels)}) " if metric.labels else ""
-        queries = [(legend or metric.name, f"sum{by}({inner})")]
+        queries = [(legend or metric.name, f"{metric.together}{by}({inner})")]
     return _panel(metric.name, metric.unit, queries, metric.meaning)

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,14 @@ def forwarded(app: "ASGIApp", settings: Settings) -> "ASGIApp":
     return Forwarded(app, settings.server.trusted_proxies, settings.server.root_path)
 
 
+def fresh_metrics(settings: Settings, listener: socket.socket) -> Path:
+    """Make the empty folder in which processes beside this one count; each port of the machine has its own."""
+    folder = settings.server.data_dir.resolve() / "metrics" / str(listener.getsockname()[1])
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
 def spare_the_collector() -> None:
     """Exclude long-lived objects from garbage collection, and make full collections rarer.
 
@@ -121,8 +130,11 @@ async def _serve_alone(settings: Settings, listener: socket.socket, create_app: 
         await support.migrate(settings)
         services = await stack.enter_async_context(open_services(settings))
         await prepare(settings, services)
-        await stack.enter_async_context(worker_beside(settings))
-        app = create_app(settings, services, log=access_log(settings), on_started=spare_the_collector)
+        metrics = fresh_metrics(settings, listener)
+        await stack.enter_async_context(worker_beside(settings, metrics))
+        app = create_app(
+            settings, services, log=access_log(settings), on_started=spare_the_collector, metrics_beside=metrics
+        )
         server = Server(
             uvicorn.Config(forwarded(app, settings), **options(settings)), lambda: announce(settings, listener)
         )
@@ -197,17 +209,15 @@ def worker_app() -> "ASGIApp":
 
 def _serve_with_workers(settings: Settings, listener: socket.socket) -> None:
     os.environ.update(settings.environment())
-    metrics = settings.server.data_dir.resolve() / "metrics"
-    shutil.rmtree(metrics, ignore_errors=True)
-    metrics.mkdir(parents=True)
+    metrics = fresh_metrics(settings, listener)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
     config = uvicorn.Config("graph.cli.serve:worker_app", factory=True, **options(settings))
-    with _services_in_a_thread(settings):
+    with _services_in_a_thread(settings, metrics):
         Supervisor(config, [listener], lambda: announce(settings, listener)).run()
 
 
 @contextmanager
-def _services_in_a_thread(settings: Settings) -> "Generator[None]":
+def _services_in_a_thread(settings: Settings, metrics: Path) -> "Generator[None]":
     """Own the embedded Valkey for the workers in a thread, because uvicorn's supervisor blocks its own."""
     ready: Future[None] = Future()
     stop = threading.Event()
@@ -218,7 +228,7 @@ def _services_in_a_thread(settings: Settings) -> "Generator[None]":
                 await support.migrate(settings)
                 services = await stack.enter_async_context(open_services(settings))
                 await prepare(settings, services)
-                await stack.enter_async_context(worker_beside(settings))
+                await stack.enter_async_context(worker_beside(settings, metrics))
             except BaseException as error:
                 ready.set_exception(error)
                 raise

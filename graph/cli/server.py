@@ -44,7 +44,13 @@ def worker() -> None:
     from graph.background import work
 
     log.configure(settings.server.log)
-    support.run(lambda: work(settings))
+    if (port := settings.jobs.metrics_port) is None:
+        support.run(lambda: work(settings))
+        return
+    from graph.cli.listening import listen
+
+    with listen(settings.server.host, port, variable="GRAPH_JOBS_METRICS_PORT", command="worker") as listener:
+        support.run(lambda: work(settings, listener))
 
 
 def _leave(_number: int, _frame: object) -> None:

@@ -26,7 +26,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from redis.exceptions import RedisError, ResponseError
 
 from graph.jobs.delivery import HEARTBEAT, Deliveries, JobDelivery
@@ -61,7 +61,18 @@ _DROP = Script(__name__, "drop", idempotent=True)
 _DUE = Script(__name__, "due")
 
 _RUNS = Counter("graph_jobs_total", "Attempts at jobs by name and outcome.", ["name", "outcome"])
-_SECONDS = Histogram("graph_job_seconds", "Duration of attempts at jobs.", ["name"])
+_SECONDS = Histogram(
+    "graph_job_seconds",
+    "Duration of attempts at jobs.",
+    ["name"],
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600),
+)
+_UNDER_WAY = Gauge("graph_jobs_running", "Attempts at jobs under way.", multiprocess_mode="livesum")
+_WAITING = Gauge(
+    "graph_jobs_waiting",
+    "Jobs that no worker has taken yet, retries included; every worker tells of the one queue.",
+    multiprocess_mode="livemax",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -131,6 +142,7 @@ class Worker:
                 if delivery.id not in self._running:
                     task = asyncio.create_task(self._work_on(delivery), name=f"job-{delivery.job}")
                     self._running[delivery.id] = task
+                    _UNDER_WAY.inc()
 
     async def _again_and_again(self, step: Callable[[], Awaitable[None]], pause: float) -> None:
         while True:
@@ -158,6 +170,7 @@ class Worker:
             _log.exception("job %s: the worker failed, it will be delivered again", delivery.job)
         finally:
             self._running.pop(delivery.id, None)
+            _UNDER_WAY.dec()
 
     async def _attempt(self, delivery: JobDelivery) -> None:
         keys, client = self._jobs.keys, self._jobs.client
@@ -236,10 +249,20 @@ class Worker:
                 task.cancel()
 
     async def _tend(self) -> None:
-        """Queue retries and scheduled jobs that are due."""
+        """Queue retries and scheduled jobs that are due, and tell how many jobs wait."""
         keys, client = self._jobs.keys, self._jobs.client
         await client.run(_DUE, [keys.due, keys.queue], [100])
-        seconds, _ = await client.execute("TIME")
+        clock, queued, taken, due = await client.batch(
+            command("TIME", retry=True),
+            command("XLEN", keys.queue, retry=True),
+            command("XPENDING", keys.queue, GROUP, retry=True),
+            command("ZCARD", keys.due, retry=True),
+        )
+        if isinstance(clock, Exception):
+            raise clock
+        if not any(isinstance(reply, Exception) for reply in (queued, taken, due)):
+            _WAITING.set(max(0, queued - taken[0]) + due)
+        seconds, _ = clock
         for schedule in self._schedules:
             if self._ticked.get(schedule.name) != (period := int(int(seconds) // schedule.every)):
                 await self._jobs.tick(

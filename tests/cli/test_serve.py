@@ -184,7 +184,7 @@ def test_workers_share_one_valkey_and_end_with_their_parent(data: Path) -> None:
         assert float(line.split()[-1]) == 20
         assert 'pid="' not in counted, "a series of one process is no sum"
         victim = _workers(serving)[0]
-        gauges = data / "metrics" / f"gauge_livesum_{victim}.db"
+        gauges = data / "metrics" / str(serving.port) / f"gauge_livesum_{victim}.db"
         assert gauges.exists()
         os.kill(victim, signal.SIGKILL)
         eventually(lambda: len(_workers(serving)) == 2 and victim not in _workers(serving))

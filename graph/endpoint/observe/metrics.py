@@ -1,5 +1,8 @@
 """The metrics of everything that is served, and the page that shows them to Prometheus.
 
+The page tells of all processes that count in one folder (`prometheus_client.multiprocess`); or of this one, which
+counts in memory, and those that count in a folder `beside`.
+
 ``graph_http_requests_total{route, method, status}``, ``graph_http_request_seconds{route}`` (until the last byte of the
 answer was handed over), ``graph_http_requests_in_progress`` and ``graph_websocket_connections``.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter as Tallied
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
@@ -19,6 +23,7 @@ from prometheus_client import (
     Histogram,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
@@ -46,19 +51,69 @@ def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     inner._sum.inc(sum(values))  # noqa: SLF001
 
 
-def exposition(accept: str = "") -> tuple[bytes, str]:
-    """Every metric, of all server processes together, and the content type.
+def exposition(accept: str = "", *, beside: Path | None = None) -> tuple[bytes, str]:
+    """Every metric, of all processes together, and the content type.
 
     In Prometheus' text format, or in OpenMetrics', with exemplars, for a client that says it will `accept` that.
+    `beside` is the folder of processes whose metrics are not in that of this one.
     """
     encode, content_type = choose_encoder(accept)
-    return encode(registry()), content_type
+    shown = registry()
+    if beside is not None:
+        shown = CollectorRegistry()
+        shown.register(_Together(registry(), _Files(beside)))
+    return encode(shown), content_type
 
 
 def registry(names: Iterable[str] | None = None) -> Collector:
     """The metrics of all server processes of this machine; where there is one, of those with these sample `names`."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    if (folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR")) is not None:
         together = CollectorRegistry()
-        MultiProcessCollector(together)
+        together.register(_Files(Path(folder)))
         return together
     return REGISTRY if names is None else REGISTRY.restricted_registry(names)
+
+
+class _Files:
+    """The metrics that processes keep in a folder: each in files of its own, which outlive it but for live gauges."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Add them up. A file that a process has just made, and not written to yet, counts nothing."""
+        files = [str(file) for file in self._folder.glob("*.db") if _size(file)]
+        merge: Any = MultiProcessCollector.merge  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - untyped
+        return merge(files)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # of a process that has ended meanwhile
+        return 0
+
+
+class _Together:
+    """The sum of two collectors, sample by sample; what one alone tells stays as it is."""
+
+    def __init__(self, one: Collector, other: Collector | _Files) -> None:
+        self._one, self._other = one, other
+
+    def collect(self) -> Iterable[Metric]:
+        """Add them up."""
+        more = {family.name: family for family in self._other.collect()}
+        for family in self._one.collect():
+            yield _sum(family, found) if (found := more.pop(family.name, None)) is not None else family
+        yield from more.values()
+
+
+def _sum(one: Metric, other: Metric) -> Metric:
+    """A family with the samples of both."""
+    values = {(sample.name, *sorted(sample.labels.items())): sample for sample in other.samples}
+    total = Metric(one.name, one.documentation, one.type, one.unit)
+    for sample in one.samples:
+        same = values.pop((sample.name, *sorted(sample.labels.items())), None)
+        total.samples.append(sample if same is None else sample._replace(value=sample.value + same.value))
+    total.samples.extend(values.values())
+    return total

@@ -1,0 +1,114 @@
+"""What workers count is where Prometheus looks: on the page of the server beside them, or on a port of their own."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from harness.serving import Serving, environment
+from harness.valkey import free_port
+from harness.waiting import HANG, eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIDIED = 'graph_jobs_total{name="tidy",outcome="succeeded"}'
+
+
+def value(page: str, series: str) -> float | None:
+    """The value of `series` on the page of metrics, None where it is not there; it is there once."""
+    found = re.findall(rf"^{re.escape(series)} (\S+)$", page, re.MULTILINE)
+    assert len(found) <= 1, found
+    return float(found[0]) if found else None
+
+
+def test_the_page_of_one_server_tells_of_the_worker_beside_it(tmp_path: Path) -> None:
+    """Jobs, durations and how many wait are there; a worker that dies takes none along and leaves nothing under way."""
+    began = time.time() // 3600
+    with Serving(tmp_path, GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_METRICS_PORT="1") as serving:
+        serving.ready()
+
+        def page() -> str:
+            return serving.get("/metrics")[2].decode()
+
+        eventually(lambda: value(page(), TIDIED))
+        told = page()
+        assert (value(told, 'graph_job_seconds_count{name="tidy"}') or 0) >= 1
+        assert (value(told, 'graph_job_seconds_bucket{le="+Inf",name="tidy"}') or 0) >= 1
+        eventually(lambda: value(page(), "graph_jobs_waiting") == 0)
+        assert told.count("# TYPE graph_jobs_total ") == told.count("# TYPE graph_cache_reads_total ") == 1
+        assert (value(told, 'graph_http_requests_total{method="GET",route="/metrics",status="200"}') or 0) >= 1
+        [worker] = [one for one in psutil.Process(serving.process.pid).children() if "worker" in one.cmdline()]
+        folder = tmp_path / "metrics" / str(serving.port)
+        assert (folder / f"gauge_livesum_{worker.pid}.db").exists()
+        worker.kill()
+        eventually(lambda: not (folder / f"gauge_livesum_{worker.pid}.db").exists())
+        eventually(lambda: len(list(folder.glob("gauge_livesum_*.db"))) == 1)
+        counted = value(page(), TIDIED) or 0
+        assert 1 <= counted <= time.time() // 3600 - began + 1, "it runs once an hour, whatever worker runs it"
+        openmetrics = serving.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")[2].decode()
+        assert openmetrics.endswith("# EOF\n")
+        assert (value(openmetrics, TIDIED) or 0) >= counted
+    with serving:
+        serving.ready()
+        assert not list(folder.glob(f"*_{worker.pid}.db")), "an earlier server's workers are not counted again"
+
+
+def test_a_worker_alone_has_a_page_of_its_own(tmp_path: Path) -> None:
+    """`graph worker` shows its metrics on GRAPH_JOBS_METRICS_PORT, to whoever asks properly; others do not harm it."""
+    port, url = free_port(), ""
+    with Serving(tmp_path, GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_BESIDE="false") as serving:
+        serving.ready()
+        environs = environment(tmp_path, GRAPH_JOBS_METRICS_PORT=str(port))
+        command: list[str] = [sys.executable, "-m", "graph", "worker"]
+        with subprocess.Popen(command, env=environs, stderr=subprocess.PIPE, text=True) as worker:
+            try:
+                url = f"http://127.0.0.1:{port}"
+                eventually(lambda: value(_page(url), TIDIED))
+                eventually(lambda: value(_page(url), "graph_jobs_running") == 0)
+                assert _raw(port, b"GET /healthz HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+                assert _raw(port, b"HEAD /metrics HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
+                assert _raw(port, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+                assert _raw(port, b"POST /metrics HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+                assert _raw(port, b"\xff\x00\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+                assert _raw(port, b"GET /" + b"a" * 100_000) == b""
+                second = subprocess.run(
+                    command, env=environs, capture_output=True, text=True, timeout=HANG, check=False
+                )
+                assert second.returncode == 1
+                assert f"GRAPH_JOBS_METRICS_PORT={port + 1} graph worker" in second.stderr
+                worker.terminate()
+                assert worker.wait(HANG) == 0
+            finally:
+                worker.kill()
+        assert "Traceback" not in (worker.stderr.read() if worker.stderr and not worker.stderr.closed else "")
+        assert value(serving.get("/metrics")[2].decode(), TIDIED) is None
+
+
+def _page(url: str) -> str:
+    try:
+        with urllib.request.urlopen(f"{url}/metrics", timeout=HANG) as answer:
+            body: Any = answer.read()
+            return body.decode()
+    except OSError:
+        return ""
+
+
+def _raw(port: int, sent: bytes) -> bytes:
+    """All that comes back for `sent`."""
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG) as connection:
+        answer = b""
+        try:
+            connection.sendall(sent)
+            while part := connection.recv(65_536):
+                answer += part
+        except ConnectionError:  # it had enough
+            pass
+        return answer

@@ -174,7 +174,9 @@ async def test_each_board_has_a_page(settings: Settings) -> None:
             await session.execute(text("ALTER TABLE boards RENAME TO elsewhere"))
         for boards in (services.leaderboards, None):  # no word about a board while SQL fails, nor before the start
             shown = await BoardPage(STATIC / "board").response({"type": "http", "path": "/board/x"}, "x", boards)
-            assert shown.status_code == 200
+            assert shown.status_code == 503
+            assert shown.headers["Retry-After"] == "5"
+            assert b"not there just now" in shown.body
 
 
 async def test_what_the_pages_of_boards_ask_is_in_the_schema() -> None:

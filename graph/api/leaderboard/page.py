@@ -2,7 +2,7 @@
 
 It is a file, and all that it shows it asks of the GraphQL API; what is decided here is whether there is such a board.
 That costs no request a query of its own: the slugs are read once a second at most, so a board is known a second after
-it was made. While they cannot be read, every board is taken to be there: the page itself says what is wrong.
+it was made. While they cannot be read, or the server starts, nobody knows: then it is 503, and a page that says so.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from graph.leaderboard import LeaderboardService
 
 _KNOWN = 1.0  # seconds
+_AGAIN = 5  # seconds after which a browser is told to ask again
 _PATIENCE = 30.0  # seconds after which SQL that says nothing counts as away
 
 
 class BoardPage:
-    """The page, or the one that says that there is no such board."""
+    """The page, or the one that says that there is no such board, or that nobody can tell."""
 
     def __init__(self, folder: Path) -> None:
-        """Read both from `folder`."""
+        """Read them from `folder`."""
         self._page = StaticPage(folder / "index.html")
         self._unknown = StaticPage(folder / "unknown.html")
+        self._away = StaticPage(folder / "away.html", **{"Retry-After": str(_AGAIN)})
         self._slugs: frozenset[str] | None = None
         self._until = 0.0
         self._turn = asyncio.Lock()
@@ -40,7 +42,9 @@ class BoardPage:
         """The page of the board `slug`; `boards` is None while the server starts."""
         if boards is not None:
             await self._look(boards)
-        if self._slugs is None or slug in self._slugs:
+        if self._slugs is None:
+            return self._away.response(scope, HTTPStatus.SERVICE_UNAVAILABLE)
+        if slug in self._slugs:
             return self._page.response(scope)
         return self._unknown.response(scope, HTTPStatus.NOT_FOUND)
 

@@ -82,6 +82,12 @@ async def listed(session: AsyncSession, *, after: int, limit: int) -> list[tuple
     return [(_record(row[:-1]), str(row[-1]).startswith(LOCK)) for row in await session.execute(found)]
 
 
+async def is_last_admin(session: AsyncSession, user_id: int, *, lock: bool = False) -> bool:
+    """Whether this user is the only ADMIN that can sign in; with `lock` that stays so until the transaction ends."""
+    able = select(_U.id).where(_U.role == str(Role.ADMIN), ~_U.password_hash.startswith(LOCK)).order_by(_U.id)
+    return list(await session.scalars(able.with_for_update() if lock else able)) == [user_id]
+
+
 async def count(session: AsyncSession) -> int:
     """Count all users."""
     return await session.scalar(select(func.count()).select_from(USERS)) or 0

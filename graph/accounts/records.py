@@ -131,6 +131,11 @@ class WrongCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class NoAdminLeft:
+    """It was not done, because afterwards no ADMIN could sign in."""
+
+
+@dataclass(frozen=True, slots=True)
 class TooMany:
     """Too many attempts; the next may be made after `retry_after` seconds."""
 

@@ -32,7 +32,8 @@ from graph.accounts.records import (
     Visitor,
     WrongCredentials,
 )
-from graph.accounts.signing_in import DISTURBED, SigningIn
+from graph.accounts.signing_in import DISTURBED
+from graph.accounts.standing import Standing
 from graph.errors import Taken, Unavailable
 from graph.patterns.sessions import EpochMoved
 
@@ -53,8 +54,8 @@ DELETED_NAME = "Deleted player"
 _ATTEMPTS = 5  # tries to begin a session, or to change a password, while somebody else changes the account
 
 
-class AccountService(SigningIn):
-    """All operations on accounts; the reading ones are inherited."""
+class AccountService(Standing):
+    """All operations on accounts; those of reading, of signing in and of operators are inherited."""
 
     # --- beginning ---
 
@@ -283,12 +284,6 @@ class AccountService(SigningIn):
             replaced = await self._replace(found, secret)
         return None if replaced is None else replaced[0]
 
-    async def lock(self, user: UserRecord, *, locked: bool = True) -> int:
-        """Disable a user and end all sessions (returns how many), or enable the user again."""
-        async with self._database.transaction() as session:
-            await writing.lock(session, user.id, locked=locked)
-        return await self.sessions.revoke_all(str(user.id)) if locked else 0
-
     async def _replace(self, found: Credentials, secret: bytes) -> tuple[int, str] | None:
         """Store the new password; returns how many sessions ended and the hash. None if the old one is gone."""
         hashed = await self._hasher.hash(secret)
@@ -303,10 +298,3 @@ class AccountService(SigningIn):
         if not replaced:
             return None
         return revoked + await self.sessions.revoke_all(user_id), hashed
-
-    async def set_role(self, user: UserRecord, role: Role) -> int:
-        """Change a user's role and end all sessions, which carry the old role; returns how many ended."""
-        revoked = await self.sessions.revoke_all(str(user.id))
-        async with self._cache.invalidating(user_tag(user.id)), self._database.transaction() as session:
-            await writing.set_role(session, user.id, role)
-        return revoked + await self.sessions.revoke_all(str(user.id))

@@ -1,13 +1,16 @@
-"""All users, their sessions, and ending those; for an ADMIN."""
+"""All users, their sessions and roles, and who may sign in; for an ADMIN."""
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
+
 import strawberry
 
-from graph.accounts import UserRecord
+from graph.accounts import NoAdminLeft, Role, UserRecord
 from graph.api.accounts.types import Session, User
 from graph.api.auth import ADMIN, requires
-from graph.api.context import Info
+from graph.api.context import Context, Info
+from graph.api.errors import NotFound, UserError
 from graph.api.node import key_of, parse_id
 from graph.api.pagination import PageInfo
 from graph.endpoint.declare import cost
@@ -50,6 +53,26 @@ class UserAccountConnection:
     edges: list[UserAccountEdge]
     nodes: list[UserAccount] = strawberry.field(description="The users of `edges`.")
     page_info: PageInfo
+
+
+@strawberry.type(description="What an ADMIN decided about a user counts at once.")
+class UserAccountChanged:
+    """The result of setUserRole, disableUser and enableUser."""
+
+    account: UserAccount
+    ended_sessions: int = strawberry.field(description="How many sessions of the user ended.")
+
+
+@strawberry.type(description="Afterwards no ADMIN could sign in: make another one first.")
+class LastAdmin(UserError):
+    @classmethod
+    def of(cls) -> LastAdmin:
+        return cls(code="LAST_ADMIN", message="This is the last ADMIN that can sign in: make another one first.")
+
+
+UserAccountResult: TypeAlias = Annotated[
+    UserAccountChanged | LastAdmin | NotFound, strawberry.union("UserAccountResult")
+]
 
 
 @strawberry.type
@@ -108,3 +131,59 @@ class UsersMutation:
     async def revoke_user_sessions(self, info: Info, user: strawberry.ID) -> int:
         number = key_of(user, "User")
         return 0 if number is None else await info.context.services.sessions.revoke_all(str(number))
+
+    @strawberry.mutation(
+        description="Gives a user a role, and ends all their sessions, which carry the old one. The last ADMIN stays "
+        "one. Needs the role ADMIN.",
+        extensions=[requires(ADMIN)],
+    )
+    async def set_user_role(self, info: Info, user: strawberry.ID, role: Role) -> UserAccountResult:
+        found = await _found(info.context, user)
+        if found is None:
+            return NotFound.of(_NO_USER)
+        by = int(info.context.caller.user or 0)
+        ended = await info.context.services.accounts.set_role(found, role, by=by)
+        return await _changed(info.context, found.id, ended)
+
+    @strawberry.mutation(
+        description="Ends all sessions of a user, and signs them in no more until enableUser. The last ADMIN stays. "
+        "Needs the role ADMIN.",
+        extensions=[requires(ADMIN)],
+    )
+    async def disable_user(self, info: Info, user: strawberry.ID) -> UserAccountResult:
+        found = await _found(info.context, user)
+        if found is None:
+            return NotFound.of(_NO_USER)
+        ended = await info.context.services.accounts.lock(found, by=int(info.context.caller.user or 0))
+        return await _changed(info.context, found.id, ended)
+
+    @strawberry.mutation(
+        description="Lets a user who was disabled sign in again, with the password of then. Needs the role ADMIN.",
+        extensions=[requires(ADMIN)],
+    )
+    async def enable_user(self, info: Info, user: strawberry.ID) -> UserAccountResult:
+        found = await _found(info.context, user)
+        if found is None:
+            return NotFound.of(_NO_USER)
+        await info.context.services.accounts.unlock(found, by=int(info.context.caller.user or 0))
+        return await _changed(info.context, found.id, 0)
+
+
+_NO_USER = "There is no such user."
+
+
+async def _found(context: Context, user: str) -> UserRecord | None:
+    """The user with this ID, as SQL has it; None for one who was deleted, too."""
+    number = key_of(user, "User")
+    known = None if number is None else await context.services.accounts.credentials(number)
+    return known.user if known is not None and not known.user.deleted else None
+
+
+async def _changed(context: Context, user: int, ended: int | NoAdminLeft) -> UserAccountResult:
+    """How the user stands now."""
+    if isinstance(ended, NoAdminLeft):
+        return LastAdmin.of()
+    known = await context.services.accounts.credentials(user)
+    if known is None:
+        return NotFound.of(_NO_USER)
+    return UserAccountChanged(account=UserAccount.of(known.user, disabled=known.locked), ended_sessions=ended)

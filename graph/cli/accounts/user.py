@@ -14,7 +14,7 @@ from graph.cli import support
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from graph.accounts import AccountService, UserRecord
+    from graph.accounts import AccountService, NoAdminLeft, UserRecord
     from graph.services import Services
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ def disable(email: _Email) -> None:
 @app.command()
 def enable(email: _Email) -> None:
     """Let a user who was disabled sign in again."""
-    _with_user(email, lambda accounts, user: accounts.lock(user, locked=False))
+    _with_user(email, lambda accounts, user: accounts.unlock(user))
     _tell(f"{email} may sign in.")
 
 
@@ -204,7 +204,8 @@ def _password(*, random: bool) -> str:
     return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
 
 
-def _ended(count: int) -> str:
+def _ended(count: "int | NoAdminLeft") -> str:
+    assert isinstance(count, int), "an operator may do all"
     return f"{count} session{'' if count == 1 else 's'} ended."
 
 

@@ -14,12 +14,15 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
+from graph import __version__
 from graph.background.jobs import definitions, schedules
 from graph.background.metrics_page import metrics_page
+from graph.endpoint.observe import OwnActivity
 from graph.engines.database import Database
 from graph.errors import Unavailable
 from graph.jobs import Worker
 from graph.patterns.client import RedisUnavailable
+from graph.patterns.roster import Roster
 from graph.services import open_services
 
 if TYPE_CHECKING:
@@ -100,4 +103,5 @@ async def _work_once(settings: Settings, stop: asyncio.Event, begun: asyncio.Eve
         )
         _log.info("Working on jobs, %d at a time", settings.jobs.concurrency)
         begun.set()
-        await worker.run(stop)
+        async with Roster(services.client, OwnActivity("worker", __version__), prefix=services.prefix):
+            await worker.run(stop)

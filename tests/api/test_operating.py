@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 STATE = """seconds requestsPerSecond inProgress operations { name perSecond errorsPerSecond p50 p99 } keptRatio
   refusals { code perSecond } sockets subscriptions liveQueries liveFollowers processes
+  fleet { host pid kind version startedAt heardSecondsAgo requestsPerSecond inProgress sockets memoryBytes }
   redis { health name milliseconds usedBytes maxBytes } sql { health name milliseconds usedBytes maxBytes }"""
 SERVER = f"{{ server {{ {STATE} }} }}"
 CHANGED = f"subscription {{ serverChanged(seconds: 1) {{ {STATE} }} }}"
@@ -94,6 +96,9 @@ async def test_the_state_of_the_server(app: Shop) -> None:
     assert state["redis"]["usedBytes"] > 0
     assert state["sql"]["usedBytes"] > 0
     assert state["processes"] >= 1
+    (process,) = state["fleet"]
+    assert (process["kind"], process["pid"]) == ("SERVER", os.getpid())
+    assert process["memoryBytes"] > 1_000_000
     once = (await app.ask(SERVER, token=token))["server"]
     assert once["seconds"] >= 1.0
     assert await app.codes("subscription { serverChanged(seconds: 0) { seconds } }", token=token) != []

@@ -67,7 +67,7 @@ async def test_a_disabled_user_is_out_at_once_until_enabled(app: Shop) -> None:
     assert (await decide(app, DISABLE, token, user=user))["endedSessions"] == 1
     assert await app.codes("{ viewer { user { id } } }", token=other["token"]) == ["UNAUTHENTICATED"]
     assert (await decide(app, DISABLE, token, user=user))["account"]["disabled"] is True
-    signing_in = {"input": {"email": "p@example.org", "password": PASSWORD}}
+    signing_in: dict[str, Any] = {"input": {"email": "p@example.org", "password": PASSWORD}}
     assert await app.ask(LOGIN, **signing_in) == {"login": {"__typename": "InvalidCredentials"}}
     for _ in range(2):
         assert (await decide(app, ENABLE, token, user=user))["account"]["disabled"] is False

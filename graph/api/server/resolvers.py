@@ -15,6 +15,7 @@ from graph.api.server.types import ServerState
 from graph.endpoint.declare import cost, live
 from graph.endpoint.observe import Activity, MetricsReading, activity, read_metrics
 from graph.errors import BadInput
+from graph.patterns.roster import on_roster
 from graph.services import Services
 
 LONGEST = 60
@@ -37,10 +38,13 @@ def _since(before: MetricsReading) -> tuple[Activity, MetricsReading]:
 
 async def _state(services: Services, before: MetricsReading) -> tuple[ServerState, MetricsReading]:
     """What happened since `before`, and the reading that says so."""
-    (seen, after), (redis, processes), sql = await asyncio.gather(
-        asyncio.to_thread(_since, before), look_at_redis(services), look_at_sql(services)
+    (seen, after), (redis, processes), fleet, sql = await asyncio.gather(
+        asyncio.to_thread(_since, before),
+        look_at_redis(services),
+        on_roster(services.client, prefix=services.prefix),
+        look_at_sql(services),
     )
-    return ServerState.of(seen, processes, redis, sql), after
+    return ServerState.of(seen, processes, fleet, redis, sql), after
 
 
 @strawberry.type
@@ -78,5 +82,5 @@ class ServerSubscription:
 PART = SchemaPart(
     query=ServerQuery,
     subscription=ServerSubscription,
-    private=frozenset({"ServerState", "OperationState", "RefusalState", "EngineState"}),
+    private=frozenset({"ServerState", "OperationState", "RefusalState", "EngineState", "ProcessState"}),
 )

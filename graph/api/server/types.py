@@ -11,7 +11,14 @@ import strawberry
 from graph.api.enums import enum
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graph.endpoint.observe import Activity, OperationActivity
+    from graph.patterns.roster import RosterEntry
+
+
+_MOST = 100
+"""Processes that are listed."""
 
 
 class EngineHealth(enums.Enum):
@@ -75,6 +82,56 @@ class RefusalState:
     per_second: float
 
 
+class ProcessKind(enums.Enum):
+    """What a process is for."""
+
+    SERVER = "SERVER"
+    WORKER = "WORKER"
+
+
+enum(
+    ProcessKind,
+    description="What a process is for.",
+    values={"SERVER": "It answers requests.", "WORKER": "It runs background jobs."},
+)
+
+
+@strawberry.type(
+    description="A process of this server, on whichever machine, as it said of itself within some seconds."
+)
+class ProcessState:
+    """An entry of the roster."""
+
+    host: str = strawberry.field(description="The name of its machine.")
+    pid: int
+    kind: ProcessKind
+    version: str
+    started_at: datetime
+    heard_seconds_ago: float = strawberry.field(
+        description="More than a few: it stands still. After 15 it is not listed any more."
+    )
+    requests_per_second: float = strawberry.field(description="HTTP requests and WebSocket connections that ended.")
+    in_progress: int = strawberry.field(description="HTTP requests under way.")
+    sockets: int = strawberry.field(description="Open WebSocket connections.")
+    memory_bytes: float | None
+
+    @classmethod
+    def of(cls, entry: RosterEntry) -> ProcessState:
+        facts = entry.facts
+        return cls(
+            host=facts["host"],
+            pid=facts["pid"],
+            kind=ProcessKind[facts["kind"].upper()],
+            version=facts["version"],
+            started_at=datetime.fromtimestamp(facts["began"], UTC),
+            heard_seconds_ago=entry.age,
+            requests_per_second=facts["requests"],
+            in_progress=facts["in_progress"],
+            sockets=facts["sockets"],
+            memory_bytes=facts["memory"],
+        )
+
+
 @strawberry.type(
     description="What the server processes of this machine are asked, and what they work with. Rates and percentiles "
     "are of the last `seconds`."
@@ -98,11 +155,21 @@ class ServerState:
     )
     live_followers: int = strawberry.field(description="Clients that follow a live query.")
     processes: int | None = strawberry.field(description="Server processes on all machines; null while Redis is away.")
+    fleet: list[ProcessState] | None = strawberry.field(
+        description="All processes, servers and workers of all machines, at most 100; null while Redis is away."
+    )
     redis: EngineState
     sql: EngineState
 
     @classmethod
-    def of(cls, seen: Activity, processes: int | None, redis: EngineState, sql: EngineState) -> ServerState:
+    def of(
+        cls,
+        seen: Activity,
+        processes: int | None,
+        fleet: Sequence[RosterEntry] | None,
+        redis: EngineState,
+        sql: EngineState,
+    ) -> ServerState:
         return cls(
             at=datetime.now(UTC),
             seconds=seen.seconds,
@@ -116,6 +183,12 @@ class ServerState:
             live_queries=seen.live_queries,
             live_followers=seen.live_followers,
             processes=processes,
+            fleet=None if fleet is None else _listed(fleet),
             redis=redis,
             sql=sql,
         )
+
+
+def _listed(fleet: Sequence[RosterEntry]) -> list[ProcessState]:
+    shown = [ProcessState.of(entry) for entry in fleet[:_MOST]]
+    return sorted(shown, key=lambda one: (one.kind.name, one.host, one.pid))

@@ -15,6 +15,7 @@ from graph.endpoint.observe.activity import (
 )
 from graph.endpoint.observe.metrics import exposition
 from graph.endpoint.observe.operations import OperationMetrics, OperationNames, Source
+from graph.endpoint.observe.own import OwnActivity
 from graph.endpoint.observe.requests import ABORTED, Observed, Tally, route_path
 from graph.endpoint.observe.tracing import NoTracing, OperationSpan, Tracing, carried
 
@@ -30,6 +31,7 @@ __all__ = [
     "OperationMetrics",
     "OperationNames",
     "OperationSpan",
+    "OwnActivity",
     "Source",
     "Tally",
     "Tracing",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from harness.serving import Serving
+from harness.waiting import HANG
 from tests.conformance.proxies import BLOCKS, caddy, nginx, vite
 
 if TYPE_CHECKING:
@@ -109,6 +112,19 @@ def test_a_browser_needs_no_proxy(plain: Shop) -> None:
 def test_a_browser_behind_a_proxy(sites: dict[str, str], believing: Shop, name: str) -> None:
     """All of that works through the page's configurations, by a name for which browsers send no Sec-Fetch-Site."""
     assert browse(believing, sites[name], "shop.example") == ALL_WELL
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_metrics_are_for_the_inside(sites: dict[str, str], name: str) -> None:
+    """The page's configurations pass nobody on to them, and everything else, health among it."""
+    found: dict[str, int] = {}
+    for path in ("metrics", "healthz"):
+        try:
+            with urllib.request.urlopen(sites[name] + path, timeout=HANG) as answer:
+                found[path] = answer.status
+        except urllib.error.HTTPError as error:
+            found[path] = error.code
+    assert found == {"metrics": 404, "healthz": 200}
 
 
 @pytest.mark.usefixtures("node_modules")

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from graph import apikeys, leaderboard
+from graph import __version__, apikeys, leaderboard
 from graph.api.auth import SessionAuthenticator
+from graph.api.console import console_sections, documents_of
 from graph.api.context import Context
 from graph.api.cookie import SessionCookie
 from graph.api.leaderboard import BoardPage
@@ -30,11 +31,11 @@ from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.document import Bounds, Persisted, read_manifest
 from graph.endpoint.http import Assets, Elsewhere, GraphiqlPage, Origins, StaticPage, wants_graphiql
 from graph.endpoint.kept import EXPRESS, KeptAnswers
-from graph.endpoint.observe import Observed, OperationMetrics, OperationNames, exposition, route_path
+from graph.endpoint.observe import Observed, OperationMetrics, OperationNames, OwnActivity, exposition, route_path
 from graph.endpoint.websocket import SocketLimits
 from graph.feature import load_app
 from graph.patterns.limiter import Fleet
-from graph.product import APP
+from graph.patterns.roster import Roster
 from graph.services import open_services
 from graph.settings import Settings
 
@@ -106,6 +107,8 @@ def create_app(
             tally = observed.tally(GRAPHQL, metrics)
             fleet = Fleet(opened.client, prefix=opened.prefix, window=settings.rate_limit.window_seconds)
             await stack.enter_async_context(fleet)
+            own = OwnActivity("server", __version__)
+            await stack.enter_async_context(Roster(opened.client, own, prefix=opened.prefix))
             endpoint = await stack.enter_async_context(
                 build_endpoint(opened, settings, metrics=metrics, tally=tally, fleet=fleet)
             )
@@ -119,9 +122,11 @@ def create_app(
     elsewhere = Elsewhere(GRAPHQL, Origins(cors_origins(settings)))
     elsewhere.attach(web)
     _add_routes(web, elsewhere, metrics_beside)
-    if settings.endpoint.console and set(APP.features) <= set(load_app(settings.server.app).features):
-        _add_page(web, CONSOLE, StaticPage(STATIC / "console" / "index.html"))
-    if leaderboard.FEATURE in load_app(settings.server.app).features:
+    app = load_app(settings.server.app)
+    if settings.endpoint.console and (sections := console_sections(app)):
+        told = {"sections": " ".join(sections)}
+        _add_page(web, CONSOLE, StaticPage(STATIC / "console" / "index.html", told=told))
+    if leaderboard.FEATURE in app.features:
         _add_board(web, BoardPage(STATIC / "board"))
     observed = Observed(application, routes=(GRAPHQL, CONSOLE, *HEALTH), quiet=(*HEALTH, "/static/"), log=log)
     return observed
@@ -230,12 +235,16 @@ def socket_limits(settings: Settings) -> SocketLimits:
 
 
 def persisted(services: Services, settings: Settings) -> Persisted:
-    """The documents that clients may name by their hash."""
-    manifest = settings.endpoint.trusted_manifest
+    """The documents that clients may name by their hash; where no other runs, those of this server's pages, too."""
+    manifest, only = settings.endpoint.trusted_manifest, settings.endpoint.trusted_documents == "only"
+    trusted = read_manifest(manifest) if manifest is not None else {}
+    if only:
+        for page in ("console", "board") if settings.endpoint.console else ("board",):
+            trusted |= {text: text for text in documents_of(STATIC / page)}
     return Persisted(
         services.client,
-        trusted=read_manifest(manifest) if manifest is not None else None,
-        only=settings.endpoint.trusted_documents == "only",
+        trusted=trusted,
+        only=only,
         prefix=settings.redis.prefix,
     )
 

@@ -11,6 +11,7 @@ A browser that opens the GraphQL endpoint gets `GraphiqlPage`, whose files ``mak
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from http import HTTPStatus
 from pathlib import Path
@@ -64,9 +65,20 @@ def wants_graphiql(scope: Scope) -> bool:
 class StaticPage:
     """A page whose links (``./static/…``, or ``../static/…`` a level down) begin at the path that it is served at."""
 
-    def __init__(self, file: Path, *, policy: Mapping[str, str] | None = None, **headers: str) -> None:
-        """Read it from `file`; `policy` adds directives to its Content Security Policy, or replaces them."""
-        self._plain = file.read_text()
+    def __init__(
+        self,
+        file: Path,
+        *,
+        policy: Mapping[str, str] | None = None,
+        told: Mapping[str, str] | None = None,
+        **headers: str,
+    ) -> None:
+        """Read it from `file`; `policy` adds directives to its Content Security Policy, or replaces them.
+
+        What its scripts are `told` are ``data-`` attributes of its body.
+        """
+        data = "".join(f' data-{name}="{html.escape(value)}"' for name, value in (told or {}).items())
+        self._plain = file.read_text().replace("<body>", f"<body{data}>")
         self._below = re.sub(r'(src|href)="(?:\./|(?=\.\./))', r'\1="../', self._plain)
         allowed = "; ".join(f"{name} {sources}" for name, sources in (_POLICY | dict(policy or {})).items())
         self._headers = {"Content-Security-Policy": allowed, **_HEADERS, **headers}

@@ -46,6 +46,12 @@ let acknowledged = false;
 let failures = 0;
 let timer;
 let number = 0;
+let tell = () => {};
+
+// Calls `changed(connected)` when the connection of the subscriptions was lost, and when it is there again.
+export function watchConnection(changed) {
+  tell = changed;
+}
 
 // Calls `next(data)` with each result of a subscription or live query, and `failed(error)` when it was refused or the
 // session has ended; returns a function that ends it. What is lost with a connection comes with the next first state.
@@ -67,6 +73,7 @@ export function hangUp() {
   clearTimeout(timer);
   timer = undefined;
   failures = 0;
+  tell(true);
   const open = socket;
   socket = undefined;
   acknowledged = false;
@@ -93,6 +100,7 @@ function received({ type, id, payload }) {
   if (type === 'connection_ack') {
     acknowledged = true;
     failures = 0;
+    tell(true);
     for (const [key, { payload: asked }] of operations) send({ id: key, type: 'subscribe', payload: asked });
     return undefined;
   }
@@ -114,6 +122,7 @@ function lost(code, reason) {
     for (const one of ended) one.failed(error);
   } else if (operations.size) {
     failures += 1;
+    tell(false);
     timer = setTimeout(connect, Math.random() * Math.min(30_000, 500 * 2 ** failures));
   }
 }

@@ -1,7 +1,7 @@
 // The console: who may see it, its sections, and which of them is shown (the address after #). A section is a module
 // with a `title` and `show(page)`; what it follows ends when another one is shown.
 import { h } from '../common/dom.js';
-import { ask, follow, hangUp } from '../common/link.js';
+import { ask, follow, hangUp, watchConnection } from '../common/link.js';
 import * as boards from './boards.js';
 import * as categories from './categories.js';
 import * as jobs from './jobs.js';
@@ -11,7 +11,10 @@ import * as products from './products.js';
 import { changePassword, refused, signIn, signOut, viewer } from './session.js';
 import * as users from './users.js';
 
-const sections = { overview, products, categories, boards, jobs, users, keys };
+// The server says which of them the application has (`graph/api/console.py`).
+const present = document.body.dataset.sections.split(' ');
+const sections = Object.fromEntries(Object.entries({ overview, products, categories, boards, jobs, users, keys })
+  .filter(([name]) => present.includes(name)));
 const first = Object.keys(sections)[0];
 
 const root = document.getElementById('console');
@@ -26,8 +29,8 @@ function say(text) {
   hiding = setTimeout(() => notice.replaceChildren(), 8000);
 }
 
-// Shows whatever may be shown to whoever is there.
-async function enter() {
+// Shows whatever may be shown to whoever is there; `why` says why nobody is.
+async function enter(why = '') {
   end();
   let user;
   try {
@@ -35,10 +38,10 @@ async function enter() {
   } catch (problem) {
     put(h('main', {}, h('section', { class: 'card narrow' },
       h('h1', { tabIndex: -1 }, 'Console'), h('p', { class: 'bad' }, problem.message),
-      h('button', { type: 'button', class: 'main', onclick: enter }, 'Try again'))));
+      h('button', { type: 'button', class: 'main', onclick: () => enter() }, 'Try again'))));
     return;
   }
-  if (!user) put(signIn((passwordDue) => (passwordDue ? due() : enter())));
+  if (!user) put(signIn((passwordDue) => (passwordDue ? due() : enter()), why));
   else if (user.role !== 'ADMIN') put(refused(user, out));
   else {
     frame(user);
@@ -48,7 +51,7 @@ async function enter() {
 
 function due() {
   end();
-  put(changePassword(enter));
+  put(changePassword(() => enter()));
 }
 
 async function out() {
@@ -77,12 +80,15 @@ function put(...elements) {
 function frame(user) {
   const links = Object.entries(sections).map(([name, { title }]) => h('a', { href: `#${name}` }, title));
   main = h('main', { id: 'section' });
+  const lost = h('p', { class: 'lost', role: 'status' });
+  watchConnection((connected) => lost.replaceChildren(connected ? '' : 'The server does not answer: what is shown is old. Connecting again …'));
   root.replaceChildren(
     h('a', { class: 'skip', href: '#section', onclick: skip }, 'Skip to the content'),
     h('header', {},
       h('span', { class: 'brand' }, 'graph'),
       h('nav', { 'aria-label': 'Sections' }, links),
       h('div', { class: 'who' }, h('span', { title: user.email }, user.displayName), h('button', { type: 'button', onclick: out }, 'Sign out'))),
+    lost,
     main,
   );
 }
@@ -114,13 +120,17 @@ function route() {
   }
   heading.focus();
 
-  // What is refused because of the session leads to where a session begins; anything else is said.
-  const failed = (problem) => {
+  // What is refused because of the session leads to where a session begins; anything else is said, or shown in place of
+  // what cannot be shown.
+  const failed = (problem, shown = say) => {
     if (left) return;
     if (problem.reason === 'PASSWORD_DUE') due();
-    else if (problem.code === 'UNAUTHENTICATED' || problem.code === 'FORBIDDEN') enter();
-    else say(problem.message);
+    else if (problem.code === 'UNAUTHENTICATED') enter('Your session has ended: sign in again.');
+    else if (problem.code === 'FORBIDDEN') enter();
+    else shown(problem.message);
   };
+  const broken = (problem) => failed(problem, (text) => content.replaceChildren(
+    h('p', { class: 'bad', role: 'alert' }, text), h('button', { type: 'button', onclick: route }, 'Try again')));
   const guarded = async (...asking) => {
     try {
       return await ask(...asking);
@@ -132,10 +142,11 @@ function route() {
   const page = {
     root: content,
     rest,
+    has: (section) => section in sections,
     say,
     ask: guarded,
     follow: (query, variables, next) => {
-      const stop = follow(query, variables, (data) => left || next(data), failed);
+      const stop = follow(query, variables, (data) => left || next(data), broken);
       ends.push(stop);
       return stop;
     },
@@ -143,7 +154,7 @@ function route() {
     // Runs `work` at once; what it throws is said.
     run: (work) => Promise.resolve().then(work).catch(failed),
   };
-  page.run(() => sections[name].show(page));
+  Promise.resolve().then(() => sections[name].show(page)).catch(broken);
 }
 
 addEventListener('hashchange', route);

@@ -1,13 +1,15 @@
 // What the server does now: rates and percentiles, kept answers, refusals, clients, Redis and SQL; every two seconds.
-import { bytes, count, duration, h, percent, svg, table, update } from '../common/dom.js';
+import { bytes, count, duration, h, moment, percent, svg, table, update } from '../common/dom.js';
 
 export const title = 'Overview';
 
 const STATE = `subscription ConsoleServer { serverChanged(seconds: 2) {
   requestsPerSecond inProgress keptRatio sockets subscriptions liveQueries liveFollowers processes
+  fleet { host pid kind version startedAt heardSecondsAgo requestsPerSecond inProgress sockets memoryBytes }
   operations { name perSecond errorsPerSecond p50 p99 } refusals { code perSecond }
   redis { health name milliseconds usedBytes maxBytes } sql { health name milliseconds usedBytes maxBytes }
 } }`;
+const SILENT = 8; // seconds: a process says something every three
 const POINTS = 120; // of the graph: the last four minutes
 
 export function show(page) {
@@ -15,25 +17,28 @@ export function show(page) {
   const graph = svg('svg', { class: 'graph', viewBox: `0 0 ${POINTS - 1} 40`, preserveAspectRatio: 'none', role: 'img' });
   const line = svg('polyline', { points: '' });
   graph.append(line);
-  const most = h('span', { class: 'faint' });
+  const told = h('span', { class: 'faint' });
   const tiles = h('dl', { class: 'tiles' });
   let operations = h('p', { class: 'empty' }, 'Waiting for the first figures …');
   let refusals = h('p', { class: 'empty' }, '');
   let engines = h('p', { class: 'empty' }, '');
+  let fleet = h('p', { class: 'empty' }, '');
   page.root.append(
     tiles,
-    h('section', { class: 'card' }, h('h2', {}, 'Requests a second'), graph, most),
+    h('section', { class: 'card' }, h('h2', {}, 'Requests a second'), graph, told),
     h('h2', {}, 'Operations'), operations,
     h('h2', {}, 'Refused'), refusals,
     h('h2', {}, 'Engines'), engines,
+    h('h2', {}, 'Processes'), fleet,
   );
   page.follow(STATE, {}, ({ serverChanged: state }) => {
     points.push(state.requestsPerSecond);
     if (points.length > POINTS) points.shift();
-    const top = Math.max(1, ...points);
+    const most = Math.max(...points);
+    const top = Math.max(1, most);
     line.setAttribute('points', points.map((value, n) => `${POINTS - points.length + n},${40 - (38 * value) / top}`).join(' '));
-    graph.setAttribute('aria-label', `Requests a second: ${count(state.requestsPerSecond)} now, ${count(top)} at most`);
-    most.replaceChildren(`At most ${count(top)} in the last minutes`);
+    graph.setAttribute('aria-label', `Requests a second: ${count(state.requestsPerSecond)} now, ${count(most)} at most`);
+    told.replaceChildren(`At most ${count(most)} in the last minutes`);
     tiles.replaceChildren(...[
       ['Requests a second', count(state.requestsPerSecond)],
       ['Kept answers', percent(state.keptRatio)],
@@ -41,7 +46,7 @@ export function show(page) {
       ['WebSockets', count(state.sockets)],
       ['Subscriptions', count(state.subscriptions)],
       ['Live queries', `${count(state.liveQueries)} for ${count(state.liveFollowers)}`],
-      ['Processes', count(state.processes)],
+      ['Server processes', count(state.processes)],
     ].map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
     operations = update(operations, table(
       'Operations', ['Name', ['A second', 'number'], ['Half within', 'number'], ['99 % within', 'number'], ['Errors a second', 'number wide']],
@@ -57,5 +62,12 @@ export function show(page) {
         one.milliseconds === null ? '–' : duration(one.milliseconds / 1000),
         one.maxBytes ? `${bytes(one.usedBytes)} of ${bytes(one.maxBytes)}` : bytes(one.usedBytes),
       ])));
+    fleet = update(fleet, table(
+      'Processes', ['Process', ['Since', 'wide'], ['Requests a second', 'number'], ['WebSockets', 'number wide'], ['Memory', 'number']],
+      (state.fleet ?? []).map((one) => [
+        [h('div', {}, `${one.kind === 'SERVER' ? 'server' : 'worker'} ${one.pid}`), h('div', { class: 'faint' }, `${one.host}, ${one.version}`),
+          one.heardSecondsAgo > SILENT && h('div', { class: 'bad' }, `silent for ${duration(one.heardSecondsAgo)}`)],
+        moment(one.startedAt), count(one.requestsPerSecond), count(one.sockets), bytes(one.memoryBytes),
+      ]), state.fleet ? 'No process has said anything yet.' : 'Nobody knows while Redis is away.'));
   });
 }

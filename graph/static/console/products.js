@@ -11,6 +11,9 @@ const PRODUCTS = `query ConsoleProducts($first: Int, $after: String, $last: Int,
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
   }
 }`;
+const CREATE = `mutation ConsoleCreateProduct($input: CreateProductInput!) { createProduct(input: $input) {
+  __typename ... on InvalidInput { field } ... on UserError { code message }
+} }`;
 const UPDATE = `mutation ConsoleUpdateProduct($input: UpdateProductInput!) { updateProduct(input: $input) {
   __typename ... on InvalidInput { field } ... on UserError { code message }
 } }`;
@@ -38,7 +41,8 @@ export async function show(page) {
       tick('Active ones alone', 'active'))], 'Search', ({ search, category, active }) => {
       filter = { ...(search && { search }), ...(category && { category }), includeInactive: !active };
       return read({ first: PAGE });
-    }, h('button', { type: 'button', onclick: choose }, 'Import a file')),
+    }, h('button', { type: 'button', onclick: () => edit() }, 'New product'),
+    page.has('jobs') && h('button', { type: 'button', onclick: choose }, 'Import a file')),
     list,
   );
   await read(shown);
@@ -60,25 +64,32 @@ export async function show(page) {
   }
 
   function edit(old) {
-    dialog(`Edit ${old.name}`, (close) => form([
-      field('Name', 'name', { required: true, maxLength: 200, value: old.name }),
-      h('label', {}, 'Description', h('textarea', { name: 'description', rows: 4, maxLength: 10000 }, old.description)),
-      choice('Category', 'category', [['', 'none'], ...shelves], old.category?.slug ?? ''),
+    dialog(old ? `Edit ${old.name}` : 'New product', (close) => form([
+      !old && field('Sku', 'sku', { required: true, maxLength: 64 }),
+      field('Name', 'name', { required: true, maxLength: 200, value: old?.name ?? '' }),
+      h('label', {}, 'Description', h('textarea', { name: 'description', rows: 4, maxLength: 10000 }, old?.description ?? '')),
+      choice('Category', 'category', [['', 'none'], ...shelves], old?.category?.slug ?? ''),
       h('div', { class: 'row' },
-        field('Price', 'price', { required: true, inputmode: 'decimal', value: old.price.amount }),
-        field('Currency', 'currency', { required: true, maxLength: 3, value: old.price.currency })),
-      field('Stock (empty: not counted)', 'stock', { type: 'number', min: 0, step: 1, value: old.stock === null ? '' : String(old.stock) }),
-      tick('Shown in the shop', 'active', old.active),
-    ], 'Save', async (given) => {
-      const input = changes(old, given);
-      if (Object.keys(input).length) {
+        field('Price', 'price', { required: true, inputmode: 'decimal', value: old?.price.amount ?? '' }),
+        field('Currency', 'currency', { required: true, maxLength: 3, value: old?.price.currency ?? 'USD' })),
+      field('Stock (empty: not counted)', 'stock', { type: 'number', min: 0, step: 1, value: String((old ? old.stock : 0) ?? '') }),
+      tick('Shown in the shop', 'active', old?.active ?? true),
+    ].filter(Boolean), old ? 'Save' : 'Make it', async (given) => {
+      const input = old ? changes(old, given) : made(given);
+      if (!old) {
+        expected((await page.ask(CREATE, { input })).createProduct);
+        page.say(`“${given.name}” is saved.`);
+        page.root.querySelector('[name=search]').value = given.sku;
+        filter = { search: given.sku, includeInactive: true };
+        await read({ first: PAGE });
+      } else if (Object.keys(input).length) {
         expected((await page.ask(UPDATE, { input: { id: old.id, ...input } })).updateProduct);
         page.say(`“${given.name}” is saved.`);
         await read(shown);
       }
       close();
     }, h('button', { type: 'button', onclick: close }, 'Cancel'),
-    h('button', { type: 'button', class: 'danger', onclick: () => remove(old, close) }, 'Delete')));
+    old && h('button', { type: 'button', class: 'danger', onclick: () => remove(old, close) }, 'Delete')));
   }
 
   function remove({ id, name }, close) {
@@ -122,6 +133,11 @@ export async function show(page) {
       }, h('button', { type: 'button', onclick: close }, 'Cancel')),
     ].flat().filter(Boolean));
   }
+}
+
+// The input of a createProduct.
+function made({ sku, name, description, category, price, currency, stock, active }) {
+  return { sku, name, description, active, category: category || null, price: { amount: price, currency }, stock: stock === '' ? null : Number(stock) };
 }
 
 // The fields of an updateProduct that differ from the product as it was shown.

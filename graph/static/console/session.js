@@ -20,9 +20,9 @@ export async function signOut() {
   await ask('mutation ConsoleSignOut { logout }');
 }
 
-// `done(passwordDue)` is called once somebody has signed in.
-export function signIn(done) {
-  return card('Console', h('p', {}, 'Sign in as an ADMIN.'), form([
+// `done(passwordDue)` is called once somebody has signed in; `why` says why it is needed again.
+export function signIn(done, why) {
+  return card('Console', h('p', {}, why || 'Sign in as an ADMIN.'), form([
     field('Email', 'email', { type: 'email', autocomplete: 'username', required: true }),
     field('Password', 'password', { type: 'password', autocomplete: 'current-password', required: true }),
   ], 'Sign in', async ({ email, password }) => {

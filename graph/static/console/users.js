@@ -1,6 +1,6 @@
-// Users, where they are signed in, and ending that.
+// Users: their roles, whether they may sign in, where they are signed in, and ending that.
 import { count, h, moment, table } from '../common/dom.js';
-import { confirm, dialog, field, form } from './forms.js';
+import { choice, confirm, dialog, expected, field, form } from './forms.js';
 
 export const title = 'Users';
 
@@ -8,6 +8,13 @@ const USERS = `query ConsoleUsers($after: String, $email: String) { users(first:
   nodes { user { id email displayName role emailConfirmed guest createdAt } disabled
     sessions { id createdAt lastActiveAt expiresAt userAgent ipAddress current } }
   pageInfo { hasNextPage endCursor }
+} }`;
+const ROLE = `mutation ConsoleSetRole($user: ID!, $role: Role!) { setUserRole(user: $user, role: $role) {
+  __typename ... on UserError { code message }
+} }`;
+const DISABLE = 'mutation ConsoleDisableUser($user: ID!) { disableUser(user: $user) { __typename ... on UserError { code message } } }';
+const ENABLE = `mutation ConsoleEnableUser($user: ID!) { enableUser(user: $user) {
+  __typename ... on UserAccountChanged { account { disabled } } ... on UserError { code message }
 } }`;
 const REVOKE = 'mutation ConsoleRevokeSession($user: ID!, $session: ID!) { revokeUserSession(user: $user, session: $session) }';
 const REVOKE_ALL = 'mutation ConsoleRevokeSessions($user: ID!) { revokeUserSessions(user: $user) }';
@@ -27,7 +34,9 @@ export async function show(page) {
         return [
           [h('div', {}, user.displayName), h('div', { class: 'faint' }, user.guest ? 'guest' : user.email)],
           [user.role, disabled && h('div', { class: 'bad' }, 'disabled')], moment(user.createdAt), count(sessions.length),
-          h('button', { type: 'button', disabled: !sessions.length, 'aria-label': `Sessions of ${user.displayName}`, onclick: () => open(account) }, 'Sessions'),
+          h('div', { class: 'actions' },
+            h('button', { type: 'button', disabled: !sessions.length, 'aria-label': `Sessions of ${user.displayName}`, onclick: () => open(account) }, 'Sessions'),
+            h('button', { type: 'button', 'aria-label': `Change ${user.displayName}`, onclick: () => change(account) }, 'Change')),
         ];
       }), 'There is no such user.'),
       h('p', { class: 'actions' },
@@ -48,6 +57,30 @@ export async function show(page) {
         h('button', { type: 'button', class: 'danger', onclick: () => end(
           'End all sessions', `${user.displayName} is signed out everywhere at once.`, () => page.ask(REVOKE_ALL, { user: user.id }), close) }, 'End all')),
     ]);
+  }
+
+  function change({ user, disabled }) {
+    const name = user.displayName;
+    dialog(`Change ${name}`, (close) => form([
+      h('p', { class: 'faint' }, 'Another role ends all sessions of the user, which carry the old one.'),
+      choice('Role', 'role', ['PLAYER', 'SERVICE', 'ADMIN'], user.role),
+    ], 'Save', async ({ role }) => {
+      if (role !== user.role) await decided(ROLE, { user: user.id, role }, `${name} is ${role} now.`);
+      close();
+    }, h('button', { type: 'button', onclick: close }, 'Cancel'),
+    disabled
+      ? h('button', { type: 'button', onclick: () => page.run(async () => { await decided(ENABLE, { user: user.id }, `${name} may sign in again.`); close(); }) }, 'Enable')
+      : h('button', { type: 'button', class: 'danger', onclick: () => confirm('Disable a user', `${name} is signed out everywhere at once, and cannot sign in.`, 'Disable', async () => {
+        await decided(DISABLE, { user: user.id }, `${name} is disabled.`);
+        close();
+      }) }, 'Disable')));
+  }
+
+  // What was decided about a user is said, and shown.
+  async function decided(mutation, variables, text) {
+    const { account } = expected(Object.values(await page.ask(mutation, variables))[0]);
+    page.say(account?.disabled ? 'There is no password to sign in with: that user cannot be enabled.' : text);
+    await read(asked);
   }
 
   function end(heading, text, act, close) {

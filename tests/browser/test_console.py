@@ -96,7 +96,10 @@ def test_the_last_admin_stays_one(seen: dict[str, Any]) -> None:
 
 
 def test_a_page_that_stays_open_does_not_grow(seen: dict[str, Any], server: Serving) -> None:
-    """As many updates as in an hour leave elements and listeners as they were after a third of them, and the memory."""
+    """As many updates as in an hour leave elements and listeners as they were after a third of them, and the memory.
+
+    What stands between page and server keeps some bytes of each frame; they are the same where the page ignores them.
+    """
     assert seen["errors"] == []
     command = ["node", "hour.mjs", server.url]
     environ = {**os.environ, "ADMIN_PASSWORD": "the phrase of an admin"}

@@ -17,6 +17,8 @@ const sections = Object.fromEntries(Object.entries({ overview, products, categor
   .filter(([name]) => present.includes(name)));
 const first = Object.keys(sections)[0];
 
+const ENDED = 'Your session has ended: sign in again.';
+
 const root = document.getElementById('console');
 const notice = document.getElementById('notice');
 let main; // where a section is shown; none while nobody may see one
@@ -36,10 +38,13 @@ async function enter(why = '') {
   try {
     user = await viewer();
   } catch (problem) {
-    put(h('main', {}, h('section', { class: 'card narrow' },
-      h('h1', { tabIndex: -1 }, 'Console'), h('p', { class: 'bad' }, problem.message),
-      h('button', { type: 'button', class: 'main', onclick: () => enter() }, 'Try again'))));
-    return;
+    if (problem.reason !== 'SESSION_ENDED') {
+      put(h('main', {}, h('section', { class: 'card narrow' },
+        h('h1', { tabIndex: -1 }, 'Console'), h('p', { class: 'bad' }, problem.message),
+        h('button', { type: 'button', class: 'main', onclick: () => enter() }, 'Try again'))));
+      return;
+    }
+    why ||= ENDED; // the cookie outlived the session
   }
   if (!user) put(signIn((passwordDue) => (passwordDue ? due() : enter()), why));
   else if (user.role !== 'ADMIN') put(refused(user, out));
@@ -125,7 +130,7 @@ function route() {
   const failed = (problem, shown = say) => {
     if (left) return;
     if (problem.reason === 'PASSWORD_DUE') due();
-    else if (problem.code === 'UNAUTHENTICATED') enter('Your session has ended: sign in again.');
+    else if (problem.code === 'UNAUTHENTICATED') enter(ENDED);
     else if (problem.code === 'FORBIDDEN') enter();
     else shown(problem.message);
   };

@@ -14,6 +14,7 @@ from hypothesis import settings
 from graph.engines.database import Database
 from graph.leaderboard import index
 from graph.patterns.client import Client, Script, open_client
+from graph.patterns.client.connection import primary
 from graph.patterns.keyspace import keyspace
 from graph.server.http_express import HttpProtocol
 from harness.postgres import Postgres
@@ -23,6 +24,8 @@ from tests.support.engines.migrated import migrated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
+
+    from graph.patterns.client.connection.wire import Wire
 
 
 for _name in list(
@@ -177,3 +180,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """That database, opened."""
     async with Database(database_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def undisputed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first primary that a client sees has been that for long: no write waits for leases on one before it."""
+    found = primary.Primary.found
+
+    def soon(self: primary.Primary, wire: Wire) -> None:
+        found(self, wire)
+        if self._former is None:
+            self._quiet_at = 0.0
+
+    monkeypatch.setattr(primary.Primary, "found", soon)

@@ -183,6 +183,7 @@ async def test_a_node_of_a_cluster_is_reminded_of_its_own_users(notes: Database)
             assert await alive(sessions, *made) == [False, True] * 6
 
 
+@pytest.mark.usefixtures("undisputed")
 async def test_a_replica_that_never_heard_of_an_end_is_reminded_when_it_is_promoted(notes: Database) -> None:
     """The replica was frozen while the session ended, and is the primary now."""
     with SentinelSet() as servers:

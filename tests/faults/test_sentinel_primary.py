@@ -114,7 +114,7 @@ def patient_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable_writer, "FRESH", 3600)
 
 
-@pytest.mark.usefixtures("patient_wait")
+@pytest.mark.usefixtures("patient_wait", "undisputed")
 async def test_a_write_waits_for_a_replica_that_is_behind(sentinels: SentinelSet) -> None:
     """Once it is acknowledged the replica has it."""
     eventually(lambda: settled(sentinels))
@@ -134,6 +134,7 @@ async def test_a_write_waits_for_a_replica_that_is_behind(sentinels: SentinelSet
     await asyncio.to_thread(eventually, lambda: settled(sentinels))
 
 
+@pytest.mark.usefixtures("undisputed")
 @pytest.mark.parametrize("heard", ["lately", "long ago"])
 async def test_a_replica_that_does_not_answer_stops_no_write(
     sentinels: SentinelSet, heard: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -30,6 +30,7 @@ async def _ended(jobs: Jobs, job: str) -> Job:
     return found
 
 
+@pytest.mark.usefixtures("undisputed")
 async def test_jobs_run_wherever_redis_runs(url: str) -> None:
     """A job is queued, fails, waits for its next try, reports and succeeds; a twin joins it meanwhile."""
     tries = 0

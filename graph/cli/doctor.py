@@ -28,12 +28,9 @@ from graph.settings_group import without_password
 
 Severity = Literal["ok", "note", "wrong"]
 MARKS: dict[Severity, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
-SLOW = 0.005
-"""Seconds for one round trip above which the network is worth attention."""
-OLDEST_REDIS = 7
-"""Major version."""
-NEARLY_FULL = 0.9
-"""Fraction of `maxmemory` in use that is worth attention."""
+SLOW = 0.005  # seconds for one round trip above which the network is worth attention
+OLDEST_REDIS = 7  # major version
+NEARLY_FULL = 0.9  # fraction of `maxmemory` in use that is worth attention
 _REFUSED = {
     "OOM": "raise maxmemory, or set a maxmemory-policy that evicts: volatile-lru",
     "MISCONF": "look at the disk that Redis writes its snapshots to",

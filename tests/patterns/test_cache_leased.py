@@ -196,3 +196,33 @@ async def test_a_copy_takes_the_memory_of_its_bytes(answers: ByteCache) -> None:
     finally:
         tracemalloc.stop()
     assert kept < 300_000
+
+
+async def test_an_entry_that_is_known_to_be_outdated_is_not_looked_up(
+    cache: Cache, answers: ByteCache, client: Client
+) -> None:
+    """It is made anew at once; a newer one, which another process made meanwhile, is found."""
+
+    async def make() -> Made:
+        return Made(b"made", 60)
+
+    async def reads() -> int:
+        told = (await client.execute("INFO", "commandstats", retry=True)).decode()
+        return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in told.splitlines() if "_mget:" in line)
+
+    counts: list[int] = []
+    for known in (False, True):
+        assert await answers.bring("k", make, ["t"]) is None
+        copy = answers.copy("k", time.time())
+        assert copy is not None
+        await cache.invalidate("t")
+        before = await reads()
+        assert await answers.bring("k", make, ["t"], outdated=copy.stamp if known else None) is None
+        counts.append(await reads() - before)
+        other = ByteCache(client, cache.generations, beta=0)
+        hit = await other.bring("k", make, ["t"], outdated=copy.stamp)
+        assert hit is not None
+        assert hit.body == b"made"
+        await other.close()
+        await cache.invalidate("t")
+    assert counts[1] < counts[0]

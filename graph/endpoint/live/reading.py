@@ -125,9 +125,14 @@ class Reader:
             await self._cache.observed(make, question.tags)
             return made[-1]
         look = self._cache.look(question.key)
-        hit = await self._cache.settle(look, await self._client.batch(*look.commands))
+        replies = await self._client.batch(*look.commands)
+        # Where this process's copy is not current, the request for the lease tells whether there is another entry.
+        known = look.copy is not None
+        hit = self._cache.judge(look, replies) if known else await self._cache.settle(look, replies)
         if hit is None:
-            hit = await self._cache.bring(question.key, make, question.tags)
+            outdated = look.copy.stamp if look.copy is not None else None
+            # Not as `public`: what it reads is stored by itself, because the next reading wants what has not changed.
+            hit = await self._cache.bring(question.key, make, question.tags, outdated=outdated)
         return made[-1] if hit is None else LiveReading.kept(hit)
 
 

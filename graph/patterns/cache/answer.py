@@ -44,11 +44,15 @@ class Made(NamedTuple):
 
 
 class Making(NamedTuple):
-    """How an answer is made: what makes it, the tags it has in any case, and whether everybody gets it."""
+    """How an answer is made: what makes it, the tags it has in any case, and whether everybody gets it.
+
+    `outdated` is the stamp of an entry that is known not to be current.
+    """
 
     make: Callable[[], Awaitable[Made | None]]
     tags: Sequence[str]
     public: bool = False
+    outdated: bytes | None = None
 
 
 class Look(NamedTuple):

@@ -190,13 +190,19 @@ class ByteCache:
     # --- making ---
 
     async def bring(
-        self, key: str, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = (), *, public: bool = False
+        self,
+        key: str,
+        make: Callable[[], Awaitable[Made | None]],
+        tags: Sequence[str] = (),
+        *,
+        public: bool = False,
+        outdated: bytes | None = None,
     ) -> Hit | None:
         """Make the entry of `key` and keep it, unless somebody else makes it meanwhile: then return that hit.
 
         None means that `make` was called and has finished. `tags` invalidate the entry in addition to the tags of the
-        cached values that it reads. `public` says that everybody gets this entry. Cancelling the caller does not stop
-        the work.
+        cached values that it reads. `public` says that everybody gets this entry; `outdated` is the stamp of one that
+        the caller knows not to be current. Cancelling the caller does not stop the work.
         """
         if (refreshing := self._refreshing.get(key)) is not None:  # it has the lease
             refreshing.join()
@@ -208,7 +214,7 @@ class ByteCache:
                 return hit
         mine = _Flight(asyncio.get_running_loop().create_future(), Sharers())
         self._flights.setdefault(key, mine)
-        return await asyncio.shield(self._tasks.spawn(self._lead(key, Making(make, tags, public), mine)))
+        return await asyncio.shield(self._tasks.spawn(self._lead(key, Making(make, tags, public, outdated), mine)))
 
     def refresh(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> None:
         """Make the entry of `key` again in the background, unless somebody else is doing so or has done so."""
@@ -253,7 +259,8 @@ class ByteCache:
             except RedisError:
                 metrics.REDIS.inc()
                 break
-            if entry is not None and (hit := await self.again(key)) is not None:
+            newer = entry is not None and entry.stamp != making.outdated
+            if newer and (hit := await self.again(key)) is not None:
                 if lease is not None:
                     self._leases.give_up([lease])
                 return hit

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PRODUCTS = 40
 PLAYERS = 8
 BATCH = 10  # writes in one request
+CALM = 250  # writes between two faults
 PER_SOCKET = 12
 FAULTS = ("none", "cut", "killed", "paused")
 """What happens to Redis: nothing, all pub/sub connections are cut, SIGKILL and a start, SIGSTOP and SIGCONT."""
@@ -77,6 +78,8 @@ class Screen(Following):
         self.document = f"query @live({how}) {query}"
         self.data: Any = None
         self.answers = 0
+        self.shown = 0.0
+        """When the last answer came, by the monotonic clock."""
         self.backwards: list[str] = []
         self._newest: dict[str, float] = {}
 
@@ -89,6 +92,7 @@ class Screen(Following):
         assert "errors" not in result, result
         self.data = applied(self.data, result["patch"]) if "patch" in result else result["data"]
         self.answers += 1
+        self.shown = time.monotonic()
         for what, number in _numbers(self.data, self.token):
             if number < self._newest.get(what, 0):
                 self.backwards.append(f"{what}: {number} after {self._newest[what]}")
@@ -212,8 +216,11 @@ class Race:
 
     # --- writing ---
 
-    async def write(self, writer: int, writers: int) -> None:
-        """Send `BATCH` writes of what `writer` of `writers` may change in one request; what is refused is counted."""
+    async def write(self, writer: int, writers: int) -> bool:
+        """Send `BATCH` writes of what `writer` of `writers` may change in one request; say whether all were accepted.
+
+        What is refused is counted.
+        """
         numbers = [next(self._count) for _ in range(BATCH)]
         if writer % 4 == 3:
             token = random.choice(self.players[writer // 4 :: writers // 4])
@@ -230,23 +237,35 @@ class Race:
         self.refused.update(error["extensions"]["code"] for error in answer.get("errors", ()))
         for what, number in _numbers(answer.get("data"), token):
             self.acknowledged[what] = int(number)
+        return "errors" not in answer
 
     async def run(self, writes: int, fault: str, *, writers: int = 8) -> None:
-        """Make about `writes` writes, and meanwhile let `fault` happen to Redis."""
-        disturbing = asyncio.create_task(disturb(self.redis, fault))
-        left = iter(range(0, writes, BATCH))
+        """Make `writes` writes, and let `fault` happen to Redis at the begin and after every `CALM` of them."""
+        batches = max(1, writes // BATCH)
+        left, done = iter(range(batches)), 0
 
         async def work(writer: int) -> None:
+            nonlocal done
             for _ in left:
-                await self.write(writer, writers)
+                while not await self.write(writer, writers):
+                    await asyncio.sleep(0.05)
+                done += 1
 
-        await asyncio.gather(*(work(writer) for writer in range(writers)))
-        await disturbing
+        async def disturbing() -> None:
+            for calm in range(0, batches, CALM // BATCH):
+                while done < calm:
+                    await asyncio.sleep(0.01)
+                await disturb(self.redis, fault)
+
+        await asyncio.gather(disturbing(), *(work(writer) for writer in range(writers)))
 
     # --- looking ---
 
     async def settled(self) -> float:
-        """Wait until every screen shows what a fresh query does, with all acknowledged writes; the seconds it took."""
+        """Wait until every screen shows what a fresh query does, with all acknowledged writes.
+
+        Returns how many seconds from now on the last answer came that changed a screen.
+        """
         began = time.monotonic()
         for screen in self.screens:
             async with within(f"{screen.query} to show what a fresh query does"):
@@ -261,10 +280,9 @@ class Race:
                 if number < self.acknowledged.get(what, 0)
             ]
             assert lost == []
-        took = time.monotonic() - began
         backwards = [f"{screen.query}: {one}" for screen in self.screens for one in screen.backwards]
         assert backwards == []
-        return took
+        return max(0.0, max(screen.shown for screen in self.screens) - began)
 
     async def latencies(self, count: int) -> list[float]:
         """Seconds from the answer to a write until a live query of another process shows it, `count` times."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graph.patterns.cache.generations import held, stamp_of
 
@@ -43,13 +43,17 @@ class Made(NamedTuple):
     """`digest_of` its body, where that is known."""
 
 
+Make: TypeAlias = "Callable[[], Awaitable[Made | None]]"
+"""Makes an answer; None is one that may not be kept."""
+
+
 class Making(NamedTuple):
     """How an answer is made: what makes it, the tags it has in any case, and whether everybody gets it.
 
     `outdated` is the stamp of an entry that is known not to be current.
     """
 
-    make: Callable[[], Awaitable[Made | None]]
+    make: Make
     tags: Sequence[str]
     public: bool = False
     outdated: bytes | None = None

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.answer import MADE, Hit, Look, Made, Making, digest_of, hit_of, sure_stamp
+from graph.patterns.cache.answer import MADE, Hit, Look, Made, Make, Making, digest_of, hit_of, sure_stamp
 from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
 from graph.patterns.cache.generations import fresh, mark_of
 from graph.patterns.cache.lease import Lease, Leases, Polling, is_due, jittered
@@ -190,13 +190,7 @@ class ByteCache:
     # --- making ---
 
     async def bring(
-        self,
-        key: str,
-        make: Callable[[], Awaitable[Made | None]],
-        tags: Sequence[str] = (),
-        *,
-        public: bool = False,
-        outdated: bytes | None = None,
+        self, key: str, make: Make, tags: Sequence[str] = (), *, public: bool = False, outdated: bytes | None = None
     ) -> Hit | None:
         """Make the entry of `key` and keep it, unless somebody else makes it meanwhile: then return that hit.
 
@@ -216,7 +210,7 @@ class ByteCache:
         self._flights.setdefault(key, mine)
         return await asyncio.shield(self._tasks.spawn(self._lead(key, Making(make, tags, public, outdated), mine)))
 
-    def refresh(self, key: str, hit: Hit, make: Callable[[], Awaitable[Made | None]], tags: Sequence[str] = ()) -> None:
+    def refresh(self, key: str, hit: Hit, make: Make, tags: Sequence[str] = ()) -> None:
         """Make the entry of `key` again in the background, unless somebody else is doing so or has done so."""
         if key not in self._refreshing and key not in self._flights:
             self._refreshing[key] = Sharers()
@@ -259,8 +253,7 @@ class ByteCache:
             except RedisError:
                 metrics.REDIS.inc()
                 break
-            newer = entry is not None and entry.stamp != making.outdated
-            if newer and (hit := await self.again(key)) is not None:
+            if entry is not None and entry.stamp != making.outdated and (hit := await self.again(key)) is not None:
                 if lease is not None:
                     self._leases.give_up([lease])
                 return hit

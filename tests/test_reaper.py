@@ -21,7 +21,7 @@ with ValkeyServer() as gone:
     pass
 with ValkeyServer() as valkey, Postgres() as postgres:
     valkey.pause()
-    print(valkey.pid, valkey.folder, postgres.pid, postgres.data, flush=True)
+    print(valkey.pid, valkey.folder, postgres.pid, postgres.data, sep="\\t", flush=True)
     time.sleep(100)
 """
 
@@ -32,7 +32,7 @@ def test_a_killed_run_leaves_no_server_behind() -> None:
     run = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with run:
         assert run.stdout is not None
-        valkey, folder, postgres, data = run.stdout.readline().split()
+        valkey, folder, postgres, data = run.stdout.readline().rstrip("\n").split("\t")
         assert all(Path(f"/proc/{pid}").exists() for pid in (valkey, postgres))
         os.kill(run.pid, signal.SIGKILL)
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (valkey, postgres)))

@@ -165,7 +165,7 @@ try {
   // An API key: made, shown once, revoked.
   await open('API keys');
   await page.getByRole('button', { name: 'New key' }).click();
-  await page.getByLabel('What it is for').fill('importer');
+  await page.getByLabel('What it is for').fill(`importer${'x'.repeat(80)}`); // a word that is wider than a telephone
   await page.getByRole('button', { name: 'Make it' }).click();
   seen.scopeless = await page.getByRole('alert').getByText(/\w/).innerText();
   await page.getByLabel('Change and import products').check();

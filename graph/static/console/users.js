@@ -29,7 +29,7 @@ export async function show(page) {
     asked = what;
     const { users } = await page.ask(USERS, what);
     list.replaceChildren(
-      table('Users', ['User', 'Role', ['Made', 'wide'], ['Sessions', 'number'], ''], users.nodes.map((account) => {
+      table('Users', ['User', 'Role', ['Made', 'wide'], ['Sessions', 'number wide'], ''], users.nodes.map((account) => {
         const { user, disabled, sessions } = account;
         return [
           [h('div', {}, user.displayName), h('div', { class: 'faint' }, user.guest ? 'guest' : user.email)],

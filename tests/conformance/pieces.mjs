@@ -5,8 +5,13 @@ import { ApolloClient, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { Defer20220824Handler, GraphQL17Alpha9Handler } from '@apollo/client/incremental';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client, fetchExchange } from '@urql/core';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildClientSchema, getIntrospectionQuery, printSchema } from 'graphql';
 import { createClient as createSse } from 'graphql-sse';
 import { createClient as createWs } from 'graphql-ws';
+import relay from 'relay-runtime';
 import { WebSocket } from 'ws';
 
 const url = process.argv[2];
@@ -112,4 +117,63 @@ for (const [name, client] of [
   );
   await client.dispose();
 }
+
+// --- Relay: its compiler makes the documents, its network hands on each entry of `incremental` ---
+
+await check('relay', 'defer', async () => {
+  const folder = mkdtempSync(join(import.meta.dirname, 'relay-'));
+  try {
+    const asked = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query: getIntrospectionQuery() }),
+    });
+    writeFileSync(join(folder, 'schema.graphql'), printSchema(buildClientSchema((await asked.json()).data)));
+    mkdirSync(join(folder, 'src'));
+    writeFileSync(
+      join(folder, 'src', 'Reading.js'),
+      `graphql\`query ReadingQuery { book { id title ...Reading_rest @defer(label: "rest") } }\`;
+       graphql\`fragment Reading_rest on Book { review author { name } }\`;`,
+    );
+    const config = { src: './src', schema: './schema.graphql', language: 'javascript', eagerEsModules: true };
+    writeFileSync(join(folder, 'relay.config.json'), JSON.stringify(config));
+    execFileSync(join(import.meta.dirname, 'node_modules/.bin/relay-compiler'), [], { cwd: folder, stdio: 'pipe' });
+    const made = async (name) => (await import(join(folder, 'src/__generated__', `${name}.graphql.js`))).default;
+    const [query, rest] = [await made('ReadingQuery'), await made('Reading_rest')];
+    const sse = createSse({ url, retryAttempts: 0 });
+    const ask = ({ text }, variables) =>
+      relay.Observable.create((sink) =>
+        sse.subscribe(
+          { query: text, variables },
+          {
+            next: ({ incremental, hasNext, ...first }) => {
+              if (first.data) sink.next(first);
+              for (const piece of incremental ?? []) sink.next({ ...piece, extensions: { is_final: !hasNext } });
+            },
+            error: (error) => sink.error(error),
+            complete: () => sink.complete(),
+          },
+        ),
+      );
+    const store = new relay.Store(new relay.RecordSource());
+    const getDataID = ({ id }, type) => id && `${type}:${id}`; // the schema's ids are numbers
+    const environment = new relay.Environment({ network: relay.Network.create(ask), store, getDataID });
+    await reading(
+      (next, error, ended) =>
+        relay.fetchQuery(environment, query, {}).subscribe({
+          next: ({ book }) => {
+            const { data, isMissingData } = environment.lookup(relay.getSingularSelector(rest, book));
+            next({ book: { id: book.id, title: book.title, ...(isMissingData ? {} : data) } });
+          },
+          error,
+          complete: ended,
+        }),
+      { book: FIRST },
+      { book: REST },
+    );
+    sse.dispose();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 process.exit(0);

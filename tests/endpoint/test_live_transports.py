@@ -111,6 +111,16 @@ async def test_a_client_that_accepts_both_gets_the_stream(site: Site) -> None:
         await body.until(shown(2).encode())
 
 
+async def test_live_queries_in_a_batch_are_answered_once(site: Site) -> None:
+    """A batch has one answer: each of its queries is answered as it stands, and nothing goes on."""
+    live = site.app.endpoint.live
+    assert live is not None
+    for headers in ({"accept": "application/json"}, {"accept": "application/json, text/event-stream"}):
+        answer = await site.http.post("/graphql", json=[{"query": THING}] * 2, headers=headers)
+        assert answer.json() == [json.loads(shown(1))] * 2
+    assert len(live) == 0
+
+
 async def test_multipart(site: Site) -> None:
     """Each answer is a part."""
     async with site.stream("POST", MIXED) as body:

@@ -80,6 +80,7 @@ class Indexes:
         self._rankings: dict[tuple[int, int], Ranking] = {}
         self._behind: dict[tuple[int, int], tuple[int, int]] = {}  # the oldest row not put, and how many there are
         self._mending: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._told: set[tuple[int, int]] = set()  # what cannot be mended at the moment, and was logged
         self._tasks: set[asyncio.Task[None]] = set()
 
     def of(self, board: BoardRecord, number: int) -> Ranking:
@@ -205,7 +206,10 @@ class Indexes:
     def _done(self, key: tuple[int, int], task: asyncio.Task[None]) -> None:
         self._mending.pop(key, None)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, NoIndex):
+        if error is None:
+            self._told.discard(key)
+        elif not isinstance(error, NoIndex) and key not in self._told:
+            self._told.add(key)
             _log.warning("the index of board %s, season %s, cannot be repaired yet: %r", *key, error)
 
     async def _mend(self, board: BoardRecord, number: int) -> None:

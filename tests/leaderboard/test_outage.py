@@ -252,6 +252,24 @@ async def test_a_sweep_brings_what_a_dead_process_did_not_put(database: Database
         assert await in_index(service, board) == await in_sql(database)
 
 
+async def test_an_outage_is_a_line_however_many_boards_there_are(
+    database: Database, server: ValkeyServer, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Upkeep that is put off says so once, with the reason."""
+    await add_players(database, 1)
+    async with (
+        open_client(server.url) as client,
+        LeaderboardService(database, client, upkeep=0, clock=clock) as service,
+    ):
+        for number in range(4):
+            await commit(database, await service.create_board(NewBoard(f"board-{number}", "Board")), 1, 1.0)
+        server.kill()
+        for _ in range(3):
+            await service.upkeep.tick()
+        (line,) = [one.getMessage() for one in caplog.records if "is postponed" in one.getMessage()]
+        assert "RedisUnavailable('" in line
+
+
 async def test_a_restarted_server_is_caught_up(database: Database, server: ValkeyServer, clock: Clock) -> None:
     """A server that came back without its last writes gives no rank before they are there again."""
     await add_players(database, 9)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import shutil
 import ssl
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 import pytest
+import redis
 
 from graph.patterns.client import RedisUnavailable, open_client
 from graph.patterns.client.connection.dialer import Dialer
@@ -141,3 +143,14 @@ async def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
             async with open_client(url):
                 pass
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_server_that_has_too_many_clients_says_so() -> None:
+    """It says why, unasked, before it hangs up: that is the reason that is told, and no fault of the client."""
+    with ValkeyServer(options={"maxclients": "1"}) as server, contextlib.ExitStack() as stack:
+        held = stack.enter_context(redis.Redis(port=server.port))
+        assert cast("Any", held).ping()
+        for _ in range(3):
+            with pytest.raises(RedisUnavailable, match=r"max number of clients|reset|closed by the server"):
+                async with open_client(server.tcp_url):
+                    pass

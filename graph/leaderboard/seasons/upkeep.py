@@ -10,7 +10,8 @@ gets the turn closes it. If two processes do so anyway, SQL lets only one of the
 are the scores of a deleted user, if they are to be removed (`departures`);
 - keys are deleted by `forget_keys`, which a job calls once an hour.
 
-A failure with one board does not delay the others; it is logged and tried again at the next check.
+A failure with one board does not delay the others; it is tried again at the next check. A kind of failure is logged
+when it begins, once for all boards.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Upkeep:
         self._departures = departures
         self._clock = clock or time.time
         self._delegate = delegate
+        self._told: set[str] = set()
 
     async def run(self, every: float = EVERY) -> None:
         """Call `tick` every so many seconds."""
@@ -83,6 +85,7 @@ class Upkeep:
         if wanted and self._delegate is None:
             await self._purge(gone)
             await self._departures.remove_due()
+        trouble: set[str] = set()
         for season in await self._unfinished():
             late = self._late(season)
             wanted = wanted or late is not None
@@ -92,7 +95,11 @@ class Upkeep:
                 elif (self._delegate is None or late > PATIENCE) and await self._turn(season):
                     await self._finish(season)
             except Exception as error:  # noqa: BLE001 - one board's trouble must not keep the others waiting
-                _put_off(season, error)
+                kind = "Redis" if isinstance(error, RedisError) else repr(error)
+                if kind not in self._told | trouble:
+                    _put_off(season, error)
+                trouble.add(kind)
+        self._told = trouble
         if wanted and self._delegate is not None:
             await self._delegate()
 

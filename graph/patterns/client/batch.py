@@ -28,6 +28,10 @@ pack = cast("Callable[[tuple[Argument, ...]], bytes]", cast("Any", hiredis).pack
 class RedisUnavailable(RedisConnectionError):
     """Redis cannot be reached, or did not answer in time; the command is not known to have run."""
 
+    def __repr__(self) -> str:
+        """The reason, too: redis-py shows the kind of its errors alone."""
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class OutcomeUnknown(RedisUnavailable):
     """The connection was lost after the command left: it may have run, so it was not sent again."""

@@ -150,6 +150,9 @@ class Wire(asyncio.Protocol):
                 if kind is hiredis.PushNotification:
                     self._push(cast("list[Any]", reply))
                     continue
+                if not pending:  # unasked: the server says why it hangs up, "max number of clients reached" for one
+                    self.abort(reply if isinstance(reply, Exception) else hiredis.ProtocolError("an unasked reply"))
+                    break
                 head = pending[0]
                 replies = head.replies
                 replies.append(reply)
@@ -167,7 +170,7 @@ class Wire(asyncio.Protocol):
                     except Exception as error:  # noqa: BLE001 - the batches behind it are answered all the same
                         _log.exception("a batch could not be settled")
                         head.end(RedisUnavailable(f"the reply could not be handled: {error!r}"))
-        except (hiredis.ProtocolError, IndexError) as error:
+        except hiredis.ProtocolError as error:
             self.abort(error)
         if self._retired:
             self.retire()

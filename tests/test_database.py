@@ -453,8 +453,8 @@ async def test_a_process_that_stands_still_amid_a_statement_keeps_no_row(
                 while not await database.execute(waiting):
                     await asyncio.sleep(0.01)
             monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.2)
-            monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.5)
             async with Database(database_url) as waiter, within("the row to be free"):
+                monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.5)  # now, so that its own sessions may be slower
                 while True:
                     with contextlib.suppress(Unavailable):
                         async with waiter.transaction() as theirs:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from graph.cli.permissions import declared, key_shapes
+from graph.engines.embedded import socket_path
 from harness.serving import HANG, Serving
 from tests.support.engines.stocked import stocked
 
@@ -98,7 +99,7 @@ def test_every_key_is_declared_and_one_without_a_lifetime_as_durable(tmp_path: P
     imports.mkdir()
     with Serving(stocked(tmp_path), GRAPH_JOBS_IMPORTS=str(imports), GRAPH_REDIS_PREFIX="busy") as serving:
         be_busy(serving.ready(), imports)
-        with redis.Redis(unix_socket_path=str(tmp_path / "valkey" / "socket")) as client:
+        with redis.Redis(unix_socket_path=str(socket_path(tmp_path / "valkey"))) as client:
             untyped: Any = client
             keys: list[str] = [key.decode(errors="replace") for key in untyped.scan_iter()]
             stay = [key for key in keys if untyped.ttl(key) == -1]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from graph.engines.embedded import socket_path
 from harness.serving import Serving
 from harness.waiting import HANG, eventually
 
@@ -112,7 +113,7 @@ def test_nothing_that_must_live_is_evicted(tmp_path: Path) -> None:
             answered = sum(pool.map(partial(attack, server), range(strangers)))
         assert answered > 15 * strangers
 
-        with redis.Redis(unix_socket_path=str(tmp_path / "valkey" / "socket")) as client:
+        with redis.Redis(unix_socket_path=str(socket_path(tmp_path / "valkey"))) as client:
             untyped: Any = client
             facts = untyped.info()
         assert facts["evicted_keys"] == 0

@@ -99,3 +99,21 @@ async def test_a_mutation_by_get_is_refused_without_running(make: Callable[..., 
         answer = await http.get("/graphql", params={"query": mutation})
     assert answer.status_code == 405
     assert app.truth.versions == {}
+
+
+async def test_an_outdated_entry_is_looked_at_once(make: Callable[..., AnswersApp], client: Client) -> None:
+    """The lease of an invalidated answer brings its old entry again, which is not asked for a third time."""
+
+    async def looks() -> int:
+        stats: bytes = await client.execute("INFO", "commandstats")
+        return int(stats.partition(b"cmdstat_mget:calls=")[2].partition(b",")[0])
+
+    app = make()
+    app.truth.versions["a"] = 1
+    query = '{ thing(key: "a") { version } }'
+    for _ in range(3):
+        await ask(app, query)
+    await app.cache.invalidate("a")
+    before = await looks()
+    assert (await ask(app, query)).json() == {"data": {"thing": {"version": 1}}}
+    assert await looks() - before == 3

@@ -306,7 +306,7 @@ async def test_answers_expire_and_tell_their_age(apps: Callable[..., AnswersApp]
     (copy,) = [copy for copy in app.answers._local._copies.values() if b"thing" in copy.value[0]]
     body, digest, made = copy.value
     key = next(key for key, kept in app.answers._local._copies.items() if kept is copy)
-    app.answers._local.put(key, copy._replace(value=(body, digest, made - 41)))
+    app.answers._local.put(key, copy._replace(value=(body, digest, made - 41)), time.time())
     assert (await ask(app, key="a")).headers["age"] == "41"
 
 

@@ -18,7 +18,7 @@ import asyncio
 import struct
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -28,7 +28,7 @@ from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
 from graph.patterns.cache.generations import fresh, mark_of
 from graph.patterns.cache.lease import Lease, Leases, Polling, is_due, jittered
 from graph.patterns.cache.local_copies import Copy, LocalCopies
-from graph.patterns.cache.observation import declare, observing
+from graph.patterns.cache.observation import declare, ensure, observing
 from graph.patterns.cache.room import Room
 from graph.patterns.client import command
 from graph.patterns.fair_queue import Sharers
@@ -37,7 +37,7 @@ from graph.patterns.tasks import Tasks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from graph.patterns.cache.generations import Generations
+    from graph.patterns.cache.generations import Generations, Mark
     from graph.patterns.cache.observation import Observation
     from graph.patterns.client import Client, Command, Replies
 
@@ -88,6 +88,7 @@ class ByteCache:
         self._beta = beta
         self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self._checks: dict[tuple[str, ...], tuple[Command, ...]] = {}  # commands that read the generations of some tags
+        self._past: OrderedDict[str, bytes] = OrderedDict()  # stamps of entries that were found to be invalid
         self._flights: dict[str, _Flight] = {}
         self._unkept: dict[str, None] = {}  # keys whose last answer could not be kept: nobody waits for the next one
         self._refreshing: dict[str, Sharers] = {}
@@ -136,11 +137,12 @@ class ByteCache:
             stamp = sure_stamp([mark_of(*value) for value in values])
             return hit_of(look.copy) if stamp == look.copy.stamp else None
         copy = self._unpack(look.key, values[0][0])
-        if (
-            copy is None
-            or copy.tags != look.tags
-            or copy.stamp != sure_stamp([mark_of(*value) for value in values[1:]])
-        ):
+        if copy is None or copy.tags != look.tags:
+            return None
+        stamp = sure_stamp([mark_of(*value) for value in values[1:]])
+        if copy.stamp != stamp:
+            if stamp is not None:
+                _remember(self._past, look.key, copy.stamp)
             return None
         self._local.put(look.key, copy, time.time())
         return hit_of(copy)
@@ -171,17 +173,11 @@ class ByteCache:
         except (Corrupt, struct.error):
             metrics.CORRUPT.inc()
             return None
-        self._remember(key, frame.tags)
+        _remember(self._tags, key, frame.tags)
         if frame.expires <= time.time():
             return None
         body = frame.body[MADE.size :]
         return Copy(frame.stamp, frame.expires, frame.delta, (body, digest_of(body), made), len(body), frame.tags)
-
-    def _remember(self, key: str, tags: tuple[str, ...]) -> None:
-        self._tags[key] = tags
-        self._tags.move_to_end(key)
-        if len(self._tags) > _KNOWN:
-            self._tags.popitem(last=False)
 
     def due(self, hit: Hit) -> bool:
         """Whether this reader, chosen at random, refreshes the entry before it expires."""
@@ -220,18 +216,16 @@ class ByteCache:
     async def _again(self, key: str, hit: Hit, making: Making) -> None:
         self._refreshing[key].work()
         try:
-            lease, newer = await self._ask(key)
+            lease, newer, marks = await self._ask(key, making.tags)
         except RedisError:
             metrics.REDIS.inc()
             return
-        if lease is None:
-            return
-        if newer is not None and newer.expires > hit.expires:
+        if lease is not None and newer is not None and newer.expires > hit.expires:
             self._local.drop(key)
             self._leases.give_up([lease])
-            return
-        metrics.EARLY.inc()
-        await self._make(key, lease, making)
+        elif lease is not None:
+            metrics.EARLY.inc()
+            await self._make(key, lease, making, marks)
 
     async def _lead(self, key: str, making: Making, mine: _Flight) -> Hit | None:
         mine.sharers.work()
@@ -246,40 +240,42 @@ class ByteCache:
         """Wait while another process makes the entry; make it here when none does, or when that takes too long."""
         deadline = time.monotonic() + self._patience
         polling = Polling()
-        lease: Lease | None = None
+        lease, marks = None, None
         while time.monotonic() < deadline:
             try:
-                lease, entry = await self._ask(key)
+                lease, entry, marks = await self._ask(key, making.tags)
             except RedisError:
                 metrics.REDIS.inc()
                 break
-            if entry is not None and entry.stamp != making.outdated and (hit := await self.again(key)) is not None:
+            other = entry is not None and entry.stamp not in {making.outdated, self._past.get(key)}
+            if other and (hit := await self.again(key)) is not None:
                 if lease is not None:
                     self._leases.give_up([lease])
                 return hit
             if lease is not None or key in self._unkept:
                 break
             await polling.pause()
-        await self._make(key, lease, making)
+        await self._make(key, lease, making, marks)
         return None
 
-    async def _ask(self, key: str) -> tuple[Lease | None, Copy | None]:
-        """Request the lease of `key` (None if another process has it), and return the present entry with it."""
+    async def _ask(self, key: str, tags: Sequence[str]) -> tuple[Lease | None, Copy | None, list[Mark]]:
+        """Request the lease of `key` (None if another process has it); with it the entry, and the marks of `tags`."""
         lease = Lease(*self._keys(key), _ANY + fresh().encode())
-        reply = await self._client.send(self._leases.ask(lease))
-        return (lease if reply[0] else None), self._unpack(key, reply[1])
+        reply, marks = await ensure(tags, self._client, self.generations, self._leases.ask(lease))
+        return (lease if reply[0] else None), self._unpack(key, reply[1]), marks
 
-    async def _make(self, key: str, lease: Lease | None, making: Making) -> None:
+    async def _make(self, key: str, lease: Lease | None, making: Making, marks: list[Mark] | None) -> None:
         began = time.perf_counter()
         kept = False
         try:
             # What cannot be kept is made each time, of values that then should be found.
             leased = making.public and lease is not None and key not in self._unkept
             with self._leases.keeping([lease] if lease is not None else []), observing(leased=leased) as observed:
-                await declare(observed, making.tags, self._client, self.generations)
+                await declare(observed, making.tags, self._client, self.generations, marks)
                 made = await making.make()
             kept = made is not None and lease is not None and self._fill(key, lease, made, observed, began)
         finally:
+            self._past.pop(key, None)
             if lease is not None and not kept:
                 self._leases.give_up([lease])
                 self._unkept[key] = None
@@ -297,10 +293,10 @@ class ByteCache:
         assert stamp is not None
         blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
         self._leases.fill([lease], [blob], [expires - now])
-        self._remember(key, tags)
+        _remember(self._tags, key, tags)
         body = bytes(memoryview(made.body))  # what orjson wrote has room for thousands of bytes more behind it
-        digest = made.digest or digest_of(body)
-        self._local.put(key, Copy(stamp, expires, delta, (body, digest, now), len(body), tags), now)
+        value = body, made.digest or digest_of(body), now
+        self._local.put(key, Copy(stamp, expires, delta, value, len(body), tags), now)
         return True
 
     async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:
@@ -315,3 +311,10 @@ class ByteCache:
     async def close(self) -> None:
         """Stop all work in progress."""
         await self._tasks.close()
+
+
+def _remember(known: OrderedDict[str, Any], key: str, value: object) -> None:
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > _KNOWN:
+        known.popitem(last=False)

@@ -190,7 +190,7 @@ def _json(**variables: Any) -> str:
 
 
 def _cursor(end: tuple[str, int] | None) -> str | None:
-    return None if end is None else paging.write_cursor(paging.Sort.NAME_ASC, paging.KeysetPosition(*end))
+    return None if end is None else paging.write_cursor(paging.Sort.NAME_ASC, *end)
 
 
 def _searches(products: Iterable[RowMapping], dice: random.Random) -> list[str]:
@@ -255,10 +255,10 @@ class Truth:
         column = paging.Sort[sort].column
         rows = await self.rows(f"{SHOWN} {where} ORDER BY {column}, product.id LIMIT {PAGE_SIZE + 1}", **values)
         shown = rows[:PAGE_SIZE]
-        last = paging.KeysetPosition(shown[-1][column], shown[-1]["id"]) if shown else None
+        last = (paging.plain_value(shown[-1][column]), shown[-1]["id"]) if shown else None
         info = {
             "hasNextPage": len(rows) > PAGE_SIZE,
-            "endCursor": None if last is None else paging.write_cursor(paging.Sort[sort], last),
+            "endCursor": None if last is None else paging.write_cursor(paging.Sort[sort], *last),
         }
         return {"products": {"nodes": [_shown(row) for row in shown], "pageInfo": info}}
 

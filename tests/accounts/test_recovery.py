@@ -153,8 +153,8 @@ async def test_a_disabled_user_stays_out(accounts: AccountService, recovery: Rec
     assert await accounts.sessions.touch(signed_in.token) is None
     assert not isinstance(await accounts.login(user.email, PASSWORD, VISITOR), SignedIn)
     assert await recovery.reset(token, NEW) is None
-    await accounts.lock(user, locked=False)
-    await accounts.lock(user, locked=False)
+    await accounts.unlock(user)
+    await accounts.unlock(user)
     assert isinstance(await accounts.login(user.email, PASSWORD, VISITOR), SignedIn)
 
 

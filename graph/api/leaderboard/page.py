@@ -33,7 +33,7 @@ class BoardPage:
         """Read them from `folder`."""
         self._page = StaticPage(folder / "index.html")
         self._unknown = StaticPage(folder / "unknown.html")
-        self._away = StaticPage(folder / "away.html", **{"Retry-After": str(_AGAIN)})
+        self._away = StaticPage(folder / "away.html", headers={"Retry-After": str(_AGAIN)})
         self._slugs: frozenset[str] | None = None
         self._until = 0.0
         self._turn = asyncio.Lock()

@@ -71,7 +71,7 @@ class StaticPage:
         *,
         policy: Mapping[str, str] | None = None,
         told: Mapping[str, str] | None = None,
-        **headers: str,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Read it from `file`; `policy` adds directives to its Content Security Policy, or replaces them.
 
@@ -81,7 +81,7 @@ class StaticPage:
         self._plain = file.read_text().replace("<body>", f"<body{data}>")
         self._below = re.sub(r'(src|href)="(?:\./|(?=\.\./))', r'\1="../', self._plain)
         allowed = "; ".join(f"{name} {sources}" for name, sources in (_POLICY | dict(policy or {})).items())
-        self._headers = {"Content-Security-Policy": allowed, **_HEADERS, **headers}
+        self._headers = {"Content-Security-Policy": allowed, **_HEADERS, **(headers or {})}
 
     def response(self, scope: Scope, status: int = 200) -> Response:
         """The page, for the path of `scope`: with a slash at its end, links start a level higher."""
@@ -94,7 +94,7 @@ class GraphiqlPage(StaticPage):
 
     def __init__(self, folder: Path) -> None:
         """Read it from `folder`."""
-        super().__init__(folder / "index.html", policy=_GRAPHIQL, Vary="Accept")
+        super().__init__(folder / "index.html", policy=_GRAPHIQL, headers={"Vary": "Accept"})
 
 
 class Assets(StaticFiles):

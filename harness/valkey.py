@@ -267,8 +267,15 @@ class ValkeyCluster:
             for node in self.nodes:  # the others hear of a replica by gossip
                 eventually(lambda node=node: self._replicas_seen_by(node) == replicas)
         for node in self.nodes:
-            eventually(lambda node=node: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))
             node.command("CONFIG", "SET", "cluster-node-timeout", 2000)
+        eventually(lambda: all(self._is_well(node) for node in self.nodes))  # only now: half a second is soon over
+
+    @staticmethod
+    def _is_well(node: ValkeyServer) -> bool:
+        """Whether it serves, and takes none of the others for dead."""
+        return b"cluster_state:ok" in node.command("CLUSTER", "INFO") and b"fail" not in node.command(
+            "CLUSTER", "NODES"
+        )
 
     @staticmethod
     def _replicas_seen_by(node: ValkeyServer) -> int:

@@ -9,9 +9,24 @@ from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import pytest
-from sqlalchemy import Integer, bindparam, event, func, insert, literal, select, text
+from sqlalchemy import (
+    JSON,
+    Float,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Uuid,
+    bindparam,
+    event,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.exc import OperationalError
 
 from graph.catalog.models import CATEGORIES, PRODUCTS
@@ -107,6 +122,26 @@ async def test_plain_rows_are_those_of_sqlalchemy(either: Database) -> None:
         assert [row[0] for row in await queries.values_by_id(queries.RowReader(either.rows), ids)] == [
             one for one in ids if one < 9
         ]
+
+
+def harder() -> Iterator[tuple[Executable, bool]]:
+    """What a project of one's own may read, and whether that is plain on PostgreSQL."""
+    tenths = literal(Decimal("0.1"), Numeric(10, 2))
+    yield select(tenths), False
+    yield select(literal(0.5, Float())), False
+    yield select(literal(b"x", LargeBinary()), literal(UUID(int=7), Uuid()), literal({"a": [1]}, JSON())), True
+    yield select(text("1"), literal({"a": 1}, JSON())), False
+    yield select(bindparam("given", callable_=lambda: 7, type_=Integer())), False
+
+
+async def test_what_is_harder_is_read_right(either: Database) -> None:
+    """Types that need to know what the database says, places that are no column: SQLAlchemy executes these."""
+    plain = PlainReader(either.engine.sync_engine)
+    for statement, known in harder():
+        expected = [list(row) for row in await either.execute(statement)]
+        assert [list(row) for row in await either.rows(statement, {})] == expected
+        if either.dialect == "postgresql":
+            assert (plain.plain(statement) is not None) is known
 
 
 async def test_what_somebody_listens_to_is_left_to_sqlalchemy(single: Database) -> None:

@@ -6,7 +6,8 @@ take a connection from SQLAlchemy's pool, send the text and the values, and conv
 greenlet, no compiled cache, no result object.
 
 `Database.rows` gives the same rows so as `Database.execute`, as tuples or lists, under the same time-outs and turns,
-and fails alike. Left to that is what is not known here: statements whose text depends on the parameters (`IN`), engines
+and fails alike. Left to that is what is not known here: statements whose text depends on the parameters (`IN`), columns
+that are text, types that convert by what the database says of a column (numbers with decimals, on PostgreSQL), engines
 that somebody listens to (traces), a pool that has to open a connection first.
 
 A connection to PostgreSQL is not tried before it is lent, which would be a trip more. If it proves to be lost,
@@ -50,15 +51,35 @@ class _Parameter(NamedTuple):
     process: Callable[[Any], Any] | None
 
 
+class _NotPlain(Exception):
+    """Only SQLAlchemy knows how the statement is executed."""
+
+
+class _Unsaid:
+    """Stands for the type that the database says a column has, which is known once it was read."""
+
+    def __eq__(self, other: object) -> bool:
+        raise _NotPlain
+
+    __hash__ = cast("Any", __eq__)
+
+
 class PlainStatement:
     """A SELECT as the driver takes it."""
 
     __slots__ = ("_parameters", "_processors", "text")
 
     def __init__(self, statement: Any, compiled: Any, dialect: Dialect) -> None:
-        """Keep what `compiled`, which was made of the SELECT `statement`, says of it."""
+        """Keep what `compiled`, which was made of the SELECT `statement`, says of it; raises `_NotPlain`."""
         self.text = str(compiled)
         binds = compiled.binds
+        if (
+            compiled.post_compile_params
+            or compiled.literal_execute_params
+            or any(bind.callable is not None for bind in binds.values())
+            or len(statement.column_descriptions) != len(statement.selected_columns)
+        ):
+            raise _NotPlain
         self._parameters = tuple(
             _Parameter(name, binds[name].value, binds[name].required, _inwards(binds[name], dialect))
             for name in compiled.positiontup or ()
@@ -90,7 +111,7 @@ def _inwards(bind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
 
 
 def _outwards(column: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
-    return column.type.dialect_impl(dialect).result_processor(dialect, None)
+    return column.type.dialect_impl(dialect).result_processor(dialect, _Unsaid())
 
 
 class PlainReader:
@@ -106,10 +127,10 @@ class PlainReader:
 
     def _prepare(self, statement: Any) -> PlainStatement | None:
         dialect = self._engine.dialect
-        compiled = statement.compile(dialect=dialect)
-        if compiled.post_compile_params or compiled.literal_execute_params:
+        try:
+            return PlainStatement(statement, statement.compile(dialect=dialect), dialect)
+        except _NotPlain:
             return None
-        return PlainStatement(statement, compiled, dialect)
 
     def plain(self, statement: Executable) -> PlainStatement | None:
         """What the driver gets for `statement`; None where SQLAlchemy must execute it."""

@@ -67,12 +67,13 @@ async def replace_hash(session: AsyncSession, user_id: int, before: str, after: 
 
 
 async def claim(session: AsyncSession, found: Credentials, *, email: str, email_key: str, password_hash: str) -> bool:
-    """Give a guest an email and a password; False if that was done before. Raises `Taken`."""
+    """Give a guest an email and a password; False if that was done before, or if they are disabled. Raises `Taken`."""
     same = (USERS.c.id == found.user.id) & (USERS.c.email_key == found.email_key)
+    able = ~USERS.c.password_hash.startswith(LOCK)
     now = datetime.now(UTC)
     values = {"email": email, "email_key": email_key, "password_hash": password_hash, "password_changed_at": now}
     try:
-        return await session.scalar(update(USERS).where(same).values(values).returning(USERS.c.id)) is not None
+        return await session.scalar(update(USERS).where(same, able).values(values).returning(USERS.c.id)) is not None
     except IntegrityError as error:
         raise Taken from error
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import REGISTRY
 
 from graph.accounts.attempts import AttemptLimits
 from graph.accounts.passwords import Hasher
@@ -23,9 +25,10 @@ from graph.errors import Invalid
 from graph.patterns.cache import Cache
 from graph.patterns.limiter import Limiter
 from graph.patterns.sessions import Sessions
+from harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
 
     from graph.engines.database import Database
     from graph.patterns.client import Client
@@ -35,14 +38,20 @@ HERE = Visitor("192.0.2.1", "192.0.2.1", "test")
 
 
 @pytest.fixture
-async def accounts(client: Client, database: Database) -> AsyncGenerator[AccountService]:
-    """The service with cheap hashes and generous limits."""
+def hasher() -> Generator[Hasher]:
+    """Hashes that cost little; three callers have a turn at a time."""
+    with Hasher(memory_kib=8, passes=1, threads=2) as made:
+        yield made
+
+
+@pytest.fixture
+async def accounts(client: Client, database: Database, hasher: Hasher) -> AsyncGenerator[AccountService]:
+    """The service with generous limits."""
     cache = Cache(client)
     limits = AttemptLimits(1_000_000, 1_000_000, 900, 1_000_000)
-    with Hasher(memory_kib=8, passes=1, threads=2) as hasher:
-        yield AccountService(
-            database, cache, sessions=Sessions(client), limiter=Limiter(client), hasher=hasher, limits=limits
-        )
+    yield AccountService(
+        database, cache, sessions=Sessions(client), limiter=Limiter(client), hasher=hasher, limits=limits
+    )
     await cache.close()
 
 
@@ -99,6 +108,22 @@ async def test_one_of_many_claims_wins(accounts: AccountService) -> None:
     assert sum(isinstance(one, EmailInUse) for one in told) == 4
     back = [await accounts.resume_guest(one.secret, HERE) for one in guests]
     assert sum(isinstance(one, SignedIn) for one in back) == 4
+
+
+async def test_a_claim_does_not_enable_who_is_disabled_meanwhile(accounts: AccountService, hasher: Hasher) -> None:
+    """A guest who is disabled while the new password waits to be hashed stays a guest, and disabled."""
+    made = await guest(accounts)
+    async with AsyncExitStack() as turns:
+        for _ in range(3):
+            await turns.enter_async_context(hasher.turn())
+        claiming = asyncio.create_task(accounts.claim(made.signed_in.session, "a@example.org", PASSWORD, HERE))
+        await until(lambda: REGISTRY.get_sample_value("graph_password_hashes_waiting") == 4)
+        await accounts.lock(made.signed_in.user)
+    assert isinstance(await claiming, NoGuest)
+    found = await accounts.credentials(made.signed_in.user.id)
+    assert found is not None
+    assert found.locked
+    assert found.user.guest
 
 
 async def test_nobody_registers_as_a_guest(accounts: AccountService) -> None:

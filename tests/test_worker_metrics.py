@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -12,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from graph.background import metrics_page
 from harness.serving import Serving, environment
 from harness.valkey import free_port
-from harness.waiting import HANG, eventually
+from harness.waiting import HANG, eventually, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 TIDIED = 'graph_jobs_total{name="tidy",outcome="succeeded"}'
 
@@ -90,6 +95,21 @@ def test_a_worker_alone_has_a_page_of_its_own(tmp_path: Path) -> None:
                 worker.kill()
         assert "Traceback" not in (worker.stderr.read() if worker.stderr and not worker.stderr.closed else "")
         assert value(serving.get("/metrics")[2].decode(), TIDIED) is None
+
+
+async def test_who_reads_no_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks and reads nothing keeps no task, nor what it was to get."""
+    monkeypatch.setattr(metrics_page, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024)  # those that are accepted have it, too
+        async with metrics_page.metrics_page(listener):
+            before = asyncio.all_tasks()
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+                client.connect(listener.getsockname())
+                client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+                await until(lambda: select.select([client], [], [], 0)[0])
+                await until(lambda: asyncio.all_tasks() == before)
 
 
 def _page(url: str) -> str:

@@ -8,7 +8,7 @@ seconds or `LONGEST` bytes, and more than `MOST` at a time are not answered.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -39,14 +39,13 @@ async def metrics_page(listener: socket.socket) -> AsyncGenerator[None]:
                 open_now.add(task)
                 async with asyncio.timeout(PATIENCE):
                     writer.write(_answer(await reader.readuntil(b"\r\n\r\n")))
-                    await writer.drain()
+                    writer.close()
+                    await writer.wait_closed()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ConnectionError):
             pass  # whoever it is gets no answer
         finally:
             open_now.discard(task)
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+            writer.transport.abort()  # nothing, if all has left
 
     server = await asyncio.start_server(connected, sock=listener, limit=LONGEST)
     async with server:

@@ -3,7 +3,7 @@
 https://github.com/jaydenseric/graphql-multipart-request-spec: a form with the fields `operations` (what a JSON body
 would hold, with null where a file goes), `map` (where each file goes), and the files, in this order. The operations are
 known, and can be charged, before the first byte of a file is read. Other fields, and files that `map` does not name,
-are read and dropped, as other servers do.
+are read and dropped, as other servers do; before the operations are known, no more bytes of them than a body has.
 
 A resolver gets a `starlette.datastructures.UploadFile` for each variable of the scalar `Upload`, as it does under
 Strawberry's own views. Files beyond `IN_MEMORY` bytes are on disk, without a name there: they are gone once the answer
@@ -74,6 +74,7 @@ class UploadForm:
         self._bounds = bounds
         self._spool = spool
         self._taken = 0
+        self._dropped = 0
         self._places: dict[str, list[tuple[Any, Any]]] = {}
         self._files: list[UploadFile] = []
 
@@ -141,7 +142,7 @@ class UploadForm:
     async def _field(self, name: str) -> bytes:
         head = await self._form.head()
         while head is not None and head.name not in _FIELDS and head.filename is None:
-            await self._drop()
+            await self._drop_uncharged()
             head = await self._form.head()
         if head is None or head.name != name:
             raise _malformed("The fields of a form are `operations`, `map`, then the files.")
@@ -157,6 +158,15 @@ class UploadForm:
     async def _drop(self) -> None:
         async for _ in self._form.data():
             pass
+
+    async def _drop_uncharged(self) -> None:
+        """Drop what comes before the operations are known, which nobody has been charged for."""
+        most = self._bounds.body
+        async for piece in self._form.data():
+            self._dropped += len(piece)
+            if self._dropped > most:
+                told = f"Fields before `map` that nobody asks for hold at most {most} bytes."
+                raise Refusal("PAYLOAD_TOO_LARGE", told, headers=_CLOSE, limit=most)
 
     async def _read_file(self, head: PartHead) -> UploadFile:
         headers = Headers(raw=[(b"content-type", head.media.encode("latin-1"))] if head.media else [])

@@ -268,14 +268,16 @@ class ValkeyCluster:
                 eventually(lambda node=node: self._replicas_seen_by(node) == replicas)
         for node in self.nodes:
             node.command("CONFIG", "SET", "cluster-node-timeout", 2000)
-        eventually(lambda: all(self._is_well(node) for node in self.nodes))  # only now: half a second is soon over
+        self.settle()  # only now: half a second is soon over
+
+    def settle(self) -> None:
+        """Wait until each node serves, and takes none of the others for dead."""
+        eventually(lambda: all(self._is_well(node) for node in self.nodes))
 
     @staticmethod
     def _is_well(node: ValkeyServer) -> bool:
-        """Whether it serves, and takes none of the others for dead."""
-        return b"cluster_state:ok" in node.command("CLUSTER", "INFO") and b"fail" not in node.command(
-            "CLUSTER", "NODES"
-        )
+        serves = b"cluster_state:ok" in node.command("CLUSTER", "INFO")
+        return serves and b"fail" not in node.command("CLUSTER", "NODES")
 
     @staticmethod
     def _replicas_seen_by(node: ValkeyServer) -> int:

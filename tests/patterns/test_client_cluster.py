@@ -31,7 +31,8 @@ def cluster() -> Iterator[ValkeyCluster]:
 
 @pytest.fixture
 async def spread(cluster: ValkeyCluster) -> AsyncIterator[Client]:
-    """A client of the empty cluster."""
+    """A client of the empty cluster, which has got over what the test before did to it."""
+    await asyncio.to_thread(cluster.settle)
     for node in cluster.nodes:
         node.command("FLUSHALL")
         node.command("SCRIPT", "FLUSH")

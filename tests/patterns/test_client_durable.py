@@ -56,3 +56,29 @@ async def test_a_server_that_dies_while_it_syncs_leaves_a_doubt(monkeypatch: pyt
             server.kill()
             with pytest.raises(OutcomeUnknown):
                 await writing
+
+
+@pytest.mark.parametrize(
+    ("looks", "settled"),
+    [
+        (["idle", "idle"], True),
+        (["busy", "busy", "idle", "busy", "busy", "idle"], True),
+        (["busy", "idle", "busy", "busy"], False),
+    ],
+)
+async def test_a_disk_that_is_seldom_idle_is_waited_for(
+    looks: list[str], *, settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An fsync seen between two looks that saw none began after the write and is over."""
+    monkeypatch.setattr(durable_writer, "BEGUN", 0.0)
+    monkeypatch.setattr(durable_writer, "_IDLE", b"idle")
+    monkeypatch.setattr(durable_writer, "_PERSISTENCE", command("LPOP", "looks"))  # what INFO would say in turn
+    with ValkeyServer(aof=True) as server:
+        server.command("RPUSH", "looks", *looks)
+        async with open_client(server.url) as client:
+            if settled:
+                assert await client.durable(command("SET", "k", 1)) == b"OK"
+            else:
+                with pytest.raises(OutcomeUnknown):
+                    await client.durable(command("SET", "k", 1))
+        assert server.command("LLEN", "looks") == 0

@@ -7,7 +7,8 @@ with `appendfsync everysec` is about a second at most, and one for a replica, wh
 
 Valkey (to 9.1) and Redis before 8 confirm too early under `appendfsync everysec`: all that was written within a second
 of an fsync that did not include it (https://github.com/redis/redis/pull/13793). There the fsync itself is waited for:
-it has begun `BEGUN` seconds after the confirmation, and is over when INFO shows none in progress, twice.
+it has begun `BEGUN` seconds after the confirmation, and is over when INFO shows none in progress, twice. Under
+`appendfsync always` that takes as long for nothing: INFO does not tell of it.
 
 A write that a replica has is not lost with its primary: Sentinels and clusters promote the replica that knows most.
 
@@ -48,7 +49,8 @@ FRESH = 3
 BEGUN = 1.2
 """Seconds after which a server that syncs every second, and looks ten times a second, syncs whatever it had written."""
 
-_LOOK = 0.15  # seconds between two looks whether it still syncs: longer than it takes to begin the next fsync
+_LOOK = 0.15  # seconds until the look after one that saw no fsync: longer than it takes to begin the next one
+_GLANCE = 0.03  # seconds until the look after one that saw one: a slow disk is busy for all but moments
 _SYNCED = Command(("WAITAOF", 1, 0, round(TIMEOUT * 1000)), None, retry=False)
 _REPLICATED = Command(("WAIT", 1, round(TIMEOUT * 1000)), None, retry=False)
 _REPLICAS = Command(("INFO", "replication"), None, retry=False)
@@ -205,9 +207,12 @@ class _Group:
         return await self._unsettled(wire) if wire is not None and wire.confirms_early else None
 
     async def _unsettled(self, wire: ServerConnection) -> OutcomeUnknown | None:
-        """Wait until what the server has written by now is on disk; the doubt that is left after `TIMEOUT`."""
+        """Wait until what the server has written by now is on disk; the doubt that is left after `TIMEOUT`.
+
+        An fsync that is seen after a look that saw none began after the write, so its end is the second such look.
+        """
         until = self._loop.time() + BEGUN + TIMEOUT
-        pause, idle = BEGUN, False
+        pause, rested = BEGUN, False
         while True:
             await asyncio.sleep(pause)
             (info,) = await self._ask(wire, _PERSISTENCE)
@@ -215,9 +220,10 @@ class _Group:
                 return None  # it may not be asked: then what it confirmed has to do
             if not isinstance(info, bytes) or self._loop.time() > until:
                 return OutcomeUnknown(f"the write ran, but its fsync was not seen to end: {info!r:.100}")
-            if idle and _IDLE in info:
+            idle = _IDLE in info
+            if idle and rested:
                 return None
-            pause, idle = _LOOK, _IDLE in info
+            pause, rested = (_LOOK, True) if idle else (_GLANCE, rested)
 
     async def _unreplicated(self, wire: ServerConnection | None, info: Reply) -> OutcomeUnknown | None:
         if not isinstance(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from graph.endpoint.document import Bounds
 from graph.endpoint.kept import EXPRESS, Errand
 from graph.endpoint.observe import AccessLog, Observed, Tally
 from graph.patterns.client import open_client
@@ -21,8 +22,10 @@ from tests.support.clients.raw_http import Connection, post
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
+
+    from starlette.responses import Response
 
     from graph.patterns.client import Client
 
@@ -82,8 +85,8 @@ async def test_resolvers_see_the_whole_request(app: AnswersApp, performed: list[
     engine.context = context
     async with shared(app) as port, Connection(port) as connection:
         for number in range(3):
-            await connection.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Request-Id: %d\r\n\r\n" % number, 1))
-    assert seen == [f"POST /graphql {number}" for number in range(3)]
+            await connection.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Request-Id:  %d \t\r\n\r\n" % number, 1))
+    assert seen == [f"POST /graphql {number} \t" for number in range(3)]
     assert performed == [200, 200]
 
 
@@ -118,28 +121,142 @@ async def test_a_client_that_goes_does_not_stop_it(app: AnswersApp) -> None:
         await until(lambda: app.truth.versions["a"] == 40)
 
 
-async def test_a_server_that_stops_waits_for_it(performed: list[int]) -> None:
-    """A mutation under way when the server is told to stop is answered, and its connection ends."""
+@pytest.mark.parametrize("sent", [1, 2])
+async def test_a_server_that_stops_waits_for_it(performed: list[int], sent: int) -> None:
+    """What was read when the server is told to stop is answered, one after the other, and its connection ends."""
     async with AsyncExitStack() as stack:
-        valkey = stack.enter_context(ValkeyServer())
-        app = AnswersApp(await stack.enter_async_context(open_client(valkey.url)), Truth(), express=True)
-        stack.push_async_callback(app.close)
-        app.endpoint.engine.operations.prepare(QUERY)
-        server = await stack.enter_async_context(AsyncExitStack())
+        valkey, app, server = await paused_later(stack)
+        async with Connection(await server.enter_async_context(shared(app))) as connection:
+            await connection.ask(REQUEST, 3)
+            valkey.pause()
+            for _ in range(sent):
+                connection.writer.write(REQUEST)
+                await asyncio.sleep(0.1)
+            stopping = asyncio.create_task(server.aclose())
+            await asyncio.sleep(0.2)
+            valkey.resume()
+            answers = [await connection.read() for _ in range(sent)]
+            assert [answer.body for answer in answers] == [b'{"data":{"write":%d}}' % (4 + n) for n in range(sent)]
+            assert [answer.headers.get(b"connection") for answer in answers] == [None] * (sent - 1) + [b"close"]
+            assert await connection.end() == b""
+            await stopping
+    assert len(performed) >= 3
+
+
+async def test_a_server_that_stops_waits_although_the_client_has_gone(performed: list[int]) -> None:
+    """A mutation that was taken is finished before the services close, whether or not somebody wants its answer."""
+    async with AsyncExitStack() as stack:
+        valkey, app, server = await paused_later(stack)
         async with Connection(await server.enter_async_context(shared(app))) as connection:
             await connection.ask(REQUEST, 3)
             valkey.pause()
             connection.writer.write(REQUEST)
             await asyncio.sleep(0.1)
-            stopping = asyncio.create_task(server.aclose())
-            await asyncio.sleep(0.2)
-            valkey.resume()
-            answer = await connection.read()
-            assert answer.body == b'{"data":{"write":4}}'
-            assert answer.headers[b"connection"] == b"close"
-            assert performed == [200] * 3
-            assert await connection.reader.read() == b""
-            await stopping
+        await asyncio.sleep(0.1)
+        stopping = asyncio.create_task(server.aclose())
+        await asyncio.sleep(0.2)
+        assert not stopping.done()
+        valkey.resume()
+        await stopping
+        assert app.truth.versions["a"] == 4
+        assert len(performed) == 3
+
+
+async def paused_later(stack: AsyncExitStack) -> tuple[ValkeyServer, AnswersApp, AsyncExitStack]:
+    """An app on an engine of its own, and where to enter its server; `stack` closes them."""
+    valkey = stack.enter_context(ValkeyServer())
+    app = AnswersApp(await stack.enter_async_context(open_client(valkey.url)), Truth(), express=True)
+    stack.push_async_callback(app.close)
+    app.endpoint.engine.operations.prepare(QUERY)
+    return valkey, app, await stack.enter_async_context(AsyncExitStack())
+
+
+def split(response: Response) -> None:
+    """Set a header that would be two."""
+    response.headers["x-a"] = "a\r\nx-b: b"
+
+
+def name(response: Response) -> None:
+    """Set a header whose name has a blank."""
+    response.headers["x a"] = "a"
+
+
+def beyond(response: Response) -> None:
+    """Set a status that HTTP does not have."""
+    response.status_code = 999
+
+
+def unchanged(response: Response) -> None:
+    """Set a status whose answers have no body."""
+    response.status_code = 304
+
+
+def empty(response: Response) -> None:
+    """Set another one."""
+    response.status_code = 204
+
+
+@pytest.mark.parametrize("recognised", [True, False])
+@pytest.mark.parametrize(
+    ("change", "status"), [(split, 500), (name, 500), (beyond, 500), (unchanged, 304), (empty, 204)]
+)
+async def test_what_http_cannot_carry_is_not_sent(
+    client: Client, performed: list[int], change: Callable[[Response], None], status: int, *, recognised: bool
+) -> None:
+    """A resolver cannot put a header or an answer of its own between the others, and the next answer is read well."""
+    asked = 0
+
+    def sight(sight: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            change(sight.response)
+        return sight
+
+    app = AnswersApp(client, Truth(), express=True, sight=sight)
+    app.endpoint.engine.operations.prepare(QUERY)
+    state = {EXPRESS: app.endpoint.express} if recognised else {}
+    async with serving(app.endpoint, http=HttpProtocol, state=state) as port, Connection(port) as connection:
+        answers = await connection.ask(REQUEST, 4)
+    assert [answer.status for answer in answers] == [200, 200, status, 200]
+    assert b"x-b" not in answers[2].headers
+    assert b"write" not in answers[2].body
+    assert performed == ([200, status, 200] if recognised else [])
+    await app.close()
+
+
+async def test_a_resolver_can_end_the_connection(client: Client, performed: list[int]) -> None:
+    """After an answer with ``Connection: close`` the connection is closed, as uvicorn does."""
+
+    def sight(sight: Any) -> Any:
+        if app.truth.versions.get("a") == 2:
+            sight.response.headers["connection"] = "close"
+        return sight
+
+    app = AnswersApp(client, Truth(), express=True, sight=sight)
+    app.endpoint.engine.operations.prepare(QUERY)
+    async with shared(app) as port, Connection(port) as connection:
+        await connection.ask(REQUEST, 2)
+        connection.writer.write(REQUEST)
+        answer = await connection.read()
+        assert (answer.body, answer.headers[b"connection"]) == (b'{"data":{"write":3}}', b"close")
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await connection.ask(REQUEST)
+    assert performed == [200, 200]
+    await app.close()
+
+
+async def test_a_large_body_is_refused(client: Client, performed: list[int]) -> None:
+    """The bound of a body holds for a head that is known."""
+    text = "mutation Write($key: String!) { write(key: $key) }"
+    app = AnswersApp(client, Truth(), express=True, bounds=Bounds(body=300))
+    app.endpoint.engine.operations.prepare(text)
+    async with shared(app) as port, Connection(port) as connection:
+        bodies = [orjson.dumps({"query": text, "variables": {"key": key}}) for key in ("a", "a", "a" * 300)]
+        answers = [(await connection.ask(post(body)))[0] for body in bodies]
+    assert [answer.status for answer in answers] == [200, 200, 413]
+    assert performed == [200]
+    await app.close()
 
 
 async def test_without_redis_it_is_refused(performed: list[int]) -> None:

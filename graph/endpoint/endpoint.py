@@ -213,7 +213,9 @@ class GraphQLEndpoint(Generic[Context]):
         )
 
     def _read(self, body: bytes) -> OperationRequest | None:
-        """The one operation that a body asks for; None for a batch."""
+        """The one operation that a body asks for; None for a batch, and for a body that is too large."""
+        if len(body) > self.bounds.body:
+            return None
         asked = parse_body(body, self.bounds)
         return None if isinstance(asked, list) else asked
 

@@ -109,6 +109,13 @@ class HttpProtocol(HttpConnection):
             cycle.disconnected = not cycle.response_complete
             cycle.message_event.set()
         super().connection_lost(exc)
+        if self._under_way is not None:  # it is executed nevertheless, and a server that stops waits for it
+            self.connections.add(self)
+
+    def _forget(self) -> None:
+        """The request that is under way needs no answer any more."""
+        self._under_way = None
+        self.connections.discard(self)
 
     def _leave(self) -> None:
         if self._kept:
@@ -169,10 +176,14 @@ class HttpProtocol(HttpConnection):
         self._write(status, head, body)
         return True
 
-    def conclude(self, status: int, head: bytes, body: bytes) -> None:
+    def conclude(self, status: int, head: bytes, body: bytes, *, last: bool = False) -> None:
         """Send the answer to what was executed, even while the server stops or the client reads slowly."""
         if self.transport.is_closing():
-            self._under_way = None
+            self._forget()
+        elif last:
+            self._held = b""
+            self._write(status, head, body)
+            self.transport.close()
         elif self._stopping and not self._held:
             self._write(status, head + b"connection: close\r\n", body)
             self._go_on()
@@ -206,13 +217,15 @@ class HttpProtocol(HttpConnection):
         assert self._under_way is not None
         _, *lines = self._under_way.partition(b"\r\n\r\n")[0].split(b"\r\n")
         pairs = (line.partition(b":") for line in lines)
-        return [(name.lower(), value.strip(b" \t")) for name, _, value in pairs]
+        return [(name.lower(), value.lstrip(b" \t")) for name, _, value in pairs]  # as the parser does
 
     def hand_on(self, left: Leftover | None) -> bool:
         """Give uvicorn the request, and the application what was done about it; False if the client has left."""
-        data, self._under_way = self._under_way, None
+        data = self._under_way
         if data is None or self.transport.is_closing():
+            self._forget()
             return False
+        self._under_way = None
         self._left = left
         self._read(data)
         self._left = None
@@ -221,7 +234,8 @@ class HttpProtocol(HttpConnection):
 
     def abort(self) -> None:
         """Close the connection at once."""
-        self._under_way, self._held = None, b""
+        self._held = b""
+        self._forget()
         self.transport.abort()
 
     def _go_on(self) -> None:
@@ -230,7 +244,7 @@ class HttpProtocol(HttpConnection):
         if held and not self.transport.is_closing():
             self.flow.resume_reading()
             self.data_received(held)
-        if self._stopping:
+        if self._stopping and self._under_way is None:
             super().shutdown()
 
     # --- timers and ends ---

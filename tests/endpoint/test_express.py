@@ -6,12 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from strawberry.schema.config import StrawberryConfig
 
 from graph.endpoint.document import OperationRequest
 from graph.endpoint.http import EXCHANGE, parse_body, transport
 from graph.endpoint.http.exchange import read_before
 from graph.endpoint.kept import Sight, express
 from graph.endpoint.kept.heads import Parts
+from graph.endpoint.websocket import SocketLimits
 from graph.patterns.client import open_client
 from graph.patterns.client.commands import command
 from harness.valkey import ValkeyServer
@@ -263,3 +265,18 @@ async def test_nothing_else_is_recognised(app: AnswersApp, body: str) -> None:
             await http.post("/graphql", content=body)
     made: Any = app.endpoint.express
     assert not len(made._visits)
+
+
+async def test_a_client_that_takes_pieces_gets_them(client: Client) -> None:
+    """An answer that others are given whole is not given to whoever wants it in pieces, known as the head may be."""
+    config = StrawberryConfig(enable_experimental_incremental_execution=True)
+    app = AnswersApp(client, Truth(), express=True, config=config, sockets=SocketLimits())
+    app.truth.versions["a"] = 1
+    deferred = '{ thing(key: "a") { key ... @defer { version } } }'
+    await ask(app, 3, deferred)
+    expressed, accept = app.endpoint.expressed, "multipart/mixed; deferSpec=20220824, application/json"
+    await ask(app, 3, accept=accept)
+    assert app.endpoint.expressed > expressed
+    for answer in await ask(app, 2, deferred, accept=accept):
+        assert answer.headers["content-type"].startswith("multipart/mixed")
+    await app.close()

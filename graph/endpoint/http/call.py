@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,13 @@ logger = logging.getLogger("graph.endpoint")
 
 NO_STORE = (b"cache-control", b"no-store")
 VARY = (b"vary", b"Accept, Origin, Accept-Encoding")
-_NOT_MODIFIED = 304
+_STATUSES = range(200, 600)
+_BODILESS = frozenset({204, 304})
+_OURS = frozenset({b"content-length", b"content-type", b"transfer-encoding"})
+
+# RFC 9110, section 5: a name is a token, a value has no control characters.
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +64,19 @@ class Call:
     ) -> None:
         """Send the whole answer, of type `media`, with the headers and cookies that resolvers set on `responses`.
 
-        Their background tasks run once it is sent; one that fails is logged.
+        Their background tasks run once it is sent; one that fails is logged. Raises ValueError for a status or a header
+        that HTTP does not have.
 
         It is compressed in an encoding that the client accepts, unless `encoded` says that it is compressed already.
         """
+        if status not in _STATUSES:
+            raise ValueError(f"a resolver set the status {status}, with which no answer can end")
+        if status in _BODILESS:
+            body = b""  # a client would take it for the beginning of the next answer
         encoding = encoded or self.encoding(body)
         if encoding is not None and encoded is None:
             body = await compressed(body, encoding)
-        length = [(b"content-length", b"%d" % len(body))] if status != _NOT_MODIFIED else []
+        length = [(b"content-length", b"%d" % len(body))] if status not in _BODILESS else []
         raw: RawHeaders = [
             (b"content-type", b"%b; charset=utf-8" % media.encode()),
             *length,
@@ -95,8 +107,14 @@ class Call:
 
 
 def set_headers(response: Response) -> RawHeaders:
-    """The headers and cookies that resolvers set on `response`."""
-    return [pair for pair in response.raw_headers if pair[0] not in {b"content-length", b"content-type"}]
+    """The headers and cookies that resolvers set on `response`.
+
+    Raises ValueError for a line break and its like, after which a client would read what follows as another header.
+    """
+    for name, value in response.raw_headers:
+        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+            raise ValueError(f"a resolver set a header that HTTP cannot carry: {name!r}")
+    return [pair for pair in response.raw_headers if pair[0] not in _OURS]
 
 
 async def run_background(responses: Iterable[Response]) -> None:

@@ -108,11 +108,13 @@ class _Outlet:
         if message["type"] == "http.response.start":
             self.status, self._head = message["status"], message["headers"]
         else:
-            self.finish(self.status, b"".join([b"%b: %b\r\n" % line for line in self._head]), message["body"])
+            head = b"".join([b"%b: %b\r\n" % line for line in self._head])
+            last = any(name == b"connection" and b"close" in value.lower() for name, value in self._head)
+            self.finish(self.status, head, message["body"], last=last)
 
-    def finish(self, status: int, head: bytes, body: bytes) -> None:
-        """Send the whole answer, once."""
+    def finish(self, status: int, head: bytes, body: bytes, *, last: bool = False) -> None:
+        """Send the whole answer, once; the connection ends after the `last` one."""
         if self.answered:
             return
-        self.status, self.answered = status, True
-        self._errand.connection.conclude(status, head, body)
+        self._errand.connection.conclude(status, head, body, last=last)
+        self.status, self.answered = status, True  # a status that HTTP does not have was refused

@@ -141,6 +141,8 @@ class Express:
         if visit is None:
             return False
         question = self._lane.question(parts.query, parts.body) or self._ask(sight)
+        if question is not None and question.asked.prepared.in_pieces is not None:
+            return False  # this client may want it in pieces
         if question is None:
             return self.errands is not None and self.errands.take(sight, visit, connection)
         asked, lane = question.asked, self._lane

@@ -57,8 +57,11 @@ class ClientConnection(Protocol):
         """All headers of the request."""
         ...
 
-    def conclude(self, status: int, head: bytes, body: bytes) -> None:
-        """Send the answer of what was executed, if there is still a client: it is not handed on any more."""
+    def conclude(self, status: int, head: bytes, body: bytes, *, last: bool = False) -> None:
+        """Send the answer of what was executed, if there is still a client: it is not handed on any more.
+
+        The connection ends after the `last` answer.
+        """
         ...
 
     def abort(self) -> None:

@@ -26,6 +26,9 @@ from tests.support.apps.small import Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from strawberry.schema.config import StrawberryConfig
+
+    from graph.endpoint.document import Bounds
     from graph.endpoint.observe import OperationMetrics, Tracing
     from graph.endpoint.websocket import SocketLimits
     from graph.patterns.client import Client, Command, Reply
@@ -199,6 +202,8 @@ class AnswersApp:
         sockets: SocketLimits | None = None,
         metrics: OperationMetrics | None = None,
         tracing: Tracing | None = None,
+        bounds: Bounds | None = None,
+        config: StrawberryConfig | None = None,
         **options: Any,
     ) -> None:
         """With `express` requests take their routes from the second sighting on; see `ExchangingEndpoint`.
@@ -215,11 +220,12 @@ class AnswersApp:
         self.cache = Cache(client, beta=0)
         self.answers = ByteCache(client, self.cache.generations, beta=beta, **options.pop("kept", {}))
         self.endpoint = ExchangingEndpoint(
-            strawberry.Schema(Query, Mutation, extensions=[lambda: RateLimit(admission)]),
+            strawberry.Schema(Query, Mutation, extensions=[lambda: RateLimit(admission)], config=config),
             authenticator=authenticator,
             admission=admission,
             context=lambda caller, _, response: sight(Sight(self, caller, response)),
             kept=KeptAnswers(client, self.answers, **options, recognise=express, eager=True, mutations=express),
+            bounds=bounds,
             sockets=sockets,
             metrics=metrics,
             tracing=tracing,

@@ -42,7 +42,7 @@ class Wired:
     def raw_headers(self) -> RawHeaders:
         return self._headers
 
-    def conclude(self, status: int, head: bytes, body: bytes) -> None:
+    def conclude(self, status: int, head: bytes, body: bytes, *, last: bool = False) -> None:
         self.outcome.set_result((status, head, body))
 
     def abort(self) -> None:

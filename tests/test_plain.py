@@ -245,6 +245,18 @@ async def test_a_read_of_postgres_that_nobody_waits_for_ends(postgres: Postgres)
     await postgres.drop(name)
 
 
+async def test_a_read_of_postgres_that_is_closed_leaves_no_busy_connection(postgres: Postgres) -> None:
+    """A coroutine that is thrown away while it waits takes its connection with it."""
+    name = await postgres.create()
+    async with Database(postgres.url(name), pool_size=1) as database:
+        await database.rows(NUMBER, {"more": 1})
+        reading = database.rows(ENDLESS, {})
+        reading.send(None)
+        reading.close()
+        assert [list(row) for row in await database.rows(NUMBER, {"more": 2})] == [[3]]
+    await postgres.drop(name)
+
+
 async def test_postgres_is_not_asked_whether_it_is_there(postgres: Postgres) -> None:
     """A plain read is one statement; what SQLAlchemy executes is preceded by one that tries the connection."""
     name = await postgres.create()

@@ -158,7 +158,7 @@ class PlainReader:
             if isinstance(error, OSError):
                 raise
             raise self._told(error, plain, values, gone=gone) from error
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             if self._again:  # the server still answers the statement that nobody waits for
                 lent.invalidate()
             raise

@@ -195,6 +195,34 @@ async def test_it_is_written_when_it_is_worth_it(missed: list[None]) -> None:
     assert written._compiled.cache_info().misses == before
 
 
+@strawberry.type
+class Named:
+    """Has an attribute that cannot be written in a text."""
+
+    name: str = "n"
+
+
+Named.__dict__["__strawberry_definition__"].fields[0].python_name = "class"
+Named.__dict__["__strawberry_definition__"].fields[0].graphql_name = "name"
+
+
+async def test_an_attribute_that_is_a_keyword_is_left_to_the_closures(missed: list[None]) -> None:
+    """Somebody else's schema may read attributes of any name."""
+
+    @strawberry.type
+    class Root:
+        @strawberry.field
+        def named(self) -> Named:
+            one = Named()
+            setattr(one, "class", "x")
+            return one
+
+    expected, found = await both(Twins(strawberry.Schema(Root)), "{ named { name } }")
+    assert found == expected
+    assert expected["errors"] is None
+    assert not missed
+
+
 async def test_a_property_is_asked_once() -> None:
     """What runs code when it is read stays with the closures, which read it once for each object."""
     twins = Twins(strawberry.Schema(Query))

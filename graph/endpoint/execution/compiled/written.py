@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from inspect import getattr_static
+from keyword import iskeyword
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -84,7 +85,9 @@ def _entry(field: Field, class_: type, below: Callable[[Any, Any], ObjectShape |
     if field.name == "__typename" or (attribute := field.variant.resolvers.attribute(field)) is None:
         return None
     kind = cast("type[Any]", type(getattr_static(class_, attribute, None)))
-    if not attribute.isidentifier() or (hasattr(kind, "__get__") and kind is not MemberDescriptorType):
+    if not attribute.isidentifier() or not attribute.isascii() or iskeyword(attribute):
+        return None  # it cannot be written, or would be read as another: Python normalises names of other letters
+    if hasattr(kind, "__get__") and kind is not MemberDescriptorType:
         return None  # a property may do more than give a value, and would be asked again for an object that is missed
     type_ = field.definition.type
     nullable = not isinstance(type_, GraphQLNonNull)

@@ -90,6 +90,27 @@ async def test_resolvers_see_the_whole_request(app: AnswersApp, performed: list[
     assert performed == [200, 200]
 
 
+async def test_resolvers_see_their_own_connection(app: AnswersApp, performed: list[int]) -> None:
+    """The client's port is that of the connection, not of the one by which the head became known."""
+    engine: Any = app.endpoint.engine
+    seen: list[int] = []
+    inner = engine.context
+
+    def context(caller: Any, connection: Any, response: Any) -> Any:
+        seen.append(connection.client.port)
+        return inner(caller, connection, response)
+
+    engine.context = context
+    ports: list[int] = []
+    async with shared(app) as port:
+        for _ in range(3):
+            async with Connection(port) as connection:
+                ports.append(connection.writer.get_extra_info("sockname")[1])
+                await connection.ask(REQUEST)
+    assert seen == ports
+    assert performed == [200, 200]
+
+
 async def test_they_are_counted_and_logged(client: Client, performed: list[int]) -> None:
     """The access log has the line that it would have, and nothing says that an answer was kept."""
     lines: list[bytes] = []

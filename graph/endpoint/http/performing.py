@@ -68,6 +68,9 @@ def _scope(errand: Errand, facts: dict[str, Any]) -> Scope:
     sent = errand.connection.raw_headers()
     headers = [(name, visit.host if name == b"host" else value) for name, value in sent]
     scope: Scope = {**visit.scope, "headers": headers, FACTS: facts}
+    client, peer = scope.get("client"), errand.connection.client
+    if client is not None and peer is not None and client[0] == peer[0] and client[1]:  # no proxy told of another
+        scope["client"] = peer
     if "state" in scope:
         scope["state"] = {**scope["state"]}
     return scope

@@ -41,6 +41,9 @@ class Sight:
 class ClientConnection(Protocol):
     """The connection that a recognised request came over."""
 
+    client: tuple[str, int] | None
+    """The address and port of its peer."""
+
     def answer(self, status: int, head: bytes, body: bytes) -> bool:
         """Send an answer whose header lines are `head`; False if that is not possible and nothing was sent."""
         ...

@@ -22,6 +22,7 @@ class Wired:
 
     def __init__(self, sight: Sight | None, headers: RawHeaders = []) -> None:  # noqa: B006 - nobody changes it
         self.sight = sight
+        self.client: tuple[str, int] | None = None
         self._headers = headers
         self._task: asyncio.Task[object] | None = None
         self.left: Leftover | None = None

@@ -110,6 +110,7 @@ class ValkeyServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **self._variables},
+            process_group=0,  # the children that rewrite its files end with it
         )
         reaper.watch(self._process.pid, self.folder)
 
@@ -146,7 +147,8 @@ class ValkeyServer:
     def kill(self) -> None:
         """SIGKILL: nothing is flushed."""
         assert self._process is not None
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         reaper.forget(self._process.pid)
 

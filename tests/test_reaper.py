@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.serving import ROOT
+from harness.valkey import ValkeyServer
 from harness.waiting import eventually
 
 RUN = """
@@ -37,3 +39,15 @@ def test_a_killed_run_leaves_no_server_behind() -> None:
         os.kill(run.pid, signal.SIGKILL)
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (valkey, postgres)))
     eventually(lambda: not Path(folder).exists() and not Path(data).exists())
+
+
+def test_a_killed_server_leaves_no_child_behind() -> None:
+    """Not even one that rewrites its file, which would not notice for a long time."""
+    with ValkeyServer(aof=True) as server:
+        for number in range(100):
+            server.command("SET", f"k{number}", number)
+        server.command("CONFIG", "SET", "rdb-key-save-delay", 1_000_000)
+        server.command("BGREWRITEAOF")
+        eventually(lambda: b"aof_rewrite_in_progress:1" in server.command("INFO", "persistence"))
+        (child,) = psutil.Process(server.pid).children()
+    eventually(lambda: not child.is_running())

@@ -43,7 +43,7 @@ def form_of(prepared: Prepared, operation: Operation) -> NormalForm:
         try:
             form, used = _read(node, fragments)
         except RecursionError:
-            form = prepared.text
+            form = f"{operation.name}\0{prepared.text}"
             used = {one.variable.name.value for one in node.variable_definitions or ()}
         operation.form = NormalForm(hashlib.sha256(form.encode()).hexdigest(), frozenset(used))
     return cast("NormalForm", operation.form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -10,22 +11,24 @@ from graphql import OperationDefinitionNode, parse
 
 from graph.endpoint.live.form import form_of
 
+DEPTH = 150
+
 
 def test_operations_of_a_document_that_is_too_deep_differ() -> None:
     """They are told apart by their names, though the text stands for the form: they share no answer."""
-    nested = "[" * 400 + "]" * 400
+    nested = "[" * DEPTH + "]" * DEPTH
     text = f"query A @live {{ thing(of: {nested}) {{ key }} }} query B @live {{ other(of: {nested}) {{ key }} }}"
-    usual = sys.getrecursionlimit()
-    sys.setrecursionlimit(50_000)
-    try:
-        document = parse(text)
-    finally:
-        sys.setrecursionlimit(usual)
+    document = parse(text)
     prepared: Any = SimpleNamespace(document=document, text=text)
     forms = set[str]()
-    for node in document.definitions:
-        assert isinstance(node, OperationDefinitionNode)
-        assert node.name is not None
-        operation: Any = SimpleNamespace(form=None, node=node, name=node.name.value)
-        forms.add(form_of(prepared, operation).digest)
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + DEPTH)
+    try:
+        for node in document.definitions:
+            assert isinstance(node, OperationDefinitionNode)
+            assert node.name is not None
+            operation: Any = SimpleNamespace(form=None, node=node, name=node.name.value)
+            forms.add(form_of(prepared, operation).digest)
+    finally:
+        sys.setrecursionlimit(usual)
     assert len(forms) == 2

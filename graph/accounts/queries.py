@@ -85,7 +85,11 @@ async def listed(session: AsyncSession, *, after: int, limit: int) -> list[tuple
 async def is_last_admin(session: AsyncSession, user_id: int, *, lock: bool = False) -> bool:
     """Whether this user is the only ADMIN that can sign in; with `lock` that stays so until the transaction ends."""
     able = select(_U.id).where(_U.role == str(Role.ADMIN), ~_U.password_hash.startswith(LOCK)).order_by(_U.id)
-    return list(await session.scalars(able.with_for_update() if lock else able)) == [user_id]
+    found = list(await session.scalars(able.with_for_update() if lock else able))
+    # Who became one while it waited for the locks is not in what it read, and not locked.
+    while lock and (again := list(await session.scalars(able.with_for_update()))) != found:
+        found = again
+    return found == [user_id]
 
 
 async def count(session: AsyncSession) -> int:

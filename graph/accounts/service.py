@@ -23,6 +23,7 @@ from graph.accounts.keys import user_tag
 from graph.accounts.records import (
     EmailInUse,
     GuestSignedIn,
+    NoAdminLeft,
     NoGuest,
     PasswordReplaced,
     Role,
@@ -182,10 +183,11 @@ class AccountService(Standing):
 
     async def delete(
         self, session: Session, password: str, *, also: Farewell | None = None
-    ) -> UserRecord | WrongCredentials | TooMany:
+    ) -> UserRecord | WrongCredentials | NoAdminLeft | TooMany:
         """Anonymise the user of `session` and end all sessions; what remains is an id without a name.
 
-        The password is required, except for a guest, who has none. `also` is as for `erase`.
+        The password is required, except for a guest, who has none. The last ADMIN that can sign in stays. `also` is as
+        for `erase`.
         """
         async with self._database.session() as reading:
             found = await queries.credentials_by_id(reading, int(session.user_id))
@@ -195,17 +197,25 @@ class AccountService(Standing):
             async with self._proven(found, password) as refusal:
                 if refusal is not None:
                     return refusal
-        return await self.erase(found, also=also) or WrongCredentials()
+        guarded = found.user.role is Role.ADMIN
+        if guarded and await self._last_admin(found.user.id):
+            return NoAdminLeft()
+        return await self.erase(found, also=also, guarded=guarded) or WrongCredentials()
 
-    async def erase(self, found: Credentials, *, also: Farewell | None = None) -> UserRecord | None:
-        """Anonymise a user and end all sessions; None if the password was replaced meanwhile.
+    async def erase(
+        self, found: Credentials, *, also: Farewell | None = None, guarded: bool = False
+    ) -> UserRecord | NoAdminLeft | None:
+        """Anonymise a user and end all sessions; None if password or role were replaced meanwhile.
 
-        `also` is awaited in the same transaction, for what else is to become of the user.
+        `also` is awaited in the same transaction, for what else is to become of the user. `guarded` keeps the last
+        ADMIN that can sign in; an operator may delete that one, too.
         """
         user_id = str(found.user.id)
         await self.sessions.revoke_all(user_id)
         email = f"{found.user.id}@{rules.DELETED}"
         async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writer:
+            if guarded and await queries.is_last_admin(writer, found.user.id, lock=True):
+                return NoAdminLeft()
             forgotten = await writing.forget(writer, found, email=email, display_name=DELETED_NAME)
             if forgotten and also is not None:
                 await also(writer, found.user.id)

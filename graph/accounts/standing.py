@@ -3,8 +3,8 @@
 Either change ends the user's sessions before it is written and again after, so that a crash in between leaves nobody
 signed in with what they had. Each is told in the log, with who made it.
 
-An ADMIN cannot take away the last one: the ADMINs that can sign in are locked while they are counted, so that two who
-do it to each other leave one.
+An ADMIN cannot take away the last one, and the last one cannot leave: the ADMINs that can sign in are locked while they
+are counted, so that two who do it to each other, or to themselves, leave one.
 """
 
 from __future__ import annotations
@@ -63,10 +63,8 @@ class Standing(SigningIn):
     ) -> int | NoAdminLeft:
         """Write it, and end all sessions; `keeps` says that an ADMIN stays one."""
         guarded = by is not None and not keeps
-        if guarded:
-            async with self._database.session() as reading:
-                if await queries.is_last_admin(reading, user.id):
-                    return NoAdminLeft()
+        if guarded and await self._last_admin(user.id):
+            return NoAdminLeft()
         revoked = await self.sessions.revoke_all(str(user.id))
         async with self._cache.invalidating(user_tag(user.id)), self._database.transaction() as session:
             if guarded and await queries.is_last_admin(session, user.id, lock=True):
@@ -75,6 +73,11 @@ class Standing(SigningIn):
         revoked += await self.sessions.revoke_all(str(user.id))
         _tell(user, told, by)
         return revoked
+
+    async def _last_admin(self, user_id: int) -> bool:
+        """Whether the user is the last ADMIN, before anything is locked or ended for it."""
+        async with self._database.session() as session:
+            return await queries.is_last_admin(session, user_id)
 
 
 def _tell(user: UserRecord, what: str, by: int | None) -> None:

@@ -100,12 +100,16 @@ async def rename(session: AsyncSession, user_id: int, display_name: str) -> bool
 
 
 async def forget(session: AsyncSession, found: Credentials, *, email: str, display_name: str) -> bool:
-    """Overwrite everything that identifies a user and lock the password. False if the password was replaced.
+    """Overwrite everything that identifies a user and lock the password. False if password or role were replaced.
 
     It waits for transactions that write something for the user and have locked the row for that (FOR KEY SHARE); later
     ones find `deleted_at`.
     """
-    same = (USERS.c.id == found.user.id) & (USERS.c.password_hash == found.password_hash)
+    same = (
+        (USERS.c.id == found.user.id)
+        & (USERS.c.password_hash == found.password_hash)
+        & (USERS.c.role == str(found.user.role))
+    )
     await session.execute(select(USERS.c.id).where(same).with_for_update())
     values = {
         "email": email,

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import text
 
+from graph.accounts import queries, writing
 from graph.accounts.attempts import AttemptLimits
 from graph.accounts.passwords import Hasher
 from graph.accounts.records import (
     EmailInUse,
     GuestSignedIn,
+    NoAdminLeft,
     NoGuest,
+    Role,
     SignedIn,
     UserRecord,
     Visitor,
@@ -25,7 +29,7 @@ from graph.errors import Invalid
 from graph.patterns.cache import Cache
 from graph.patterns.limiter import Limiter
 from graph.patterns.sessions import Sessions
-from harness.waiting import until
+from harness.waiting import until, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -160,3 +164,78 @@ async def test_a_deleted_user_is_forgotten(accounts: AccountService) -> None:
     assert isinstance(await accounts.login(left.email, PASSWORD, HERE), WrongCredentials)
     assert await accounts.sessions.touch(made.token) is None
     assert isinstance(await accounts.register("ann@example.org", PASSWORD, "Ann", HERE), SignedIn)
+
+
+async def signed_in_admin(accounts: AccountService, email: str) -> SignedIn:
+    """A new ADMIN, signed in."""
+    assert isinstance(await accounts.add(email, PASSWORD, "Ann", Role.ADMIN), UserRecord)
+    made = await accounts.login(email, PASSWORD, HERE)
+    assert isinstance(made, SignedIn)
+    return made
+
+
+async def test_the_last_admin_does_not_leave(accounts: AccountService) -> None:
+    """The last one stays, and stays signed in, unless an operator deletes them; beside a second one they may go."""
+    made = await signed_in_admin(accounts, "a@example.org")
+    assert isinstance(await accounts.delete(made.session, PASSWORD), NoAdminLeft)
+    assert await accounts.sessions.touch(made.token) is not None
+    second = await signed_in_admin(accounts, "b@example.org")
+    await accounts.lock(second.user)
+    assert isinstance(await accounts.delete(made.session, PASSWORD), NoAdminLeft)
+    await accounts.unlock(second.user)
+    assert isinstance(await accounts.delete(made.session, PASSWORD), UserRecord)
+    left = await accounts.credentials(second.user.id)
+    assert left is not None
+    assert isinstance(await accounts.erase(left), UserRecord)
+
+
+async def test_of_admins_who_leave_at_once_one_stays(accounts: AccountService, database: Database) -> None:
+    """However they are interleaved: neither of two who find the other there before anything is locked."""
+    for turn in range(5):
+        both = [await signed_in_admin(accounts, f"{name}{turn}@example.org") for name in "ab"]
+        read = [await accounts.credentials(one.user.id) for one in both]
+        done = await asyncio.gather(*(accounts.erase(one, guarded=True) for one in read if one is not None))
+        assert sorted(type(one).__name__ for one in done) == ["NoAdminLeft", "UserRecord"]
+        (stayed,) = [one.user for one, outcome in zip(both, done, strict=True) if isinstance(outcome, NoAdminLeft)]
+        async with database.session() as session:
+            assert await queries.is_last_admin(session, stayed.id)
+        await accounts.set_role(stayed, Role.PLAYER)
+
+
+async def test_a_role_that_came_meanwhile_is_not_deleted_unseen(accounts: AccountService) -> None:
+    """Who was made an ADMIN since the deletion looked stays: it did not look for others then."""
+    made = await accounts.register("ann@example.org", PASSWORD, "Ann", HERE)
+    assert isinstance(made, SignedIn)
+    read = await accounts.credentials(made.user.id)
+    assert read is not None
+    await accounts.set_role(made.user, Role.ADMIN)
+    assert await accounts.erase(read) is None
+    assert isinstance(await accounts.login("ann@example.org", PASSWORD, HERE), SignedIn)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_who_became_an_admin_while_others_waited_counts(accounts: AccountService, database: Database) -> None:
+    """One who is made an ADMIN by the last one, who leaves in the same moment, is the last one then."""
+    first = await signed_in_admin(accounts, "a@example.org")
+    second = await accounts.register("b@example.org", PASSWORD, "Bea", HERE)
+    assert isinstance(second, SignedIn)
+    async with AsyncExitStack() as stack:
+        async with database.transaction() as other:
+            assert await queries.is_last_admin(other, first.user.id, lock=True)
+            session = await stack.enter_async_context(database.transaction())
+            asking = asyncio.create_task(queries.is_last_admin(session, second.user.id, lock=True))
+            await a_statement_waits(database)
+            await writing.set_role(other, second.user.id, Role.ADMIN)
+            await writing.lock(other, first.user.id, locked=True)
+        assert await asking
+
+
+async def a_statement_waits(database: Database) -> None:
+    """Wait until a statement waits in PostgreSQL for what another transaction has locked."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with within("a statement waits"):
+        while True:
+            async with database.session() as session:
+                if await session.scalar(text(waiting)):
+                    return
+            await asyncio.sleep(0.002)

@@ -91,6 +91,20 @@ async def test_one_admin_is_always_left(app: Shop) -> None:
     assert (await decide(app, DISABLE, token, user=root))["account"]["disabled"] is True
 
 
+async def test_the_last_admin_does_not_delete_themselves(app: Shop) -> None:
+    """They are told so, and stay signed in; with a wrong password they are told no more than that."""
+    await app.admin()
+    token = (await app.login("root@example.org"))["token"]
+    document = (
+        "mutation ($password: String!) { deleteMe(password: $password) { __typename ... on UserError { code } } }"
+    )
+    wrong = {"__typename": "InvalidCredentials", "code": "INVALID_CREDENTIALS"}
+    assert await decide(app, document, token, password="x") == wrong
+    refused = {"__typename": "LastAdmin", "code": "LAST_ADMIN"}
+    assert await decide(app, document, token, password=PASSWORD) == refused
+    assert await app.viewer(token) is not None
+
+
 async def test_two_admins_who_disable_each_other_leave_one(app: Shop) -> None:
     """However the two are interleaved."""
     await app.admin()

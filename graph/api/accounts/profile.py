@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import strawberry
 
 from graph import leaderboard
-from graph.accounts import EmailInUse, NoGuest, TooMany, WrongCredentials
+from graph.accounts import EmailInUse, NoAdminLeft, NoGuest, TooMany, WrongCredentials
 from graph.api.accounts.types import (
     AccountDeleted,
     ClaimAccountInput,
@@ -17,6 +17,7 @@ from graph.api.accounts.types import (
     GuestPayload,
     GuestResult,
     InvalidCredentials,
+    LastAdmin,
     LoginResult,
     NotAGuest,
     OwnScore,
@@ -121,7 +122,7 @@ class ProfileMutation:
     @strawberry.mutation(
         description="Deletes the viewer's account: email, name and password are written over, every session ends. "
         "Scores stay, under a player without a name, or are removed, as the operator has set it "
-        "(GRAPH_ACCOUNTS_DELETED_SCORES). A guest needs no password.",
+        "(GRAPH_ACCOUNTS_DELETED_SCORES). A guest needs no password. The last ADMIN stays.",
         extensions=[requires(SIGNED_IN)],
         metadata=cost(HASH),
     )
@@ -136,6 +137,8 @@ class ProfileMutation:
             return TooManyAttempts.of(outcome)
         if isinstance(outcome, WrongCredentials):
             return InvalidCredentials.of("The password is wrong.")
+        if isinstance(outcome, NoAdminLeft):
+            return LastAdmin.of()
         if boards is not None:
             await boards.left(outcome.id)
         if context.cookie is not None and context.response is not None:

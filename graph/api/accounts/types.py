@@ -213,6 +213,13 @@ class NotAGuest(UserError):
         return cls(code="NOT_A_GUEST", message="This account has an email already.")
 
 
+@strawberry.type(description="Afterwards no ADMIN could sign in: make another one first.")
+class LastAdmin(UserError):
+    @classmethod
+    def of(cls) -> LastAdmin:
+        return cls(code="LAST_ADMIN", message="This is the last ADMIN that can sign in: make another one first.")
+
+
 @strawberry.type(description="The account is deleted: every session has ended, and no personal data is left.")
 class AccountDeleted:
     """The result of a successful deleteMe."""
@@ -250,5 +257,5 @@ ClaimResult: TypeAlias = Annotated[
 ]
 RenameResult: TypeAlias = Annotated[User | InvalidInput, strawberry.union("RenameResult")]
 DeleteMeResult: TypeAlias = Annotated[
-    AccountDeleted | InvalidCredentials | TooManyAttempts, strawberry.union("DeleteMeResult")
+    AccountDeleted | InvalidCredentials | LastAdmin | TooManyAttempts, strawberry.union("DeleteMeResult")
 ]

@@ -7,10 +7,10 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from graph.accounts import NoAdminLeft, Role, UserRecord
-from graph.api.accounts.types import Session, User
+from graph.api.accounts.types import LastAdmin, Session, User
 from graph.api.auth import ADMIN, requires
 from graph.api.context import Context, Info
-from graph.api.errors import NotFound, UserError
+from graph.api.errors import NotFound
 from graph.api.node import key_of, parse_id
 from graph.api.pagination import PageInfo
 from graph.endpoint.declare import cost
@@ -61,13 +61,6 @@ class UserAccountChanged:
 
     account: UserAccount
     ended_sessions: int = strawberry.field(description="How many sessions of the user ended.")
-
-
-@strawberry.type(description="Afterwards no ADMIN could sign in: make another one first.")
-class LastAdmin(UserError):
-    @classmethod
-    def of(cls) -> LastAdmin:
-        return cls(code="LAST_ADMIN", message="This is the last ADMIN that can sign in: make another one first.")
 
 
 UserAccountResult: TypeAlias = Annotated[

@@ -1,7 +1,7 @@
 """What others decide about a user: the role, and whether the user may sign in.
 
 Either change ends the user's sessions before it is written and again after, so that a crash in between leaves nobody
-signed in with what they had. Each is told in the log, with who made it.
+signed in with what they had. Each is told in the log, with who made it, as soon as it is committed.
 
 An ADMIN cannot take away the last one, and the last one cannot leave: the ADMINs that can sign in are locked while they
 are counted, so that two who do it to each other, or to themselves, leave one.
@@ -66,13 +66,13 @@ class Standing(SigningIn):
         if guarded and await self._last_admin(user.id):
             return NoAdminLeft()
         revoked = await self.sessions.revoke_all(str(user.id))
-        async with self._cache.invalidating(user_tag(user.id)), self._database.transaction() as session:
-            if guarded and await queries.is_last_admin(session, user.id, lock=True):
-                return NoAdminLeft()
-            await write(session)
-        revoked += await self.sessions.revoke_all(str(user.id))
-        _tell(user, told, by)
-        return revoked
+        async with self._cache.invalidating(user_tag(user.id)):
+            async with self._database.transaction() as session:
+                if guarded and await queries.is_last_admin(session, user.id, lock=True):
+                    return NoAdminLeft()
+                await write(session)
+            _tell(user, told, by)  # before Redis is asked again, which may be away by now
+        return revoked + await self.sessions.revoke_all(str(user.id))
 
     async def _last_admin(self, user_id: int) -> bool:
         """Whether the user is the last ADMIN, before anything is locked or ended for it."""

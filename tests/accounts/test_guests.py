@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,8 +28,10 @@ from graph.accounts.records import (
 from graph.accounts.service import AccountService
 from graph.errors import Invalid
 from graph.patterns.cache import Cache
+from graph.patterns.client import RedisUnavailable, open_client
 from graph.patterns.limiter import Limiter
 from graph.patterns.sessions import Sessions
+from harness.valkey import ValkeyServer
 from harness.waiting import until, within
 
 if TYPE_CHECKING:
@@ -51,6 +54,13 @@ def hasher() -> Generator[Hasher]:
 @pytest.fixture
 async def accounts(client: Client, database: Database, hasher: Hasher) -> AsyncGenerator[AccountService]:
     """The service with generous limits."""
+    async with service(client, database, hasher) as made:
+        yield made
+
+
+@asynccontextmanager
+async def service(client: Client, database: Database, hasher: Hasher) -> AsyncGenerator[AccountService]:
+    """The service on this Redis."""
     cache = Cache(client)
     limits = AttemptLimits(1_000_000, 1_000_000, 900, 1_000_000)
     yield AccountService(
@@ -228,6 +238,28 @@ async def test_who_became_an_admin_while_others_waited_counts(accounts: AccountS
             await writing.set_role(other, second.user.id, Role.ADMIN)
             await writing.lock(other, first.user.id, locked=True)
         assert await asking
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_what_is_committed_is_told_even_if_redis_goes(
+    database: Database, hasher: Hasher, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A user is disabled, and the log says who did it, although Redis is away when sessions are ended once more."""
+    caplog.set_level(logging.INFO, "graph.accounts")
+    with ValkeyServer() as valkey:
+        async with open_client(valkey.url) as client, service(client, database, hasher) as accounts:
+            user = await accounts.add("ann@example.org", PASSWORD, "Ann", Role.PLAYER)
+            assert isinstance(user, UserRecord)
+            async with database.transaction() as other:
+                await writing.rename(other, user.id, "Zoë")
+                locking = asyncio.create_task(accounts.lock(user))
+                await a_statement_waits(database)
+                valkey.kill()
+            with pytest.raises(RedisUnavailable):
+                await locking
+    assert [record.message for record in caplog.records if record.name == "graph.accounts.standing"] == [
+        "User 1 is disabled, by an operator"
+    ]
 
 
 async def a_statement_waits(database: Database) -> None:

@@ -13,6 +13,7 @@ from graph.api.server.resolvers import pause_after
 from graph.catalog import IMPORT_UPLOAD
 from graph.endpoint.observe import MetricsReading, read_metrics
 from graph.jobs import JobState
+from graph.patterns.roster import Roster
 from harness.subscriber import subscriber
 from harness.waiting import within
 from tests.support.apps.serving import serving
@@ -102,6 +103,26 @@ async def test_the_state_of_the_server(app: Shop) -> None:
     once = (await app.ask(SERVER, token=token))["server"]
     assert once["seconds"] >= 1.0
     assert await app.codes("subscription { serverChanged(seconds: 0) { seconds } }", token=token) != []
+
+
+async def test_processes_of_another_release_are_shown_as_far_as_they_are_known(app: Shop) -> None:
+    """One that leaves out what can do without is there; of a kind, or with facts, that nobody knows here, it is not."""
+    token = await app.admin()
+    base: dict[str, Any] = {"host": "next", "pid": 7, "kind": "worker", "began": 1.5}
+    unknown: list[dict[str, Any]] = [
+        {"kind": "cache"},
+        {"began": "long ago"},
+        {"began": 1e300},
+        {"pid": None},
+        {"sockets": [1]},
+    ]
+    for told in (base, *(base | one for one in unknown), {"host": "next"}):
+        await Roster(app.services.client, dict(told).copy, prefix=app.services.prefix).answer()
+    fleet = (await app.ask(SERVER, token=token))["server"]["fleet"]
+    (other,) = [one for one in fleet if one["host"] == "next"]
+    assert len(fleet) == 2
+    assert (other["pid"], other["kind"], other["version"]) == (7, "WORKER", "unknown")
+    assert (other["requestsPerSecond"], other["sockets"], other["memoryBytes"]) == (0, 0, None)
 
 
 def test_a_reading_that_takes_long_is_rare() -> None:

@@ -43,6 +43,17 @@ async def test_who_is_silent_for_long_is_forgotten(client: Client) -> None:
     assert await client.execute("HLEN", KEY) == 1
 
 
+async def test_what_another_release_says_in_its_own_way_is_left_out(client: Client) -> None:
+    """Words that are no JSON, no object, or have no time, beside one that can be read."""
+    await Roster(client, lambda: {"host": "a"}).answer()
+    (entry,) = await on_roster(client) or []
+    seconds, _ = await client.execute("TIME")
+    now = b"%d000" % int(seconds)
+    for number, word in enumerate((now, now + b" [1]", now + b" {", now + b' "\xff"', b"soon {}", b"")):
+        await client.execute("HSET", KEY, f"other-{number}", word)
+    assert [one.name for one in await on_roster(client) or []] == [entry.name]
+
+
 async def test_it_is_said_again(client: Client) -> None:
     """A word that Redis has lost is there again after the next one."""
     async with Roster(client, lambda: {"host": "a"}, interval=0.001):

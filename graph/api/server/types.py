@@ -116,20 +116,24 @@ class ProcessState:
     memory_bytes: float | None
 
     @classmethod
-    def of(cls, entry: RosterEntry) -> ProcessState:
+    def of(cls, entry: RosterEntry) -> ProcessState | None:
+        """None where the entry does not say what it must: two releases share a roster while one replaces the other."""
         facts = entry.facts
-        return cls(
-            host=facts["host"],
-            pid=facts["pid"],
-            kind=ProcessKind[facts["kind"].upper()],
-            version=facts["version"],
-            started_at=datetime.fromtimestamp(facts["began"], UTC),
-            heard_seconds_ago=entry.age,
-            requests_per_second=facts["requests"],
-            in_progress=facts["in_progress"],
-            sockets=facts["sockets"],
-            memory_bytes=facts["memory"],
-        )
+        try:
+            return cls(
+                host=str(facts["host"]),
+                pid=int(facts["pid"]),
+                kind=ProcessKind[str(facts["kind"]).upper()],
+                version=str(facts.get("version", "unknown")),
+                started_at=datetime.fromtimestamp(facts["began"], UTC),
+                heard_seconds_ago=entry.age,
+                requests_per_second=float(facts.get("requests", 0)),
+                in_progress=int(facts.get("in_progress", 0)),
+                sockets=int(facts.get("sockets", 0)),
+                memory_bytes=None if facts.get("memory") is None else float(facts["memory"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError, OSError):
+            return None
 
 
 @strawberry.type(
@@ -190,5 +194,5 @@ class ServerState:
 
 
 def _listed(fleet: Sequence[RosterEntry]) -> list[ProcessState]:
-    shown = [ProcessState.of(entry) for entry in fleet[:_MOST]]
+    shown = [one for one in map(ProcessState.of, fleet[:_MOST]) if one is not None]
     return sorted(shown, key=lambda one: (one.kind.name, one.host, one.pid))

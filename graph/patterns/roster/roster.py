@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from graph.patterns.client import Script, command
 from graph.patterns.tasks import Tasks
@@ -76,7 +76,7 @@ class Roster:
 
 
 async def on_roster(client: Client, *, prefix: str = "graph") -> list[RosterEntry] | None:
-    """Who is on the roster, by name; None while Redis does not say."""
+    """Who is on the roster, by name, as far as it can be read; None while Redis does not say."""
     clock, known = await client.batch(command("TIME", retry=True), command("HGETALL", _key(prefix)))
     if isinstance(clock, Exception) or isinstance(known, Exception):
         return None
@@ -84,9 +84,12 @@ async def on_roster(client: Client, *, prefix: str = "graph") -> list[RosterEntr
     found: list[RosterEntry] = []
     for name, word in known.items():
         heard, _, said = word.partition(b" ")
-        age = (now - int(heard)) / 1000
-        if age <= GONE:
-            found.append(RosterEntry(name.decode(), max(0.0, age), json.loads(said)))
+        try:
+            age, facts = (now - int(heard)) / 1000, json.loads(said)
+        except ValueError:  # a process of another release says it in its own way
+            continue
+        if age <= GONE and isinstance(facts, dict):
+            found.append(RosterEntry(name.decode(), max(0.0, age), cast("dict[str, Any]", facts)))
     return sorted(found)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import resource
 import select
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -15,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from graph.background import metrics_page
+from graph.endpoint.observe import MetricsFiles, fold
 from harness.serving import Serving, environment
 from harness.valkey import free_port
 from harness.waiting import HANG, eventually, until
@@ -56,6 +61,7 @@ def test_the_page_of_one_server_tells_of_the_worker_beside_it(tmp_path: Path) ->
         worker.kill()
         eventually(lambda: not (folder / f"gauge_livesum_{worker.pid}.db").exists())
         eventually(lambda: len(list(folder.glob("gauge_livesum_*.db"))) == 1)
+        assert not list(folder.glob(f"*_{worker.pid}.db")), "what it counted is with what all counted that have ended"
         counted = value(page(), TIDIED) or 0
         assert 1 <= counted <= time.time() // 3600 - began + 1, "it runs once an hour, whatever worker runs it"
         openmetrics = serving.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")[2].decode()
@@ -95,6 +101,84 @@ def test_a_worker_alone_has_a_page_of_its_own(tmp_path: Path) -> None:
                 worker.kill()
         assert "Traceback" not in (worker.stderr.read() if worker.stderr and not worker.stderr.closed else "")
         assert value(serving.get("/metrics")[2].decode(), TIDIED) is None
+
+
+COUNT = """
+import sys
+from prometheus_client import Counter, Gauge, Histogram
+jobs, seconds = Counter("jobs", "How many.", ["name"]), Histogram("seconds", "How long.", buckets=(1, 10))
+jobs.labels("ä").inc(float(sys.argv[1]))
+seconds.observe(5)
+Gauge("running", "Now.", multiprocess_mode="livesum").set(1)
+"""
+
+
+def counted(folder: Path, number: int) -> int:
+    """The id of a process that counted in `folder`, and has ended."""
+    environs = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    with subprocess.Popen([sys.executable, "-c", COUNT, str(number)], env=environs) as process:
+        assert process.wait(HANG) == 0
+    return process.pid
+
+
+def total(folder: Path) -> dict[str, float]:
+    """What is counted in the folder, by sample."""
+    samples = [sample for family in MetricsFiles(folder).collect() for sample in family.samples]
+    return {f"{one.name} {' '.join(one.labels.values())}".strip(): one.value for one in samples}
+
+
+def test_processes_that_ended_leave_one_file_a_kind(tmp_path: Path) -> None:
+    """However many there were: all that they counted is there, and no gauge of what they had under way."""
+    for number in (1, 2, 4):
+        fold(counted(tmp_path, number), tmp_path)
+        assert sorted(one.name for one in tmp_path.glob("*.db")) == ["counter_ended.db", "histogram_ended.db"]
+    counted(tmp_path, 8)
+    seen = total(tmp_path)
+    assert (seen["jobs_total ä"], seen["running"]) == (15, 1)
+    assert [seen[f"seconds_{name}"] for name in ("bucket 1.0", "bucket 10.0", "bucket +Inf", "count", "sum")] == [
+        *(0, 4, 4, 4, 20)
+    ]
+
+
+def test_who_reads_while_files_are_folded_sees_each_count_once(tmp_path: Path) -> None:
+    """No reading is lower or higher than the sum, whatever it falls between."""
+    ended = [counted(tmp_path, 1) for _ in range(8)]
+    reading, sums = threading.Event(), set[float]()
+
+    def read() -> None:
+        while not done.is_set():
+            sums.add(total(tmp_path)["jobs_total ä"])
+            reading.set()
+
+    done = threading.Event()
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for pid in ended:
+            eventually(lambda: reading.is_set() or not reader.is_alive())
+            fold(pid, tmp_path)
+            reading.clear()
+    finally:
+        done.set()
+        reader.join()
+    assert sums == {8}
+
+
+def test_what_cannot_be_folded_counts_as_before(tmp_path: Path) -> None:
+    """As on a full disk: its file stays, and what had been folded."""
+    fold(counted(tmp_path, 1), tmp_path)
+    pid = counted(tmp_path, 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        fold(pid, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (tmp_path / f"counter_{pid}.db").exists()
+    assert not list(tmp_path.glob("*.new"))
+    assert total(tmp_path)["jobs_total ä"] == 3
 
 
 async def test_who_reads_no_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

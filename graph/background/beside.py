@@ -14,8 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType] - untyped
-
+from graph.endpoint.observe import fold
 from graph.engines.child import die_with_parent
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ async def worker_beside(settings: Settings, metrics: Path) -> AsyncGenerator[Non
 
     It is a separate process with a lower priority, so that long jobs slow the server down as little as possible. It
     gets SIGTERM at the end of the block, and time to finish its jobs; it does not outlive this process. What it counts
-    is in the folder `metrics`, and stays there when it is replaced.
+    is in the folder `metrics`, and stays there when it is replaced (`graph.endpoint.observe.fold`).
     """
     if not settings.jobs.beside:
         yield
@@ -71,7 +70,7 @@ async def _keep_running(settings: Settings, metrics: Path) -> None:
         except asyncio.CancelledError:
             await _end(process, settings.server.grace)
             raise
-        mark_process_dead(process.pid, str(metrics))
+        await asyncio.to_thread(fold, process.pid, metrics)
         await asyncio.sleep(_RESTART_AFTER)
 
 

@@ -24,13 +24,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType] - untyped
 from uvicorn.supervisors import Multiprocess
 
 from graph import log
 from graph.background import worker_beside
 from graph.cli import support
 from graph.cli.welcome import announce, prepare
+from graph.endpoint.observe import fold
 from graph.engines.child import die_with_parent
 from graph.server import Forwarded, HttpProtocol, WebSocketConnection, bound_connections
 from graph.services import open_services
@@ -168,9 +168,12 @@ def access_log(settings: Settings) -> "AccessLog | None":
 class Supervisor(Multiprocess):
     """uvicorn's supervisor, with a callback when every worker is ready."""
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
-        """Call `on_ready` once every worker accepts connections."""
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], metrics: Path, on_ready: Callable[[], None]
+    ) -> None:
+        """Call `on_ready` once every worker accepts connections; they count in the folder `metrics`."""
         super().__init__(config, sockets)
+        self._metrics = metrics
         self._on_ready = on_ready
 
     def init_processes(self) -> None:
@@ -180,11 +183,11 @@ class Supervisor(Multiprocess):
             self._on_ready()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace a worker that died, and remove its requests in progress from the metrics."""
+        """Replace a worker that died, and keep of its metrics what it counted."""
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:
-            mark_process_dead(pid)
+            fold(pid or 0, self._metrics)  # each was started
 
     def terminate_all(self) -> None:
         """Stop listening, so that no client waits for a worker that will not accept it, then stop the workers."""
@@ -213,7 +216,7 @@ def _serve_with_workers(settings: Settings, listener: socket.socket) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
     config = uvicorn.Config("graph.cli.serve:worker_app", factory=True, **options(settings))
     with _services_in_a_thread(settings, metrics):
-        Supervisor(config, [listener], lambda: announce(settings, listener)).run()
+        Supervisor(config, [listener], metrics, lambda: announce(settings, listener)).run()
 
 
 @contextmanager

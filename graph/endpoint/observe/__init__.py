@@ -13,6 +13,7 @@ from graph.endpoint.observe.activity import (
     quantile,
     read_metrics,
 )
+from graph.endpoint.observe.files import MetricsFiles, fold
 from graph.endpoint.observe.metrics import exposition
 from graph.endpoint.observe.operations import OperationMetrics, OperationNames, Source
 from graph.endpoint.observe.own import OwnActivity
@@ -24,6 +25,7 @@ __all__ = [
     "FACTS",
     "AccessLog",
     "Activity",
+    "MetricsFiles",
     "MetricsReading",
     "NoTracing",
     "Observed",
@@ -39,6 +41,7 @@ __all__ = [
     "annotate",
     "carried",
     "exposition",
+    "fold",
     "quantile",
     "read_metrics",
     "route_path",

@@ -24,7 +24,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+
+from graph.endpoint.observe.files import MetricsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,7 +62,7 @@ def exposition(accept: str = "", *, beside: Path | None = None) -> tuple[bytes, 
     shown = registry()
     if beside is not None:
         shown = CollectorRegistry()
-        shown.register(_Together(registry(), _Files(beside)))
+        shown.register(_Together(registry(), MetricsFiles(beside)))
     return encode(shown), content_type
 
 
@@ -69,35 +70,15 @@ def registry(names: Iterable[str] | None = None) -> Collector:
     """The metrics of all server processes of this machine; where there is one, of those with these sample `names`."""
     if (folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR")) is not None:
         together = CollectorRegistry()
-        together.register(_Files(Path(folder)))
+        together.register(MetricsFiles(Path(folder)))
         return together
     return REGISTRY if names is None else REGISTRY.restricted_registry(names)
-
-
-class _Files:
-    """The metrics that processes keep in a folder: each in files of its own, which outlive it but for live gauges."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def collect(self) -> Iterable[Metric]:
-        """Add them up. A file that a process has just made, and not written to yet, counts nothing."""
-        files = [str(file) for file in self._folder.glob("*.db") if _size(file)]
-        merge: Any = MultiProcessCollector.merge  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - untyped
-        return merge(files)
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # of a process that has ended meanwhile
-        return 0
 
 
 class _Together:
     """The sum of two collectors, sample by sample; what one alone tells stays as it is."""
 
-    def __init__(self, one: Collector, other: Collector | _Files) -> None:
+    def __init__(self, one: Collector, other: Collector | MetricsFiles) -> None:
         self._one, self._other = one, other
 
     def collect(self) -> Iterable[Metric]:

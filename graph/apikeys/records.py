@@ -31,6 +31,8 @@ class ApiKeyRecord:
     name: str
     scopes: tuple[ApiKeyScope, ...]
     operations: int
+    created_by: int | None
+    """The user who made it; None is an operator. It does not end with that user."""
     created_at: datetime
     last_used_at: datetime | None
 

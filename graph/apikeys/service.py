@@ -4,7 +4,8 @@ SQL is the source of truth. A key in use has a session in Redis like a signed-in
 its own principal, so each request is checked and charged by the same commands. A missing session (Redis was emptied,
 the key was not used for a day) is begun again from SQL (`restore`), in the epoch that was read before the query, so a
 key that is revoked meanwhile stays revoked. Revoking writes SQL first, then ends the session everywhere at once,
-sockets included.
+sockets included. A key is no user's: it goes on when the user who made it is disabled, demoted or deleted, because the
+programs that use it are none of theirs; `created_by` tells which those are.
 
 Requests with made-up keys do not cause a query each: the digests of all keys are read at most once in `RELOAD` seconds.
 
@@ -156,4 +157,12 @@ def _digest(key: str) -> str:
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> ApiKeyRecord:
-    return ApiKeyRecord(row.id, row.name, scopes_in(row.scopes), row.operations, row.created_at, row.last_used_at)
+    return ApiKeyRecord(
+        id=row.id,
+        name=row.name,
+        scopes=scopes_in(row.scopes),
+        operations=row.operations,
+        created_by=row.created_by or None,
+        created_at=row.created_at,
+        last_used_at=row.last_used_at,
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, select
 
+from graph.accounts import Role
 from graph.api.node import global_id
 from graph.apikeys.models import KEYS
 from graph.apikeys.records import ApiKeyScope
@@ -44,6 +45,23 @@ async def made(app: Shop, *scopes: str, **options: Any) -> dict[str, Any]:
     found = (await app.ask(CREATE, token=await app.admin(), input=given))["createApiKey"]
     assert found["__typename"] == "ApiKeyCreated"
     return {"key": found["key"], **found["apiKey"]}
+
+
+async def test_a_key_outlives_who_made_it(app: Shop) -> None:
+    """It is no user's: a key goes on when its maker is disabled, demoted and deleted, and tells whose it was."""
+    key = (await made(app, "BOARDS"))["key"]
+    accounts = app.services.accounts
+    maker = await accounts.find("root@example.org")
+    assert maker is not None
+    await accounts.lock(maker)
+    await accounts.set_role(maker, Role.PLAYER)
+    gone = await accounts.credentials(maker.id)
+    assert gone is not None
+    await accounts.erase(gone)
+    assert await app.ask(BOARD, token=key, slug="x") == {"createLeaderboard": {"__typename": "Leaderboard"}}
+    await app.services.api_keys.create("cli", [ApiKeyScope.SCORES], 1, by=0)
+    listed = (await app.ask("{ apiKeys { name createdBy } }", token=await app.admin()))["apiKeys"]
+    assert [one["createdBy"] for one in listed] == [None, global_id("User", maker.id)]
 
 
 async def test_a_key_may_what_its_scopes_say(app: Shop) -> None:

@@ -127,7 +127,7 @@ class UsersMutation:
 
     @strawberry.mutation(
         description="Gives a user a role, and ends all their sessions, which carry the old one. The last ADMIN stays "
-        "one. Needs the role ADMIN.",
+        "one. API keys that the user made go on until revokeApiKey. Needs the role ADMIN.",
         extensions=[requires(ADMIN)],
     )
     async def set_user_role(self, info: Info, user: strawberry.ID, role: Role) -> UserAccountResult:
@@ -140,7 +140,7 @@ class UsersMutation:
 
     @strawberry.mutation(
         description="Ends all sessions of a user, and signs them in no more until enableUser. The last ADMIN stays. "
-        "Needs the role ADMIN.",
+        "API keys that the user made go on until revokeApiKey. Needs the role ADMIN.",
         extensions=[requires(ADMIN)],
     )
     async def disable_user(self, info: Info, user: strawberry.ID) -> UserAccountResult:

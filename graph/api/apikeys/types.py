@@ -23,7 +23,10 @@ enum(
 )
 
 
-@strawberry.type(description="A key of a program: a game server, an importer. Seen by an ADMIN.")
+@strawberry.type(
+    description="A key of a program: a game server, an importer. It is no user's: it ends when it is revoked, not with "
+    "the ADMIN who made it. Seen by an ADMIN."
+)
 class ApiKey:
     """A key without its secret."""
 
@@ -31,6 +34,9 @@ class ApiKey:
     name: str
     scopes: list[ApiKeyScope]
     operations_per_minute: int = strawberry.field(description="Its own rate limit, in the window of the others.")
+    created_by: strawberry.ID | None = strawberry.field(
+        description="The User who made it; null is an operator on the command line."
+    )
     created_at: datetime
     last_used_at: datetime | None = strawberry.field(description="Accurate to a minute.")
 
@@ -41,6 +47,7 @@ class ApiKey:
             name=record.name,
             scopes=list(record.scopes),
             operations_per_minute=record.operations,
+            created_by=None if record.created_by is None else global_id("User", record.created_by),
             created_at=record.created_at,
             last_used_at=record.last_used_at,
         )

@@ -39,11 +39,12 @@ def list_keys() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("id", "name", "scopes", "per minute", "last used", "made", box=None, pad_edge=False)
+    table = Table("id", "name", "scopes", "per minute", "last used", "made", "by user", box=None, pad_edge=False)
     for one in support.with_services(lambda services: services.api_keys.list()):
         scopes = " ".join(scope.value for scope in one.scopes)
         used = "" if one.last_used_at is None else support.moment(one.last_used_at)
-        table.add_row(str(one.id), escape(one.name), scopes, str(one.operations), used, support.moment(one.created_at))
+        made, by = support.moment(one.created_at), str(one.created_by or "")
+        table.add_row(str(one.id), escape(one.name), scopes, str(one.operations), used, made, by)
     support.show(table)
 
 

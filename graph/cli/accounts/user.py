@@ -107,7 +107,7 @@ def list_users() -> None:
 
 @app.command()
 def disable(email: _Email) -> None:
-    """Prevent a user from signing in, and end all their sessions; `enable` undoes it."""
+    """Prevent a user from signing in, and end all their sessions; `enable` undoes it. API keys they made go on."""
     ended = _with_user(email, lambda accounts, user: accounts.lock(user))
     _tell(f"{email} is disabled; {_ended(ended)}")
 

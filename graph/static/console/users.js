@@ -62,7 +62,7 @@ export async function show(page) {
   function change({ user, disabled }) {
     const name = user.displayName;
     dialog(`Change ${name}`, (close) => form([
-      h('p', { class: 'faint' }, 'Another role ends all sessions of the user, which carry the old one.'),
+      h('p', { class: 'faint' }, 'Another role ends all sessions of the user, which carry the old one. API keys that the user made go on.'),
       choice('Role', 'role', ['PLAYER', 'SERVICE', 'ADMIN'], user.role),
     ], 'Save', async ({ role }) => {
       if (role !== user.role) await decided(ROLE, { user: user.id, role }, `${name} is ${role} now.`);
@@ -70,7 +70,7 @@ export async function show(page) {
     }, h('button', { type: 'button', onclick: close }, 'Cancel'),
     disabled
       ? h('button', { type: 'button', onclick: () => page.run(async () => { await decided(ENABLE, { user: user.id }, `${name} may sign in again.`); close(); }) }, 'Enable')
-      : h('button', { type: 'button', class: 'danger', onclick: () => confirm('Disable a user', `${name} is signed out everywhere at once, and cannot sign in.`, 'Disable', async () => {
+      : h('button', { type: 'button', class: 'danger', onclick: () => confirm('Disable a user', `${name} is signed out everywhere at once, and cannot sign in. API keys that they made go on until they are revoked.`, 'Disable', async () => {
         await decided(DISABLE, { user: user.id }, `${name} is disabled.`);
         close();
       }) }, 'Disable')));

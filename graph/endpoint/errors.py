@@ -5,8 +5,7 @@ Three kinds of failure reach a client, always as JSON with a stable ``extensions
 - a `Refusal`, made by the endpoint (a body that is not JSON, a document too deep, an operation out of time);
 - an expected error: a `GraphQLError` that a resolver raised on purpose, or any exception with a `code` in capitals and
   `extensions` (`graph.errors.DomainError`), passed on as it is;
-- what Strawberry itself raises about a client's arguments: for Relay (`first: -1`, a cursor or an id that is none) and
-  for federation (a representation of no entity);
+- what Strawberry's own Relay support raises about a client's arguments (`first: -1`, a cursor or an id that is none);
 - anything else is a bug: it is logged once under an id, and the client gets the id and nothing more. Errors of one
   answer that come from the same line and field, as in a list, share one id and one log record.
 
@@ -43,16 +42,15 @@ logger = logging.getLogger("graph.endpoint")
 
 REFUSALS = Counter("graph_refusals_total", "Requests and operations that did not run, by code.", ["code"])
 
-_REFUSING = frozenset(
+_RELAY = frozenset(
     {
-        ("strawberry.federation.schema", "entities_resolver"),
         ("strawberry.relay.utils", "from_base64"),
         ("strawberry.relay.utils", "from_arguments"),
         ("strawberry.relay.types", "resolve_node"),
         ("strawberry.relay.types", "resolve_node_sync"),
     }
 )
-"""Where Strawberry refuses arguments: representations, cursors, pages, ids of another type."""
+"""Where Strawberry refuses arguments: cursors, pages, ids of another type."""
 
 _CODE = re.compile("[A-Z][A-Z0-9_]+")
 
@@ -145,7 +143,7 @@ def _told(cause: Exception) -> dict[str, Any] | None:
     """The extensions that a client gets for an exception that is not a GraphQL error; None for a bug."""
     if isinstance(cause, RedisUnavailable):
         return {"code": "UNAVAILABLE"}
-    if isinstance(cause, BadCursor) or _of_an_argument(cause):
+    if isinstance(cause, BadCursor) or _of_relay(cause):
         return {"code": "BAD_USER_INPUT"}
     if isinstance(cause, SlowConsumer):
         return {"code": "SLOW_CONSUMER", "cursor": cause.cursor}
@@ -156,17 +154,17 @@ def _told(cause: Exception) -> dict[str, Any] | None:
     return None
 
 
-def _of_an_argument(cause: Exception) -> bool:
-    """Whether Strawberry itself refused an argument: it raises plain exceptions, told by where, or by what they say."""
-    if isinstance(cause, GlobalIDValueError) or str(cause).startswith("Unable to resolve reference for "):
+def _of_relay(cause: Exception) -> bool:
+    """Whether Strawberry's Relay support itself refused an argument: it raises plain exceptions, told by where."""
+    if isinstance(cause, GlobalIDValueError):
         return True
     trace = cause.__traceback__
-    if not isinstance(cause, (ValueError, TypeError, KeyError, AttributeError)) or trace is None:
+    if not isinstance(cause, (ValueError, TypeError)) or trace is None:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
     frame = trace.tb_frame
-    return (frame.f_globals.get("__name__"), frame.f_code.co_name) in _REFUSING
+    return (frame.f_globals.get("__name__"), frame.f_code.co_name) in _RELAY
 
 
 def _of_a_result(error: GraphQLError) -> bool:
@@ -264,7 +262,8 @@ class Presenter:
     def _one(self, error: GraphQLError, seen: dict[tuple[object, ...], dict[str, Any]]) -> dict[str, Any]:
         extensions = _extensions(error)
         if extensions is not None:
-            return _shown(error, _text(error), extensions)
+            away = isinstance(error.original_error, RedisUnavailable)
+            return _shown(error, "A service this needs is away; try again." if away else error.message, extensions)
         return _shown(error, "Internal server error", self._bug(error.original_error or error, error.path, seen))
 
     def _bug(
@@ -299,15 +298,6 @@ def _of_pydantic(error: GraphQLError, added: Mapping[str, Any]) -> bool:
 
 def _short(message: str) -> str:
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
-
-
-def _text(error: GraphQLError) -> str:
-    cause = error.original_error
-    if isinstance(cause, RedisUnavailable):
-        return "A service this needs is away; try again."
-    if isinstance(cause, (KeyError, AttributeError)) and _of_an_argument(cause):
-        return "A representation is an object with the `__typename` of an entity."
-    return error.message
 
 
 def _where(trace: TracebackType | None) -> tuple[object, ...]:

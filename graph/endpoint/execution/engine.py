@@ -31,6 +31,7 @@ from graph.endpoint.execution.finding import Finder
 from graph.endpoint.execution.hooked import HookedRuns
 from graph.endpoint.execution.monitor import Monitor
 from graph.endpoint.execution.ready import InPieces, Ready, Ticketed
+from graph.endpoint.execution.representations import check_representations
 from graph.endpoint.execution.turns import Turns
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Engine(Generic[Context]):
         core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
         self.core = core
         self.subscription = core.subscription_type
+        check_representations(schema)
         self.executors = Executors(
             schema,
             errors=operations.bounds.errors,

@@ -383,6 +383,24 @@ async def _add(database: Database, slug: str) -> None:
         await session.execute(INSERT, {"slug": slug})
 
 
+async def test_a_connection_that_is_lost_after_the_last_read_takes_nothing_along(postgres: Postgres) -> None:
+    """What was read stands although it cannot be rolled back any more; an error of the block is told, not that one."""
+    name = await postgres.lend()
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    async with Database(postgres.url(name)) as database:
+        for _ in range(5):  # the end may or may not have arrived when the session closes
+            async with database.session() as session:
+                await session.scalar(COUNT)
+                await postgres.execute(end)
+            with pytest.raises(KeyError):
+                async with database.session() as session:
+                    await session.scalar(COUNT)
+                    await postgres.execute(end)
+                    raise KeyError
+        assert (await database.execute(COUNT))[0][0] == 0
+    await postgres.take_back(name)
+
+
 _RENAME = text("UPDATE category SET name = name || '!' WHERE slug = 'row'")
 
 

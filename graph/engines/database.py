@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -33,7 +33,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from graph.engines import postgres, sqlite
 from graph.engines.disk import OpenedFile, make_private
-from graph.engines.failures import is_away, unavailable
+from graph.engines.failures import closing, is_away, unavailable
 from graph.engines.plain import PlainReader
 from graph.engines.revisions import OURS, current_revision, upgrade
 from graph.errors import Unavailable
@@ -192,15 +192,17 @@ class Database:
         return await greenlet_spawn(self._fetch, statement, parameters)
 
     def _fetch(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
-        with self.engine.sync_engine.connect() as connection:
+        with contextlib.ExitStack() as stack:
+            with unavailable(InvalidRequestError):
+                connection = stack.enter_context(self.engine.sync_engine.connect())
             return connection.execute(statement, parameters).all()
 
     @contextlib.asynccontextmanager
     async def _opened(self, maker: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
         async with contextlib.AsyncExitStack() as stack:
-            with unavailable(OSError, PoolTimeoutError):
+            with unavailable(OSError, PoolTimeoutError, InvalidRequestError):  # the last: no connection stays open
                 await stack.enter_async_context(self._connections.place(POOL_TIMEOUT))
-                session = await stack.enter_async_context(maker())
+                session = await stack.enter_async_context(closing(maker()))
                 opening = session.connection()
                 await (to_its_end(opening) if self._must_open() else opening)
             with unavailable():

@@ -13,9 +13,12 @@ from sqlalchemy.exc import DBAPIError
 
 from graph.engines import postgres
 from graph.errors import Unavailable
+from graph.patterns.tasks import to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+
+    from sqlalchemy.ext.asyncio import AsyncSession
 
 T = TypeVar("T")
 
@@ -38,7 +41,7 @@ _SQLITE_AWAY = (
 
 def is_away(error: DBAPIError) -> bool:
     """Whether the cause is the database and not the statement."""
-    if error.connection_invalidated:
+    if error.connection_invalidated or isinstance(getattr(error.orig, "__cause__", None), OSError):
         return True
     if isinstance(error.orig, sqlite3.DatabaseError):
         return getattr(error.orig, "sqlite_errorname", "").startswith(_SQLITE_AWAY)
@@ -56,6 +59,22 @@ def unavailable(*also: type[Exception]) -> Generator[None]:
         if is_away(error):
             raise Unavailable(_told(error)) from error
         raise
+
+
+@contextlib.asynccontextmanager
+async def closing(session: AsyncSession) -> AsyncGenerator[AsyncSession]:
+    """Close `session` at the end of the block; that it cannot roll back over a connection that is lost is no error.
+
+    What was read has been read, what was not committed is gone, and an error of the block itself is what counts.
+    """
+    try:
+        yield session
+    finally:
+        try:
+            await to_its_end(session.close())
+        except DBAPIError as error:
+            if not is_away(error):
+                raise
 
 
 def _told(error: DBAPIError) -> str:

@@ -13,7 +13,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError, MissingGreenlet
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InvalidatePoolError, MissingGreenlet
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.util.concurrency import in_greenlet
 
@@ -66,6 +66,8 @@ async def end_silent(engine: AsyncEngine, *, silent: float) -> None:
 def try_before_use(engine: AsyncEngine) -> None:
     """Let SQLAlchemy try each connection before it uses it, and replace all if one is lost (as ``pool_pre_ping`` does).
 
+    One that fails in any other way (its protocol is broken, as by a kill in the midst of an answer) is replaced alone.
+
     `graph.engines.plain` is spared that: it reads outside any greenlet, and reads again if the connection was lost. No
     connection is opened for it either (MissingGreenlet), before there is a coroutine that nobody could await.
     """
@@ -81,9 +83,8 @@ def try_before_use(engine: AsyncEngine) -> None:
         try:
             dialect.do_ping(connection)
         except dialect.loaded_dbapi.Error as error:
-            if dialect.is_disconnect(error, connection, None):
-                raise InvalidatePoolError from error
-            raise
+            lost = dialect.is_disconnect(error, connection, None)
+            raise (InvalidatePoolError if lost else DisconnectionError) from error
 
     event.listen(engine.sync_engine, "do_connect", open_within_greenlet)
     event.listen(engine.sync_engine, "checkout", check)

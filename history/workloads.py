@@ -349,9 +349,9 @@ class Subscriptions(Workload):
                     while not self.leaving.is_set() and not socket.gone and following.errors is None:
                         for result in following.results[taken:]:
                             taken += 1
-                            if result.get("errors"):
-                                continue
-                            event = result["data"]["productChanged"]
+                            event = (result.get("data") or {}).get("productChanged")
+                            if event is None:  # told as an error, without its cursor: asked for again
+                                raise ConnectionError
                             if cursor is None:
                                 self.history.add(self.name, "follow", product, None, time.monotonic(), client=name)
                                 self.ready[name].set()

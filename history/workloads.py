@@ -349,9 +349,9 @@ class Subscriptions(Workload):
                     while not self.leaving.is_set() and not socket.gone and following.errors is None:
                         for result in following.results[taken:]:
                             taken += 1
-                            event = (result.get("data") or {}).get("productChanged")
-                            if event is None:  # told as an error, without its cursor: asked for again
+                            if not result.get("data"):  # told as an error, without its cursor: asked for again
                                 raise ConnectionError
+                            event = result["data"]["productChanged"]
                             if cursor is None:
                                 self.history.add(self.name, "follow", product, None, time.monotonic(), client=name)
                                 self.ready[name].set()

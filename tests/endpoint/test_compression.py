@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,7 +13,7 @@ import zstandard
 
 from graph.app import STATIC, create_app
 from graph.endpoint.kept import EXPRESS, Compressed, compression, encoding_of
-from graph.endpoint.kept.compression import SMALLEST
+from graph.endpoint.kept.compression import ENCODINGS, SMALLEST
 from graph.server.http_express import HttpProtocol
 from graph.settings import RedisSettings, ServerSettings, Settings
 from tests.support.apps.answers import AnswersApp
@@ -148,3 +149,18 @@ async def test_files_are_compressed(valkey: ValkeyServer, client: Client, tmp_pa
             assert again.status_code == 304
             assert again.headers["Vary"] == "Accept-Encoding"
         assert small < plain / 3
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_is_kept_takes_the_memory_of_its_bytes(encoding: str) -> None:
+    """A compressed body has no room behind it for what could not be compressed."""
+    kept: list[bytes] = []
+    ENCODINGS[encoding](b"x" * 20_000)
+    tracemalloc.start()
+    try:
+        kept += (ENCODINGS[encoding](b"%d" % number * 20_000) for number in range(20))
+        memory, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert memory < 20 * 2_000
+    assert sum(map(len, kept)) < memory

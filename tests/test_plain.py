@@ -189,17 +189,22 @@ async def test_a_damaged_file_is_the_databases_failure(single: Database) -> None
                 await read(select(PRODUCTS.c.name), {})
 
 
-async def test_a_plain_read_that_nobody_waits_for_ends(single: Database) -> None:
-    """Its connection is there for the next caller, who does not wait for what would never end."""
-    await single.rows(NUMBER, {"more": 1})
-    pool = cast("QueuePool", single.engine.pool)
+async def abandon_reads(database: Database) -> None:
+    """Cancel reads that would never end; after each the next caller is answered."""
+    await database.rows(NUMBER, {"more": 1})
+    pool = cast("QueuePool", database.engine.pool)
     for _ in range(3):
-        endless = asyncio.create_task(single.rows(ENDLESS, {}))
+        endless = asyncio.create_task(database.rows(ENDLESS, {}))
         await until(lambda: pool.checkedin() == 0)
         endless.cancel()
         with pytest.raises(asyncio.CancelledError):
             await endless
-        assert [list(row) for row in await single.rows(NUMBER, {"more": 2})] == [[3]]
+        assert [list(row) for row in await database.rows(NUMBER, {"more": 2})] == [[3]]
+
+
+async def test_a_plain_read_that_nobody_waits_for_ends(single: Database) -> None:
+    """Its connection is there for the next caller, who does not wait for what would never end."""
+    await abandon_reads(single)
 
 
 async def test_a_connection_that_was_lost_is_opened_again(single: Database) -> None:
@@ -233,15 +238,7 @@ async def test_a_read_of_postgres_that_nobody_waits_for_ends(postgres: Postgres)
     """Its connection is closed, and the next caller has one."""
     name = await postgres.create()
     async with Database(postgres.url(name), pool_size=1) as database:
-        await database.rows(NUMBER, {"more": 1})
-        pool = cast("QueuePool", database.engine.pool)
-        for _ in range(3):
-            endless = asyncio.create_task(database.rows(ENDLESS, {}))
-            await until(lambda: pool.checkedin() == 0)
-            endless.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await endless
-            assert [list(row) for row in await database.rows(NUMBER, {"more": 2})] == [[3]]
+        await abandon_reads(database)
     await postgres.drop(name)
 
 

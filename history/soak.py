@@ -1,10 +1,10 @@
 """``python -m history.soak``: use one ``graph serve`` for long, and tell whether anything of it grows.
 
-First a crowd of strangers, each from an address of its own and with a question of its own, fills every cache of the
-server to its bound. Then clients of all kinds come and go at a steady pace, on a fixed set of products, users, boards
-and files, so that nothing has a reason to grow: what is used in the last third of the time is compared with the middle
-third. Then SIGTERM has to leave no process, no socket and no temporary file. The exit status is 1 if something grew,
-something was left, or a client got an answer that nobody should get.
+First a crowd of strangers, each from an address of its own and with a question of its own, about a product and about a
+page of them, fills every cache of the server to its bound. Then clients of all kinds come and go at a steady pace, on a
+fixed set of products, users, boards and files, so that nothing has a reason to grow: what is used in the last third of
+the time is compared with the middle third. Then SIGTERM has to leave no process, no socket and no temporary file. The
+exit status is 1 if something grew, something was left, or a client got an answer that nobody should get.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from history.usage import Samples, sample
 from history.workloads import Boards, Catalog, Limits, Subscriptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from history.client import Client
     from history.workloads import Workload
 
@@ -44,6 +46,9 @@ _ASK = (
     "query ($id: ID!) { node(id: $id) { ... on Product { name } } }",
     "query ($id: ID!) { node(id: $id) { ... on Product { name stock } } }",
 )
+_PAGE = "{ page%d: products(first: 50) { nodes { id sku name description price { amount currency } } } }"
+_PAGES = 8_000
+"""Different enough for more bytes, compressed, than the server keeps of those."""
 _AT_ONCE = 16
 
 
@@ -65,18 +70,30 @@ class Counted(History):
 
 
 async def _crowd(client: Client) -> None:
-    """Every stranger asks three times: what comes once only is not remembered."""
-    strangers = iter(range(_STRANGERS))
+    """Every stranger asks three times, what comes once only is not remembered; then each page is asked for twice."""
 
-    async def ask_for_some() -> None:
+    async def ask(address: str, document: str, **variables: str) -> None:
+        answer = await client.ask(0, document, address=address, **variables)
+        client.history.add("strangers", "ask", document, None, time.monotonic(), outcome=answer.outcome)
+
+    async def ask_for_products(strangers: Iterator[int]) -> None:
         for number in strangers:
             product = base64.b64encode(b"Product:%d" % (1 + number % _PRODUCTS)).decode()
-            address = f"10.{2 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
             for _ in range(3):
-                answer = await client.ask(0, _ASK[number // _PRODUCTS], address=address, id=product)
-                client.history.add("strangers", "ask", product, None, time.monotonic(), outcome=answer.outcome)
+                await ask(_address(number), _ASK[number // _PRODUCTS], id=product)
 
-    await asyncio.gather(*(ask_for_some() for _ in range(_AT_ONCE)))
+    async def ask_for_pages(strangers: Iterator[int]) -> None:
+        for number in strangers:
+            for _ in range(2):
+                await ask(_address(number), _PAGE % number)
+
+    for asking, most in ((ask_for_products, _STRANGERS), (ask_for_pages, _PAGES)):
+        strangers = iter(range(most))
+        await asyncio.gather(*(asking(strangers) for _ in range(_AT_ONCE)))
+
+
+def _address(number: int) -> str:
+    return f"10.{2 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
 
 
 class Watched(Serving):

@@ -93,6 +93,7 @@ async def _tools(settings: Settings, app: App, stack: AsyncExitStack, traces: Te
     ledger = accounts.RevocationLedger(database)
     if traces is not None:
         traces.watch_sql(database.engine.sync_engine)
+        database.listened(traces.listens)
     reminding = partial(remind, ledger=ledger, prefix=prefix)
     client = await stack.enter_async_context(
         open_client(url, prepare=reminding, observe=traces.redis if traces is not None else None)

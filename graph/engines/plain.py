@@ -7,8 +7,8 @@ greenlet, no compiled cache, no result object.
 
 `Database.rows` gives the same rows so as `Database.execute`, as tuples or lists, under the same time-outs and turns,
 and fails alike. Left to that is what is not known here: statements whose text depends on the parameters (`IN`), columns
-that are text, types that convert by what the database says of a column (numbers with decimals, on PostgreSQL), engines
-that somebody listens to (traces), a pool that has to open a connection first.
+that are text, types that convert by what the database says of a column (numbers with decimals, on PostgreSQL),
+statements that somebody listens to (traces), a pool that has to open a connection first.
 
 A connection to PostgreSQL is not tried before it is lent, which would be a trip more. If it proves to be lost,
 SQLAlchemy reads once more, over one that it has tried: a SELECT outside any transaction may be repeated.
@@ -124,6 +124,8 @@ class PlainReader:
         self._known = lru_cache(maxsize=_KEPT)(self._prepare)
         self._fetch = _READS[engine.dialect.name]
         self._again = engine.dialect.name == "postgresql"
+        self.listened: Callable[[], bool] = lambda: True
+        """Whether those who listen to the engine want to hear of what is read now."""
 
     def _prepare(self, statement: Any) -> PlainStatement | None:
         dialect = self._engine.dialect
@@ -137,7 +139,7 @@ class PlainReader:
         if not isinstance(statement, Select) or self._pool.checkedin() == 0:
             return None
         heard = cast("Any", self._engine).dispatch.before_cursor_execute
-        return None if heard else self._known(cast("Any", statement))
+        return None if heard and self.listened() else self._known(cast("Any", statement))
 
     async def read(self, plain: PlainStatement, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
         """The rows; None if there is no connection that works. Raises what SQLAlchemy raises."""

@@ -147,6 +147,10 @@ class Telemetry:
         active = self.current()
         return active.span if active is not None else None
 
+    def listens(self) -> bool:
+        """Whether what runs now is below a span."""
+        return self.current() is not None
+
     def watch_sql(self, engine: Engine) -> None:
         """Make a span of each statement that `engine` runs below a span."""
         self._sql.watch(engine)

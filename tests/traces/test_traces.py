@@ -14,6 +14,7 @@ import httpx
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 from redis.exceptions import ResponseError
+from sqlalchemy import event
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -179,6 +180,18 @@ async def test_what_is_not_sampled_leaves_nothing(traces: Traced) -> None:
         answer = await traces.ask(PRODUCTS, parent)
         assert "traceresponse" not in answer.headers
     assert traces.spans.all == []
+
+
+async def test_a_page_that_is_not_sampled_is_read_as_without_traces(traces: Traced) -> None:
+    """Past SQLAlchemy's execution, which costs a tenth of a page: what is sampled takes it, to be heard of."""
+    heard: list[str] = []
+    engine = traces.services.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *told: heard.append(told[2]))
+    for parent, wanted in ((UNSAMPLED, False), ("", False), (SAMPLED, True)):
+        await traces.ask(PRODUCTS, "")  # the pool has a connection
+        heard.clear()
+        await traces.ask(PRODUCTS, parent, q=f"word{parent}")
+        assert any("FROM product" in one for one in heard) == wanted
 
 
 async def test_refusals_and_bugs_are_told_by_their_codes(traces: Traced) -> None:

@@ -36,6 +36,13 @@ class AccountReader:
         async with self._database.session() as session:
             return await queries.credentials_by_id(session, user_id)
 
+    async def credentials_of(self, key: str) -> Credentials | None:
+        """Return the user whose email has this key, with the columns that a login needs, from SQL."""
+        if not key.isprintable():  # no account can have such an email, and some databases refuse such a text
+            key = ""
+        async with self._database.session() as session:
+            return await queries.credentials_by_key(session, key)
+
     async def listed(self, *, after: int = 0, limit: int = 1000) -> list[tuple[UserRecord, bool]]:
         """Return users with an id greater than `after`, by id, and whether each is locked; from SQL."""
         async with self._database.session() as session:
@@ -63,12 +70,5 @@ class AccountReader:
     async def find(self, email: str) -> UserRecord | None:
         """Return the user with this email, however it is spelled; one who was deleted has none."""
         key = rules.email_key(email)
-        async with self._database.session() as session:
-            found = await queries.credentials_by_key(session, key) if key is not None else None
+        found = await self.credentials_of(key) if key is not None else None
         return found.user if found is not None and not found.user.deleted else None
-
-    async def _credentials(self, key: str) -> Credentials | None:
-        if not key.isprintable():  # no account can have such an email, and some databases refuse such a text
-            key = ""
-        async with self._database.session() as session:
-            return await queries.credentials_by_key(session, key)

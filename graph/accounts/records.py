@@ -114,7 +114,7 @@ class NoGuest:
 
 @dataclass(frozen=True, slots=True)
 class PasswordReplaced:
-    """The password was changed and `revoked` other sessions ended; the current one continues under a new token."""
+    """The password was changed and the other sessions ended; the current one continues under a new token."""
 
     revoked_sessions: int
     signed_in: SignedIn

@@ -33,7 +33,7 @@ from graph.accounts.records import (
     Visitor,
     WrongCredentials,
 )
-from graph.accounts.signing_in import DISTURBED
+from graph.accounts.signing_in import ATTEMPTS, DISTURBED
 from graph.accounts.standing import Standing
 from graph.errors import Taken, Unavailable
 from graph.patterns.sessions import EpochMoved
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 GUEST_NAME = "Guest"
 DELETED_NAME = "Deleted player"
 
-_ATTEMPTS = 5  # tries to begin a session, or to change a password, while somebody else changes the account
-
 
 class AccountService(Standing):
     """All operations on accounts; those of reading, of signing in and of operators are inherited."""
@@ -70,14 +68,13 @@ class AccountService(Standing):
         if (refusal := await self._attempts.register(visitor.address)) is not None:
             return refusal
         async with self._hasher.turn():
-            async with self._database.session() as session:
-                if await queries.credentials_by_key(session, key) is not None:
-                    return EmailInUse()
+            if await self.credentials_of(key) is not None:
+                return EmailInUse()
             try:
                 user = await self._add(shown, key, name, secret, Role.PLAYER)
             except Taken:
                 return EmailInUse()
-            found = await self._credentials(key)
+            found = await self.credentials_of(key)
             if found is None or found.user.id != user.id:
                 raise Unavailable(DISTURBED)
             return await self._sign_in(found, None, visitor)
@@ -136,7 +133,7 @@ class AccountService(Standing):
         email = f"{handle}@{rules.GUESTS}"
         async with self._hasher.turn():
             await self._add(email, email, name, key.encode(), Role.PLAYER)
-            found = await self._credentials(email)
+            found = await self.credentials_of(email)
             if found is None:
                 raise Unavailable(DISTURBED)
             return GuestSignedIn(await self._sign_in(found, None, visitor), f"{handle}.{key}")
@@ -154,8 +151,7 @@ class AccountService(Standing):
         It stays the same user. If one guest is claimed several times, the first claim counts.
         """
         shown, key = rules.check_email(email)
-        async with self._database.session() as reading:
-            found = await queries.credentials_by_id(reading, int(session.user_id))
+        found = await self.credentials(int(session.user_id))
         if found is None or not found.user.guest:
             return NoGuest()
         secret = rules.check_password(password, shown, found.user.display_name)
@@ -189,8 +185,7 @@ class AccountService(Standing):
         The password is required, except for a guest, who has none. The last ADMIN that can sign in stays. `also` is as
         for `erase`.
         """
-        async with self._database.session() as reading:
-            found = await queries.credentials_by_id(reading, int(session.user_id))
+        found = await self.credentials(int(session.user_id))
         if found is None:
             return WrongCredentials()
         if not found.user.guest:
@@ -229,9 +224,8 @@ class AccountService(Standing):
 
         The current session is replaced by a new one with a new token.
         """
-        for _ in range(_ATTEMPTS):
-            async with self._database.session() as reading:
-                found = await queries.credentials_by_id(reading, int(session.user_id))
+        for _ in range(ATTEMPTS):
+            found = await self.credentials(int(session.user_id))
             if found is None:
                 return WrongCredentials()
             secret = rules.check_password(new, found.user.email, found.user.display_name, field="newPassword")
@@ -263,10 +257,9 @@ class AccountService(Standing):
     async def _renewed(self, session: Session, hashed: str) -> SignedIn:
         """Begin a session in place of `session`, with the password that was just changed."""
         visitor = Visitor(session.ip_address or "", session.ip_address, session.user_agent)
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             epoch = await self.sessions.epoch(session.user_id)
-            async with self._database.session() as reading:
-                found = await queries.credentials_by_id(reading, int(session.user_id))
+            found = await self.credentials(int(session.user_id))
             if found is None or found.password_hash != hashed:
                 break
             try:
@@ -278,9 +271,8 @@ class AccountService(Standing):
     async def reset_password(self, user: UserRecord, new: str) -> int:
         """Replace a user's password for an operator and end all sessions; raises `Invalid`."""
         secret = rules.check_password(new, user.email, user.display_name)
-        for _ in range(_ATTEMPTS):
-            async with self._database.session() as reading:
-                found = await queries.credentials_by_id(reading, user.id)
+        for _ in range(ATTEMPTS):
+            found = await self.credentials(user.id)
             if found is None:
                 return 0
             if (replaced := await self._replace(found, secret)) is not None:
@@ -298,8 +290,7 @@ class AccountService(Standing):
         """Store the new password; returns how many sessions ended and the hash. None if the old one is gone."""
         hashed = await self._hasher.hash(secret)
         user_id = str(found.user.id)
-        async with self._database.session() as reading:
-            current = await queries.credentials_by_id(reading, found.user.id)
+        current = await self.credentials(found.user.id)
         if current is None or current.password_hash != found.password_hash:
             return None  # the other change has begun a session with its own password
         revoked = await self.sessions.revoke_all(user_id)

@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING
 from graph.accounts import rules, writing
 from graph.accounts.attempts import AttemptLimits, Attempts, issue_device, known_device
 from graph.accounts.reading import AccountReader
-from graph.accounts.records import (
-    PASSWORD_DUE,
-    SignedIn,
-    TooMany,
-    Visitor,
-    WrongCredentials,
-)
+from graph.accounts.records import PASSWORD_DUE, SignedIn, TooMany, Visitor, WrongCredentials
 from graph.errors import Unavailable
 from graph.patterns.sessions import EpochMoved
 
@@ -34,7 +28,8 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Charge, Limiter
     from graph.patterns.sessions import Sessions
 
-_ATTEMPTS = 5  # tries to begin a session while somebody else changes the account
+ATTEMPTS = 5
+"""How often a session is begun, or a password changed, while somebody else changes the account."""
 DISTURBED = "This account is being changed at the moment; try again."
 
 
@@ -71,22 +66,22 @@ class SigningIn(AccountReader):
         """Return the name of the visitor's device, if it is known to the account."""
         if visitor.device is None:
             return None
-        found = await self._credentials(key)
+        found = await self.credentials_of(key)
         return known_device(visitor.device, key, found.password_hash) if found is not None else None
 
     async def _login(
         self, key: str, secret: bytes | None, visitor: Visitor, charged: Sequence[Charge]
     ) -> SignedIn | WrongCredentials:
-        found = await self._credentials(key)
+        found = await self.credentials_of(key)
         if not await self._hasher.verify(secret, found.password_hash if found is not None else None):
             return WrongCredentials()
         assert found is not None
         assert secret is not None
         await self._attempts.forgive(charged)
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             user_id = str(found.user.id)
             epoch = await self.sessions.epoch(user_id)
-            current = await self._credentials(key)
+            current = await self.credentials_of(key)
             if current is None:
                 return WrongCredentials()
             if current.password_hash != found.password_hash:

@@ -141,6 +141,15 @@ async def test_nobody_learns_who_has_an_account(
     assert [isinstance(answer, TooMany) for answer in many] == [False] * 20 + [True]
 
 
+async def test_text_that_no_database_takes_writes_no_line(recovery: Recovery, caplog: pytest.LogCaptureFixture) -> None:
+    """PostgreSQL refuses a text with a NUL, which anybody may send as an address: it is nobody's, and no failure."""
+    for email in ("\0", "a\0b@example.org", "\ud800@example.org"):
+        assert await recovery.request_reset(email, "192.0.2.1") is None
+    while len(recovery._tasks):
+        await asyncio.sleep(0.01)
+    assert not caplog.records
+
+
 async def test_a_disabled_user_stays_out(accounts: AccountService, recovery: Recovery, user: UserRecord) -> None:
     """Neither the password nor a token from before lets them in, until they are enabled again."""
     found = await accounts.credentials(user.id)

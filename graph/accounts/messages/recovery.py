@@ -18,7 +18,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graph.accounts import queries, rules, writing
+from graph.accounts import rules, writing
 from graph.accounts.keys import account_name, attempts_key, user_tag
 from graph.accounts.messages.mail import Message, NotSent
 from graph.accounts.records import TooMany, UserRecord
@@ -36,9 +36,13 @@ if TYPE_CHECKING:
     from graph.patterns.limiter import Limiter
 
 RESET_TTL = 3600.0
+"""Seconds for which a token resets a password."""
 CONFIRM_TTL = 3 * 86_400.0
+"""Seconds for which a token confirms an address."""
 TRIES = 3
+"""How often a message is tried."""
 RETRY = 5.0
+"""Seconds before it is tried again."""
 
 _log = logging.getLogger(__name__)
 
@@ -107,8 +111,7 @@ class Recovery:
             _log.warning("a password reset was not started: %r", error)
 
     async def _find_and_send(self, key: str) -> None:
-        async with self._database.session() as session:
-            found = await queries.credentials_by_key(session, key)
+        found = await self._accounts.credentials_of(key)
         if found is None or found.user.guest or found.locked:
             return
         token = await self.issue_reset(found)
@@ -136,8 +139,7 @@ class Recovery:
         if value is None:
             return None
         number, state = value.split()
-        async with self._database.session() as session:
-            found = await queries.credentials_by_id(session, int(number))
+        found = await self._accounts.credentials(int(number))
         return found if found is not None and not found.locked and _state(found.password_hash) == state else None
 
     # --- an address ---

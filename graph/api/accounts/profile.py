@@ -7,27 +7,22 @@ from datetime import UTC, datetime
 import strawberry
 
 from graph import leaderboard
-from graph.accounts import EmailInUse, NoAdminLeft, NoGuest, TooMany, WrongCredentials
+from graph.api.accounts.refusals import Refused, refusal_of
 from graph.api.accounts.types import (
     AccountDeleted,
     ClaimAccountInput,
     ClaimResult,
     DeleteMeResult,
-    EmailTaken,
     GuestPayload,
     GuestResult,
-    InvalidCredentials,
-    LastAdmin,
     LoginResult,
-    NotAGuest,
     OwnScore,
     PersonalData,
     RenameResult,
     Session,
-    TooManyAttempts,
     User,
 )
-from graph.api.accounts.viewer import HASH, begun, session_of, visitor_of
+from graph.api.accounts.viewer import HASH, begun, forget_token, session_of, user_of, visitor_of
 from graph.api.auth import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
 from graph.api.errors import InvalidAsResult
@@ -46,9 +41,7 @@ class ProfileQuery:
     )
     async def export_me(self, info: Info) -> PersonalData:
         services, current = info.context.services, session_of(info.context)
-        user = await services.accounts.user(int(current.user_id))
-        if user is None:
-            raise Unauthenticated("Sign in first.")
+        user = await user_of(info.context)
         sessions = await services.sessions.list(current.user_id)
         boards = services.find(leaderboard.FEATURE)
         scores = await boards.scores_of(user.id) if boards is not None else []
@@ -77,8 +70,8 @@ class ProfileMutation:
     async def play_as_guest(self, info: Info, display_name: str | None = strawberry.UNSET) -> GuestResult:
         context = info.context
         outcome = await context.services.accounts.play_as_guest(given(display_name), visitor_of(context))
-        if isinstance(outcome, TooMany):
-            return TooManyAttempts.of(outcome)
+        if isinstance(outcome, Refused):
+            return refusal_of(outcome)
         await begun(context, outcome.signed_in)
         return GuestPayload.of(outcome)
 
@@ -86,10 +79,8 @@ class ProfileMutation:
     async def resume_guest(self, info: Info, secret: str) -> LoginResult:
         context = info.context
         outcome = await context.services.accounts.resume_guest(secret, visitor_of(context))
-        if isinstance(outcome, TooMany):
-            return TooManyAttempts.of(outcome)
-        if isinstance(outcome, WrongCredentials):
-            return InvalidCredentials.of("No guest has this secret.")
+        if isinstance(outcome, Refused):
+            return refusal_of(outcome, wrong="No guest has this secret.")
         return await begun(context, outcome)
 
     @strawberry.mutation(
@@ -103,11 +94,7 @@ class ProfileMutation:
         outcome = await context.services.accounts.claim(
             session_of(context), input.email, input.password, visitor_of(context)
         )
-        if isinstance(outcome, TooMany):
-            return TooManyAttempts.of(outcome)
-        if isinstance(outcome, EmailInUse):
-            return EmailTaken.of()
-        return NotAGuest.of() if isinstance(outcome, NoGuest) else User.of(outcome)
+        return refusal_of(outcome) if isinstance(outcome, Refused) else User.of(outcome)
 
     @strawberry.mutation(
         description="Changes the name that others see.", extensions=[requires(SIGNED_IN), InvalidAsResult()]
@@ -133,14 +120,9 @@ class ProfileMutation:
         outcome = await services.accounts.delete(
             session_of(context), given(password) or "", also=boards and boards.leaving
         )
-        if isinstance(outcome, TooMany):
-            return TooManyAttempts.of(outcome)
-        if isinstance(outcome, WrongCredentials):
-            return InvalidCredentials.of("The password is wrong.")
-        if isinstance(outcome, NoAdminLeft):
-            return LastAdmin.of()
+        if isinstance(outcome, Refused):
+            return refusal_of(outcome, wrong="The password is wrong.")
         if boards is not None:
             await boards.left(outcome.id)
-        if context.cookie is not None and context.response is not None:
-            context.cookie.clear(context.response)
+        forget_token(context)
         return AccountDeleted(player=global_id("Player", outcome.id))

@@ -6,13 +6,13 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from graph.api.accounts.refusals import refusal_of
 from graph.api.accounts.types import TooManyAttempts
-from graph.api.accounts.viewer import HASH, session_of, visitor_of
+from graph.api.accounts.viewer import HASH, user_of, visitor_of
 from graph.api.auth import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
 from graph.api.errors import InvalidAsResult, InvalidInput, UserError
 from graph.endpoint.declare import cost
-from graph.errors import Unauthenticated
 
 
 @strawberry.type(description="The same whether or not a message was sent, so that nobody learns who has an account.")
@@ -57,8 +57,6 @@ ConfirmEmailResult: TypeAlias = Annotated[EmailConfirmed | InvalidToken, strawbe
 
 @strawberry.type
 class RecoveryMutation:
-    """The mutations."""
-
     @strawberry.mutation(
         description="Sends a token for another password to this address, if it is an account's. Answers the same for "
         "any address; three messages an hour.",
@@ -68,7 +66,7 @@ class RecoveryMutation:
         address = visitor_of(info.context).address
         refusal = await info.context.services.recovery.request_reset(email, address)
         if refusal is not None:
-            return TooManyAttempts.of(refusal)
+            return refusal_of(refusal)
         return MessageRequested(message="If there is an account with this address, a message is on its way to it.")
 
     @strawberry.mutation(
@@ -86,12 +84,10 @@ class RecoveryMutation:
     )
     async def request_email_confirmation(self, info: Info) -> RequestMessageResult:
         context = info.context
-        user = await context.services.accounts.user(int(session_of(context).user_id))
-        if user is None:
-            raise Unauthenticated("Sign in first.")
+        user = await user_of(context)
         refusal = await context.services.recovery.request_confirmation(user, visitor_of(context).address)
         if refusal is not None:
-            return TooManyAttempts.of(refusal)
+            return refusal_of(refusal)
         return MessageRequested(message="A message is on its way, unless the address is confirmed already.")
 
     @strawberry.mutation(description="Confirms an address, once for each token.", extensions=[requires(ANYBODY)])

@@ -6,26 +6,24 @@ from collections.abc import Mapping, Sequence
 
 import strawberry
 
-from graph.accounts import USER_TTL, EmailInUse, TooMany, WrongCredentials
+from graph.accounts import USER_TTL
 from graph.api.accounts.profile import ProfileMutation, ProfileQuery
 from graph.api.accounts.recovery import RecoveryMutation
+from graph.api.accounts.refusals import Refused, refusal_of
 from graph.api.accounts.types import (
     ChangePasswordInput,
     ChangePasswordResult,
-    EmailTaken,
-    InvalidCredentials,
     LoginInput,
     LoginResult,
     PasswordChanged,
     RegisterInput,
     RegisterResult,
     Session,
-    TooManyAttempts,
     User,
     Viewer,
 )
 from graph.api.accounts.users import UsersMutation, UsersQuery
-from graph.api.accounts.viewer import HASH, begun, keep_token, session_of, visitor_of
+from graph.api.accounts.viewer import HASH, begun, forget_token, keep_token, session_of, visitor_of
 from graph.api.auth import ANYBODY, NOT_BELIEVED, SIGNED_IN, VALID, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidAsResult
@@ -82,17 +80,13 @@ class AccountsMutation(ProfileMutation, RecoveryMutation, UsersMutation):
         outcome = await context.services.accounts.register(
             input.email, input.password, input.display_name, visitor_of(context)
         )
-        if isinstance(outcome, TooMany):
-            return TooManyAttempts.of(outcome)
-        return EmailTaken.of() if isinstance(outcome, EmailInUse) else await begun(context, outcome)
+        return refusal_of(outcome) if isinstance(outcome, Refused) else await begun(context, outcome)
 
     @strawberry.mutation(description="Signs a user in.", extensions=[requires(ANYBODY)], metadata=cost(HASH))
     async def login(self, info: Info, input: LoginInput) -> LoginResult:
         context = info.context
         outcome = await context.services.accounts.login(input.email, input.password, visitor_of(context))
-        if isinstance(outcome, TooMany):
-            return TooManyAttempts.of(outcome)
-        return InvalidCredentials.of() if isinstance(outcome, WrongCredentials) else await begun(context, outcome)
+        return refusal_of(outcome) if isinstance(outcome, Refused) else await begun(context, outcome)
 
     @strawberry.mutation(
         description="Ends the session in use; true when there was one.", extensions=[requires(ANYBODY)]
@@ -104,8 +98,7 @@ class AccountsMutation(ProfileMutation, RecoveryMutation, UsersMutation):
         session: SessionValue | None = context.caller.session
         user = session is not None and scopes_of_role(session.role) is None
         ended = session is not None and user and await context.services.sessions.revoke(session.user_id, session.id)
-        if context.cookie is not None and context.response is not None:
-            context.cookie.clear(context.response)
+        forget_token(context)
         return ended
 
     @strawberry.mutation(
@@ -128,8 +121,8 @@ class AccountsMutation(ProfileMutation, RecoveryMutation, UsersMutation):
         context = info.context
         session = session_of(context)
         ended = await context.services.sessions.revoke_all(session.user_id, keep=session.id if keep_current else None)
-        if not keep_current and context.cookie is not None and context.response is not None:
-            context.cookie.clear(context.response)
+        if not keep_current:
+            forget_token(context)
         return ended
 
     @strawberry.mutation(
@@ -143,10 +136,8 @@ class AccountsMutation(ProfileMutation, RecoveryMutation, UsersMutation):
         outcome = await context.services.accounts.change_password(
             session_of(context), input.current_password, input.new_password
         )
-        if isinstance(outcome, TooMany):
-            return TooManyAttempts.of(outcome)
-        if isinstance(outcome, WrongCredentials):
-            return InvalidCredentials.of("The current password is wrong.")
+        if isinstance(outcome, Refused):
+            return refusal_of(outcome, wrong="The current password is wrong.")
         keep_token(context, outcome.signed_in)
         renewed = Session.of(outcome.signed_in.session, outcome.signed_in.session.id)
         return PasswordChanged(

@@ -7,8 +7,9 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from graph.accounts import NoAdminLeft, Role, UserRecord
+from graph.api.accounts.refusals import refusal_of
 from graph.api.accounts.types import LastAdmin, Session, User
-from graph.api.auth import ADMIN, requires
+from graph.api.auth import ADMIN, admin_of, requires
 from graph.api.context import Context, Info
 from graph.api.errors import NotFound
 from graph.api.node import key_of, parse_id
@@ -134,8 +135,7 @@ class UsersMutation:
         found = await _found(info.context, user)
         if found is None:
             return NotFound.of(_NO_USER)
-        by = int(info.context.caller.user or 0)
-        ended = await info.context.services.accounts.set_role(found, role, by=by)
+        ended = await info.context.services.accounts.set_role(found, role, by=admin_of(info.context))
         return await _changed(info.context, found.id, ended)
 
     @strawberry.mutation(
@@ -147,7 +147,7 @@ class UsersMutation:
         found = await _found(info.context, user)
         if found is None:
             return NotFound.of(_NO_USER)
-        ended = await info.context.services.accounts.lock(found, by=int(info.context.caller.user or 0))
+        ended = await info.context.services.accounts.lock(found, by=admin_of(info.context))
         return await _changed(info.context, found.id, ended)
 
     @strawberry.mutation(
@@ -158,7 +158,7 @@ class UsersMutation:
         found = await _found(info.context, user)
         if found is None:
             return NotFound.of(_NO_USER)
-        await info.context.services.accounts.unlock(found, by=int(info.context.caller.user or 0))
+        await info.context.services.accounts.unlock(found, by=admin_of(info.context))
         return await _changed(info.context, found.id, 0)
 
 
@@ -175,7 +175,7 @@ async def _found(context: Context, user: str) -> UserRecord | None:
 async def _changed(context: Context, user: int, ended: int | NoAdminLeft) -> UserAccountResult:
     """How the user stands now."""
     if isinstance(ended, NoAdminLeft):
-        return LastAdmin.of()
+        return refusal_of(ended)
     known = await context.services.accounts.credentials(user)
     if known is None:
         return NotFound.of(_NO_USER)

@@ -9,6 +9,7 @@ from graph.api.accounts.types import AuthPayload
 from graph.errors import Unauthenticated
 
 if TYPE_CHECKING:
+    from graph.accounts import UserRecord
     from graph.api.context import Context
     from graph.patterns.sessions import Session as SessionValue
 
@@ -34,6 +35,14 @@ def session_of(context: Context) -> SessionValue:
     return session
 
 
+async def user_of(context: Context) -> UserRecord:
+    """Return the user of the session in use; raises `Unauthenticated` if the caller is not signed in."""
+    user = await context.services.accounts.user(int(session_of(context).user_id))
+    if user is None:
+        raise Unauthenticated("Sign in first.")
+    return user
+
+
 async def begun(context: Context, signed_in: SignedIn) -> AuthPayload:
     """Return the payload of a new session and set a browser's cookie; the session of the old cookie ends."""
     replaced: SessionValue | None = context.caller.session
@@ -52,3 +61,9 @@ def keep_token(context: Context, signed_in: SignedIn) -> bool:
     context.cookie.write(context.response, signed_in.token)
     context.cookie.write_device(context.response, signed_in.device)
     return True
+
+
+def forget_token(context: Context) -> None:
+    """Delete a browser's session cookie, if the answer can carry cookies."""
+    if context.cookie is not None and context.response is not None:
+        context.cookie.clear(context.response)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from graph.api.apikeys.types import ApiKey, ApiKeyCreated, CreateApiKeyInput, CreateApiKeyResult
-from graph.api.auth import ADMIN, requires
+from graph.api.auth import ADMIN, admin_of, requires
 from graph.api.context import Info
 from graph.api.errors import InvalidAsResult
 from graph.api.node import integer_key, parse_id
@@ -31,9 +31,8 @@ class ApiKeysMutation:
         extensions=[requires(ADMIN), InvalidAsResult()],
     )
     async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyResult:
-        made_by = int(info.context.caller.user or 0)
         key, record = await info.context.services.api_keys.create(
-            input.name, input.scopes, input.operations_per_minute, by=made_by
+            input.name, input.scopes, input.operations_per_minute, by=admin_of(info.context)
         )
         return ApiKeyCreated(key=key, api_key=ApiKey.of(record))
 

@@ -2,9 +2,22 @@
 
 `SessionAuthenticator` finds the session behind a token or a cookie for the endpoint. A field declares who may use it
 with `requires`; `check` tests the same inside a resolver. Both raise `graph.errors.Unauthenticated` or `Forbidden`.
+`admin_of` is the ADMIN who asks.
 """
 
-from graph.api.auth.access import ADMIN, ANYBODY, BOARDS, CATALOG, PLAYER, SERVICE, SIGNED_IN, VALID, check, requires
+from graph.api.auth.access import (
+    ADMIN,
+    ANYBODY,
+    BOARDS,
+    CATALOG,
+    PLAYER,
+    SERVICE,
+    SIGNED_IN,
+    VALID,
+    admin_of,
+    check,
+    requires,
+)
 from graph.api.auth.authenticator import NOT_BELIEVED, SessionAuthenticator
 
 __all__ = [
@@ -18,6 +31,7 @@ __all__ = [
     "SIGNED_IN",
     "VALID",
     "SessionAuthenticator",
+    "admin_of",
     "check",
     "requires",
 ]

@@ -62,5 +62,5 @@ class SkuTaken(UserError):
 @strawberry.type(description="Another one has this slug.")
 class SlugTaken(UserError):
     @classmethod
-    def of(cls, slug: str, what: str = "leaderboard") -> SlugTaken:
+    def of(cls, slug: str, what: str) -> SlugTaken:
         return cls(code="SLUG_TAKEN", message=f"Another {what} has the slug {slug}.")

@@ -32,15 +32,31 @@ def given(value: T | None) -> T | None:
 def selects(info: strawberry.Info[Any, Any], *path: str) -> bool:
     """Whether the operation selects the field at `path` below the one being resolved, through fragments or not.
 
-    ``@skip`` and ``@include`` are obeyed. It takes time linear in the document; Strawberry's `selected_fields` expands
-    each fragment at each spread, which is exponential for nested fragments.
+    ``@skip`` and ``@include`` are obeyed. Each level takes time linear in the document; Strawberry's `selected_fields`
+    expands each fragment at each spread, which is exponential for nested fragments.
     """
-    # Strawberry offers no other access to the document, and does not type what its info wraps.
-    raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info")  # noqa: B009 - pyright cannot know its type
-    level = [node.selection_set for node in raw.field_nodes]
+    raw, level = _below(info)
     for name in path:
         level = [node.selection_set for node in _fields(raw, level) if node.name.value == name]
     return bool(level)
+
+
+def mentions(info: strawberry.Info[Any, Any], name: str) -> bool:
+    """Whether the operation selects a field `name` anywhere below the one being resolved; see `selects`."""
+    raw, level = _below(info)
+    while level:
+        fields = list(_fields(raw, level))
+        if any(node.name.value == name for node in fields):
+            return True
+        level = [node.selection_set for node in fields]
+    return False
+
+
+def _below(info: strawberry.Info[Any, Any]) -> tuple[GraphQLResolveInfo[Any], list[SelectionSetNode | None]]:
+    """What graphql-core tells of the field being resolved, and the selections below it."""
+    # Strawberry offers no other access to the document, and does not type what its info wraps.
+    raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info")  # noqa: B009 - pyright cannot know its type
+    return raw, [node.selection_set for node in raw.field_nodes]
 
 
 def _fields(info: GraphQLResolveInfo[Any], sets: Iterable[SelectionSetNode | None]) -> Iterator[FieldNode]:

@@ -25,8 +25,6 @@ class Quota:
 
 @strawberry.type
 class QuotaQuery:
-    """The query field `rateLimit`."""
-
     @strawberry.field(
         description="The caller's budget. Reading it costs nothing, as long as it is all that the operation asks for.",
         metadata=cost(0, free=True),

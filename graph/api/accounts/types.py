@@ -110,16 +110,12 @@ class LoginInput:
 
 @strawberry.input(description="The email and password with which a guest signs in from now on.")
 class ClaimAccountInput:
-    """An email and a password."""
-
     email: str
     password: str
 
 
 @strawberry.input
 class ChangePasswordInput:
-    """The current password and the new one."""
-
     current_password: str
     new_password: str
 

@@ -65,8 +65,6 @@ def _event(change: ProductChange) -> ProductEvent:
 
 @strawberry.type
 class CatalogSubscription:
-    """The subscription fields."""
-
     @strawberry.subscription(
         description="Products created, changed or deleted. With `after`, first everything missed since that cursor.",
         extensions=[requires(ANYBODY)],

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import strawberry
-from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode
 
 from graph.api.context import Context, Info
 from graph.api.node import Node, global_id, integer_key, parse_id
+from graph.api.pagination import mentions
 from graph.apikeys import scopes_of_role
 from graph.errors import BadInput, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from graphql import GraphQLResolveInfo
 
 
 @strawberry.type(description="The public data of a user.")
@@ -35,27 +33,6 @@ async def names_of(info: Info, players: Iterable[int]) -> Mapping[int, str]:
     if not mentions(info, "displayName"):
         return {}
     return await info.context.services.accounts.display_names(players)
-
-
-def mentions(info: Info, name: str) -> bool:
-    """Whether a field `name` occurs anywhere below the one being resolved; each fragment is read once."""
-    # Strawberry offers no other access to the document, and does not type what its info wraps.
-    raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info")  # noqa: B009 - pyright cannot know its type
-    stack = [node.selection_set for node in raw.field_nodes]
-    entered: set[str] = set()
-    while stack:
-        below = stack.pop()
-        for node in below.selections if below is not None else ():
-            if isinstance(node, FieldNode):
-                if node.name.value == name:
-                    return True
-                stack.append(node.selection_set)
-            elif isinstance(node, InlineFragmentNode):
-                stack.append(node.selection_set)
-            elif isinstance(node, FragmentSpreadNode) and node.name.value not in entered:
-                entered.add(node.name.value)
-                stack.append(raw.fragments[node.name.value].selection_set)
-    return False
 
 
 def player_key_of(value: str) -> int | None:

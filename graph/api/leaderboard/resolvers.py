@@ -10,7 +10,7 @@ from graph.api.auth import BOARDS, PLAYER, SERVICE, check, requires
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidAsResult, NotFound, SlugTaken
 from graph.api.leaderboard.loaders import players
-from graph.api.leaderboard.players import Player, mentions, names_of, player_key_of, viewer_key
+from graph.api.leaderboard.players import Player, names_of, player_key_of, viewer_key
 from graph.api.leaderboard.results import (
     CreateLeaderboardInput,
     DeleteLeaderboardResult,
@@ -26,7 +26,7 @@ from graph.api.leaderboard.results import (
 from graph.api.leaderboard.subscriptions import LeaderboardSubscription
 from graph.api.leaderboard.types import MAX_AGE, MAX_PAGE, Leaderboard, LeaderboardEntry, PlayerPlace
 from graph.api.node import Deleted, Node, global_id, integer_keys
-from graph.api.pagination import given
+from graph.api.pagination import given, mentions
 from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import cached, cost, keep_until
 from graph.errors import BadInput, Missing, Taken
@@ -142,7 +142,7 @@ class LeaderboardMutation:
         try:
             return Leaderboard.of(await info.context.services.leaderboards.create_board(new))
         except Taken:
-            return SlugTaken.of(input.slug)
+            return SlugTaken.of(input.slug, "leaderboard")
 
     @strawberry.mutation(
         description="A PLAYER submits their own score; SERVICE and ADMIN may name any player. The same `key` sent "

@@ -73,8 +73,6 @@ class ScoreSubmitted:
 
 @strawberry.input(description="A score of the running season to be removed.")
 class RemoveScoreInput:
-    """The player and the board."""
-
     board: str = strawberry.field(description="The board's slug.")
     player: strawberry.ID
 

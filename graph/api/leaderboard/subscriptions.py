@@ -11,7 +11,7 @@ import strawberry
 
 from graph.api.auth import ANYBODY, SIGNED_IN, requires
 from graph.api.context import Info
-from graph.api.leaderboard.players import mentions, names_of, viewer_key
+from graph.api.leaderboard.players import names_of, viewer_key
 from graph.api.leaderboard.types import (
     MAX_PAGE,
     MAX_RANGE,
@@ -20,6 +20,7 @@ from graph.api.leaderboard.types import (
     LeaderboardEntry,
     names_around,
 )
+from graph.api.pagination import mentions
 from graph.endpoint.declare import live
 from graph.errors import BadInput
 from graph.leaderboard import BoardRecord, player_of, until_available
@@ -53,8 +54,6 @@ async def _context(info: Info, found: Neighbourhood) -> LeaderboardContext:
 
 @strawberry.type
 class LeaderboardSubscription:
-    """The subscription fields."""
-
     @strawberry.subscription(
         description="The top of a board: first as it stands, then whenever it changes (bursts are merged).",
         extensions=[requires(ANYBODY)],

@@ -11,9 +11,9 @@ from strawberry.scalars import JSON
 
 from graph.api.context import Info
 from graph.api.enums import enum
-from graph.api.leaderboard.players import Player, mentions, names_of, player_key_of, viewer_key
+from graph.api.leaderboard.players import Player, names_of, player_key_of, viewer_key
 from graph.api.node import Node, global_id
-from graph.api.pagination import PageInfo, given
+from graph.api.pagination import PageInfo, given, mentions
 from graph.endpoint.declare import Scope, cached, cost
 from graph.errors import BadInput, Invalid
 from graph.leaderboard import BoardRecord, Placed, SeasonSchedule, Span, TopPage, player_of
@@ -252,8 +252,6 @@ class Leaderboard(Node):
 
 @strawberry.type(description="A player's place on one of several boards.")
 class PlayerPlace:
-    """A board and an entry."""
-
     board: Leaderboard
     entry: LeaderboardEntry
 

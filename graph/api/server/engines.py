@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from graph.api.server.types import EngineHealth, EngineState
 from graph.errors import Unavailable
 from graph.patterns.client import RedisUnavailable, command
-from graph.patterns.limiter import living
 
 if TYPE_CHECKING:
     from graph.services import Services
@@ -20,29 +19,28 @@ PATIENCE = 2.0
 _PRODUCTS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
-async def look_at_redis(services: Services) -> tuple[EngineState, int | None]:
-    """How Redis is, and how many server processes it has heard of; of a cluster, how one of its nodes is."""
+async def look_at_redis(services: Services) -> EngineState:
+    """How Redis is; of a cluster, how one of its nodes is."""
     client, began = services.client, time.perf_counter()
     try:
         async with asyncio.timeout(PATIENCE):
-            told, processes = await client.batch(command("INFO", retry=True), living(services.prefix))
+            (told,) = await client.batch(command("INFO", retry=True))
         took = 1000 * (time.perf_counter() - began)
     except (RedisUnavailable, TimeoutError):
-        return _away(), None
+        return _away()
     if isinstance(told, Exception):
-        return _away(), None
+        return _away()
     facts = dict(line.split(":", 1) for line in told.decode(errors="replace").splitlines() if ":" in line)
     server = (facts.get("server_name") or "redis").capitalize()
     version = facts.get(f"{server.lower()}_version") or facts.get("redis_version") or ""
     limit = float(facts.get("maxmemory") or 0)
-    state = EngineState(
+    return EngineState(
         health=EngineHealth.REFUSES if client.refusal else EngineHealth.OK,
         name=f"{server} {version}".strip(),
         milliseconds=took,
         used_bytes=float(facts["used_memory"]) if "used_memory" in facts else None,
         max_bytes=limit or None,
     )
-    return state, None if isinstance(processes, Exception) else max(1, processes)
 
 
 async def look_at_sql(services: Services) -> EngineState:

@@ -38,13 +38,13 @@ def _since(before: MetricsReading) -> tuple[Activity, MetricsReading]:
 
 async def _state(services: Services, before: MetricsReading) -> tuple[ServerState, MetricsReading]:
     """What happened since `before`, and the reading that says so."""
-    (seen, after), (redis, processes), fleet, sql = await asyncio.gather(
+    (seen, after), redis, fleet, sql = await asyncio.gather(
         asyncio.to_thread(_since, before),
         look_at_redis(services),
         on_roster(services.client, prefix=services.prefix),
         look_at_sql(services),
     )
-    return ServerState.of(seen, processes, fleet, redis, sql), after
+    return ServerState.of(seen, fleet, redis, sql), after
 
 
 @strawberry.type

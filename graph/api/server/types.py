@@ -169,11 +169,11 @@ class ServerState:
     def of(
         cls,
         seen: Activity,
-        processes: int | None,
         fleet: Sequence[RosterEntry] | None,
         redis: EngineState,
         sql: EngineState,
     ) -> ServerState:
+        processes = None if fleet is None else _told(fleet)
         return cls(
             at=datetime.now(UTC),
             seconds=seen.seconds,
@@ -186,13 +186,14 @@ class ServerState:
             subscriptions=seen.subscriptions,
             live_queries=seen.live_queries,
             live_followers=seen.live_followers,
-            processes=processes,
-            fleet=None if fleet is None else _listed(fleet),
+            processes=None if processes is None else max(1, sum(one.kind is ProcessKind.SERVER for one in processes)),
+            fleet=None if processes is None else processes[:_MOST],
             redis=redis,
             sql=sql,
         )
 
 
-def _listed(fleet: Sequence[RosterEntry]) -> list[ProcessState]:
-    shown = [one for one in map(ProcessState.of, fleet[:_MOST]) if one is not None]
-    return sorted(shown, key=lambda one: (one.kind.name, one.host, one.pid))
+def _told(fleet: Sequence[RosterEntry]) -> list[ProcessState]:
+    """The processes as they are listed: servers first, then by machine."""
+    told = [one for one in map(ProcessState.of, fleet) if one is not None]
+    return sorted(told, key=lambda one: (one.kind.name, one.host, one.pid))

@@ -5,7 +5,7 @@ request whose session and budget are both in order: one script checks the first 
 what each process needs to grant its share while Redis is away.
 """
 
-from graph.patterns.limiter.fleet import Fleet, living
+from graph.patterns.limiter.fleet import Fleet
 from graph.patterns.limiter.limiter import Charge, Limit, Limiter, Verdict, passed, remembered
 from graph.patterns.limiter.turnstile import Passage, passage, passage_command
 
@@ -16,7 +16,6 @@ __all__ = [
     "Limiter",
     "Passage",
     "Verdict",
-    "living",
     "passage",
     "passage_command",
     "passed",

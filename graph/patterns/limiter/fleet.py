@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from graph.patterns.client import Client, Command
+    from graph.patterns.client import Client
     from graph.patterns.limiter.limiter import Verdict
 
 GONE = 15.0
@@ -127,11 +127,6 @@ class Fleet:
         while True:
             await asyncio.sleep(self._interval)
             await self.beat()
-
-
-def living(prefix: str = "graph") -> Command:
-    """The command that counts the processes of the fleet, for somebody who is not one of them."""
-    return command("ZCARD", f"{prefix}:{{fleet}}:processes", retry=True)
 
 
 def _digest(key: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import json
 import os
@@ -60,6 +61,18 @@ async def test_identical_subscriptions_share_source_execution_and_text(app: Live
         assert sink.payloads[0] is sinks[0].payloads[0]
     assert app.executions == 2
     assert app.streams.groups == 1
+
+
+async def test_a_shared_source_that_does_not_open_in_time_is_told(
+    app: LiveApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the deadline that it is, not as a bug, to all who wait for it."""
+    operations = app.streams.engine.operations
+    monkeypatch.setattr(operations, "bounds", dataclasses.replace(operations.bounds, deadline=0.05))
+    app.gate.clear()
+    for sink in [await app.follow("subscription { gated }") for _ in range(3)]:
+        await sink.end()
+        assert sink.code == "DEADLINE_EXCEEDED"
 
 
 async def test_different_subscriptions_share_nothing(app: LiveApp) -> None:

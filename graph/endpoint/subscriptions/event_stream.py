@@ -22,6 +22,7 @@ from strawberry.execution import optimized_is_awaitable
 from graph.endpoint.errors import Refusal, coded
 from graph.endpoint.execution import Answer
 from graph.endpoint.identity import PUBLIC, viewer_touched
+from graph.endpoint.subscriptions.entry import in_time
 from graph.endpoint.subscriptions.once import Execution, Once, Shape
 
 if TYPE_CHECKING:
@@ -92,9 +93,7 @@ class EventStream:
         executor = self._engine.build(context, runner, is_awaitable=optimized_is_awaitable)
         if isinstance(executor, list):
             raise Failed(coded(executor, "BAD_USER_INPUT"))
-        async with asyncio.timeout(self._engine.operations.bounds.deadline):
-            opened: Any = create_source_event_stream(executor)
-            source = await opened if isawaitable(opened) else opened
+        source = await in_time(self._engine, opened(executor))
         try:
             _raise_if_failed(source)
             yield OpenStream(executor, context.context, source)
@@ -141,23 +140,37 @@ class EventStream:
 
     async def _execute_traced(self, executor: Executor[Any], item: Any, caller: Caller) -> Execution:
         context = self._engine.context(caller, nobody(), None)
-        one: Any = cast("Any", executor).build_per_event_executor(item)
-        one.context_value = context
         EXECUTED.inc()
         began = perf_counter()
-        deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
-        try:
-            async with deadline:
-                executing: Any = one.execute_operation(False)  # noqa: FBT003 - graphql-core's own signature
-                result = cast("ExecutionResult", await executing if isawaitable(executing) else executing)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
-            result = ExecutionResult(None, errors=[late])
+        result = await execute_event(self._engine, executor, item, context)
         answer = Answer(data=result.data, errors=self._engine.presenter.present(result.errors or ()))
         self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
         return Execution(answer.encode().decode(), viewer_touched(context), bool(answer.errors))
+
+
+async def opened(executor: Executor[Any]) -> Any:
+    """The source of a subscription, or a result that says why there is none."""
+    source: Any = create_source_event_stream(executor)
+    return await source if isawaitable(source) else source
+
+
+async def execute_event(
+    engine: Engine[Any], executor: Executor[Any], item: object, context: object = None
+) -> ExecutionResult:
+    """Execute one event, in the context of its source unless another is given; late, it has an error alone."""
+    deadline = asyncio.timeout(engine.operations.bounds.deadline)
+    try:
+        async with deadline:
+            one: Any = cast("Any", executor).build_per_event_executor(item)
+            if context is not None:
+                one.context_value = context
+            executing: Any = one.execute_operation(False)  # noqa: FBT003 - graphql-core's own signature
+            return cast("ExecutionResult", await executing if isawaitable(executing) else executing)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
+        return ExecutionResult(None, errors=[late])
 
 
 def nobody() -> HTTPConnection:

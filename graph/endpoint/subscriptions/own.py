@@ -10,19 +10,18 @@ source that breaks ends it with the error, masked like any other.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from inspect import isawaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from graphql import ExecutionResult, GraphQLError, create_source_event_stream  # pyright: ignore[reportUnknownVariableType] - its types are partial
+from graphql import ExecutionResult, GraphQLError
 from strawberry.execution import optimized_is_awaitable
 from strawberry.types import ExecutionResult as StreamResult
 
-from graph.endpoint.errors import Refusal, as_graphql, coded
+from graph.endpoint.errors import as_graphql, coded
 from graph.endpoint.execution import Answer, encode, hook_of
 from graph.endpoint.subscriptions.entry import Entrant, in_time
+from graph.endpoint.subscriptions.event_stream import execute_event, opened
 from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class Own(Entrant):
                 if isinstance(executor, list):
                     source: Any = ExecutionResult(None, coded(executor, "BAD_USER_INPUT"))
                 else:
-                    source = await in_time(self._engine, _opened(executor))
+                    source = await in_time(self._engine, opened(executor))
             if isinstance(source, ExecutionResult):
                 await self._fail(context, runner, source.errors or [])
                 return
@@ -85,7 +84,8 @@ class Own(Entrant):
                 async for item in cast("AsyncIterable[Any]", source):
                     began = perf_counter()
                     with self._engine.monitor.tracing.event():
-                        answer = await self._render(context, runner, await self._execute(executor, item))
+                        result = await execute_event(self._engine, cast("Executor[Any]", executor), item)
+                        answer = await self._render(context, runner, result)
                         self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
                     text = answer.encode().decode()
                     sink.next(text, latest=self._promise.latest, cursor=getattr(item, "cursor", None))
@@ -114,19 +114,6 @@ class Own(Entrant):
         errors = self._engine.presenter.present(shown.errors or (), context.raised)
         return Answer(data=shown.data, errors=errors, extensions=shown.extensions)
 
-    async def _execute(self, executor: object, item: object) -> ExecutionResult:
-        deadline = asyncio.timeout(self._engine.operations.bounds.deadline)
-        try:
-            async with deadline:
-                one: Any = cast("Any", executor).build_per_event_executor(item)
-                executing: Any = one.execute_operation(False)  # noqa: FBT003 - graphql-core's own signature
-                return cast("ExecutionResult", await executing if isawaitable(executing) else executing)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            late = Refusal("DEADLINE_EXCEEDED", "The event took too long and was given up.")
-            return ExecutionResult(None, errors=[late])
-
     def _end(self, errors: str) -> None:
         """Tell the client that the subscription has ended, unless it has left."""
         if self._left or not self._sink.done():
@@ -136,9 +123,3 @@ class Own(Entrant):
             self._sink.result().error(errors)
         else:
             self._sink.result().complete()
-
-
-async def _opened(executor: Executor[Any]) -> Any:
-    """The source of a subscription, or a result that says why there is none."""
-    source: Any = create_source_event_stream(executor)
-    return await source if isawaitable(source) else source

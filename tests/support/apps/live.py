@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import strawberry
 from starlette.requests import HTTPConnection
+from strawberry.extensions import FieldExtension
 from strawberry.types import Info
 
 from graph.endpoint import GraphQLEndpoint
@@ -45,6 +46,14 @@ class WatchedTokens(Tokens):
             return lambda: None
         self.watchers.append(on_ended)
         return lambda: self.watchers.remove(on_ended)
+
+
+class Gated(FieldExtension):
+    """Lets a source open once the gate of the app is."""
+
+    async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
+        await info.context.app.gate.wait()
+        return next_(source, info, **kwargs)
 
 
 class LiveContext:
@@ -207,6 +216,10 @@ class Subscription:
                     yield f"{user}: {event.data}"
             finally:
                 info.context.app.sources -= 1
+
+    @strawberry.subscription(metadata=live(shared=True), extensions=[Gated()])
+    async def gated(self) -> AsyncGenerator[int]:
+        yield 1
 
     @strawberry.subscription
     async def breaks(self) -> AsyncGenerator[int]:

@@ -18,7 +18,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from graph.endpoint.errors import Refusal
-from graph.endpoint.http.request import Disconnected, declared_length
+from graph.endpoint.http.request import CLOSE, Disconnected, declared_length, refuse_compressed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 FORM = "multipart/form-data"
 
-_CLOSE = {"Connection": "close"}
 _MAX_TYPE = 1_000  # characters of a Content-Type that is worth reading
 # python-multipart would write a line for each mistake of a client.
 _QUIET = logging.Logger("graph.endpoint.form", logging.CRITICAL + 1)  # noqa: LOG001 - no configuration can enable it
@@ -62,10 +61,7 @@ class Form:
 
     def __init__(self, receive: Receive, headers: Headers, bounds: Bounds, *, parts: int) -> None:
         """Read at most `parts` parts. Raises `Refusal` when the headers show that the form cannot be read."""
-        if headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
-            raise Refusal(
-                "UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed.", headers={"Accept-Encoding": "identity"}
-            )
+        refuse_compressed(headers)
         self.size = declared_length(headers)
         """Bytes of the whole form as the client says; None where it does not."""
         self._bounds = bounds
@@ -86,7 +82,7 @@ class Form:
         _, parameters = parse_options_header(content_type if len(content_type) <= _MAX_TYPE else FORM)
         boundary = parameters.get(b"boundary", b"")
         if not boundary:
-            raise Refusal("BAD_REQUEST", "The Content-Type of a form names its boundary.", headers=_CLOSE)
+            raise Refusal("BAD_REQUEST", "The Content-Type of a form names its boundary.", headers=CLOSE)
         try:
             parser = MultipartParser(
                 boundary,
@@ -102,7 +98,7 @@ class Form:
                 },
             )
         except FormParserError as error:
-            raise Refusal("BAD_REQUEST", "The boundary of the form is too long.", headers=_CLOSE) from error
+            raise Refusal("BAD_REQUEST", "The boundary of the form is too long.", headers=CLOSE) from error
         parser.logger = _QUIET
         return parser
 
@@ -139,7 +135,7 @@ class Form:
             async with asyncio.timeout_at(min(loop.time() + self._bounds.body_timeout, self._until)):
                 message = await self._receive()
         except TimeoutError as error:
-            raise Refusal("REQUEST_TIMEOUT", "The form came too slowly.", headers=_CLOSE) from error
+            raise Refusal("REQUEST_TIMEOUT", "The form came too slowly.", headers=CLOSE) from error
         if message["type"] == "http.disconnect":
             raise Disconnected
         self._more = message.get("more_body", False)
@@ -152,18 +148,18 @@ class Form:
         try:
             self._parser.write(piece)
         except FormParserError as error:
-            raise Refusal("BAD_REQUEST", "The body is not a well-formed form.", headers=_CLOSE) from error
+            raise Refusal("BAD_REQUEST", "The body is not a well-formed form.", headers=CLOSE) from error
 
     def _too_large(self) -> Refusal:
         most = self._bounds.form
-        return Refusal("PAYLOAD_TOO_LARGE", f"A form holds at most {most} bytes.", headers=_CLOSE, limit=most)
+        return Refusal("PAYLOAD_TOO_LARGE", f"A form holds at most {most} bytes.", headers=CLOSE, limit=most)
 
     # --- what python-multipart calls ---
 
     def _begin(self) -> None:
         self._parts -= 1
         if self._parts < 0:
-            raise Refusal("TOO_MANY_FILES", "The form has too many parts.", headers=_CLOSE, limit=self._bounds.files)
+            raise Refusal("TOO_MANY_FILES", "The form has too many parts.", headers=CLOSE, limit=self._bounds.files)
         self._head = {}
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
@@ -183,9 +179,9 @@ class Form:
             name = parameters[b"name"].decode()
             filename = parameters[b"filename"].decode() if b"filename" in parameters else None
         except (KeyError, UnicodeDecodeError) as error:
-            raise Refusal("BAD_REQUEST", "Each part of a form has a name, in UTF-8.", headers=_CLOSE) from error
+            raise Refusal("BAD_REQUEST", "Each part of a form has a name, in UTF-8.", headers=CLOSE) from error
         if disposition != b"form-data":
-            raise Refusal("BAD_REQUEST", "Each part of a form is form-data.", headers=_CLOSE)
+            raise Refusal("BAD_REQUEST", "Each part of a form is form-data.", headers=CLOSE)
         media = self._head.get(b"content-type", b"").decode("latin-1")
         self._events.append(PartHead(name, filename, media))
 

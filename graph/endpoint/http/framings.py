@@ -22,7 +22,7 @@ def _part(body: str) -> bytes:
 
 
 class Multipart:
-    """A `httpstream.Framing`."""
+    """A `streaming.Framing`."""
 
     content_type = f"multipart/mixed; boundary={_BOUNDARY}; subscriptionSpec=1.0".encode()
     opening = _NEXT.encode()
@@ -41,13 +41,12 @@ class Multipart:
         return b"--\r\n"
 
 
-class MultipartPieces:
-    """A `httpstream.Framing` of an answer in pieces: each part is one piece, and nothing is said meanwhile.
+class MultipartPieces(Multipart):
+    """A `streaming.Framing` of an answer in pieces: each part is one piece, and nothing is said meanwhile.
 
     Source: https://github.com/graphql/graphql-over-http/blob/main/rfcs/IncrementalDelivery.md.
     """
 
-    opening = _NEXT.encode()
     idle = b""
 
     def __init__(self, content_type: bytes) -> None:
@@ -62,13 +61,9 @@ class MultipartPieces:
         """A part with the errors that ended the answer, and the end."""
         return _part(f'{{"errors":{errors},"hasNext":false}}') + self.complete()
 
-    def complete(self) -> bytes:
-        """What turns the delimiter already sent into the last one."""
-        return b"--\r\n"
-
 
 class ServerSentEvents:
-    """A `httpstream.Framing`."""
+    """A `streaming.Framing`."""
 
     content_type = b"text/event-stream; charset=utf-8"
     opening = b":\n\n"

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from graph.endpoint.document import Bounds
     from graph.endpoint.execution import Deadlines
 
-_CLOSE = {"Connection": "close"}
+CLOSE = {"Connection": "close"}
+"""Headers of a refusal after which nothing more is read from the connection."""
+
 _MAX_FIELDS = 32  # of a query string
 _DIGITS = 15  # of a Content-Length that is worth reading
 _OPEN = (b"{", b"[")
@@ -37,13 +39,18 @@ def check_head(headers: Headers, bounds: Bounds) -> None:
     media = parse_media(headers.get("content-type", ""))
     if media.essence != JSON or not utf8(media):
         raise Refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json in UTF-8.", headers={"Accept": JSON})
+    refuse_compressed(headers)
+    declared = declared_length(headers)
+    if declared is not None and declared > bounds.body:
+        raise _too_large(bounds)
+
+
+def refuse_compressed(headers: Headers) -> None:
+    """Refuse a body that is compressed: nobody knows how large it is."""
     if headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
         raise Refusal(
             "UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed.", headers={"Accept-Encoding": "identity"}
         )
-    declared = declared_length(headers)
-    if declared is not None and declared > bounds.body:
-        raise _too_large(bounds)
 
 
 def declared_length(headers: Headers) -> int | None:
@@ -59,7 +66,7 @@ async def read_body(receive: Receive, headers: Headers, bounds: Bounds, deadline
     check_head(headers, bounds)
     with deadlines.start():
         return await _gather(receive, bounds)
-    raise Refusal("REQUEST_TIMEOUT", "The body came too slowly.", headers=_CLOSE)
+    raise Refusal("REQUEST_TIMEOUT", "The body came too slowly.", headers=CLOSE)
 
 
 async def _gather(receive: Receive, bounds: Bounds) -> bytes:
@@ -79,7 +86,7 @@ async def _gather(receive: Receive, bounds: Bounds) -> bytes:
 
 
 def _too_large(bounds: Bounds) -> Refusal:
-    return Refusal("PAYLOAD_TOO_LARGE", f"A body holds at most {bounds.body} bytes.", headers=_CLOSE, limit=bounds.body)
+    return Refusal("PAYLOAD_TOO_LARGE", f"A body holds at most {bounds.body} bytes.", headers=CLOSE, limit=bounds.body)
 
 
 def decode(body: bytes, bounds: Bounds) -> Any:

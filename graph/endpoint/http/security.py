@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from graph.endpoint.errors import Refusal
 from graph.endpoint.http.negotiation import EVENT_STREAM, JSON, MULTIPART, RESPONSE, SIMPLE, parse_media
+from graph.endpoint.http.request import CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,7 +114,7 @@ class Origins:
                 "CSRF_REFUSED",
                 "This form may have been sent by a page of another site: it needs a header that no foreign page can "
                 "send, such as GraphQL-Require-Preflight: 1 or Apollo-Require-Preflight: true.",
-                headers={"Connection": "close"},
+                headers=CLOSE,
             )
 
     def headers(self, headers: Headers) -> RawHeaders:

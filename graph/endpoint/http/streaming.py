@@ -1,7 +1,7 @@
 """Answers over a long HTTP response: GraphQL over SSE (distinct connections), multipart subscriptions, pieces.
 
-One response carries one operation. What differs between the two is in a `Framing` (`sse`, `multipart`); what is the
-same is here: the operation is admitted before the first byte, so that a refusal by status is an ordinary answer (429
+One response carries one operation. What differs between the two is in a `Framing` (`framings`); what is the same is
+here: the operation is admitted before the first byte, so that a refusal by status is an ordinary answer (429
 with Retry-After); a slow client has a bounded queue; a quiet line is kept alive; the end of the session
 ends the response; a client that goes away is no error.
 """

@@ -22,7 +22,7 @@ from starlette.datastructures import Headers, UploadFile
 
 from graph.endpoint.errors import Refusal
 from graph.endpoint.http.form import Form
-from graph.endpoint.http.request import decode, parse_operations
+from graph.endpoint.http.request import CLOSE, decode, parse_operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,6 @@ IN_MEMORY = 1 << 18
 UNIT = 8 << 20
 """Bytes of a form for which its caller is charged a unit."""
 
-_CLOSE = {"Connection": "close"}
 _FIELDS = ("operations", "map")
 _DROPPED = 10
 """Parts of a form that nobody asks for, at most."""
@@ -55,9 +54,7 @@ class Spool:
     def take(self, size: int) -> None:
         """Take `size` bytes; raises `Refusal` when there are not as many."""
         if size > self.free:
-            raise Refusal(
-                "UNAVAILABLE", "There is no room for files right now.", headers={"Retry-After": "1", **_CLOSE}
-            )
+            raise Refusal("UNAVAILABLE", "There is no room for files right now.", headers={"Retry-After": "1", **CLOSE})
         self.free -= size
 
     def give(self, size: int) -> None:
@@ -106,7 +103,7 @@ class UploadForm:
         files = cast("dict[str, Any]", places)
         if len(files) > self._bounds.files:
             most = self._bounds.files
-            raise Refusal("TOO_MANY_FILES", f"A form holds at most {most} files.", headers=_CLOSE, limit=most)
+            raise Refusal("TOO_MANY_FILES", f"A form holds at most {most} files.", headers=CLOSE, limit=most)
         taken: set[tuple[int, Any]] = set()
         for name, paths in files.items():
             if not isinstance(paths, list) or not paths:
@@ -152,7 +149,7 @@ class UploadForm:
             value += piece
             if len(value) > most:
                 told = f"`{name}` holds at most {most} bytes."
-                raise Refusal("PAYLOAD_TOO_LARGE", told, headers=_CLOSE, limit=most)
+                raise Refusal("PAYLOAD_TOO_LARGE", told, headers=CLOSE, limit=most)
         return bytes(value)
 
     async def _drop(self) -> None:
@@ -166,7 +163,7 @@ class UploadForm:
             self._dropped += len(piece)
             if self._dropped > most:
                 told = f"Fields before `map` that nobody asks for hold at most {most} bytes."
-                raise Refusal("PAYLOAD_TOO_LARGE", told, headers=_CLOSE, limit=most)
+                raise Refusal("PAYLOAD_TOO_LARGE", told, headers=CLOSE, limit=most)
 
     async def _read_file(self, head: PartHead) -> UploadFile:
         headers = Headers(raw=[(b"content-type", head.media.encode("latin-1"))] if head.media else [])
@@ -179,15 +176,15 @@ class UploadForm:
                 await file.write(piece)
                 if (file.size or 0) > most:
                     told = f"A file holds at most {most} bytes."
-                    raise Refusal("PAYLOAD_TOO_LARGE", told, headers=_CLOSE, limit=most)
+                    raise Refusal("PAYLOAD_TOO_LARGE", told, headers=CLOSE, limit=most)
             await file.seek(0)
         except OSError as error:
-            raise Refusal("UNAVAILABLE", "The file cannot be stored right now.", headers=_CLOSE) from error
+            raise Refusal("UNAVAILABLE", "The file cannot be stored right now.", headers=CLOSE) from error
         return file
 
 
 def _malformed(message: str) -> Refusal:
-    return Refusal("BAD_REQUEST", message, headers=_CLOSE)
+    return Refusal("BAD_REQUEST", message, headers=CLOSE)
 
 
 def _place(operations: Any, path: Any) -> tuple[Any, Any]:

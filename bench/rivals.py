@@ -112,7 +112,7 @@ async def _cache(server: ValkeyServer, redis_: Redis, stack: AsyncExitStack) -> 
         return recipe
 
     @rival(ttl=60, key="recipe:{number}", tags=["recipe:{number}"])
-    async def theirs(number: int) -> dict[str, Any]:  # noqa: ARG001
+    async def theirs(number: int) -> dict[str, Any]:  # noqa: ARG001 - the same
         return recipe
 
     return Pair("a read that is kept", lambda: ours(1), "cashews", lambda: theirs(1))

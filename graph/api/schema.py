@@ -52,10 +52,10 @@ def build_schema(
         config=StrawberryConfig(scalar_map=SCALARS),
         **options,
     )
-    # Strawberry has no place for the description of a schema.
-    schema._schema.description = app.description or None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    declare_costs(schema._schema)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    declare_live(schema._schema)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no place for what follows
+    core.description = app.description or None
+    declare_costs(core)
+    declare_live(core)
     return schema
 
 

@@ -70,9 +70,9 @@ def metrics() -> list[Metric]:
     for one in collectors:
         name = str(getattr(one, "_name", ""))
         if name.startswith("graph_"):
-            name += "_total" * (one._type == "counter")  # noqa: SLF001
+            name += "_total" * (one._type == "counter")  # noqa: SLF001 - the same
             together = "max" if getattr(one, "_multiprocess_mode", "").endswith("max") else "sum"
-            found.append(Metric(name, one._type, one._documentation, tuple(one._labelnames), together))  # noqa: SLF001
+            found.append(Metric(name, one._type, one._documentation, tuple(one._labelnames), together))  # noqa: SLF001 - the same
     order = {group: place for place, group in enumerate(_ABOUT)}
     return sorted(found, key=lambda metric: (order.get(metric.group, len(order)), metric.group, metric.name))
 

@@ -81,7 +81,7 @@ class Deliveries:
     async def take(self, room: int, held: Collection[str]) -> list[JobDelivery]:
         """Return up to `room` deliveries: abandoned ones if there are any, else new ones, waiting a while for them.
 
-        `held` returns the ids of those being worked on; it is called again when needed.
+        `held` are the ids of those being worked on, as they are whenever it is read.
         """
         try:
             found = await self._take(room, held)

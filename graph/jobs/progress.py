@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from graph.jobs.work import REPORT_EVERY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.jobs.work import Progress
 
 T = TypeVar("T")
-
-REPORT_EVERY = 0.25
-"""Seconds."""
 
 
 async def watched(work: asyncio.Task[T], progress: Progress, state: Callable[[], tuple[int, int | None]]) -> T:

@@ -3,8 +3,8 @@
 A job is delivered at least once, so running it again must give the same result. Jobs with the same name and unique key
 do not run at the same time: a second one joins the first.
 
-Failure: every method raises `Unavailable` while Redis is away. `enqueue` returns once the job is on disk where the
-server can say so, and raises `OutcomeUnknown` when it may or may not have been queued; trying again with the same
+Failure: every method raises `RedisUnavailable` while Redis is away. `enqueue` returns once the job is on disk where
+the server can say so, and raises `OutcomeUnknown` when it may or may not have been queued; trying again with the same
 unique key is harmless.
 """
 
@@ -65,9 +65,14 @@ class Jobs:
     # --- queueing ---
 
     async def enqueue(
-        self, name: str, arguments: Mapping[str, Any], *, unique: str | None = None, retries: int = RETRIES,
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        unique: str | None = None,
+        retries: int = RETRIES,
         durable: bool = True,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Queue the job `name` with JSON `arguments`; returns its id, or the id of the job that it joins.
 
         While a job with this name and `unique` key is queued or running, no second one is queued. It is tried again
@@ -94,10 +99,8 @@ class Jobs:
         self, name: str, arguments: Mapping[str, Any], unique: str | None, retries: int
     ) -> tuple[str, list[str], list[str | bytes | int]]:
         job = secrets.token_hex(12)
-        keys = [
-            self.keys.record(job), self.keys.unique(name, unique if unique is not None else job),
-            self.keys.queue, self.keys.index,
-        ]  # fmt: skip
+        joined = self.keys.unique(name, unique if unique is not None else job)
+        keys = [self.keys.record(job), joined, self.keys.queue, self.keys.index]
         return job, keys, [name, json.dumps(dict(arguments), separators=(",", ":")), retries]
 
     # --- asking ---
@@ -148,11 +151,9 @@ class Jobs:
 
     async def discard(self, job: str) -> None:
         """Delete a job in any state; a running one stops at its next report. Raises `UnknownJob`."""
-        unique = await self._unique(job)
-        keys = [
-            self.keys.record(job), unique, self.keys.failed, self.keys.index, self.keys.due, self.keys.succeeded,
-        ]  # fmt: skip
-        if not await self.client.run(_DISCARD, keys, [job]):
+        keys, unique = self.keys, await self._unique(job)
+        listed = (keys.failed, keys.index, keys.due, keys.succeeded)
+        if not await self.client.run(_DISCARD, [keys.record(job), unique, *listed], [job]):
             raise UnknownJob(f"there is no job {job}")
 
     async def forget_workers(self, *, silent: float = 3600.0) -> int:

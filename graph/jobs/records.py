@@ -21,15 +21,12 @@ KEPT_MS = 7 * 86_400_000
 """How long the record of a succeeded job is kept."""
 FAILED_KEPT_MS = 30 * 86_400_000
 """How long the record of a failed job is kept, so that somebody can look at it."""
-
-
 LISTED = 10_000
 """How many succeeded jobs, and how many failed ones, are listed; older ones are dropped."""
 UNLISTED_KEPT_MS = 3_600_000
 """How long the record of a finished job is kept after it is not listed any more."""
 ASIDE_KEPT = 1000
 """How many entries that are not jobs are kept for inspection."""
-
 
 DURABLE_KEYS = {
     "{jobs}:queue": "a job that was accepted is delivered, however long no worker runs",

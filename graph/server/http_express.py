@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from graph.endpoint.kept import Express, Leftover, RawHeaders
+    from graph.endpoint.observe import OperationSpan
 
 _CHECKS = (b"healthz", b"readyz")
 _CREDENTIALS = (b"authorization", b"cookie")
@@ -40,7 +41,7 @@ _SOON = 0.05
 class UvicornExchange:
     """An exchange that uvicorn is serving."""
 
-    __slots__ = ("_connection", "_cycle", "left", "sight")
+    __slots__ = ("_connection", "_cycle", "left", "sight", "span")
 
     def __init__(self, cycle: RequestResponseCycle, connection: HttpConnection) -> None:
         """Represent the `cycle` of `connection`."""
@@ -48,6 +49,7 @@ class UvicornExchange:
         self._connection = connection
         self.sight: Sight | None = None
         self.left: Leftover | None = None
+        self.span: OperationSpan | None = None
 
     def attend(self, left: Callable[[], None] | None) -> bool:
         """Call `left` when the connection is lost; False if it is lost already."""
@@ -287,6 +289,8 @@ class HttpProtocol(HttpConnection):
         self._cycles.append(self.cycle)
         exchange = UvicornExchange(self.cycle, self)
         exchange.left, self._left = self._left, None
+        if self._sight is not None:
+            exchange.span, self._sight.span = self._sight.span, None
         self.scope[EXCHANGE] = exchange  # pyright: ignore[reportGeneralTypeIssues] - an ASGI extension
 
     def on_message_complete(self) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import random
 import re
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -27,7 +27,7 @@ from graph.telemetry.redis import RedisSpans
 from graph.telemetry.sql import SqlSpans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from contextlib import AbstractContextManager
 
     from opentelemetry.context import Context
@@ -80,7 +80,6 @@ class Telemetry:
         self._ratio = ratio
         self._obey = obey_parents
         self._clock = clock
-        self._owed = 0
         self._second = 0
         self._followed = 0
         self.redis = RedisSpans(self._tracer, self.current_span)
@@ -89,21 +88,21 @@ class Telemetry:
 
     # --- graph.endpoint.observe.Tracing ---
 
-    def wants(self, parent: bytes) -> bool:
-        """Whether to trace a request; the next `begin` then does."""
-        wanted = self._sampled(parent.decode("latin-1"))
-        if wanted:
-            self._owed += 1
-        return wanted
+    def apart(self, parent: bytes, carrier: Callable[[], Mapping[str, str]]) -> _Spanned | None:
+        """A span that is in force `_Spanned.below` alone, until it is ended; None where the request is not sampled."""
+        return self._request(carrier()) if self._sampled(parent.decode("latin-1")) else None
 
-    def begin(self, carrier: Mapping[str, str]) -> AbstractContextManager[_Spanned | None]:
-        """A span for the length of a block, below the one that `carrier` names; None where it is not sampled."""
-        parent = carrier.get("traceparent") or ""
-        if self._owed:
-            self._owed -= 1
-        elif not self._sampled(parent):
-            return _UNSAMPLED
-        below = _W3C.extract(carrier, context_api.Context()) if self._obey and parent else context_api.Context()
+    def begin(
+        self, carrier: Mapping[str, str], begun: _Spanned | None = None
+    ) -> AbstractContextManager[_Spanned | None]:
+        """A span for the length of a block: the one that was `begun`, else one below the one that `carrier` names."""
+        if begun is not None:
+            return begun
+        return self._request(carrier) if self._sampled(carrier.get("traceparent") or "") else _UNSAMPLED
+
+    def _request(self, carrier: Mapping[str, str]) -> _Spanned:
+        followed = self._obey and carrier.get("traceparent")
+        below = _W3C.extract(carrier, context_api.Context()) if followed else context_api.Context()
         return _Spanned(self._tracer, "GraphQL Operation", SpanKind.SERVER, below)
 
     def event(self) -> AbstractContextManager[_Spanned | None]:
@@ -206,10 +205,11 @@ class _Spanned:
         self._described = True
         self.span.set_attributes(facts)
 
-    def describe(self, kind: str, name: str | None, facts: Mapping[str, str | int]) -> None:
+    def describe(self, kind: str, name: str | None, document: str, source: str, cost: int) -> None:
         """Say what operation it is of."""
         self.span.update_name(kind)
-        self.note({"graphql.operation.type": kind, **facts})
+        facts = {"graphql.operation.type": kind, "graph.document.sha256": document, "graph.operation.source": source}
+        self.note({**facts, "graph.operation.cost": cost})
         if name is not None:
             self.span.set_attribute("graphql.operation.name", name[:_NAME])
 
@@ -227,6 +227,16 @@ class _Spanned:
         """End it, unless there was nothing to tell."""
         if self._described:
             self.span.end()
+
+    @contextmanager
+    def below(self) -> Generator[None]:
+        """A block in which the span is in force, and which does not end it."""
+        token = _ACTIVE.set(self), context_api.attach(trace.set_span_in_context(self.span, self._context))
+        try:
+            yield
+        finally:
+            _ACTIVE.reset(token[0])
+            context_api.detach(token[1])
 
     def __enter__(self) -> Self:
         inner = trace.set_span_in_context(self.span, self._context)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.kept import Leftover, Sight
+    from graph.endpoint.observe import OperationSpan
 
 
 class ServerExchange(Protocol):
@@ -26,6 +27,8 @@ class ServerExchange(Protocol):
     """The request, if it came in one piece over a connection that stays."""
     left: Leftover | None
     """What has already been done for it."""
+    span: OperationSpan | None
+    """Its span, if one was begun."""
 
     def attend(self, left: Callable[[], None] | None) -> bool:
         """Call `left` (in place of an earlier one) when the client disconnects; False if it has already."""

@@ -87,7 +87,9 @@ class HttpTransport:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope, receive, send)
-        with self._engine.monitor.tracing.begin(request.headers) as span:
+        exchange: ServerExchange | None = scope.get(EXCHANGE)
+        begun = exchange.span if exchange is not None else None
+        with self._engine.monitor.tracing.begin(request.headers, begun) as span:
             told = [] if span is None else [(b"traceresponse", span.response.encode())]
             call = Call(scope, receive, send, request, self._origins.headers(request.headers), told)
             await self._sending.through(call, self._call(call))

@@ -69,8 +69,8 @@ class KeptAnswers:
     ) -> Express | None:
         """The object that answers requests before they are parsed; only an unknown body is parsed, by `read`.
 
-        None where every request is parsed. Mutations are executed by `perform`. What `tracing` wants is left to the
-        endpoint.
+        None where every request is parsed. Mutations are executed by `perform`, but for those that `tracing` wants,
+        which are left to the endpoint.
         """
         if not self.recognise or not self.enabled or self.debug:
             return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphql import OperationType
 
+from graph.endpoint.kept.visit import begin_apart
 from graph.patterns.client import pack
 
 if TYPE_CHECKING:
@@ -85,8 +86,12 @@ class Errands:
         if found is None or found.prepared.in_pieces is not None or self._lane.refused(visit.sender.caller):
             return False
         toll = self._toll(visit, found.weight)
-        if toll is None or (self._tracing is not None and self._tracing.wants(sight.parts.trace)):
+        if toll is None:
             return False
+        if self._tracing is not None:
+            sight.span = begin_apart(self._tracing, sight, connection)
+            if sight.span is not None:
+                return False  # it takes the ordinary way
         if self.tally is not None:
             self.tally.begin()
         self._client.deliver(Errand(self, visit, found, toll, connection), *toll.commands)

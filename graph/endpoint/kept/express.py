@@ -29,7 +29,7 @@ from graph.endpoint.errors import Refusal
 from graph.endpoint.kept.approach import control, matches
 from graph.endpoint.kept.compression import encoding_of
 from graph.endpoint.kept.heads import Heads
-from graph.endpoint.kept.visit import Gate, Leftover, Visit
+from graph.endpoint.kept.visit import Gate, Leftover, Visit, begin_apart
 from graph.endpoint.observe import ABORTED
 from graph.patterns.client import OutcomeUnknown, pack
 from graph.patterns.limiter import passed
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from graph.endpoint.kept.heads import Parts
     from graph.endpoint.kept.lane import Lane
     from graph.endpoint.kept.visit import ClientConnection, RawHeaders, Sight
-    from graph.endpoint.observe import Tally, Tracing
+    from graph.endpoint.observe import OperationSpan, Tally, Tracing
     from graph.patterns.cache import Hit, Look
     from graph.patterns.client import Client, Command, Replies
 
@@ -68,7 +68,7 @@ _log = logging.getLogger(__name__)
 class _Ride:
     """A request in progress: receives the replies to its batch."""
 
-    __slots__ = ("_express", "asked", "began", "condition", "connection", "gate", "look", "visit")
+    __slots__ = ("_express", "asked", "began", "condition", "connection", "gate", "look", "span", "visit")
 
     def __init__(  # noqa: PLR0917 - made for each request, where keywords cost time
         self,
@@ -87,6 +87,7 @@ class _Ride:
         self.look = look
         self.condition = condition
         self.connection = connection
+        self.span: OperationSpan | None = None
         self.began = time.perf_counter()
 
     def done(self) -> bool:
@@ -115,7 +116,7 @@ class Express:
 
         `read` raises `Refusal` for a body without an operation. `forwarded` says that the server believes what proxies
         say about their clients; `tally` is told of each answer. With `eager` a head is known after its first request.
-        What `tracing` wants is not taken: it takes the ordinary way, with a span. `errands` take mutations.
+        What `tracing` wants has a span. `errands` take mutations.
         """
         self._lane = lane
         self._client = client
@@ -151,13 +152,20 @@ class Express:
         if key is None or gate is None or lane.refused(visit.sender.caller):
             return False
         look = lane.cache.look(key)
-        if not _is_simple(look) or (self._tracing is not None and self._tracing.wants(parts.trace)):
+        if not _is_simple(look):
             return False
         if self._tally is not None:
             self._tally.begin()
         condition = parts.condition if visit.method == "GET" else b""
         ride = _Ride(self, visit, asked, gate, look, condition, connection)
-        self._client.deliver(ride, gate.turnstile, *look.commands)
+        if self._tracing is not None:
+            ride.span = sight.span = begin_apart(self._tracing, sight, connection)
+        if ride.span is None:
+            self._client.deliver(ride, gate.turnstile, *look.commands)
+        else:
+            with ride.span.below():
+                sent = self._client.batch(gate.turnstile, *look.commands)
+            sent.add_done_callback(lambda done: ride.set_result(done.result()))
         return True
 
     def _ask(self, sight: Sight) -> Question | None:
@@ -197,6 +205,9 @@ class Express:
                 status = 0
             if status:
                 self._count()
+                if ride.span is not None:
+                    ride.asked.describe(ride.span)
+                    ride.span.end()
                 return status
         charged = kind is list or kind is OutcomeUnknown  # else there was more to do, or nothing could be done
         left = Leftover(ride.visit.media, ride.look, replies) if charged else None
@@ -226,17 +237,21 @@ class Express:
     def _answer(self, ride: _Ride, found: tuple[bytes, str, float], passage: list[int]) -> int:
         """The status that was sent; 0 if nothing could be."""
         body, digest, made = found
+        head, unchanged = ride.gate.head, ride.gate.unchanged
+        if ride.span is not None:
+            shown = b"traceresponse: %b\r\n" % ride.span.response.encode()
+            head, unchanged = shown + head, shown + unchanged
         at, remaining, reset = passage
         reset /= 1_000_000
         age, tag = max(0, int(time.time() - made)), digest.encode()
         told = remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age, tag
         if ride.condition and matches(ride.condition.decode("latin-1"), f'W/"{digest}"'):
-            return 304 if ride.connection.answer(304, ride.gate.unchanged % told, b"") else 0
+            return 304 if ride.connection.answer(304, unchanged % told, b"") else 0
         encoding, encoded = encoding_of(ride.visit.accepts, len(body)), b""
         if encoding is not None:
             body = self._lane.compressed.now(digest, encoding, body)
             encoded = b"content-encoding: %b\r\n" % encoding.encode()
-        return 200 if ride.connection.answer(200, ride.gate.head % (len(body), encoded, *told), body) else 0
+        return 200 if ride.connection.answer(200, head % (len(body), encoded, *told), body) else 0
 
     async def finish(self, left: Leftover, asked: OperationRequest, request: Request) -> Fast:
         """Answer what was handed on, and `asked` for that operation; raises what `Lane.proceed` raises."""

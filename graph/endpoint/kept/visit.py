@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.kept.approach import Sender, Toll
     from graph.endpoint.kept.heads import Parts
+    from graph.endpoint.observe import OperationSpan, Tracing
     from graph.patterns.cache import Look
     from graph.patterns.client import Command, Replies
 
@@ -23,6 +24,8 @@ EXCHANGE = "graph.exchange"
 """Where the scope of a request holds what the server underneath can do for it (`http.exchange.ServerExchange`)."""
 _OF_EACH = frozenset({"headers", EXCHANGE, FACTS})
 """What the scope of each request has for itself; all else is the same for all requests with one head."""
+
+_CARRIED = frozenset({b"traceparent", b"tracestate"})
 
 RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
 """Headers as ASGI has them."""
@@ -36,6 +39,8 @@ class Sight:
     parts: Parts
     asked: OperationRequest | None = None
     """The operation in its body, if that was read: whoever serves the request need not read it again."""
+    span: OperationSpan | None = None
+    """Its span, if it is traced: ended with the answer, or by whoever the request is handed on to."""
 
 
 class ClientConnection(Protocol):
@@ -112,3 +117,13 @@ class Visit:
         self.scope: Scope = {name: value for name, value in scope.items() if name not in _OF_EACH}
         self.gates: dict[tuple[int, object], Gate | None] = {}  # by weight and scope
         self.tolls: dict[int, Toll] = {}  # by weight
+
+
+def begin_apart(tracing: Tracing, sight: Sight, connection: ClientConnection) -> OperationSpan | None:
+    """The span of the request `sight`, which came over `connection`; None where it is not traced."""
+
+    def carrier() -> dict[str, str]:
+        found = {name: value for name, value in connection.raw_headers() if name in _CARRIED}
+        return {name.decode(): value.decode("latin-1") for name, value in found.items()}
+
+    return tracing.apart(sight.parts.trace, carrier)

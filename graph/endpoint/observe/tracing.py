@@ -1,4 +1,4 @@
-"""What the endpoint needs of a tracer: which requests it wants, and one span an operation.
+"""What the endpoint needs of a tracer: one span an operation that it wants.
 
 The endpoint knows no tracing library; `graph.telemetry` is this product's tracer.
 """
@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
 
@@ -33,8 +33,11 @@ class OperationSpan(Protocol):
         """What ``traceresponse`` says to the client (W3C Trace Context, level 2)."""
         ...
 
-    def describe(self, kind: str, name: str | None, facts: Mapping[str, str | int]) -> None:
-        """Say what operation it is of: a ``query``, ``mutation`` or ``subscription``; and more `facts` about it."""
+    def describe(self, kind: str, name: str | None, document: str, source: str, cost: int) -> None:
+        """Say what it is of: a ``query``, ``mutation`` or ``subscription``, and the SHA-256 of its `document`.
+
+        Its `source` says where the answer came from; `cost` is what the operation was estimated to cost.
+        """
         ...
 
     def describe_batch(self, size: int) -> None:
@@ -45,21 +48,31 @@ class OperationSpan(Protocol):
         """Note an error of the answer, by its code."""
         ...
 
+    def below(self) -> AbstractContextManager[None]:
+        """A block in which the span is in force, and which does not end it."""
+        ...
+
+    def end(self) -> None:
+        """End it, unless it was neither described nor failed: then it was of no operation."""
+        ...
+
 
 class Tracing(Protocol):
     """Decides which operations are traced, and begins their spans."""
 
-    def wants(self, parent: bytes) -> bool:
-        """Whether to trace a request that could be answered at once; `parent` is its ``traceparent``, or empty.
+    def apart(self, parent: bytes, carrier: Callable[[], Mapping[str, str]]) -> OperationSpan | None:
+        """A span that no block is for: whoever gets it ends it, or has `begin` go on with it.
 
-        The next `begin` of a request without a parent, or the one of that parent, then has a span.
+        `parent` is the ``traceparent`` of its request, or empty; `carrier` is asked for more only if there is a span.
         """
         ...
 
-    def begin(self, carrier: Mapping[str, str]) -> AbstractContextManager[OperationSpan | None]:
+    def begin(
+        self, carrier: Mapping[str, str], begun: OperationSpan | None = None
+    ) -> AbstractContextManager[OperationSpan | None]:
         """A span for the length of a block, below the one that `carrier` names; None where it is not sampled.
 
-        A span that was neither described nor failed is given up: the request was for no operation.
+        The span is the one that was `begun`, if there is one.
         """
         ...
 
@@ -83,14 +96,12 @@ class Tracing(Protocol):
 class NoTracing:
     """Traces nothing."""
 
-    def wants(self, parent: bytes) -> bool:
-        """Never."""
-        del parent
-        return False
+    def apart(self, parent: bytes, carrier: Callable[[], Mapping[str, str]]) -> None:
+        """None."""
 
-    def begin(self, carrier: Mapping[str, str]) -> AbstractContextManager[None]:
+    def begin(self, carrier: Mapping[str, str], begun: OperationSpan | None = None) -> AbstractContextManager[None]:
         """Nothing."""
-        del carrier
+        del carrier, begun
         return nullcontext()
 
     def event(self) -> AbstractContextManager[None]:

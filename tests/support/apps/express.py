@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from graph.endpoint.kept import Leftover, RawHeaders
+    from graph.endpoint.observe import OperationSpan
 
 
 class Wired:
@@ -26,6 +27,7 @@ class Wired:
         self._headers = headers
         self._task: asyncio.Task[object] | None = None
         self.left: Leftover | None = None
+        self.span: OperationSpan | None = None
         self.outcome: asyncio.Future[tuple[int, bytes, bytes] | None] = asyncio.get_running_loop().create_future()
 
     def answer(self, status: int, head: bytes, body: bytes) -> bool:
@@ -76,6 +78,7 @@ class ExchangingEndpoint(GraphQLEndpoint[Any]):
                 self.expressed += 1
                 await self._send_ready(send, *ready)
                 return
+        wired.span = wired.sight.span if wired.sight is not None else None
         scope[EXCHANGE] = wired
 
         async def again() -> Message:

@@ -303,6 +303,7 @@ async def test_answers_expire_and_tell_their_age(apps: Callable[..., AnswersApp]
     await asyncio.sleep(1.7)
     assert (await ask(app, "{ brief }")).json() != first
     await ask(app, key="a")
+    await until(lambda: any(b"thing" in copy.value[0] for copy in app.answers._local._copies.values()))
     (copy,) = [copy for copy in app.answers._local._copies.values() if b"thing" in copy.value[0]]
     body, digest, made = copy.value
     key = next(key for key, kept in app.answers._local._copies.items() if kept is copy)
@@ -326,6 +327,7 @@ async def test_a_damaged_answer_is_made_again(apps: Callable[..., AnswersApp], c
     """Foreign bytes under an answer's key are never sent."""
     one, two = apps(), apps()
     first = await ask(one, key="a")
+    await until(lambda: one.answers._local._copies)
     (name,) = await client.execute("KEYS", "graph:response:*")
     for noise in (b"", b"gC\x01garbage", (await client.execute("GET", name))[:-1]):
         await client.execute("SET", name, noise, "EX", 100)

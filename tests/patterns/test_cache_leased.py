@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from graph.patterns.cache import ByteCache, Cache, Made, observing
+from harness.waiting import until
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ async def test_an_answer_takes_one_lease(cache: Cache, answers: ByteCache, clien
         truth.versions["a"] = 2
     assert await answers.again("key") is None
     assert await answers.bring("key", make, public=public) is None
+    await until(lambda: answers.copy("key", time.time()))
     hit = await answers.again("key")
     assert hit is not None
     assert hit.body == b"{'version': 2}"
@@ -183,6 +185,7 @@ async def test_a_copy_takes_the_memory_of_its_bytes(answers: ByteCache) -> None:
             return Made(orjson.dumps({"data": text}), 60.0)
 
         await answers.bring(text, make, [text])
+        await until(lambda: answers.copy(text, time.time()))
         copy = answers.copy(text, time.time())
         assert copy is not None
         assert copy.value[0] == b'{"data":"%b"}' % text.encode()
@@ -213,11 +216,13 @@ async def test_an_entry_that_is_known_to_be_outdated_is_not_looked_up(
     counts: list[int] = []
     for known in (False, True):
         assert await answers.bring("k", make, ["t"]) is None
+        await until(lambda: answers.copy("k", time.time()))
         copy = answers.copy("k", time.time())
         assert copy is not None
         await cache.invalidate("t")
         before = await reads()
         assert await answers.bring("k", make, ["t"], outdated=copy.stamp if known else None) is None
+        await until(lambda: answers.copy("k", time.time()))
         counts.append(await reads() - before)
         other = ByteCache(client, cache.generations, beta=0)
         hit = await other.bring("k", make, ["t"], outdated=copy.stamp)

@@ -6,10 +6,11 @@ its tags at every use. `TagWatch` tells whoever follows an answer that it may ha
 loaded from its source and nothing is kept.
 """
 
-from graph.patterns.cache.answer import Hit, Look, Made, digest_of
 from graph.patterns.cache.answers import ByteCache
 from graph.patterns.cache.codec import JsonCodec
+from graph.patterns.cache.entries import Hit, Look, Made, digest_of
 from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconfirmed, Generations
+from graph.patterns.cache.lease import Granted
 from graph.patterns.cache.local_copies import Copy
 from graph.patterns.cache.narrowing import get_narrowly
 from graph.patterns.cache.observation import Observation, current_observation, observing
@@ -23,6 +24,7 @@ __all__ = [
     "CacheWriteUnconfirmed",
     "Copy",
     "Generations",
+    "Granted",
     "Hit",
     "JsonCodec",
     "Look",

@@ -15,36 +15,33 @@ Failure: without Redis every answer is made anew, and nothing is kept.
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.answer import MADE, Hit, Look, Made, Make, Making, digest_of, hit_of, sure_stamp
-from graph.patterns.cache.codec import STAMP_SIZE, Corrupt, Frame, pack, unpack
+from graph.patterns.cache.codec import STAMP_SIZE, Frame, pack
+from graph.patterns.cache.entries import KNOWN, MADE, Entries, Look, Making, digest_of, values_in
 from graph.patterns.cache.generations import fresh, mark_of
-from graph.patterns.cache.lease import Lease, Leases, Polling, is_due, jittered
-from graph.patterns.cache.local_copies import Copy, LocalCopies
+from graph.patterns.cache.lease import Claim, Foresight, Granted, Lease, Leases, Polling, jittered, remember
+from graph.patterns.cache.local_copies import Copy
+from graph.patterns.cache.narrowing import finish
 from graph.patterns.cache.observation import declare, ensure, observing
 from graph.patterns.cache.room import Room
-from graph.patterns.client import command
 from graph.patterns.fair_queue import Sharers
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from graph.patterns.cache.entries import Hit, Made, Make
     from graph.patterns.cache.generations import Generations, Mark
     from graph.patterns.cache.observation import Observation
-    from graph.patterns.client import Client, Command, Replies
+    from graph.patterns.client import Client, Replies
 
 MOST_TAGS = 256
 """An answer with more tags is not kept: checking it would cost more than making it."""
-_KNOWN = 8192
-"""Entries whose tags this process remembers beyond its copies."""
 _ANY = bytes(STAMP_SIZE)
 """Stands for the stamp in a lease: the tags of an answer are not known yet when its lease is requested."""
 
@@ -52,14 +49,26 @@ EXPIRING_KEYS = {"response:{*}": "an answer", "response-lease:{*}": "who makes t
 """Keys with a TTL, below the prefix, and what they hold."""
 
 
-class _Flight(NamedTuple):
+class _Flight:
     """An answer that is being made."""
 
-    ended: asyncio.Future[None]
-    sharers: Sharers
+    __slots__ = ("ended", "found", "sharers")
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.found: asyncio.Future[Hit | None] = loop.create_future()
+        """What the caller gets who makes it, before it is kept."""
+        self.ended: asyncio.Future[None] = loop.create_future()
+        """Done once it is kept, or will not be."""
+        self.sharers = Sharers()
+
+    def hand_out(self, hit: Hit | None) -> None:
+        """Let the caller go on."""
+        if not self.found.done():  # it may have been cancelled
+            self.found.set_result(hit)
 
 
-class ByteCache:
+class ByteCache(Entries):
     """Keeps bytes under keys, and under the tags of the values they were made of."""
 
     def __init__(
@@ -79,132 +88,76 @@ class ByteCache:
 
         `room` may be the one of a `Cache`, to share it.
         """
-        self._client = client
-        self.generations = generations
-        self._prefix = f"{prefix}:{name}"
-        self._local = LocalCopies(local_bytes, factor=1)
+        super().__init__(client, generations, f"{prefix}:{name}", local_bytes, beta)
         self._leases = Leases(client, lease, room or Room(256 << 20))
         self._patience = patience
-        self._beta = beta
-        self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-        self._checks: dict[tuple[str, ...], tuple[Command, ...]] = {}  # commands that read the generations of some tags
-        self._past: OrderedDict[str, bytes] = OrderedDict()  # stamps of entries that were found to be invalid
         self._flights: dict[str, _Flight] = {}
         self._unkept: dict[str, None] = {}  # keys whose last answer could not be kept: nobody waits for the next one
         self._refreshing: dict[str, Sharers] = {}
+        self._foresight = Foresight(KNOWN)
         self._tasks = Tasks()
 
-    def _keys(self, key: str) -> tuple[str, str]:
-        return f"{self._prefix}:{{{key}}}", f"{self._prefix}-lease:{{{key}}}"
+    # --- looking, and requesting the lease in the same trip ---
 
-    # --- looking ---
+    def claim(self, key: str, kind: str = "", tags: Sequence[str] = ()) -> Look | None:
+        """A look that requests the lease as well, to be granted where there is no entry: see `granted`.
 
-    def look(self, key: str) -> Look:
-        """The commands whose replies tell whether `key` has a current entry."""
-        copy = self._local.get(key, time.time())
-        if copy is not None:
-            return self.look_at(key, copy)
-        tags = self._tags.get(key, ())
-        return Look(key, None, tags, self._reads([self._keys(key)[0], *map(self.generations.key, tags)]))
-
-    def look_at(self, key: str, copy: Copy) -> Look:
-        """The commands whose replies tell whether `copy` is the current entry of `key`."""
-        commands = self._checks.get(copy.tags)
-        if commands is None:
-            if len(self._checks) >= _KNOWN:
-                self._checks.clear()
-            commands = self._checks[copy.tags] = self._reads([self.generations.key(tag) for tag in copy.tags])
-        return Look(key, copy, copy.tags, commands)
-
-    def _reads(self, names: Sequence[str]) -> tuple[Command, ...]:
-        if self._client.clustered:
-            return tuple(command("GET", name) for name in names)
-        return (command("MGET", *names),) if names else ()
-
-    def copy(self, key: str, now: float) -> Copy | None:
-        """This process's copy of an entry. Serve it only under current generations, as `judge` does."""
-        return self._local.get(key, now)
-
-    def judge(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
-        """Read the replies to a look, which begin at `place`; None when they do not suffice (then call `again`)."""
-        values: list[tuple[bytes | None, bytes]] = []
-        for i in range(place, place + len(look.commands)):
-            reply, run_id = replies[i], replies.run_id_of(i)
-            if isinstance(reply, Exception):
-                return None
-            values += [(value, run_id) for value in reply] if isinstance(reply, list) else [(reply, run_id)]  # pyright: ignore[reportUnknownVariableType] - MGET's
-        if look.copy is not None:
-            stamp = sure_stamp([mark_of(*value) for value in values])
-            return hit_of(look.copy) if stamp == look.copy.stamp else None
-        copy = self._unpack(look.key, values[0][0])
-        if copy is None or copy.tags != look.tags:
+        None where this process knows something of `key`. The generations of `tags`, and those that an answer of this
+        `kind` will probably need, are read in the same trip.
+        """
+        if key in self._tags or key in self._flights or key in self._unkept or self._local.get(key, time.time()):
             return None
-        stamp = sure_stamp([mark_of(*value) for value in values[1:]])
-        if copy.stamp != stamp:
-            if stamp is not None:
-                _remember(self._past, look.key, copy.stamp)
-            return None
-        self._local.put(look.key, copy, time.time())
-        return hit_of(copy)
+        lease = Lease(*self.keys(key), _ANY + fresh().encode())
+        needed = (*tags, *self._foresight.tags(kind))
+        reads = self.reads([self.generations.key(tag) for tag in needed])
+        return Look(key, None, (), (self._leases.ask(lease, unless_found=True), *reads), Claim(lease, needed))
 
-    async def settle(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
-        """Do `judge`, and then `again` where the replies show that the entry may have been replaced."""
-        hit = self.judge(look, replies, place)
-        if hit is None and (look.copy is not None or self._tags.get(look.key, ()) != look.tags):
-            return await self.again(look.key)
-        return hit
-
-    async def again(self, key: str) -> Hit | None:
-        """Look up `key` from the start: for an entry that was replaced, or that this process has never seen."""
-        self._local.drop(key)
-        for _ in range(2):  # the first look may only reveal the tags
-            look = self.look(key)
-            hit = self.judge(look, await self._client.batch(*look.commands))
-            if hit is not None or self._tags.get(key, ()) == look.tags:
-                return hit
-        return None
-
-    def _unpack(self, key: str, blob: bytes | None) -> Copy | None:
-        if blob is None:
+    def granted(self, look: Look, replies: Replies, place: int = 0) -> Granted | None:
+        """The lease that was requested with `look`, if it was granted: give it up, or make the answer (`bring`)."""
+        claim = look.claim
+        if claim is None or isinstance(reply := replies[place], Exception) or not reply[0]:
             return None
-        try:
-            frame = unpack(blob)
-            made = MADE.unpack_from(frame.body)[0]
-        except (Corrupt, struct.error):
-            metrics.CORRUPT.inc()
-            return None
-        _remember(self._tags, key, frame.tags)
-        if frame.expires <= time.time():
-            return None
-        body = frame.body[MADE.size :]
-        return Copy(frame.stamp, frame.expires, frame.delta, (body, digest_of(body), made), len(body), frame.tags)
-
-    def due(self, hit: Hit) -> bool:
-        """Whether this reader, chosen at random, refreshes the entry before it expires."""
-        return is_due(hit.expires, hit.delta, self._beta)
+        values = values_in(replies, place + 1, place + len(look.commands)) or []
+        marks = {tag: mark_of(*value) for tag, value in zip(claim.tags, values, strict=False)}
+        return Granted(self._leases, claim.lease, marks)
 
     # --- making ---
 
     async def bring(
-        self, key: str, make: Make, tags: Sequence[str] = (), *, public: bool = False, outdated: bytes | None = None
+        self,
+        key: str,
+        make: Make,
+        tags: Sequence[str] = (),
+        *,
+        public: bool = False,
+        outdated: bytes | None = None,
+        kind: str = "",
+        granted: Granted | None = None,
     ) -> Hit | None:
         """Make the entry of `key` and keep it, unless somebody else makes it meanwhile: then return that hit.
 
-        None means that `make` was called and has finished. `tags` invalidate the entry in addition to the tags of the
-        cached values that it reads. `public` says that everybody gets this entry; `outdated` is the stamp of one that
-        the caller knows not to be current. Cancelling the caller does not stop the work.
+        None means that `make` was called and has finished: the answer is kept once the caller has gone on with it.
+        `tags` invalidate the entry in addition to the tags of the cached values that it reads. `public` says that
+        everybody gets this entry; `outdated` is the stamp of one that the caller knows not to be current. `granted` is
+        a lease that the caller has; answers of one `kind` are made alike. Cancelling the caller does not stop the work.
         """
         if (refreshing := self._refreshing.get(key)) is not None:  # it has the lease
             refreshing.join()
         flight = self._flights.get(key)
         if flight is not None and key not in self._unkept:
+            if granted is not None:  # whoever makes it here waits for the lease
+                granted.give_up()
             flight.sharers.join()
             await asyncio.wait((flight.ended,), timeout=self._patience)
             if (hit := await self.again(key)) is not None:
                 return hit
-        mine = _Flight(asyncio.get_running_loop().create_future(), Sharers())
+        mine = _Flight()
         self._flights.setdefault(key, mine)
-        return await asyncio.shield(self._tasks.spawn(self._lead(key, Making(make, tags, public, outdated), mine)))
+        making = Making(make, tags, public, outdated, kind)
+        if granted is not None:
+            making = making._replace(lease=granted.take(), foreseen=granted.marks)
+        self._tasks.spawn(self._lead(key, making, mine))
+        return await mine.found
 
     def refresh(self, key: str, hit: Hit, make: Make, tags: Sequence[str] = ()) -> None:
         """Make the entry of `key` again in the background, unless somebody else is doing so or has done so."""
@@ -227,21 +180,29 @@ class ByteCache:
             metrics.EARLY.inc()
             await self._make(key, lease, making, marks)
 
-    async def _lead(self, key: str, making: Making, mine: _Flight) -> Hit | None:
+    async def _lead(self, key: str, making: Making, mine: _Flight) -> None:
         mine.sharers.work()
         try:
-            return await self._share(key, making)
+            mine.hand_out(await self._share(key, making, mine))
+        except Exception as error:
+            if not mine.found.done():
+                mine.found.set_exception(error)
+            elif not mine.found.cancelled():
+                raise  # the caller has gone on: it is nobody's
         finally:
+            mine.found.cancel()
             if self._flights.get(key) is mine:
                 del self._flights[key]
             mine.ended.set_result(None)
 
-    async def _share(self, key: str, making: Making) -> Hit | None:
+    async def _share(self, key: str, making: Making, mine: _Flight) -> Hit | None:
         """Wait while another process makes the entry; make it here when none does, or when that takes too long."""
         deadline = time.monotonic() + self._patience
         polling = Polling()
-        lease, marks = None, None
-        while time.monotonic() < deadline:
+        lease, marks = making.lease, None
+        if lease is not None:
+            marks = [making.foreseen.get(tag) for tag in making.tags]
+        while lease is None and time.monotonic() < deadline:
             try:
                 lease, entry, marks = await self._ask(key, making.tags)
             except RedisError:
@@ -255,37 +216,49 @@ class ByteCache:
             if lease is not None or key in self._unkept:
                 break
             await polling.pause()
-        await self._make(key, lease, making, marks)
+        await self._make(key, lease, making, None if marks is None or None in marks else marks, mine)
         return None
 
     async def _ask(self, key: str, tags: Sequence[str]) -> tuple[Lease | None, Copy | None, list[Mark]]:
         """Request the lease of `key` (None if another process has it); with it the entry, and the marks of `tags`."""
-        lease = Lease(*self._keys(key), _ANY + fresh().encode())
+        lease = Lease(*self.keys(key), _ANY + fresh().encode())
         reply, marks = await ensure(tags, self._client, self.generations, self._leases.ask(lease))
         return (lease if reply[0] else None), self._unpack(key, reply[1]), marks
 
-    async def _make(self, key: str, lease: Lease | None, making: Making, marks: list[Mark] | None) -> None:
+    async def _make(
+        self, key: str, lease: Lease | None, making: Making, marks: list[Mark] | None, mine: _Flight | None = None
+    ) -> None:
         began = time.perf_counter()
         kept = False
         try:
             # What cannot be kept is made each time, of values that then should be found.
             leased = making.public and lease is not None and key not in self._unkept
-            with self._leases.keeping([lease] if lease is not None else []), observing(leased=leased) as observed:
+            with (
+                self._leases.keeping([lease] if lease is not None else []),
+                observing(leased=leased, foreseen=making.foreseen) as observed,
+            ):
                 await declare(observed, making.tags, self._client, self.generations, marks)
                 made = await making.make()
-            kept = made is not None and lease is not None and self._fill(key, lease, made, observed, began)
+                delta = time.perf_counter() - began
+                if mine is not None:
+                    mine.hand_out(None)
+                if observed.lease is not None and observed.lease.missed and making.kind:
+                    self._foresight.learn(making.kind, observed.lease.missed)
+                if made is not None and lease is not None:
+                    await asyncio.sleep(0)  # the caller sends the answer first
+                    await finish(observed, self.generations)
+                    kept = self._fill(key, lease, made, observed, delta)
         finally:
             self._past.pop(key, None)
             if lease is not None and not kept:
                 self._leases.give_up([lease])
                 self._unkept[key] = None
-            if len(self._unkept) > _KNOWN or kept:
+            if len(self._unkept) > KNOWN or kept:
                 self._unkept.pop(key if kept else next(iter(self._unkept)), None)
 
-    def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, began: float) -> bool:
+    def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, delta: float) -> bool:
         """Keep the answer, if all values it was made of are known."""
         now = time.time()
-        delta = time.perf_counter() - began
         expires = min(now + jittered(made.max_age), observed.expires)
         if not observed.certain or len(observed.marks) > MOST_TAGS or expires <= now:
             return False
@@ -293,7 +266,7 @@ class ByteCache:
         assert stamp is not None
         blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
         self._leases.fill([lease], [blob], [expires - now])
-        _remember(self._tags, key, tags)
+        remember(self._tags, key, tags, KNOWN)
         body = bytes(memoryview(made.body))  # what orjson wrote has room for thousands of bytes more behind it
         value = body, made.digest or digest_of(body), now
         self._local.put(key, Copy(stamp, expires, delta, value, len(body), tags), now)
@@ -311,10 +284,3 @@ class ByteCache:
     async def close(self) -> None:
         """Stop all work in progress."""
         await self._tasks.close()
-
-
-def _remember(known: OrderedDict[str, Any], key: str, value: object) -> None:
-    known[key] = value
-    known.move_to_end(key)
-    if len(known) > _KNOWN:
-        known.popitem(last=False)

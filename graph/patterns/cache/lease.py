@@ -17,15 +17,17 @@ import contextlib
 import math
 import random
 import time
+from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from graph.patterns.cache import metrics
 from graph.patterns.client import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
+    from graph.patterns.cache.generations import Mark
     from graph.patterns.cache.room import Room
     from graph.patterns.client import Client, Command, Replies
 
@@ -59,6 +61,43 @@ class Lease(NamedTuple):
     """The stamp that the loader starts from, followed by a token of the loader."""
 
 
+class Claim(NamedTuple):
+    """What a look requests beside the entry: its `lease`, and the generations of `tags`."""
+
+    lease: Lease
+    tags: tuple[str, ...]
+
+
+class Granted:
+    """A lease that was granted with a look, and the marks that were read with it.
+
+    As a context manager it gives the lease up at the end of the block, unless an answer is made under it by then.
+    """
+
+    __slots__ = ("_leases", "lease", "marks")
+
+    def __init__(self, leases: Leases, lease: Lease, marks: Mapping[str, Mark]) -> None:
+        self._leases = leases
+        self.lease: Lease | None = lease
+        self.marks = marks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.give_up()
+
+    def take(self) -> Lease | None:
+        """The lease, for whoever makes the answer and gives it up then."""
+        lease, self.lease = self.lease, None
+        return lease
+
+    def give_up(self) -> None:
+        """Let others make the answer."""
+        if (lease := self.take()) is not None:
+            self._leases.give_up([lease])
+
+
 class Polling:
     """The growing pauses between looks at an entry that another process is loading."""
 
@@ -84,9 +123,12 @@ class Leases:
     def _ms(self) -> int:
         return int(self.seconds * 1000)
 
-    def ask(self, lease: Lease) -> Command:
-        """The command that requests `lease`. Its reply is 1 or 0, and the present entry or None."""
-        return _ASK((lease.entry, lease.key), (lease.word, self._ms))
+    def ask(self, lease: Lease, *, unless_found: bool = False) -> Command:
+        """The command that requests `lease`. Its reply is 1 or 0, and the present entry or None.
+
+        With `unless_found` the lease is not taken where there is an entry.
+        """
+        return _ASK((lease.entry, lease.key), (lease.word, self._ms, *((1,) if unless_found else ())))
 
     def fill(self, leases: Sequence[Lease], blobs: Sequence[bytes], seconds: Sequence[float]) -> None:
         """Store the entries of `leases` that fit into the room, each for its seconds, and give up the leases."""
@@ -147,3 +189,37 @@ class _Renewal:
 def _count_errors(replies: asyncio.Future[Replies]) -> None:
     if not replies.cancelled():
         metrics.REDIS.inc(sum(isinstance(reply, Exception) for reply in replies.result()))
+
+
+_FORESEEN = 8
+"""Tags of a kind whose generations are read together with the request for a lease."""
+_MANY = 64
+"""An answer that loads values under more tags than this tells nothing about the next one."""
+
+
+class Foresight:
+    """The tags of the values that answers of a kind load: those that two of them in a row have loaded values under."""
+
+    def __init__(self, most: int) -> None:
+        """Know at most `most` kinds."""
+        self._most = most
+        self._kinds: OrderedDict[str, tuple[tuple[str, ...], tuple[str, ...]]] = OrderedDict()
+
+    def tags(self, kind: str) -> tuple[str, ...]:
+        """The tags that the next answer of this kind will probably need."""
+        return self._kinds[kind][1] if kind in self._kinds else ()
+
+    def learn(self, kind: str, loaded: Collection[str]) -> None:
+        """Note the tags under which an answer of this kind had to load values."""
+        last, known = self._kinds.get(kind, ((), ()))
+        again = [tag for tag in loaded if tag in last or tag in known]
+        known = tuple(dict.fromkeys((*again, *known)))[:_FORESEEN]
+        remember(self._kinds, kind, (tuple(loaded) if len(loaded) <= _MANY else (), known), self._most)
+
+
+def remember(known: OrderedDict[str, Any], key: str, value: object, most: int) -> None:
+    """Put `value` under `key`, and forget what was put longest ago if there are more than `most`."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > most:
+        known.popitem(last=False)

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
 from graph.patterns.cache.generations import held
-from graph.patterns.cache.observation import current_observation, observing
+from graph.patterns.cache.observation import Narrowing, current_observation, observing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -53,18 +53,32 @@ async def get_narrowly(
         return await cache.get(key, load, tags=tags, ttl=ttl, exact=exact)
     with observing(part_of=observed) as own:
         value = await cache.get(key, load, tags=tags, ttl=ttl, exact=exact)
-    marks = await _narrowed(cache.generations, own, narrow(value), ttl)
-    if marks is None:
-        observed.add(own)
+    narrowing = Narrowing(narrow(value), own, ttl)
+    if observed.lease is not None:
+        observed.lease.narrowings.append(narrowing)
     else:
-        observed.note(list(marks), list(marks.values()), own.expires)
+        await _narrow(observed, cache.generations, narrowing)
     return value
 
 
-async def _narrowed(
-    generations: Generations, own: Observation, narrow: Sequence[str], ttl: float
-) -> dict[str, bytes] | None:
-    """The marks of the `narrow` tags, if they may stand for what `own` saw."""
+async def finish(observed: Observation, generations: Generations) -> None:
+    """Narrow what a result that was made under a lease depends on; to be called once it has been handed out."""
+    if observed.lease is not None:
+        for narrowing in observed.lease.narrowings:
+            await _narrow(observed, generations, narrowing)
+
+
+async def _narrow(observed: Observation, generations: Generations, narrowing: Narrowing) -> None:
+    marks = await _narrowed(generations, narrowing)
+    if marks is None:
+        observed.add(narrowing.rough)
+    else:
+        observed.note(list(marks), list(marks.values()), narrowing.rough.expires)
+
+
+async def _narrowed(generations: Generations, narrowing: Narrowing) -> dict[str, bytes] | None:
+    """The marks of the narrow tags, if they may stand for the rough ones."""
+    narrow, own, ttl = narrowing
     if not own.certain or not own.marks or len(narrow) > MOST:
         return None
     rough = [tag for tag in own.marks if tag not in narrow]

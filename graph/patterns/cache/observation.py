@@ -10,18 +10,45 @@ from __future__ import annotations
 import contextlib
 import math
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from redis.exceptions import RedisError
 
 from graph.patterns.cache.generations import held, stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from graph.patterns.cache.direct_loads import Loads
     from graph.patterns.cache.generations import Generations, Mark
     from graph.patterns.client import Client, Command, Reply
+
+
+class Narrowing(NamedTuple):
+    """Tags that a result may depend on in place of those that a value was read under (`narrowing`)."""
+
+    tags: Sequence[str]
+    rough: Observation
+    """What was observed while the value was read."""
+    ttl: float
+
+
+class UnderLease:
+    """What is known of a result that everybody gets, and that is made under one lease: its values need none."""
+
+    __slots__ = ("foreseen", "loads", "missed", "narrowings", "read")
+
+    def __init__(self, foreseen: Mapping[str, Mark]) -> None:
+        """`foreseen` are marks that were read together with the request for the lease."""
+        self.foreseen = foreseen
+        self.read: set[str] = set()
+        """The keys of values that were loaded under these."""
+        self.loads: Loads = {}
+        """The loads under way."""
+        self.missed: dict[str, None] = {}
+        """The tags of values that had to be loaded."""
+        self.narrowings: list[Narrowing] = []
+        """Those that wait until the result has been handed out (`narrowing.finish`)."""
 
 
 class Observation:
@@ -36,8 +63,8 @@ class Observation:
         self.away = False
         """Whether something was read past Redis, which did not answer."""
         self.certain = True
-        self.loads: Loads | None = None
-        """The loads under way, if the result is for everybody and made under one lease: they need none of their own."""
+        self.lease: UnderLease | None = None
+        """Set if the result is for everybody and made under one lease."""
         self.expires = math.inf
         """When the first of the values that were read expires, Unix seconds."""
 
@@ -118,15 +145,34 @@ def current_observation() -> Observation | None:
 
 
 @contextlib.contextmanager
-def observing(*, leased: bool = False, part_of: Observation | None = None) -> Generator[Observation]:
+def observing(
+    *, leased: bool = False, foreseen: Mapping[str, Mark] | None = None, part_of: Observation | None = None
+) -> Generator[Observation]:
     """Record every read in this block, and in the tasks started in it.
 
-    `leased` says that the result is made under a lease of its own; what is `part_of` a result is, if that is.
+    `leased` says that the result is made under a lease of its own, with which the marks `foreseen` were read; what is
+    `part_of` a result is, if that is.
     """
     observed = Observation()
-    observed.loads = part_of.loads if part_of is not None else {} if leased else None
+    observed.lease = part_of.lease if part_of is not None else UnderLease(foreseen or {}) if leased else None
     token = _observed.set(observed)
     try:
         yield observed
     finally:
         _observed.reset(token)
+
+
+def foreseen(keys: Sequence[str], tags: Mapping[str, Sequence[str]]) -> dict[str, Mark] | None:
+    """The marks under which `keys`, which have these `tags`, may be loaded at once; None where Redis is to be asked.
+
+    They came with the lease of the result that is being made, and for values that had to be loaded the last time: so
+    entries need not be looked for. Only the first read of a key goes by them; another sees what was written meanwhile.
+    """
+    lease = observed.lease if (observed := current_observation()) is not None else None
+    if lease is None or not lease.foreseen or not lease.read.isdisjoint(keys):
+        return None
+    marks: dict[str, Mark] = {tag: lease.foreseen.get(tag) for key in keys for tag in tags[key]}
+    if any(mark is None or held(mark) for mark in marks.values()):
+        return None
+    lease.read.update(keys)
+    return marks

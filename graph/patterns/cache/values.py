@@ -32,7 +32,7 @@ from graph.patterns.cache.flights import Flights
 from graph.patterns.cache.generations import Generations, mark_of, stamp_of
 from graph.patterns.cache.lease import is_due
 from graph.patterns.cache.local_copies import LocalCopies
-from graph.patterns.cache.observation import current_observation
+from graph.patterns.cache.observation import current_observation, foreseen
 from graph.patterns.cache.room import Room
 from graph.patterns.client import RedisUnavailable, command
 
@@ -151,7 +151,8 @@ class Cache:
 
     async def _read(self, keys: tuple[str, ...], request: Request) -> dict[str, Any]:
         try:
-            sight = await self._look(keys, request)
+            marks = foreseen(keys, request.tags)
+            sight = await self._look(keys, request) if marks is None else SeenEntries({}, {}, marks)
         except (RedisError, TimeoutError) as error:
             metrics.REDIS.inc()
             if isinstance(error, TimeoutError):  # Redis does not answer: spare the next readers the wait
@@ -197,8 +198,9 @@ class Cache:
         metrics.HELD.inc(len(past))
         metrics.MISS.inc(len(missed))
         observed = current_observation()
-        if observed is not None and observed.loads is not None and missed:
-            got = await self._flights.unstored(request, missed, observed.loads)
+        if observed is not None and observed.lease is not None and missed:
+            observed.lease.missed.update((tag, None) for key in missed for tag in request.tags[key])
+            got = await self._flights.unstored(request, missed, observed.lease.loads)
             for key, one in got.items():
                 self._found(request, key, one, stale, found)
             missed = {}

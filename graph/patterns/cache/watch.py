@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.answer import sure_stamp
+from graph.patterns.cache.entries import sure_stamp
 from graph.patterns.cache.generations import held, mark_of
 from graph.patterns.client import RedisUnavailable, command
 from graph.patterns.tasks import Tasks

@@ -15,9 +15,8 @@ from graph.jobs import Worker
 from graph.jobs import worker as worker_module
 from graph.jobs.queue import GROUP
 from graph.services import Services, open_services
-from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
 from harness.waiting import within
-from tests.support.apps.products import add_products
+from tests.support.apps.products import add_products, with_imports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -46,17 +45,7 @@ async def services(
 ) -> AsyncGenerator[Services]:
     """Services with some products, and a file that changes all of them."""
     assert client
-    imports = tmp_path / "imports"
-    imports.mkdir()
-    rows = (f"S{number},Product {number},1.00" for number in range(ROWS))
-    (imports / "products.csv").write_text("\n".join(("sku,name,price", *rows)))
-    settings = Settings(
-        server=ServerSettings(data_dir=tmp_path),
-        redis=RedisSettings(url=valkey.url),
-        database=DatabaseSettings(url=postgres.url(name)),
-        jobs=JobSettings(imports=imports),
-    )
-    async with open_services(settings) as opened:
+    async with open_services(with_imports(tmp_path, valkey.url, postgres.url(name), rows=ROWS)) as opened:
         await add_products(opened.database, ({"sku": f"S{number}"} for number in range(ROWS)))
         yield opened
 

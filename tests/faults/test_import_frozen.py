@@ -16,8 +16,8 @@ from graph.background.jobs import definitions
 from graph.catalog.keys import IMPORT_PRODUCTS
 from graph.jobs import JobState, Worker, delivery
 from graph.services import open_services
-from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
 from harness.serving import ROOT, environment
+from tests.support.apps.products import with_imports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,16 +44,7 @@ async def test_another_worker_finishes_the_import_of_one_that_stands_still(
     database_url: str, valkey: ValkeyServer, client: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGSTOP amid a transaction: the import is taken over and ends; the first worker, awake again, harms nothing."""
-    imports = tmp_path / "imports"
-    imports.mkdir()
-    rows = (f"S{number},Product {number},1.00" for number in range(ROWS))
-    (imports / "products.csv").write_text("\n".join(("sku,name,price", *rows)))
-    settings = Settings(
-        server=ServerSettings(data_dir=tmp_path),
-        redis=RedisSettings(url=valkey.url),
-        database=DatabaseSettings(url=database_url),
-        jobs=JobSettings(imports=imports),
-    )
+    settings = with_imports(tmp_path, valkey.url, database_url, rows=ROWS)
     variables = {name: value for name, value in settings.environment().items() if name != "GRAPH_DATA_DIR"}
     async with open_services(settings) as services:
         first = await asyncio.create_subprocess_exec(

@@ -10,9 +10,11 @@ from sqlalchemy import insert, select
 
 from graph.catalog import rules, writing
 from graph.catalog.models import CATEGORIES, PRODUCTS
+from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from graph.engines.database import Database
 
@@ -23,6 +25,20 @@ def new(sku: str, **told: Any) -> writing.NewProduct:
     """A product that may be created."""
     values: dict[str, Any] = {"sku": sku, "name": f"Product {sku}", "amount": Decimal("9.99"), **told}
     return writing.NewProduct(**values)
+
+
+def with_imports(folder: Path, redis_url: str, database_url: str, *, rows: int) -> Settings:
+    """Settings whose import directory, below `folder`, has `products.csv` with the products S0, S1 and so on."""
+    imports = folder / "imports"
+    imports.mkdir()
+    lines = (f"S{number},Product {number},1.00" for number in range(rows))
+    (imports / "products.csv").write_text("\n".join(("sku,name,price", *lines)))
+    return Settings(
+        server=ServerSettings(data_dir=folder),
+        redis=RedisSettings(url=redis_url),
+        database=DatabaseSettings(url=database_url),
+        jobs=JobSettings(imports=imports),
+    )
 
 
 async def add_categories(database: Database, *slugs: str) -> None:

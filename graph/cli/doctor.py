@@ -31,6 +31,7 @@ MARKS: dict[Severity, str] = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wr
 SLOW = 0.005  # seconds for one round trip above which the network is worth attention
 OLDEST_REDIS = 7  # major version
 NEARLY_FULL = 0.9  # fraction of `maxmemory` in use that is worth attention
+_BUSY = "it is on this machine, which is busy"
 _REFUSED = {
     "OOM": "raise maxmemory, or set a maxmemory-policy that evicts: volatile-lru",
     "MISCONF": "look at the disk that Redis writes its snapshots to",
@@ -131,7 +132,7 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
         redis_version(info),
         redis_role(info),
         redis_writes(refusal),
-        round_trip("latency", latency, "put Redis in the same network as this server"),
+        round_trip("latency", latency, "put Redis in the same network as this server" if settings.redis.url else _BUSY),
         redis_persistence(info, fsync),
         redis_replicas(settings.redis.url or "", replicas),
         redis_eviction(info, policy),
@@ -268,9 +269,8 @@ async def check_sql(settings: Settings) -> AsyncGenerator[Finding]:
 
             name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database.dialect]
             yield Finding("ok", "SQL", f"{name} {await ping()}, {where}")
-            yield round_trip(
-                "latency", await _median_seconds(ping), "put the database in the same network as this server"
-            )
+            near = _BUSY if path is not None else "put the database in the same network as this server"
+            yield round_trip("latency", await _median_seconds(ping), near)
             yield sql_damage(await database.damage())
             for line in (OURS, *application(settings).migrations):
                 yield migrations(await database.revision(line), line)

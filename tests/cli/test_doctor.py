@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from graph.cli import doctor
 from graph.cli.doctor import check_redis, check_sql, redis_replicas, redis_version, round_trip
 from graph.settings import DatabaseSettings, RedisSettings, Settings
 from harness.refusing import WAYS, refusing
@@ -114,6 +115,14 @@ async def test_a_migrated_database_is_well(database: Database) -> None:
     found = {finding.about: finding async for finding in check_sql(settings)}
     assert [finding.verdict for finding in found.values() if finding.about != "latency"] == ["ok", "ok", "ok"]
     assert "newest" in found["migrations"].fact
+
+
+async def test_a_slow_file_is_not_sent_to_another_network(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on this machine can only be nearer once that has less to do."""
+    monkeypatch.setattr(doctor, "SLOW", 0.0)
+    settings = Settings(database=DatabaseSettings(url=database.url))
+    found = {finding.about: finding async for finding in check_sql(settings)}
+    assert ("network" in found["latency"].advice) is (database.dialect != "sqlite")
 
 
 async def test_a_database_that_was_not_migrated_is_told(empty_sql: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from graph.endpoint.execution import Answer, Engine
-    from graph.endpoint.kept import RawHeaders
+    from graph.endpoint.kept import Compressed, Fast, RawHeaders
 
 logger = logging.getLogger("graph.endpoint")
 
@@ -155,6 +155,20 @@ class Sending:
         media = accepted(call.request.headers.get("accept")).json or JSON
         body = encode({"errors": self._presenter.present([error])})
         await call.answer(media, error.status or 400, body, error.headers)
+
+    async def fast(self, call: Call, media: str, fast: Fast, compressed: Compressed) -> None:
+        """Send what the fast lane gave; `compressed` keeps its encoded forms."""
+        if fast.body is None:
+            assert fast.answer is not None
+            await self.answer(call, media, fast.answer)
+            return
+        if fast.kept and fast.approach is not None:
+            asked = fast.approach.question.asked
+            self._monitor.kept(asked.prepared, asked.operation, perf_counter() - call.began, asked.cost)
+        body, encoding = fast.body, None
+        if fast.name is not None and (encoding := call.encoding(body)) is not None:
+            body = await compressed.give(fast.name, encoding, body)
+        await call.answer(media, fast.status, body, fast.headers, encoded=encoding)
 
     @staticmethod
     async def answer(call: Call, media: str, answer: Answer) -> None:

@@ -1,7 +1,7 @@
-"""Performs recognised mutations (`graph.endpoint.kept.errand`): executes them, and answers over their connection.
+"""Performs recognised requests (`graph.endpoint.kept.errand`): executes them, and answers over their connection.
 
-The engine executes them as it does any other, for a request with all of its headers. The answer has the headers that
-the transport would send, in its order.
+The engine executes them as it does any other, for a request with all of its headers; the lane makes the answers that
+may be kept. An answer has the headers that the transport would send, in its order.
 
 Failure: what is raised is answered as the transport answers it (`Sending`). One that is cancelled, because the server
 has waited for long enough to stop, loses its connection.
@@ -17,30 +17,33 @@ from starlette.requests import Request
 from graph.endpoint.execution import blank_response, is_untouched
 from graph.endpoint.http.call import NO_STORE, VARY, Call, Sending, status_of
 from graph.endpoint.http.security import HEADERS
-from graph.endpoint.kept import encoding_of
+from graph.endpoint.kept import WantedAnswer, encoding_of
 from graph.endpoint.observe import ABORTED, FACTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import Message, Scope
 
     from graph.endpoint.execution import Answer, Engine
-    from graph.endpoint.kept import Errand, Lane, RawHeaders
+    from graph.endpoint.kept import Errand, Fast, Lane, RawHeaders
 
+OK = 200
 _LAST = b"%b: %b\r\n%b: %b\r\n" % (*VARY, *NO_STORE)
 
 
 class Performer:
-    """Performs the mutations of one endpoint."""
+    """Performs the recognised requests of one endpoint."""
 
     def __init__(self, engine: Engine[Any], lane: Lane[Any]) -> None:
         """Admit as `lane` does, and execute by `engine`."""
         self._engine = engine
-        self._entrance = lane.entrance
+        self._lane = lane
         self._sending = Sending(engine)
 
     async def __call__(self, errand: Errand) -> None:
         """Perform one."""
-        facts: dict[str, Any] = {"operation": errand.found.operation.name}
+        facts: dict[str, Any] = {"operation": errand.work.operation.name}
         outlet = _Outlet(errand)
         request = Request(_scope(errand, facts), outlet.receive)
         call = Call(request.scope, outlet.receive, outlet.send, request, errand.visit.headers[len(HEADERS) :])
@@ -52,14 +55,26 @@ class Performer:
             errand.ended(facts.pop("status", outlet.status), facts)
 
     async def _perform(self, errand: Errand, call: Call, outlet: _Outlet) -> None:
-        visit, request = errand.visit, call.request
-        ready = await self._entrance.admit(errand.found, visit.sender, errand.toll, errand.replies, request)
+        visit, request, work = errand.visit, call.request, errand.work
+        if isinstance(work, WantedAnswer):
+            fast = await self._lane.conclude(work.approach, work.look, errand.replies, request)
+            await self._send(errand, call, outlet, fast)
+            return
+        ready = await self._lane.entrance.admit(work, visit.sender, errand.toll, errand.replies, request)
         answer = await self._engine.run(ready, request, blank_response())
         body = answer.encode()
         if _is_plain(answer) and encoding_of(visit.accepts, len(body)) is None:
-            outlet.finish(status_of(visit.media, answer), _head(errand, answer, body), body)
+            outlet.finish(status_of(visit.media, answer), _head(errand, answer.headers, body) + _LAST, body)
         else:
             await self._sending.answer(call, visit.media, answer)
+
+    async def _send(self, errand: Errand, call: Call, outlet: _Outlet, fast: Fast) -> None:
+        """Send an answer that may be kept."""
+        body = fast.body
+        if body is None or fast.kept or fast.status != OK or encoding_of(errand.visit.accepts, len(body)) is not None:
+            await self._sending.fast(call, errand.visit.media, fast, self._lane.compressed)
+        else:
+            outlet.finish(OK, _head(errand, fast.headers, body), body)
 
 
 def _scope(errand: Errand, facts: dict[str, Any]) -> Scope:
@@ -82,12 +97,12 @@ def _is_plain(answer: Answer) -> bool:
     return answer.executed and response is not None and is_untouched(response)
 
 
-def _head(errand: Errand, answer: Answer, body: bytes) -> bytes:
-    """The header lines of a plain answer, as `Call.answer` would send them."""
+def _head(errand: Errand, headers: Mapping[str, str], body: bytes) -> bytes:
+    """The header lines of an answer with these `headers` of its own, as `Call.answer` would send them."""
     visit = errand.visit
-    told = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()]).encode("latin-1")
-    return b"content-type: %b; charset=utf-8\r\ncontent-length: %d\r\n%b%b%b" % (
-        *(visit.media.encode(), len(body), visit.lines, told, _LAST),
+    told = "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1")
+    return b"content-type: %b; charset=utf-8\r\ncontent-length: %d\r\n%b%b" % (
+        *(visit.media.encode(), len(body), visit.lines, told),
     )
 
 

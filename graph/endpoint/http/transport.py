@@ -12,7 +12,6 @@ answered 503, any other is served.
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from graphql import OperationType
@@ -202,19 +201,10 @@ class HttpTransport:
             return await self._engine.run(ready, call.request, blank_response())
 
     async def _finish_fast(self, call: Call, media: str, fast: Fast) -> None:
-        if fast.body is not None:
-            if fast.kept and fast.approach is not None:
-                asked = fast.approach.question.asked
-                self._engine.monitor.kept(asked.prepared, asked.operation, perf_counter() - call.began, asked.cost)
-            if fast.approach is not None and self._express is not None:
-                self._notice(call, media, self._express)
-            body, encoding = fast.body, None
-            if fast.name is not None and self._lane is not None and (encoding := call.encoding(body)) is not None:
-                body = await self._lane.compressed.give(fast.name, encoding, body)
-            await call.answer(media, fast.status, body, fast.headers, encoded=encoding)
-        else:
-            assert fast.answer is not None
-            await self._sending.answer(call, media, fast.answer)
+        assert self._lane is not None
+        if fast.body is not None and fast.approach is not None and self._express is not None:
+            self._notice(call, media, self._express)
+        await self._sending.fast(call, media, fast, self._lane.compressed)
 
     @staticmethod
     def _notice(call: Call, media: str, express: Express) -> None:

@@ -7,7 +7,7 @@ to Redis; `Express` answers a request that it recognises by what its answer depe
 from graph.endpoint.kept.answers import KeptAnswers
 from graph.endpoint.kept.approach import Approach, Fast
 from graph.endpoint.kept.compression import Compressed, compressed, encoding_of
-from graph.endpoint.kept.errand import Errand, Perform
+from graph.endpoint.kept.errand import Errand, Perform, WantedAnswer
 from graph.endpoint.kept.express import EXPRESS, Express
 from graph.endpoint.kept.lane import Lane
 from graph.endpoint.kept.visit import EXCHANGE, ClientConnection, Leftover, RawHeaders, Sight
@@ -27,6 +27,7 @@ __all__ = [
     "Perform",
     "RawHeaders",
     "Sight",
+    "WantedAnswer",
     "compressed",
     "encoding_of",
 ]

@@ -1,51 +1,74 @@
-"""Recognised mutations: the check of the session and the charge are one trip, then the mutation is executed.
+"""Recognised requests that are executed: what they are admitted by is one trip, then they run.
+
+These are mutations, and queries whose answer this process knows nothing of: with their trip goes the request for the
+lease to make it (`graph.patterns.cache`), and for the generations that it will probably depend on.
 
 What is saved is all that stands between the server and the execution: the request is not parsed as HTTP, and passes
 neither the application nor its middleware. What is enforced is what the transport enforces, by the same objects.
 
-A mutation is taken if its head is known (`Visit`), its document is, and it is neither refused nor traced; any other is
+A request is taken if its head is known (`Visit`), its document is, and it is neither refused nor traced; any other is
 left to the application, uncharged. Once it was taken it is answered, whatever Redis replied: nothing is handed on.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from graphql import OperationType
 
+from graph.endpoint.kept.approach import Approach
 from graph.endpoint.kept.visit import begin_apart
 from graph.patterns.client import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from graph.endpoint.kept.approach import Toll
+    from graph.endpoint.document import Operation
+    from graph.endpoint.kept.approach import Question, Toll
     from graph.endpoint.kept.entrance import KnownOperation
     from graph.endpoint.kept.lane import Lane
     from graph.endpoint.kept.visit import ClientConnection, Sight, Visit
     from graph.endpoint.observe import Tally, Tracing
-    from graph.patterns.client import Client, Replies
+    from graph.patterns.cache import Look
+    from graph.patterns.client import Client, Command, Replies
 
 Perform: TypeAlias = "Callable[[Errand], Coroutine[object, object, None]]"
-"""Executes a mutation whose toll was replied to, answers it over its connection, and tells `Errand.ended`."""
+"""Executes what was replied to, answers it over its connection, and tells `Errand.ended`."""
 
 _KINDS = frozenset({OperationType.MUTATION})
 
 
-class Errand:
-    """A mutation in progress: receives the replies to its toll, and has itself performed."""
+class WantedAnswer(NamedTuple):
+    """An answer that is to be made, unless the `look` for it finds one."""
 
-    __slots__ = ("_began", "_errands", "connection", "found", "replies", "toll", "visit")
+    approach: Approach
+    look: Look
+
+    @property
+    def operation(self) -> Operation:
+        """The operation whose answer it is."""
+        return self.approach.question.asked.operation
+
+
+class Errand:
+    """A request in progress: receives the replies to its toll, and has itself performed."""
+
+    __slots__ = ("_began", "_errands", "connection", "replies", "toll", "visit", "work")
 
     replies: Replies
 
     def __init__(
-        self, errands: Errands, visit: Visit, found: KnownOperation, toll: Toll, connection: ClientConnection
+        self,
+        errands: Errands,
+        visit: Visit,
+        work: KnownOperation | WantedAnswer,
+        toll: Toll,
+        connection: ClientConnection,
     ) -> None:
         self._errands = errands
         self.visit = visit
-        self.found = found
+        self.work = work
         self.toll = toll
         self.connection = connection
         self._began = time.perf_counter()
@@ -66,12 +89,12 @@ class Errand:
 
 
 class Errands:
-    """Takes the mutations of one endpoint."""
+    """Takes the requests of one endpoint that are executed."""
 
     def __init__(
         self, lane: Lane[Any], client: Client, perform: Perform, *, tally: Tally | None, tracing: Tracing | None
     ) -> None:
-        """Have mutations that `lane` would admit done by `perform`; `tally` and `tracing` as `Express` knows them."""
+        """Have what `lane` would admit done by `perform`; `tally` and `tracing` as `Express` knows them."""
         self._lane = lane
         self._client = client
         self.perform = perform
@@ -86,16 +109,31 @@ class Errands:
         if found is None or found.prepared.in_pieces is not None or self._lane.refused(visit.sender.caller):
             return False
         toll = self._toll(visit, found.weight)
-        if toll is None:
+        if toll is None or self._is_traced(sight, connection):
             return False
+        self._send(Errand(self, visit, found, toll, connection), toll.commands)
+        return True
+
+    def make(self, question: Question, key: str, sight: Sight, visit: Visit, connection: ClientConnection) -> bool:
+        """Take over a query whose answer is to be made; False where this process knows of one, or makes it already."""
+        toll = self._toll(visit, question.asked.weight)
+        look = self._lane.seek(key, question) if toll is not None else None
+        if toll is None or look is None or self._is_traced(sight, connection):
+            return False
+        wanted = WantedAnswer(Approach(question, visit.sender, toll.charges, key, toll.commands), look)
+        self._send(Errand(self, visit, wanted, toll, connection), (*toll.commands, *look.commands))
+        return True
+
+    def _is_traced(self, sight: Sight, connection: ClientConnection) -> bool:
+        """Whether the request has a span: it takes the ordinary way then, as everything below the span does."""
         if self._tracing is not None:
             sight.span = begin_apart(self._tracing, sight, connection)
-            if sight.span is not None:
-                return False  # it takes the ordinary way
+        return sight.span is not None
+
+    def _send(self, errand: Errand, commands: tuple[Command, ...]) -> None:
         if self.tally is not None:
             self.tally.begin()
-        self._client.deliver(Errand(self, visit, found, toll, connection), *toll.commands)
-        return True
+        self._client.deliver(errand, *commands)
 
     def _toll(self, visit: Visit, weight: int) -> Toll | None:
         """The toll of an operation of `weight`, ready to be sent: it is the same each time."""

@@ -116,7 +116,7 @@ class Express:
 
         `read` raises `Refusal` for a body without an operation. `forwarded` says that the server believes what proxies
         say about their clients; `tally` is told of each answer. With `eager` a head is known after its first request.
-        What `tracing` wants has a span. `errands` take mutations.
+        What `tracing` wants has a span. `errands` take what is executed.
         """
         self._lane = lane
         self._client = client
@@ -153,7 +153,7 @@ class Express:
             return False
         look = lane.cache.look(key)
         if not _is_simple(look):
-            return False
+            return self.errands is not None and self.errands.make(question, key, sight, visit, connection)
         if self._tally is not None:
             self._tally.begin()
         condition = parts.condition if visit.method == "GET" else b""

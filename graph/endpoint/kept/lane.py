@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -28,13 +29,13 @@ from graph.endpoint.admission import Ticket
 from graph.endpoint.declare import Scope
 from graph.endpoint.document import Policy, Retention, wish_of
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution import RUNNABLE, Ready, blank_response, is_untouched
-from graph.endpoint.identity import viewer_touched
+from graph.endpoint.execution import RUNNABLE, Ready
 from graph.endpoint.kept.approach import Approach, Asked, Fast, Question, Sender, control, matches, name_of
 from graph.endpoint.kept.compression import Compressed
 from graph.endpoint.kept.entrance import Entrance
+from graph.endpoint.kept.turn import Turn
 from graph.endpoint.observe import annotate
-from graph.patterns.cache import Made, digest_of
+from graph.patterns.cache import Granted, digest_of
 from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
@@ -42,12 +43,11 @@ if TYPE_CHECKING:
 
     from graphql import OperationType
     from starlette.requests import HTTPConnection
-    from starlette.responses import Response
 
     from graph.endpoint.document import OperationRequest, Prepared
-    from graph.endpoint.execution import Answer, Engine
+    from graph.endpoint.execution import Engine
     from graph.endpoint.identity import BatchAuthenticator, Caller
-    from graph.patterns.cache import ByteCache, Hit, Look
+    from graph.patterns.cache import ByteCache, Hit, Look, Made
     from graph.patterns.client import Client, Command, Replies
 
 Context = TypeVar("Context")
@@ -61,6 +61,7 @@ _LONGEST = 8192
 """Bytes of the longest of them."""
 _BYTES_PER_TOKEN = 1024
 """Bytes that a document takes for each of its tokens, about as `Operations` reckons."""
+_NOTHING = nullcontext()
 
 
 class _Looked(NamedTuple):
@@ -162,9 +163,14 @@ class Lane(Generic[Context]):
         approach = self.approach(question, self.entrance.sender(connection))
         if approach is None or self._engine.admission.refused(approach.sender.caller) is not None:
             return None
-        look = self.cache.look(approach.key)
+        look = self.seek(approach.key, question) or self.cache.look(approach.key)
         replies = await self._client.batch(*approach.commands, *look.commands)
         return await self.conclude(approach, look, replies, connection)
+
+    def seek(self, key: str, question: Question) -> Look | None:
+        """A look for an answer that this process knows nothing of, with the lease to make it; else None."""
+        asked = question.asked
+        return self.cache.claim(key, asked.prepared.digest, asked.policy.tags(question.request.variables))
 
     def approach(self, question: Question, sender: Sender) -> Approach | None:
         """How the lane handles a request: what it asks Redis beside the answer. Nothing is asked or charged yet."""
@@ -179,8 +185,11 @@ class Lane(Generic[Context]):
     async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
         """Read the replies to the commands of `approach` and of `look`, and make the answer if there is none."""
         (_, asked), sender, charges, _, commands = approach
-        ticket = await self.entrance.ticket(sender, asked.weight, charges, replies[: len(commands)], connection)
-        return await self._conclude(approach, ticket, _Looked(look, replies, len(commands)), connection)
+        place = len(commands)
+        granted = self.cache.granted(look, replies, place)
+        with granted or _NOTHING:  # a request that is refused must not keep others from making the answer
+            ticket = await self.entrance.ticket(sender, asked.weight, charges, replies[:place], connection)
+            return await self._conclude(approach, ticket, granted or _Looked(look, replies, place), connection)
 
     def turnstile(self, approach: Approach) -> Command | None:
         """The one command that replaces those of `approach`; None where the case is not simple enough."""
@@ -204,22 +213,28 @@ class Lane(Generic[Context]):
         return await self._conclude(approach, ticket, hit, connection)
 
     async def _conclude(
-        self, approach: Approach, ticket: Ticket, seen: _Looked | Hit | None, connection: HTTPConnection
+        self, approach: Approach, ticket: Ticket, seen: _Looked | Granted | Hit | None, connection: HTTPConnection
     ) -> Fast:
-        """Answer from the entry that was `seen`; make it if there is none."""
+        """Answer from the entry that was `seen`; make it if there is none, or if the lease for that was granted."""
         (request, asked), caller, key = approach.question, ticket.caller, approach.key
         ready = Ready(request, asked.prepared, asked.operation, ticket, cost=asked.cost)
-        turn = _Turn(self._engine, ready, approach, connection)
+        turn = Turn(self._engine, ready, approach, connection)
         assert ticket.verdict is not None
         ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
         if ended or not self.enabled or not ticket.verdict.allowed:
             made = await turn.make()
             return self._finish(turn, None if ended else made)
         act_for(caller.identity or None)  # before the work is shared
-        hit = await self.cache.settle(*seen) if isinstance(seen, _Looked) else seen
+        hit: Hit | None = None
+        granted: Granted | None = None
+        if isinstance(seen, Granted):
+            granted = seen
+        else:
+            hit = await self.cache.settle(*seen) if isinstance(seen, _Looked) else seen
         if hit is None:
             tags, public = asked.policy.tags(request.variables), asked.policy.scope is Scope.PUBLIC
-            hit = await self.cache.bring(key, turn.make, tags, public=public)
+            kind = asked.prepared.digest
+            hit = await self.cache.bring(key, turn.make, tags, public=public, kind=kind, granted=granted)
             if hit is None:
                 return self._finish(turn, turn.made)
         elif self.cache.due(hit):
@@ -266,7 +281,7 @@ class Lane(Generic[Context]):
 
     # --- answering ---
 
-    def _finish(self, turn: _Turn[Context], made: Made | None) -> Fast:
+    def _finish(self, turn: Turn[Context], made: Made | None) -> Fast:
         """Build the answer from what the schema returned."""
         if made is None:
             _UNKEPT.inc()
@@ -274,7 +289,7 @@ class Lane(Generic[Context]):
         _MADE.inc()
         return self._send(turn, made.body, made.digest or digest_of(made.body), 0, "miss")
 
-    def _send(self, turn: _Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
+    def _send(self, turn: Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
         connection = turn.connection
         annotate(connection.scope, operation=turn.ready.operation.name, cache=how)
         told = {
@@ -288,31 +303,3 @@ class Lane(Generic[Context]):
             body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
         name = None if self.debug else digest
         return Fast(body, 200, told, approach=turn.approach, name=name, kept=how == "hit")
-
-
-class _Turn(Generic[Context]):
-    """One execution of an operation for one request."""
-
-    def __init__(self, engine: Engine[Context], ready: Ready, approach: Approach, connection: HTTPConnection) -> None:
-        self._engine = engine
-        self.ready = ready
-        self.approach = approach
-        self.connection = connection
-        self.answer: Answer | None = None
-        self.made: Made | None = None
-
-    async def make(self) -> Made | None:
-        """Execute the operation; return what may be kept of the answer."""
-        response = blank_response()
-        self.answer = answer = await self._engine.run(self.ready, self.connection, response)
-        if self._keepable(answer, response):
-            body = answer.encode()
-            self.made = Made(body, self.approach.question.asked.policy.max_age, digest_of(body))
-        return self.made
-
-    def _keepable(self, answer: Answer, response: Response) -> bool:
-        if not answer.executed or answer.data is None or answer.errors or answer.extensions or answer.status:
-            return False
-        if not is_untouched(response):
-            return False
-        return self.approach.question.asked.policy.scope is Scope.VIEWER or not viewer_touched(answer.context)

@@ -1,0 +1,158 @@
+"""Queries whose answer nobody has made yet: the lease comes with session and limit, and they are answered at once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graph.patterns.client import open_client
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.clients.browser import browse
+from tests.support.models.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import httpx
+
+    from graph.patterns.client import Client
+
+ONE = "query One($key: String!) { thing(key: $key) { key version } }"
+ODD = "query Odd($key: String!) { thing(key: $key) { key odd } }"
+MINE = "query Mine($key: String!) { thing(key: $key) { note } }"
+COUNTED = ("ratelimit", "x-ratelimit-remaining", "x-ratelimit-reset")
+_ID = re.compile(rb'"id":"[0-9a-f]{16}"')  # of a masked error
+SOON = 20.0
+"""Seconds in which a lease that was given up is gone, however slow the machine: it lives longer by itself."""
+
+
+@pytest.fixture
+async def apps(client: Client) -> AsyncIterator[Callable[..., AnswersApp]]:
+    """Makes processes over one truth; without `express` a request is always parsed."""
+    truth = Truth()
+    truth.versions.update({f"key {number}": number for number in range(40)})
+    made: list[AnswersApp] = []
+
+    def make(*, express: bool = True, **limits: int) -> AnswersApp:
+        made.append(AnswersApp(client, truth, express=express, limits=limits, kept={"lease": 60, "patience": 60}))
+        for query in (ONE, ODD, MINE):
+            made[-1].endpoint.engine.operations.prepare(query)
+        return made[-1]
+
+    yield make
+    for app in made:
+        await app.close()
+
+
+async def ask(app: AnswersApp, *keys: Any, query: str = ONE, **headers: str) -> list[httpx.Response]:
+    """Ask for each key, one after the other."""
+    async with browse(app.endpoint, headers=headers) as http:
+        return [await http.post("/graphql", json={"query": query, "variables": {"key": key}}) for key in keys]
+
+
+def alike(one: httpx.Response, other: httpx.Response) -> bool:
+    """Whether two answers are the same, apart from what is counted down."""
+    heads = [{**answer.headers, **dict.fromkeys(COUNTED)} for answer in (one, other)]
+    bodies = {_ID.sub(b"", answer.content) for answer in (one, other)}
+    return len(bodies) == 1 and list(one.headers) == list(other.headers) and heads[0] == heads[1]
+
+
+@pytest.mark.parametrize("query", [ONE, ODD, MINE])
+async def test_they_are_answered_alike(apps: Callable[..., AnswersApp], client: Client, query: str) -> None:
+    """From the second head on each is made at once, charged once, and not a byte differs from the usual way."""
+    await client.execute("SET", KeyTokens.key("ann"), 1)
+    keys = [f"key {number}" for number in range(6)] + ["no such key", 5]
+    for headers in ({"authorization": "Bearer ann"}, {"accept": "application/graphql-response+json"}, {}):
+        await client.execute("FLUSHALL")
+        await client.execute("SET", KeyTokens.key("ann"), 1)
+        app, usual = apps(), apps(express=False)
+        expected = await ask(usual, *keys, query=query, **headers)
+        await client.execute("FLUSHALL")
+        await client.execute("SET", KeyTokens.key("ann"), 1)
+        answers = await ask(app, *keys, query=query, **headers)
+        assert [alike(*pair) for pair in zip(answers, expected, strict=True)] == [True] * len(keys)
+        assert app.endpoint.expressed >= len(keys) - 2 or (query == MINE and "authorization" not in headers)
+        left = [int(answer.headers["x-ratelimit-remaining"]) for answer in answers[:-1]]
+        assert left == list(range(left[0], left[0] - len(left), -1))
+        assert app.resolved == usual.resolved == len(keys) - 1
+
+
+async def test_what_comes_at_once_is_made_once(apps: Callable[..., AnswersApp]) -> None:
+    """However many ask, in two processes; and the next ones find it."""
+    processes = [apps(), apps()]
+    for app in processes:
+        await ask(app, "key 1")
+    asked = [ask(app, "key 2") for app in processes for _ in range(10)]
+    async with within("the answers", SOON):
+        answers = [answer for answers in await asyncio.gather(*asked) for answer in answers]
+    assert {answer.json()["data"]["thing"]["version"] for answer in answers} == {2}
+    assert sum(app.resolved for app in processes) == 2
+    await asyncio.gather(*(ask(app, "key 2") for app in processes))
+    assert sum(app.resolved for app in processes) == 2
+
+
+@pytest.mark.parametrize("express", [True, False])
+async def test_whoever_is_refused_holds_no_lease(
+    apps: Callable[..., AnswersApp], client: Client, *, express: bool
+) -> None:
+    """A caller over the limit keeps nobody else from making the answer."""
+    app, other = apps(express=express, anonymous=3), apps()
+    answers = await ask(app, *(f"key {number}" for number in range(4)))
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429]
+    async with within("the lease to be given up", SOON):
+        (answer,) = await ask(other, "key 3", authorization="Bearer bob")
+    assert answer.json()["data"]["thing"]["version"] == 3
+    async with within("no lease to be left", SOON):
+        while await client.execute("KEYS", "graph:response-lease:*", retry=True):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_session_that_has_ended_is_noticed(apps: Callable[..., AnswersApp], client: Client) -> None:
+    """The query after its end is charged to the address, and answered as anybody's."""
+    app = apps()
+    await client.execute("SET", KeyTokens.key("ann"), 1)
+    headers = {"authorization": "Bearer ann"}
+    answers = await ask(app, "key 1", "key 2", **headers)
+    await client.execute("DEL", KeyTokens.key("ann"))
+    answers += await ask(app, "key 3", **headers)
+    assert app.endpoint.expressed == 2
+    assert ['"authenticated"' in answer.headers["ratelimit"] for answer in answers] == [True, True, False]
+    assert answers[-1].json()["data"]["thing"]["version"] == 3
+
+
+async def test_a_write_is_seen_by_whatever_is_made_after_it(apps: Callable[..., AnswersApp]) -> None:
+    """The generations were read before the value; one that is written before the answer is kept is not served."""
+    app, other = apps(), apps()
+    await ask(app, *(f"key {number}" for number in range(5)))
+    for number in range(5, 15):
+        key = f"key {number}"
+        (made,) = await ask(app, key)
+        assert made.json()["data"]["thing"]["version"] == number
+        async with other.cache.invalidating(key):
+            app.truth.versions[key] += 100
+        found = [*await ask(app, key), *await ask(other, key)]
+        assert [answer.json()["data"]["thing"]["version"] for answer in found] == [number + 100] * 2
+
+
+async def test_without_redis_a_session_is_not_guessed() -> None:
+    """Whose session cannot be checked is told so; whoever has none is answered."""
+    truth = Truth()
+    truth.versions.update({"a": 1, "b": 2})
+    with ValkeyServer() as server:
+        async with open_client(server.url) as client:
+            app = AnswersApp(client, truth, express=True)
+            app.endpoint.engine.operations.prepare(ONE)
+            await client.execute("SET", KeyTokens.key("ann"), 1)
+            for headers in ({}, {"authorization": "Bearer ann"}):
+                await ask(app, "a", **headers)
+            server.kill()
+            (nobody,) = await ask(app, "b")
+            (ann,) = await ask(app, "b", authorization="Bearer ann")
+            assert nobody.json()["data"]["thing"]["version"] == 2
+            assert (ann.status_code, ann.json()["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
+            await app.close()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from graph.endpoint.document import Retention
+from graph.patterns.cache import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,7 @@ _LONGEST = 256  # characters of an Accept-Encoding that is looked at
 
 
 def _zstd(body: bytes) -> bytes:
-    made = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
-    return bytes(memoryview(made))  # zstandard leaves the room behind it that the worst case would have taken
+    return trimmed(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body))
 
 
 def _gzip(body: bytes) -> bytes:

@@ -31,7 +31,7 @@ from graph.endpoint.live.form import form_of
 from graph.endpoint.live.query import LiveQuery
 from graph.endpoint.live.reading import LiveQuestion, Reader
 from graph.endpoint.subscriptions import ANONYMOUS, entered, errors_json, nobody, refused
-from graph.patterns.cache import TagWatch
+from graph.patterns.cache import TagWatch, trimmed
 from graph.patterns.limiter import Verdict
 
 if TYPE_CHECKING:
@@ -214,8 +214,7 @@ def _variables(ready: Ready, names: frozenset[str]) -> bytes:
     given = ready.request.variables or {}
     used = {name: given[name] for name in names if name in given}
     try:
-        written = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
-        return bytes(memoryview(written))  # orjson leaves room for thousands of bytes behind it
+        return trimmed(orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
     except TypeError:  # an integer that no variable may be; execution says so
         return repr(sorted(used.items())).encode()
 

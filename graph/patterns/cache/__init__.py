@@ -11,7 +11,7 @@ from graph.patterns.cache.codec import JsonCodec
 from graph.patterns.cache.entries import Hit, Look, Made, digest_of
 from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconfirmed, Generations
 from graph.patterns.cache.lease import Granted
-from graph.patterns.cache.local_copies import Copy
+from graph.patterns.cache.local_copies import Copy, trimmed
 from graph.patterns.cache.narrowing import get_narrowly
 from graph.patterns.cache.observation import Observation, current_observation, observing
 from graph.patterns.cache.values import Cache
@@ -36,4 +36,5 @@ __all__ = [
     "digest_of",
     "get_narrowly",
     "observing",
+    "trimmed",
 ]

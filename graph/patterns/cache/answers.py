@@ -25,7 +25,7 @@ from graph.patterns.cache.codec import STAMP_SIZE, Frame, pack
 from graph.patterns.cache.entries import KNOWN, MADE, Entries, Look, Making, digest_of, values_in
 from graph.patterns.cache.generations import fresh, mark_of
 from graph.patterns.cache.lease import Claim, Foresight, Granted, Lease, Leases, Polling, jittered, remember
-from graph.patterns.cache.local_copies import Copy
+from graph.patterns.cache.local_copies import Copy, trimmed
 from graph.patterns.cache.narrowing import finish
 from graph.patterns.cache.observation import declare, ensure, observing
 from graph.patterns.cache.room import Room
@@ -267,7 +267,7 @@ class ByteCache(Entries):
         blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
         self._leases.fill([lease], [blob], [expires - now])
         remember(self._tags, key, tags, KNOWN)
-        body = bytes(memoryview(made.body))  # what orjson wrote has room for thousands of bytes more behind it
+        body = trimmed(made.body)
         value = body, made.digest or digest_of(body), now
         self._local.put(key, Copy(stamp, expires, delta, value, len(body), tags), now)
         return True

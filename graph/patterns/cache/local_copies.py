@@ -73,3 +73,12 @@ class LocalCopies:
 
     def _weight(self, copy: Copy) -> int:
         return copy.size * self._factor + _OVERHEAD
+
+
+def trimmed(data: bytes) -> bytes:
+    """Copy `data` into an object of its own size, for what is kept.
+
+    What orjson and zstandard return takes as much memory as they had made ready to write: thousands of bytes more, or
+    what the worst case would have taken. ``bytes(data)`` would be the same object.
+    """
+    return bytes(memoryview(data))

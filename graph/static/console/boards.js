@@ -35,7 +35,7 @@ export async function show(page) {
     h('h2', {}, 'Neighbourhood'), form([field('Player (ID)', 'player', { required: true })], 'Show', ({ player }) => look(player)), around,
   );
   page.follow(TOP, { board: board.slug }, ({ leaderboardChanged: { entries } }) => {
-    top = update(top, table('Top', ['Rank', 'Player', ['Score', 'number'], ['Reached', 'wide'], ''], entries.map((entry) => [
+    top = update(top, table('Top', [['Rank', 'number'], 'Player', ['Score', 'number'], ['Reached', 'wide'], ''], entries.map((entry) => [
       ...shown(entry),
       h('button', { type: 'button', 'aria-label': `Neighbours of ${entry.player.displayName}, rank ${entry.rank}`, onclick: () => look(entry.player.id) }, 'Neighbours'),
     ]), 'Nobody has a score.'));
@@ -47,7 +47,7 @@ export async function show(page) {
     stop = page.follow(AROUND, { board: board.slug, player }, ({ leaderboard }) => {
       const found = leaderboard?.around;
       const entries = found ? [...found.above, found.entry, ...found.below] : [];
-      around = update(around, table('Neighbourhood', ['Rank', 'Player', ['Score', 'number'], ['Reached', 'wide']], entries.map((entry) => shown(entry, entry === found.entry)),
+      around = update(around, table('Neighbourhood', [['Rank', 'number'], 'Player', ['Score', 'number'], ['Reached', 'wide']], entries.map((entry) => shown(entry, entry === found.entry)),
         'This player has no score here.'));
     });
   }

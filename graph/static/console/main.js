@@ -23,6 +23,7 @@ const root = document.getElementById('console');
 const notice = document.getElementById('notice');
 let main; // where a section is shown; none while nobody may see one
 let leave = () => {};
+let email = ''; // whose password may have to be changed
 let hiding;
 
 function say(text) {
@@ -37,6 +38,7 @@ async function enter(why = '') {
   let user;
   try {
     user = await viewer();
+    email = user?.email ?? '';
   } catch (problem) {
     if (problem.reason !== 'SESSION_ENDED') {
       put(h('main', {}, h('section', { class: 'card narrow' },
@@ -46,8 +48,12 @@ async function enter(why = '') {
     }
     why ||= ENDED; // the cookie outlived the session
   }
-  if (!user) put(signIn((passwordDue) => (passwordDue ? due() : enter()), why));
-  else if (user.role !== 'ADMIN') put(refused(user, out));
+  if (!user) {
+    put(signIn((passwordDue, typed) => {
+      email = typed;
+      return passwordDue ? due() : enter();
+    }, why));
+  } else if (user.role !== 'ADMIN') put(refused(user, out));
   else {
     frame(user);
     route();
@@ -56,7 +62,7 @@ async function enter(why = '') {
 
 function due() {
   end();
-  put(changePassword(() => enter()));
+  put(changePassword(email, () => enter()));
 }
 
 async function out() {

@@ -20,19 +20,21 @@ export async function signOut() {
   await ask('mutation ConsoleSignOut { logout }');
 }
 
-// `done(passwordDue)` is called once somebody has signed in; `why` says why it is needed again.
+// `done(passwordDue, email)` is called once somebody has signed in; `why` says why it is needed again.
 export function signIn(done, why) {
   return card('Console', h('p', {}, why || 'Sign in as an ADMIN.'), form([
     field('Email', 'email', { type: 'email', autocomplete: 'username', required: true }),
     field('Password', 'password', { type: 'password', autocomplete: 'current-password', required: true }),
   ], 'Sign in', async ({ email, password }) => {
     const { passwordDue } = expected((await ask(LOGIN, { input: { email, password } })).login);
-    await done(passwordDue);
+    await done(passwordDue, email);
   }));
 }
 
-export function changePassword(done) {
+// Whose password it is stands in a field that nobody sees, for a browser that keeps passwords.
+export function changePassword(email, done) {
   return card('Change the password', h('p', {}, 'Somebody else chose your password: replace it before you go on.'), form([
+    h('input', { type: 'text', autocomplete: 'username', value: email ?? '', hidden: true, readOnly: true }),
     field('Current password', 'currentPassword', { type: 'password', autocomplete: 'current-password', required: true }),
     field('New password', 'newPassword', { type: 'password', autocomplete: 'new-password', required: true, minLength: 8 }),
   ], 'Change', async (input) => {

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _KNOWN = 1.0  # seconds
 _AGAIN = 5  # seconds after which a browser is told to ask again
 _PATIENCE = 30.0  # seconds after which SQL that says nothing counts as away
+_UNKNOWN = {
+    "title": "There is no such leaderboard",
+    "text": "Its name is the last part of the address: is it spelled right? A deleted board does not come back.",
+}
+_AWAY = {"title": "The leaderboards are not there just now", "text": "The server cannot read them for the moment."}
 
 
 class BoardPage:
@@ -32,8 +37,9 @@ class BoardPage:
     def __init__(self, folder: Path) -> None:
         """Read them from `folder`."""
         self._page = StaticPage(folder / "index.html")
-        self._unknown = StaticPage(folder / "unknown.html")
-        self._away = StaticPage(folder / "away.html", headers={"Retry-After": str(_AGAIN)})
+        notice = folder / "notice.html"
+        self._unknown = StaticPage(notice, words=_UNKNOWN)
+        self._away = StaticPage(notice, words=_AWAY, headers={"Retry-After": str(_AGAIN)})
         self._slugs: frozenset[str] | None = None
         self._until = 0.0
         self._turn = asyncio.Lock()

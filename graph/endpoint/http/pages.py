@@ -71,14 +71,18 @@ class StaticPage:
         *,
         policy: Mapping[str, str] | None = None,
         told: Mapping[str, str] | None = None,
+        words: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Read it from `file`; `policy` adds directives to its Content Security Policy, or replaces them.
 
-        What its scripts are `told` are ``data-`` attributes of its body.
+        What its scripts are `told` are ``data-`` attributes of its body. The `words` stand in place of their names in
+        braces.
         """
         data = "".join(f' data-{name}="{html.escape(value)}"' for name, value in (told or {}).items())
         self._plain = file.read_text().replace("<body>", f"<body{data}>")
+        for name, text in (words or {}).items():
+            self._plain = self._plain.replace(f"{{{name}}}", html.escape(text))
         self._below = re.sub(r'(src|href)="(?:\./|(?=\.\./))', r'\1="../', self._plain)
         allowed = "; ".join(f"{name} {sources}" for name, sources in (_POLICY | dict(policy or {})).items())
         self._headers = {"Content-Security-Policy": allowed, **_HEADERS, **(headers or {})}

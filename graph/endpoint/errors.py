@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError
 from prometheus_client import Counter
-from strawberry.relay import GlobalIDValueError
 
+from graph.endpoint.blame import innermost, of_a_result, of_another_node, of_relay
 from graph.patterns.broker import BadCursor, SlowConsumer
 from graph.patterns.client import RedisUnavailable
 
@@ -42,17 +42,9 @@ logger = logging.getLogger("graph.endpoint")
 
 REFUSALS = Counter("graph_refusals_total", "Requests and operations that did not run, by code.", ["code"])
 
-_RELAY = frozenset(
-    {
-        ("strawberry.relay.utils", "from_base64"),
-        ("strawberry.relay.utils", "from_arguments"),
-        ("strawberry.relay.types", "resolve_node"),
-        ("strawberry.relay.types", "resolve_node_sync"),
-    }
-)
-"""Where Strawberry refuses arguments: cursors, pages, ids of another type."""
-
 _CODE = re.compile("[A-Z][A-Z0-9_]+")
+
+_ANOTHER_NODE = "The id is that of something else than what is asked for here."
 
 MAX_MESSAGE = 500
 """Characters of a message that are sent: what a client wrote is never echoed at length."""
@@ -133,7 +125,7 @@ def _extensions(error: GraphQLError) -> dict[str, Any] | None:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        if _of_a_result(cause if cause is not None else error):
+        if of_a_result(cause if cause is not None else error):
             return None
         return {"code": "BAD_USER_INPUT", **(error.extensions or {})}
     return _told(cause)
@@ -143,7 +135,7 @@ def _told(cause: Exception) -> dict[str, Any] | None:
     """The extensions that a client gets for an exception that is not a GraphQL error; None for a bug."""
     if isinstance(cause, RedisUnavailable):
         return {"code": "UNAVAILABLE"}
-    if isinstance(cause, BadCursor) or _of_relay(cause):
+    if isinstance(cause, BadCursor) or of_relay(cause):
         return {"code": "BAD_USER_INPUT"}
     if isinstance(cause, SlowConsumer):
         return {"code": "SLOW_CONSUMER", "cursor": cause.cursor}
@@ -152,29 +144,6 @@ def _told(cause: Exception) -> dict[str, Any] | None:
     if isinstance(code, str) and _CODE.fullmatch(code) and isinstance(extensions, dict):
         return {**extensions, "code": code}
     return None
-
-
-def _of_relay(cause: Exception) -> bool:
-    """Whether Strawberry's Relay support itself refused an argument: it raises plain exceptions, told by where."""
-    if isinstance(cause, GlobalIDValueError):
-        return True
-    trace = cause.__traceback__
-    if not isinstance(cause, (ValueError, TypeError)) or trace is None:
-        return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    frame = trace.tb_frame
-    return (frame.f_globals.get("__name__"), frame.f_code.co_name) in _RELAY
-
-
-def _of_a_result(error: GraphQLError) -> bool:
-    """Whether graphql-core raised `error` itself because a resolver returned what its field's type cannot be."""
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_name == "complete_leaf_value":
-            return True
-        trace = trace.tb_next
-    return False
 
 
 def as_graphql(error: Exception) -> GraphQLError:
@@ -243,14 +212,16 @@ class Presenter:
     def _changed(
         self, error: GraphQLError, was: Raised, seen: dict[tuple[object, ...], dict[str, Any]]
     ) -> dict[str, Any]:
-        """Show `error`, which an extension made of what `was` raised."""
+        """Show `error`, which an extension made of what `was` raised, where that was."""
+        error.locations = error.locations or was.error.locations
         added = {key: one for key, one in (error.extensions or {}).items() if was.extensions.get(key) != one}
         expected = _extensions(was.error)
         if expected is None and _of_pydantic(was.error, added):
             expected = {"code": "BAD_USER_INPUT"}
         if expected is not None:
             kept = expected if error is was.error else {"code": expected["code"]}
-            return _shown(error, error.message, {**kept, **added})
+            said = _message(was.error) if error.message == was.message else error.message
+            return _shown(error, said, {**kept, **added})
         masked = "Internal server error" if error.message == was.message else error.message
         bug = self._bug(was.error.original_error or was.error, was.error.path, seen)
         return _shown(error, masked, {**bug, **added})
@@ -262,8 +233,7 @@ class Presenter:
     def _one(self, error: GraphQLError, seen: dict[tuple[object, ...], dict[str, Any]]) -> dict[str, Any]:
         extensions = _extensions(error)
         if extensions is not None:
-            away = isinstance(error.original_error, RedisUnavailable)
-            return _shown(error, "A service this needs is away; try again." if away else error.message, extensions)
+            return _shown(error, _message(error), extensions)
         return _shown(error, "Internal server error", self._bug(error.original_error or error, error.path, seen))
 
     def _bug(
@@ -279,6 +249,13 @@ class Presenter:
                 extensions["exception"] = repr(cause)[:MAX_MESSAGE]
                 extensions["stacktrace"] = traceback.format_exception(cause)
         return seen[origin]
+
+
+def _message(error: GraphQLError) -> str:
+    """What a client is told of an expected error."""
+    if isinstance(error.original_error, RedisUnavailable):
+        return "A service this needs is away; try again."
+    return _ANOTHER_NODE if of_another_node(error.original_error) else error.message
 
 
 def _shown(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
@@ -302,8 +279,5 @@ def _short(message: str) -> str:
 
 def _where(trace: TracebackType | None) -> tuple[object, ...]:
     """The innermost line of a traceback."""
-    if trace is None:
-        return ()
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+    last = innermost(trace)
+    return (last.tb_frame.f_code.co_filename, last.tb_lineno) if last is not None else ()

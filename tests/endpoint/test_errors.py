@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+import strawberry
 from graphql import GraphQLError
 from prometheus_client import REGISTRY
 from sqlalchemy.exc import OperationalError
 
+from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.errors import MAX_MESSAGE, Presenter, coded
 from graph.patterns.client import RedisUnavailable
-from tests.support.apps.small import make_endpoint
+from tests.support.apps.small import Scene, make_admission, make_endpoint
 from tests.support.clients.browser import browse
 
 if TYPE_CHECKING:
-    import pytest
+    from starlette.requests import HTTPConnection
+    from starlette.responses import Response
 
+    from graph.endpoint import Caller
     from graph.patterns.client import Client
 
 
@@ -50,6 +56,91 @@ async def test_a_result_of_the_wrong_type_is_a_bug(client: Client, caplog: pytes
         answer = await http.ask("{wrong}")
     assert "secret" not in answer.text
     assert answer.json()["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert len(caplog.records) == 1
+
+
+@strawberry.interface
+class Animal:
+    """What an abstract field has."""
+
+    name: str
+
+
+@strawberry.type
+class Cat(Animal):
+    """One of them."""
+
+
+@strawberry.type
+class Dog(Animal):
+    """Another, that takes nothing for one."""
+
+    @classmethod
+    def is_type_of(cls, _value: object, _info: object) -> bool:
+        """False."""
+        return False
+
+
+@strawberry.type
+class Stone:
+    """None of them."""
+
+    name: str
+
+
+def secret() -> Any:
+    """What is shown to nobody."""
+    return Stone(name="the secret")
+
+
+@strawberry.type
+class Wrong:
+    """Fields whose resolvers return what they cannot be."""
+
+    numbers: list[int] | None = strawberry.field(resolver=secret)
+    animal: Animal | None = strawberry.field(resolver=secret)
+    animals: list[Animal] | None = strawberry.field(resolver=lambda: cast("Any", [Cat(name="a"), secret()]))
+    cat: Cat | None = strawberry.field(resolver=secret)
+    dog: Dog | None = strawberry.field(resolver=lambda: Dog(name="the secret"))
+
+
+async def not_a_stream() -> AsyncGenerator[int]:
+    """Made into what returns none below."""
+    yield 1
+
+
+def returns_none(*_given: object, **_named: object) -> Any:
+    """In place of it."""
+    return secret()
+
+
+def scene(caller: Caller, _connection: HTTPConnection, response: Response | None) -> Scene:
+    """The context."""
+    return Scene(caller, response)
+
+
+@strawberry.type
+class WrongStream:
+    """The same for a subscription."""
+
+    numbers: AsyncGenerator[int] = strawberry.subscription(resolver=not_a_stream)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    "query", ["{numbers}", "{animal{name}}", "{animals{name}}", "{cat{name}}", "{dog{name}}", "subscription{numbers}"]
+)
+async def test_whatever_a_resolver_returns_by_mistake_is_a_bug(
+    client: Client, caplog: pytest.LogCaptureFixture, query: str, *, compiled: bool
+) -> None:
+    """A list, an object, an abstract type, a stream: nothing of the value is shown, and the log has it once."""
+    schema = strawberry.Schema(Wrong, subscription=WrongStream, types=[Cat, Dog])
+    schema._schema.subscription_type.fields["numbers"].subscribe = returns_none  # pyright: ignore[reportOptionalMemberAccess]
+    made = GraphQLEndpoint(schema, admission=make_admission(client), context=scene, compiled=compiled)
+    async with browse(made) as http:
+        answer = await http.ask(query, headers={"accept": "text/event-stream"})
+    assert "secret" not in answer.text
+    assert '"code":"INTERNAL_SERVER_ERROR"' in answer.text
     assert len(caplog.records) == 1
 
 

@@ -303,6 +303,7 @@ async def test_masked_errors_are_masked_and_bugs_are_logged(client: Client, capl
             error = (await http.ask(query)).json()["errors"][0]
             assert error["message"] == "Unexpected error."
             assert error["extensions"] == {"code": code}
+            assert error["locations"] == [{"line": 1, "column": 2}]
         assert caplog.records == []
 
     def not_ours(error: GraphQLError) -> bool:

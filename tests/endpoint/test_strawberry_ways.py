@@ -61,8 +61,28 @@ class Fruit(relay.Node):
 
 
 @strawberry.type
+class Stone(relay.Node):
+    """Something else with an id, and with what nobody may see."""
+
+    code: relay.NodeID[int]
+    grain: strawberry.Private[str] = "the secret"
+
+    @classmethod
+    def resolve_nodes(cls, *, info: Info, node_ids: Iterable[str], required: bool = False) -> Any:
+        return [Stone(code=int(one)) for one in node_ids]
+
+
+@strawberry.type
 class Query:
     """What can be read."""
+
+    @strawberry.field
+    async def eaten(self, info: Info, id: relay.GlobalID) -> Fruit:  # noqa: A002 - as Relay has it
+        return await id.resolve_node(info, ensure_type=Fruit)
+
+    @strawberry.field
+    def tasted(self, info: Info, id: relay.GlobalID) -> Fruit:  # noqa: A002 - as Relay has it
+        return id.resolve_node_sync(info, ensure_type=Fruit)
 
     node: relay.Node | None = relay.node()
 
@@ -101,7 +121,7 @@ async def brew(*, fails: bool) -> None:
         raise ZeroDivisionError("burnt")
 
 
-SCHEMA = strawberry.Schema(Query, subscription=Subscription)  # `relay.node()` can be in one schema only
+SCHEMA = strawberry.Schema(Query, subscription=Subscription, types=[Stone])  # `relay.node()` can be in one schema only
 
 
 def endpoint(client: Client, **options: Any) -> GraphQLEndpoint[Stage]:
@@ -233,3 +253,14 @@ async def test_what_relay_refuses_is_told_and_is_no_bug(
         assert error["message"] != "Internal server error"
         assert await http.data('{node(id: "RnJ1aXQ6MQ=="){... on Fruit{name}}}') == {"node": {"name": "apple"}}
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("field", ["eaten", "tasted"])
+async def test_a_node_of_another_type_is_not_shown(client: Client, field: str) -> None:
+    """Strawberry's message has all of its fields, private ones as well."""
+    stone, fruit = relay.to_base64("Stone", "1"), relay.to_base64("Fruit", "1")
+    async with browse(endpoint(client)) as http:
+        (error,) = (await http.ask(f'{{{field}(id: "{stone}"){{name}}}}')).json()["errors"]
+        assert error["message"] == "The id is that of something else than what is asked for here."
+        assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+        assert await http.data(f'{{{field}(id: "{fruit}"){{name}}}}') == {field: {"name": "apple"}}

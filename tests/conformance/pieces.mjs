@@ -7,6 +7,7 @@ import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client, fetchExchange } from '@urql/core';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildClientSchema, getIntrospectionQuery, printSchema } from 'graphql';
 import { createClient as createSse } from 'graphql-sse';
@@ -118,62 +119,74 @@ for (const [name, client] of [
   await client.dispose();
 }
 
-// --- Relay: its compiler makes the documents, its network hands on each entry of `incremental` ---
+// --- Relay: its compiler makes the documents, its network hands on each fragment and each item of a list ---
 
-await check('relay', 'defer', async () => {
-  const folder = mkdtempSync(join(import.meta.dirname, 'relay-'));
-  try {
-    const asked = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ query: getIntrospectionQuery() }),
-    });
-    writeFileSync(join(folder, 'schema.graphql'), printSchema(buildClientSchema((await asked.json()).data)));
-    mkdirSync(join(folder, 'src'));
-    writeFileSync(
-      join(folder, 'src', 'Reading.js'),
-      `graphql\`query ReadingQuery { book { id title ...Reading_rest @defer(label: "rest") } }\`;
-       graphql\`fragment Reading_rest on Book { review author { name } }\`;`,
-    );
-    const config = { src: './src', schema: './schema.graphql', language: 'javascript', eagerEsModules: true };
-    writeFileSync(join(folder, 'relay.config.json'), JSON.stringify(config));
-    execFileSync(join(import.meta.dirname, 'node_modules/.bin/relay-compiler'), [], { cwd: folder, stdio: 'pipe' });
-    const made = async (name) => (await import(join(folder, 'src/__generated__', `${name}.graphql.js`))).default;
-    const [query, rest] = [await made('ReadingQuery'), await made('Reading_rest')];
-    const sse = createSse({ url, retryAttempts: 0 });
-    const ask = ({ text }, variables) =>
-      relay.Observable.create((sink) =>
-        sse.subscribe(
-          { query: text, variables },
-          {
-            next: ({ incremental, hasNext, ...first }) => {
-              if (first.data) sink.next(first);
-              for (const piece of incremental ?? []) sink.next({ ...piece, extensions: { is_final: !hasNext } });
-            },
-            error: (error) => sink.error(error),
-            complete: () => sink.complete(),
+const SHOP = [0, 1, 2].map((id) => ({ node: { id, title: `Book ${id}` } }));
+
+async function compiled(folder) {
+  const asked = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: getIntrospectionQuery() }),
+  });
+  writeFileSync(join(folder, 'schema.graphql'), printSchema(buildClientSchema((await asked.json()).data)));
+  mkdirSync(join(folder, 'src'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  writeFileSync(
+    join(folder, 'src', 'Reading.js'),
+    `graphql\`query ReadingQuery { book { id title ...Reading_rest @defer(label: "rest") } }\`;
+     graphql\`fragment Reading_rest on Book { review author { name } }\`;
+     graphql\`query ReadingShopQuery { shop(first: 3) @stream_connection(key: "Reading_shop", initial_count: 1) {
+       edges { node { id title } }
+     } }\`;`,
+  );
+  const config = { src: './src', schema: './schema.graphql', language: 'javascript', eagerEsModules: true };
+  writeFileSync(join(folder, 'relay.config.json'), JSON.stringify(config));
+  execFileSync(join(import.meta.dirname, 'node_modules/.bin/relay-compiler'), [], { cwd: folder, stdio: 'pipe' });
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'relay-')); // the compiler adds what it writes to a repository that it is in
+try {
+  await compiled(folder);
+  const made = async (name) => (await import(join(folder, 'src/__generated__', `${name}.graphql.js`))).default;
+  const sse = createSse({ url, retryAttempts: 0 });
+  // Relay's store takes one item of a list at a time, as it takes one fragment.
+  const entries = ({ items, path, ...one }) =>
+    items ? items.map((data, n) => ({ ...one, data, path: [...path.slice(0, -1), path.at(-1) + n] })) : [{ ...one, path }];
+  const ask = ({ text }, variables) =>
+    relay.Observable.create((sink) =>
+      sse.subscribe(
+        { query: text, variables },
+        {
+          next: ({ incremental = [], hasNext, ...first }) => {
+            if (first.data) sink.next(first);
+            for (const piece of incremental.flatMap(entries)) sink.next({ ...piece, extensions: { is_final: !hasNext } });
           },
-        ),
-      );
+          error: (error) => sink.error(error),
+          complete: () => sink.complete(),
+        },
+      ),
+    );
+  const follow = (query, shown) => (next, error, ended) => {
     const store = new relay.Store(new relay.RecordSource());
     const getDataID = ({ id }, type) => id && `${type}:${id}`; // the schema's ids are numbers
     const environment = new relay.Environment({ network: relay.Network.create(ask), store, getDataID });
-    await reading(
-      (next, error, ended) =>
-        relay.fetchQuery(environment, query, {}).subscribe({
-          next: ({ book }) => {
-            const { data, isMissingData } = environment.lookup(relay.getSingularSelector(rest, book));
-            next({ book: { id: book.id, title: book.title, ...(isMissingData ? {} : data) } });
-          },
-          error,
-          complete: ended,
-        }),
-      { book: FIRST },
-      { book: REST },
-    );
-    sse.dispose();
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-});
+    relay.fetchQuery(environment, query, {}).subscribe({ next: (data) => next(shown(data, environment)), error, complete: ended });
+  };
+  await check('relay', 'defer', async () => {
+    const rest = await made('Reading_rest');
+    const shown = ({ book }, environment) => {
+      const { data, isMissingData } = environment.lookup(relay.getSingularSelector(rest, book));
+      return { book: { id: book.id, title: book.title, ...(isMissingData ? {} : data) } };
+    };
+    await reading(follow(await made('ReadingQuery'), shown), { book: FIRST }, { book: REST });
+  });
+  await check('relay', 'stream', async () => {
+    const shown = ({ shop }) => shop.edges.map(({ node: { id, title } }) => ({ node: { id, title } }));
+    await reading(follow(await made('ReadingShopQuery'), shown), SHOP.slice(0, 2), SHOP);
+  });
+  sse.dispose();
+} finally {
+  rmSync(folder, { recursive: true });
+}
 process.exit(0);

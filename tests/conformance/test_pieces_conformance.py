@@ -30,6 +30,7 @@ WHOLE = {
     "apollo over WebSocket, 2022",
     "apollo over WebSocket, graphql 17",
     "urql",
+    "relay",
 }
 """Those that know `@stream` as well."""
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import strawberry
+from strawberry.relay import PageInfo
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import Info
 
@@ -65,6 +66,28 @@ class Book:
 
 
 @strawberry.type
+class BookEdge:
+    """A book in its place."""
+
+    cursor: str
+    node: Book
+
+
+@strawberry.type
+class Shop:
+    """Books by pages, as Relay has them."""
+
+    page_info: PageInfo
+
+    @strawberry.field
+    async def edges(self, info: Info[Any, None]) -> strawberry.Streamable[BookEdge]:
+        for n in range(3):
+            if n == 2:
+                await info.context.gates.open.wait()
+            yield BookEdge(cursor=str(n), node=Book(id=n, title=f"Book {n}"))
+
+
+@strawberry.type
 class Query:
     """What can be read."""
 
@@ -78,6 +101,12 @@ class Query:
     @strawberry.field
     def books(self, first: int = 3) -> list[Book]:
         return [Book(id=n, title=f"Book {n}") for n in range(first)]
+
+    @strawberry.field
+    def shop(self, first: int = 3, after: str | None = None) -> Shop:
+        assert after is None
+        ends = PageInfo(has_next_page=False, has_previous_page=False, start_cursor="0", end_cursor=str(first - 1))
+        return Shop(page_info=ends)
 
     @strawberry.field
     async def shelf(self, info: Info[Any, None]) -> strawberry.Streamable[Book]:

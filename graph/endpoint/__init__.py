@@ -9,7 +9,7 @@ To use it in another project: this package needs `graph.patterns`, Strawberry, S
 from graph.endpoint.admission import Admission, RateLimit
 from graph.endpoint.declare import Scope, cached, cost, do_not_keep, keep_until, live, uncached
 from graph.endpoint.document import Bounds, Persisted, read_manifest
-from graph.endpoint.endpoint import GraphQLEndpoint
+from graph.endpoint.endpoint import PROTOCOLS, GraphQLEndpoint
 from graph.endpoint.errors import REFUSALS, Refusal
 from graph.endpoint.execution import EventExecutor
 from graph.endpoint.identity import Anonymous, Authenticator, BatchAuthenticator, Caller, NotesViewer
@@ -17,6 +17,7 @@ from graph.endpoint.kept import KeptAnswers
 from graph.endpoint.websocket import SocketLimits, connection_params
 
 __all__ = [
+    "PROTOCOLS",
     "REFUSALS",
     "Admission",
     "Anonymous",

@@ -34,7 +34,7 @@ from graph.endpoint.http import (
 from graph.endpoint.identity import Anonymous, BatchAuthenticator
 from graph.endpoint.live import LiveQueries
 from graph.endpoint.subscriptions import Streams
-from graph.endpoint.websocket import SocketLimits, WebSockets
+from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits, WebSockets, refuse_socket
 from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
@@ -71,7 +71,12 @@ _OVERRIDES = {
 """What people override of Strawberry's views, and what to do here."""
 
 _SOCKETS = SocketLimits()
-_FRAMINGS = {EVENT_STREAM: ServerSentEvents(), MULTIPART: Multipart()}
+_FRAMINGS = {
+    "graphql-sse": (EVENT_STREAM, ServerSentEvents()),
+    "multipart-subscription": (MULTIPART, Multipart()),
+}
+PROTOCOLS = (SUBPROTOCOL, *_FRAMINGS)
+"""What subscriptions may go over, by Strawberry's names."""
 
 
 def _as_configured(bounds: Bounds, schema: Schema) -> Bounds:
@@ -105,6 +110,7 @@ class GraphQLEndpoint(Generic[Context]):
         persisted: Persisted | None = None,
         kept: KeptAnswers | None = None,
         sockets: SocketLimits | None = _SOCKETS,
+        subscription_protocols: Collection[str] = PROTOCOLS,
         keep_alive: float = 12.0,
         page: Callable[[Request], Response | None] = lambda _: None,
         origins: Collection[str] = (),
@@ -135,6 +141,8 @@ class GraphQLEndpoint(Generic[Context]):
             kept: How answers are kept; None keeps none.
             sockets: Bounds of each WebSocket; their `queue` bounds what waits for a slow client of a long HTTP
                 response, too. None serves no subscriptions, and no WebSocket.
+            subscription_protocols: Those of ``graphql-transport-ws``, ``graphql-sse`` and ``multipart-subscription``
+                that are spoken. Without the second nothing is answered by server-sent events.
             keep_alive: Seconds between two signs of life on a quiet response.
             page: May answer a GET from a browser.
             origins: Origins whose pages may use the endpoint from a browser (CORS).
@@ -149,7 +157,10 @@ class GraphQLEndpoint(Generic[Context]):
             TypeError: `kept` is given, and `authenticator` is not a `BatchAuthenticator`, or there is a `root_value`;
                 or the schema overrides a method, or has an extension, that cannot be honoured. The message says what
                 to do.
+            ValueError: One of `subscription_protocols` is not served here.
         """
+        for one in {*subscription_protocols} - {*PROTOCOLS}:
+            raise ValueError(f"{one} is not among the subscription protocols that are served: {', '.join(PROTOCOLS)}")
 
         def in_turn_of_caller(caller: Caller, connection: HTTPConnection, response: Response | None) -> Context:
             act_for(caller.identity or None)
@@ -197,9 +208,9 @@ class GraphQLEndpoint(Generic[Context]):
         streaming: HttpStreaming | None = None
         self._sockets: WebSockets | None = None
         if sockets is not None:
-            streaming = HttpStreaming(
-                self.streams, authenticator, _FRAMINGS, keep_alive=keep_alive, queue=sockets.queue
-            )
+            framings = dict(_FRAMINGS[one] for one in subscription_protocols if one in _FRAMINGS)
+            streaming = HttpStreaming(self.streams, authenticator, framings, keep_alive=keep_alive, queue=sockets.queue)
+        if sockets is not None and SUBPROTOCOL in subscription_protocols:
             self._sockets = WebSockets(self.streams, authenticator, sockets, on_connect=on_ws_connect, tracing=tracing)
         self._http = HttpTransport(
             self.engine,
@@ -235,7 +246,7 @@ class GraphQLEndpoint(Generic[Context]):
         elif scope["type"] == "websocket" and self._sockets is not None:
             await self._sockets(scope, receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
+            await refuse_socket(receive, send)
 
     async def close(self) -> None:
         """End every subscription without a message, let mutations finish, and leave nothing running."""

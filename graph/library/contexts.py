@@ -10,6 +10,8 @@ from fastapi import BackgroundTasks
 from strawberry.fastapi import BaseContext
 
 from graph.endpoint import connection_params
+from graph.endpoint.execution import blank_response
+from graph.endpoint.identity import shared_by_batch
 
 if TYPE_CHECKING:
     from fastapi import Response
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from graph.endpoint.identity import Caller
 
 _GIVEN = "graph.given"
+_CONTEXT = "context"
 
 
 class Injected(NamedTuple):
@@ -42,13 +45,24 @@ def give(scope: Any, given: Injected) -> None:
 def context_for(caller: Caller, connection: HTTPConnection[Any], response: Response | None) -> Any:
     """The context of one operation.
 
-    A dict is copied for each; an object is shared by the operations of its request or socket, as Strawberry does. Over
-    a WebSocket, a dict has what the client sent with ``connection_init``; so has an object with an attribute for it.
+    The operations of a batch share one. A WebSocket gives each of its operations a dict of its own, so that nothing
+    that one of them puts there is found by another hours later; an object they share, as Strawberry has it. Over a
+    WebSocket, a dict has what the client sent with ``connection_init``; so has an object with an attribute for it. What
+    is set on the response of an operation that has none to send goes nowhere.
     """
+    batch = shared_by_batch(connection)
+    if batch is None:
+        return _made(caller, connection, response)
+    if _CONTEXT not in batch:
+        batch[_CONTEXT] = _made(caller, connection, response)
+    return batch[_CONTEXT]
+
+
+def _made(caller: Caller, connection: HTTPConnection[Any], response: Response | None) -> Any:
     given = injected_in(connection)
     told: dict[str, Any] = {
         "request": connection,
-        "response": response,
+        "response": blank_response() if response is None else response,
         "background_tasks": given.background or BackgroundTasks(),
         "caller": caller,
     }

@@ -23,8 +23,8 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response, WebS
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from graph.endpoint import Admission, Bounds, GraphQLEndpoint, KeptAnswers, Persisted, SocketLimits
-from graph.endpoint.http import Assets, GraphiqlPage, wants_graphiql
+from graph.endpoint import PROTOCOLS, Admission, Bounds, GraphQLEndpoint, KeptAnswers, Persisted, SocketLimits
+from graph.endpoint.http import Assets, GraphiqlPage, Origins, wants_graphiql
 from graph.library.contexts import Injected, context_for, give, injected_in
 from graph.library.limits import Unlimited
 from graph.library.rates import limit_of
@@ -58,7 +58,6 @@ _CALLED_OTHERWISE = {
     "allow_queries_via_get": "pass `bounds=Bounds(queries_by_get=False)`",
     "keep_alive": "quiet streams always show signs of life",
     "keep_alive_interval": "quiet streams always show signs of life",
-    "subscription_protocols": "WebSockets speak graphql-transport-ws",
     "connection_init_wait_timeout": "pass `sockets=SocketLimits(init_timeout=…)`",
     "max_subscriptions_per_connection": "pass `sockets=SocketLimits(operations=…)`",
     "multipart_uploads_enabled": "files are taken if the schema has `Upload`, as many as `Bounds(files=…)` says",
@@ -87,6 +86,7 @@ class FastGraphQL(APIRouter):
         keep: Redis | None = None,
         rates: tuple[str, str] = ("600/minute", "120/minute"),
         sockets: SocketLimits | None = _SOCKETS,
+        subscription_protocols: Collection[str] = PROTOCOLS,
         origins: Collection[str] = (),
         graphiql: bool = True,
         debug: bool = False,
@@ -109,7 +109,10 @@ class FastGraphQL(APIRouter):
                 follows queries. Only a function that is not async can sign in.
             rates: With `keep`, the operations that a user and an address may make: they are charged in the same trip.
             sockets: Bounds of a WebSocket; None serves no subscriptions.
-            origins: Origins whose pages may use it from a browser (CORS).
+            subscription_protocols: Those of Strawberry's ``graphql-transport-ws``, ``graphql-sse`` and
+                ``multipart-subscription`` that are spoken: all of them.
+            origins: Origins whose pages may use it from a browser (CORS). Pages of others open no WebSocket either,
+                for a browser would send the cookies along that `context_getter` may believe.
             graphiql: Show browsers GraphiQL.
             debug: Show suggestions, and the tracebacks of bugs.
             router: Options of FastAPI's `APIRouter`.
@@ -117,7 +120,7 @@ class FastGraphQL(APIRouter):
         Raises:
             TypeError: `keep` with an async `sign_in` or a root value, a schema that the endpoint cannot honour, or an
                 argument of Strawberry's router that has another name here.
-            ValueError: One of `rates` is not a rate.
+            ValueError: One of `rates` is not a rate, one of `subscription_protocols` not served here.
         """
         for name in router:
             if name in _CALLED_OTHERWISE:
@@ -125,6 +128,7 @@ class FastGraphQL(APIRouter):
         super().__init__(lifespan=self._lifespan, **router)
         self._endpoints: dict[asyncio.AbstractEventLoop, GraphQLEndpoint[Any]] = {}
         self._keep = keep
+        self._origins = Origins(origins)
         page = GraphiqlPage(_STATIC / "graphiql")
         signed, anonymous = map(limit_of, rates)
         who = authenticator(sign_in)
@@ -153,6 +157,7 @@ class FastGraphQL(APIRouter):
                 persisted=persisted,
                 kept=kept,
                 sockets=sockets,
+                subscription_protocols=subscription_protocols,
                 page=lambda request: _page(page, request) if graphiql and wants_graphiql(request.scope) else None,
                 origins=origins,
                 debug=debug,
@@ -179,6 +184,9 @@ class FastGraphQL(APIRouter):
             return EndpointResponse(await self._endpoint(), given)
 
         async def connect(websocket: WebSocket, context: Any = depends, root: Any = root_depends) -> None:
+            if not self._origins.may_open(websocket.headers):
+                await _refuse_page(websocket)
+                return
             give(websocket.scope, Injected(context, None, None, root))
             await (await self._endpoint())(websocket.scope, websocket.receive, websocket.send)
 
@@ -259,6 +267,16 @@ class EndpointResponse(Response):
         await self._endpoint(scope, receive, with_headers)
         if self.background is not None:
             await self.background()
+
+
+async def _refuse_page(websocket: WebSocket) -> None:
+    """Answer the handshake of a foreign page: with 403, as Strawberry does."""
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        said = "Pages of this origin may not open a WebSocket here: pass `origins=`."
+        error = {"message": said, "extensions": {"code": "CSRF_REFUSED"}}
+        await websocket.send_denial_response(JSONResponse({"errors": [error]}, 403))
+    else:
+        await websocket.close(1008)
 
 
 def _page(page: GraphiqlPage, request: Request) -> Response:

@@ -63,6 +63,7 @@ def _application(schema: Any, options: dict[str, Any]) -> FastAPI:
         operations=1_000_000 if most is None else most,
     )
     protocols = options.get("subscription_protocols", [GRAPHQL_TRANSPORT_WS_PROTOCOL])
+    protocols = [one for one in protocols if one != GRAPHQL_WS_PROTOCOL]
     router = FastGraphQL(
         schema,
         context_getter=context,
@@ -73,7 +74,8 @@ def _application(schema: Any, options: dict[str, Any]) -> FastAPI:
             files=10 if options.get("multipart_uploads_enabled") else 0,
             queries_by_get=options.get("allow_queries_via_get", True),
         ),
-        sockets=sockets if {*protocols} - {GRAPHQL_WS_PROTOCOL} else None,
+        sockets=sockets,
+        subscription_protocols=protocols,
         graphiql=options.get("graphql_ide", "graphiql") == "graphiql",
     )
     app = FastAPI()

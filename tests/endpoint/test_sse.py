@@ -61,7 +61,7 @@ async def test_sse_frames(site: Site) -> None:
     async with site.follow(FOLLOW, SSE) as body:
         assert body.response.status_code == 200
         assert body.response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        assert body.response.headers["cache-control"] == "no-store"
+        assert body.response.headers["cache-control"] == "no-cache, no-transform"
         assert body.response.headers["ratelimit"]
         await until(lambda: site.app.sources == 1)
         cursors = await site.app.publish("a")

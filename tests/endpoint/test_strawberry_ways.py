@@ -12,7 +12,7 @@ import strawberry
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from strawberry import relay
+from strawberry import UNSET, relay
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.types import Info
 from websockets.asyncio.client import connect
@@ -139,12 +139,15 @@ def endpoint(client: Client, **options: Any) -> GraphQLEndpoint[Stage]:
 async def test_what_a_resolver_sets_on_the_response_counts(
     client: Client, caplog: pytest.LogCaptureFixture, accept: str, *, fails: bool
 ) -> None:
-    """Status, headers, cookies; the background task runs after the answer, and what fails there is logged."""
+    """Status, headers, cookies; the background task runs after the answer, and what fails there is logged.
+
+    A client of server-sent events reads no body whose status is another than 200.
+    """
     LOG.clear()
     query = "query($fails: Boolean!){teapot(fails: $fails)}"
     async with browse(endpoint(client)) as http:
         answer = await http.ask(query, headers={"accept": accept}, variables={"fails": fails})
-    assert answer.status_code == 418
+    assert answer.status_code == (200 if accept == "text/event-stream" else 418)
     assert answer.headers["x-pot"] == "short"
     assert answer.cookies["tea"] == "green"
     assert "stout" in answer.text
@@ -153,11 +156,13 @@ async def test_what_a_resolver_sets_on_the_response_counts(
 
 
 async def test_a_batch_has_the_status_and_the_tasks_of_its_operations(client: Client) -> None:
-    """The last status that a resolver set is that of the batch, and every background task runs."""
+    """The status and the headers that were set last are those of the batch; every cookie and background task counts."""
     LOG.clear()
     async with browse(endpoint(client)) as http:
         answer = await http.post("/graphql", json=[{"query": "{teapot}"}, {"query": "{root}"}, {"query": "{teapot}"}])
     assert answer.status_code == 418
+    assert answer.headers.get_list("x-pot") == ["short"]
+    assert len(answer.headers.get_list("set-cookie")) == 2
     assert LOG == ["brewed"] * 2
 
 
@@ -218,6 +223,13 @@ async def test_a_connection_has_its_parameters_and_an_acknowledgement_of_ones_ow
             await socket.send('{"type":"subscribe","id":"1","payload":{"query":"subscription{params}"}}')
             return ack, json.loads(await socket.recv())
 
+    def nothing(*_given: object) -> Any:
+        return UNSET
+
+    for answering in (None, nothing):
+        async with endpoint(client, on_ws_connect=answering) as served, serving(served) as port:
+            ack, _first = await start(port, {})
+            assert ack == {"type": "connection_ack"}
     async with endpoint(client, on_ws_connect=greet) as served, serving(served) as port:
         ack, first = await start(port, {"name": "Ada"})
         told = {"hello": "Ada", "path": "/graphql", "address": "127.0.0.1"}

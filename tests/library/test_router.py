@@ -16,8 +16,12 @@ import strawberry
 from fastapi import Depends, FastAPI, Header, Response
 from strawberry.fastapi import BaseContext
 from strawberry.types import Info
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from graph.endpoint import Bounds, Scope, cached
+from graph.endpoint.websocket import SUBPROTOCOL
 from graph.library import FastGraphQL, RateLimit, Redis
 from harness.subscriber import subscriber
 from tests.support.apps.lifespan import Lifespan
@@ -62,6 +66,16 @@ class Query:
         """What the client told when it connected."""
         told: dict[str, str] = of(info, "connection_params") or {}
         return told.get("authorization")
+
+    @strawberry.field
+    async def noted(self, info: Info, word: str) -> list[str]:
+        """All words that operations with this context have noted."""
+        if of(info, "words") is None:
+            info.context["words"] = []
+        words: list[str] = of(info, "words")
+        words.append(word)
+        await asyncio.sleep(0)
+        return words
 
     @strawberry.field
     def deep(self) -> Query:
@@ -142,6 +156,119 @@ class Strawberrys(BaseContext):
     def __init__(self, told: str) -> None:
         super().__init__()
         self.told = told
+
+
+def empty() -> dict[str, Any]:
+    """A dict to write into."""
+    return {}
+
+
+class Noting(BaseContext):
+    """A context that operations write into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+
+@pytest.mark.parametrize("getter", [None, empty, Noting], ids=["none", "dict", "object"])
+async def test_the_operations_of_a_batch_share_their_context(getter: Any) -> None:
+    """As under Strawberry's router, so that a DataLoader loads for all of them; headers of one name count once."""
+    app = app_of(FastGraphQL(SCHEMA, context_getter=getter))
+    async with client_of(app) as http:
+        batch = [{"query": '{ noted(word: "a") marked }'}, {"query": '{ noted(word: "b") marked }'}]
+        for _ in range(2):
+            answer = await http.post("/graphql", json=batch)
+            assert [one["data"]["noted"] for one in answer.json()] == [["a", "b"]] * 2
+            assert answer.headers.get_list("x-resolver") == ["1"]
+    assert DONE == ["background"] * 4
+
+
+async def test_operations_of_a_socket_do_not_share_a_dict() -> None:
+    """What one puts there does not outlive it; what it sets on the response goes nowhere."""
+    app = app_of(FastGraphQL(SCHEMA, context_getter=empty))
+    async with Lifespan(app) as running, serving(running.app) as port, subscriber(port) as reader:
+        for _ in range(2):
+            asking = await reader.follow('{ noted(word: "a") marked }')
+            await asking.until(1)
+            assert (asking.values("noted"), asking.values("marked")) == ([["a"]], [1])
+
+
+FROM_ELSEWHERE = "https://evil.example"
+
+
+@pytest.mark.parametrize(
+    ("headers", "opens"),
+    [
+        ({}, True),
+        ({"Origin": FROM_ELSEWHERE}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "http://{host}"}, True),
+        ({"Origin": "http://shop.example"}, True),
+        ({"Origin": FROM_ELSEWHERE, "Sec-Fetch-Site": "cross-site"}, False),
+        ({"Origin": "http://{host}", "Sec-Fetch-Site": "same-site"}, False),
+    ],
+)
+async def test_a_page_of_another_origin_opens_no_socket(headers: dict[str, str], *, opens: bool) -> None:
+    """Its browser would send cookies along, and what a context getter makes of them nobody here can know."""
+    app = app_of(FastGraphQL(SCHEMA, origins=["http://shop.example"]))
+    async with Lifespan(app) as running, serving(running.app) as port:
+        told = {name: text.format(host=f"127.0.0.1:{port}") for name, text in headers.items()}
+        opening = connect(
+            f"ws://127.0.0.1:{port}/graphql", subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=told
+        )
+        if opens:
+            async with opening as socket:
+                assert socket.subprotocol == SUBPROTOCOL
+            return
+        with pytest.raises(InvalidStatus) as refused:
+            await opening
+        assert refused.value.response.status_code == 403
+        assert json.loads(refused.value.response.body or b"")["errors"][0]["extensions"]["code"] == "CSRF_REFUSED"
+
+
+EVENTS, PARTS = "text/event-stream", "multipart/mixed;subscriptionSpec=1.0"
+
+
+@pytest.mark.parametrize(
+    ("protocols", "socket", "types"),
+    [
+        ([], 4406, {}),
+        ([SUBPROTOCOL], None, {}),
+        (["graphql-sse"], 4406, {EVENTS: EVENTS, f"{EVENTS}, {PARTS}": EVENTS}),
+        (["multipart-subscription"], 4406, {PARTS: "multipart/mixed", f"{EVENTS}, {PARTS}": "multipart/mixed"}),
+    ],
+    ids=["none", "WebSocket", "events", "multipart"],
+)
+async def test_subscriptions_go_over_the_protocols_that_are_named(
+    protocols: list[str], socket: int | None, types: dict[str, str]
+) -> None:
+    """And over no other; queries are answered as ever."""
+    app = app_of(FastGraphQL(SCHEMA, subscription_protocols=protocols))
+    for accept in (EVENTS, PARTS, f"{EVENTS}, {PARTS}"):
+        answer = await ask(app, "subscription { count(to: 1) }", accept=accept)
+        media = answer.headers["content-type"].partition(";")[0]
+        assert (answer.status_code, media) == ((200, types[accept]) if accept in types else (406, "application/json"))
+    assert (await ask(app, "{ told }", accept=f"application/json, {EVENTS}")).json() == {"data": {"told": "None"}}
+    async with Lifespan(app) as running, serving(running.app) as port:
+        assert await closed_with(port) == socket
+
+
+async def closed_with(port: int) -> int | None:
+    """The code that a socket is closed with at once; None for one that is acknowledged."""
+    async with connect(f"ws://127.0.0.1:{port}/graphql", subprotocols=[Subprotocol(SUBPROTOCOL)]) as socket:
+        try:
+            await socket.send('{"type":"connection_init"}')
+            assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+        except ConnectionClosed as closed:
+            return None if closed.rcvd is None else closed.rcvd.code
+    return None
+
+
+def test_a_protocol_that_is_not_served_is_refused() -> None:
+    """The legacy one of Strawberry's default among them."""
+    with pytest.raises(ValueError, match="graphql-ws is not among the subscription protocols that are served"):
+        FastGraphQL(SCHEMA, subscription_protocols=["graphql-transport-ws", "graphql-ws"])
 
 
 async def language(accept_language: Annotated[str, Header()] = "en") -> str:

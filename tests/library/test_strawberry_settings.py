@@ -26,7 +26,6 @@ REFUSED: dict[str, Any] = {
     "allow_queries_via_get": False,
     "keep_alive": True,
     "keep_alive_interval": 1.0,
-    "subscription_protocols": (),
     "connection_init_wait_timeout": None,
     "max_subscriptions_per_connection": 1,
     "multipart_uploads_enabled": True,

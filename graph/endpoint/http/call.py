@@ -86,8 +86,7 @@ class Call:
             *self.trace,
             *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
         ]
-        for response in responses:
-            raw += set_headers(response)
+        raw += _set_on_all(responses)
         names = {name for name, _ in raw}
         if b"vary" not in names:
             raw.append(VARY)
@@ -115,6 +114,15 @@ def set_headers(response: Response) -> RawHeaders:
         if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
             raise ValueError(f"a resolver set a header that HTTP cannot carry: {name!r}")
     return [pair for pair in response.raw_headers if pair[0] not in _OURS]
+
+
+def _set_on_all(responses: Iterable[Response]) -> RawHeaders:
+    """The same of several operations: all cookies, and of each header what was set last, as on one response."""
+    raw: RawHeaders = []
+    for told in map(set_headers, responses):
+        names = {name for name, _ in told} - {b"set-cookie"}
+        raw = [*(pair for pair in raw if pair[0] not in names), *told]
+    return raw
 
 
 async def run_background(responses: Iterable[Response]) -> None:

@@ -13,6 +13,7 @@ open. The boundary stands without quotes, which some clients take for a part of 
 from __future__ import annotations
 
 _BOUNDARY = "graphql"
+_NO_STORE = b"no-store, no-transform"
 _HEAD = "\r\nContent-Type: application/json\r\n\r\n"
 _NEXT = f"\r\n--{_BOUNDARY}"
 
@@ -25,6 +26,8 @@ class Multipart:
     """A `streaming.Framing`."""
 
     content_type = f"multipart/mixed; boundary={_BOUNDARY}; subscriptionSpec=1.0".encode()
+    cache_control = _NO_STORE
+    has_status = True
     opening = _NEXT.encode()
     idle = _part("{}")
 
@@ -66,6 +69,8 @@ class ServerSentEvents:
     """A `streaming.Framing`."""
 
     content_type = b"text/event-stream; charset=utf-8"
+    cache_control = b"no-cache, no-transform"  # as Strawberry has it; nothing in between may compress events
+    has_status = False  # clients of the protocol read no body whose status is another than 200
     opening = b":\n\n"
     idle = b":\n\n"
 

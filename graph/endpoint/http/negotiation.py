@@ -75,19 +75,24 @@ _FORMATS = {
 }
 """What an Accept header says of the format, by parameter and value."""
 
-_WANTED: dict[str, Acceptable] = {}
+STREAMS = (EVENT_STREAM, MULTIPART)
+
+_WANTED: dict[tuple[str, tuple[str, ...]], Acceptable] = {}
 _REMEMBERED = 256  # Accept headers, of at most so many characters
 
 
-def accepted(accept: str | None) -> Acceptable:
-    """Choose by the q-values of an Accept header; without one, or with wildcards, JSON is plain `application/json`."""
+def accepted(accept: str | None, streams: tuple[str, ...] = STREAMS) -> Acceptable:
+    """Choose by the q-values of an Accept header; without one, or with wildcards, JSON is plain `application/json`.
+
+    `streams` are the streaming types that there are.
+    """
     if not accept:
         return Acceptable(JSON, None)
-    known = _WANTED.get(accept)
+    known = _WANTED.get((accept, streams))
     if known is None:
-        known = _choose(accept)
+        known = _choose(accept, streams)
         if len(_WANTED) < _REMEMBERED and len(accept) < _REMEMBERED:
-            _WANTED[accept] = known
+            _WANTED[accept, streams] = known
     return known
 
 
@@ -104,7 +109,7 @@ def prefers_html(accept: str) -> bool:
     return html > 0 and all(weights.get(one, 0.0) < html for one in (JSON, RESPONSE, EVENT_STREAM, MULTIPART))
 
 
-def _choose(accept: str) -> Acceptable:
+def _choose(accept: str, streams: tuple[str, ...]) -> Acceptable:
     weights = _weights(accept)
     wildcard = weights.get("application/*", weights.get("*/*", 0.0))
     plain = weights.get(JSON, wildcard)
@@ -113,11 +118,11 @@ def _choose(accept: str) -> Acceptable:
         json = RESPONSE
     elif plain > 0:
         json = JSON
-    stream = max((EVENT_STREAM, MULTIPART), key=lambda one: weights.get(one, 0.0))
-    return Acceptable(json, stream if weights.get(stream, 0.0) > 0 else None, _pieces(accept))
+    stream = max(streams, key=lambda one: weights.get(one, 0.0), default="")
+    return Acceptable(json, stream if weights.get(stream, 0.0) > 0 else None, _pieces(accept, streams))
 
 
-def _pieces(accept: str) -> PiecesMedia | None:
+def _pieces(accept: str, streams: tuple[str, ...]) -> PiecesMedia | None:
     """The first way to take pieces that has the highest q-value; multipart that says no format comes last."""
     found: list[tuple[float, bool, PiecesMedia]] = []
     for part in accept.split(","):
@@ -128,7 +133,7 @@ def _pieces(accept: str) -> PiecesMedia | None:
         form = formats.pop() if len(formats) == 1 else None
         if not weight or not utf8(media) or form is None:
             continue
-        if media.essence == EVENT_STREAM:
+        if media.essence == EVENT_STREAM and EVENT_STREAM in streams:
             found.append((weight, True, PiecesMedia(EVENT_STREAM, b"text/event-stream; charset=utf-8", form.legacy)))
         elif media.essence == MULTIPART and "subscriptionspec" not in media.parameters:
             content_type = b"multipart/mixed; boundary=graphql" + form.parameter

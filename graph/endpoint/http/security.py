@@ -117,6 +117,13 @@ class Origins:
                 headers=CLOSE,
             )
 
+    def may_open(self, headers: Headers) -> bool:
+        """Whether a WebSocket may be opened: by a program, by a page of this server, or by one of an allowed origin.
+
+        A browser lets any page open one, and sends the visitor's cookies along.
+        """
+        return "origin" not in headers or is_own_page(headers) or self.allow(headers.get("origin"))
+
     def headers(self, headers: Headers) -> RawHeaders:
         """What CORS adds to the answer to a request with `headers`."""
         origin = headers.get("origin")

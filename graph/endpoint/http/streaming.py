@@ -39,6 +39,9 @@ class Framing(Protocol):
     """How results stand in the body."""
 
     content_type: bytes
+    cache_control: bytes
+    has_status: bool
+    """Whether the status that a resolver set is that of the response; 200 otherwise."""
     opening: bytes
     """Sent at once, so that the client sees the response begin."""
     idle: bytes
@@ -77,6 +80,8 @@ class HttpStreaming:
         self._streams = streams
         self._authenticator = authenticator
         self._framings = framings
+        self.media = tuple(framings)
+        """The media types that it has frames for."""
         self._keep_alive = keep_alive
         self._queue = queue
 
@@ -249,7 +254,7 @@ def _start(framing: Framing, ticket: Ticket | None, call: Call, response: Respon
     told = ticket.headers if ticket is not None else {}
     raw = [
         (b"content-type", framing.content_type),
-        (b"cache-control", b"no-store"),
+        (b"cache-control", framing.cache_control),
         (b"x-accel-buffering", b"no"),  # nginx would hold the events back
         (b"vary", b"Accept, Origin"),
         *HEADERS,
@@ -257,7 +262,7 @@ def _start(framing: Framing, ticket: Ticket | None, call: Call, response: Respon
         *((name.encode(), value.encode("latin-1")) for name, value in told.items()),
         *(set_headers(response) if response is not None else ()),
     ]
-    status = (response.status_code if response is not None else None) or 200
+    status = (response.status_code if response is not None and framing.has_status else None) or 200
     return {"type": "http.response.start", "status": status, "headers": raw}
 
 

@@ -29,6 +29,7 @@ from graph.endpoint.http.presence import presence
 from graph.endpoint.http.request import parse_body, parse_query_string, read_body
 from graph.endpoint.http.security import HEADERS, METHODS
 from graph.endpoint.http.uploads import Spool, UploadForm
+from graph.endpoint.identity import begin_batch
 from graph.endpoint.observe import annotate
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class HttpTransport:
         self._origins = origins
         self._page = page
         self._streaming = streaming
+        self._streams = streaming.media if streaming is not None else ()
         self._lane = lane
         self._express = express
         self._executing = express if express is not None and express.errands is not None else None
@@ -119,7 +121,7 @@ class HttpTransport:
         elif method in {"GET", "HEAD"} and (page := self._page(request)) is not None:
             await page(call.scope, call.receive, call.send)
         elif method == "GET":
-            accept = accepted(request.headers.get("accept"))
+            accept = accepted(request.headers.get("accept"), self._streams)
             need_some(accept.json, accept.stream)
             asked = parse_query_string(call.scope["query_string"], self._bounds)
             self._origins.check_get(request.headers, asked)
@@ -131,7 +133,7 @@ class HttpTransport:
 
     async def _post(self, call: Call) -> None:
         request = call.request
-        media, stream, _ = accept = accepted(request.headers.get("accept"))
+        media, stream, _ = accept = accepted(request.headers.get("accept"), self._streams)
         need_some(media, stream)
         if self._spool is not None and is_form(request.headers):
             await self._form(call, media, self._spool)
@@ -160,8 +162,8 @@ class HttpTransport:
         body: bytes = b"",
     ) -> None:
         media, stream, pieces = accept
-        if self._streaming is None or stream is None:
-            stream, kinds = None, kinds - {OperationType.SUBSCRIPTION}
+        if stream is None:
+            kinds -= {OperationType.SUBSCRIPTION}
             need_some(media, None)
         ready: Ready | Answer | None = None
         if self._lane is not None and media is not None:
@@ -216,6 +218,7 @@ class HttpTransport:
 
     async def _batch(self, call: Call, media: str | None, asked: list[OperationRequest]) -> None:
         need_some(media, None)
+        begin_batch(call.scope)
         caller = await self._authenticator.authenticate(call.request)
         await self._run_batch(call, media, await self._ready(asked, caller, call.request))
 
@@ -256,6 +259,8 @@ class HttpTransport:
         async with UploadForm(call.receive, request.headers, self._bounds, spool) as form:
             asked = await form.read_operations()
             batch = asked if isinstance(asked, list) else [asked]
+            if isinstance(asked, list):
+                begin_batch(call.scope)
             caller = await self._authenticator.authenticate(request)
             found = await self._ready(batch, caller, request)
             right = next((one for one in found if isinstance(one, Ready)), None)

@@ -5,7 +5,7 @@ A product gives the endpoint an `Authenticator`. One whose sessions live in Redi
 
 from graph.endpoint.identity.anonymous import Anonymous, limit_address
 from graph.endpoint.identity.caller import PUBLIC, Authenticator, BatchAuthenticator, Caller
-from graph.endpoint.identity.context import NotesViewer, notes_viewer, viewer_touched
+from graph.endpoint.identity.context import NotesViewer, begin_batch, notes_viewer, shared_by_batch, viewer_touched
 
 __all__ = [
     "PUBLIC",
@@ -14,7 +14,9 @@ __all__ = [
     "BatchAuthenticator",
     "Caller",
     "NotesViewer",
+    "begin_batch",
     "limit_address",
     "notes_viewer",
+    "shared_by_batch",
     "viewer_touched",
 ]

@@ -1,4 +1,4 @@
-"""What the endpoint needs to know of a context: whether its resolvers asked who the caller is.
+"""What the endpoint needs to know of a context, whether its resolvers asked who the caller is, and what it tells.
 
 The context of an operation is the product's own: an object of any class, or a dict. One that sets `viewer_touched` as
 soon as somebody reads the caller (`NotesViewer`) lets the endpoint share answers and events among callers. For any
@@ -9,7 +9,24 @@ others, and signed-in subscribers get executions of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+    from starlette.types import Scope
+
+
+_BATCH = "graph.batch"
+
+
+def begin_batch(scope: Scope) -> None:
+    """Have `shared_by_batch` find something for the operations of the request of `scope`."""
+    scope[_BATCH] = {}
+
+
+def shared_by_batch(connection: HTTPConnection) -> dict[str, Any] | None:
+    """What the operations of one batch have in common, for whoever makes their contexts; None outside of a batch."""
+    return connection.scope.get(_BATCH)
 
 
 class NotesViewer(Protocol):

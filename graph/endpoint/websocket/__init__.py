@@ -4,7 +4,14 @@
 """
 
 from graph.endpoint.websocket.limits import SocketLimits
-from graph.endpoint.websocket.socket import SUBPROTOCOL, WRITE_TEXT, OnConnect, WebSockets, connection_params
+from graph.endpoint.websocket.socket import (
+    SUBPROTOCOL,
+    WRITE_TEXT,
+    OnConnect,
+    WebSockets,
+    connection_params,
+)
+from graph.endpoint.websocket.unspoken import refuse_socket
 
 __all__ = [
     "SUBPROTOCOL",
@@ -13,4 +20,5 @@ __all__ = [
     "SocketLimits",
     "WebSockets",
     "connection_params",
+    "refuse_socket",
 ]

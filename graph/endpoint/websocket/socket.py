@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import orjson
 from starlette.requests import HTTPConnection
+from strawberry import UNSET
 from strawberry.exceptions import ConnectionRejectionError
 
 from graph.endpoint.document import OperationRequest, is_shallow, parse_operation
@@ -30,6 +31,7 @@ from graph.endpoint.observe import NoTracing, carried
 from graph.endpoint.subscriptions import Outlet, errors_json, refused
 from graph.endpoint.websocket.limits import SocketLimits
 from graph.endpoint.websocket.operation import SocketOperation
+from graph.endpoint.websocket.unspoken import refuse_socket
 from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ _PARAMS = "graph.connection_params"
 
 _Told: TypeAlias = "Mapping[str, Any] | None"
 OnConnect: TypeAlias = "Callable[[Caller, HTTPConnection, Mapping[str, Any]], Awaitable[_Told] | _Told]"
-"""Called with what a client sent with ``connection_init``; returns the payload of the acknowledgement, or None."""
+"""Called with what a client sent with ``connection_init``; returns the payload of the acknowledgement, or None.
+
+`UNSET` counts as None: under Strawberry's views it stands for no payload."""
 
 
 def connection_params(connection: HTTPConnection) -> Mapping[str, Any] | None:
@@ -94,13 +98,10 @@ class WebSockets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket as an ASGI application."""
-        message = await receive()
-        if message["type"] != "websocket.connect":
-            return
         if SUBPROTOCOL not in scope.get("subprotocols", ()):
-            await send({"type": "websocket.accept"})
-            with contextlib.suppress(Exception):  # the client may be gone already
-                await send({"type": "websocket.close", "code": 4406, "reason": "Subprotocol not acceptable"})
+            await refuse_socket(receive, send)
+            return
+        if (await receive())["type"] != "websocket.connect":
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         await _Socket(self, HTTPConnection(scope), receive, send).serve()
@@ -234,12 +235,13 @@ class _Socket:
             raise BrokenProtocol(1013, "Sessions cannot be checked right now; try again shortly")
         try:
             told = self._on_connect(caller, self.connection, self._payload or {})
-            return await told if isawaitable(told) else told
+            told = await told if isawaitable(told) else told
         except ConnectionRejectionError:
             raise BrokenProtocol(4403, "Forbidden") from None
         except Exception:
             logger.exception("on_ws_connect failed")
             raise BrokenProtocol(1011, "Internal server error") from None
+        return None if told is UNSET else told
 
     def _watch(self, caller: Caller) -> None:
         if caller.signed_in and self._unwatch is None:

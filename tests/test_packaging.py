@@ -55,8 +55,13 @@ async def use():
     print(await double(4))
 
 asyncio.run(use())
+for name in ("RateLimit", "CurrentSession"):
+    try:
+        getattr(__import__("graph.library", fromlist=[name]), name)
+    except ImportError as error:
+        print(error)
 try:
-    from graph.library import RateLimit
+    redis.sessions()
 except ImportError as error:
     print(error)
 """
@@ -117,7 +122,9 @@ def test_the_base_needs_what_it_says(valkey: ValkeyServer) -> None:
     done = run(BASE, PROJECT["dependencies"], valkey.url)
     assert done.stderr == ""
     assert done.stdout.splitlines()[0] == "8"
-    assert re.fullmatch(r"RateLimit needs \w+: install graph-server\[endpoint\]", done.stdout.splitlines()[1])
+    names = ("RateLimit needs", "CurrentSession needs", "sessions need")
+    for name, told in zip(names, done.stdout.splitlines()[1:], strict=True):
+        assert re.fullmatch(rf"{name} \w+: install graph-server\[endpoint\]", told)
 
 
 def test_the_endpoint_needs_what_it_says() -> None:

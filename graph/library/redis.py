@@ -123,8 +123,10 @@ class Redis:
 
     def sessions(self, **options: Any) -> RedisSessions:
         """Sessions behind a bearer token or a cookie; the options are those of `RedisSessions`."""
-        from graph.library.sessions import RedisSessions  # noqa: PLC0415 - it needs Starlette
-
+        try:
+            from graph.library.sessions import RedisSessions  # noqa: PLC0415 - it needs Starlette
+        except ModuleNotFoundError as error:
+            raise ImportError(f"sessions need {error.name}: install graph-server[endpoint]") from error
         return RedisSessions(self.client, prefix=self.prefix, **options)
 
     # --- what an event loop has of its own ---

@@ -33,10 +33,11 @@ class Tasks:
 
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended."""
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        while running := list(self._running):
+            await asyncio.sleep(0)  # each has begun: one that is cancelled before would not come to its `finally`
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
 
 async def to_its_end(work: Awaitable[T]) -> T:

@@ -227,6 +227,17 @@ async def test_one_that_stops_in_between_leaves_the_answer_to_others(shops: list
     assert await there.found() == "[[1, 1], [2, 1]]"
 
 
+async def test_one_that_stops_before_it_began_leaves_nobody_waiting(shops: list[Shop]) -> None:
+    """Whoever asked in the tick before is told."""
+    here, _ = shops
+    asked = asyncio.create_task(here.bring())
+    await asyncio.sleep(0)
+    await here.answers.close()
+    done, _ = await asyncio.wait((asked,), timeout=SOON)
+    assert done
+    assert asked.cancelled()
+
+
 # --- the lease that comes with a look ---
 
 

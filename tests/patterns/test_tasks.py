@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graph.patterns.tasks import to_its_end
+from graph.patterns.tasks import Tasks, to_its_end
 from harness.waiting import within
 
 
@@ -60,3 +60,23 @@ async def test_what_nobody_cancels_gives_its_result() -> None:
     assert await to_its_end(seven()) == 7
     with pytest.raises(ValueError, match=r"^$"):
         await to_its_end(none())
+
+
+async def test_a_task_that_has_not_begun_comes_to_its_end_all_the_same() -> None:
+    """Whoever closes lets it begin, so that it tells those who wait for it; so does one that it starts by then."""
+    tasks = Tasks()
+    told = [asyncio.get_running_loop().create_future() for _ in range(2)]
+
+    async def work(number: int) -> None:
+        try:
+            if not number:
+                tasks.spawn(work(1))
+            await asyncio.get_running_loop().create_future()
+        finally:
+            told[number].cancel()
+
+    tasks.spawn(work(0))
+    async with within("the tasks"):
+        await tasks.close()
+    assert [one.cancelled() for one in told] == [True, True]
+    assert not len(tasks)

@@ -108,9 +108,9 @@ class ByteCache(Entries):
         if key in self._tags or key in self._flights or key in self._unkept or self._local.get(key, time.time()):
             return None
         lease = Lease(*self.keys(key), _ANY + fresh().encode())
-        needed = (*tags, *self._foresight.tags(kind))
-        reads = self.reads([self.generations.key(tag) for tag in needed])
-        return Look(key, None, (), (self._leases.ask(lease, unless_found=True), *reads), Claim(lease, needed))
+        claim = Claim(lease, tuple(tags), self._foresight.tags(kind))
+        reads = self.reads([self.generations.key(tag) for tag in (*claim.tags, *claim.foreseen)])
+        return Look(key, None, (), (self._leases.ask(lease, unless_found=True), *reads), claim)
 
     def granted(self, look: Look, replies: Replies, place: int = 0) -> Granted | None:
         """The lease that was requested with `look`, if it was granted: give it up, or make the answer (`bring`)."""
@@ -118,8 +118,9 @@ class ByteCache(Entries):
         if claim is None or isinstance(reply := replies[place], Exception) or not reply[0]:
             return None
         values = values_in(replies, place + 1, place + len(look.commands)) or []
-        marks = {tag: mark_of(*value) for tag, value in zip(claim.tags, values, strict=False)}
-        return Granted(self._leases, claim.lease, marks)
+        marks = [mark_of(*value) for value in values]
+        foreseen = dict(zip(claim.foreseen, marks[len(claim.tags) :], strict=False))
+        return Granted(self._leases, claim.lease, dict(zip(claim.tags, marks, strict=False)), foreseen)
 
     # --- making ---
 
@@ -155,7 +156,7 @@ class ByteCache(Entries):
         self._flights.setdefault(key, mine)
         making = Making(make, tags, public, outdated, kind)
         if granted is not None:
-            making = making._replace(lease=granted.take(), foreseen=granted.marks)
+            making = making._replace(lease=granted.take(), marks=granted.marks, foreseen=granted.foreseen)
         self._tasks.spawn(self._lead(key, making, mine))
         return await mine.found
 
@@ -201,7 +202,7 @@ class ByteCache(Entries):
         polling = Polling()
         lease, marks = making.lease, None
         if lease is not None:
-            marks = [making.foreseen.get(tag) for tag in making.tags]
+            marks = [making.marks.get(tag) for tag in making.tags]
         while lease is None and time.monotonic() < deadline:
             try:
                 lease, entry, marks = await self._ask(key, making.tags)
@@ -242,8 +243,8 @@ class ByteCache(Entries):
                 delta = time.perf_counter() - began
                 if mine is not None:
                     mine.hand_out(None)
-                if observed.lease is not None and observed.lease.missed and making.kind:
-                    self._foresight.learn(making.kind, observed.lease.missed)
+                if observed.lease is not None and making.kind:
+                    self._foresight.learn(making.kind, observed.lease.missed, observed.found())
                 if made is not None and lease is not None:
                     await asyncio.sleep(0)  # the caller sends the answer first
                     await finish(observed, self.generations)

@@ -79,7 +79,7 @@ class Making(NamedTuple):
     """How an answer is made: what makes it, the tags it has in any case, and whether everybody gets it.
 
     `outdated` is the stamp of an entry that is known not to be current. Answers of one `kind` are made alike. The
-    `lease` may have been granted before, with the marks `foreseen`.
+    `lease` may have been granted before, with the `marks` of those tags, and of others that are `foreseen`.
     """
 
     make: Make
@@ -88,6 +88,7 @@ class Making(NamedTuple):
     outdated: bytes | None = None
     kind: str = ""
     lease: Lease | None = None
+    marks: Mapping[str, Mark] = {}
     foreseen: Mapping[str, Mark] = {}
 
 

@@ -18,6 +18,7 @@ import math
 import random
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -62,24 +63,26 @@ class Lease(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What a look requests beside the entry: its `lease`, and the generations of `tags`."""
+    """What a look requests beside the entry: its `lease`, and the generations of `tags` and of those `foreseen`."""
 
     lease: Lease
     tags: tuple[str, ...]
+    foreseen: tuple[str, ...]
 
 
 class Granted:
-    """A lease that was granted with a look, and the marks that were read with it.
+    """A lease that was granted with a look, and the marks that were read with it, some of them `foreseen`.
 
     As a context manager it gives the lease up at the end of the block, unless an answer is made under it by then.
     """
 
-    __slots__ = ("_leases", "lease", "marks")
+    __slots__ = ("_leases", "foreseen", "lease", "marks")
 
-    def __init__(self, leases: Leases, lease: Lease, marks: Mapping[str, Mark]) -> None:
+    def __init__(self, leases: Leases, lease: Lease, marks: Mapping[str, Mark], foreseen: Mapping[str, Mark]) -> None:
         self._leases = leases
         self.lease: Lease | None = lease
         self.marks = marks
+        self.foreseen = foreseen
 
     def __enter__(self) -> Self:
         return self
@@ -193,28 +196,52 @@ def _count_errors(replies: asyncio.Future[Replies]) -> None:
 
 _FORESEEN = 8
 """Tags of a kind whose generations are read together with the request for a lease."""
+_LOOKED = 16
+"""One answer of a kind in so many looks for whatever it needs."""
 _MANY = 64
 """An answer that loads values under more tags than this tells nothing about the next one."""
 
 
+@dataclass(slots=True)
+class _Kind:
+    """What is known of the answers of one kind."""
+
+    last: tuple[str, ...] = ()
+    """The tags of what the last of them loaded."""
+    known: tuple[str, ...] = ()
+    answers: int = 0
+
+
 class Foresight:
-    """The tags of the values that answers of a kind load: those that two of them in a row have loaded values under."""
+    """The tags of the values that answers of a kind load: those that two of them in a row have loaded values under.
+
+    What is foreseen is loaded without a look for what has been stored meanwhile. So nothing is foreseen for one answer
+    in `_LOOKED`, and what that one finds is no longer known.
+    """
 
     def __init__(self, most: int) -> None:
         """Know at most `most` kinds."""
         self._most = most
-        self._kinds: OrderedDict[str, tuple[tuple[str, ...], tuple[str, ...]]] = OrderedDict()
+        self._kinds: OrderedDict[str, _Kind] = OrderedDict()
 
     def tags(self, kind: str) -> tuple[str, ...]:
         """The tags that the next answer of this kind will probably need."""
-        return self._kinds[kind][1] if kind in self._kinds else ()
+        if (one := self._kinds.get(kind)) is None:
+            return ()
+        one.answers += 1
+        return one.known if one.answers % _LOOKED else ()
 
-    def learn(self, kind: str, loaded: Collection[str]) -> None:
-        """Note the tags under which an answer of this kind had to load values."""
-        last, known = self._kinds.get(kind, ((), ()))
-        again = [tag for tag in loaded if tag in last or tag in known]
-        known = tuple(dict.fromkeys((*again, *known)))[:_FORESEEN]
-        remember(self._kinds, kind, (tuple(loaded) if len(loaded) <= _MANY else (), known), self._most)
+    def learn(self, kind: str, loaded: Collection[str], found: Collection[str]) -> None:
+        """Note the tags under which an answer of this kind had to load values, and those under which it `found` all."""
+        one = self._kinds.get(kind)
+        if one is None and not loaded:
+            return
+        one = one or _Kind()
+        again = [tag for tag in loaded if tag in one.last or tag in one.known]
+        one.known = tuple(dict.fromkeys((*again, *(tag for tag in one.known if tag not in found))))[:_FORESEEN]
+        if loaded:
+            one.last = tuple(loaded) if len(loaded) <= _MANY else ()
+        remember(self._kinds, kind, one, self._most)
 
 
 def remember(known: OrderedDict[str, Any], key: str, value: object, most: int) -> None:

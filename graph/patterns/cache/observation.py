@@ -98,6 +98,13 @@ class Observation:
         self.away = self.away or other.away
         self.certain = self.certain and other.certain
 
+    def found(self) -> set[str]:
+        """The tags of values that were looked for and all found, as long as none was loaded unseen (`foreseen`)."""
+        if self.lease is None or self.lease.read:
+            return set()
+        read = self.marks.keys() | {tag for one in self.lease.narrowings for tag in one.rough.marks}
+        return read - self.lease.missed.keys()
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags of all that was read, in order."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from graph.patterns.cache.flight import Marks
+    from graph.patterns.cache.local_copies import Copy
     from graph.patterns.client import Client, Command, Replies
 
 _AWAY = 1.0
@@ -151,8 +152,8 @@ class Cache:
 
     async def _read(self, keys: tuple[str, ...], request: Request) -> dict[str, Any]:
         try:
-            marks = foreseen(keys, request.tags)
-            sight = await self._look(keys, request) if marks is None else SeenEntries({}, {}, marks)
+            marks = foreseen(keys, request.tags) if not request.stale else None  # an entry may have to do in the end
+            sight = await self._look(keys, request) if marks is None else SeenEntries(self._copies(keys), {}, marks)
         except (RedisError, TimeoutError) as error:
             metrics.REDIS.inc()
             if isinstance(error, TimeoutError):  # Redis does not answer: spare the next readers the wait
@@ -247,16 +248,9 @@ class Cache:
 
     async def _look(self, keys: tuple[str, ...], request: Request) -> SeenEntries:
         """Read entries and generations in one round trip; a second one replaces copies and tags found outdated."""
-        now = time.time()
         tags = list(dict.fromkeys(tag for key in keys for tag in request.tags[key]))
-        sight = SeenEntries({}, {}, {})
-        absent: list[str] = []
-        for key in keys:
-            if (copy := self._local.get(key, now)) is not None:
-                sight.copies[key] = copy
-            else:
-                absent.append(key)
-        await self._fetch(sight, absent, tags)
+        sight = SeenEntries(self._copies(keys), {}, {})
+        await self._fetch(sight, [key for key in keys if key not in sight.copies], tags)
         missing = [tag for tag in tags if sight.marks[tag] is None]
         outdated = [
             key
@@ -266,6 +260,11 @@ class Cache:
         if missing or outdated:
             await self._look_again(sight, outdated, missing, request)
         return sight
+
+    def _copies(self, keys: tuple[str, ...]) -> dict[str, Copy]:
+        """This process's copies of `keys`, which may be outdated."""
+        now = time.time()
+        return {key: copy for key in keys if (copy := self._local.get(key, now)) is not None}
 
     async def _fetch(self, sight: SeenEntries, keys: list[str], tags: list[str]) -> None:
         names = [*map(self._flights.entry_key, keys), *map(self.generations.key, tags)]

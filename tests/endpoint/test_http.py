@@ -14,7 +14,7 @@ from graph.endpoint.execution import Ready
 from graph.endpoint.http import HttpTransport, Origins
 from graph.endpoint.http.negotiation import JSON, RESPONSE, Acceptable, accepted
 from graph.endpoint.identity import Caller
-from graph.endpoint.kept import Fast
+from graph.endpoint.kept import Compressed, Fast
 from graph.patterns.client import RedisUnavailable
 from tests.support.apps.small import LOG, Tokens, make_endpoint
 from tests.support.clients.browser import browse
@@ -394,6 +394,7 @@ class Memory:
     def __init__(self, engine: Engine[Scene]) -> None:
         self._engine = engine
         self.known: dict[str, bytes] = {}
+        self.compressed = Compressed()
 
     async def recall(self, query: bytes, body: bytes, connection: HTTPConnection, *, whole: bool = True) -> Fast | None:
         """Read everything."""

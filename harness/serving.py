@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[1]
+_START = 3 * HANG
+"""Seconds for a start, which makes and fills a database: seconds of the processor, minutes where others have that."""
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -132,7 +134,7 @@ class Serving:
 
     def ready(self) -> Self:
         """Wait until it answers; what it logged is told when it does not."""
-        deadline = time.monotonic() + HANG
+        deadline = time.monotonic() + _START
         while True:
             try:
                 if self.get("/readyz")[0] == 200:

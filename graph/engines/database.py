@@ -51,15 +51,19 @@ if TYPE_CHECKING:
     from graph.engines.revisions import Migrations
 
 BUSY_TIMEOUT = 5.0
+"""Seconds to wait for a lock."""
 IDLE_TIMEOUT = 6.0
-"""Less than the time after which a job goes to another worker, which needs the same rows."""
+"""Seconds: less than the time after which a job goes to another worker, which needs the same rows."""
 POOL_SIZE = 8
+"""Connections of a process."""
 PER_CALLER = 2
 """Connections that one caller uses at a time: a page and its count."""
 POOL_TIMEOUT = 5.0
+"""Seconds to wait for a free connection."""
 MIGRATION_TIMEOUT = 120.0
+"""Seconds to wait for a lock before a migration."""
 GOODBYE = 3.0
-"""In seconds, like those above."""
+"""Seconds that closing may take."""
 
 _MIGRATION_LOCK = 0x67726170_68  # any number that nothing else in the database uses as an advisory lock
 _DRIVERS = {
@@ -292,7 +296,7 @@ async def _migrate_locked(url: URL, revision: str, more: Sequence[Migrations]) -
         url, busy=MIGRATION_TIMEOUT, poolclass=NullPool, execution_options=_WRITING[url.get_backend_name()]
     )
     try:
-        if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
+        if url.get_backend_name() == "sqlite":
             make_private(Path(url.database or ""))
         async with engine.begin() as connection:
             if engine.dialect.name == "postgresql":

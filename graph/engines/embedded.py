@@ -3,14 +3,14 @@
 Guarantees:
 
 - There is one server per data directory: the *owner*, elected by a file lock, starts it; every other process shares it,
-and one of them becomes the owner when the owner ends or dies.
+  and one of them becomes the owner when the owner ends or dies.
 - It cannot outlive its owner (``PR_SET_PDEATHSIG`` where there is one), and a new server never starts while an old one
   still holds the files: the server process itself holds a second lock for as long as it lives.
 - The owner restarts it when it dies. Data survives: append-only file, fsynced every second, so that a crash may lose
   the last second (two on a slow disk); what `Client.durable` has acknowledged is never lost.
 - No other user can connect: there is no TCP port, and the socket is in a directory of mode 0700.
 - Under memory pressure only keys with a TTL are evicted, the least recently used first; durable keys never are. When
-nothing is left to evict, writes fail.
+  nothing is left to evict, writes fail.
 
 An append-only file with an invalid end (zeros after a power loss) is repaired with a notice (`graph.engines.aof`).
 
@@ -265,11 +265,11 @@ class Embedded:
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
-        for number, patience in ((signal.SIGTERM, STOP_DEADLINE), (signal.SIGKILL, STOP_DEADLINE)):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), patience)
+                await asyncio.wait_for(process.wait(), STOP_DEADLINE)
                 return
 
     def _log_tail(self) -> str:

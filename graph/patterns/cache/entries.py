@@ -44,7 +44,9 @@ class Hit(NamedTuple):
     made: float
     """When it was made, Unix seconds."""
     expires: float
+    """When its time to live ends, Unix seconds."""
     delta: float
+    """How long it took to make, seconds."""
     tags: tuple[str, ...] = ()
     """The tags of all that it was made of."""
     stamp: bytes = b""

@@ -33,7 +33,9 @@ class Request(NamedTuple):
     load: Load
     tags: Mapping[str, tuple[str, ...]]
     ttl: float
+    """Seconds that a value lives."""
     stale: float
+    """Seconds that it is kept beyond that, for a loader that fails."""
     exact: bool = False
     """Whether the loader gives nothing but what JSON gives, so that its value is that of a later hit."""
 
@@ -70,7 +72,9 @@ class Known(NamedTuple):
 
     value: Any
     expires: float
+    """When its time to live ends, Unix seconds."""
     delta: float
+    """How long it took to load, seconds."""
     marks: Marks | None
     """The marks under which it was valid; None when it was loaded past the cache, so nothing may be cached from it."""
     size: int

@@ -22,8 +22,11 @@ class Copy(NamedTuple):
     """A value and the metadata of its entry; treat the value as immutable."""
 
     stamp: bytes
+    """The digest of the generations of its tags."""
     expires: float
+    """When its time to live ends, Unix seconds."""
     delta: float
+    """How long it took to load or to make, seconds."""
     value: Any
     size: int
     """Size of its encoded form, bytes."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MOST = 64
 """A result that shows more than this depends on the rough tags: comparing that many marks at each use costs more."""
-_DEADLINE = 1.0
+_DEADLINE = 1.0  # seconds for Redis to tell the marks
 
 
 async def get_narrowly(

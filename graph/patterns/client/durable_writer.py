@@ -226,9 +226,7 @@ class _Group:
             pause, rested = (_LOOK, True) if idle else (_GLANCE, rested)
 
     async def _unreplicated(self, wire: ServerConnection | None, info: Reply) -> OutcomeUnknown | None:
-        if not isinstance(
-            info, bytes
-        ):  # it may not be asked, or is gone: then it cannot be said that no replica exists
+        if not isinstance(info, bytes):  # it may not be asked, or is gone: nobody can say that there is no replica
             refused = isinstance(info, ResponseError)
             return None if refused else OutcomeUnknown(f"the write ran, but the connection was lost: {info}")
         if all(int(lag) > FRESH for lag in _ONLINE.findall(info)):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 COMMAND_DEADLINE = 5.0
 """Seconds within which a command is answered or fails."""
 
-_DEPOSED_PAUSE = 0.05  # the same, where another server has to be found
+_DEPOSED_PAUSE = 0.05  # seconds in place of `PAUSE`, where another server has to be found
 _SHORT = 0.1  # seconds; a connection that lasted less is not replaced at once: its server may be hanging up on all
 
 

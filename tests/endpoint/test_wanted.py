@@ -10,17 +10,17 @@ import pytest
 
 from graph.patterns.client import open_client
 from harness.valkey import ValkeyServer
-from harness.waiting import within
+from harness.waiting import until, within
 from tests.support.apps.answers import AnswersApp, KeyTokens
 from tests.support.clients.browser import browse
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     import httpx
 
-    from graph.patterns.client import Client
+    from graph.patterns.client import Client, Command
 
 ONE = "query One($key: String!) { thing(key: $key) { key version } }"
 ODD = "query Odd($key: String!) { thing(key: $key) { key odd } }"
@@ -110,6 +110,46 @@ async def test_whoever_is_refused_holds_no_lease(
     async with within("no lease to be left", SOON):
         while await client.execute("KEYS", "graph:response-lease:*", retry=True):
             await asyncio.sleep(0.01)
+
+
+async def test_whoever_is_cancelled_holds_no_lease() -> None:
+    """Though the request for it has been sent, and is replied to later."""
+    sent: list[str] = []
+
+    def note(commands: Sequence[Command], _: object) -> None:
+        sent.extend(one.script.name for one in commands if one.script is not None)
+
+    with ValkeyServer() as server:
+        async with open_client(server.url, observe=note) as paused:
+            app = AnswersApp(paused, Truth(), kept={"lease": 60, "patience": 60})
+            app.endpoint.engine.operations.prepare(ONE)
+            await ask(app, "a")
+            sent.clear()
+            server.pause()
+            asked = asyncio.create_task(ask(app, "b"))
+            await until(lambda: "cache.lease" in sent)
+            asked.cancel()
+            await asyncio.wait((asked,))
+            server.resume()
+            await paused.execute("PING", retry=True)
+            assert await paused.execute("KEYS", "graph:response-lease:*", retry=True) == []
+            await app.close()
+
+
+async def test_where_nothing_is_kept_no_lease_is_requested(client: Client) -> None:
+    """Nobody would wait for it."""
+    truth = Truth()
+    truth.versions["a"] = 1
+    app = AnswersApp(client, truth, enabled=False)
+    app.endpoint.engine.operations.prepare(ONE)
+    app.gate = asyncio.Event()
+    asked = asyncio.create_task(ask(app, "a"))
+    await until(lambda: app.resolved)
+    found = await client.execute("KEYS", "graph:response*", retry=True)
+    app.gate.set()
+    await asked
+    await app.close()
+    assert found == []
 
 
 async def test_a_session_that_has_ended_is_noticed(apps: Callable[..., AnswersApp], client: Client) -> None:

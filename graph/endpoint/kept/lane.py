@@ -164,11 +164,17 @@ class Lane(Generic[Context]):
         if approach is None or self._engine.admission.refused(approach.sender.caller) is not None:
             return None
         look = self.seek(approach.key, question) or self.cache.look(approach.key)
-        replies = await self._client.batch(*approach.commands, *look.commands)
+        try:
+            replies = await self._client.batch(*approach.commands, *look.commands)
+        except asyncio.CancelledError:  # what was sent is done all the same
+            self.cache.abandon(look)
+            raise
         return await self.conclude(approach, look, replies, connection)
 
     def seek(self, key: str, question: Question) -> Look | None:
         """A look for an answer that this process knows nothing of, with the lease to make it; else None."""
+        if not self.enabled:
+            return None
         asked = question.asked
         return self.cache.claim(key, asked.prepared.digest, asked.policy.tags(question.request.variables))
 

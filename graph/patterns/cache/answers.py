@@ -122,6 +122,11 @@ class ByteCache(Entries):
         foreseen = dict(zip(claim.foreseen, marks[len(claim.tags) :], strict=False))
         return Granted(self._leases, claim.lease, dict(zip(claim.tags, marks, strict=False)), foreseen)
 
+    def abandon(self, look: Look) -> None:
+        """Give up the lease that was requested with `look`, whose replies nobody waits for."""
+        if look.claim is not None:
+            self._leases.give_up([look.claim.lease])
+
     # --- making ---
 
     async def bring(

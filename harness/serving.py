@@ -31,10 +31,12 @@ _START = 3 * HANG
 def environment(folder: Path, **settings: str) -> dict[str, str]:
     """The variables of this process with no setting of the server's but `settings`, and data in `folder`.
 
-    How long operations take says nothing here, so slow ones are not logged.
+    The port is a free one: somebody else may use the default. How long operations take says nothing here, so slow ones
+    are not logged.
     """
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GRAPH_")}
-    return {**plain, "PYTHONPATH": str(ROOT), "GRAPH_DATA_DIR": str(folder), "GRAPH_SLOW_SECONDS": "0", **settings}
+    ours = {"GRAPH_DATA_DIR": str(folder), "GRAPH_PORT": "0", "GRAPH_SLOW_SECONDS": "0"}
+    return {**plain, "PYTHONPATH": str(ROOT), **ours, **settings}
 
 
 def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -25,9 +25,10 @@ from graph.engines.embedded import EmbeddedError, embedded_valkey
 from graph.errors import Unavailable
 from graph.patterns.client import open_client
 from graph.settings import DatabaseSettings, Settings
-from harness.serving import ROOT, Serving, command, environment
+from harness.serving import ROOT, Serving, environment
 from harness.valkey import ValkeyServer, free_port
 from harness.waiting import HANG, eventually
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from websockets.asyncio.client import connect
 
-from harness.serving import Serving, command
+from harness.serving import Serving
 from harness.subscriber import PROTOCOL
 from harness.valkey import free_port
 from harness.waiting import within
 from tests.support.engines.certificates import Certificate, certificate, needs_openssl
 from tests.support.engines.proxy import FaultProxy
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -8,7 +8,7 @@ import pytest
 
 from graph.catalog.importing.problems import Problem
 from graph.cli.importing import Screen
-from harness.serving import command
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     import subprocess

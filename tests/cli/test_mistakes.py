@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.serving import command
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from pathlib import Path

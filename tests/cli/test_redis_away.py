@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.serving import Serving, command
+from harness.serving import Serving
 from harness.valkey import free_port
 from harness.waiting import eventually
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/keyspace_app.py guests.json
+    python examples/keyspace_app.py [guests.json]
 
 Stop it, put an older copy of the file back and start it again: the count in Redis is dropped, and made anew.
 """
@@ -116,4 +116,4 @@ def create_app(redis_url: str | None, path: Path) -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(os.environ.get("REDIS_URL"), Path(sys.argv[1])))
+    uvicorn.run(create_app(os.environ.get("REDIS_URL"), Path(next(iter(sys.argv[1:]), "guests.json"))))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from graph.patterns.cache import Cache
+from graph.patterns.cache import ByteCache, Cache, Made
 from graph.patterns.client import command, open_client
 from graph.patterns.client.cluster import slot_of
 from harness.valkey import ValkeyCluster
@@ -89,3 +89,37 @@ async def test_a_node_that_forgot_an_invalidation_brings_nothing_old_back() -> N
                     await asyncio.sleep(0.02)
             assert await cache.get("k", truth.load("k"), tags=[tag]) == {"version": 2}
             await cache.close()
+
+
+async def test_a_lease_comes_with_the_look(cluster: ValkeyCluster) -> None:
+    """With the generations of tags on other nodes; what is made under it is found by another process."""
+    async with open_client(cluster.url) as one, open_client(cluster.url) as two:
+        cache = Cache(one, beta=0)
+        here, there = (ByteCache(client, cache.generations, beta=0, lease=60) for client in (one, two))
+        truth = Truth()
+        truth.versions["shown"] = 1
+
+        async def make() -> Made:
+            truth.versions["made"] = truth.versions.get("made", 0) + 1
+            value = await cache.get("shown", truth.load("shown"), tags=["shown", "all"])
+            return Made(str(value).encode(), 60)
+
+        for number in range(4):
+            key = f"leased {number}"
+            look = here.claim(key, "kind")
+            assert look is not None
+            assert len(look.commands) == (1 if number < 2 else 3)
+            granted = here.granted(look, await one.batch(*look.commands))
+            assert granted is not None
+            assert set(granted.foreseen) == (set() if number < 2 else {"shown", "all"})
+            assert None not in granted.foreseen.values()
+            assert await here.bring(key, make, public=True, kind="kind", granted=granted) is None
+            hit = await there.bring(key, make, public=True)
+            assert hit is not None
+            assert hit.body == b"{'version': 1}"
+        assert truth.versions["made"] == 4
+        await cache.invalidate("all")
+        assert await there.again("leased 3") is None
+        for answers in (here, there):
+            await answers.close()
+        await cache.close()

@@ -27,18 +27,18 @@ from graph.patterns.cache.generations import fresh, mark_of
 from graph.patterns.cache.lease import Claim, Foresight, Granted, Lease, Leases, Polling, jittered, remember
 from graph.patterns.cache.local_copies import Copy, trimmed
 from graph.patterns.cache.narrowing import finish
-from graph.patterns.cache.observation import declare, ensure, observing
+from graph.patterns.cache.observation import declare, observing
 from graph.patterns.cache.room import Room
 from graph.patterns.fair_queue import Sharers
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from graph.patterns.cache.entries import Hit, Made, Make
     from graph.patterns.cache.generations import Generations, Mark
     from graph.patterns.cache.observation import Observation
-    from graph.patterns.client import Client, Replies
+    from graph.patterns.client import Client, Command, Replies
 
 MOST_TAGS = 256
 """An answer with more tags is not kept: checking it would cost more than making it."""
@@ -107,9 +107,9 @@ class ByteCache(Entries):
         """
         if key in self._tags or key in self._flights or key in self._unkept or self._local.get(key, time.time()):
             return None
-        lease = Lease(*self.keys(key), _ANY + fresh().encode())
+        lease = self._lease(key)
         claim = Claim(lease, tuple(tags), self._foresight.tags(kind))
-        reads = self.reads([self.generations.key(tag) for tag in (*claim.tags, *claim.foreseen)])
+        reads = self._reads((*claim.tags, *claim.foreseen))
         return Look(key, None, (), (self._leases.ask(lease, unless_found=True), *reads), claim)
 
     def granted(self, look: Look, replies: Replies, place: int = 0) -> Granted | None:
@@ -126,6 +126,12 @@ class ByteCache(Entries):
         """Give up the lease that was requested with `look`, whose replies nobody waits for."""
         if look.claim is not None:
             self._leases.give_up([look.claim.lease])
+
+    def _lease(self, key: str) -> Lease:
+        return Lease(*self.keys(key), _ANY + fresh().encode())
+
+    def _reads(self, tags: Sequence[str]) -> tuple[Command, ...]:
+        return self.reads([self.generations.key(tag) for tag in tags])
 
     # --- making ---
 
@@ -175,7 +181,7 @@ class ByteCache(Entries):
     async def _again(self, key: str, hit: Hit, making: Making) -> None:
         self._refreshing[key].work()
         try:
-            lease, newer, marks = await self._ask(key, making.tags)
+            lease, newer, marks, _ = await self._ask(key, making)
         except RedisError:
             metrics.REDIS.inc()
             return
@@ -205,12 +211,12 @@ class ByteCache(Entries):
         """Wait while another process makes the entry; make it here when none does, or when that takes too long."""
         deadline = time.monotonic() + self._patience
         polling = Polling()
-        lease, marks = making.lease, None
+        lease, marks, foreseen = making.lease, None, making.foreseen
         if lease is not None:
             marks = [making.marks.get(tag) for tag in making.tags]
         while lease is None and time.monotonic() < deadline:
             try:
-                lease, entry, marks = await self._ask(key, making.tags)
+                lease, entry, marks, foreseen = await self._ask(key, making)
             except RedisError:
                 metrics.REDIS.inc()
                 break
@@ -222,14 +228,27 @@ class ByteCache(Entries):
             if lease is not None or key in self._unkept:
                 break
             await polling.pause()
+        making = making._replace(foreseen=foreseen)
         await self._make(key, lease, making, None if marks is None or None in marks else marks, mine)
         return None
 
-    async def _ask(self, key: str, tags: Sequence[str]) -> tuple[Lease | None, Copy | None, list[Mark]]:
-        """Request the lease of `key` (None if another process has it); with it the entry, and the marks of `tags`."""
-        lease = Lease(*self.keys(key), _ANY + fresh().encode())
-        reply, marks = await ensure(tags, self._client, self.generations, self._leases.ask(lease))
-        return (lease if reply[0] else None), self._unpack(key, reply[1]), marks
+    async def _ask(self, key: str, making: Making) -> tuple[Lease | None, Copy | None, list[Mark], Mapping[str, Mark]]:
+        """Request the lease of `key` (None if another process has it); with it the entry, and marks.
+
+        These are first those of the tags that the answer has in any case, then those that it will probably need.
+        """
+        lease, needed = self._lease(key), self._foresight.tags(making.kind)
+        reads = self._reads(needed)
+        start = 1 + len(reads)
+        ensuring = self.generations.ensure_commands(making.tags, 0)
+        replies = await self._client.batch(self._leases.ask(lease), *reads, *ensuring)
+        marks = list(self.generations.ensured(making.tags, replies, start).values())
+        reply = replies[0]
+        if isinstance(reply, Exception):
+            raise reply
+        values = values_in(replies, 1, start) or []
+        foreseen = dict(zip(needed, [mark_of(*value) for value in values], strict=False))
+        return (lease if reply[0] else None), self._unpack(key, reply[1]), marks, foreseen
 
     async def _make(
         self, key: str, lease: Lease | None, making: Making, marks: list[Mark] | None, mine: _Flight | None = None

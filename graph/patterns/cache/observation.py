@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from graph.patterns.cache.direct_loads import Loads
     from graph.patterns.cache.generations import Generations, Mark
-    from graph.patterns.client import Client, Command, Reply
+    from graph.patterns.client import Client
 
 
 class Narrowing(NamedTuple):
@@ -116,17 +116,6 @@ class Observation:
         return stamp_of(self.marks[tag] for tag in self.tags) if self.certain else None
 
 
-async def ensure(
-    tags: Sequence[str], client: Client, generations: Generations, *first: Command
-) -> tuple[Reply, list[Mark]]:
-    """The reply to a command that is sent `first` (None without one), and the marks of `tags`; raises `RedisError`."""
-    replies = await client.batch(*first, *generations.ensure_commands(tags, 0))
-    marks = list(generations.ensured(tags, replies, len(first)).values())
-    if first and isinstance(replies[0], Exception):
-        raise replies[0]
-    return (replies[0] if first else None), marks
-
-
 async def declare(
     observed: Observation,
     tags: Sequence[str],
@@ -138,7 +127,10 @@ async def declare(
     if not tags:
         return
     try:
-        observed.note(tags, (await ensure(tags, client, generations))[1] if marks is None else marks)
+        if marks is None:
+            replies = await client.batch(*generations.ensure_commands(tags, 0))
+            marks = list(generations.ensured(tags, replies).values())
+        observed.note(tags, marks)
     except RedisError:
         observed.note_away(tags)
 

@@ -1,18 +1,26 @@
 """Completes values: turns a resolver's result into what the client gets, by the type of the field.
 
 Each function here compiles one type into a closure. The closure does what graphql-core's `Executor.complete_value` does
-with a value of that type, but knows beforehand what graphql-core asks of every value. What is rare (abstract types,
-types with a check of their own, asynchronous iterables) it hands to the executor's own methods, which come back to
-compiled code for the selections below.
+with a value of that type, but knows beforehand what graphql-core asks of every value. A member of a union is known by
+its class. What is rare (interfaces, classes that do not tell, types with a check of their own, asynchronous iterables)
+it hands to the executor's own methods, which come back to compiled code for the selections below.
 
 A closure returns the completed value, or a coroutine (of exactly that type) where something below is awaited.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, is_abstract_type, is_leaf_type
+from graphql import (
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    is_abstract_type,
+    is_leaf_type,
+)
 from graphql.execution.executor import collect_iterator_awaitables
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
@@ -92,23 +100,50 @@ def trusted_type(type_: Any) -> type | None:
     return None if expected is None or hasattr(expected, "__await__") or hasattr(expected, "__getattr__") else expected
 
 
-def _is_strawberrys(function: Any, within: str) -> bool:
+def _is_strawberrys(function: Any, within: str, module: str = "strawberry.schema.schema_converter") -> bool:
     return (
-        getattr(function, "__module__", None) == "strawberry.schema.schema_converter"
+        getattr(function, "__module__", None) == module
         and str(getattr(function, "__qualname__", "")).rpartition(".<locals>.")[0] == within
     )
 
 
 def _abstract(field: Field, type_: Any, null: str | None) -> Complete:
-    details = field.details
+    details, selection = field.details, field.variant.selection
+    members = _members(type_)
 
     def complete(run: Run, value: Any, place: PathNode) -> Any:
+        kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType] - of anything
+        member = members.get(kind)
+        if member is not None and getattr(value, TYPE_CAST_ATTRIBUTE, None) is None:
+            execute = selection(member, details)
+            if execute is not None:
+                return execute(run, value, place)
         if absent(value, null):
             return None
         info = info_of(run, field, place)
         return run.complete_abstract_value(type_, details, info, path_of(place), value, None)
 
     return complete
+
+
+@lru_cache(maxsize=1024)
+def _members(type_: Any) -> dict[type, GraphQLObjectType]:
+    """The object types of a union by the classes whose instances certainly belong to them, unless they were cast."""
+    if not isinstance(type_, GraphQLUnionType) or not _is_strawberrys(
+        type_.resolve_type, "StrawberryUnion.get_type_resolver", "strawberry.types.union"
+    ):
+        return {}
+    found = {expected: one for one in type_.types if (expected := _plain_class(one)) is not None}
+    return found if len(found) == len(type_.types) else {}
+
+
+def _plain_class(type_: GraphQLObjectType) -> type | None:
+    """The class of objects of `type_`, where no other object type comes into question for them."""
+    expected = _expected(type_)
+    own: Any = getattr(expected, "__strawberry_definition__", None)
+    if own is None or own is not type_.extensions.get("strawberry-definition"):
+        return None
+    return None if own.concrete_of is not None or own.is_graphql_generic else expected
 
 
 # --- lists ---

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Integer, Text, bindparam, column, event, func, insert, literal, select, table, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from graph.engines import database as database_module
 from graph.engines.database import Database
+from graph.engines.sqlite import PlainTransaction
 from harness.waiting import HANG, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from graph.engines.plain import Statements
 
 ONE = text("SELECT 1")
 COUNT = text("SELECT count(*) FROM category")
@@ -103,6 +106,89 @@ async def test_a_write_is_three_trips_and_its_statements(single: Database, trips
         async with single.transaction():
             raise KeyError
     assert trips == ["waited for"] * 2
+
+
+SHELF = table("category", column("slug", Text), column("name", Text), column("id", Integer))
+ADD = insert(SHELF).values(slug=bindparam("slug"), name=bindparam("slug"))
+SHELVES = select(SHELF.c.slug.label("called")).order_by(SHELF.c.id)
+
+
+async def two_shelves(connection: Statements) -> list[str]:
+    """Add two categories, and name all there are."""
+    await connection.execute(ADD, [{"slug": "a"}, {"slug": "b"}])
+    return [row.called for row in (await connection.execute(SHELVES)).all()]
+
+
+async def test_a_transaction_that_waits_for_nothing_else_is_one_trip(single: Database, trips: list[str]) -> None:
+    """From BEGIN to COMMIT; what fails on the way has changed nothing, and is told as SQLAlchemy tells it."""
+    assert await single.transact(two_shelves) == ["a", "b"]
+    assert trips == ["waited for"]
+    trips.clear()
+    with pytest.raises(IntegrityError):  # both are there already
+        await single.transact(two_shelves)
+
+    async def stop(connection: Statements) -> None:
+        await connection.execute(ADD, {"slug": "c"})
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await single.transact(stop)
+    assert trips == ["waited for"] * 2
+    assert (await single.execute(COUNT))[0][0] == 2
+
+
+async def test_what_only_sqlalchemy_can_execute_takes_its_way(single: Database, trips: list[str]) -> None:
+    """It begins anew, statement by statement; what had been done in the one trip was rolled back."""
+    begun: list[Statements] = []
+
+    async def count(connection: Statements) -> int:
+        begun.append(connection)
+        await connection.execute(ADD, {"slug": "a"})
+        return (await connection.execute(COUNT)).scalar_one()
+
+    assert await single.transact(count) == 1
+    assert [isinstance(one, PlainTransaction) for one in begun] == [True, False]
+    assert trips == ["waited for"] * 5
+
+
+async def test_work_in_the_thread_cannot_wait(single: Database) -> None:
+    """It would hold the only lock meanwhile: a bug, which is told, and changes nothing."""
+
+    async def wait(connection: Statements) -> None:
+        await connection.execute(ADD, {"slug": "a"})
+        await asyncio.sleep(0)
+
+    await single.execute(ONE)  # a connection that is to be opened first is opened in the ordinary way
+    with pytest.raises(RuntimeError, match="wait for nothing"):
+        await single.transact(wait)
+    assert (await single.execute(COUNT))[0][0] == 0
+
+
+async def test_a_whole_transaction_that_nobody_waits_for_ends(single: Database, other: sqlite3.Connection) -> None:
+    """One that waits for the write lock, and one whose statement would run for ever, are gone with their caller."""
+    await single.execute(ONE)
+    other.execute("BEGIN IMMEDIATE")
+    async with within("the transaction that waits for the lock to be gone"):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await single.transact(two_shelves)
+        other.execute("ROLLBACK")
+        await single.execute(ONE)
+    assert other.execute("SELECT count(*) FROM category").fetchone() == (0,)
+    n = select(literal(1).label("x")).cte("n", recursive=True)
+    for_ever = select(func.count()).select_from(n.union_all(select(n.c.x + 1)))
+
+    async def never(connection: Statements) -> None:
+        await connection.execute(ADD, {"slug": "a"})
+        await connection.execute(for_ever)
+
+    async with within("the endless statement to be gone"):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await single.transact(never)
+        other.execute("BEGIN IMMEDIATE")
+    assert other.execute("SELECT count(*) FROM category").fetchone() == (0,)
+    other.execute("ROLLBACK")
 
 
 async def test_a_session_that_ended_holds_nothing(single: Database, other: sqlite3.Connection) -> None:

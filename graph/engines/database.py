@@ -19,9 +19,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
@@ -41,14 +40,17 @@ from graph.patterns.fair_queue import FairQueue
 from graph.patterns.tasks import to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 
     from sqlalchemy import Executable, Row
     from sqlalchemy.engine import URL, Connection
     from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import QueuePool
 
+    from graph.engines.plain import Statements
     from graph.engines.revisions import Migrations
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a lock."""
@@ -96,18 +98,11 @@ def _create_engine(url: URL, *, busy: float, **options: Any) -> AsyncEngine:
     """Create an engine without transactions: each statement is its own, including PostgreSQL's connection test."""
     if url.get_backend_name() != "sqlite":
         engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **options)
-        settings = postgres.settings(lock=busy, idle=IDLE_TIMEOUT)
-        event.listen(engine.sync_engine, "connect", partial(_run, settings))
+        postgres.set_up(engine, lock=busy, idle=IDLE_TIMEOUT)
         return engine
     engine = create_async_engine(url, module=sqlite.Driver(busy=busy), **options)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
-
-
-def _run(statement: str, raw: Any, _record: object) -> None:
-    cursor = raw.cursor()
-    cursor.execute(statement)
-    cursor.close()
 
 
 def _begin(connection: Connection) -> None:
@@ -177,6 +172,19 @@ class Database:
             if postgres.waited_in_vain(error.__cause__):
                 await postgres.end_silent(self.engine, silent=IDLE_TIMEOUT)
             raise
+
+    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
+        """Do `work` in a transaction of its own; on SQLite in one trip to the thread, where that can be.
+
+        `work` awaits nothing but its statements, and may be begun again after a first time that changed nothing.
+        """
+        if self._writer is not None:
+            with unavailable(OSError, PoolTimeoutError):
+                async with self._writer.place(), self._connections.place(POOL_TIMEOUT):
+                    if (done := await self._plain.transact(work)) is not None:
+                        return done[0]
+        async with self.transaction() as session:
+            return await work(await session.connection())
 
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Return the rows of one SELECT, which sees everything committed before; no transaction is opened around it."""

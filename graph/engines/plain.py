@@ -17,20 +17,29 @@ SQLAlchemy reads once more, over one that it has tried: a SELECT outside any tra
 from __future__ import annotations
 
 import asyncio
+from collections import namedtuple
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
-from sqlalchemy import Select
+from sqlalchemy import Insert, Select, Update
 from sqlalchemy.exc import DBAPIError, MissingGreenlet
 
 from graph.engines import postgres, sqlite
+from graph.engines.sqlite import NotPlain, PlainTransaction, at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    import sqlite3
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from sqlalchemy import Engine, Executable
     from sqlalchemy.engine.interfaces import Dialect
+    from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+
+T = TypeVar("T")
+
+Statements: TypeAlias = "AsyncConnection | PlainTransaction"
+"""What executes the statements of a transaction."""
 
 _KEPT = 1024
 """Statements that are kept, of which each has a few kilobytes."""
@@ -42,6 +51,14 @@ _READS: dict[str, Callable[[Any, str, Sequence[Any]], Awaitable[Sequence[Sequenc
 """How a SELECT is run outside any transaction, without a greenlet: as the connection's exceptions have it."""
 
 
+def padded(items: Sequence[T]) -> list[T]:
+    """`items`, of which there is one at least, and the last of them again and again, up to a power of two.
+
+    So that a statement with a parameter for each of them has few texts, of which each is prepared once.
+    """
+    return [*items, *[items[-1]] * ((1 << (len(items) - 1).bit_length()) - len(items))]
+
+
 class _Parameter(NamedTuple):
     """What a place in the text gets: the value of this name, or else `default`."""
 
@@ -51,40 +68,39 @@ class _Parameter(NamedTuple):
     process: Callable[[Any], Any] | None
 
 
-class _NotPlain(Exception):
-    """Only SQLAlchemy knows how the statement is executed."""
-
-
 class _Unsaid:
     """Stands for the type that the database says a column has, which is known once it was read."""
 
     def __eq__(self, other: object) -> bool:
-        raise _NotPlain
+        raise NotPlain
 
     __hash__ = cast("Any", __eq__)
 
 
 class PlainStatement:
-    """A SELECT as the driver takes it."""
+    """A statement as the driver takes it: a SELECT, or one that changes rows."""
 
-    __slots__ = ("_parameters", "_processors", "text")
+    __slots__ = ("_parameters", "_processors", "_row", "text")
 
     def __init__(self, statement: Any, compiled: Any, dialect: Dialect) -> None:
-        """Keep what `compiled`, which was made of the SELECT `statement`, says of it; raises `_NotPlain`."""
+        """Keep what `compiled`, which was made of `statement`, says of it; raises `NotPlain`."""
         self.text = str(compiled)
         binds = compiled.binds
+        reads = isinstance(statement, Select)
+        columns: Any = statement.selected_columns if reads else statement.exported_columns
         if (
             compiled.post_compile_params
             or compiled.literal_execute_params
             or any(bind.callable is not None for bind in binds.values())
-            or len(statement.column_descriptions) != len(statement.selected_columns)
+            or (reads and len(cast("Any", statement).column_descriptions) != len(columns))
         ):
-            raise _NotPlain
+            raise NotPlain
         self._parameters = tuple(
             _Parameter(name, binds[name].value, binds[name].required, _inwards(binds[name], dialect))
             for name in compiled.positiontup or ()
         )
-        outwards = [_outwards(column, dialect) for column in statement.selected_columns]
+        outwards = [_outwards(column, dialect) for column in columns]
+        self._row: Any = cast("Any", namedtuple)("Row", columns.keys(), rename=True)  # noqa: PYI024 - no types are known
         self._processors = [(place, one) for place, one in enumerate(outwards) if one is not None]
 
     def values(self, given: Mapping[str, Any]) -> list[Any]:
@@ -104,6 +120,10 @@ class PlainStatement:
             for row in rows:
                 row[place] = process(row[place])
         return rows
+
+    def named(self, found: Sequence[Sequence[Any]]) -> list[Any]:
+        """The same rows, with the names of their columns."""
+        return list(map(self._row._make, self.rows(found)))
 
 
 def _inwards(bind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
@@ -128,10 +148,12 @@ class PlainReader:
         """Whether those who listen to the engine want to hear of what is read now."""
 
     def _prepare(self, statement: Any) -> PlainStatement | None:
+        if not isinstance(statement, (Select, Insert, Update)):
+            return None
         dialect = self._engine.dialect
         try:
             return PlainStatement(statement, statement.compile(dialect=dialect), dialect)
-        except _NotPlain:
+        except NotPlain:
             return None
 
     def plain(self, statement: Executable) -> PlainStatement | None:
@@ -159,7 +181,7 @@ class PlainReader:
                     return None
             if isinstance(error, OSError):
                 raise
-            raise self._told(error, plain, values, gone=gone) from error
+            raise self._told(error, plain.text, values, gone=gone) from error
         except (asyncio.CancelledError, GeneratorExit):
             if self._again:  # the server still answers the statement that nobody waits for
                 lent.invalidate()
@@ -168,8 +190,40 @@ class PlainReader:
             lent.close()
         return plain.rows(found)
 
-    def _told(self, error: Exception, plain: PlainStatement, values: list[Any], *, gone: bool) -> BaseException:
+    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> tuple[T] | None:
+        """The result of `work`, done on SQLite in one trip; None, with nothing changed, where it takes several.
+
+        Raises what `work` and SQLAlchemy raise.
+        """
+        heard = cast("Any", self._engine).dispatch.before_cursor_execute
+        if self._again or self._pool.checkedin() == 0 or (heard and self.listened()):
+            return None
+        dialect = self._engine.dialect
+        statements: list[PlainTransaction] = []
+
+        def do(connection: sqlite3.Connection) -> T:
+            statements.append(PlainTransaction(connection, self._known, dialect))
+            return at_once(work(statements[0]))
+
+        try:
+            lent: PoolProxiedConnection = self._pool.connect()
+        except MissingGreenlet:
+            return None
+        try:
+            return (await cast("sqlite.SqliteConnection", lent.dbapi_connection).transact(do),)
+        except NotPlain:
+            return None
+        except dialect.loaded_dbapi.Error as error:
+            gone = dialect.is_disconnect(cast("Any", error), lent.dbapi_connection, None)
+            if gone:
+                lent.invalidate(error)
+            text, values = statements[0].last if statements else ("BEGIN IMMEDIATE", [])
+            raise self._told(error, text, values, gone=gone) from error
+        finally:
+            lent.close()
+
+    def _told(self, error: Exception, text: str, values: list[Any], *, gone: bool) -> BaseException:
         """The exception that SQLAlchemy raises for the driver's."""
         dialect = self._engine.dialect
         base = dialect.loaded_dbapi.Error
-        return DBAPIError.instance(plain.text, tuple(values), error, base, dialect=dialect, connection_invalidated=gone)
+        return DBAPIError.instance(text, tuple(values), error, base, dialect=dialect, connection_invalidated=gone)

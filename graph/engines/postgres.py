@@ -46,9 +46,16 @@ WHERE datname = current_database() AND usename = current_user AND application_na
 """)
 
 
-def settings(*, lock: float, idle: float) -> str:
-    """Return the statement for a new session: seconds to wait for a row, and those a transaction may be idle."""
-    return _SETTINGS.format(lock=1000 * lock, idle=1000 * idle, application=APPLICATION)
+def set_up(engine: AsyncEngine, *, lock: float, idle: float) -> None:
+    """Have each new session wait `lock` seconds for a row, and end a transaction that is idle for `idle` seconds."""
+    statement = _SETTINGS.format(lock=1000 * lock, idle=1000 * idle, application=APPLICATION)
+
+    def connected(raw: Any, _record: object) -> None:
+        cursor = raw.cursor()
+        cursor.execute(statement)
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", connected)
 
 
 def waited_in_vain(error: BaseException | None) -> bool:

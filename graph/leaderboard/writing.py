@@ -24,7 +24,9 @@ from graph.patterns.ranking import Operator, Order, Ties
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Update
     from sqlalchemy import Row as SqlRow
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graph.engines.plain import Statements
 
 Clock: TypeAlias = Callable[[], float]
 """Returns seconds since 1970."""
@@ -88,7 +90,7 @@ async def create_board(session: AsyncSession, new: NewBoard, now: datetime) -> B
 # --- the season ---
 
 
-async def open_season(connection: AsyncConnection, board: BoardRecord, clock: Clock | None) -> tuple[SeasonRecord, int]:
+async def open_season(connection: Statements, board: BoardRecord, clock: Clock | None) -> tuple[SeasonRecord, int]:
     """Return the season that accepts scores now, created if it is new and locked against closing, and the time (µs).
 
     Raises `graph.errors.Missing` for a board that was deleted.
@@ -116,7 +118,7 @@ async def open_season(connection: AsyncConnection, board: BoardRecord, clock: Cl
             await connection.execute(anchoring(board.id, span.number, micros_of(span.starts_at)))
 
 
-async def _there(connection: AsyncConnection, board: int) -> BoardRecord:
+async def _there(connection: Statements, board: int) -> BoardRecord:
     """Return the current board, locked until the commit; raises `Missing`."""
     named = select(BOARDS).where(BOARDS.c.id == board, BOARDS.c.deleted_at.is_(None)).with_for_update()
     row = (await connection.execute(named)).one_or_none()
@@ -133,7 +135,7 @@ def anchoring(board: int, number: int, starts_at: int) -> Update:
 
 
 async def newest_season(
-    connection: AsyncConnection, board: BoardRecord, clock: Clock | None
+    connection: Statements, board: BoardRecord, clock: Clock | None
 ) -> tuple[SeasonRecord | None, int]:
     """Return the newest existing season, locked against closing, and the time in microseconds, read after locking."""
     now: ColumnElement[int] = literal(round((clock or time.time)() * 1e6), BigInteger)

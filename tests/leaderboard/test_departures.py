@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import select, text
 
 from graph.accounts import queries as accounts
 from graph.accounts import writing as users
+from graph.engines.sqlite import PlainTransaction
 from graph.errors import Missing
 from graph.leaderboard.models import ARCHIVE, DEPARTURES, SCORES, SUBMISSIONS
 from graph.leaderboard.records import BoardRecord, NewBoard, SeasonSchedule
@@ -18,7 +20,7 @@ from graph.leaderboard.seasons import archive
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake
 from graph.patterns.ranking import Operator, Order, Ties
-from harness.waiting import within
+from harness.waiting import HANG, within
 from tests.support.models.players import PLAYERS, add_players
 
 if TYPE_CHECKING:
@@ -214,13 +216,16 @@ async def test_deleting_waits_for_a_submission_that_has_begun(
 ) -> None:
     """A score that was compared while the player was there is written before the player is deleted, and removed."""
     board = await removing.create_board(NewBoard("b", "B"))
-    begun, go = asyncio.Event(), asyncio.Event()
+    loop, begun, go = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
     write = intake._write  # pyright: ignore[reportPrivateUsage] - called when the players were read
 
-    async def paused(*arguments: Any) -> set[int]:
-        begun.set()
-        await go.wait()
-        return await write(*arguments)
+    async def paused(connection: Any, *arguments: Any) -> set[int]:
+        loop.call_soon_threadsafe(begun.set)
+        if isinstance(connection, PlainTransaction):  # in SQLite's thread, where nothing waits but the thread
+            go.wait(HANG)
+        while not go.is_set():
+            await asyncio.sleep(0.002)
+        return await write(connection, *arguments)
 
     monkeypatch.setattr(intake, "_write", paused)
     submitting = asyncio.create_task(removing.submit(board, 1, 1))

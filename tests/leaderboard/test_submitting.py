@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
+from graph.engines.sqlite import SqliteConnection
 from graph.errors import Invalid, Missing
 from graph.leaderboard.models import SCORES, SUBMISSIONS
 from graph.leaderboard.records import BoardRecord, NewBoard, Outcome
@@ -36,18 +38,30 @@ POISON = 2**70  # a number that no engine takes
 
 
 @contextmanager
+def hearing(database: Database, note: Callable[[], None]) -> Generator[None]:
+    """Call `note` when a transaction is about to be committed, or leaves for SQLite's thread as a whole."""
+    transact = SqliteConnection.transact
+
+    async def leave(connection: SqliteConnection, work: Any) -> Any:
+        note()
+        return await transact(connection, work)
+
+    def commit(_: Any) -> None:
+        note()
+
+    event.listen(database.engine.sync_engine, "commit", commit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteConnection, "transact", leave)
+        yield
+    event.remove(database.engine.sync_engine, "commit", commit)
+
+
+@contextmanager
 def commits(database: Database) -> Generator[list[None]]:
     """A list that grows with every commit."""
     seen: list[None] = []
-
-    def note(_: Any) -> None:
-        seen.append(None)
-
-    event.listen(database.engine.sync_engine, "commit", note)
-    try:
+    with hearing(database, lambda: seen.append(None)):
         yield seen
-    finally:
-        event.remove(database.engine.sync_engine, "commit", note)
 
 
 async def test_sixty_four_at_once_are_few_transactions(
@@ -198,14 +212,13 @@ async def test_a_group_that_was_abandoned_is_in_the_index(
     await service.size(board)  # there is an index, which nobody builds anew
     tasks: list[asyncio.Task[Outcome]] = []
 
-    def abandon(_: Any) -> None:
+    def abandon() -> None:
         for task in tasks:
             task.cancel()
 
-    event.listen(database.engine.sync_engine, "commit", abandon)
-    tasks += [asyncio.create_task(service.submit(board, player, 1.0)) for player in (1, 2, 3)]
-    await asyncio.wait(tasks)
-    event.remove(database.engine.sync_engine, "commit", abandon)
+    with hearing(database, abandon):
+        tasks += [asyncio.create_task(service.submit(board, player, 1.0)) for player in (1, 2, 3)]
+        await asyncio.wait(tasks)
     assert all(task.cancelled() for task in tasks)
     async with within("three rows in the index"):
         while len((await service.top(board)).entries) < 3:

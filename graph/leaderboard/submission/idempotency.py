@@ -10,8 +10,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy import and_, bindparam, or_, select, update
 
+from graph.engines.plain import padded
 from graph.engines.upsert import upsert
 from graph.leaderboard.models import SUBMISSIONS
 from graph.leaderboard.records import Change, Outcome, Remembered
@@ -19,8 +20,7 @@ from graph.leaderboard.records import Change, Outcome, Remembered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
+    from graph.engines.plain import Statements
     from graph.leaderboard.records import Settlement
 
 K = SUBMISSIONS.c
@@ -31,10 +31,14 @@ class Overtaken(Exception):
 
 
 async def remembered(
-    connection: AsyncConnection, board: int, names: Iterable[tuple[int, str]]
+    connection: Statements, board: int, names: Iterable[tuple[int, str]]
 ) -> dict[tuple[int, str], Remembered]:
     """Return the answers to those keys that were sent before, by player and key."""
-    found = await connection.execute(_NAMED, {"board": board, "names": sorted(set(names))})
+    wanted = padded(sorted(set(names)))
+    values: dict[str, Any] = {"board": board}
+    for at, (player, key) in enumerate(wanted):
+        values |= {f"player_{at}": player, f"key_{at}": key}
+    found = await connection.execute(_named(len(wanted)), values)
     return {
         (row.player_id, row.key): Remembered(
             Outcome(row.score, bool(row.improved), row.rank, row.previous_rank, row.season), settled=bool(row.settled)
@@ -43,14 +47,13 @@ async def remembered(
     }
 
 
-_NAMED = select(SUBMISSIONS).where(
-    K.board_id == bindparam("board"), tuple_(K.player_id, K.key).in_(bindparam("names", expanding=True))
-)
+@cache
+def _named(count: int) -> Any:
+    each = [and_(K.player_id == bindparam(f"player_{at}"), K.key == bindparam(f"key_{at}")) for at in range(count)]
+    return select(SUBMISSIONS).where(K.board_id == bindparam("board"), or_(*each))
 
 
-async def note(
-    connection: AsyncConnection, board: int, found: Sequence[Change | Remembered | Exception], now: int
-) -> None:
+async def note(connection: Statements, board: int, found: Sequence[Change | Remembered | Exception], now: int) -> None:
     """Store the first answer to each key; raises `Overtaken` if another process has stored one meanwhile."""
     rows = [
         {
@@ -61,6 +64,8 @@ async def note(
             "score": one.row.score,
             "improved": one.improved,
             "settled": False,
+            "rank": None,
+            "previous_rank": None,
             "created_at": now,
         }
         for one in found
@@ -78,7 +83,7 @@ def _noting(dialect: str) -> Any:
     return upsert(dialect)(SUBMISSIONS).on_conflict_do_nothing().returning(K.key)
 
 
-async def settle(connection: AsyncConnection, settlements: Sequence[Settlement]) -> list[Outcome]:
+async def settle(connection: Statements, settlements: Sequence[Settlement]) -> list[Outcome]:
     """Complete the answers to keys unless that was done already; returns the answers that count."""
     ordered = sorted(settlements, key=lambda one: (one.board, one.player, one.key))
     await connection.execute(

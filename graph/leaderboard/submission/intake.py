@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, and_, bindparam, func, select, true, type_coerce
 
+from graph.engines.plain import padded
 from graph.engines.upsert import upsert
 from graph.errors import Invalid, Missing
 from graph.leaderboard.models import PLAYERS, REMOVED, SCORES, SEASONS, SUBMISSIONS
@@ -28,8 +29,7 @@ from graph.patterns.ranking import Operator, ScoreRow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
+    from graph.engines.plain import Statements
     from graph.leaderboard.records import BoardRecord, SeasonRecord, Submission
     from graph.leaderboard.writing import Clock
 
@@ -57,7 +57,7 @@ class _Standing:
 
 
 async def take_in(
-    connection: AsyncConnection, board: BoardRecord, submissions: Sequence[Submission], clock: Clock | None
+    connection: Statements, board: BoardRecord, submissions: Sequence[Submission], clock: Clock | None
 ) -> list[Change | Remembered | Exception]:
     """Write the submissions; returns an outcome for each: `Missing` for an unknown player, `Invalid` for an overflow.
 
@@ -83,14 +83,16 @@ async def take_in(
 
 
 async def _standing(
-    connection: AsyncConnection, board: BoardRecord, players: Sequence[int], clock: Clock | None
+    connection: Statements, board: BoardRecord, players: Sequence[int], clock: Clock | None
 ) -> _Standing:
     own_clock = clock is None and connection.dialect.name == "postgresql"
-    values: dict[str, Any] = {"board": board.id, "players": players}
+    named = padded(players)
+    statement = _standing_statement(len(named), own_clock=own_clock)
+    values: dict[str, Any] = {"board": board.id, **{f"player_{at}": player for at, player in enumerate(named)}}
     while True:
         if not own_clock:
             values["now"] = round((clock or time.time)() * 1e6)
-        rows = (await connection.execute(_standing_statement(own_clock=own_clock), values)).all()
+        rows = (await connection.execute(statement, values)).all()
         if rows:
             season, now = season_of(rows[0]), int(rows[0].now)
             if season.state is SeasonState.OPEN and (season.ends_at is None or now < season.ends_at):
@@ -105,7 +107,7 @@ async def _standing(
 
 
 @cache
-def _standing_statement(*, own_clock: bool) -> Any:
+def _standing_statement(count: int, *, own_clock: bool) -> Any:
     now: Any = bindparam("now", type_=BigInteger)
     if own_clock:
         now = type_coerce(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000), BigInteger)
@@ -114,7 +116,7 @@ def _standing_statement(*, own_clock: bool) -> Any:
     # Both are locked until the commit: deleting a player waits, and so does closing the season; no score gets in
     # afterwards. PostgreSQL checks a row again that it has waited for.
     there = select(PLAYERS.c.id).where(
-        PLAYERS.c.id.in_(bindparam("players", expanding=True)), PLAYERS.c.deleted_at.is_(None)
+        PLAYERS.c.id.in_([bindparam(f"player_{at}") for at in range(count)]), PLAYERS.c.deleted_at.is_(None)
     )
     player = there.with_for_update(read=True, key_share=True).subquery("player")
     return (
@@ -132,7 +134,7 @@ _HELD = select(S.player_id, S.score, S.achieved_at, S.version, S.metadata).where
 )
 
 
-async def _held(connection: AsyncConnection, season: int, players: Sequence[int]) -> dict[int, _Held | None]:
+async def _held(connection: Statements, season: int, players: Sequence[int]) -> dict[int, _Held | None]:
     found = await connection.execute(_HELD, {"season": season, "players": players})
     return {player: _Held(*row) for player, *row in found}
 
@@ -200,7 +202,7 @@ def _weighed(operator: Operator, held: float | None, given: float) -> float:
     return max(held, given) if operator is Operator.BEST else held + given
 
 
-async def _write(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> set[int]:
+async def _write(connection: Statements, rows: Sequence[dict[str, Any]]) -> set[int]:
     """Write the rows of players whose score has not changed since it was read; returns their ids."""
     return set(await connection.scalars(_guarded(connection.dialect.name), rows))
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from graph.engines.database import Database
+    from graph.engines.plain import Statements
     from graph.leaderboard.index import Indexes
     from graph.leaderboard.records import BoardRecord
     from graph.leaderboard.writing import Clock
@@ -110,9 +111,9 @@ class Submissions:
                 settlements.append((at, item))
             else:
                 boards.setdefault(item.board.id, []).append((at, item))
-        written: dict[int, Written | Exception] = {}
-        async with self._database.transaction() as session:
-            connection = await session.connection()
+
+        async def write(connection: Statements) -> list[Written | Exception]:
+            written: dict[int, Written | Exception] = {}
             for _, members in sorted(boards.items()):
                 submissions = [submission for _, submission in members]
                 try:
@@ -123,7 +124,9 @@ class Submissions:
             if settlements:
                 outcomes = await keys.settle(connection, [settlement for _, settlement in settlements])
                 written |= zip((at for at, _ in settlements), outcomes, strict=True)
-        return [written[at] for at in range(len(group))]
+            return [written[at] for at in range(len(group))]
+
+        return await self._database.transact(write)
 
     async def _publish(self, written: Sequence[Written | Exception]) -> list[Answer | Exception]:
         """Put committed scores into the index, a batch for each season; returns the answers."""

@@ -5,8 +5,7 @@ wakes the thread and then the event loop. Here a transaction that only reads beg
 and its end is not waited for. All rows are fetched at once.
 
 Connections are in WAL mode with foreign keys on and every commit on disk (synchronous=FULL). A statement whose task was
-cancelled does not begin, or ends within milliseconds: SQLite checks every `_STEPS` instructions whether a caller is
-still waiting, and a thread that waits for the write lock checks every `_SLICE` milliseconds.
+cancelled does not begin, or ends within milliseconds (`trips`).
 
 It fails like the driver, with the exceptions of `sqlite3`.
 """
@@ -17,24 +16,23 @@ import asyncio
 import sqlite3
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import aiosqlite
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection, AsyncAdapt_aiosqlite_dbapi
 from sqlalchemy.util import await_only
 
+from graph.engines.sqlite.trips import STEPS, SqliteThread, Statement, Whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from graph.engines.sqlite.trips import Trip
+
+T = TypeVar("T")
+
 PAGE_CACHE = 16 << 20
 """Bytes of SQLite pages that a connection may cache; with the default of 2 MiB writers keep rereading indexes."""
-
-_STEPS = 100_000
-"""SQLite VM instructions between two checks whether a caller is still waiting: a few milliseconds."""
-
-_BEGIN_WRITING = "BEGIN IMMEDIATE"
-_SLICE = 50
-"""Milliseconds of waiting for the write lock between two such checks."""
 
 
 class Driver(AsyncAdapt_aiosqlite_dbapi):
@@ -47,13 +45,13 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
 
     def connect(self, *args: Any, **options: Any) -> SqliteConnection:
         """Open a file and set it up, in one trip."""
-        thread = _Thread(self._busy)
+        thread = SqliteThread(self._busy)
         opened: Any = aiosqlite.Connection(partial(_open, thread, *args, **options), iter_chunk_size=64)
         opened._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: it must not outlive the program
         return SqliteConnection(self, await_only(opened), thread)
 
 
-def _open(thread: _Thread, *args: Any, **options: Any) -> sqlite3.Connection:
+def _open(thread: SqliteThread, *args: Any, **options: Any) -> sqlite3.Connection:
     connection = sqlite3.connect(*args, **options, isolation_level=None)  # callers begin transactions explicitly
     try:
         connection.execute(f"PRAGMA busy_timeout = {int(thread.busy * 1000)}")
@@ -69,91 +67,11 @@ def _open(thread: _Thread, *args: Any, **options: Any) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE >> 10}")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.set_progress_handler(thread.is_in_vain, _STEPS)
+        connection.set_progress_handler(thread.is_in_vain, STEPS)
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-class _Thread:
-    """What a connection's thread is running, and for how many seconds it waits for locks."""
-
-    __slots__ = ("busy", "trip")
-
-    def __init__(self, busy: float) -> None:
-        self.busy = busy
-        self.trip: _Trip | None = None
-
-    def is_in_vain(self) -> bool:
-        """Whether no caller waits for the running statement any more; SQLite then ends it."""
-        return self.trip is not None and self.trip.abandoned
-
-
-class _Trip:
-    """A statement that the thread is to run, and afterwards its result."""
-
-    __slots__ = (
-        "abandoned",
-        "begins",
-        "description",
-        "lastrowid",
-        "parameters",
-        "rowcount",
-        "rows",
-        "run",
-        "statement",
-    )
-
-    def __init__(self, run: Callable[..., sqlite3.Cursor], statement: str, parameters: Any, *, begins: bool) -> None:
-        self.run = run
-        self.statement = statement
-        self.parameters = parameters
-        self.begins = begins
-        self.abandoned = False
-        self.description: Any = None
-        self.rowcount = -1
-        self.lastrowid: int | None = None
-        self.rows: Sequence[Any] = ()
-
-    def go(self, connection: sqlite3.Connection, thread: _Thread) -> None:
-        """Run the statement, in the thread."""
-        if self.abandoned:
-            return
-        thread.trip = self
-        try:
-            if self.begins:
-                connection.execute("BEGIN")
-            if self.statement == _BEGIN_WRITING:
-                self._take_lock(connection, thread.busy)
-                return
-            cursor = self.run(self.statement, self.parameters)
-            if cursor.description is not None:
-                self.rows = cursor.fetchall()
-            self.description, self.rowcount, self.lastrowid = cursor.description, cursor.rowcount, cursor.lastrowid
-            cursor.close()
-        finally:
-            thread.trip = None
-
-    def _take_lock(self, connection: sqlite3.Connection, busy: float) -> None:
-        """Begin with short waits, because SQLite does not check for a cancellation while it waits for a lock."""
-        deadline = time.monotonic() + busy
-        connection.execute(f"PRAGMA busy_timeout = {_SLICE}")
-        try:
-            while True:
-                try:
-                    connection.execute(_BEGIN_WRITING)
-                except sqlite3.OperationalError as error:
-                    if self.abandoned or not _is_busy(error) or time.monotonic() > deadline:
-                        raise
-                else:
-                    return
-        finally:
-            connection.execute(f"PRAGMA busy_timeout = {int(busy * 1000)}")
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class _Cursor:
@@ -217,7 +135,7 @@ class SqliteConnection(AsyncAdapt_aiosqlite_connection):
 
     __slots__ = ("_thread", "_transaction")
 
-    def __init__(self, driver: Driver, connection: Any, thread: _Thread) -> None:
+    def __init__(self, driver: Driver, connection: Any, thread: SqliteThread) -> None:
         """Wrap a connection that `Driver.connect` opened."""
         super().__init__(driver, connection)
         self._thread = thread
@@ -239,7 +157,7 @@ class SqliteConnection(AsyncAdapt_aiosqlite_connection):
             self.go("execute", "SELECT 1", ())
         return super().cursor(server_side=True)
 
-    def go(self, how: str, statement: str, parameters: Any) -> _Trip:
+    def go(self, how: str, statement: str, parameters: Any) -> Statement:
         """Run a statement in the thread."""
         begins = self._transaction == "begins"
         if begins:
@@ -256,15 +174,31 @@ class SqliteConnection(AsyncAdapt_aiosqlite_connection):
         except Exception as error:  # noqa: BLE001 - SQLAlchemy's own way
             self._handle_exception(error)
 
-    async def _travel(self, how: str, statement: str, parameters: Any, *, begins: bool) -> _Trip:
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in the thread, in a transaction that writes: one trip from BEGIN to COMMIT.
+
+        `work` has the driver's own connection, which it must not keep. If it fails, nothing has changed.
+        """
+        whole = Whole(work)
+        try:
+            await self._ride(whole)
+        except Exception as error:  # noqa: BLE001 - SQLAlchemy's own way
+            self._handle_exception(error)
+        return whole.result
+
+    async def _travel(self, how: str, statement: str, parameters: Any, *, begins: bool) -> Statement:
         raw: Any = self._connection
-        trip = _Trip(getattr(raw._conn, how), statement, parameters, begins=begins)  # noqa: SLF001 - so does SQLAlchemy
+        trip = Statement(getattr(raw._conn, how), statement, parameters, begins=begins)  # noqa: SLF001 - so does SQLAlchemy
+        await self._ride(trip)
+        return trip
+
+    async def _ride(self, trip: Trip) -> None:
+        raw: Any = self._connection
         try:
             await raw._execute(trip.go, raw._conn, self._thread)  # noqa: SLF001 - aiosqlite runs nothing else in one trip
         except asyncio.CancelledError:
             trip.abandoned = True
             raise
-        return trip
 
     def create_function(self, *args: Any, **options: Any) -> None:
         """Register a function, without waiting: the thread runs later statements after it."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.patterns.ranking import Operator, Place, Ranking, RankingMissing, RankingStale, ScoreRow, Ties
+from graph.patterns.ranking.ranking import TOGETHER
 from harness.waiting import within
 
 if TYPE_CHECKING:
@@ -318,6 +319,45 @@ async def test_rows_put_during_a_rebuild_stand(client: Client) -> None:
         ("3", 0, 4),
     ]
     assert page.size == 4
+
+
+@pytest.mark.parametrize("ties", Ties)
+async def test_rows_that_are_put_together_are_put_one_after_the_other(client: Client, ties: Ties) -> None:
+    """A crowd in a few scripts, which store what one script a row would: index, successor, places before and after."""
+    draw = random.Random(7)
+    crowd = [
+        ScoreRow(str(draw.randrange(12)), float(draw.randrange(6)), 1.0 + at, draw.randrange(1, 60), f"m{at}")
+        for at in range(90)
+    ]
+    together, alone = (Ranking(client, board, ties=ties, derived=True) for board in ("together", "alone"))
+    for ranking in (together, alone):
+        assert [type(one) for one in await ranking.put_all(crowd[:2])] == [RankingMissing] * 2
+        await ranking.rebuild(source(rows([3, 1, 2])))
+        assert await ranking.remove("2", version=40)
+    calls = await put_calls(client)
+    found = await together.put_all(crowd)
+    assert await put_calls(client) - calls == -(-len(crowd) // TOGETHER)
+    assert found == [await alone.put(row) for row in crowd]
+
+    async def more(ranking: Ranking) -> AsyncIterator[Sequence[ScoreRow]]:
+        late = [ScoreRow(str(player), float(player % 4), 200.0 + player, 200 + player) for player in range(40)]
+        await (ranking.put_all(late) if ranking is together else asyncio.gather(*map(ranking.put, late)))
+        yield rows([3, 1, 2])
+
+    for _ in range(2):
+        pages = [await ranking.page(100, metadata=True) for ranking in (together, alone)]
+        assert pages[0].entries == pages[1].entries
+        assert pages[0].size == pages[1].size
+        states = [await ranking.state() for ranking in (together, alone)]
+        assert states[0].seq == states[1].seq
+        for ranking in (together, alone):
+            await ranking.rebuild(more(ranking))
+
+
+async def put_calls(client: Client) -> int:
+    """How many scripts the server has run by their hashes."""
+    told = (await client.execute("INFO", "commandstats", retry=True)).decode()
+    return int(told.partition("cmdstat_evalsha:calls=")[2].partition(",")[0])
 
 
 async def test_one_process_has_a_turn(client: Client) -> None:

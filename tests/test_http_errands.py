@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
@@ -13,6 +13,7 @@ from graph.endpoint.document import Bounds
 from graph.endpoint.kept import EXPRESS, Errand
 from graph.endpoint.observe import AccessLog, Observed, Tally
 from graph.patterns.client import open_client
+from graph.server import http_express
 from graph.server.http_express import HttpProtocol
 from harness.valkey import ValkeyServer
 from harness.waiting import until
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from starlette.requests import Request
     from starlette.responses import Response
 
+    from graph.endpoint.kept import RawHeaders
     from graph.patterns.client import Client
 
 QUERY = 'mutation Write { write(key: "a") }'
@@ -88,6 +91,37 @@ async def test_resolvers_see_the_whole_request(app: AnswersApp, performed: list[
             await connection.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Request-Id:  %d \t\r\n\r\n" % number, 1))
     assert seen == [f"POST /graphql {number} \t" for number in range(3)]
     assert performed == [200, 200]
+
+
+async def test_a_request_that_is_looked_at_late_is_its_own(
+    app: AnswersApp, performed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made of a request that nobody looks at; what looks after its end does not see the next one."""
+    engine: Any = app.endpoint.engine
+    kept: list[Request] = []
+    read: list[bytes] = []
+    inner, headers_of = engine.context, http_express._headers_of  # pyright: ignore[reportPrivateUsage]
+
+    def context(caller: Any, connection: Request, response: Any) -> Any:
+        kept.append(connection)
+        return inner(caller, connection, response)
+
+    def noting(request: bytes) -> RawHeaders:
+        read.append(request)
+        return headers_of(request)
+
+    engine.context = context
+    monkeypatch.setattr(http_express, "_headers_of", noting)
+    async with shared(app) as port, Connection(port) as connection:
+        for number in range(3):
+            await connection.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Request-Id: %d\r\n\r\n" % number, 1))
+    assert performed == [200, 200]
+    assert read == []
+    assert [request.headers["x-request-id"] for request in kept] == ["0", "1", "2"]
+    assert [request.method for request in kept] == ["POST"] * 3
+    assert len(read) == 2, "once for each that was recognised"
+    with pytest.raises(AttributeError):
+        _ = cast("Any", kept[1]).no_such_thing
 
 
 async def test_resolvers_see_their_own_connection(app: AnswersApp, performed: list[int]) -> None:

@@ -12,6 +12,7 @@ its answer.
 from __future__ import annotations
 
 import contextvars
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -214,12 +215,10 @@ class HttpProtocol(HttpConnection):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def raw_headers(self) -> RawHeaders:
-        """The header lines of the request that is under way, which `Express` has found to be plain ones."""
+    def header_reader(self) -> Callable[[], RawHeaders]:
+        """What reads the header lines of the request that is under way, which `Express` has found to be plain ones."""
         assert self._under_way is not None
-        _, *lines = self._under_way.partition(b"\r\n\r\n")[0].split(b"\r\n")
-        pairs = (line.partition(b":") for line in lines)
-        return [(name.lower(), value.lstrip(b" \t")) for name, _, value in pairs]  # as the parser does
+        return partial(_headers_of, self._under_way)
 
     def hand_on(self, left: Leftover | None) -> bool:
         """Give uvicorn the request, and the application what was done about it; False if the client has left."""
@@ -297,6 +296,13 @@ class HttpProtocol(HttpConnection):
         """Note that a whole request has arrived."""
         self._counted[1] += 1
         super().on_message_complete()
+
+
+def _headers_of(request: bytes) -> RawHeaders:
+    """The header lines of a plain `request`, as the parser gives them."""
+    _, *lines = request.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    pairs = (line.partition(b":") for line in lines)
+    return [(name.lower(), value.lstrip(b" \t")) for name, _, value in pairs]
 
 
 def _must_get_through(url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -43,7 +43,6 @@ _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
 class Call:
     """One HTTP request; `cors` are headers that its answer needs."""
 
-    scope: Scope
     receive: Receive
     send: Send
     request: Request
@@ -52,6 +51,11 @@ class Call:
     """What tells the client of the trace that the request is part of."""
     began: float = field(default_factory=perf_counter)
     """When the request began, by `time.perf_counter`."""
+
+    @property
+    def scope(self) -> Scope:
+        """The ASGI scope."""
+        return self.request.scope
 
     async def answer(
         self,

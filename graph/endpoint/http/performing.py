@@ -10,6 +10,7 @@ has waited for long enough to stop, loses its connection.
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -21,12 +22,12 @@ from graph.endpoint.kept import WantedAnswer, encoding_of
 from graph.endpoint.observe import ABORTED, FACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from starlette.types import Message, Scope
+    from starlette.types import Message, Receive, Scope
 
     from graph.endpoint.execution import Answer, Engine
-    from graph.endpoint.kept import Errand, Fast, Lane, RawHeaders
+    from graph.endpoint.kept import Errand, Fast, Lane, RawHeaders, Visit
 
 OK = 200
 _LAST = b"%b: %b\r\n%b: %b\r\n" % (*VARY, *NO_STORE)
@@ -45,8 +46,8 @@ class Performer:
         """Perform one."""
         facts: dict[str, Any] = {"operation": errand.work.operation.name}
         outlet = _Outlet(errand)
-        request = Request(_scope(errand, facts), outlet.receive)
-        call = Call(request.scope, outlet.receive, outlet.send, request, errand.visit.headers[len(HEADERS) :])
+        request = _LateRequest(errand, facts, outlet.receive)
+        call = Call(outlet.receive, outlet.send, request, errand.visit.headers[len(HEADERS) :])
         try:
             await self._sending.through(call, self._perform(errand, call, outlet))
         finally:
@@ -77,13 +78,32 @@ class Performer:
             outlet.finish(OK, _head(errand, fast.headers, body), body)
 
 
-def _scope(errand: Errand, facts: dict[str, Any]) -> Scope:
+class _LateRequest(Request):
+    """The request that resolvers see. Its scope is made once somebody asks for it, which hardly any of them does."""
+
+    def __init__(self, errand: Errand, facts: dict[str, Any], receive: Receive) -> None:
+        vars(self).update(_unread(), _receive=receive)
+        connection = errand.connection
+        self._made_of = errand.visit, connection.header_reader(), connection.client, facts
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "scope":
+            raise AttributeError(name)
+        self.scope = scope = _scope(*self._made_of)
+        return scope
+
+
+@cache
+def _unread() -> dict[str, Any]:
+    """What a new request is, but for what is its own."""
+    return {name: value for name, value in vars(Request({"type": "http"})).items() if name not in {"scope", "_receive"}}
+
+
+def _scope(visit: Visit, read: Callable[[], RawHeaders], peer: tuple[str, int] | None, facts: dict[str, Any]) -> Scope:
     """The scope of the request, as the application's middleware would leave it."""
-    visit = errand.visit
-    sent = errand.connection.raw_headers()
-    headers = [(name, visit.host if name == b"host" else value) for name, value in sent]
+    headers = [(name, visit.host if name == b"host" else value) for name, value in read()]
     scope: Scope = {**visit.scope, "headers": headers, FACTS: facts}
-    client, peer = scope.get("client"), errand.connection.client
+    client = scope.get("client")
     if client is not None and peer is not None and client[0] == peer[0] and client[1]:  # no proxy told of another
         scope["client"] = peer
     if "state" in scope:

@@ -92,7 +92,7 @@ class HttpTransport:
         begun = exchange.span if exchange is not None else None
         with self._engine.monitor.tracing.begin(request.headers, begun) as span:
             told = [] if span is None else [(b"traceresponse", span.response.encode())]
-            call = Call(scope, receive, send, request, self._origins.headers(request.headers), told)
+            call = Call(receive, send, request, self._origins.headers(request.headers), told)
             await self._sending.through(call, self._call(call))
 
     async def _call(self, call: Call) -> None:

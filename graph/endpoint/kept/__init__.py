@@ -10,7 +10,7 @@ from graph.endpoint.kept.compression import Compressed, compressed, encoding_of
 from graph.endpoint.kept.errand import Errand, Perform, WantedAnswer
 from graph.endpoint.kept.express import EXPRESS, Express
 from graph.endpoint.kept.lane import Lane
-from graph.endpoint.kept.visit import EXCHANGE, ClientConnection, Leftover, RawHeaders, Sight
+from graph.endpoint.kept.visit import EXCHANGE, ClientConnection, Leftover, RawHeaders, Sight, Visit
 
 __all__ = [
     "EXCHANGE",
@@ -27,6 +27,7 @@ __all__ = [
     "Perform",
     "RawHeaders",
     "Sight",
+    "Visit",
     "WantedAnswer",
     "compressed",
     "encoding_of",

@@ -87,12 +87,23 @@ class Entrance:
             await self._engine.admission.admit(ticket)
         return ticket
 
-    def find(self, request: OperationRequest, kinds: Collection[OperationType]) -> KnownOperation | None:
-        """Find an operation of `kinds` that may be executed as soon as it is charged; None where that takes more."""
+    def known(self, request: OperationRequest) -> Prepared | None:
+        """The document of `request`, if it is known here; None also for one that is refused."""
+        try:
+            text = self._engine.persisted.known(request)
+        except Refusal:
+            return None
+        return self._engine.operations.known(text) if text is not None else None
+
+    def find(
+        self, request: OperationRequest, prepared: Prepared | None, kinds: Collection[OperationType]
+    ) -> KnownOperation | None:
+        """Find an operation of `kinds` that may be executed as soon as it is charged; None where that takes more.
+
+        `prepared` is the document of `request`, as `known` gives it.
+        """
         engine = self._engine
         try:
-            text = engine.persisted.known(request)
-            prepared = engine.operations.known(text) if text is not None else None
             if prepared is None or prepared.errors:
                 return None
             operation = prepared.select(request.operation_name)
@@ -117,7 +128,7 @@ class Entrance:
         self, request: OperationRequest, connection: HTTPConnection, kinds: Collection[OperationType]
     ) -> Ready | None:
         """Find and charge an operation that is about to be executed; None, uncharged, where that takes more."""
-        found = self.find(request, kinds)
+        found = self.find(request, self.known(request), kinds)
         if found is None:
             return None
         sender = self.sender(connection)

@@ -105,7 +105,7 @@ class Errands:
         """Take over a mutation, whose body was read; False for any other request."""
         if sight.asked is None or visit.method != "POST":
             return False
-        found = self._lane.entrance.find(sight.asked, _KINDS)
+        found = self._lane.entrance.find(sight.asked, sight.prepared, _KINDS)
         if found is None or found.prepared.in_pieces is not None or self._lane.refused(visit.sender.caller):
             return False
         toll = self._toll(visit, found.weight)

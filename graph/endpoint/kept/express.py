@@ -177,7 +177,10 @@ class Express:
             sight.asked = self._read(parts.body)
         except Refusal:
             return None
-        return self._lane.remember(sight.asked, parts.query, parts.body) if sight.asked is not None else None
+        if sight.asked is None:
+            return None
+        sight.prepared = self._lane.entrance.known(sight.asked)
+        return self._lane.remember(sight.asked, sight.prepared, parts.query, parts.body)
 
     def arrive(self, ride: _Ride, replies: Replies) -> None:
         """Answer or hand on the request whose replies have arrived."""

@@ -139,13 +139,14 @@ class Lane(Generic[Context]):
         """The question of a request with this query string and body, if it was answered here before."""
         return self._recalled.get((query, body))
 
-    def remember(self, request: OperationRequest, query: bytes, body: bytes) -> Question | None:
-        """What `request` asks, which came as `query` string and `body`, if its document is known here; keep that."""
-        try:
-            text = self._engine.persisted.known(request)
-        except Refusal:
-            return None
-        asked = self._asked(request, self._engine.operations.known(text)) if text is not None else None
+    def remember(
+        self, request: OperationRequest, prepared: Prepared | None, query: bytes, body: bytes
+    ) -> Question | None:
+        """What `request` asks, which came as `query` string and `body`, if the lane can take it; keep that.
+
+        `prepared` is its document, if that is known here.
+        """
+        asked = self._asked(request, prepared)
         if asked is None:
             return None
         question = Question(request, asked)

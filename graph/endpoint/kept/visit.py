@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 from graph.endpoint.observe import FACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from starlette.requests import Request
     from starlette.types import Scope
 
-    from graph.endpoint.document import OperationRequest
+    from graph.endpoint.document import OperationRequest, Prepared
     from graph.endpoint.kept.approach import Sender, Toll
     from graph.endpoint.kept.heads import Parts
     from graph.endpoint.observe import OperationSpan, Tracing
@@ -41,6 +41,8 @@ class Sight:
     """The operation in its body, if that was read: whoever serves the request need not read it again."""
     span: OperationSpan | None = None
     """Its span, if it is traced: ended with the answer, or by whoever the request is handed on to."""
+    prepared: Prepared | None = None
+    """The document of that operation, if it is known."""
 
 
 class ClientConnection(Protocol):
@@ -61,8 +63,8 @@ class ClientConnection(Protocol):
         """Run `work` in a task, which the server waits for when it stops."""
         ...
 
-    def raw_headers(self) -> RawHeaders:
-        """All headers of the request."""
+    def header_reader(self) -> Callable[[], RawHeaders]:
+        """What gives all headers of the request that is under way, also when it is no more."""
         ...
 
     def conclude(self, status: int, head: bytes, body: bytes, *, last: bool = False) -> None:
@@ -123,7 +125,8 @@ def begin_apart(tracing: Tracing, sight: Sight, connection: ClientConnection) ->
     """The span of the request `sight`, which came over `connection`; None where it is not traced."""
 
     def carrier() -> dict[str, str]:
-        found = {name: value for name, value in connection.raw_headers() if name in _CARRIED}
+        read = connection.header_reader()
+        found = {name: value for name, value in read() if name in _CARRIED}
         return {name.decode(): value.decode("latin-1") for name, value in found.items()}
 
     return tracing.apart(sight.parts.trace, carrier)

@@ -12,11 +12,12 @@ neither is a name that GraphQL allows. Each process counts for itself which name
 from __future__ import annotations
 
 from collections import Counter as Tallied
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import Counter, Histogram
 
-from graph.endpoint.observe.metrics import observe_all
+from graph.endpoint.observe.metrics import observe_all, observe_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,6 +76,11 @@ class OperationNames:
         return label or OTHER
 
 
+@lru_cache(maxsize=1024)
+def _seconds_of(label: str, source: Source) -> Histogram:
+    return _SECONDS.labels(label, source)
+
+
 class OperationMetrics:
     """Counts and times operations."""
 
@@ -97,9 +103,12 @@ class OperationMetrics:
 
         `trace` is the id of its trace, an exemplar of how long such an operation takes.
         """
-        _SECONDS.labels(label, source).observe(seconds, None if trace is None else {"trace_id": trace})
+        if trace is None:
+            observe_one(_seconds_of(label, source), seconds)
+        else:
+            _SECONDS.labels(label, source).observe(seconds, {"trace_id": trace})
         if cost is not None:
-            _COST.observe(cost)
+            observe_one(_COST, cost)
         self.refused(label, codes)
 
     def refused(self, label: str, codes: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def token_digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+@lru_cache(maxsize=4096)
 def public_id(digest: str) -> str:
     """A name for the session that leads neither to its token nor to its key."""
     named = hashlib.sha256(b"session id:" + digest.encode()).digest()

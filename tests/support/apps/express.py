@@ -42,8 +42,8 @@ class Wired:
     def start(self, work: Coroutine[object, object, None]) -> None:
         self._task = asyncio.create_task(work)
 
-    def raw_headers(self) -> RawHeaders:
-        return self._headers
+    def header_reader(self) -> Callable[[], RawHeaders]:
+        return lambda: self._headers
 
     def conclude(self, status: int, head: bytes, body: bytes, *, last: bool = False) -> None:
         self.outcome.set_result((status, head, body))

@@ -61,10 +61,10 @@ local function keep(index)
     'latest', string.format('%.0f', index.latest))
 end
 
--- Put an absolute row into an index, unless the stored one is at least as new.
-local function place(index, player, score, achieved, version, metadata)
+-- Put an absolute row into an index, unless the one that it holds is at least as new.
+local function place(index, held, player, score, achieved, version, metadata)
   local order, players, levels = KEYS[index.base + 1], KEYS[index.base + 2], KEYS[index.base + 3]
-  local held, grown = redis.call('HGET', players, player), 1
+  local grown = 1
   if held then
     local when, newest = struct.unpack('>I7I7', held)
     if newest >= version then return false end
@@ -91,9 +91,13 @@ end
 local index, successor = known(0), known(4)
 local complete = whole(index.there)
 
+local function follow(player, score, achieved, version, metadata)
+  place(successor, redis.call('HGET', KEYS[6], player), player, score, achieved, version, metadata)
+end
+
 local function store(player, score, achieved, version, metadata)
   if not complete then
-    place(successor, player, score, achieved, version, metadata)
+    follow(player, score, achieved, version, metadata)
     return nil
   end
   local held, former, former_rank, former_achieved, newest = redis.call('HGET', KEYS[2], player), nil, 0, 0, 0
@@ -117,8 +121,8 @@ local function store(player, score, achieved, version, metadata)
     version = math.max(achieved, newest + 1)
     if former and (score == former or (operator == 'best' and score < former)) then version = 0 end
   end
-  local changed = place(index, player, score, achieved, version, metadata)
-  if successor.there and version > 0 then place(successor, player, score, achieved, version, metadata) end
+  local changed = place(index, held, player, score, achieved, version, metadata)
+  if successor.there and version > 0 then follow(player, score, achieved, version, metadata) end
   if not changed then
     if not former then return { 0, 0, given, achieved, newest, 0, '', index.server, index.build } end
     score, achieved, version = former, former_achieved, newest

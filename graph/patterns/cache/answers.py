@@ -221,9 +221,11 @@ class ByteCache(Entries):
                 metrics.REDIS.inc()
                 break
             other = entry is not None and entry.stamp not in {making.outdated, self._past.get(key)}
-            if other and (hit := await self.again(key)) is not None:
-                if lease is not None:
-                    self._leases.give_up([lease])
+            granted = [lease] if lease is not None else []
+            with self._leases.guarding(granted):
+                hit = await self.again(key) if other else None
+            if hit is not None:
+                self._leases.give_up(granted)
                 return hit
             if lease is not None or key in self._unkept:
                 break
@@ -241,11 +243,12 @@ class ByteCache(Entries):
         reads = self._reads(needed)
         start = 1 + len(reads)
         ensuring = self.generations.ensure_commands(making.tags, 0)
-        replies = await self._client.batch(self._leases.ask(lease), *reads, *ensuring)
-        marks = list(self.generations.ensured(making.tags, replies, start).values())
-        reply = replies[0]
-        if isinstance(reply, Exception):
-            raise reply
+        with self._leases.guarding([lease]):
+            replies = await self._client.batch(self._leases.ask(lease), *reads, *ensuring)
+            marks = list(self.generations.ensured(making.tags, replies, start).values())
+            reply = replies[0]
+            if isinstance(reply, Exception):
+                raise reply
         values = values_in(replies, 1, start) or []
         foreseen = dict(zip(needed, [mark_of(*value) for value in values], strict=False))
         return (lease if reply[0] else None), self._unpack(key, reply[1]), marks, foreseen

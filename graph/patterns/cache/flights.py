@@ -181,17 +181,20 @@ class Flights:
         """
         request = flight.request
         tags = list(dict.fromkeys(tag for key in keys for tag in request.tags[key]))
-        replies = await self._client.batch(
-            *[self._leases.ask(flight.leases[key]) for key in keys],
-            *self._generations.ensure_commands(tags, request.ttl * 1.1 + request.stale),
-        )
-        marks = self._generations.ensured(tags, replies, len(keys))
+        asked = [flight.leases[key] for key in keys]
+        with self._leases.guarding(asked):
+            replies = await self._client.batch(
+                *[self._leases.ask(lease) for lease in asked],
+                *self._generations.ensure_commands(tags, request.ttl * 1.1 + request.stale),
+            )
+            marks = self._generations.ensured(tags, replies, len(keys))
+            for reply in replies[: len(keys)]:
+                if isinstance(reply, Exception):
+                    raise reply
         granted: list[str] = []
         refused: list[str] = []
         unneeded: list[str] = []
         for key, reply in zip(keys, replies[: len(keys)], strict=True):
-            if isinstance(reply, Exception):
-                raise reply
             mine, blob = reply
             now = [marks[tag] for tag in request.tags[key]]
             sure = tuple(mark for mark in now if mark is not None and not held(mark))

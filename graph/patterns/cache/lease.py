@@ -151,6 +151,15 @@ class Leases:
             self._client.batch(*commands)
 
     @contextlib.contextmanager
+    def guarding(self, leases: Iterable[Lease]) -> Generator[None]:
+        """Give up `leases` if the block raises; one that requests them does not know then which were granted."""
+        try:
+            yield
+        except BaseException:
+            self.give_up(leases)
+            raise
+
+    @contextlib.contextmanager
     def keeping(self, leases: Sequence[Lease]) -> Generator[None]:
         """Renew `leases` while the block runs."""
         renewal = _Renewal(partial(self._renew, leases), self.seconds / _RENEWALS) if leases else None

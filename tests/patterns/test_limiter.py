@@ -146,6 +146,17 @@ async def test_a_script_flush_fails_no_charge(limiter: Limiter, client: Client) 
     assert (await limiter.charge(Charge(HUNDRED, "{u}:b"))).remaining == 98
 
 
+@pytest.mark.parametrize("junk", [b"", b"x", bytes(25), b"x" * 40])
+async def test_what_is_no_log_holds_nothing(limiter: Limiter, client: Client, junk: bytes) -> None:
+    """Bytes that somebody else wrote under a log's key are no error of each charge, but replaced by the next one."""
+    await client.execute("SET", "{u}:b", junk, "PX", 60_000, retry=False)
+    assert [(await limiter.charge(Charge(Limit("two", 2, 60), "{u}:b"))).allowed for _ in range(3)] == [
+        True,
+        True,
+        False,
+    ]
+
+
 async def test_every_log_expires(limiter: Limiter, client: Client) -> None:
     """A budget nobody spends any more leaves Redis by itself, with its last window."""
     await limiter.charge(Charge(HUNDRED, "{u}:b"), Charge(Limit("other", 500, 10), "{u}:c"))

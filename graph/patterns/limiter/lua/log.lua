@@ -15,6 +15,9 @@ local HEAD, ENTRY = 20, 12
 -- there never will be).
 local function look(key, limit, window, units, now)
   local raw = redis.call('GET', key) or ''
+  if #raw < HEAD or (#raw - HEAD) % ENTRY > 0 then -- there is none, or somebody else's value in its place
+    raw = ''
+  end
   local size, used, at, held = #raw, 0, 0, 0
   if size > 0 then
     used, at, held = struct.unpack('<ddI4', raw)

@@ -34,7 +34,7 @@ from graph.accounts.records import (
     WrongCredentials,
 )
 from graph.accounts.signing_in import ATTEMPTS, DISTURBED
-from graph.accounts.standing import Standing
+from graph.accounts.standing import Standing, tell
 from graph.errors import Taken, Unavailable
 from graph.patterns.sessions import EpochMoved
 
@@ -195,25 +195,30 @@ class AccountService(Standing):
         guarded = found.user.role is Role.ADMIN
         if guarded and await self._last_admin(found.user.id):
             return NoAdminLeft()
-        return await self.erase(found, also=also, guarded=guarded) or WrongCredentials()
+        erased = await self.erase(found, also=also, guarded=guarded, by=found.user.id)
+        return erased or WrongCredentials()
 
     async def erase(
-        self, found: Credentials, *, also: Farewell | None = None, guarded: bool = False
+        self, found: Credentials, *, also: Farewell | None = None, guarded: bool = False, by: int | None = None
     ) -> UserRecord | NoAdminLeft | None:
         """Anonymise a user and end all sessions; None if password or role were replaced meanwhile.
 
         `also` is awaited in the same transaction, for what else is to become of the user. `guarded` keeps the last
-        ADMIN that can sign in; an operator may delete that one, too.
+        ADMIN that can sign in; an operator may delete that one, too. The log tells of it, and who did it: `by` is the
+        user, None an operator.
         """
         user_id = str(found.user.id)
         await self.sessions.revoke_all(user_id)
         email = f"{found.user.id}@{rules.DELETED}"
-        async with self._cache.invalidating(user_tag(found.user.id)), self._database.transaction() as writer:
-            if guarded and await queries.is_last_admin(writer, found.user.id, lock=True):
-                return NoAdminLeft()
-            forgotten = await writing.forget(writer, found, email=email, display_name=DELETED_NAME)
-            if forgotten and also is not None:
-                await also(writer, found.user.id)
+        async with self._cache.invalidating(user_tag(found.user.id)):
+            async with self._database.transaction() as writer:
+                if guarded and await queries.is_last_admin(writer, found.user.id, lock=True):
+                    return NoAdminLeft()
+                forgotten = await writing.forget(writer, found, email=email, display_name=DELETED_NAME)
+                if forgotten and also is not None:
+                    await also(writer, found.user.id)
+            if forgotten:
+                tell(found.user, "is deleted", by)
         await self.sessions.revoke_all(user_id)
         return replace(found.user, email=email, display_name=DELETED_NAME) if forgotten else None
 

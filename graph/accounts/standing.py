@@ -50,7 +50,7 @@ class Standing(SigningIn):
         """Let a user who was disabled sign in again, with the password of then."""
         async with self._database.transaction() as session:
             await writing.lock(session, user.id, locked=False)
-        _tell(user, "is enabled", by)
+        tell(user, "is enabled", by)
 
     async def _decide(
         self,
@@ -71,7 +71,7 @@ class Standing(SigningIn):
                 if guarded and await queries.is_last_admin(session, user.id, lock=True):
                     return NoAdminLeft()
                 await write(session)
-            _tell(user, told, by)  # before Redis is asked again, which may be away by now
+            tell(user, told, by)  # before Redis is asked again, which may be away by now
         return revoked + await self.sessions.revoke_all(str(user.id))
 
     async def _last_admin(self, user_id: int) -> bool:
@@ -80,5 +80,6 @@ class Standing(SigningIn):
             return await queries.is_last_admin(session, user_id)
 
 
-def _tell(user: UserRecord, what: str, by: int | None) -> None:
+def tell(user: UserRecord, what: str, by: int | None) -> None:
+    """Log what became of a user, and who decided that."""
     _log.info("User %d %s, by %s", user.id, what, "an operator" if by is None else f"user {by}")

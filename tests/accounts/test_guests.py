@@ -240,6 +240,28 @@ async def test_who_became_an_admin_while_others_waited_counts(accounts: AccountS
         assert await asking
 
 
+async def test_who_is_deleted_is_told_with_who_did_it(
+    accounts: AccountService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever leaves, and whom an operator deletes, has a line; who was not deleted has none."""
+    caplog.set_level(logging.INFO, "graph.accounts")
+    leaving = await accounts.register("ann@example.org", PASSWORD, "Ann", HERE)
+    staying = await accounts.register("bea@example.org", PASSWORD, "Bea", HERE)
+    assert isinstance(leaving, SignedIn)
+    assert isinstance(staying, SignedIn)
+    assert isinstance(await accounts.delete(leaving.session, "another phrase"), WrongCredentials)
+    assert isinstance(await accounts.delete(leaving.session, PASSWORD), UserRecord)
+    read = await accounts.credentials(staying.user.id)
+    assert read is not None
+    assert isinstance(await accounts.erase(read), UserRecord)
+    assert await accounts.erase(read) is None
+    first, second = leaving.user.id, staying.user.id
+    assert [record.getMessage() for record in caplog.records if record.name == "graph.accounts.standing"] == [
+        f"User {first} is deleted, by user {first}",
+        f"User {second} is deleted, by an operator",
+    ]
+
+
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_what_is_committed_is_told_even_if_redis_goes(
     database: Database, hasher: Hasher, caplog: pytest.LogCaptureFixture

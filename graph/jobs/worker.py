@@ -17,22 +17,20 @@ import contextlib
 import json
 import logging
 import os
-import random
 import secrets
 import socket
 import time
-import traceback
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from prometheus_client import Counter, Gauge, Histogram
 from redis.exceptions import RedisError, ResponseError
 
 from graph.jobs.delivery import HEARTBEAT, Deliveries, JobDelivery
+from graph.jobs.endings import OUTCOMES, SUCCEEDED, End, failure
 from graph.jobs.queue import GROUP
 from graph.jobs.records import FAILED_KEPT_MS, KEPT_MS, LISTED, UNLISTED_KEPT_MS, JobState
-from graph.jobs.work import Definition, GiveUp, Progress, Superseded, announce
+from graph.jobs.work import Definition, Progress, Superseded, announce
 from graph.patterns.client import Script, command, error_word
 from graph.patterns.tasks import Tasks
 
@@ -44,7 +42,6 @@ if TYPE_CHECKING:
     from graph.jobs.work import Schedule
 
 MAX_ATTEMPTS = 25
-MAX_BACKOFF = 300.0
 CLOSING = 2.0
 """Seconds that a cancelled attempt may take to end; after that the worker stops waiting for it."""
 QUIET = 0.1
@@ -182,7 +179,7 @@ class Worker:
             return
         attempted = _Attempt(delivery, attempt if attempt > 0 else failures, unique)
         if attempt < 0:
-            await self._finish(attempted, _End(JobState.FAILED, "its workers died again and again"))
+            await self._finish(attempted, End(JobState.FAILED, "its workers died again and again"))
             return
         # A newer worker may know a kind of job that this one does not, so this is retried like any other failure.
         definition = self._definitions.get(name.decode()) or Definition(name.decode(), _unknown)
@@ -193,26 +190,27 @@ class Worker:
             with around:
                 async with asyncio.timeout(definition.timeout):
                     await definition.run(Progress(self._jobs, delivery.job, attempt), **json.loads(arguments))
-            end = _SUCCEEDED
+            end = SUCCEEDED
         except Superseded:
             _RUNS.labels(definition.name, "superseded").inc()
             _log.warning("job %s %s: superseded by another attempt", definition.name, delivery.job)
             return
         except Exception as error:  # noqa: BLE001 - whatever a job raises is its failure, not the worker's
-            end = _failure(definition, delivery.job, error, retries - failures, failures)
+            end = failure(definition, delivery.job, error, retries - failures, failures)
         finally:
             loud.cancel()
             _SECONDS.labels(definition.name).observe(time.perf_counter() - began)
-        _RUNS.labels(definition.name, _OUTCOMES[end.state]).inc()
+        _RUNS.labels(definition.name, OUTCOMES[end.state]).inc()
         await self._finish(attempted, end)
 
-    async def _finish(self, attempt: _Attempt, end: _End) -> None:
+    async def _finish(self, attempt: _Attempt, end: End) -> None:
         """Record the end, however long Redis is away or refuses, because running the job again would cost more."""
         keys, (delivery, number, unique) = self._jobs.keys, attempt
         succeeded = end.state is JobState.SUCCEEDED
         args = [
             delivery.job, number, delivery.id, GROUP, end.state.value, end.error, end.trace,
             int(end.delay * 1000), KEPT_MS if succeeded else FAILED_KEPT_MS, LISTED,
+            int(end.counts),
         ]  # fmt: skip
         ended = keys.succeeded if succeeded else keys.failed
         finish = _FINISH([keys.record(delivery.job), unique, keys.queue, keys.due, ended, keys.index], args)
@@ -279,20 +277,6 @@ class _Attempt(NamedTuple):
     unique: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How an attempt ended."""
-
-    state: JobState
-    error: str = ""
-    trace: str = ""
-    delay: float = 0.0
-
-
-_SUCCEEDED = _End(JobState.SUCCEEDED)
-_OUTCOMES = {JobState.SUCCEEDED: "succeeded", JobState.FAILED: "failed", JobState.QUEUED: "retried"}
-
-
 async def _unknown(progress: Progress, **_arguments: Any) -> None:
     raise LookupError(f"job {progress.job} is of a kind that this worker does not know")
 
@@ -302,16 +286,3 @@ async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-def _failure(definition: Definition, job: str, error: Exception, left: int, failures: int) -> _End:
-    """Return how an attempt that raised `error` ends, with `left` retries left after `failures`."""
-    message = f"no end after {definition.timeout:g} s" if isinstance(error, TimeoutError) else str(error)
-    message = message or type(error).__name__
-    trace = "".join(traceback.format_exception(error))
-    if left <= 0 or isinstance(error, GiveUp):
-        _log.error("job %s %s: %s; set aside", definition.name, job, message)
-        return _End(JobState.FAILED, message, trace)
-    delay = min(MAX_BACKOFF, 2.0**failures) * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
-    _log.warning("job %s %s: %s; again in %.1f s", definition.name, job, message, delay)
-    return _End(JobState.QUEUED, message, trace, delay)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from graph.errors import Unavailable
 from graph.jobs import (
     AlreadyUnderWay,
     Definition,
@@ -18,6 +19,7 @@ from graph.jobs import (
     UnknownJob,
     Worker,
     delivery,
+    endings,
 )
 from graph.jobs import worker as worker_module
 from graph.jobs.queue import GROUP
@@ -110,6 +112,25 @@ async def test_an_error_is_retried_with_backoff_then_set_aside(jobs: Jobs) -> No
     assert (failed.state, failed.failures, failed.error) == (JobState.FAILED, 2, "the disk is full")
     assert "RuntimeError" in (failed.trace or "")
     assert [found.id for found in await jobs.list(states=frozenset({JobState.FAILED}))] == [job]
+
+
+async def test_a_job_waits_for_what_is_away_however_often_it_is_tried(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That something is away is no failure of the job: neither its retries nor its attempts are used up."""
+    monkeypatch.setattr(endings, "AWAY", 0.01)
+    monkeypatch.setattr(worker_module, "MAX_ATTEMPTS", 3)
+    tried = 0
+
+    async def wait(progress: Progress) -> None:
+        nonlocal tried
+        tried += 1
+        if tried < 6:
+            raise Unavailable("the database is away")
+
+    async with working(jobs, wait):
+        job = await ended(jobs, await jobs.enqueue("wait", {}, retries=0))
+    assert (job.state, tried) == (JobState.SUCCEEDED, 6)
 
 
 async def test_a_failed_job_is_replayed_and_a_discarded_one_forgotten(jobs: Jobs) -> None:

@@ -16,6 +16,7 @@
 -- ARGV[8]   delay before the next try, milliseconds
 -- ARGV[9]   how long the record of a finished job is kept, milliseconds
 -- ARGV[10]  most jobs that are listed of those that ended so
+-- ARGV[11]  1 if the attempt counts as one of those that the job has, 0 if something was away
 --
 -- Result    {1, id, …}, with the jobs that are not listed any more, the oldest first; {0} if the attempt was
 --           superseded: then nothing is changed, because the newer attempt is responsible for the job
@@ -30,7 +31,7 @@ local result = {1}
 redis.call('HSET', KEYS[1], 'state', ARGV[5])
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[1], 'error', ARGV[6], 'trace', ARGV[7])
-  redis.call('HINCRBY', KEYS[1], 'failures', 1)
+  redis.call('HINCRBY', KEYS[1], ARGV[11] == '1' and 'failures' or 'before', 1)
 end
 if ARGV[5] == 'QUEUED' then
   redis.call('ZADD', KEYS[4], string.format('%.0f', now + ARGV[8] * 1000), ARGV[1])

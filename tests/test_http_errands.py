@@ -217,6 +217,27 @@ async def test_a_server_that_stops_waits_although_the_client_has_gone(performed:
         assert len(performed) == 3
 
 
+async def test_what_was_not_charged_when_the_services_close_is_not_performed(performed: list[int]) -> None:
+    """A toll that waited in Redis for longer than the server did is answered into nothing: its connection ends."""
+    async with AsyncExitStack() as stack:
+        valkey = stack.enter_context(ValkeyServer())
+        clients = await stack.enter_async_context(AsyncExitStack())
+        client = await clients.enter_async_context(open_client(valkey.url))
+        app = AnswersApp(client, Truth(), express=True)
+        app.endpoint.engine.operations.prepare(QUERY)
+        async with Connection(await stack.enter_async_context(shared(app))) as connection:
+            await connection.ask(REQUEST, 3)
+            valkey.pause()
+            connection.writer.write(REQUEST)
+            await asyncio.sleep(0.1)
+            await app.close()
+            await clients.aclose()
+            with pytest.raises((EOFError, OSError)):
+                await connection.read()
+            assert app.truth.versions["a"] == 3
+    assert performed[-1] == 499
+
+
 async def paused_later(stack: AsyncExitStack) -> tuple[ValkeyServer, AnswersApp, AsyncExitStack]:
     """An app on an engine of its own, and where to enter its server; `stack` closes them."""
     valkey = stack.enter_context(ValkeyServer())

@@ -250,6 +250,8 @@ class GraphQLEndpoint(Generic[Context]):
 
     async def close(self) -> None:
         """End every subscription without a message, let mutations finish, and leave nothing running."""
+        if self.express is not None and self.express.errands is not None:
+            self.express.errands.closed = True
         await self.streams.close()
 
     async def __aenter__(self) -> Self:

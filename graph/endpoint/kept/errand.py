@@ -19,6 +19,7 @@ from graphql import OperationType
 
 from graph.endpoint.kept.approach import Approach
 from graph.endpoint.kept.visit import begin_apart
+from graph.endpoint.observe import ABORTED
 from graph.patterns.client import pack
 
 if TYPE_CHECKING:
@@ -78,7 +79,11 @@ class Errand:
         return False
 
     def set_result(self, replies: Replies) -> None:
-        """Go on with the replies to the toll."""
+        """Go on with the replies to the toll, unless what performs it has been closed meanwhile."""
+        if self._errands.closed:
+            self.connection.abort()
+            self.ended(ABORTED, {"operation": self.work.operation.name})
+            return
         self.replies = replies
         self.connection.start(self._errands.perform(self))
 
@@ -100,6 +105,8 @@ class Errands:
         self.perform = perform
         self.tally = tally
         self._tracing = tracing
+        self.closed = False
+        """Whether nothing is performed any more: the server stopped while tolls were waiting for Redis."""
 
     def take(self, sight: Sight, visit: Visit, connection: ClientConnection) -> bool:
         """Take over a mutation, whose body was read; False for any other request."""

@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import urllib.error
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,13 @@ from graph.cli.doctor import check_sql
 from graph.engines.database import Database, migrate
 from graph.engines.disk import DiskError, check_directory
 from graph.engines.embedded import EmbeddedError, embedded_valkey
+from graph.engines.sqlite import driver
 from graph.errors import Unavailable
 from graph.patterns.client import open_client
 from graph.settings import DatabaseSettings, Settings
 from harness.serving import ROOT, Serving, environment
 from harness.valkey import ValkeyServer, free_port
-from harness.waiting import HANG, eventually
+from harness.waiting import HANG, eventually, until
 from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
@@ -60,12 +62,17 @@ def fill(folder: Path) -> None:
             pass
 
 
+def remount(folder: Path) -> None:
+    """Make the file system of `folder` read-only."""
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+
+
 @pytest.mark.parametrize("words", [("serve",), ("worker",), ("jobs", "list")], ids=" ".join)
 @pytest.mark.parametrize("how", ["full", "read-only"])
 def test_a_disk_that_takes_no_data_is_told_in_a_sentence(small: Path, how: str, words: tuple[str, ...]) -> None:
     """Whatever needs the embedded Valkey or the SQLite file there ends at once, and says where the trouble is."""
     (small / "data").mkdir()
-    fill(small) if how == "full" else subprocess.run(["mount", "-o", "remount,ro", small], check=True)
+    fill(small) if how == "full" else remount(small)
     done = command(small / "data", *words, GRAPH_PORT="0")
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -100,6 +107,24 @@ def test_a_disk_that_fills_up_refuses_what_needs_a_write_and_nothing_else(small:
                 return False
 
         eventually(written)
+
+
+@pytest.mark.parametrize("how", ["full", "read-only"])
+async def test_who_opens_a_file_that_cannot_be_written_does_not_try_again(
+    small: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only for another process that is making the same file there is something to wait for."""
+    path = small / "graph.db"
+    path.touch()
+    fill(small) if how == "full" else remount(small)
+    pauses: list[float] = []
+    before = threading.active_count()
+    monkeypatch.setattr(driver.time, "sleep", pauses.append)
+    async with Database(f"sqlite+aiosqlite:///{path}") as database:
+        with pytest.raises(Unavailable):
+            await database.execute(text("SELECT 1"))
+    await until(lambda: threading.active_count() == before)  # the driver's still tells this loop of its end
+    assert pauses == []
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ PAGE_CACHE = 16 << 20
 """Bytes of SQLite pages that a connection may cache; with the default of 2 MiB writers keep rereading indexes."""
 
 
+_TAKEN = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+
 class Driver(AsyncAdapt_aiosqlite_dbapi):
     """The ``module`` argument of `create_async_engine`."""
 
@@ -60,8 +63,8 @@ def _open(thread: SqliteThread, *args: Any, **options: Any) -> sqlite3.Connectio
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 break
-            except sqlite3.OperationalError:  # another process is switching the same new file
-                if time.monotonic() > deadline:
+            except sqlite3.OperationalError as error:  # another process is switching the same new file
+                if not getattr(error, "sqlite_errorname", "").startswith(_TAKEN) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
         connection.execute("PRAGMA synchronous = FULL")

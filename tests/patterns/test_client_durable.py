@@ -41,6 +41,41 @@ async def test_a_durable_write_waits_for_the_fsync_itself() -> None:
                 assert syncs(server) > before
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_where_every_write_is_synced_at_once_nothing_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, *, allowed: bool
+) -> None:
+    """The server says so to whoever may ask; nobody else's question is on record as denied."""
+    monkeypatch.setattr(durable_writer, "BEGUN", 0.0)
+    with ValkeyServer(aof=True, options={"appendfsync": "always"}) as server:
+        more = "+config" if allowed else "-config"
+        server.command("ACL", "SETUSER", "shop", "on", "nopass", "+@all", more, "~*", "&*")
+        async with open_client(server.tcp_url.replace("//", "//shop:x@")) as client:
+            await client.durable(command("SET", "k", 0))
+            before = calls(server)
+            assert await client.durable(command("SET", "k", 1)) == b"OK"
+            # One looks for replicas; then two for an fsync that is over, where it is not known to be.
+            assert calls(server) - before == 1 + (1 if allowed else 3)
+        assert server.command("ACL", "LOG") == []
+
+
+async def test_a_server_that_is_told_to_sync_later_is_waited_for_again() -> None:
+    """What it said at first holds for no later write."""
+    with ValkeyServer(aof=True, options={"appendfsync": "always"}) as server:
+        async with open_client(server.url) as client:
+            await client.durable(command("SET", "k", 0))
+            server.command("CONFIG", "SET", "appendfsync", "everysec")
+            before = just_synced(server)
+            assert await client.durable(command("SET", "k", 1)) == b"OK"
+            assert syncs(server) > before
+
+
+def calls(server: ValkeyServer) -> int:
+    """How often the server was asked for INFO before this, which asks for it."""
+    told = server.command("INFO", "commandstats")
+    return int(told.partition(b"cmdstat_info:calls=")[2].partition(b",")[0] or 0)
+
+
 async def test_a_server_that_dies_while_it_syncs_leaves_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has confirmed the write too early, and may have lost it."""
     monkeypatch.setattr(durable_writer, "BEGUN", 0.0)

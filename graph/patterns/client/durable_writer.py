@@ -8,7 +8,7 @@ with `appendfsync everysec` is about a second at most, and one for a replica, wh
 Valkey (to 9.1) and Redis before 8 confirm too early under `appendfsync everysec`: all that was written within a second
 of an fsync that did not include it (https://github.com/redis/redis/pull/13793). There the fsync itself is waited for:
 it has begun `BEGUN` seconds after the confirmation, and is over when INFO shows none in progress, twice. Under
-`appendfsync always` that takes as long for nothing: INFO does not tell of it.
+`appendfsync always` there is nothing to wait for; a server whose user may not ask for its configuration does not tell.
 
 A write that a replica has is not lost with its primary: Sentinels and clusters promote the replica that knows most.
 
@@ -55,6 +55,10 @@ _SYNCED = Command(("WAITAOF", 1, 0, round(TIMEOUT * 1000)), None, retry=False)
 _REPLICATED = Command(("WAIT", 1, round(TIMEOUT * 1000)), None, retry=False)
 _REPLICAS = Command(("INFO", "replication"), None, retry=False)
 _PERSISTENCE = Command(("INFO", "persistence"), None, retry=True)
+_APPENDFSYNC = Command(("CONFIG", "GET", "appendfsync"), None, retry=True)
+_MAY_ASK = Command(  # a denied CONFIG would be in the server's ACL LOG
+    ("EVAL", "return redis.acl_check_cmd('CONFIG', 'GET', 'appendfsync') and 1 or 0", 0), None, retry=True
+)
 _IDLE = b"aof_pending_bio_fsync:0"
 _ONLINE = re.compile(rb"state=online,.*?lag=(\d+)")
 
@@ -106,6 +110,7 @@ class _Group:
         self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
         self._task: asyncio.Task[None] | None = None
         self._lax_until = self._told = float("-inf")
+        self._allowed: tuple[ServerConnection | None, bool] = (None, False)  # to ask for the configuration
 
     async def send(self, one: Command) -> Reply:
         future: asyncio.Future[Reply] = self._loop.create_future()
@@ -204,7 +209,19 @@ class _Group:
                 return OutcomeUnknown(f"the write ran, but its fsync was not confirmed: {synced}")
             self._lax_until = self._loop.time() + LAX
             return None
-        return await self._unsettled(wire) if wire is not None and wire.confirms_early else None
+        if wire is None or not wire.confirms_early or await self._syncs_at_once(wire):
+            return None
+        return await self._unsettled(wire)
+
+    async def _syncs_at_once(self, wire: ServerConnection) -> bool:
+        """Whether the server says that it syncs before it answers; it does so from when it is told to on."""
+        if self._allowed[0] is not wire:
+            (allowed,) = await self._ask(wire, _MAY_ASK)
+            self._allowed = (wire, allowed == 1)
+        if not self._allowed[1]:
+            return False
+        (told,) = await self._ask(wire, _APPENDFSYNC)
+        return told == {b"appendfsync": b"always"}
 
     async def _unsettled(self, wire: ServerConnection) -> OutcomeUnknown | None:
         """Wait until what the server has written by now is on disk; the doubt that is left after `TIMEOUT`.

@@ -92,8 +92,16 @@ class RedisSettings(SettingsGroup):
     @classmethod
     def _port_is_one(cls, url: str | None) -> str | None:
         if url is not None and url.startswith(("redis://", "rediss://")):
-            _ = urlsplit(url).port  # raises ValueError, which says what is wrong with it
+            _check_port(url)
         return url
+
+
+def _check_port(url: str) -> None:
+    """Refuse a URL whose port is none; what stands there may be the beginning of a password, and is not shown."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError("the port makes no sense; in a password write / as %2F, # as %23, ? as %3F") from None
 
 
 class DatabaseSettings(SettingsGroup):
@@ -113,6 +121,8 @@ class DatabaseSettings(SettingsGroup):
         """Take libpq's word for TLS, too; asyncpg takes files only from the environment, through SQLAlchemy."""
         if url is not None and re.search(r"[?&]ssl(rootcert|cert|key)=", url):
             raise ValueError("say ssl=verify-full, and name the files in PGSSLROOTCERT, PGSSLCERT and PGSSLKEY")
+        if url is not None:
+            _check_port(url)
         return url and re.sub(r"([?&])sslmode=", r"\1ssl=", url)
 
 

@@ -177,10 +177,26 @@ class Batch:
 
     def fail(self, error: Exception) -> None:
         """Put `error` in the place of every reply that is missing."""
-        if self.maybe_ran and type(error) is RedisUnavailable:
+        if self.maybe_ran and type(error) is not OutcomeUnknown:
             error = OutcomeUnknown(str(error))
         self.replies.extend([error] * (self.want - len(self.replies)))
         self.finish()
+
+    def lost(self, wire: ServerConnection, why: str) -> Batch | None:
+        """Give up the replies that `wire` still owes; returns the part that may be sent again, if there is one.
+
+        Call `hold` first.
+        """
+        answered = len(self.replies)
+        wires: list[ServerConnection | None] = [wire] * answered
+        self.replies.wires = wires + [None] * (self.want - answered)
+        self.replies.extend(OutcomeUnknown(why) for _ in range(self.want - answered))
+        again = [place for place in range(answered, self.want) if self.commands[place].retry]
+        if not again or self.abandoned:
+            return None
+        part = self.part(again)
+        part.maybe_ran = True
+        return part
 
     # --- parts ---
 

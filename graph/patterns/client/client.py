@@ -241,7 +241,7 @@ async def open_client(
     `observe` hears of each batch when it is sent, with the future of its replies; not of what `Client.deliver` sends.
     """
     dialer = Dialer(url)
-    client = Client(url, dialer, await connect(dialer, Newcomers(prepare)), observe)
+    client = Client(url, dialer, await connect(dialer, Newcomers(prepare), tell=True), observe)
     try:
         yield client
     finally:

@@ -20,10 +20,12 @@ from redis.exceptions import RedisError
 
 from graph.patterns.client.batch import Batch, RedisUnavailable
 from graph.patterns.client.commands import Argument, Command, Script, command
-from graph.patterns.client.connection import COMMAND_DEADLINE, Address, Link
+from graph.patterns.client.connection import COMMAND_DEADLINE, PAUSE, Address, Link
 from graph.patterns.client.refusals import SLOTS
+from graph.patterns.outage import Outage
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Sequence
 
     from graph.patterns.client.batch import Receiver, Replies, Reply
@@ -42,12 +44,16 @@ def slot_of(key: Argument) -> int:
 class Cluster:
     """Sends batches to the nodes of a cluster for as long as it is open."""
 
-    def __init__(self, dialer: Dialer, newcomers: Newcomers | None = None) -> None:
-        """Prepare for the cluster that the hosts of `dialer` belong to; `open` connects."""
+    def __init__(self, dialer: Dialer, newcomers: Newcomers | None = None, log: logging.Logger | None = None) -> None:
+        """Prepare for the cluster that the hosts of `dialer` belong to; `open` connects.
+
+        Nodes that are away are told of in `log`.
+        """
         if dialer.options.get("db"):
             raise ValueError("a Redis Cluster has no databases but 0")
         self._dialer = dialer
         self._newcomers = newcomers
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._links: dict[Address, Link] = {}
         self._slots: dict[int, Link] = {}
@@ -143,7 +149,7 @@ class Cluster:
             self.refresh()
             if word in SLOTS and not link.is_passing(word):
                 return False
-            link.put_later(pending, place)
+            link.again(pending.part([place]), PAUSE)
         else:
             return False
         return True
@@ -151,6 +157,7 @@ class Cluster:
     def _link_at(self, address: Address) -> Link:
         link = self._links.get(address)
         if link is None:
+            name = f"Redis at {address.host}:{address.port}"
             link = self._links[address] = Link(
                 self._dialer,
                 address=address,
@@ -158,6 +165,7 @@ class Cluster:
                 reroute=self._reroute,
                 on_trouble=self.refresh,
                 newcomers=self._newcomers,
+                outage=Outage(f"{name} is away", f"{name} is back", self._log),
             )
             link.start()
         return link

@@ -233,7 +233,7 @@ class _Loop:
             async with AsyncExitStack() as stack:
                 url = await self._locate(stack)
                 dialer = Dialer(url)
-                client = Client(url, dialer, await connect(dialer, Newcomers(None)))
+                client = Client(url, dialer, await connect(dialer, Newcomers(None), tell=True))
                 stack.push_async_callback(client.close)
                 self._connections = stack.pop_all()
                 self.client = client

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 from graph.patterns.client.cluster import Cluster
 from graph.patterns.client.connection import COMMAND_DEADLINE, Link
+from graph.patterns.outage import Outage
 
 if TYPE_CHECKING:
     import asyncio
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from graph.patterns.client.batch import Receiver, Replies
     from graph.patterns.client.commands import Argument, Command
     from graph.patterns.client.connection import Dialer, Newcomers
+
+
+_log = logging.getLogger(__name__)
 
 
 class Router(Protocol):
@@ -56,10 +61,15 @@ class Router(Protocol):
         ...
 
 
-async def connect(dialer: Dialer, newcomers: Newcomers | None = None) -> Router:
-    """Connect to what `dialer` finds, with a welcome for `newcomers`; raises `RedisUnavailable` when that fails."""
+async def connect(dialer: Dialer, newcomers: Newcomers | None = None, *, tell: bool = False) -> Router:
+    """Connect to what `dialer` finds, with a welcome for `newcomers`; raises `RedisUnavailable` when that fails.
+
+    Whoever may `tell` logs that a server is away and back.
+    """
     if dialer.kind != "cluster":
-        link = Link(dialer, newcomers=newcomers)
+        link = Link(
+            dialer, newcomers=newcomers, outage=Outage("Redis is away", "Redis is back", _log) if tell else None
+        )
         try:
             await link.open()
         except BaseException:
@@ -68,7 +78,7 @@ async def connect(dialer: Dialer, newcomers: Newcomers | None = None) -> Router:
         if link.mode != b"cluster":
             return link
         await link.close()
-    cluster = Cluster(dialer, newcomers)
+    cluster = Cluster(dialer, newcomers, _log if tell else None)
     try:
         await cluster.open()
     except BaseException:

@@ -8,13 +8,14 @@ first time.
 from graph.patterns.client.connection.dialer import Address, BadRedisUrl, Dialer
 from graph.patterns.client.connection.link import COMMAND_DEADLINE, Link
 from graph.patterns.client.connection.newcomers import Newcomer, Newcomers, Prepare
-from graph.patterns.client.connection.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, backoff
+from graph.patterns.client.connection.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, PAUSE, backoff
 from graph.patterns.client.connection.wire import Wire
 
 __all__ = [
     "BACKOFF_CAP",
     "COMMAND_DEADLINE",
     "LOCAL_BACKOFF_CAP",
+    "PAUSE",
     "Address",
     "BadRedisUrl",
     "Dialer",

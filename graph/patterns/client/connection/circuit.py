@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from graph.patterns.client.commands import Command
 from graph.patterns.client.connection.denials import Denials
+from graph.patterns.client.connection.trial import changes_nothing
 from graph.patterns.client.refusals import BLOCKING, DEPOSED, SLOTS, WRITES, RedisRefused, refusal_of
 
 if TYPE_CHECKING:
@@ -47,13 +48,19 @@ class Circuit:
         self._task: asyncio.Task[None] | None = None
         self._denials = Denials(probe)
         self._reason: RedisRefused | None = None
-        self.blocked: RedisRefused | None = None
-        """The error that every batch fails with; None while batches are sent."""
+        self.blocks = False
+        """Whether every batch fails, with `blocked`."""
 
     @property
     def refusal(self) -> str:
         """Why the server takes no writes, or not all commands; empty while it takes everything."""
         return self._denials.refusal if self._reason is None else str(self._reason)
+
+    def blocked(self) -> RedisRefused:
+        """The error of one batch: each has its own, because an error keeps the frames of everybody who raises it."""
+        reason = self._reason
+        assert reason is not None
+        return RedisRefused(reason.word, str(reason))
 
     def is_passing(self) -> bool:
         """Whether a refusal may be over in a moment, so that trying again is worthwhile."""
@@ -75,7 +82,7 @@ class Circuit:
         if before is None or not (before.word == refused.word or {before.word, refused.word} <= DEPOSED):
             _log.warning("Redis refuses: %s", refused)
             self._reason = refused
-        self.blocked = refused if refused.word in BLOCKING else None
+        self.blocks = refused.word in BLOCKING
         if one.key is not None:
             self._key = one.key
         if self._task is None:
@@ -88,14 +95,15 @@ class Circuit:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, longest)
                 key = self._key if isinstance(self._key, bytes | str) else "graph:probe"
-                (reply,) = await self._probe(Command(("SETRANGE", key, 0, ""), key, retry=True))
+                (reply,) = await self._probe(changes_nothing(key))
                 refused = refusal_of(reply) if not isinstance(reply, RedisRefused) else reply
                 if refused is None or refused.lasting:
                     break  # it accepted the write, or is down, which the link reports itself
                 self._open(refused, Command((), None, retry=False))
             _log.warning("Redis takes commands again")
         finally:
-            self._reason = self.blocked = self._task = None
+            self._reason = self._task = None
+            self.blocks = False
             self._since = self._last = float("-inf")
 
     async def close(self) -> None:

@@ -32,6 +32,7 @@ from graph.patterns.client.batch import Batch, RedisUnavailable, Replies, Reply
 from graph.patterns.client.commands import Argument, Command, command
 from graph.patterns.client.connection.sentinels import Address, Sentinels, View
 from graph.patterns.client.connection.wire import Wire
+from graph.patterns.client.refusals import RedisRefused, error_word, refusal_of
 
 if TYPE_CHECKING:
     import ssl
@@ -77,11 +78,11 @@ class Dialer:
             path = f"/{rest[0]}" if rest else ""
             if not self.service:
                 raise ValueError("a Sentinel URL names its service: redis+sentinel://host:port/service")
+        self.hosts = [_host_port(host, 26379 if self.kind == "sentinel" else 6379) for host in (first, *others)]
         self.options: dict[str, Any] = dict(
             parse_url(urlunsplit((scheme, user + at + first, path, parts.query, "")))  # it accepts only one host
         )
         self.tls = self.options.pop("connection_class", None) is SSLConnection
-        self.hosts = [_host_port(host, 26379 if self.kind == "sentinel" else 6379) for host in (first, *others)]
         self._map = _address_map(self.options.pop("address_map", ""))
         self.sentinels = self._sentinels() if self.kind == "sentinel" else None
         self.local = scheme == "unix"
@@ -102,7 +103,9 @@ class Dialer:
                     wire.abort()
                     raise
         except (OSError, RedisError) as error:  # TimeoutError is an OSError
-            raise RedisUnavailable(f"cannot connect to Redis: {str(error) or type(error).__name__}") from error
+            why = f"cannot connect to Redis: {str(error) or type(error).__name__}"
+            word = error_word(error)
+            raise (RedisRefused(word, why) if refusal_of(error) else RedisUnavailable(why)) from error
         except Exception as error:
             _log.exception("connecting to Redis failed in a way that is not foreseen")
             raise RedisUnavailable(f"cannot connect to Redis: {error!r}") from error
@@ -209,7 +212,10 @@ class Dialer:
 
 def _host_port(text: str, default: int) -> Address:
     parts = urlsplit(f"//{text}")
-    return Address(parts.hostname or "localhost", parts.port or default)
+    try:
+        return Address(parts.hostname or "localhost", parts.port or default)
+    except ValueError:  # which shows what may be the beginning of a password
+        raise ValueError("a port makes no sense; in a password write / as %2F, # as %23, ? as %3F") from None
 
 
 def _address_map(text: str) -> dict[Address, Address]:

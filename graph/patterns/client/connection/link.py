@@ -21,10 +21,12 @@ from graph.patterns.client.connection.circuit import Circuit
 from graph.patterns.client.connection.newcomers import Newcomers
 from graph.patterns.client.connection.primary import FOLLOW_INTERVAL, Primary
 from graph.patterns.client.connection.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, MARGIN, PAUSE, Retries, backoff
+from graph.patterns.client.connection.trial import key_of, try_write
 from graph.patterns.client.connection.waitlist import Waitlist
 from graph.patterns.client.connection.wire import Wire
 from graph.patterns.client.refusals import BLOCKING, DEPOSED, error_word, refusal_of
 from graph.patterns.client.traffic import TRAFFIC
+from graph.patterns.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,8 +54,9 @@ class Link:
         reroute: Callable[[Link, Batch, int, str], bool] | None = None,
         on_trouble: Callable[[], None] | None = None,
         newcomers: Newcomers | None = None,
+        outage: Outage | None = None,
     ) -> None:
-        """Prepare for the server that `dialer` finds, or the one at `address`.
+        """Prepare for the server that `dialer` finds, or the one at `address`, and tell `outage` while it is away.
 
         `scripts` are loaded on every connection; more are added as they are used. `newcomers` welcomes each server
         process before it is used. `reroute` is asked first about each command that failed, with its place and its
@@ -67,6 +70,8 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
         self._down = False
+        self._outage = outage or Outage("Redis is away")
+        self._doubted: Argument | None = None  # a key of what a server let wait until it was given up
         self._waiting = Waitlist()
         self._retries = Retries(self.put)
         self._scripts: set[Script] = scripts if scripts is not None else set()
@@ -114,8 +119,7 @@ class Link:
     async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Stop; whatever still waits fails with `RedisUnavailable`, or `OutcomeUnknown` if it may have run."""
@@ -157,8 +161,8 @@ class Link:
         """Send it over the current connection or, while there is none, keep it for the next or fail it."""
         if not pending.commands:
             pending.finish()
-        elif self._circuit.blocked is not None:
-            pending.fail(self._circuit.blocked)
+        elif self._circuit.blocks:
+            pending.fail(self._circuit.blocked())
         elif self._wire is not None and (self._primary is None or self._loop.time() < self._primary.until):
             self._wire.submit(pending)
         elif self._wire is not None:
@@ -166,7 +170,7 @@ class Link:
             self._down = True
             pending.fail(RedisUnavailable("no majority of the Sentinels says any more that this is the primary"))
         elif self._down:
-            pending.fail(RedisUnavailable("Redis is away"))
+            pending.fail(RedisUnavailable(str(self._outage)))
         else:
             self._waiting.put(pending)
 
@@ -185,9 +189,11 @@ class Link:
             elif word in BLOCKING and self.is_passing(word):
                 if word in DEPOSED:
                     self._replace(pending.replies.wire)
-                self.put_later(pending, place, _DEPOSED_PAUSE if word in DEPOSED else PAUSE)
+                self.again(pending.part([place]), _DEPOSED_PAUSE if word in DEPOSED else PAUSE)
             elif (refused := refusal_of(reply)) is not None:
                 pending.replies[place] = refused
+                if word == "NOAUTH":  # this connection is not signed in any more; the next one will be
+                    self._replace(pending.replies.wire)
                 self._circuit.note(refused, pending.commands[place])
         if missing:
             self._retries.teach(pending, missing)
@@ -203,7 +209,7 @@ class Link:
         future: asyncio.Future[Replies] = self._loop.create_future()
         batch = Batch((one,), self._loop.time() + COMMAND_DEADLINE, future)
         if self._wire is None:
-            batch.fail(self._circuit.blocked or RedisUnavailable("Redis is away"))
+            batch.fail(self._circuit.blocked() if self._circuit.blocks else RedisUnavailable(str(self._outage)))
             return future
         future.add_done_callback(self._probed)
         self._wire.submit(batch)
@@ -216,15 +222,11 @@ class Link:
     @property
     def refusal(self) -> str:
         """Why the server refuses writes, or some commands; empty while it takes everything."""
-        return self._circuit.refusal
+        return self._circuit.refusal or (self._outage.why if self._outage.kind else "")
 
-    def again(self, part: Batch) -> None:
-        """Send a part that was made of a refused batch, unless it is too late for that."""
-        self._retries.again(part)
-
-    def put_later(self, pending: Batch, place: int, seconds: float = PAUSE) -> None:
-        """Send the command at `place` again after a pause."""
-        self._retries.again(pending.part([place]), seconds)
+    def again(self, part: Batch, seconds: float = 0.0) -> None:
+        """Send a part that was made of a refused batch, after a pause, unless it is too late for that."""
+        self._retries.again(part, seconds)
 
     # --- connecting ---
 
@@ -243,7 +245,8 @@ class Link:
             self._wire = None
             self._lost.set()
             # A server that does not answer may still accept the next connection: do not let callers wait for it.
-            self._down = self._down or isinstance(error, TimeoutError)
+            if isinstance(error, TimeoutError):
+                self._down, self._doubted = True, key_of(sent)
         why = f"the connection to Redis was lost: {error or 'closed by the server'}"
         settle(sent, lambda batch: self._recover(batch, wire, why), OutcomeUnknown(why))
         settle(unsent, lambda batch: self._resend(batch, why), RedisUnavailable(why))
@@ -251,14 +254,7 @@ class Link:
     def _recover(self, pending: Batch, wire: Wire, why: str) -> None:
         """Send again what got no reply from a lost connection and may be repeated; the rest has no known outcome."""
         pending.hold()
-        answered = len(pending.replies)
-        wires: list[ServerConnection | None] = [wire] * answered
-        pending.replies.wires = wires + [None] * (pending.want - answered)
-        pending.replies.extend(OutcomeUnknown(why) for _ in range(pending.want - answered))
-        again = [i for i in range(answered, pending.want) if pending.commands[i].retry]
-        if again and not pending.abandoned:
-            part = pending.part(again)
-            part.maybe_ran = True
+        if (part := pending.lost(wire, why)) is not None:
             TRAFFIC.retries += part.want
             self._resend(part, why)
         if pending.dirty:
@@ -276,14 +272,20 @@ class Link:
         try:
             wire = await self._dialer.dial(self._scripts, address=self.address)
             await self._newcomers.welcome(wire)
+            if self._doubted is not None:
+                await try_write(wire, self._doubted)
+                self._doubted = None
         except RedisUnavailable as error:
             self._down = True
+            if self._tasks:  # whoever opens the link is told
+                self._outage.began(str(error), error_word(error))
             self._waiting.fail(error)
             if self._on_trouble is not None:
                 self._on_trouble()
             raise
         wire.adopt(on_done=self._settle, on_lost=self._on_lost)
         self._wire, self._down = wire, False
+        self._outage.ended()
         if self._primary is not None:
             self._primary.found(wire)
         self._lost.clear()

@@ -52,6 +52,10 @@ class BadInput(DomainError):
     code = "BAD_USER_INPUT"
 
 
+class BadDatabaseUrl(ValueError):
+    """A URL that names no SQL database that could be used; the text says what is wrong with it, without a password."""
+
+
 class Invalid(Exception):
     """A value that breaks a rule of its field: `field` is its path in the input, as the API spells it."""
 

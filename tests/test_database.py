@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import multiprocessing
 import os
 import random
@@ -14,17 +15,20 @@ import threading
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import literal, select, text, type_coerce
+from sqlalchemy import event, literal, select, text, type_coerce
+from sqlalchemy.util import await_only
 from sqlmodel import SQLModel
 
 import graph
 from graph.engines import database as module
+from graph.engines import postgres as postgres_module
 from graph.engines.columns import UtcDateTime, UtcText, stored_moment
 from graph.engines.database import Database, async_url, migrate
 from graph.engines.revisions import head_revision
@@ -193,6 +197,85 @@ async def test_postgresql_lost_and_back(postgres: Postgres) -> None:
     await postgres.take_back(name)
 
 
+BY_AN_OPERATOR = {
+    "takes no connections": ("ALTER DATABASE {0} ALLOW_CONNECTIONS false", "ALTER DATABASE {0} ALLOW_CONNECTIONS true"),
+    "lets the role not in": ("ALTER ROLE shop NOLOGIN", "ALTER ROLE shop LOGIN"),
+    "knows no such database": ("ALTER DATABASE {0} RENAME TO {0}_gone", "ALTER DATABASE {0}_gone RENAME TO {0}"),
+    "takes no writes": (
+        "ALTER DATABASE {0} SET default_transaction_read_only = on",
+        "ALTER DATABASE {0} RESET default_transaction_read_only",
+    ),
+    "ends every statement": (
+        "ALTER ROLE shop SET statement_timeout = 1",
+        "ALTER ROLE shop RESET statement_timeout",
+    ),
+    "lets the role write nothing": (
+        "ALTER ROLE shop SET role = pg_read_all_data",
+        "ALTER ROLE shop RESET role",
+    ),
+}
+"""What PostgreSQL does then, how that is made so, and how it ends."""
+
+
+@pytest.mark.parametrize("does", BY_AN_OPERATOR)
+async def test_what_an_operator_does_to_postgresql_is_no_bug(
+    does: str, postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Writes are UNAVAILABLE; the log tells of it once, and once of its end, after which all is as before."""
+    name = await postgres.create()
+    url = postgres.url(name).replace("postgres@", "shop@")
+    slow = text(
+        "INSERT INTO category (slug, name) SELECT :slug, 'x' || (SELECT max(n) FROM generate_series(1, 3000000) n)"
+    )
+    begin, end = (statement.format(name) for statement in BY_AN_OPERATOR[does])
+    lost = f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{name}'"
+    made = "DO $$ BEGIN CREATE ROLE shop LOGIN SUPERUSER; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    await postgres.execute(made)
+
+    async def write(slug: str) -> None:
+        async with database.transaction() as session:
+            await session.execute(slow, {"slug": slug})
+
+    async with Database(url) as database:
+        await write("before")
+        await postgres.execute(lost, begin)
+        try:
+            for number in range(3):
+                with pytest.raises(Unavailable):
+                    await write(f"meanwhile {number}")
+        finally:
+            await postgres.execute(lost, end)
+        await write("after")
+        assert (await database.execute(COUNT))[0][0] == 2
+    told = [record.getMessage() for record in caplog.records if record.name == "graph.engines.database"]
+    if told or does not in ("ends every statement", "lets the role write nothing"):  # connections may be had there
+        assert len(told) == 2, told
+        assert told[1] in ("SQL is back", "SQL takes writes again")
+    await postgres.drop(name)
+
+
+async def test_a_session_that_is_ended_while_it_is_set_up_is_a_database_that_is_away(postgres: Postgres) -> None:
+    """The driver loses the thread of the protocol then, and says so in words of its own, which no client hears."""
+    name = await postgres.lend()
+
+    def end(raw: Any, _record: object) -> None:
+        await_only(postgres.execute(f"SELECT pg_terminate_backend({raw.driver_connection.get_server_pid()}, 60000)"))
+        await_only(asyncio.sleep(0.05))  # the server's farewell is read
+
+    async with Database(postgres.url(name)) as database:
+        event.listen(database.engine.sync_engine, "connect", end, insert=True)
+        with pytest.raises(Unavailable):
+            await database.execute(COUNT)
+        with pytest.raises(Unavailable):
+            async with database.session():
+                pass
+        with pytest.raises(Unavailable):
+            await _add(database, "lost")
+        event.remove(database.engine.sync_engine, "connect", end)
+        assert (await database.execute(COUNT))[0][0] == 0
+    await postgres.take_back(name)
+
+
 async def test_postgresql_that_says_nothing_any_more_is_left(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +322,27 @@ def test_urls() -> None:
         async_url("mysql://u@h/d")
     with pytest.raises(ValueError, match="needs a file"):
         async_url("sqlite://")
+    with pytest.raises(ValueError, match="statement_cache_size=none: a number is wanted"):
+        async_url("postgres://u@h/d?statement_cache_size=none")
+    with pytest.raises(ValueError, match="application_name: PostgreSQL's driver has no such option"):
+        async_url("postgres://u@h/d?application_name=x")
+
+
+def test_each_option_of_the_driver_may_be_in_a_url() -> None:
+    """What is no text, and is not the program's own business, is a number."""
+    taken = set(inspect.signature(cast("Any", asyncpg).connect).parameters)
+    assert set(postgres_module.OPTIONS) - taken == {"prepared_statement_cache_size"}
+    others = taken - set(postgres_module.OPTIONS)
+    assert others == {"dsn", "loop", "connection_class", "record_class", "server_settings", "direct_tls"}
+
+
+async def test_statements_need_not_be_cached(postgres: Postgres) -> None:
+    """A URL may switch off what a pooler of connections cannot do."""
+    name = await postgres.lend()
+    off = "&statement_cache_size=0&prepared_statement_cache_size=0&command_timeout=60"
+    async with Database(postgres.url(name) + off) as database:
+        assert (await database.execute(COUNT))[0][0] == 0
+    await postgres.take_back(name)
 
 
 def test_moments_are_utc() -> None:

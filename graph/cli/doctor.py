@@ -5,14 +5,14 @@ configured, the embedded Valkey is used, and started for the check if necessary.
 """
 
 import statistics
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from graph.cli import permissions
 from graph.cli.support import application, console, redis
@@ -20,9 +20,10 @@ from graph.engines import aof
 from graph.engines.child import try_lock
 from graph.engines.database import Database
 from graph.engines.embedded import EmbeddedError, server_binary
+from graph.engines.failures import reason
 from graph.engines.revisions import OURS, Migrations, head_revision
 from graph.errors import DomainError
-from graph.patterns.client import BadRedisUrl, Client, Command, RedisRefused, open_client
+from graph.patterns.client import BadRedisUrl, Client, Command, open_client
 from graph.settings import Settings
 from graph.settings_group import without_password
 
@@ -32,17 +33,6 @@ SLOW = 0.005  # seconds for one round trip above which the network is worth atte
 OLDEST_REDIS = 7  # major version
 NEARLY_FULL = 0.9  # fraction of `maxmemory` in use that is worth attention
 _BUSY = "it is on this machine, which is busy"
-_REFUSED = {
-    "OOM": "raise maxmemory, or set a maxmemory-policy that evicts: volatile-lru",
-    "MISCONF": "look at the disk that Redis writes its snapshots to",
-    "NOREPLICAS": "start the replicas that min-replicas-to-write asks for, or lower it",
-    "READONLY": "point GRAPH_REDIS_URL at the primary",
-    "MASTERDOWN": "point GRAPH_REDIS_URL at the primary",
-    "BUSY": "a script holds the server: SCRIPT KILL",
-    "LOADING": "it reads its data: wait",
-    "CLUSTERDOWN": "start the nodes that are down, or have others take over their slots",
-    "NOPERM": "allow the user of GRAPH_REDIS_URL what the error names",
-}
 
 
 @dataclass(frozen=True)
@@ -117,8 +107,7 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
         refusal = await refuses(client, settings.redis.prefix)
         replicas = await _config(client, "min-replicas-to-write")
     except (RedisError, EmbeddedError, OSError, BadRedisUrl) as error:
-        word = error.word if isinstance(error, RedisRefused) else ""
-        advice = _REFUSED.get(word, "start it, or correct GRAPH_REDIS_URL; unset means embedded")
+        advice = permissions.advice_for(str(error), "start it, or correct GRAPH_REDIS_URL; unset means embedded")
         if any(finding.verdict == "wrong" for finding in denied):
             advice = "allow its user what is denied below"
         yield Finding("wrong", "Redis", f"{where}: {error}", advice)
@@ -193,7 +182,7 @@ def redis_writes(refusal: str) -> Finding:
     """Check that writes are accepted: a server that answers may still refuse them."""
     if not refusal:
         return Finding("ok", "writes", "taken")
-    advice = _REFUSED.get(refusal.partition(" ")[0], "look at the log of Redis")
+    advice = permissions.advice_for(refusal, "look at the log of Redis")
     return Finding("wrong", "writes", f"refused: {refusal}", advice)
 
 
@@ -272,11 +261,13 @@ async def check_sql(settings: Settings) -> AsyncGenerator[Finding]:
             near = _BUSY if path is not None else "put the database in the same network as this server"
             yield round_trip("latency", await _median_seconds(ping), near)
             yield sql_damage(await database.damage())
+            if database.dialect == "postgresql":
+                yield sql_writes(await database.execute(text("SHOW transaction_read_only")))
             for line in (OURS, *application(settings).migrations):
                 yield migrations(await database.revision(line), line)
     except (DomainError, OSError) as error:
         yield Finding(
-            "wrong", "SQL", f"{where}: {error}", "start it, or correct GRAPH_DATABASE_URL; unset means SQLite"
+            "wrong", "SQL", f"{where}: {reason(error)}", "start it, or correct GRAPH_DATABASE_URL; unset means SQLite"
         )
     except ValueError as error:
         yield Finding("wrong", "SQL", str(error), "correct GRAPH_DATABASE_URL; unset means SQLite")
@@ -292,6 +283,14 @@ def sql_damage(found: str) -> Finding:
             "stop the server, restore a backup, or save what can be read: sqlite3 FILE .recover",
         )
     return Finding("ok", "pages", "whole, as far as the engine can tell")
+
+
+def sql_writes(found: Sequence[Row[Any]]) -> Finding:
+    """Check that PostgreSQL takes writes: a standby does not, nor does one whose provider has stopped them."""
+    if found[0][0] == "on":
+        advice = "point GRAPH_DATABASE_URL at the primary; or see default_transaction_read_only, and room on its disk"
+        return Finding("wrong", "SQL writes", "refused: transactions are read-only", advice)
+    return Finding("ok", "SQL writes", "taken")
 
 
 def migrations(revision: str | None, line: Migrations = OURS) -> Finding:

@@ -1,4 +1,6 @@
-"""What ``graph doctor`` says of the permissions of the Redis user: which command, key or channel is denied, and where.
+"""What ``graph doctor`` says of a Redis that refuses: which command, key or channel its user is denied, and where.
+
+What to do about any other refusal is told by `advice_for`.
 
 Every module that keeps something in Redis declares the shapes of its keys and channels, below the prefix and with
 asterisks for what differs: `DURABLE_KEYS`, `EXPIRING_KEYS` and `CHANNELS`. They are read here; a test looks whether a
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from typing import TYPE_CHECKING
 
 import graph
@@ -23,6 +26,23 @@ if TYPE_CHECKING:
 _ELSEWHERE = ("graph.cli", "graph.engines.migrations", "graph.__main__")
 _UNUSED = "graph-doctor"
 """Stands for each asterisk in a key that is tried."""
+
+_REFUSED = {
+    "OOM": "raise maxmemory, or set a maxmemory-policy that evicts: volatile-lru",
+    "MISCONF": "look at the disk that Redis writes its snapshots to",
+    "NOREPLICAS": "start the replicas that min-replicas-to-write asks for, or lower it",
+    "READONLY": "point GRAPH_REDIS_URL at the primary",
+    "MASTERDOWN": "point GRAPH_REDIS_URL at the primary",
+    "BUSY": "a script holds the server: SCRIPT KILL",
+    "LOADING": "it reads its data: wait",
+    "CLUSTERDOWN": "start the nodes that are down, or have others take over their slots",
+    "NOPERM": "allow the user of GRAPH_REDIS_URL what the error names",
+}
+_SAID = {
+    "max number of clients": "raise maxclients of Redis, or see who has so many connections: CLIENT LIST",
+    "protected mode": "give Redis a password, or bind it to the address of a private network",
+}
+"""Refusals without a word of their own, by what they say."""
 
 
 def declared(name: str) -> dict[str, str]:
@@ -89,3 +109,10 @@ def _listed(names: list[str]) -> str:
 
 def _there(one: Denied, rules: str) -> str:
     return f"on {one.server}: ACL SETUSER {one.user} {rules}"
+
+
+def advice_for(told: str, otherwise: str) -> str:
+    """What to do about a Redis of which this was `told`; else do `otherwise`."""
+    said = next((advice for part, advice in _SAID.items() if part in told), "")
+    words = re.findall(r"\b[A-Z]{3,}\b", told)
+    return said or next((_REFUSED[word] for word in words if word in _REFUSED), otherwise)

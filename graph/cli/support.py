@@ -138,25 +138,36 @@ def _sentence(error: Exception) -> str | None:
     from redis.exceptions import ConnectionError as RedisConnectionError
 
     from graph.engines.embedded import EmbeddedError
-    from graph.errors import DomainError, Invalid
+    from graph.errors import BadDatabaseUrl, DomainError, Invalid
     from graph.feature import BadApp, NotListed
     from graph.patterns.client import BadRedisUrl
     from graph.patterns.keyspace import ForeignKeyspace
 
     if isinstance(error, (BadApp, EmbeddedError, ForeignKeyspace, NotListed)):
         return str(error)
-    if isinstance(error, BadRedisUrl):
-        return f"GRAPH_REDIS_URL: {error}"
+    if isinstance(error, (BadRedisUrl, BadDatabaseUrl)):
+        return f"GRAPH_{'REDIS' if isinstance(error, BadRedisUrl) else 'DATABASE'}_URL: {error}"
     if isinstance(error, RedisConnectionError):
         return f"Redis: {error}"
     if isinstance(error, (DomainError, Invalid)):
-        return error.message
+        return error.message + _why(error)
     if "sqlalchemy" in sys.modules:  # takes half a second to load, and only commands that use SQL fail this way
         from sqlalchemy.exc import InterfaceError, OperationalError
 
         if isinstance(error, (OperationalError, InterfaceError)):
             return f"SQL: {error.orig or error}"
     return None
+
+
+def _why(error: Exception) -> str:
+    """Return what an engine said that is not available, which no client is told."""
+    from graph.errors import Unavailable
+
+    if not isinstance(error, Unavailable) or error.__cause__ is None:
+        return ""
+    from graph.engines.failures import reason
+
+    return f": {reason(error)}"
 
 
 async def prepare(settings: "Settings") -> None:

@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from sqlalchemy import event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -32,11 +31,13 @@ from sqlalchemy.util import greenlet_spawn
 
 from graph.engines import postgres, sqlite
 from graph.engines.disk import OpenedFile, make_private
-from graph.engines.failures import closing, is_away, unavailable
+from graph.engines.failures import closing, opening, takes_no_writes, unavailable
 from graph.engines.plain import PlainReader
 from graph.engines.revisions import OURS, current_revision, upgrade
+from graph.engines.urls import async_url
 from graph.errors import Unavailable
 from graph.patterns.fair_queue import FairQueue
+from graph.patterns.outage import Outage
 from graph.patterns.tasks import to_its_end
 
 if TYPE_CHECKING:
@@ -67,12 +68,9 @@ MIGRATION_TIMEOUT = 120.0
 GOODBYE = 3.0
 """Seconds that closing may take."""
 
+_log = logging.getLogger(__name__)
+
 _MIGRATION_LOCK = 0x67726170_68  # any number that nothing else in the database uses as an advisory lock
-_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgresql": "postgresql+asyncpg",
-    "postgres": "postgresql+asyncpg",
-}
 _READING = {"sqlite": {"graph_begin": "BEGIN"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
 _WRITING = {"sqlite": {"graph_begin": "BEGIN IMMEDIATE"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
 """Options for beginning a transaction; an engine without them begins none."""
@@ -83,20 +81,10 @@ _SIZE = {
 }
 
 
-def async_url(url: str) -> URL:
-    """Parse `url` and add the driver if it names only the engine; raises ValueError for any other engine."""
-    parsed = make_url(url)
-    engine = parsed.drivername.partition("+")[0]
-    if engine not in _DRIVERS:
-        raise ValueError(f"{parsed.drivername}: only sqlite and postgresql databases are supported")
-    if engine == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise ValueError("an SQLite database needs a file: one in memory is not shared by its connections")
-    return parsed.set(drivername=_DRIVERS[engine])
-
-
 def _create_engine(url: URL, *, busy: float, **options: Any) -> AsyncEngine:
     """Create an engine without transactions: each statement is its own, including PostgreSQL's connection test."""
     if url.get_backend_name() != "sqlite":
+        options["connect_args"] = postgres.options(url)
         engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **options)
         postgres.set_up(engine, lock=busy, idle=IDLE_TIMEOUT)
         return engine
@@ -138,6 +126,8 @@ class Database:
         self._writing = self._sessions(_WRITING)
         self._connections = FairQueue(pool_size, PER_CALLER)
         self._writer = FairQueue(1, 1) if self.dialect == "sqlite" else None
+        self._outage = Outage("SQL is away", "SQL is back", _log)
+        self._refusal = Outage("SQL takes no writes", "SQL takes writes again", _log)
         self._file = OpenedFile(Path(parsed.database or "")) if self.dialect == "sqlite" else None
         if self._file is not None:
             event.listen(self.engine.sync_engine, "connect", self._file.note)
@@ -168,7 +158,10 @@ class Database:
             async with turn, self._opened(self._writing) as session:
                 yield session
                 await session.commit()
+            self._refusal.ended()
         except Unavailable as error:
+            if takes_no_writes(error.__cause__):
+                self._refusal.began(str(getattr(error.__cause__, "orig", "")))
             if postgres.waited_in_vain(error.__cause__):
                 await postgres.end_silent(self.engine, silent=IDLE_TIMEOUT)
             raise
@@ -209,18 +202,19 @@ class Database:
 
     def _fetch(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
         with contextlib.ExitStack() as stack:
-            with unavailable(InvalidRequestError):
+            with opening(self._outage):
                 connection = stack.enter_context(self.engine.sync_engine.connect())
             return connection.execute(statement, parameters).all()
 
     @contextlib.asynccontextmanager
     async def _opened(self, maker: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
         async with contextlib.AsyncExitStack() as stack:
-            with unavailable(OSError, PoolTimeoutError, InvalidRequestError):  # the last: no connection stays open
+            with unavailable(TimeoutError):
                 await stack.enter_async_context(self._connections.place(POOL_TIMEOUT))
-                session = await stack.enter_async_context(closing(maker()))
-                opening = session.connection()
-                await (to_its_end(opening) if self._must_open() else opening)
+            session = await stack.enter_async_context(closing(maker()))
+            with opening(self._outage):
+                connecting = session.connection()
+                await (to_its_end(connecting) if self._must_open() else connecting)
             with unavailable():
                 yield session
 
@@ -230,8 +224,9 @@ class Database:
         return pool.checkedin() == 0 and pool.overflow() < 0
 
     async def _open(self) -> None:
-        async with self.engine.connect():
-            pass
+        with opening(self._outage):
+            async with self.engine.connect():
+                pass
 
     async def ping(self) -> None:
         """Check the database; raises `Unavailable` if it is away.
@@ -304,17 +299,12 @@ async def _migrate_locked(url: URL, revision: str, more: Sequence[Migrations]) -
         url, busy=MIGRATION_TIMEOUT, poolclass=NullPool, execution_options=_WRITING[url.get_backend_name()]
     )
     try:
-        if url.get_backend_name() == "sqlite":
-            make_private(Path(url.database or ""))
-        async with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            await connection.run_sync(upgrade, revision, more)
-    except OSError as error:
-        raise Unavailable(f"the database is away: {error}") from error
-    except DBAPIError as error:
-        if is_away(error):
-            raise Unavailable(f"the database is away: {error.orig}") from error
-        raise
+        with unavailable(OSError):
+            if url.get_backend_name() == "sqlite":
+                make_private(Path(url.database or ""))
+            async with engine.begin() as connection:
+                if engine.dialect.name == "postgresql":
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+                await connection.run_sync(upgrade, revision, more)
     finally:
         await engine.dispose()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from graph.patterns.outage import Outage
+
 T = TypeVar("T")
 
 PATIENCE = 120.0
@@ -30,9 +32,16 @@ _PAUSE = 0.1  # seconds, so that a failure that comes at once is not tried witho
 _log = logging.getLogger(__name__)
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-# PostgreSQL's error classes for "not now": connection lost, out of resources, shut down, serialization or deadlock, a
-# lock not obtained in time, a transaction ended because it was idle.
-_AWAY = ("08", "53", "57P", "40001", "40P01", "55P03", "25P03")
+# PostgreSQL's error classes for "not now", or not until an operator has changed something: connection lost, sign-in
+# refused, no such database, out of resources, cancelled or shut down by an operator, an error of the system, damaged
+# data, serialization or deadlock, a lock not obtained in time, a transaction ended because it took too long, a server
+# that takes no writes, a role that may not do this.
+_GONE = ("08", "57P")
+_READ_ONLY = "25006"
+_AWAY = (
+    *("08", "28", "3D", "53", "57", "58", "XX001", "XX002", "40001", "40P01", "55P03", "25P03", "25P04"),
+    *(_READ_ONLY, "42501"),
+)
 _SQLITE_AWAY = (
     *("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY"),
     *_DAMAGED,
@@ -45,7 +54,7 @@ def is_away(error: DBAPIError) -> bool:
         return True
     if isinstance(error.orig, sqlite3.DatabaseError):
         return getattr(error.orig, "sqlite_errorname", "").startswith(_SQLITE_AWAY)
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_AWAY)
+    return postgres.is_broken(error) or _code(error).startswith(_AWAY)
 
 
 @contextlib.contextmanager
@@ -59,6 +68,30 @@ def unavailable(*also: type[Exception]) -> Generator[None]:
         if is_away(error):
             raise Unavailable(_told(error)) from error
         raise
+
+
+@contextlib.contextmanager
+def opening(outage: Outage) -> Generator[None]:
+    """Raise `Unavailable` for whatever fails in the block, in which nothing is done but to open a connection.
+
+    The driver may fail in any way while it shakes hands with a server that is being killed. `outage` is told, but not
+    of a database that is only busy, or only takes no writes.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not (is_locked(error) or takes_no_writes(error)):
+            code = _code(error)
+            outage.began(reason(error), "" if code.startswith(_GONE) else code)
+        raise Unavailable(_told(error)) from error
+    outage.ended()
+
+
+def reason(error: BaseException) -> str:
+    """What the engine said, which may be more than a client should hear: `error` itself, or why it is `Unavailable`."""
+    cause = error.__cause__ if isinstance(error, Unavailable) and error.__cause__ is not None else error
+    cause = getattr(cause, "orig", None) or cause
+    return str(cause).partition("\n")[0] or type(cause).__name__
 
 
 @contextlib.asynccontextmanager
@@ -77,12 +110,23 @@ async def closing(session: AsyncSession) -> AsyncGenerator[AsyncSession]:
                 raise
 
 
-def _told(error: DBAPIError) -> str:
+def _told(error: Exception) -> str:
     """Return a message, fit for clients, about a database that cannot answer."""
-    name: str = getattr(error.orig, "sqlite_errorname", "")
-    if name.startswith(_DAMAGED):
+    code = _code(error)
+    if code.startswith((*_DAMAGED, "XX00")):
         return "the database is damaged"
-    return "the database cannot be written" if name in ("SQLITE_FULL", "SQLITE_READONLY") else "the database is away"
+    return "the database is away" if not takes_no_writes(error) else "the database cannot be written"
+
+
+def takes_no_writes(error: BaseException | None) -> bool:
+    """Whether the database may be read, and takes no writes."""
+    return _code(error).startswith(("SQLITE_FULL", "SQLITE_READONLY", _READ_ONLY, "53100"))
+
+
+def _code(error: BaseException | None) -> str:
+    """What the engine itself calls an error of SQLAlchemy's; empty where it has no word for it."""
+    orig = getattr(error, "orig", None)
+    return str(getattr(orig, "sqlite_errorname", None) or getattr(orig, "sqlstate", None) or "")
 
 
 def is_locked(error: BaseException | None) -> bool:

@@ -17,13 +17,25 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, InvalidatePoolError, 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.util.concurrency import in_greenlet
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from graph.errors import BadDatabaseUrl
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 APPLICATION = "graph"
 """The name of this product's sessions in ``pg_stat_activity``."""
+
+OPTIONS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("timeout", "command_timeout"), float),
+    **dict.fromkeys(("statement_cache_size", "max_cached_statement_lifetime", "max_cacheable_statement_size"), int),
+    **dict.fromkeys(("prepared_statement_cache_size",), int),
+    **dict.fromkeys(("host", "port", "user", "password", "database", "passfile", "service", "servicefile"), str),
+    **dict.fromkeys(("ssl", "target_session_attrs", "krbsrvname", "gsslib"), str),
+}
+"""What the query of a URL may say, and what the driver takes each for."""
 
 _LOCK_NOT_HAD = "55P03"
 _SETTINGS = """
@@ -46,6 +58,21 @@ WHERE datname = current_database() AND usename = current_user AND application_na
 """)
 
 
+def options(url: URL) -> dict[str, Any]:
+    """Return the options in the query of `url` that the driver does not take as text; raises `BadDatabaseUrl`."""
+    found: dict[str, Any] = {}
+    for name, value in url.query.items():
+        if name not in OPTIONS:
+            raise BadDatabaseUrl(f"{name}: PostgreSQL's driver has no such option")
+        kind = OPTIONS[name]
+        if kind is not str:
+            try:
+                found[name] = kind(str(value))
+            except ValueError:
+                raise BadDatabaseUrl(f"{name}={value}: a number is wanted") from None
+    return found
+
+
 def set_up(engine: AsyncEngine, *, lock: float, idle: float) -> None:
     """Have each new session wait `lock` seconds for a row, and end a transaction that is idle for `idle` seconds."""
     statement = _SETTINGS.format(lock=1000 * lock, idle=1000 * idle, application=APPLICATION)
@@ -56,6 +83,11 @@ def set_up(engine: AsyncEngine, *, lock: float, idle: float) -> None:
         cursor.close()
 
     event.listen(engine.sync_engine, "connect", connected)
+
+
+def is_broken(error: DBAPIError) -> bool:
+    """Whether the driver lost the thread of the protocol, as when a server is killed in the midst of an answer."""
+    return type(error.orig).__name__ == "InternalClientError"
 
 
 def waited_in_vain(error: BaseException | None) -> bool:

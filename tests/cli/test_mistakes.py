@@ -18,6 +18,26 @@ MISTAKES: dict[str, tuple[list[str], dict[str, str], str]] = {
     "data": (["serve"], {"GRAPH_DATA_DIR": "/dev/null/data"}, "cannot keep data in /dev/null/data: "),
     "redis port": (["doctor"], {"GRAPH_REDIS_URL": "redis://u:secret@h:99999"}, "GRAPH_REDIS_URL='redis://u:***@h"),
     "redis port name": (["doctor"], {"GRAPH_REDIS_URL": "redis://h:port"}, "GRAPH_REDIS_URL='redis://h:port': "),
+    "redis password": (
+        ["doctor"],
+        {"GRAPH_REDIS_URL": "redis://u:secret#x@h:1"},
+        "GRAPH_REDIS_URL='redis://u:***@h",
+    ),
+    "cluster password": (
+        ["jobs", "list"],
+        {"GRAPH_REDIS_URL": "redis+cluster://u:secret/x@h:1,i:1"},
+        "GRAPH_REDIS_URL: a port makes no sense; in a password",
+    ),
+    "sql password": (
+        ["serve"],
+        {"GRAPH_DATABASE_URL": "postgresql://u:secret/x@h:1/d"},
+        "GRAPH_DATABASE_URL='postgresql://u:***@h:1/d': ",
+    ),
+    "sql option": (
+        ["serve"],
+        {"GRAPH_DATABASE_URL": "postgresql://u:secret@h:1/d?statement_cache_size=x"},
+        "GRAPH_DATABASE_URL: statement_cache_size=x: a number is wanted",
+    ),
     "sentinel": (
         ["serve"],
         {"GRAPH_REDIS_URL": "redis+sentinel://u:secret@h:1"},

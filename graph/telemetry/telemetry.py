@@ -92,11 +92,9 @@ class Telemetry:
         """A span that is in force `_Spanned.below` alone, until it is ended; None where the request is not sampled."""
         return self._request(carrier()) if self._sampled(parent.decode("latin-1")) else None
 
-    def begin(
-        self, carrier: Mapping[str, str], begun: _Spanned | None = None
-    ) -> AbstractContextManager[_Spanned | None]:
+    def begin(self, carrier: Mapping[str, str], begun: object = None) -> AbstractContextManager[_Spanned | None]:
         """A span for the length of a block: the one that was `begun`, else one below the one that `carrier` names."""
-        if begun is not None:
+        if isinstance(begun, _Spanned):
             return begun
         return self._request(carrier) if self._sampled(carrier.get("traceparent") or "") else _UNSAMPLED
 

@@ -15,6 +15,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 from redis.exceptions import ResponseError
 from sqlalchemy import bindparam, event, select
+from sqlmodel import col
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -187,7 +188,7 @@ async def test_what_is_not_sampled_leaves_nothing(traces: Traced) -> None:
 async def test_what_is_not_sampled_is_read_as_without_traces(traces: Traced) -> None:
     """Past SQLAlchemy's execution, which costs a tenth of a page: what is sampled takes it, to be heard of."""
     database, telemetry = traces.services.database, traces.spans.telemetry
-    statement = select(Product.id).where(Product.sku == bindparam("sku"))
+    statement = select(col(Product.id)).where(col(Product.sku) == bindparam("sku"))
     await database.rows(statement, {"sku": "none"})  # the pool has a connection
     heard: list[str] = []
     event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *told: heard.append(told[2]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
+from graph.endpoint.document import Policy
 from graph.endpoint.kept import EXPRESS, Errand
 from graph.patterns.client import open_client
 from graph.server.http_express import HttpProtocol
@@ -20,7 +21,7 @@ from tests.support.clients.raw_http import Connection, post
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
     from typing import Any
 
@@ -127,3 +128,24 @@ async def test_a_server_that_stops_answers_what_it_has_taken(
             assert await connection.end() == b""
             await stopping
     assert performed == [200] * 3
+
+
+async def test_tags_that_cannot_be_made_cost_no_connection(
+    app: AnswersApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function that does not expect what a client wrote fails that request alone, as it does where that is parsed."""
+
+    def tags(_: Policy, variables: Mapping[str, Any] | None) -> list[str]:
+        return [str((variables or {})["key"].lower())]
+
+    monkeypatch.setattr(Policy, "tags", tags)
+    async with shared(app) as port, Connection(port) as connection:
+        before = [answer for number in range(3) for answer in await connection.ask(request(number))]
+        (answer,) = await connection.ask(post(orjson.dumps({"query": QUERY, "variables": {"key": 5}})))
+        assert answer.status == 500
+        assert b'"INTERNAL_SERVER_ERROR"' in answer.body
+        (answer,) = await connection.ask(request(3))
+        assert answer.body == body(3)
+        left = [int(one.headers[b"x-ratelimit-remaining"]) for one in (before[-1], answer)]
+        assert left[0] - left[1] == 2  # it was charged
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["graph.endpoint"]

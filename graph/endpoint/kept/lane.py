@@ -177,7 +177,11 @@ class Lane(Generic[Context]):
         if not self.enabled:
             return None
         asked = question.asked
-        return self.cache.claim(key, asked.prepared.digest, asked.policy.tags(question.request.variables))
+        try:
+            tags = asked.policy.tags(question.request.variables)
+        except Exception:  # noqa: BLE001 - raised again once the request has been charged, to be answered
+            return None
+        return self.cache.claim(key, asked.prepared.digest, tags)
 
     def approach(self, question: Question, sender: Sender) -> Approach | None:
         """How the lane handles a request: what it asks Redis beside the answer. Nothing is asked or charged yet."""

@@ -13,7 +13,7 @@ from harness.valkey import ValkeyServer
 SOURCES = Path(graph.__file__).parent
 _IN_LUA = re.compile(r"redis\.p?call\('(\w+)'")
 _IN_PYTHON = re.compile(r"""(?:command|execute|Command)\(\(?b?"([A-Z]+)"(?:, "([A-Z]+)")?""")
-_OTHERWISE = {"multi", "config", "sentinel", "begin", "commit"}
+_OTHERWISE = {"multi", "config", "sentinel", "begin", "commit", "rollback"}
 """CONFIG is the doctor's, which does without; the Sentinels have users of their own; the rest is SQL."""
 
 

@@ -167,7 +167,7 @@ async def test_a_websocket_begins_when_all_before_it_is_answered(
         connection.writer.write(post(body))
         await asyncio.sleep(0.02)
         connection.writer.write(UPGRADE)
-        assert [(await connection.read()).status for _ in range(2)] == [200, 403]
+        assert [(await connection.read()).status for _ in range(2)] == [200, 101]
         assert bool(expressed) == (not delay)
 
 

@@ -118,8 +118,8 @@ def _choose(accept: str, streams: tuple[str, ...]) -> Acceptable:
         json = RESPONSE
     elif plain > 0:
         json = JSON
-    stream = max(streams, key=lambda one: weights.get(one, 0.0), default="")
-    return Acceptable(json, stream if weights.get(stream, 0.0) > 0 else None, _pieces(accept, streams))
+    taken = [one for one in streams if weights.get(one, 0.0) > 0]
+    return Acceptable(json, max(taken, key=weights.__getitem__, default=None), _pieces(accept, streams))
 
 
 def _pieces(accept: str, streams: tuple[str, ...]) -> PiecesMedia | None:

@@ -4,13 +4,12 @@ A server that was restarted, or a replica that was made primary, may have lost w
 a client may have something done on each such server (`Prepare`) before any of its replies is used: until that has
 succeeded the server counts as away. Each process does so by itself, so it must be harmless to repeat.
 
-Failure: what `Prepare` raises becomes `RedisUnavailable`, told once in the log; the link tries again.
+Failure: what `Prepare` raises becomes `RedisUnavailable`, which the link tells once in the log; it tries again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,8 +24,6 @@ PREPARATION = 30.0
 
 _MOST = 256  # server processes remembered
 _ASKING = Command(("ASKING",), None, retry=True)
-
-_log = logging.getLogger(__name__)
 
 
 class Newcomer:
@@ -66,7 +63,6 @@ class Newcomers:
         """Have `prepare` done on each server that is new, if anything."""
         self._prepare = prepare
         self._known: dict[bytes, None] = {}
-        self._told = ""
 
     async def welcome(self, wire: Wire) -> None:
         """Return once the server behind `wire` may be believed; else raise `RedisUnavailable`, with `wire` closed."""
@@ -84,12 +80,8 @@ class Newcomers:
         try:
             await self._prepare(Newcomer(wire))
         except Exception as error:
-            why = f"the server is new and cannot be believed yet: {str(error).partition(chr(10))[0]}"
-            if why != self._told:
-                self._told = why
-                _log.warning("Redis: %s", why)
-            raise RedisUnavailable(why) from error
-        self._told = ""
+            why = str(error).partition("\n")[0]
+            raise RedisUnavailable(f"the server is new and cannot be believed yet: {why}") from error
         self._known[wire.run_id] = None
         if len(self._known) > _MOST:
             del self._known[next(iter(self._known))]

@@ -16,7 +16,8 @@ from graph.accounts.records import Role, UserRecord
 from graph.accounts.service import AccountService
 from graph.app import create_app
 from graph.services import Services, open_services
-from graph.settings import AccountSettings, RateLimitSettings, RedisSettings, ServerSettings, Settings
+from graph.settings import AccountSettings, BoundSettings, RateLimitSettings, RedisSettings, ServerSettings, Settings
+from harness.waiting import HANG
 from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.one_schema import schema_made_once
 from tests.support.engines.migrated import migrated
@@ -116,6 +117,7 @@ async def shop(
 ) -> AsyncGenerator[Shop]:
     """Run the application on the Redis at `url` and a database in `folder`."""
     settings = Settings(
+        bounds=BoundSettings(seconds=HANG),  # no test here is about the time that an operation may take
         server=ServerSettings(data_dir=folder),
         redis=RedisSettings(url=url),
         rate_limit=RateLimitSettings(anonymous=1_000_000, authenticated=1_000_000),

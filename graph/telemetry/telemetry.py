@@ -90,7 +90,8 @@ class Telemetry:
 
     def apart(self, parent: bytes, carrier: Callable[[], Mapping[str, str]]) -> _Spanned | None:
         """A span that is in force `_Spanned.below` alone, until it is ended; None where the request is not sampled."""
-        return self._request(carrier()) if self._sampled(parent.decode("latin-1")) else None
+        wanted = self._sampled(parent.decode("latin-1")) if parent else self._chosen()
+        return self._request(carrier()) if wanted else None
 
     def begin(self, carrier: Mapping[str, str], begun: object = None) -> AbstractContextManager[_Spanned | None]:
         """A span for the length of a block: the one that was `begun`, else one below the one that `carrier` names."""
@@ -135,7 +136,10 @@ class Telemetry:
             if self._followed < FOLLOWED:
                 self._followed += 1
                 return True
-        return self._ratio > 0 and random.random() < self._ratio  # noqa: S311 - not a secret
+        return self._chosen()
+
+    def _chosen(self) -> bool:
+        return random.random() < self._ratio  # noqa: S311 - not a secret
 
     # --- what lies below ---
 

@@ -196,7 +196,7 @@ async def test_what_is_not_sampled_is_read_as_without_traces(traces: Traced) -> 
         heard.clear()
         with telemetry.begin({"traceparent": parent}):
             await database.rows(statement, {"sku": "none"})
-        assert len(heard) == times
+        assert sum("sku =" in one for one in heard) == times  # not what the application does by itself
 
 
 async def test_refusals_and_bugs_are_told_by_their_codes(traces: Traced) -> None:

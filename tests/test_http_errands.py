@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from graph.endpoint.document import Bounds
-from graph.endpoint.kept import EXPRESS, Errand
+from graph.endpoint.kept import EXPRESS
 from graph.endpoint.observe import AccessLog, Observed, Tally
 from graph.patterns.client import open_client
 from graph.server import http_express
@@ -18,13 +18,13 @@ from graph.server.http_express import HttpProtocol
 from harness.valkey import ValkeyServer
 from harness.waiting import until
 from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.apps.recognised import performed_by, recognising
 from tests.support.apps.serving import serving
 from tests.support.clients.raw_http import Connection, post
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
 
 QUERY = 'mutation Write { write(key: "a") }'
 REQUEST = post(orjson.dumps({"query": QUERY}))
-
-
-def shared(app: AnswersApp) -> AbstractAsyncContextManager[int]:
-    """Serve `app`, its express known to the protocol."""
-    return serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express})
 
 
 @pytest.fixture
@@ -53,20 +48,12 @@ async def app(client: Client) -> AsyncIterator[AnswersApp]:
 @pytest.fixture
 def performed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The status of each mutation that was recognised."""
-    made: list[int] = []
-    ended = Errand.ended
-
-    def noting(self: Errand, status: int, facts: dict[str, Any]) -> None:
-        made.append(status)
-        ended(self, status, facts)
-
-    monkeypatch.setattr(Errand, "ended", noting)
-    return made
+    return performed_by(monkeypatch)
 
 
 async def test_the_answers_are_those_of_uvicorn(app: AnswersApp, performed: list[int]) -> None:
     """On one kept connection every answer has the same head, and each mutation was executed once, in order."""
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         answers = await connection.ask(REQUEST, 5)
         connection.writer.write(REQUEST * 3)  # sent ahead
         answers += [await connection.read() for _ in range(3)]
@@ -86,7 +73,7 @@ async def test_resolvers_see_the_whole_request(app: AnswersApp, performed: list[
         return inner(caller, connection, response)
 
     engine.context = context
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         for number in range(3):
             await connection.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Request-Id:  %d \t\r\n\r\n" % number, 1))
     assert seen == [f"POST /graphql {number} \t" for number in range(3)]
@@ -112,7 +99,7 @@ async def test_a_request_that_is_looked_at_late_is_its_own(
 
     engine.context = context
     monkeypatch.setattr(http_express, "_headers_of", noting)
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         for number in range(3):
             await connection.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Request-Id: %d\r\n\r\n" % number, 1))
     assert performed == [200, 200]
@@ -136,7 +123,7 @@ async def test_resolvers_see_their_own_connection(app: AnswersApp, performed: li
 
     engine.context = context
     ports: list[int] = []
-    async with shared(app) as port:
+    async with recognising(app) as port:
         for _ in range(3):
             async with Connection(port) as connection:
                 ports.append(connection.writer.get_extra_info("sockname")[1])
@@ -166,7 +153,7 @@ async def test_they_are_counted_and_logged(client: Client, performed: list[int])
 
 async def test_a_client_that_goes_does_not_stop_it(app: AnswersApp) -> None:
     """A mutation is finished although its client has hung up."""
-    async with shared(app) as port:
+    async with recognising(app) as port:
         for _ in range(20):
             async with Connection(port) as connection:
                 await connection.ask(REQUEST)
@@ -181,7 +168,7 @@ async def test_a_server_that_stops_waits_for_it(performed: list[int], sent: int)
     """What was read when the server is told to stop is answered, one after the other, and its connection ends."""
     async with AsyncExitStack() as stack:
         valkey, app, server = await paused_later(stack)
-        async with Connection(await server.enter_async_context(shared(app))) as connection:
+        async with Connection(await server.enter_async_context(recognising(app))) as connection:
             await connection.ask(REQUEST, 3)
             valkey.pause()
             for _ in range(sent):
@@ -202,7 +189,7 @@ async def test_a_server_that_stops_waits_although_the_client_has_gone(performed:
     """A mutation that was taken is finished before the services close, whether or not somebody wants its answer."""
     async with AsyncExitStack() as stack:
         valkey, app, server = await paused_later(stack)
-        async with Connection(await server.enter_async_context(shared(app))) as connection:
+        async with Connection(await server.enter_async_context(recognising(app))) as connection:
             await connection.ask(REQUEST, 3)
             valkey.pause()
             connection.writer.write(REQUEST)
@@ -225,7 +212,7 @@ async def test_what_was_not_charged_when_the_services_close_is_not_performed(per
         client = await clients.enter_async_context(open_client(valkey.url))
         app = AnswersApp(client, Truth(), express=True)
         app.endpoint.engine.operations.prepare(QUERY)
-        async with Connection(await stack.enter_async_context(shared(app))) as connection:
+        async with Connection(await stack.enter_async_context(recognising(app))) as connection:
             await connection.ask(REQUEST, 3)
             valkey.pause()
             connection.writer.write(REQUEST)
@@ -311,7 +298,7 @@ async def test_a_resolver_can_end_the_connection(client: Client, performed: list
 
     app = AnswersApp(client, Truth(), express=True, sight=sight)
     app.endpoint.engine.operations.prepare(QUERY)
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         await connection.ask(REQUEST, 2)
         connection.writer.write(REQUEST)
         answer = await connection.read()
@@ -327,7 +314,7 @@ async def test_a_large_body_is_refused(client: Client, performed: list[int]) -> 
     text = "mutation Write($key: String!) { write(key: $key) }"
     app = AnswersApp(client, Truth(), express=True, bounds=Bounds(body=300))
     app.endpoint.engine.operations.prepare(text)
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         bodies = [orjson.dumps({"query": text, "variables": {"key": key}}) for key in ("a", "a", "a" * 300)]
         answers = [(await connection.ask(post(body)))[0] for body in bodies]
     assert [answer.status for answer in answers] == [200, 200, 413]
@@ -345,7 +332,7 @@ async def test_without_redis_it_is_refused(performed: list[int]) -> None:
             await client.execute("SET", KeyTokens.key("ann"), 1)
             app.endpoint.engine.operations.prepare(QUERY)
             asked = post(orjson.dumps({"query": QUERY}), extra=b"Authorization: Bearer ann\r\n")
-            port = await stack.enter_async_context(shared(app))
+            port = await stack.enter_async_context(recognising(app))
             async with Connection(port) as connection:
                 await connection.ask(asked, 3)
                 valkey.kill()

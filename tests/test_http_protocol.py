@@ -17,6 +17,7 @@ from graph.server.http_express import HttpProtocol
 from harness.valkey import ValkeyServer
 from harness.waiting import until, within
 from tests.support.apps.answers import AnswersApp, KeyTokens
+from tests.support.apps.recognised import recognising
 from tests.support.apps.serving import serving
 from tests.support.clients.raw_http import Connection, post
 from tests.support.engines.proxy import FaultProxy
@@ -24,7 +25,6 @@ from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
 
     from graph.patterns.client import Client
 
@@ -33,11 +33,6 @@ DATA = b'{"data":{"thing":{"version":1}}}'
 
 
 REQUEST = post(BODY)
-
-
-def shared(app: AnswersApp) -> AbstractAsyncContextManager[int]:
-    """Serve `app`, its express known to the protocol."""
-    return serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express})
 
 
 @pytest.fixture
@@ -53,7 +48,7 @@ async def app(client: Client) -> AsyncIterator[AnswersApp]:
 
 async def test_ready_answers_go_out_like_all_others(app: AnswersApp, expressed: list[bool]) -> None:
     """On one kept connection, the answers sent whole have the headers and the body of those that uvicorn sent."""
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         answers = await connection.ask(REQUEST, 10)
         assert expressed == [True] * len(expressed)
         assert len(expressed) >= 7
@@ -78,7 +73,7 @@ async def test_a_warm_answer_costs_one_trip_to_redis(
         app = AnswersApp(await stack.enter_async_context(open_client(proxy.url)), truth, express=express)
         stack.push_async_callback(app.close)
         app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
-        port = await stack.enter_async_context(shared(app))
+        port = await stack.enter_async_context(recognising(app))
         connections = [await stack.enter_async_context(Connection(port)) for _ in range(16)]
         await connections[0].ask(request, 5)
         before = proxy.requests, proxy.replies
@@ -92,7 +87,7 @@ async def test_a_warm_answer_costs_one_trip_to_redis(
 
 async def test_requests_sent_ahead_are_answered_in_order(app: AnswersApp, expressed: list[bool]) -> None:
     """Ten pipelined requests get ten whole answers, the budget falling from one to the next."""
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         await connection.ask(REQUEST, 4)
         before = len(expressed)
         for pieces in ([REQUEST * 10], [REQUEST] * 10, [REQUEST, REQUEST[:40], REQUEST[40:] + REQUEST * 8]):
@@ -106,7 +101,7 @@ async def test_requests_sent_ahead_are_answered_in_order(app: AnswersApp, expres
 
 async def test_a_body_in_pieces_takes_the_usual_way(app: AnswersApp, expressed: list[bool]) -> None:
     """A body that has not come whole when its request begins is waited for by the endpoint, not by the shortcut."""
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         await connection.ask(REQUEST, 4)
         before = len(expressed)
         whole = REQUEST
@@ -120,7 +115,7 @@ async def test_a_body_in_pieces_takes_the_usual_way(app: AnswersApp, expressed: 
 @pytest.mark.parametrize("closing", [{"extra": b"Connection: close\r\n"}, {"version": b"1.0"}], ids=["close", "1.0"])
 async def test_a_connection_that_is_to_end_ends(app: AnswersApp, closing: dict[str, Any]) -> None:
     """Who asks for the connection to be closed gets the answer, and then the end."""
-    async with shared(app) as port:
+    async with recognising(app) as port:
         for _ in range(5):
             async with Connection(port) as connection:
                 connection.writer.write(post(BODY, **closing))
@@ -132,7 +127,7 @@ async def test_a_connection_that_is_to_end_ends(app: AnswersApp, closing: dict[s
 async def test_a_client_that_does_not_read_is_waited_for(app: AnswersApp) -> None:
     """While a client takes nothing in, answers wait like any other's, and none is lost."""
     app.truth.versions["a"] = 1
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         await connection.ask(REQUEST, 4)
         connection.writer.write(REQUEST * 3000)
         await asyncio.sleep(0.3)
@@ -167,7 +162,7 @@ async def test_what_takes_another_way_after_all_is_answered_there(client: Client
     truth.versions["a"] = 1
     app = AnswersApp(client, truth, express=True, limits={"anonymous": 20})
     app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         await connection.ask(REQUEST, 18)
         for _ in range(5):
             connection.writer.write(REQUEST)
@@ -191,7 +186,7 @@ async def test_a_server_that_stops_answers_what_is_under_way(expressed: list[boo
         stack.push_async_callback(app.close)
         app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
         server = await stack.enter_async_context(AsyncExitStack())
-        connection = Connection(await server.enter_async_context(shared(app)))
+        connection = Connection(await server.enter_async_context(recognising(app)))
         async with connection:
             await connection.ask(REQUEST, 5)
             before = len(expressed)
@@ -209,7 +204,7 @@ async def test_a_server_that_stops_answers_what_is_under_way(expressed: list[boo
 
 async def test_a_client_that_goes_leaves_nothing_behind(app: AnswersApp, client: Client) -> None:
     """Clients that hang up amid their requests cost those of others nothing."""
-    async with shared(app) as port:
+    async with recognising(app) as port:
         for _ in range(50):
             async with Connection(port) as connection:
                 await connection.ask(REQUEST)
@@ -243,7 +238,7 @@ async def test_an_idle_connection_is_ended(app: AnswersApp, expressed: list[bool
 
 async def test_what_is_not_one_request_is_not_recognised(app: AnswersApp) -> None:
     """A request with something behind it is read each time, and the rest gets its own answer."""
-    async with shared(app) as port:
+    async with recognising(app) as port:
         for _ in range(4):
             async with Connection(port) as connection:
                 connection.writer.write(REQUEST + b"GARBAGE\r\n\r\n")

@@ -10,19 +10,16 @@ import orjson
 import pytest
 
 from graph.endpoint.document import Policy
-from graph.endpoint.kept import EXPRESS, Errand
 from graph.patterns.client import open_client
-from graph.server.http_express import HttpProtocol
 from harness.valkey import ValkeyServer
 from harness.waiting import until
 from tests.support.apps.answers import AnswersApp
-from tests.support.apps.serving import serving
+from tests.support.apps.recognised import performed_by, recognising
 from tests.support.clients.raw_http import Connection, post
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-    from contextlib import AbstractAsyncContextManager
     from typing import Any
 
 QUERY = "query One($key: String!) { thing(key: $key) { version } }"
@@ -36,11 +33,6 @@ def request(number: int) -> bytes:
 def body(number: int) -> bytes:
     """Its answer."""
     return b'{"data":{"thing":{"version":%d}}}' % number
-
-
-def shared(app: AnswersApp) -> AbstractAsyncContextManager[int]:
-    """Serve `app`, its express known to the protocol."""
-    return serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express})
 
 
 @pytest.fixture
@@ -65,20 +57,12 @@ async def app(server: ValkeyServer) -> AsyncIterator[AnswersApp]:
 @pytest.fixture
 def performed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The status of each request that was performed."""
-    made: list[int] = []
-    ended = Errand.ended
-
-    def noting(self: Errand, status: int, facts: dict[str, Any]) -> None:
-        made.append(status)
-        ended(self, status, facts)
-
-    monkeypatch.setattr(Errand, "ended", noting)
-    return made
+    return performed_by(monkeypatch)
 
 
 async def test_what_is_sent_ahead_is_answered_in_order(app: AnswersApp, performed: list[int]) -> None:
     """On one kept connection every answer has the same head but for its counts, and each was made once."""
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         answers = [answer for number in range(5) for answer in await connection.ask(request(number))]
         connection.writer.write(b"".join(request(number) for number in (5, 6, 2)))
         answers += [await connection.read() for _ in range(3)]
@@ -90,7 +74,7 @@ async def test_what_is_sent_ahead_is_answered_in_order(app: AnswersApp, performe
 
 async def test_an_answer_whose_client_has_gone_is_kept(app: AnswersApp) -> None:
     """The next one who asks finds it: nothing is made twice, and nobody waits for a lease."""
-    async with shared(app) as port:
+    async with recognising(app) as port:
         async with Connection(port) as connection:
             await connection.ask(request(0))
         for number in range(1, 20):
@@ -111,7 +95,7 @@ async def test_a_server_that_stops_answers_what_it_has_taken(
 ) -> None:
     """A request that waits for Redis is answered, and its connection ends; what is kept of it ends with the server."""
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(shared(app))
+        port = await stack.enter_async_context(recognising(app))
         async with Connection(port) as connection:
             for number in range(3):
                 await connection.ask(request(number))
@@ -139,7 +123,7 @@ async def test_tags_that_cannot_be_made_cost_no_connection(
         return [str((variables or {})["key"].lower())]
 
     monkeypatch.setattr(Policy, "tags", tags)
-    async with shared(app) as port, Connection(port) as connection:
+    async with recognising(app) as port, Connection(port) as connection:
         before = [answer for number in range(3) for answer in await connection.ask(request(number))]
         (answer,) = await connection.ask(post(orjson.dumps({"query": QUERY, "variables": {"key": 5}})))
         assert answer.status == 500

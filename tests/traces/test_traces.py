@@ -21,11 +21,9 @@ from websockets.typing import Subprotocol
 
 from graph.app import create_app
 from graph.catalog.models import Product
-from graph.endpoint.kept import EXPRESS
 from graph.endpoint.websocket import SUBPROTOCOL
 from graph.jobs import Definition, Worker
 from graph.patterns.client import RedisUnavailable, command, open_client
-from graph.server.http_express import HttpProtocol
 from graph.services import open_services
 from graph.settings import RateLimitSettings, RedisSettings, ServerSettings, Settings
 from graph.telemetry import telemetry
@@ -34,6 +32,7 @@ from harness.waiting import HANG, until, within
 from tests.support.apps.answers import AnswersApp
 from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.one_schema import schema_made_once
+from tests.support.apps.recognised import recognising
 from tests.support.apps.serving import serving
 from tests.support.clients.raw_http import Connection, post
 from tests.support.engines.migrated import migrated
@@ -379,7 +378,7 @@ async def test_the_fast_lane_stays(kept: tuple[Spans, AnswersApp, Client], expre
     other = b"traceparent: 00-%032d-%016d-00\r\n"
     sampled = post(body, extra=b"TraceParent: %b\r\n" % SAMPLED.encode())
     async with (
-        serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port,
+        recognising(app) as port,
         Connection(port) as connection,
     ):
         await connection.ask(post(body), 4)
@@ -416,7 +415,7 @@ async def test_what_the_fast_lane_hands_on_keeps_its_span(
     body = json.dumps({"query": THING}).encode()
     state = f"tracestate: shop=1\r\nTraceParent: {SAMPLED}\r\n".encode()
     async with (
-        serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port,
+        recognising(app) as port,
         Connection(port) as connection,
     ):
         await connection.ask(post(body), 4)
@@ -444,7 +443,7 @@ async def test_a_part_of_what_is_fast_is_traced(client: Client, expressed: list[
     app.endpoint.engine.operations.prepare('query Thing { thing(key: "a") { version } }')
     body = json.dumps({"query": 'query Thing { thing(key: "a") { version } }'}).encode()
     async with (
-        serving(app.endpoint, http=HttpProtocol, state={EXPRESS: app.endpoint.express}) as port,
+        recognising(app) as port,
         Connection(port) as connection,
     ):
         await connection.ask(post(body), 4)

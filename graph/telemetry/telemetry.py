@@ -233,23 +233,28 @@ class _Spanned:
     @contextmanager
     def below(self) -> Generator[None]:
         """A block in which the span is in force, and which does not end it."""
-        token = _ACTIVE.set(self), context_api.attach(trace.set_span_in_context(self.span, self._context))
+        self._begin()
         try:
             yield
         finally:
-            _ACTIVE.reset(token[0])
-            context_api.detach(token[1])
+            self._leave()
 
-    def __enter__(self) -> Self:
+    def _begin(self) -> None:
         inner = trace.set_span_in_context(self.span, self._context)
         self._tokens = _ACTIVE.set(self), context_api.attach(inner)
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
+    def _leave(self) -> None:
         assert self._tokens is not None
         active, attached = self._tokens
         _ACTIVE.reset(active)
         context_api.detach(attached)
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
+        self._leave()
         if self.span.is_recording():
             if isinstance(error, Exception):
                 self.fail("INTERNAL_SERVER_ERROR")

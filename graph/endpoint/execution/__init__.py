@@ -9,7 +9,7 @@ from graph.endpoint.execution.deadline import Deadlines
 from graph.endpoint.execution.engine import RUNNABLE, Engine
 from graph.endpoint.execution.event_executor import EventExecutor
 from graph.endpoint.execution.hooks import HooksRunner, hook_of
-from graph.endpoint.execution.monitor import Monitor
+from graph.endpoint.execution.monitor import Monitor, describe
 from graph.endpoint.execution.ready import InPieces, Ready, Ticketed
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Ready",
     "Ticketed",
     "blank_response",
+    "describe",
     "encode",
     "hook_of",
     "is_untouched",

@@ -79,7 +79,7 @@ class Monitor:
         """Count an answer that was made before."""
         self.metrics.kept(operation.name, (seconds,), (cost,))
         if (span := self.tracing.current()) is not None:
-            span.describe(operation.kind.value, operation.name, prepared.digest, "kept", cost)
+            describe(span, prepared, operation, "kept", cost)
 
     def stands(self, ready: Ready) -> None:
         """A subscription was admitted: its span ends here, and each event has one of its own."""
@@ -120,8 +120,7 @@ class Monitor:
     def _describe(self, ready: Ready, source: Source, codes: Sequence[str]) -> OperationSpan | None:
         span = self.tracing.current()
         if span is not None:
-            operation = ready.operation
-            span.describe(operation.kind.value, operation.name, ready.prepared.digest, source, ready.cost)
+            describe(span, ready.prepared, ready.operation, source, ready.cost)
             for code in codes:
                 span.fail(code)
         return span
@@ -162,6 +161,11 @@ class Monitor:
         given = ready.request.variables or {}
         text = orjson.dumps(shape(self._schema, ready.operation.node, given)).decode()
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def describe(span: OperationSpan, prepared: Prepared, operation: Operation, source: Source, cost: int) -> None:
+    """Say in `span` what operation it is of, and where its answer came from."""
+    span.describe(operation.kind.value, operation.name, prepared.digest, source, cost)
 
 
 def _codes(errors: Sequence[Mapping[str, Any]]) -> list[str]:

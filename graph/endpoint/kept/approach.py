@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from graph.endpoint.document import Operation, OperationRequest, Prepared
     from graph.endpoint.execution import Answer
     from graph.endpoint.identity import Caller
-    from graph.endpoint.observe import OperationSpan
     from graph.patterns.client import Command
     from graph.patterns.limiter import Charge
 
@@ -66,10 +65,6 @@ class Asked:
             return self._public
         owner = sender.owner
         return None if self.name is None or owner is None else _digest(self.name + owner.encode())
-
-    def describe(self, span: OperationSpan) -> None:
-        """Say in `span` that its answer was made before."""
-        span.describe(self.operation.kind.value, self.operation.name, self.prepared.digest, "kept", self.cost)
 
     @cached_property
     def _public(self) -> str | None:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from graph.endpoint.admission import template
 from graph.endpoint.document import Retention
 from graph.endpoint.errors import Refusal
+from graph.endpoint.execution import describe
 from graph.endpoint.kept.approach import control, matches
 from graph.endpoint.kept.compression import encoding_of
 from graph.endpoint.kept.heads import Heads
@@ -209,7 +210,7 @@ class Express:
             if status:
                 self._count()
                 if ride.span is not None:
-                    ride.asked.describe(ride.span)
+                    describe(ride.span, ride.asked.prepared, ride.asked.operation, "kept", ride.asked.cost)
                     ride.span.end()
                 return status
         charged = kind is list or kind is OutcomeUnknown  # else there was more to do, or nothing could be done
@@ -240,21 +241,19 @@ class Express:
     def _answer(self, ride: _Ride, found: tuple[bytes, str, float], passage: list[int]) -> int:
         """The status that was sent; 0 if nothing could be."""
         body, digest, made = found
-        head, unchanged = ride.gate.head, ride.gate.unchanged
-        if ride.span is not None:
-            shown = b"traceresponse: %b\r\n" % ride.span.response.encode()
-            head, unchanged = shown + head, shown + unchanged
+        shown = b"" if ride.span is None else b"traceresponse: %b\r\n" % ride.span.response.encode()
         at, remaining, reset = passage
         reset /= 1_000_000
         age, tag = max(0, int(time.time() - made)), digest.encode()
         told = remaining, math.ceil(reset), remaining, math.ceil(at / 1_000_000 + reset), age, tag
         if ride.condition and matches(ride.condition.decode("latin-1"), f'W/"{digest}"'):
-            return 304 if ride.connection.answer(304, unchanged % told, b"") else 0
+            return 304 if ride.connection.answer(304, shown + ride.gate.unchanged % told, b"") else 0
         encoding, encoded = encoding_of(ride.visit.accepts, len(body)), b""
         if encoding is not None:
             body = self._lane.compressed.now(digest, encoding, body)
             encoded = b"content-encoding: %b\r\n" % encoding.encode()
-        return 200 if ride.connection.answer(200, head % (len(body), encoded, *told), body) else 0
+        head = shown + ride.gate.head % (len(body), encoded, *told)
+        return 200 if ride.connection.answer(200, head, body) else 0
 
     async def finish(self, left: Leftover, asked: OperationRequest, request: Request) -> Fast:
         """Answer what was handed on, and `asked` for that operation; raises what `Lane.proceed` raises."""

@@ -106,6 +106,24 @@ async def test_a_write_is_not_acknowledged_while_one_sentinel_alone_knows_the_ne
         await asyncio.to_thread(eventually, lambda: settled(sentinels))
 
 
+async def test_a_process_that_stood_still_asks_again_before_it_takes_its_server_for_lost(
+    sentinels: SentinelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease is over because it asked nobody, not because nobody answered: commands wait for the answer."""
+    monkeypatch.setattr(links, "FOLLOW_INTERVAL", 3600.0)
+    eventually(lambda: settled(sentinels))
+    async with open_client(sentinels.url) as client:
+        await client.execute("SET", "k", "v", "PX", 600_000)
+        link = client._router.link_for(None)
+        assert link._primary is not None
+        link._primary.until = asyncio.get_running_loop().time()  # as after a pause of the whole process
+        assert await client.execute("GET", "k") == b"v"
+        link._primary.until = asyncio.get_running_loop().time()
+        link._primary.silent = True
+        with pytest.raises(RedisUnavailable):
+            await client.execute("GET", "k")
+
+
 @pytest.fixture
 def patient_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a replica waited for however long it takes."""

@@ -165,14 +165,14 @@ class Link:
             pending.fail(self._circuit.blocked())
         elif self._wire is not None and (self._primary is None or self._loop.time() < self._primary.until):
             self._wire.submit(pending)
-        elif self._wire is not None:
-            self._replace(self._wire)
-            self._down = True
-            pending.fail(RedisUnavailable("no majority of the Sentinels says any more that this is the primary"))
-        elif self._down:
-            pending.fail(RedisUnavailable(str(self._outage)))
         else:
-            self._waiting.put(pending)
+            if self._wire is not None and self._primary is not None:
+                self._replace(self._wire)  # its lease is over
+                self._down = self._primary.silent  # or this process stood still, and they answer in a moment
+            if self._down:
+                pending.fail(RedisUnavailable(str(self._outage)))
+            else:
+                self._waiting.put(pending)
 
     # --- replies that need a second look ---
 

@@ -47,6 +47,9 @@ class Primary:
         self._quiet_at = 0.0
         self.until = 0.0
         """When the lease ends, by the loop's clock."""
+        self.silent = False
+        """Whether the last question to the Sentinels had no answer: else a lease that is over was not renewed in time,
+        because this process stood still."""
 
     def found(self, wire: Wire) -> None:
         """Use `wire`, which was dialled because a majority named it."""
@@ -55,6 +58,7 @@ class Primary:
         if self._wire is not None and self._wire.run_id != wire.run_id:
             self._former = self._wire
         self._wire = wire
+        self.silent = False
         self.until = view.asked_at + LEASE
         self._quiet_at = max(self._quiet_at if self._former is None else 0.0, view.asked_at + LEASE - view.settled)
 
@@ -63,7 +67,9 @@ class Primary:
         try:
             view = await self._dialer.view()
         except RedisUnavailable:
+            self.silent = True
             return False
+        self.silent = False
         if wire.view is None or (view.address, view.epoch) != wire.view[:2]:
             return True
         if wire is self._wire:

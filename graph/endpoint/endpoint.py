@@ -253,6 +253,7 @@ class GraphQLEndpoint(Generic[Context]):
         if self.express is not None and self.express.errands is not None:
             self.express.errands.closed = True
         await self.streams.close()
+        await self.engine.admission.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -215,3 +215,6 @@ class LimitsOfOne(AdmittedBy):
 
     def _find(self, context: Any) -> Caller:
         return self._limits.caller(context, limited_fields(self.execution_context))
+
+    async def close(self) -> None:
+        """Leave nothing running: nothing does."""

@@ -85,6 +85,29 @@ async def test_without_redis_no_more_than_the_limit_passes_in_all() -> None:
             assert 0 < refused.retry_after <= 60
 
 
+async def test_what_was_granted_without_redis_is_charged_when_it_is_back() -> None:
+    """A Redis that stood still has forgotten nothing, and in all no more than the limit passes."""
+    with ValkeyServer(aof=True) as server:
+        async with open_client(server.url) as one, open_client(server.url) as two, AsyncExitStack() as stack:
+            (first, a), (second, b) = await process(one, stack), await process(two, stack)
+            stack.push_async_callback(a.close)
+            stack.push_async_callback(b.close)
+            assert await passed(a, "192.0.2.1", 8) == 8
+            for fleet in (first, second, first):
+                await fleet.beat()
+            server.kill()
+            assert [await passed(admission, "192.0.2.1", 5) for admission in (a, b)] == [5, 5]
+            assert [await passed(admission, "192.0.2.2", 3) for admission in (a, b)] == [3, 3]
+            server.start()
+            async with within("the debts"):
+                while a._debts or b._debts:
+                    await asyncio.sleep(0.01)
+            passing = [await passed(admission, "192.0.2.1", 10) for admission in (a, b)]
+            assert sum(passing) == 2
+            passing = [await passed(admission, "192.0.2.2", 10) for admission in (a, b)]
+            assert sum(passing) == 14
+
+
 async def test_a_charge_that_was_not_told_is_told_later() -> None:
     """While Redis does not answer nothing is lost; the last count stands."""
     with ValkeyServer() as server:

@@ -97,6 +97,20 @@ async def test_a_missing_guard_charges_nothing(limiter: Limiter, client: Client)
     assert (await limiter.charge(charge, guard="{u}:session")).allowed
 
 
+async def test_what_was_granted_elsewhere_is_charged_as_far_as_there_is_room(limiter: Limiter) -> None:
+    """The log never holds more than its limit; what is charged late counts for a whole window."""
+    limit = Limit("late", 10, 60.0)
+    charge = Charge(limit, "test:{late}")
+    assert await limiter.repay([Charge(limit, charge.key, 6)]) == [Charge(limit, charge.key, 6)]
+    assert (await limiter.charge(charge)).remaining == 3
+    await limiter.repay([Charge(limit, charge.key, 100)])
+    refused = await limiter.charge(charge)
+    assert not refused.allowed
+    assert refused.remaining == 0
+    assert refused.reset_after == pytest.approx(60.0, abs=30.0)
+    assert await limiter.repay([]) == []
+
+
 async def test_a_refund_gives_back_what_was_charged_and_no_more(limiter: Limiter) -> None:
     """Refunds take the newest units back and cannot make a budget larger than its limit."""
     charge = Charge(Limit("login", 3, 60), "{a}:b")

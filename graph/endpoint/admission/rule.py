@@ -10,8 +10,8 @@ hashes of passwords) in steps of `unit` if that is more. In the mode "cost" all 
 
 An operation may be charged to several limits. One script charges all of them, or none.
 
-Failure: while Redis is away each process grants its share of what was left, and counts that it did (`local`). No caller
-gets through uncounted.
+Failure: while Redis is away each process grants its share of what was left, counts that it did (`local`), and charges
+it to Redis as soon as that is back (`debts`). No caller gets through uncounted.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from graph.endpoint.admission.debts import Debts
 from graph.endpoint.admission.headers import headers
 from graph.endpoint.admission.local import LocalBudget
 from graph.patterns.client import RedisUnavailable
@@ -107,6 +108,7 @@ class Admission:
         self._prefix = prefix
         self._fleet = fleet
         self._local = LocalBudget(processes, fleet=fleet)
+        self._debts = Debts(limiter)
 
     def weight(self, cost: int, work: int) -> int:
         """The units that an operation is charged that costs `cost` fields, of which `work` was declared."""
@@ -163,7 +165,7 @@ class Admission:
             try:
                 verdict = await self._limiter.charge(*charges)
             except RedisUnavailable:
-                verdict = self._local.charge(*charges)
+                verdict = self._alone(charges)
             if hopeless is not None:
                 verdict = replace(verdict, allowed=False, retry_after=math.inf)
         return self._note(ticket, verdict)
@@ -182,8 +184,19 @@ class Admission:
         try:
             verdict = _passed(reply, ticket) if turnstile else self._limiter.verdict(reply, *ticket.charges)
         except RedisUnavailable:
-            verdict = self._local.charge(*ticket.charges)
+            verdict = self._alone(ticket.charges)
         return self._note(ticket, verdict)
+
+    def _alone(self, charges: Sequence[Charge]) -> Verdict:
+        """Decide without Redis, which is told when it is back."""
+        verdict = self._local.charge(*charges)
+        if verdict.allowed:
+            self._debts.add(charges)
+        return verdict
+
+    async def close(self) -> None:
+        """Stop telling Redis what it does not know."""
+        await self._debts.close()
 
     def _note(self, ticket: Ticket, verdict: Verdict) -> Verdict:
         ticket.verdict = verdict

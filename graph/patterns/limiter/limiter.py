@@ -24,7 +24,7 @@ from prometheus_client import Counter
 from graph.patterns.client import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from graph.patterns.client import Client, Command, Reply
 
@@ -36,6 +36,7 @@ _PASSED, _REFUSED, _REMEMBERED = (_DECISIONS.labels(outcome) for outcome in ("pa
 
 _CHARGE = Script(__name__, "charge")
 _REFUND = Script(__name__, "refund")
+_REPAY = Script(__name__, "repay")
 
 
 def passed(count: int) -> None:
@@ -167,6 +168,17 @@ class Limiter:
         self._refusals.pop(charge.key, None)
         given: int = await self._client.run(_REFUND, [charge.key], [charge.weight])
         return given
+
+    async def repay(self, charges: Sequence[Charge]) -> list[Charge]:
+        """Make `charges` that were granted while Redis was away, each as far as there is room.
+
+        Returns those that Redis has confirmed; it never raises. Of the rest nobody knows whether it was made.
+        """
+        commands = [
+            _REPAY([one.key], [one.limit.count, int(one.limit.window * _MICROSECONDS), one.weight]) for one in charges
+        ]
+        replies = await self._client.batch(*commands)
+        return [one for one, reply in zip(charges, replies, strict=True) if not isinstance(reply, Exception)]
 
     # --- the local memory of refusals ---
 

@@ -55,6 +55,13 @@ class Engine:
             return self.clocks[1].variables
         return {"GRAPH_REDIS_URL": self.cut_off} if server == CUT_OFF and self.cut_off else {}
 
+    def reign(self) -> tuple[int, frozenset[int]]:
+        """Who rules: the Sentinels' epoch, which grows with every failover, and the ports of a cluster's primaries."""
+        if self.sentinels is not None:
+            states = [self.sentinels.state(port) for port in self.sentinels.ports]
+            return max(int(state.get(b"config-epoch", 0)) for state in states), frozenset()
+        return 0, frozenset(() if self.cluster is None else (node.port for node in self.cluster.primaries()))
+
     def redis_pids(self) -> list[int]:
         """The processes that hold the keys at the moment."""
         if self.single is not None:

@@ -99,8 +99,8 @@ async def test_what_was_granted_without_redis_is_charged_when_it_is_back() -> No
             assert [await passed(admission, "192.0.2.1", 5) for admission in (a, b)] == [5, 5]
             assert [await passed(admission, "192.0.2.2", 3) for admission in (a, b)] == [3, 3]
             server.start()
-            async with within("the debts"):
-                while a._debts or b._debts:
+            async with within("both to find Redis again, and the debts"):
+                while a._debts or b._debts or not (one.connected and two.connected):
                     await asyncio.sleep(0.01)
             passing = [await passed(admission, "192.0.2.1", 10) for admission in (a, b)]
             assert sum(passing) == 2

@@ -73,6 +73,20 @@ async def test_an_answer_is_made_once(apps: Callable[..., AnswersApp]) -> None:
     assert first.headers["cache-control"] == "public, max-age=0, must-revalidate"
 
 
+async def test_wrong_variables_are_told_where_tags_are_made_of_them(apps: Callable[..., AnswersApp]) -> None:
+    """The function that makes the tags fails first; the answer is that of any other operation."""
+    app = apps()
+    query = "query D($key: String!) { direct(key: $key) }"
+    app.endpoint.engine.operations.prepare(query)
+    async with browse(app.endpoint) as http:
+        for variables in ({}, {"key": None}, {"key": ["a"]}, {"key": {"a": 1}}):
+            for _ in range(2):
+                answer = await http.post("/graphql", json={"query": query, "variables": variables})
+                assert answer.status_code == 200
+                assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["BAD_USER_INPUT"]
+    assert app.resolved == 0
+
+
 async def test_a_kept_answer_costs_one_trip(apps: Callable[..., AnswersApp], client: Client) -> None:
     """Session, limit, generations and answer leave in one write: the server reads once for a request."""
     app = apps(kept={"local_bytes": 0})

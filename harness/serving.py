@@ -46,7 +46,7 @@ def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) 
         cwd=cwd,
         env=environment(folder, **settings),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=HANG,
         check=False,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,3 +75,11 @@ def test_configured_twice_it_logs_once() -> None:
     log.configure("text", stream=stream)
     logging.getLogger("shop").info("once")
     assert stream.getvalue().count("once") == 1
+
+
+def test_a_path_that_is_no_text_is_logged() -> None:
+    """Bytes that are not UTF-8 come out of the file system as surrogates; the line is whole, and JSON."""
+    stream = io.StringIO()
+    log.configure("json", stream=stream)
+    logging.getLogger("shop").info("reading %s", os.fsdecode(b"/srv/\xff"))
+    assert json.loads(stream.getvalue())["message"] == "reading " + os.fsdecode(b"/srv/\xff")

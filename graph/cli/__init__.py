@@ -10,6 +10,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line."""
     import gc
+    import io
     import sys
 
     gc.disable()  # imported objects stay: collecting during imports takes a fifth of the start
@@ -20,4 +21,8 @@ def main() -> None:
             raise
         sys.exit(f"The command needs {error.name}: install graph-server[server].")
 
+    # UTF-8 whatever the locale, as Python has it from 3.15: a redirected schema is the same file everywhere.
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):  # a closed one is None
+            stream.reconfigure(encoding="utf-8", errors=errors)  # paths need not be UTF-8
     app()

@@ -106,7 +106,7 @@ def settings(
 
     if into is not None:
         try:
-            into.write_text(rewrite(into.read_text()))
+            into.write_text(rewrite(into.read_text(encoding="utf-8")), encoding="utf-8")
         except (OSError, ValueError) as error:
             support.fail(f"{into}: {error}")
     else:
@@ -128,9 +128,9 @@ def metrics(
 
     try:
         if into is not None:
-            into.write_text(pages.rewrite(into.read_text()))
+            into.write_text(pages.rewrite(into.read_text(encoding="utf-8")), encoding="utf-8")
         if dashboard is not None:
-            dashboard.write_text(pages.dashboard())
+            dashboard.write_text(pages.dashboard(), encoding="utf-8")
     except (OSError, ValueError) as error:
         support.fail(str(error))
     if into is None and dashboard is None:

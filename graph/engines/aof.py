@@ -52,7 +52,7 @@ def damage(binary: Path, folder: Path) -> Damage | None:
     """Return the damage of the newest append-only file below `folder`; None if it is valid or does not exist."""
     directory = folder / "appendonlydir"
     try:
-        files = _INCREMENT.findall((directory / "appendonly.aof.manifest").read_text())
+        files = _INCREMENT.findall((directory / "appendonly.aof.manifest").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return None
     if not files:

@@ -80,7 +80,7 @@ class StaticPage:
         braces.
         """
         data = "".join(f' data-{name}="{html.escape(value)}"' for name, value in (told or {}).items())
-        self._plain = file.read_text().replace("<body>", f"<body{data}>")
+        self._plain = file.read_text(encoding="utf-8").replace("<body>", f"<body{data}>")
         for name, text in (words or {}).items():
             self._plain = self._plain.replace(f"{{{name}}}", html.escape(text))
         self._below = re.sub(r'(src|href)="(?:\./|(?=\.\./))', r'\1="../', self._plain)

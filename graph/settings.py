@@ -16,7 +16,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -283,14 +283,13 @@ class Settings(BaseModel):
     @property
     def database_url(self) -> str:
         """The SQL database in use."""
-        return self.database.url or f"sqlite+aiosqlite:///{self.server.data_dir.resolve() / 'graph.db'}"
+        return self.database.url or sqlite_url(self.server.data_dir.resolve() / "graph.db")
 
     @property
     def database_path(self) -> Path | None:
         """The SQLite file in use; None where another database is."""
-        if not self.database_url.startswith("sqlite"):
-            return None
-        return Path(self.database_url.partition(":///")[2].partition("?")[0])
+        url = self.database_url
+        return Path(unquote(url.partition(":///")[2].partition("?")[0])) if url.startswith("sqlite") else None
 
     def environment(self) -> dict[str, str]:
         """The variables that make `from_environment` give these settings again; defaults are left out."""
@@ -303,6 +302,11 @@ class Settings(BaseModel):
                     secret = isinstance(value, SecretStr)
                     found[group.variable(field)] = value.get_secret_value() if secret else str(value)
         return found
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of the SQLite database in the file at `path`, whatever characters the path has."""
+    return "sqlite+aiosqlite:///" + str(path).replace("%", "%25").replace("?", "%3F")  # SQLAlchemy unquotes it
 
 
 def unknown_variables(others: Iterable[type[SettingsGroup]] = ()) -> list[tuple[str, str | None]]:

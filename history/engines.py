@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from graph.settings import sqlite_url
 from harness.postgres import Postgres, run_apart
 from harness.serving import valkey_of
 from harness.valkey import SentinelSet, ValkeyCluster, ValkeyServer
@@ -156,7 +157,7 @@ def _links(ports: list[int]) -> Generator[tuple[list[Link], str]]:
 
 
 def _sqlite(folder: Path) -> dict[str, str]:
-    return {"GRAPH_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/graph.db"}
+    return {"GRAPH_DATABASE_URL": sqlite_url(folder / "graph.db")}
 
 
 ENGINES: dict[str, Callable[[Path], contextlib.AbstractContextManager[Engine]]] = {

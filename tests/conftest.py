@@ -17,6 +17,7 @@ from graph.patterns.client import Client, Script, open_client
 from graph.patterns.client.connection import primary
 from graph.patterns.keyspace import keyspace
 from graph.server.http_express import HttpProtocol
+from graph.settings import sqlite_url
 from harness.postgres import Postgres
 from harness.valkey import NEXT_CLUSTER, ValkeyServer
 from harness.waiting import HANG
@@ -170,7 +171,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
         shutil.copyfile(template, tmp_path / "graph.db")
-        yield f"sqlite+aiosqlite:///{tmp_path / 'graph.db'}"
+        yield sqlite_url(tmp_path / "graph.db")
         return
     server: Postgres = request.getfixturevalue("postgres")
     name = await server.lend()

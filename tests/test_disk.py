@@ -26,7 +26,7 @@ from graph.engines.embedded import EmbeddedError, embedded_valkey
 from graph.engines.sqlite import driver
 from graph.errors import Unavailable
 from graph.patterns.client import open_client
-from graph.settings import DatabaseSettings, Settings
+from graph.settings import DatabaseSettings, Settings, sqlite_url
 from harness.serving import ROOT, Serving, environment
 from harness.valkey import ValkeyServer, free_port
 from harness.waiting import HANG, eventually, until
@@ -120,7 +120,7 @@ async def test_who_opens_a_file_that_cannot_be_written_does_not_try_again(
     pauses: list[float] = []
     before = threading.active_count()
     monkeypatch.setattr(driver.time, "sleep", pauses.append)
-    async with Database(f"sqlite+aiosqlite:///{path}") as database:
+    async with Database(sqlite_url(path)) as database:
         with pytest.raises(Unavailable):
             await database.execute(text("SELECT 1"))
     await until(lambda: threading.active_count() == before)  # the driver's still tells this loop of its end
@@ -204,7 +204,7 @@ async def test_damaged_pages_are_told(sqlite_template: Path, tmp_path: Path) -> 
     with path.open("r+b") as file:
         file.seek(size // 2)
         file.write(os.urandom(size // 4))
-    url = f"sqlite+aiosqlite:///{path}"
+    url = sqlite_url(path)
     async with Database(url) as database:
         with pytest.raises(Unavailable, match="damaged"):
             await database.execute(text("SELECT sum(length(name)) FROM category"))
@@ -257,6 +257,6 @@ def test_a_worker_waits_for_the_tables(tmp_path: Path, valkey: ValkeyServer) -> 
     """Started before any server, it says what it waits for, in one line, and begins by itself."""
     with working(tmp_path, valkey.url) as says:
         says(b"The database has no tables yet")
-        asyncio.run(migrate(f"sqlite:///{tmp_path / 'graph.db'}"))
+        asyncio.run(migrate(sqlite_url(tmp_path / "graph.db")))
         says(b"Working on jobs")
         assert (tmp_path / "log").read_bytes().count(b"no tables") == 1

@@ -109,8 +109,8 @@ async def test_data_is_kept_over_a_clean_restart(folder: Path) -> None:
 async def test_only_the_user_can_connect(folder: Path) -> None:
     """The socket and its directory are of mode 0700, and no TCP port is open."""
     async with embedded_valkey(folder) as server:
-        socket = server.url.removeprefix("unix://")
-        for path in (socket, os.path.dirname(socket)):  # noqa: PTH120 - a path of one call, in a coroutine
+        socket = socket_path(folder / "valkey")
+        for path in (socket, socket.parent):
             assert os.stat(path).st_mode & 0o777 == 0o700  # noqa: PTH116
         assert valkey_of(folder) == [server.pid]
         assert psutil.Process(server.pid).net_connections(kind="inet") == []
@@ -246,10 +246,10 @@ async def test_a_deep_directory_gets_a_short_socket(tmp_path: Path) -> None:
     async with embedded_valkey(deep) as server:
         assert len(server.url) < 100
         assert await call(server.url, "PING") in (b"PONG", "PONG")
-        assert Path(server.url.removeprefix("unix://")).parent.stat().st_mode & 0o777 == 0o700
+        assert socket_path(deep / "valkey").parent.stat().st_mode & 0o777 == 0o700
         with Sharer(deep) as sharer:
             assert sharer.read()["url"] == server.url
-    Path(server.url.removeprefix("unix://")).parent.rmdir()
+    socket_path(deep / "valkey").parent.rmdir()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")

@@ -23,7 +23,7 @@ from graph.feature import App, BadApp, Feature, NotListed, load_app
 from graph.product import ACCOUNTS
 from graph.product import APP as PRODUCT
 from graph.services import open_services
-from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings, unknown_variables
+from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings, sqlite_url, unknown_variables
 from graph.settings_group import SettingsError, SettingsGroup
 from harness.serving import command
 from tests.support.apps.accounts import REGISTER
@@ -106,7 +106,7 @@ async def test_its_migrations_are_a_line_of_their_own(services: Services, settin
 
 async def test_a_feature_that_comes_later_finds_its_place(tmp_path: Path) -> None:
     """A database of the server alone gets the tables of a feature, then those of its next migration."""
-    url = f"sqlite:///{tmp_path / 'graph.db'}"
+    url = sqlite_url(tmp_path / "graph.db")
     await migrate(url)
     folder = tmp_path / "versions"
     folder.mkdir()

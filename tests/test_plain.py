@@ -38,6 +38,7 @@ from graph.engines.columns import UtcDateTime
 from graph.engines.database import Database
 from graph.engines.plain import PlainReader
 from graph.errors import Unavailable
+from graph.settings import sqlite_url
 from harness.waiting import until
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def products() -> Iterator[dict[str, Any]]:
 async def single(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Database]:
     """Some products in SQLite, and one connection to them."""
     file = Path(shutil.copy(sqlite_template, tmp_path / "own.db"))
-    async with Database(f"sqlite:///{file}", pool_size=1) as database:
+    async with Database(sqlite_url(file), pool_size=1) as database:
         async with database.transaction() as session:
             await session.execute(insert(CATEGORIES), CATEGORY)
             await session.execute(insert(PRODUCTS), list(products()))

@@ -21,7 +21,7 @@ from graph.leaderboard.records import NewBoard
 from graph.patterns.client import command as redis_command
 from graph.patterns.keyspace import ForeignKeyspace, keyspace
 from graph.services import Services, open_services
-from graph.settings import DatabaseSettings, RedisSettings, Settings
+from graph.settings import DatabaseSettings, RedisSettings, Settings, sqlite_url
 from harness.serving import command
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG, within
@@ -75,7 +75,7 @@ async def backups(request: pytest.FixtureRequest, database_url: str) -> AsyncIte
 def other_url(sqlite_template: Path, tmp_path: Path) -> str:
     """A database that has nothing to do with the other."""
     shutil.copyfile(sqlite_template, tmp_path / "other.db")
-    return f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
+    return sqlite_url(tmp_path / "other.db")
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy.engine import make_url
 
 from graph.cli.settings import shown
-from graph.settings import RedisSettings, ServerSettings, Settings, unknown_variables
+from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings, sqlite_url, unknown_variables
 from graph.settings_group import SettingsError
 from harness.serving import command
 
@@ -121,3 +122,13 @@ def test_the_command_lists_what_is_in_force(tmp_path: Path) -> None:
     done = command(tmp_path, "settings", GRAPH_PORT="9123")
     assert done.returncode == 0
     assert "9123" in done.stdout
+
+
+def test_a_file_is_found_by_its_url_whatever_its_name() -> None:
+    """The path that settings give is the one that SQLAlchemy opens, and a URL of one's own may be quoted."""
+    path = Path("/srv/ünï #1 %41 ?x=1&y :@/graph.db")
+    mine = Settings(database=DatabaseSettings(url=sqlite_url(path)))
+    assert mine.database_path == path
+    assert make_url(sqlite_url(path)).database == str(path)
+    quoted = Settings(database=DatabaseSettings(url="sqlite:////srv/my%20shop/graph.db?timeout=3"))
+    assert quoted.database_path == Path("/srv/my shop/graph.db")

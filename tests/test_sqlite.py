@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from graph.engines import database as database_module
 from graph.engines.database import Database
 from graph.engines.sqlite import PlainTransaction
+from graph.settings import sqlite_url
 from harness.waiting import HANG, within
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def file(sqlite_template: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 async def single(file: Path) -> AsyncIterator[Database]:
     """The database, with one connection."""
-    async with Database(f"sqlite:///{file}", pool_size=1) as database:
+    async with Database(sqlite_url(file), pool_size=1) as database:
         yield database
 
 
@@ -281,7 +282,7 @@ async def test_who_gives_up_does_not_wait_for_the_write_lock(
 ) -> None:
     """A writer cancelled while another process has the lock is gone before that has let go of it."""
     monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 10 * HANG)
-    async with Database(f"sqlite:///{file}", pool_size=1) as single:
+    async with Database(sqlite_url(file), pool_size=1) as single:
         await single.execute(ONE)
         other.execute("BEGIN IMMEDIATE")
         async with within("the writer that gave up to be gone"):

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
+from rich.markup import escape
 from sqlalchemy import Row, text
 
 from graph.cli import permissions
@@ -52,9 +53,9 @@ async def report(settings: Settings) -> bool:
     async with AsyncExitStack() as stack:
         for findings in (check_redis(settings, stack), check_sql(settings)):
             async for finding in findings:
-                out.print(f"{MARKS[finding.verdict]} {finding.about:<12} {finding.fact}", soft_wrap=True)
+                out.print(f"{MARKS[finding.verdict]} {finding.about:<12} {escape(finding.fact)}", soft_wrap=True)
                 if finding.advice:
-                    out.print(f"  {'':<12} [dim]→ {finding.advice}[/]", soft_wrap=True)
+                    out.print(f"  {'':<12} [dim]→ {escape(finding.advice)}[/]", soft_wrap=True)
                 well = well and finding.verdict != "wrong"
     return well
 
@@ -71,21 +72,23 @@ def repair(settings: Settings) -> bool:
         return True
     lock = try_lock(folder / "server.lock")
     if lock is None:
-        out.print(f"{MARKS['wrong']} the embedded Valkey of {folder} is running: stop it first", soft_wrap=True)
+        out.print(
+            f"{MARKS['wrong']} the embedded Valkey of {escape(str(folder))} is running: stop it first", soft_wrap=True
+        )
         return False
     with lock:
         binary = server_binary()
         damaged = aof.damage(binary, folder)
         if damaged is None:
-            out.print(f"{MARKS['ok']} the append-only file in {folder} is whole", soft_wrap=True)
+            out.print(f"{MARKS['ok']} the append-only file in {escape(str(folder))} is whole", soft_wrap=True)
             return True
         try:
             copy = aof.repair(binary, damaged, most=None)
         except (aof.NotRepaired, OSError) as error:
-            out.print(f"{MARKS['wrong']} {error}", soft_wrap=True)
+            out.print(f"{MARKS['wrong']} {escape(str(error))}", soft_wrap=True)
             return False
     out.print(f"{MARKS['ok']} cut off {damaged.lost:,} of {damaged.size:,} bytes that made no sense", soft_wrap=True)
-    out.print(f"  the file as it was is kept as {copy}", soft_wrap=True)
+    out.print(f"  the file as it was is kept as {escape(str(copy))}", soft_wrap=True)
     return True
 
 

@@ -42,6 +42,7 @@ def rewrite(document: str) -> str:
 
 def show(settings: Settings, console: "Console") -> None:
     """Print the current settings; those that were set are highlighted."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -53,5 +54,6 @@ def show(settings: Settings, console: "Console") -> None:
         for name, field in group.model_fields.items():
             style = "bold" if name in values.model_fields_set else "dim"
             meaning = (field.description or "").replace("`", "")
-            table.add_row(f"[{style}]{group.variable(name)}[/]", f"[{style}]{shown(getattr(values, name))}[/]", meaning)
+            value = escape(shown(getattr(values, name)))
+            table.add_row(f"[{style}]{group.variable(name)}[/]", f"[{style}]{value}[/]", escape(meaning))
     console.print(table)

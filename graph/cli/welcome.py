@@ -5,6 +5,8 @@ import socket
 import sys
 from pathlib import Path
 
+from rich.markup import escape
+
 from graph import accounts, log
 from graph.catalog import SEED_COUNT, seed_if_empty
 from graph.cli import support
@@ -60,7 +62,7 @@ async def make_admin(settings: Settings, services: Services, email: str) -> None
         path = settings.server.data_dir.resolve() / PASSWORD_FILE
         path.unlink(missing_ok=True)
         path.touch(0o600, exist_ok=False)
-        path.write_text(f"{password}\n")
+        path.write_text(f"{password}\n", encoding="utf-8")
         logger.info("%s in %s, change it (changePassword) and remove the file", sign_in, path)
 
 
@@ -71,7 +73,7 @@ def _chosen_password(chosen: AccountSettings) -> str | None:
     if chosen.first_password_file is None:
         return None
     try:
-        return chosen.first_password_file.read_text().removesuffix("\n").removesuffix("\r")
+        return chosen.first_password_file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         support.fail(f"GRAPH_ACCOUNTS_FIRST_PASSWORD_FILE={chosen.first_password_file}: {error}")
 
@@ -94,15 +96,15 @@ def announce(settings: Settings, listener: socket.socket) -> None:
     browser = "  [dim](in a browser: GraphiQL)[/]" if settings.endpoint.graphiql else ""
     console = support.console(stderr=True)
     console.print()
+    console.print(f"  [dim]GraphQL [/] [bold]{escape(url)}/graphql[/]{browser}", soft_wrap=True)
     for name, value in (
-        ("GraphQL", f"[bold]{url}/graphql[/]{browser}"),
         *([("Console", f"{url}/console")] if settings.endpoint.console else []),
         ("Health", f"{url}/readyz"),
         ("Metrics", f"{url}/metrics"),
         ("Redis", redis),
         ("SQL", sql),
     ):
-        console.print(f"  [dim]{name:<8}[/] {value}", soft_wrap=True)  # an address must not be wrapped
+        console.print(f"  [dim]{name:<8}[/] {escape(value)}", soft_wrap=True)  # an address must not be wrapped
     console.print("\n  [dim]Ctrl-C stops it.[/]\n")
 
 

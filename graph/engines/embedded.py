@@ -9,8 +9,7 @@ Guarantees:
 - The owner restarts it when it dies. Data survives: append-only file, fsynced every second, so that a crash may lose
   the last second (two on a slow disk); what `Client.durable` has acknowledged is never lost.
 - No other user can connect: there is no TCP port, and the socket is in a directory of mode 0700.
-- Under memory pressure only keys with a TTL are evicted, the least recently used first; durable keys never are. When
-  nothing is left to evict, writes fail.
+- Short of memory, it evicts keys with a TTL, the least recently used first, never durable ones; then writes fail.
 
 An append-only file with an invalid end (zeros after a power loss) is repaired with a notice (`graph.engines.aof`).
 
@@ -30,6 +29,7 @@ import stat
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
 
 from graph.engines import aof
 from graph.engines.child import die_with_parent, try_lock
@@ -109,7 +109,7 @@ class Embedded:
     @property
     def url(self) -> str:
         """The URL for clients; it stays the same after restarts and changes of owner."""
-        return f"unix://{self._socket}"
+        return f"unix://{quote(os.fsencode(self._socket))}"
 
     @property
     def owned(self) -> bool:
@@ -274,7 +274,7 @@ class Embedded:
 
     def _log_tail(self) -> str:
         with contextlib.suppress(OSError):
-            lines = (self._folder / "valkey.log").read_text(errors="replace").splitlines()
+            lines = (self._folder / "valkey.log").read_text(encoding="utf-8", errors="replace").splitlines()
             return "\n".join(lines[-8:])
         return ""
 

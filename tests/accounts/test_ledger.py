@@ -15,6 +15,7 @@ from graph.engines.database import Database
 from graph.errors import Unavailable
 from graph.patterns.client import Client, RedisUnavailable, open_client
 from graph.patterns.sessions import Revocation, Sessions, remind
+from graph.settings import sqlite_url
 from harness.valkey import SentinelSet, ValkeyCluster, ValkeyServer
 from harness.waiting import within
 from tests.support.engines.statements import statements
@@ -35,7 +36,7 @@ def forgetful() -> Iterator[ValkeyServer]:
 async def notes(sqlite_template: Path, tmp_path: Path) -> AsyncGenerator[Database]:
     """A migrated database where the engine does not matter."""
     shutil.copyfile(sqlite_template, tmp_path / "notes.db")
-    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'notes.db'}") as opened:
+    async with Database(sqlite_url(tmp_path / "notes.db")) as opened:
         yield opened
 
 

@@ -20,6 +20,7 @@ from graph.catalog.service import CatalogService
 from graph.engines.database import Database
 from graph.patterns.cache import Cache
 from graph.patterns.client import open_client
+from graph.settings import sqlite_url
 from harness.postgres import run_apart
 from tests.support.engines.migrated import migrated
 from tests.support.engines.statements import statements
@@ -81,8 +82,8 @@ def filled(
     if request.param == "sqlite":
         path: Path = tmp_path_factory.mktemp("plans") / "graph.db"
         migrated(path)
-        run_apart(lambda: fill(f"sqlite+aiosqlite:///{path}", valkey.url, count))
-        yield f"sqlite+aiosqlite:///{path}"
+        run_apart(lambda: fill(sqlite_url(path), valkey.url, count))
+        yield sqlite_url(path)
         return
     server: Postgres = request.getfixturevalue("postgres")
     name = ""

@@ -14,6 +14,7 @@ from graph.catalog.service import CatalogService
 from graph.engines.database import Database
 from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache
+from graph.settings import sqlite_url
 from harness.serving import Serving
 from harness.subscriber import subscriber
 from harness.waiting import until
@@ -63,7 +64,7 @@ async def test_clients_move_on_and_miss_nothing(
     assert await client.execute("DBSIZE") == 0
     settings = {
         "GRAPH_REDIS_URL": valkey.url,
-        "GRAPH_DATABASE_URL": f"sqlite+aiosqlite:///{stocked(tmp_path)}/graph.db",
+        "GRAPH_DATABASE_URL": sqlite_url(stocked(tmp_path) / "graph.db"),
         "GRAPH_RATE_LIMIT_ANONYMOUS": "1000000",
         "GRAPH_JOBS_BESIDE": "false",
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.services import Services, open_services
-from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings
+from graph.settings import DatabaseSettings, JobSettings, RedisSettings, ServerSettings, Settings, sqlite_url
 from tests.support.engines.migrated import migrated
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ async def services(valkey: ValkeyServer, client: object, tmp_path: Path) -> Asyn
     settings = Settings(
         server=ServerSettings(data_dir=tmp_path),
         redis=RedisSettings(url=valkey.url),
-        database=DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path / 'graph.db'}"),
+        database=DatabaseSettings(url=sqlite_url(tmp_path / "graph.db")),
         jobs=JobSettings(imports=tmp_path / "imports"),
     )
     migrated(tmp_path / "graph.db")

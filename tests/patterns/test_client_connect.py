@@ -7,6 +7,7 @@ import shutil
 import ssl
 import subprocess
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -31,7 +32,7 @@ async def test_user_password_and_database_come_from_the_url() -> None:
         server.command("ACL", "SETUSER", "default", "off")
         for base in (
             f"redis://alice:s3cret%2F%3F@127.0.0.1:{server.port}/3",
-            f"unix://alice:s3cret%2F%3F@{server.socket}?db=3",
+            f"unix://alice:s3cret%2F%3F@{quote(str(server.socket))}?db=3",
         ):
             async with open_client(base) as client:
                 await client.execute("SET", "k", "v")
@@ -130,7 +131,7 @@ async def test_a_primary_that_was_deposed_unnoticed_is_refused() -> None:
 async def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
     """Opening fails with RedisUnavailable, in every kind of URL, and a URL that makes no sense with ValueError."""
     for url in (
-        f"unix://{tmp_path}/none",
+        f"unix://{quote(str(tmp_path))}/none",
         "redis://127.0.0.1:1",
         "redis+sentinel://127.0.0.1:1/main",
         "redis+cluster://127.0.0.1:1",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from redis.crc import key_slot
 
 from graph.engines.acl import acl_line
+from graph.settings import sqlite_url
 from harness.postgres import Postgres, run_apart
 from harness.valkey import SentinelSet, ValkeyCluster, ValkeyServer
 from harness.waiting import eventually
@@ -112,7 +113,7 @@ def secured(folder: Path) -> Generator[Deployment]:
 
 
 def _shared_sqlite(folder: Path) -> dict[str, str]:
-    return {"GRAPH_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/graph.db"}
+    return {"GRAPH_DATABASE_URL": sqlite_url(folder / "graph.db")}
 
 
 DEPLOYMENTS = {

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from graph.engines.database import migrate
+from graph.settings import sqlite_url
 from harness.postgres import run_apart
 
 
@@ -14,7 +15,7 @@ from harness.postgres import run_apart
 def _tables() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.db"
-        run_apart(lambda: migrate(f"sqlite:///{path}"))
+        run_apart(lambda: migrate(sqlite_url(path)))
         return path.read_bytes()
 
 

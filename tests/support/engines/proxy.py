@@ -15,6 +15,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 from harness.valkey import free_port
 
@@ -46,7 +47,7 @@ class FaultProxy:
         self.tls = tls
         self.folder = Path(tempfile.mkdtemp(prefix="px"))
         self.port = free_port()
-        self.url = f"rediss://127.0.0.1:{self.port}" if tls else f"unix://{self.folder / 's'}"
+        self.url = f"rediss://127.0.0.1:{self.port}" if tls else f"unix://{quote(str(self.folder / 's'))}"
         self.chaos = Chaos()
         self.requests = 0
         self.replies = 0

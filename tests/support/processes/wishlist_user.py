@@ -20,7 +20,7 @@ from graph.catalog.seed import seed_catalog
 from graph.endpoint.identity import Caller
 from graph.engines.database import migrate
 from graph.services import Services, open_services
-from graph.settings import DatabaseSettings, RedisSettings, Settings
+from graph.settings import DatabaseSettings, RedisSettings, Settings, sqlite_url
 
 LIST = "{ products { sku } }"
 
@@ -75,7 +75,7 @@ async def use(services: Services) -> dict[str, Any]:
 
 async def main(redis: str, folder: Path) -> None:
     """Open everything on an empty database, and use it."""
-    url = f"sqlite+aiosqlite:///{folder / 'wishlist.db'}"
+    url = sqlite_url(folder / "wishlist.db")
     await migrate(url)
     settings = Settings(redis=RedisSettings(url=redis), database=DatabaseSettings(url=url))
     async with open_services(settings) as services:

@@ -36,6 +36,7 @@ from graph.catalog.keys import EVERYTHING, TOPIC
 from graph.catalog.models import EVENT_LOG, EVENTS
 from graph.errors import Unavailable as DatabaseUnavailable
 from graph.patterns.client import RedisUnavailable
+from graph.patterns.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,7 @@ class Outbox:
         self._shown: Sequence[int] = ()
         """Rows of bulk writes that may be published, because the catalog was invalidated after their commit."""
         self._outdating = asyncio.Lock()
+        self._outage = Outage("the outbox is waiting", "the outbox goes on", _log, logging.INFO)
         self._orphans = _Unchanged(STILL * random.uniform(1.0, 1.5))  # noqa: S311 - so that processes do not act as one
 
     async def __aenter__(self) -> Self:
@@ -103,6 +105,7 @@ class Outbox:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        self._outage.close()
 
     def nudge(self) -> None:
         """Start a round now, because something was committed."""
@@ -125,7 +128,7 @@ class Outbox:
                 self._wake.set()
 
     async def _look(self) -> None:
-        failing = waiting = False
+        failing = False
         owed, seen = True, None
         while True:
             pause = self._every
@@ -139,14 +142,10 @@ class Outbox:
                 elif self._orphans.stands(state.bulk):
                     await self.outdate()
                 pause = 0.0 if self._shown else self._every
-                owed, seen = False, now
-                if waiting:
-                    _log.info("the outbox goes on")
-                failing = waiting = False
+                failing, owed, seen = False, False, now
+                self._outage.ended()
             except (RedisUnavailable, DatabaseUnavailable) as error:
-                if not waiting:  # logged once, not every second
-                    _log.info("the outbox is waiting: %s", error)
-                waiting = True
+                self._outage.began(str(error))
             except Exception as error:  # noqa: BLE001 - the task must outlive whatever went wrong
                 if not failing:
                     _log.warning("the outbox failed and will keep trying: %r", error)

@@ -262,6 +262,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections; do not wait longer than `GOODBYE` seconds for a server that does not respond."""
+        self._outage.close()
+        self._refusal.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE):
                 await self.engine.dispose()

@@ -9,7 +9,7 @@ sends a heartbeat every `HEARTBEAT` seconds; after `DEAD_AFTER` seconds without 
 A delivery whose reply was lost on the way is taken again at once.
 
 Failure: if Redis fails in any way, `take` returns nothing and may be called again; no method raises. A missing group is
-created again. The beginning and the end of an outage are logged once each.
+created again. The beginning and the end of an outage are logged once each (`graph.patterns.outage`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 from graph.jobs.queue import GROUP
 from graph.jobs.records import ASIDE_KEPT, FAILED_KEPT_MS
 from graph.patterns.client import Command, Script, open_client
+from graph.patterns.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -69,13 +70,14 @@ class Deliveries:
         self._open = contextlib.AsyncExitStack()
         self._looked = float("-inf")
         self._doubt = False
-        self._trouble = ""
+        self._outage = Outage("the job queue cannot be read", "the job queue can be read again", _log)
         self._pause = _PAUSE
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._outage.close()
         await self._open.aclose()
 
     async def take(self, room: int, held: Collection[str]) -> list[JobDelivery]:
@@ -89,9 +91,8 @@ class Deliveries:
             self._doubt = True
             await self._troubled(error)
             return []
-        if self._trouble:
-            _log.info("the job queue can be read again")
-        self._trouble, self._pause = "", _PAUSE
+        self._outage.ended()
+        self._pause = _PAUSE
         return found
 
     async def _take(self, room: int, held: Collection[str]) -> list[JobDelivery]:
@@ -158,10 +159,7 @@ class Deliveries:
         await self._jobs.client.run(_RELEASE, [self._queue], [*self._me, int(DEAD_AFTER * 2000), *held])
 
     async def _troubled(self, error: Exception) -> None:
-        reason = str(error).partition("\n")[0]
-        if not self._trouble:
-            _log.warning("the job queue cannot be read: %s", reason)
-        self._trouble = reason
+        self._outage.began(str(error).partition("\n")[0] or type(error).__name__)
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 

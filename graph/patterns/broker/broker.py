@@ -43,6 +43,7 @@ from graph.patterns.broker.topic import (
     read_command,
 )
 from graph.patterns.client import RedisUnavailable, Script
+from graph.patterns.outage import Sparingly
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Broker:
         self._subscriptions: set[Subscription] = set()
         self._healer = Healer(client, self._channels, check_every)
         self._tasks = Tasks()
+        self._losses = Sparingly(_log, logging.INFO)
         self._listener: Listener | None = None
 
     # --- life ---
@@ -132,6 +134,7 @@ class Broker:
         await self._tasks.close()
         if self._listener is not None:
             await self._listener.close()
+        self._losses.close()
 
     # --- publishing ---
 
@@ -282,4 +285,4 @@ class Broker:
 
     def _on_down(self, names: Sequence[str]) -> None:
         metrics.RECONNECTS.inc()
-        _log.info("the pub/sub connection was lost; %d topics will be healed", len(names))
+        self._losses.say(f"the pub/sub connection was lost; {len(names)} topics will be healed")

@@ -24,6 +24,7 @@ from graph.patterns.cache import metrics
 from graph.patterns.cache.entries import sure_stamp
 from graph.patterns.cache.generations import held, mark_of
 from graph.patterns.client import RedisUnavailable, command
+from graph.patterns.outage import Sparingly
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class TagWatch:
         self._suspicion = asyncio.Event()
         self._listener: Listener | None = None
         self._tasks = Tasks()
+        self._losses = Sparingly(_log, logging.INFO)
 
     def __len__(self) -> int:
         return len(self._tags)
@@ -127,6 +129,7 @@ class TagWatch:
         await self._tasks.close()
         if self._listener is not None:
             await self._listener.close()
+        self._losses.close()
         metrics.WATCHED.dec(len(self._tags))
         self._tags.clear()
         self._channels.clear()
@@ -203,7 +206,7 @@ class TagWatch:
                 self._suspect(self._tags[name].users)
 
     def _on_down(self, channels: Sequence[str]) -> None:
-        _log.info("the pub/sub connection was lost; %d tags will be compared", len(channels))
+        self._losses.say(f"the pub/sub connection was lost; {len(channels)} tags will be compared")
 
     # --- comparing ---
 

@@ -5,10 +5,10 @@ One circuit belongs to each link. A refusal that lasts longer than `PATIENCE` op
 reads go on, and for one of `refusals.SLOTS` whatever the node takes. Meanwhile the server is probed with a write that
 changes nothing (``SETRANGE key 0 ""``), on a key that was refused. The first probe it takes closes the circuit.
 
-A command denied to the user (NOPERM) does not open the circuit, because other commands work. It is remembered for as
-long as it is denied, so that health checks report it (`denials.Denials`).
+A command denied to the user (NOPERM), or a key that holds something else (WRONGTYPE), does not open the circuit: others
+work. It is remembered for as long as that lasts, so that health checks report it (`denials.Denials`).
 
-Log lines: one when the circuit opens, one for another reason, one when it closes.
+Log lines: one when the circuit opens, one for another reason, one when it closes (`graph.patterns.outage`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from graph.patterns.client.commands import Command
 from graph.patterns.client.connection.denials import Denials
 from graph.patterns.client.connection.trial import changes_nothing
 from graph.patterns.client.refusals import BLOCKING, DEPOSED, SLOTS, WRITES, RedisRefused, refusal_of
+from graph.patterns.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ class Circuit:
         self._key: object = None
         self._task: asyncio.Task[None] | None = None
         self._denials = Denials(probe)
+        self._outage = Outage("Redis refuses", "Redis takes commands again", _log)
         self._reason: RedisRefused | None = None
         self.blocks = False
         """Whether every batch fails, with `blocked`."""
@@ -78,10 +80,10 @@ class Circuit:
             self._open(refused, one)
 
     def _open(self, refused: RedisRefused, one: Command) -> None:
-        before = self._reason
-        if before is None or not (before.word == refused.word or {before.word, refused.word} <= DEPOSED):
-            _log.warning("Redis refuses: %s", refused)
+        kind = "DEPOSED" if refused.word in DEPOSED else refused.word
+        if self._reason is None or kind != self._outage.kind:
             self._reason = refused
+            self._outage.began(str(refused), kind)
         self.blocks = refused.word in BLOCKING
         if one.key is not None:
             self._key = one.key
@@ -100,7 +102,7 @@ class Circuit:
                 if refused is None or refused.lasting:
                     break  # it accepted the write, or is down, which the link reports itself
                 self._open(refused, Command((), None, retry=False))
-            _log.warning("Redis takes commands again")
+            self._outage.ended()
         finally:
             self._reason = self._task = None
             self.blocks = False
@@ -112,3 +114,4 @@ class Circuit:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        self._outage.close()

@@ -131,6 +131,7 @@ class Link:
             if wire is not None:
                 wire.abort()
         self._retries.close()
+        self._outage.close()
         self._waiting.fail(RedisUnavailable("the client was closed"))
 
     # --- sending ---
@@ -300,8 +301,7 @@ class Link:
         """Notice a failover that leaves the old primary running: it goes on taking writes for some seconds."""
         while True:
             await asyncio.sleep(FOLLOW_INTERVAL)
-            wire = self._wire
-            if wire is not None and await primary.moved(wire):
+            if (wire := self._wire) is not None and await primary.moved(wire):
                 self._replace(wire)
 
     async def _supervise(self) -> None:

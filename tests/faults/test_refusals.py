@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from graph.patterns import outage
 from graph.patterns.broker import Broker, Topic
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisRefused, RedisUnavailable, command, open_client
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client, Command
 
 _WRITES = Inline("return redis.call('SET', KEYS[1], 1, 'PX', 60000)")
+_COUNTS = Inline("return redis.call('ZCARD', KEYS[1])")
 _TELLS = Inline("return redis.call('PUBLISH', 'c', 'x')")
 
 
@@ -251,3 +253,78 @@ async def test_many_denials_are_a_few_lines(
     assert sum("denies" in line for line in told) == 5
     assert told[-1] == "Redis allows every command again"
     assert len(told) == 6
+
+
+async def test_a_server_that_refuses_now_and_then_is_a_few_lines(
+    server: ValkeyServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is at the limit of its memory changes its mind all the time; the last state is told at the end."""
+    monkeypatch.setattr(outage, "WINDOW", 1e6)
+    async with open_client(server.url) as client:
+        for _ in range(outage.LINES):
+            with refusing(server, "OOM"):
+                await refused(client, "OOM")
+            await taken(client)
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("graph.")]
+    assert len(told) == outage.LINES + 1, told
+    assert told[-1].startswith("Redis takes commands again (the last of ")
+
+
+async def test_a_key_that_holds_something_else_stops_nothing_else(
+    server: ValkeyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is refused to whoever needs it, as by a server that is away; the log names it, and it ends with it."""
+    keys = ("{t}:tag", "{u}:log", "b")
+    async with open_client(server.url) as client:
+        for key in keys:
+            server.command("RPUSH", key, "planted")
+        for what in (command("GET", keys[0]), _COUNTS([keys[1]]), command("SETRANGE", keys[2], 0, "x")):
+            for _ in range(3):
+                with pytest.raises(RedisRefused) as caught:
+                    await client.send(what)
+                assert caught.value.lasting
+        assert await client.execute("SET", "x", 1, "PX", 60_000, retry=False) == b"OK"
+        assert client.connected
+        assert "WRONGTYPE" in client.refusal
+        for key in keys:
+            server.command("DEL", key)
+        await taken(client)
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("graph.")]
+    assert len(told) == len(keys) + 1, told
+    for line, key in zip(told, keys, strict=False):
+        assert line.startswith("Redis denies ")
+        assert f"of '{key}': WRONGTYPE" in line
+    assert told[-1] == "Redis allows every command again"
+
+
+async def test_every_pattern_falls_back_where_its_keys_hold_something_else(server: ValkeyServer) -> None:
+    """The cache loads, everything else raises `RedisUnavailable`: whatever is planted, nothing takes it for a bug."""
+    async with open_client(server.url) as client, Broker(client) as broker, Locks(client) as locks:
+        cache, limiter, sessions = Cache(client), Limiter(client), Sessions(client)
+        board, topic = Ranking(client, "b"), Topic("t")
+
+        async def load() -> int:
+            return 7
+
+        async def use() -> dict[str, object]:
+            attempts = {
+                "cache": cache.get("k", load, tags=["t"]),
+                "limiter": limiter.charge(Charge(Limit("a", 5, 60), "{u}:log")),
+                "sessions": sessions.create("u"),
+                "broker": broker.publish(topic, 1),
+                "ranking": board.submit("p", 1.0),
+                "lock": locks.hold("l", wait=0).__aenter__(),
+            }
+            got = await asyncio.gather(*attempts.values(), return_exceptions=True)
+            return dict(zip(attempts, got, strict=True))
+
+        await board.create()
+        first = await use()
+        assert [one for one in first.values() if isinstance(one, BaseException)] == []
+        for key in server.command("KEYS", "*"):
+            other = ("SET", key, "planted") if server.command("TYPE", key) != b"string" else ("RPUSH", key, "planted")
+            server.command("DEL", key)
+            server.command(*other)
+        spoiled = await use()
+        assert spoiled.pop("cache") == 7
+        assert {name: one for name, one in spoiled.items() if not isinstance(one, RedisUnavailable)} == {}

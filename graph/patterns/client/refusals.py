@@ -6,7 +6,8 @@ There are four kinds of failure for the sender of a command:
 - refused for now (`RedisRefused`): it answers, but takes no such command at the moment. It is short of memory (OOM),
   cannot write its disk (MISCONF), has too few replicas (NOREPLICAS), is no primary (READONLY, MASTERDOWN), runs a long
   script (BUSY), reads its data (LOADING), or its cluster lacks a node or is being changed (CLUSTERDOWN, TRYAGAIN);
-- refused for good (`RedisRefused` with `lasting`): the user may not do this (NOPERM, NOAUTH) until that is changed;
+- refused for good (`RedisRefused` with `lasting`): the user may not do this (NOPERM, NOAUTH), or somebody else has put
+  something into the key (WRONGTYPE), until that is changed;
 - ours: any other error reply (`redis.exceptions.ResponseError`), which is a bug in what was sent.
 
 The first three are one family, `RedisUnavailable`, so that whatever helps against a dead server helps against one that
@@ -27,7 +28,9 @@ WRITES = frozenset({"OOM", "MISCONF", "NOREPLICAS"})
 """While one of these lasts the server still answers reads."""
 SLOTS = frozenset({"CLUSTERDOWN"})
 """While one of these lasts a node of a cluster may still answer for other slots."""
-LASTING = frozenset({"NOPERM", "NOAUTH", "WRONGPASS"})
+SPOILED = frozenset({"WRONGTYPE"})
+"""A key holds what nobody here has put there; all others may be well."""
+LASTING = frozenset({"NOPERM", "NOAUTH", "WRONGPASS"}) | SPOILED
 _PASSING = frozenset({"TRYAGAIN"})
 _REFUSALS = BLOCKING | WRITES | SLOTS | LASTING | _PASSING
 _ACL_IN_SCRIPT = "ACL failure in script"

@@ -5,10 +5,11 @@ the very keys and channels that were refused, and does nothing. So a denial is r
 anybody sends the command again or not, and no longer than `PAUSE` and one answer after that.
 
 Where the server cannot be asked, because it is away or denies EVAL as well, or where it did not say what a script was
-denied, a denial is reported for `KEPT` seconds after the last refusal.
+denied, a denial is reported for `KEPT` seconds after the last refusal. So is a key that holds another type than it
+should (WRONGTYPE), but no longer than until the types of the command's keys have changed.
 
-Log lines: one a command that is denied, `_LINES` in `KEPT` seconds at most (``graph doctor`` names all), and one when
-everything is allowed again.
+Log lines: one a command that is denied, or a key, `_LINES` in `KEPT` seconds at most (``graph doctor`` names all
+commands), and one when everything is allowed again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from graph.patterns.client.commands import Argument, Command
+from graph.patterns.client.refusals import SPOILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,16 +37,22 @@ _LINES = 5
 _LONG = 1024  # bytes of an argument that is no key and no channel
 
 _ASK = b"return redis.acl_check_cmd(unpack(ARGV)) and 1 or 0"
+_TYPES = b"local t = {} for i, k in ipairs(KEYS) do t[i] = redis.call('TYPE', k).ok end return table.concat(t, ' ')"
+_NOTHING = Command((b"PING",), None, retry=True)
 _IN_SCRIPT = re.compile(r"ACL failure in script: .*permissions to run the '([\w|-]+)'")
 _log = logging.getLogger(__name__)
 
 
 class _Denial(NamedTuple):
-    """What was refused last, and when; `asked` is the command to ask about, empty where nobody knows it."""
+    """What was refused last, and when; `question` finds out whether it still is, None where nobody knows how.
+
+    It asks for the types of keys where `types` says what they were the first time.
+    """
 
     at: float
     message: str
-    asked: tuple[Argument, ...]
+    question: Command | None
+    types: bytes | None = None
 
 
 class Denials:
@@ -68,8 +76,14 @@ class Denials:
         """Record that `one` was refused."""
         name = one.script.name if one.script is not None else _text(one.args[0])
         now = self._loop.time()
-        self._denied.pop(name, None)
-        self._denied[name] = _Denial(now, str(refused), _question(refused, one))
+        message, question = str(refused), _question(refused, one)
+        if refused.word in SPOILED:
+            keys = _keys_of(one)
+            name = f"{name} of {' '.join(map(_text, keys))!a:.300}"
+            message = f"{refused} ({name})"
+            question = Command((b"EVAL", _TYPES, len(keys), *keys), one.key, retry=True)
+        before = self._denied.pop(name, None)
+        self._denied[name] = _Denial(now, message, question, before.types if before is not None else None)
         _bound(self._denied)
         quiet = len(self._lines) < _LINES or self._lines[0] < now - KEPT
         if quiet and self._told.get(name, float("-inf")) < now - KEPT:
@@ -84,22 +98,24 @@ class Denials:
     async def _watch(self) -> None:
         try:
             while self._denied:
-                await asyncio.sleep(PAUSE)
                 asked = dict(self._denied)
-                replies = await asyncio.gather(
-                    *(self._probe(Command((b"EVAL", _ASK, 0, *one.asked), None, retry=True)) for one in asked.values())
-                )
+                replies = await asyncio.gather(*(self._probe(one.question or _NOTHING) for one in asked.values()))
                 for (name, one), (reply,) in zip(asked.items(), replies, strict=True):
-                    if self._denied.get(name) is one:  # and not refused once more meanwhile
-                        self._judge(name, one, reply)
+                    self._judge(name, one, reply)
+                await asyncio.sleep(PAUSE)
         finally:
             self._task = None
 
     def _judge(self, name: str, one: _Denial, reply: object) -> None:
-        now = self._loop.time()
-        if one.asked and reply == 0:
+        now, current = self._loop.time(), self._denied.get(name)
+        asked = one.question is not None
+        if asked and current is not None and current.types is None and isinstance(reply, bytes):
+            self._denied[name] = current._replace(types=reply)
+        if current is not one:
+            return  # it was refused once more meanwhile
+        if asked and reply == 0:
             self._denied[name] = one._replace(at=now)
-        elif (one.asked and reply == 1) or one.at < now - KEPT:
+        elif (asked and (reply == 1 or _differs(reply, one.types))) or one.at < now - KEPT:
             del self._denied[name]
             if not self._denied:
                 _log.warning("Redis allows every command again")
@@ -111,12 +127,25 @@ class Denials:
             await asyncio.wait([self._task])
 
 
-def _question(refused: RedisRefused, one: Command) -> tuple[Argument, ...]:
-    """The command that the user may not run: `one`, or the one that its script tried to run."""
+def _question(refused: RedisRefused, one: Command) -> Command | None:
+    """Ask about the command that the user may not run: `one`, or the one that its script tried to run."""
     if one.script is not None and "ACL failure in script" in str(refused):
         inner = _IN_SCRIPT.search(str(refused))
-        return () if inner is None else (*inner[1].split("|"), *one.args[3:4])
-    return tuple(b"" if isinstance(arg, bytes | str) and len(arg) > _LONG else arg for arg in one.args)
+        asked = () if inner is None else (*inner[1].split("|"), *one.args[3:4])
+    else:
+        asked = tuple(b"" if isinstance(arg, bytes | str) and len(arg) > _LONG else arg for arg in one.args)
+    return Command((b"EVAL", _ASK, 0, *asked), None, retry=True) if asked else None
+
+
+def _differs(reply: object, types: bytes | None) -> bool:
+    """Whether keys have other types than they had, or are gone."""
+    return isinstance(reply, bytes) and (types not in (None, reply) or set(reply.split()) <= {b"none"})
+
+
+def _keys_of(one: Command) -> tuple[Argument, ...]:
+    if one.script is not None:
+        return one.args[3 : 3 + int(one.args[2])]
+    return () if one.key is None else (one.key,)
 
 
 def _text(argument: Argument) -> str:

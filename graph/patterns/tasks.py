@@ -40,6 +40,15 @@ class Tasks:
             await asyncio.gather(*running, return_exceptions=True)
 
 
+def unheard(task: asyncio.Future[Any]) -> None:
+    """Let nobody miss the exception of `task`, as its done callback: who waits for it has it, if anybody still does.
+
+    For a task that goes on when those who wait for it give up, and fails in ways that are expected.
+    """
+    if not task.cancelled():
+        task.exception()
+
+
 async def to_its_end(work: Awaitable[T]) -> T:
     """Return the result of `work`; a cancellation takes effect only after `work` has ended.
 

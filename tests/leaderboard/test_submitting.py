@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import sys
 from collections import Counter
@@ -203,6 +204,24 @@ async def test_who_is_cancelled_leaves_the_others_alone(service: LeaderboardServ
     assert [result.score for result in results[1::2] if isinstance(result, Outcome)] == [
         float(player) for player in range(2, 41, 2)
     ]
+
+
+async def test_what_is_refused_to_nobody_is_no_fault(
+    service: LeaderboardService, board: BoardRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever sent a score under a key has given up by the time that it is refused: no log tells of an error."""
+    task = asyncio.create_task(service.submit(board, UNKNOWN, 1.0, key="k"))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(Missing):  # which shares the answer to the first, or comes after it
+        await service.submit(board, UNKNOWN, 1.0)
+    while service._submissions._answering:  # pyright: ignore[reportPrivateUsage]
+        await asyncio.sleep(0)
+    del task
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_a_group_that_was_abandoned_is_in_the_index(

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import redis
 
-from graph.patterns.client import RedisUnavailable, open_client
+from graph.patterns.client import LazyClient, RedisUnavailable, open_client
 from graph.patterns.client.connection.dialer import Dialer
 from harness.valkey import SentinelSet, ValkeyServer
 from harness.waiting import within
@@ -155,3 +155,17 @@ async def test_a_server_that_has_too_many_clients_says_so() -> None:
             with pytest.raises(RedisUnavailable, match=r"max number of clients|reset|closed by the server"):
                 async with open_client(server.tcp_url):
                     pass
+
+
+async def test_a_connection_that_nobody_waits_for_fails_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever needed it has given up: what became of it is no error of anybody's."""
+    client = LazyClient("redis://127.0.0.1:1")
+    waiting = asyncio.create_task(client.opened())
+    await asyncio.sleep(0)
+    opening = next(task for task in asyncio.all_tasks() if task.get_name() == "redis-open")
+    waiting.cancel()
+    await asyncio.wait([waiting, opening])
+    del opening
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
+    await client.close()

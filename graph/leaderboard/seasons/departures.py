@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from graph.leaderboard import moderation
@@ -68,9 +69,8 @@ class Departures:
     async def remove(self, player: int) -> None:
         """Remove the scores of a user who was noted; returns when that is done, or after `PATIENCE` seconds."""
         work = self._tasks.spawn(self._remove(player), name=f"departure-{player}")
+        work.add_done_callback(partial(_tell, player))
         await asyncio.wait((work,), timeout=PATIENCE)
-        if work.done() and (error := work.exception()) is not None:
-            _log.warning("removing the scores of player %s is postponed: %r", player, error)
 
     async def due(self) -> list[int]:
         """Return the deleted users whose scores are still to be removed."""
@@ -104,3 +104,8 @@ class Departures:
             row = await moderation.forget(await session.connection(), season, player, now)
         if row is not None and board is not None and season.state is SeasonState.OPEN:
             await self._indexes.remove(board, season.number, row)
+
+
+def _tell(player: int, work: asyncio.Task[None]) -> None:
+    if not work.cancelled() and (error := work.exception()) is not None:
+        _log.warning("removing the scores of player %s is postponed: %r", player, error)

@@ -21,6 +21,7 @@ from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, S
 from graph.leaderboard.submission import idempotency as keys
 from graph.leaderboard.submission import intake as taking
 from graph.leaderboard.submission.group_commit import Groups
+from graph.patterns.tasks import unheard
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -92,6 +93,7 @@ class Submissions:
         task = asyncio.create_task(self._answer(submission, submission.key, self._groups.add(submission)))
         self._answering[name] = task
         task.add_done_callback(lambda _: self._answering.pop(name, None))
+        task.add_done_callback(unheard)
         return await asyncio.shield(task)
 
     # --- a group ---

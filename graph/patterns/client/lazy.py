@@ -22,7 +22,7 @@ from graph.patterns.client.batch import RedisUnavailable, Replies
 from graph.patterns.client.client import Client
 from graph.patterns.client.connection import COMMAND_DEADLINE, Dialer, Newcomers
 from graph.patterns.client.router import connect
-from graph.patterns.tasks import Tasks
+from graph.patterns.tasks import Tasks, unheard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -222,6 +222,7 @@ class _Loop:
             if loop.time() < self._again:
                 raise RedisUnavailable(self._problem)
             self._opening = loop.create_task(self._connect(), name="redis-open")
+            self._opening.add_done_callback(unheard)
         try:
             async with asyncio.timeout(COMMAND_DEADLINE):
                 return await asyncio.shield(self._opening)

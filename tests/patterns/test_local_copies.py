@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graph.patterns.cache.local_copies import Copy, LocalCopies
+from graph.patterns.cache.local_copies import KNOWN, TAGS, Copy, LocalCopies, Recent
 
 
 def _copy(expires: float, size: int = 100) -> Copy:
@@ -32,3 +32,33 @@ def test_the_least_recently_used_is_dropped_where_there_is_no_room() -> None:
     copies.put("large", _copy(1000.0, 7_000), 0.0)
     assert copies.get("large", 0.0) is None
     assert len(copies) == 10
+
+
+def test_what_was_put_longest_ago_is_forgotten_first() -> None:
+    """Keys are bounded; one that is put again is as good as new."""
+    known: Recent[int] = Recent()
+    for number in range(KNOWN):
+        known.put(str(number), number)
+    known.put("0", -1)
+    known.put("new", 0)
+    assert (known.get("0"), known.get("1"), known.get("2")) == (-1, None, 2)
+    assert len(known) == KNOWN
+
+
+def test_tags_are_bounded_too() -> None:
+    """Answers that depend on much are remembered for fewer keys; what is dropped gives its room back."""
+    known: Recent[tuple[str, ...]] = Recent(len)
+    many = ("tag",) * (TAGS // 4)
+    for key in "abcd":
+        known.put(key, many)
+    assert "a" in known
+    known.put("d", ("tag",))
+    known.put("e", many[1:])
+    assert "a" in known
+    known.put("f", ("tag",))
+    assert ["a" in known, "b" in known, "f" in known] == [False, True, True]
+    for key in "bcdef":
+        known.drop(key)
+    assert (len(known), known.weight) == (0, 0)
+    known.put("huge", many * 5)
+    assert "huge" in known

@@ -22,10 +22,10 @@ from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import STAMP_SIZE, Frame, pack
-from graph.patterns.cache.entries import KNOWN, MADE, Entries, Look, Making, digest_of, values_in
+from graph.patterns.cache.entries import MADE, Entries, Look, Making, digest_of, values_in
 from graph.patterns.cache.generations import fresh, mark_of
-from graph.patterns.cache.lease import Claim, Foresight, Granted, Lease, Leases, Polling, jittered, remember
-from graph.patterns.cache.local_copies import Copy, trimmed
+from graph.patterns.cache.lease import Claim, Foresight, Granted, Lease, Leases, Polling, jittered
+from graph.patterns.cache.local_copies import KNOWN, Copy, trimmed
 from graph.patterns.cache.narrowing import finish
 from graph.patterns.cache.observation import declare, observing
 from graph.patterns.cache.room import Room
@@ -94,7 +94,7 @@ class ByteCache(Entries):
         self._flights: dict[str, _Flight] = {}
         self._unkept: dict[str, None] = {}  # keys whose last answer could not be kept: nobody waits for the next one
         self._refreshing: dict[str, Sharers] = {}
-        self._foresight = Foresight(KNOWN)
+        self._foresight = Foresight()
         self._tasks = Tasks()
 
     # --- looking, and requesting the lease in the same trip ---
@@ -277,7 +277,7 @@ class ByteCache(Entries):
                     await finish(observed, self.generations)
                     kept = self._fill(key, lease, made, observed, delta)
         finally:
-            self._past.pop(key, None)
+            self._past.drop(key)
             if lease is not None and not kept:
                 self._leases.give_up([lease])
                 self._unkept[key] = None
@@ -294,7 +294,7 @@ class ByteCache(Entries):
         assert stamp is not None
         blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
         self._leases.fill([lease], [blob], [expires - now])
-        remember(self._tags, key, tags, KNOWN)
+        self._tags.put(key, tags)
         body = trimmed(made.body)
         value = body, made.digest or digest_of(body), now
         self._local.put(key, Copy(stamp, expires, delta, value, len(body), tags), now)

@@ -12,14 +12,13 @@ from __future__ import annotations
 import hashlib
 import struct
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import Corrupt, unpack
 from graph.patterns.cache.generations import held, mark_of, stamp_of
-from graph.patterns.cache.lease import is_due, remember
-from graph.patterns.cache.local_copies import Copy, LocalCopies
+from graph.patterns.cache.lease import is_due
+from graph.patterns.cache.local_copies import KNOWN, TAGS, Copy, LocalCopies, Recent
 from graph.patterns.client import command
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from graph.patterns.cache.lease import Claim, Lease
     from graph.patterns.client import Client, Command, Replies
 
-KNOWN = 8192
-"""Entries whose tags a process remembers beyond its copies."""
 MADE = struct.Struct(">d")
 """When an answer was made, Unix seconds; stored before the body in its frame."""
 
@@ -121,9 +118,10 @@ class Entries:
         self._prefix = prefix
         self._local = LocalCopies(local_bytes, factor=1)
         self._beta = beta
-        self._tags: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._tags: Recent[tuple[str, ...]] = Recent(len)
         self._checks: dict[tuple[str, ...], tuple[Command, ...]] = {}  # commands that read the generations of some tags
-        self._past: OrderedDict[str, bytes] = OrderedDict()  # stamps of entries that were found to be invalid
+        self._checked = 0  # how many tags they read
+        self._past: Recent[bytes] = Recent()  # stamps of entries that were found to be invalid
 
     def keys(self, key: str) -> tuple[str, str]:
         """The Redis keys of an entry and its lease."""
@@ -134,15 +132,17 @@ class Entries:
         copy = self._local.get(key, time.time())
         if copy is not None:
             return self.look_at(key, copy)
-        tags = self._tags.get(key, ())
+        tags = self._tags.get(key) or ()
         return Look(key, None, tags, self.reads([self.keys(key)[0], *map(self.generations.key, tags)]))
 
     def look_at(self, key: str, copy: Copy) -> Look:
         """The commands whose replies tell whether `copy` is the current entry of `key`."""
         commands = self._checks.get(copy.tags)
         if commands is None:
-            if len(self._checks) >= KNOWN:
+            self._checked += len(copy.tags)
+            if len(self._checks) >= KNOWN or self._checked > TAGS:
                 self._checks.clear()
+                self._checked = len(copy.tags)
             commands = self._checks[copy.tags] = self.reads([self.generations.key(tag) for tag in copy.tags])
         return Look(key, copy, copy.tags, commands)
 
@@ -175,7 +175,7 @@ class Entries:
         stamp = sure_stamp([mark_of(*value) for value in values[1:]])
         if copy.stamp != stamp:
             if stamp is not None:
-                remember(self._past, look.key, copy.stamp, KNOWN)
+                self._past.put(look.key, copy.stamp)
             return None
         self._local.put(look.key, copy, time.time())
         return hit_of(copy)
@@ -183,7 +183,7 @@ class Entries:
     async def settle(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
         """Do `judge`, and then `again` where the replies show that the entry may have been replaced."""
         hit = self.judge(look, replies, place)
-        if hit is None and (look.copy is not None or self._tags.get(look.key, ()) != look.tags):
+        if hit is None and (look.copy is not None or (self._tags.get(look.key) or ()) != look.tags):
             return await self.again(look.key)
         return hit
 
@@ -193,7 +193,7 @@ class Entries:
         for _ in range(2):  # the first look may only reveal the tags
             look = self.look(key)
             hit = self.judge(look, await self._client.batch(*look.commands))
-            if hit is not None or self._tags.get(key, ()) == look.tags:
+            if hit is not None or (self._tags.get(key) or ()) == look.tags:
                 return hit
         return None
 
@@ -206,7 +206,7 @@ class Entries:
         except (Corrupt, struct.error):
             metrics.CORRUPT.inc()
             return None
-        remember(self._tags, key, frame.tags, KNOWN)
+        self._tags.put(key, frame.tags)
         if frame.expires <= time.time():
             return None
         body = frame.body[MADE.size :]

@@ -17,12 +17,12 @@ import contextlib
 import math
 import random
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from graph.patterns.cache import metrics
+from graph.patterns.cache.local_copies import Recent
 from graph.patterns.client import Script
 
 if TYPE_CHECKING:
@@ -228,10 +228,8 @@ class Foresight:
     in `_LOOKED`, and what that one finds is no longer known.
     """
 
-    def __init__(self, most: int) -> None:
-        """Know at most `most` kinds."""
-        self._most = most
-        self._kinds: OrderedDict[str, _Kind] = OrderedDict()
+    def __init__(self) -> None:
+        self._kinds: Recent[_Kind] = Recent(lambda one: len(one.last) + len(one.known))
 
     def tags(self, kind: str) -> tuple[str, ...]:
         """The tags that the next answer of this kind will probably need."""
@@ -242,20 +240,11 @@ class Foresight:
 
     def learn(self, kind: str, loaded: Collection[str], found: Collection[str]) -> None:
         """Note the tags under which an answer of this kind had to load values, and those under which it `found` all."""
-        one = self._kinds.get(kind)
-        if one is None and not loaded:
+        before = self._kinds.get(kind)
+        if before is None and not loaded:
             return
-        one = one or _Kind()
-        again = [tag for tag in loaded if tag in one.last or tag in one.known]
-        one.known = tuple(dict.fromkeys((*again, *(tag for tag in one.known if tag not in found))))[:_FORESEEN]
-        if loaded:
-            one.last = tuple(loaded) if len(loaded) <= _MANY else ()
-        remember(self._kinds, kind, one, self._most)
-
-
-def remember(known: OrderedDict[str, Any], key: str, value: object, most: int) -> None:
-    """Put `value` under `key`, and forget what was put longest ago if there are more than `most`."""
-    known[key] = value
-    known.move_to_end(key)
-    if len(known) > most:
-        known.popitem(last=False)
+        before = before or _Kind()
+        again = [tag for tag in loaded if tag in before.last or tag in before.known]
+        known = (*again, *(tag for tag in before.known if tag not in found))
+        last = before.last if not loaded else tuple(loaded) if len(loaded) <= _MANY else ()
+        self._kinds.put(kind, _Kind(last, tuple(dict.fromkeys(known))[:_FORESEEN], before.answers))

@@ -5,17 +5,29 @@ something else, does not fill the bound with what nobody can get any more.
 
 A copy is served only after its stamp was compared with the present generations in Redis, so it is never staler than
 Redis. It saves transferring and decoding the value.
+
+What is known of entries without a copy is bounded, too (`Recent`): by keys, and by the tags that they have.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+KNOWN = 8192
+"""Keys of which something is known."""
+TAGS = 131_072
+"""Tags that are known of them together: each takes about 100 bytes."""
 DECODED = 4
 """Bytes that a decoded JSON value takes per byte of its text: a cautious estimate."""
 _OVERHEAD = 600
 """Bytes of a copy apart from its value: key, tuple, dictionary slot."""
+_TAG = 100  # bytes of a tag
 
 
 class Copy(NamedTuple):
@@ -75,7 +87,40 @@ class LocalCopies:
             self.size -= self._weight(old)
 
     def _weight(self, copy: Copy) -> int:
-        return copy.size * self._factor + _OVERHEAD
+        return copy.size * self._factor + _TAG * len(copy.tags) + _OVERHEAD
+
+
+class Recent(Generic[T]):
+    """The last `KNOWN` keys, and of these no more than have `TAGS` tags together."""
+
+    def __init__(self, tags: Callable[[T], int] = lambda _: 0) -> None:
+        """Know nothing; `tags` says how many a value has, and always the same of the same value."""
+        self._tags = tags
+        self._values: OrderedDict[str, T] = OrderedDict()
+        self.weight = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def get(self, key: str) -> T | None:
+        """What was put under `key`, if that is still known."""
+        return self._values.get(key)
+
+    def put(self, key: str, value: T) -> None:
+        """Know `value` of `key`."""
+        self.drop(key)
+        self._values[key] = value
+        self.weight += self._tags(value)
+        while len(self._values) > KNOWN or (self.weight > TAGS and len(self._values) > 1):
+            self.weight -= self._tags(self._values.popitem(last=False)[1])
+
+    def drop(self, key: str) -> None:
+        """Forget `key`."""
+        if (old := self._values.pop(key, None)) is not None:
+            self.weight -= self._tags(old)
 
 
 def trimmed(data: bytes) -> bytes:

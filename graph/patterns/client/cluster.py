@@ -218,7 +218,9 @@ class Cluster:
                 async with asyncio.timeout(_NODE_TIMEOUT):
                     if found := await self._ask(address):
                         return found
-            except (OSError, RedisError) as error:  # TimeoutError is an OSError
+            except TimeoutError:
+                why = TimeoutError(f"{address[0]}:{address[1]} does not answer")
+            except (OSError, RedisError) as error:
                 why = error
         raise RedisUnavailable(f"no node tells the slots of the cluster: {why or 'it serves none'}") from why
 

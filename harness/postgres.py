@@ -190,7 +190,7 @@ class Postgres:
 
     async def _prepare(self) -> None:
         await self.execute(
-            *(f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes")),
+            *(f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes", "autovacuum")),
             "SELECT pg_reload_conf()",
             "CREATE DATABASE migrated TEMPLATE template0",
         )

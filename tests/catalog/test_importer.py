@@ -13,6 +13,7 @@ import sys
 import threading
 import zipfile
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -288,6 +289,13 @@ async def test_files_that_cannot_be_read(imported: Import, content: str | bytes,
         await imported(content, kind)
 
 
+@cache
+def bomb(kind: str, line: bytes) -> bytes:
+    """A gzip or zip file that unpacks to 16 MiB of `line`."""
+    piece = line * ((1 << 18) // len(line))
+    return packed(kind, itertools.chain([b"sku,name,price\n"], itertools.repeat(piece, 64)))
+
+
 def packed(kind: str, parts: Iterable[bytes]) -> bytes:
     """A gzip or zip file that unpacks to `parts`."""
     out = io.BytesIO()
@@ -307,10 +315,8 @@ async def test_a_small_file_that_unpacks_to_an_enormous_one_is_refused(
 ) -> None:
     """It is read no further than a file of products of its size could be long, whatever it unpacks to."""
     monkeypatch.setattr(container, "_GRACE", 1 << 20)
-    piece = line * ((1 << 18) // len(line))
-    unpacked = itertools.chain([b"sku,name,price\n"], itertools.repeat(piece, 256))  # 64 MiB
     with pytest.raises(Unreadable, match="too much for a file of products"):
-        await imported(packed(kind, unpacked), f"csv.{kind}")
+        await imported(bomb(kind, line), f"csv.{kind}")
     for bad in (b"\x1f\x8b" + b"x" * 100, packed(kind, [b"sku,name,price\nA,Lamp,5\n"])[:-12]):
         with pytest.raises(Unreadable):
             await imported(bad, f"csv.{kind}")

@@ -74,9 +74,8 @@ def test_no_operation_of_the_schema_makes_the_server_fail(tmp_path: Path, scaled
     schema: Any = cast("Any", schemathesis.graphql).from_path(str(ROOT / "schema.graphql"))
     operations: list[Any] = [found.ok() for found in schema.get_all_operations()]
     deadline = time.monotonic() + scaled(60, 0)
-    with Serving(
-        stocked(tmp_path), GRAPH_RATE_LIMIT_ANONYMOUS="100000000", GRAPH_RATE_LIMIT_AUTHENTICATED="100000000"
-    ) as server:
+    limits = {"GRAPH_RATE_LIMIT_ANONYMOUS": "100000000", "GRAPH_RATE_LIMIT_AUTHENTICATED": "100000000"}
+    with Serving(stocked(tmp_path), GRAPH_JOBS_BESIDE="false", **limits) as server:
         server.ready()
         _, password, _ = server.admin()
         explorer = Explorer(server.url, password)

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
 HANG = 120.0
 
@@ -32,19 +32,27 @@ async def within(what: str, seconds: float = HANG) -> AsyncGenerator[None]:
         raise AssertionError(f"waited {seconds:g} s for {what}") from error
 
 
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """Seconds between looks: a tenth of those waited so far, so that to look costs little however slow the machine."""
+    began = time.monotonic()
+    while True:
+        yield min(longest, max(first, (time.monotonic() - began) / 10))
+
+
 async def until(condition: Callable[[], object], seconds: float = HANG) -> None:
     """Wait until `condition()` is true; other tasks go on meanwhile."""
+    pause = pauses(0.002, 0.02)
     async with within(_line(condition), seconds):
         while not condition():
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(next(pause))
 
 
 def eventually(condition: Callable[[], object], seconds: float = HANG) -> None:
     """Wait until `condition()` is true of another process."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, pauses(0.01, 0.1)
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:g} s for {_line(condition)}"
-        time.sleep(0.01)
+        time.sleep(next(pause))
 
 
 def _line(condition: Callable[..., Any]) -> str:

@@ -13,15 +13,15 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import psutil
 
 from harness.valkey import free_port
-from harness.waiting import HANG
+from harness.waiting import HANG, pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 _START = 3 * HANG
@@ -37,6 +37,39 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GRAPH_")}
     ours = {"GRAPH_DATA_DIR": str(folder), "GRAPH_PORT": "0", "GRAPH_SLOW_SECONDS": "0"}
     return {**plain, "PYTHONPATH": str(ROOT), **ours, **settings}
+
+
+class Process(Protocol):
+    """What is used of a process that was started, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    def poll(self) -> int | None:
+        """Its exit status, None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended; its exit status."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal, unless it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        ...
+
+
+class Launch(Protocol):
+    """Starts ``graph WORDS`` in that environment, with `log` as its standard output and error."""
+
+    def __call__(self, words: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> Process:
+        """Start it; there is nothing to read on its standard input."""
+        ...
 
 
 def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +99,9 @@ class Serving:
     """The server as a process. Its standard error goes to ``{folder}/log``."""
 
     module = "graph"
-    """What is run as ``python -m``."""
+    """What is run as ``python -m``, unless `launch` starts it."""
+    launch: ClassVar[Launch | None] = None
+    """How it is started, if not as a process that loads everything itself; a test suite may set it."""
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         """Run ``graph serve ARGUMENTS`` with `settings` (``GRAPH_…``) once entered."""
@@ -74,17 +109,22 @@ class Serving:
         self.url = f"http://127.0.0.1:{self.port}"
         self.trusting: ssl.SSLContext | None = None
         self.log = folder / "log"
-        self._command = [sys.executable, "-m", self.module, "serve", *arguments]
+        self._words = ["serve", *arguments]
         self._environment = environment(folder, GRAPH_PORT=str(self.port), **settings)
-        self.process: subprocess.Popen[bytes]
+        self.process: Process
 
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            self.process = self._start(log)
         return self
+
+    def _start(self, log: IO[bytes]) -> Process:
+        launch = type(self).launch
+        if launch is not None and self.module == "graph":
+            return launch(self._words, self._environment, log)
+        line = [sys.executable, "-m", self.module, *self._words]
+        return subprocess.Popen(line, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
@@ -136,7 +176,7 @@ class Serving:
 
     def ready(self) -> Self:
         """Wait until it answers; what it logged is told when it does not."""
-        deadline = time.monotonic() + _START
+        deadline, pause = time.monotonic() + _START, pauses(0.01, 0.1)
         while True:
             try:
                 if self.get("/readyz")[0] == 200:
@@ -145,8 +185,17 @@ class Serving:
                 pass
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(self.log.read_text(errors="replace"))
-            time.sleep(0.01)
+            time.sleep(next(pause))
 
     def lines(self) -> list[dict[str, Any]]:
         """Its JSON log so far."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+
+class Working(Serving):
+    """A ``graph worker``: it answers nothing, and its log says what it does."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """Run ``graph worker`` with `settings` once entered."""
+        super().__init__(folder, **settings)
+        self._words = ["worker"]

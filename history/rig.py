@@ -11,7 +11,7 @@ import time
 import urllib.error
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.serving import HANG, Serving, command
+from harness.serving import HANG, Serving, Working, command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,15 +30,6 @@ def make_key(folder: Path, settings: Mapping[str, str]) -> str:
     found = re.search(r"key-\S+", made.stdout)
     assert found is not None, made.stderr + made.stdout
     return found[0]
-
-
-class Working(Serving):
-    """A ``graph worker`` as a process."""
-
-    def __init__(self, folder: Path, **settings: str) -> None:
-        """Run with `settings` once entered."""
-        super().__init__(folder, **settings)
-        self._command = [*self._command[: self._command.index("serve")], "worker"]
 
 
 class Rig:

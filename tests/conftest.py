@@ -19,9 +19,11 @@ from graph.patterns.keyspace import keyspace
 from graph.server.http_express import HttpProtocol
 from graph.settings import sqlite_url
 from harness.postgres import Postgres
+from harness.serving import Serving
 from harness.valkey import NEXT_CLUSTER, ValkeyServer
 from harness.waiting import HANG
 from tests.support.engines.migrated import migrated
+from tests.support.processes import fork_server
 from tests.support.processes.scheduling import FilesWithFixtures
 
 if TYPE_CHECKING:
@@ -68,6 +70,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesWi
     return FilesWithFixtures(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let the processes of a run take forks of one process."""
+    fork_server.share()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Look for no garbage while modules are imported, nor in them ever after: that took a sixth of the tests' time."""
@@ -97,6 +105,14 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def uninterrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether Redis and SQL belong together is compared at the start alone: tests count trips and statements."""
     monkeypatch.setattr(keyspace, "INTERVAL", 3600.0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked() -> Iterator[None]:
+    """A server is a fork of a process that has loaded everything: loading takes most of the time of a start."""
+    Serving.launch = fork_server.launch
+    yield
+    Serving.launch = None
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import random
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 import urllib.error
 from typing import TYPE_CHECKING
@@ -27,9 +26,9 @@ from graph.engines.sqlite import driver
 from graph.errors import Unavailable
 from graph.patterns.client import open_client
 from graph.settings import DatabaseSettings, Settings, sqlite_url
-from harness.serving import ROOT, Serving, environment
+from harness.serving import Serving, Working
 from harness.valkey import ValkeyServer, free_port
-from harness.waiting import HANG, eventually, until
+from harness.waiting import eventually, until
 from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
@@ -218,26 +217,16 @@ async def test_damaged_pages_are_told(sqlite_template: Path, tmp_path: Path) -> 
 @contextlib.contextmanager
 def working(folder: Path, url: str) -> Generator[Callable[[bytes], None]]:
     """A worker on the Redis at `url`, and a wait until it has said something; it ends with 0 on SIGTERM."""
-    log = folder / "log"
-    with log.open("wb") as file:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "graph", "worker"],
-            cwd=ROOT, env=environment(folder, GRAPH_REDIS_URL=url, GRAPH_LOG="text"), stderr=file,
-        )  # fmt: skip
+    with Working(folder, GRAPH_REDIS_URL=url, GRAPH_LOG="text") as worker:
 
-    def says(word: bytes) -> None:
-        eventually(lambda: word in log.read_bytes() or worker.poll() is not None)
-        assert worker.poll() is None, log.read_text()
+        def says(word: bytes) -> None:
+            eventually(lambda: word in worker.log.read_bytes() or worker.process.poll() is not None)
+            assert worker.process.poll() is None, worker.log.read_text()
 
-    try:
         yield says
-        worker.terminate()
-        assert worker.wait(HANG) == 0, log.read_text()
-        assert "Traceback" not in log.read_text()
-        assert "<redis" not in log.read_text()
-    finally:
-        worker.kill()
-        worker.wait()
+        assert worker.stop() == 0, worker.log.read_text()
+        assert "Traceback" not in worker.log.read_text()
+        assert "<redis" not in worker.log.read_text()
 
 
 @pytest.mark.parametrize("when", ["from the start", "later"])

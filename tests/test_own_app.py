@@ -25,10 +25,10 @@ from graph.product import APP as PRODUCT
 from graph.services import open_services
 from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings, sqlite_url, unknown_variables
 from graph.settings_group import SettingsError, SettingsGroup
-from harness.serving import command
 from tests.support.apps.accounts import REGISTER
 from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.own.app import APP, BELLS, BellSettings
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

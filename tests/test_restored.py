@@ -22,10 +22,10 @@ from graph.patterns.client import command as redis_command
 from graph.patterns.keyspace import ForeignKeyspace, keyspace
 from graph.services import Services, open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings, sqlite_url
-from harness.serving import command
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG, within
 from tests.support.models.players import add_players
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

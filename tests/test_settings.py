@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from graph.cli.settings import shown
 from graph.settings import DatabaseSettings, RedisSettings, ServerSettings, Settings, sqlite_url, unknown_variables
 from graph.settings_group import SettingsError
-from harness.serving import command
+from tests.support.processes.fork_server import command
 
 
 @pytest.fixture(autouse=True)

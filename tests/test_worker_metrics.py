@@ -20,9 +20,10 @@ import psutil
 
 from graph.background import metrics_page
 from graph.endpoint.observe import MetricsFiles, fold
-from harness.serving import Serving, environment
+from harness.serving import Serving, Working
 from harness.valkey import free_port
 from harness.waiting import HANG, eventually, until
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,7 @@ def test_the_page_of_one_server_tells_of_the_worker_beside_it(tmp_path: Path) ->
         openmetrics = serving.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")[2].decode()
         assert openmetrics.endswith("# EOF\n")
         assert (value(openmetrics, TIDIED) or 0) >= counted
+    serving._environment["GRAPH_JOBS_BESIDE"] = "false"  # pyright: ignore[reportPrivateUsage] - none need start again
     with serving:
         serving.ready()
         assert not list(folder.glob(f"*_{worker.pid}.db")), "an earlier server's workers are not counted again"
@@ -77,29 +79,21 @@ def test_a_worker_alone_has_a_page_of_its_own(tmp_path: Path) -> None:
     port, url = free_port(), ""
     with Serving(tmp_path, GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_BESIDE="false") as serving:
         serving.ready()
-        environs = environment(tmp_path, GRAPH_JOBS_METRICS_PORT=str(port))
-        command: list[str] = [sys.executable, "-m", "graph", "worker"]
-        with subprocess.Popen(command, env=environs, stderr=subprocess.PIPE, text=True) as worker:
-            try:
-                url = f"http://127.0.0.1:{port}"
-                eventually(lambda: value(_page(url), TIDIED))
-                eventually(lambda: value(_page(url), "graph_jobs_running") == 0)
-                assert _raw(port, b"GET /healthz HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
-                assert _raw(port, b"HEAD /metrics HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
-                assert _raw(port, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
-                assert _raw(port, b"POST /metrics HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 405 ")
-                assert _raw(port, b"\xff\x00\r\n\r\n").startswith(b"HTTP/1.1 405 ")
-                assert _raw(port, b"GET /" + b"a" * 100_000) == b""
-                second = subprocess.run(
-                    command, env=environs, capture_output=True, text=True, timeout=HANG, check=False
-                )
-                assert second.returncode == 1
-                assert f"GRAPH_JOBS_METRICS_PORT={port + 1} graph worker" in second.stderr
-                worker.terminate()
-                assert worker.wait(HANG) == 0
-            finally:
-                worker.kill()
-        assert "Traceback" not in (worker.stderr.read() if worker.stderr and not worker.stderr.closed else "")
+        with Working(tmp_path / "worker", GRAPH_DATA_DIR=str(tmp_path), GRAPH_JOBS_METRICS_PORT=str(port)) as worker:
+            url = f"http://127.0.0.1:{port}"
+            eventually(lambda: value(_page(url), TIDIED))
+            eventually(lambda: value(_page(url), "graph_jobs_running") == 0)
+            assert _raw(port, b"GET /healthz HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+            assert _raw(port, b"HEAD /metrics HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
+            assert _raw(port, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+            assert _raw(port, b"POST /metrics HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+            assert _raw(port, b"\xff\x00\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+            assert _raw(port, b"GET /" + b"a" * 100_000) == b""
+            second = command(tmp_path, "worker", GRAPH_JOBS_METRICS_PORT=str(port))
+            assert second.returncode == 1
+            assert f"GRAPH_JOBS_METRICS_PORT={port + 1} graph worker" in second.stderr
+            assert worker.stop() == 0
+        assert "Traceback" not in worker.log.read_text()
         assert value(serving.get("/metrics")[2].decode(), TIDIED) is None
 
 

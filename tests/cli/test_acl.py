@@ -7,8 +7,8 @@ from pathlib import Path
 
 import graph
 from graph.engines.acl import COMMANDS, NEWER, ONCE, acl_line
-from harness.serving import command
 from harness.valkey import ValkeyServer
+from tests.support.processes.fork_server import command
 
 SOURCES = Path(graph.__file__).parent
 _IN_LUA = re.compile(r"redis\.p?call\('(\w+)'")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.serving import command, environment
+from harness.serving import environment
 from harness.waiting import HANG, eventually
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from pathlib import Path

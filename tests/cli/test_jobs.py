@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from graph.jobs import Definition, GiveUp, Jobs, JobState, Progress, Worker
-from harness.serving import command
 from harness.waiting import within
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from pathlib import Path

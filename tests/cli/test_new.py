@@ -11,7 +11,8 @@ import pytest
 
 import graph
 from graph.cli.new import BadName, check_name, make_project
-from harness.serving import ROOT, command
+from harness.serving import ROOT
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ from graph.cli.listening import unsafe
 from graph.engines.database import migrate
 from graph.services import open_services
 from graph.settings import Settings
-from harness.serving import command
 from harness.waiting import until
 from tests.support.apps.lifespan import Lifespan
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from pathlib import Path

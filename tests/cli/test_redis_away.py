@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.serving import Serving
+from harness.serving import Working
 from harness.valkey import free_port
 from harness.waiting import eventually
 from tests.support.processes.fork_server import command
@@ -34,14 +34,6 @@ def away(request: pytest.FixtureRequest) -> tuple[str, str]:
     ports = free_port(), free_port()
     url, told = AWAY[getattr(request, "param", "sentinels")]
     return url.format(*ports), told.format(*ports)
-
-
-class Worker(Serving):
-    """A ``graph worker``."""
-
-    def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder, **settings)
-        self._command[-1] = "worker"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +70,7 @@ def test_a_worker_that_waits_for_redis_ends_when_it_is_told_to(
     """It says once what it waits for; SIGTERM ends it with status 0."""
     url, told = away
     (tmp_path / "graph.db").write_bytes(sqlite_template.read_bytes())
-    with Worker(tmp_path, GRAPH_REDIS_URL=url) as worker:
+    with Working(tmp_path, GRAPH_REDIS_URL=url) as worker:
         eventually(lambda: told in worker.log.read_text())
         assert worker.stop(signal.SIGTERM) == 0
     lines = worker.lines()

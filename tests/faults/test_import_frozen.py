@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +13,7 @@ from graph.background.jobs import definitions
 from graph.catalog.keys import IMPORT_PRODUCTS
 from graph.jobs import JobState, Worker, delivery
 from graph.services import open_services
-from harness.serving import ROOT, environment
+from harness.serving import Working
 from tests.support.apps.products import with_imports
 
 if TYPE_CHECKING:
@@ -47,27 +44,20 @@ async def test_another_worker_finishes_the_import_of_one_that_stands_still(
     settings = with_imports(tmp_path, valkey.url, database_url, rows=ROWS)
     variables = {name: value for name, value in settings.environment().items() if name != "GRAPH_DATA_DIR"}
     async with open_services(settings) as services:
-        first = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "graph", "worker"),
-            cwd=ROOT,
-            env=environment(tmp_path, **variables),
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        with Working(tmp_path, **variables) as first:
             job = await services.jobs.enqueue(IMPORT_PRODUCTS, {"path": "products.csv"}, retries=20)
             assert await _done(services, job, begun=True) is JobState.RUNNING
-            os.kill(first.pid, signal.SIGSTOP)
+            first.process.send_signal(signal.SIGSTOP)
             stop = asyncio.Event()
             monkeypatch.setattr(delivery, "DEAD_AFTER", 2.5)
             second = asyncio.create_task(Worker(services.jobs, definitions(services)).run(stop))
             assert await _done(services, job) is JobState.SUCCEEDED
-            os.kill(first.pid, signal.SIGCONT)
+            first.process.send_signal(signal.SIGCONT)
             count = await services.database.execute(text("SELECT count(*) FROM product"))
             assert count == [(ROWS,)]
             stop.set()
             await second
-            first.terminate()
-            assert await asyncio.wait_for(first.wait(), 60) == 0
+            assert await asyncio.to_thread(first.stop) == 0
             found = await services.jobs.get(job)
             assert found is not None
             assert found.state is JobState.SUCCEEDED
@@ -75,7 +65,3 @@ async def test_another_worker_finishes_the_import_of_one_that_stands_still(
             async with asyncio.timeout(120):  # another reader may be between two statements just now
                 while await services.database.execute(open_ones) != [(0,)]:
                     await asyncio.sleep(0.05)
-        finally:
-            if first.returncode is None:
-                first.kill()
-                await first.wait()

@@ -16,9 +16,10 @@ import urllib.request
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.serving import Serving, command
+from harness.serving import Serving
 from harness.subscriber import subscriber
 from harness.waiting import HANG, within
+from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, DateTime, Float, Integer, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine.interfaces import Dialect
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
@@ -44,13 +47,38 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class UtcText(UtcDateTime):
-    """A time read as the text that SQLite stores, without parsing it; `stored_moment` parses it."""
+    """A time read as the text that SQLite stores, without parsing it; `stored_moment` parses it.
+
+    PostgreSQL sends the eight bytes that it stores: the driver's `datetime` and its text would take 2 µs more for each.
+    """
 
     cache_ok = True
 
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Select what the engine stores."""
+        return _Stored(column)
+
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - signature
-        """Convert a time to SQLite's text if the driver does not return that."""
+        """Convert PostgreSQL's bytes to SQLite's text."""
         return None if dialect.name == "sqlite" else _written
+
+
+class _Stored(FunctionElement[Any]):
+    """A time as its engine stores it: as text on SQLite, on PostgreSQL as a number of microseconds in eight bytes."""
+
+    inherit_cache = True
+    name = "stored"
+    type = UtcText()
+
+
+@compiles(_Stored)
+def _as_it_is(element: _Stored, compiler: Any, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(_Stored, "postgresql")
+def _in_bytes(element: _Stored, compiler: Any, **options: Any) -> str:
+    return f"timestamptz_send({compiler.process(element.clauses, **options)})"
 
 
 @lru_cache(maxsize=4096)  # whole imports have one time, and what is asked for often is read often
@@ -63,5 +91,12 @@ def _read(value: str | None) -> datetime | None:
     return None if value is None else stored_moment(value)
 
 
-def _written(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+_ORIGIN = datetime(2000, 1, 1)  # noqa: DTZ001 - in UTC, as SQLite's text is
+"""The time that PostgreSQL counts from."""
+
+
+@lru_cache(maxsize=4096)  # as above
+def _written(sent: bytes | None) -> str | None:
+    if sent is None:
+        return None
+    return (_ORIGIN + timedelta(microseconds=int.from_bytes(sent, signed=True))).isoformat(" ", "microseconds")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from graph.engines import database as database_module
 from graph.engines.database import Database
-from graph.engines.sqlite import PlainTransaction
+from graph.engines.plain import PlainTransaction
 from graph.settings import sqlite_url
 from harness.waiting import HANG, within
 

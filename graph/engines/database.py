@@ -153,31 +153,39 @@ class Database:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Open a session for reading and writing; commits at the end of the block, rolls back if it raises."""
-        turn = self._writer.place() if self._writer is not None else contextlib.nullcontext()
+        async with self._told(), self._turn(), self._opened(self._writing) as session:
+            yield session
+            await session.commit()
+
+    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
+        """Do `work` in a transaction of its own, past SQLAlchemy's execution where that can be: on SQLite in one trip.
+
+        It awaits nothing but its statements, lets their errors pass, and may begin again when it has changed nothing.
+        """
+        async with self._told(), self._turn():
+            with unavailable(OSError, PoolTimeoutError):
+                async with self._connections.place(POOL_TIMEOUT):
+                    if (done := await self._plain.transact(work)) is not None:
+                        return done[0]
+        async with self.transaction() as session:
+            return await work(await session.connection())
+
+    def _turn(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """The turn at writing, of which SQLite gives one at a time."""
+        return self._writer.place() if self._writer is not None else contextlib.nullcontext()
+
+    @contextlib.asynccontextmanager
+    async def _told(self) -> AsyncGenerator[None]:
+        """Note what becomes of a transaction that writes, and end those that hang and have what it waited for."""
         try:
-            async with turn, self._opened(self._writing) as session:
-                yield session
-                await session.commit()
-            self._refusal.ended()
+            yield
         except Unavailable as error:
             if takes_no_writes(error.__cause__):
                 self._refusal.began(str(getattr(error.__cause__, "orig", "")))
             if postgres.waited_in_vain(error.__cause__):
                 await postgres.end_silent(self.engine, silent=IDLE_TIMEOUT)
             raise
-
-    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
-        """Do `work` in a transaction of its own; on SQLite in one trip to the thread, where that can be.
-
-        `work` awaits nothing but its statements, and may be begun again after a first time that changed nothing.
-        """
-        if self._writer is not None:
-            with unavailable(OSError, PoolTimeoutError):
-                async with self._writer.place(), self._connections.place(POOL_TIMEOUT):
-                    if (done := await self._plain.transact(work)) is not None:
-                        return done[0]
-        async with self.transaction() as session:
-            return await work(await session.connection())
+        self._refusal.ended()
 
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Return the rows of one SELECT, which sees everything committed before; no transaction is opened around it."""

@@ -1,4 +1,4 @@
-"""Sets up PostgreSQL sessions, and ends sessions whose process hangs.
+"""Sets up PostgreSQL sessions, ends those whose process hangs, and executes statements past SQLAlchemy's execution.
 
 A process that stops in the middle of a transaction (SIGSTOP, a debugger, a frozen machine) keeps its rows locked while
 its connection stays open. Between two statements PostgreSQL ends such a session itself
@@ -10,7 +10,7 @@ row in vain ends such sessions, see `end_silent`.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InvalidatePoolError, MissingGreenlet
@@ -20,10 +20,14 @@ from sqlalchemy.util.concurrency import in_greenlet
 from graph.errors import BadDatabaseUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from graph.engines.direct import Rows, Run
+
+T = TypeVar("T")
 
 APPLICATION = "graph"
 """The name of this product's sessions in ``pg_stat_activity``."""
@@ -37,7 +41,12 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
 }
 """What the query of a URL may say, and what the driver takes each for."""
 
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _LOCK_NOT_HAD = "55P03"
+_FORGOTTEN = "26000"
+"""There is no prepared statement of this name."""
+_BROKEN = "InternalClientError"
+"""What the driver raises when it has lost the thread of the protocol."""
 _SETTINGS = """
 DO $$ BEGIN
   PERFORM set_config('lock_timeout', '{lock:.0f}', false);
@@ -87,7 +96,7 @@ def set_up(engine: AsyncEngine, *, lock: float, idle: float) -> None:
 
 def is_broken(error: DBAPIError) -> bool:
     """Whether the driver lost the thread of the protocol, as when a server is killed in the midst of an answer."""
-    return type(error.orig).__name__ == "InternalClientError"
+    return type(error.orig).__name__ == _BROKEN
 
 
 def waited_in_vain(error: BaseException | None) -> bool:
@@ -107,8 +116,9 @@ def try_before_use(engine: AsyncEngine) -> None:
 
     One that fails in any other way (its protocol is broken, as by a kill in the midst of an answer) is replaced alone.
 
-    `graph.engines.plain` is spared that: it reads outside any greenlet, and reads again if the connection was lost. No
-    connection is opened for it either (MissingGreenlet), before there is a coroutine that nobody could await.
+    `graph.engines.plain` is spared that: it goes to the server outside any greenlet, and leaves to SQLAlchemy what
+    finds the connection lost. No connection is opened for it either (MissingGreenlet), before there is a coroutine that
+    nobody could await.
     """
     dialect = engine.dialect
 
@@ -129,10 +139,94 @@ def try_before_use(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "checkout", check)
 
 
-async def read(connection: Any, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
-    """Run a SELECT outside any transaction on a connection of SQLAlchemy's adapter, without a greenlet."""
+class PostgresDirect:
+    """PostgreSQL past SQLAlchemy, over the connections of its adapter: a `graph.engines.direct.DirectDriver`.
+
+    Statements are prepared once for each connection and text. Where the server has forgotten one (``DISCARD``, a pooler
+    that gave the connection another session), or a migration has changed what it returns, it is prepared again: a read
+    is repeated, a transaction is rolled back and begins anew.
+    """
+
+    ends_abandoned = False
+
+    async def read(self, connection: Any, text: str, values: Sequence[Any]) -> Rows:
+        """Return the rows of a SELECT outside any transaction: one trip."""
+        raw = connection.driver_connection
+        try:
+            return await raw.fetch(text, *values)
+        except Exception as error:  # noqa: BLE001 - SQLAlchemy's own way
+            if not _is_stale(error):
+                _fail(connection, error)
+        try:
+            await raw.reload_schema_state()
+            return await raw.fetch(text, *values)
+        except Exception as error:  # noqa: BLE001 - as above
+            _fail(connection, error)
+
+    async def transact(self, connection: Any, work: Callable[[Run], Coroutine[Any, Any, T]]) -> T:
+        """Do `work` in a transaction: a trip to begin, one for each statement, of any number of rows, one to commit."""
+        raw = connection.driver_connection
+        stale: list[Exception] = []
+
+        async def run(text: str, each: Rows) -> Rows:
+            try:
+                return await (raw.fetch(text, *each[0]) if len(each) == 1 else raw.fetchmany(text, each))
+            except Exception as error:  # noqa: BLE001 - as above
+                if _is_stale(error):
+                    stale.append(error)
+                _fail(connection, error)
+
+        again = False
+        while True:
+            await self._begin(connection, anew=again)
+            try:
+                result = await work(run)
+            except Exception:
+                await _roll_back(raw)
+                if again or not stale:
+                    raise
+            else:
+                await self._commit(connection)
+                return result
+            again = True
+
+    async def _begin(self, connection: Any, *, anew: bool) -> None:
+        raw = connection.driver_connection
+        try:
+            if anew:
+                await raw.reload_schema_state()
+            await raw.execute(_BEGIN)
+        except Exception as error:
+            if raw.is_closed():
+                raise DisconnectionError from error
+            _fail(connection, error)
+
+    async def _commit(self, connection: Any) -> None:
+        try:
+            ended = await connection.driver_connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - as above
+            await _roll_back(connection.driver_connection)
+            _fail(connection, error)
+        if ended != "COMMIT":  # which is how PostgreSQL answers where a statement has failed
+            raise RuntimeError("a transaction was to be committed of which a statement had failed")
+
+
+async def _roll_back(raw: Any) -> None:
+    """Roll back, or close the connection, with which the server does the same."""
     try:
-        return await connection.driver_connection.fetch(statement, *values)
-    except Exception as error:
-        connection._handle_exception(error)  # noqa: SLF001 - what its cursors call
-        raise
+        if not raw.is_closed():
+            await raw.execute("ROLLBACK")
+    except Exception:  # noqa: BLE001 - what has failed before is what the caller hears of
+        raw.terminate()
+
+
+def _is_stale(error: Exception) -> bool:
+    return getattr(error, "sqlstate", None) == _FORGOTTEN or type(error).__name__ == "InvalidCachedStatementError"
+
+
+def _fail(connection: Any, error: Exception) -> NoReturn:
+    """Raise what SQLAlchemy's adapter raises for the driver's `error`, which it calls a disconnect if it is one."""
+    if type(error).__name__ == _BROKEN:
+        connection.driver_connection.terminate()
+    connection._handle_exception(error)  # noqa: SLF001 - what its cursors call
+    raise error

@@ -12,7 +12,6 @@ from sqlalchemy import select, text
 
 from graph.accounts import queries as accounts
 from graph.accounts import writing as users
-from graph.engines.sqlite import PlainTransaction
 from graph.errors import Missing
 from graph.leaderboard.models import ARCHIVE, DEPARTURES, SCORES, SUBMISSIONS
 from graph.leaderboard.records import BoardRecord, NewBoard, SeasonSchedule
@@ -221,7 +220,7 @@ async def test_deleting_waits_for_a_submission_that_has_begun(
 
     async def paused(connection: Any, *arguments: Any) -> set[int]:
         loop.call_soon_threadsafe(begun.set)
-        if isinstance(connection, PlainTransaction):  # in SQLite's thread, where nothing waits but the thread
+        if connection.dialect.name == "sqlite":  # in its thread, where nothing waits but the thread
             go.wait(HANG)
         while not go.is_set():
             await asyncio.sleep(0.002)

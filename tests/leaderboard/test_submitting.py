@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
-from graph.engines.sqlite import SqliteConnection
+from graph.engines import postgres, sqlite
 from graph.errors import Invalid, Missing
 from graph.leaderboard.models import SCORES, SUBMISSIONS
 from graph.leaderboard.records import BoardRecord, NewBoard, Outcome
@@ -40,19 +40,20 @@ POISON = 2**70  # a number that no engine takes
 
 @contextmanager
 def hearing(database: Database, note: Callable[[], None]) -> Generator[None]:
-    """Call `note` when a transaction is about to be committed, or leaves for SQLite's thread as a whole."""
-    transact = SqliteConnection.transact
+    """Call `note` when a transaction is about to be committed, or is handed to the driver as a whole."""
+    direct = {"sqlite": sqlite.SqliteDirect, "postgresql": postgres.PostgresDirect}[database.dialect]
+    transact = direct.transact
 
-    async def leave(connection: SqliteConnection, work: Any) -> Any:
+    async def leave(self: Any, connection: Any, work: Any) -> Any:
         note()
-        return await transact(connection, work)
+        return await transact(self, connection, work)
 
     def commit(_: Any) -> None:
         note()
 
     event.listen(database.engine.sync_engine, "commit", commit)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SqliteConnection, "transact", leave)
+        patch.setattr(direct, "transact", leave)
         yield
     event.remove(database.engine.sync_engine, "commit", commit)
 

@@ -129,14 +129,19 @@ def _standing_statement(count: int, *, own_clock: bool) -> Any:
     )
 
 
-_HELD = select(S.player_id, S.score, S.achieved_at, S.version, S.metadata).where(
-    S.season_id == bindparam("season"), S.player_id.in_(bindparam("players", expanding=True))
-)
-
-
 async def _held(connection: Statements, season: int, players: Sequence[int]) -> dict[int, _Held | None]:
-    found = await connection.execute(_HELD, {"season": season, "players": players})
+    named = padded(players)
+    values = {f"player_{at}": player for at, player in enumerate(named)}
+    found = await connection.execute(_held_statement(len(named)), {"season": season, **values})
     return {player: _Held(*row) for player, *row in found}
+
+
+@cache
+def _held_statement(count: int) -> Any:
+    players: Any = [bindparam(f"player_{at}") for at in range(count)]
+    return select(S.player_id, S.score, S.achieved_at, S.version, S.metadata).where(
+        S.season_id == bindparam("season"), S.player_id.in_(players)
+    )
 
 
 # --- comparing scores ---

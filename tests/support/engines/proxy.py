@@ -10,18 +10,17 @@ import asyncio
 import contextlib
 import random
 import shutil
-import tempfile
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
 
+from harness.folders import socket_folder
 from harness.valkey import free_port
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
     from types import TracebackType
 
     _Treatment = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -45,9 +44,9 @@ class FaultProxy:
     def __init__(self, target: Path, *, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
         self.tls = tls
-        self.folder = Path(tempfile.mkdtemp(prefix="px"))
+        self.folder = socket_folder("px")
         self.port = free_port()
-        self.url = f"rediss://127.0.0.1:{self.port}" if tls else f"unix://{quote(str(self.folder / 's'))}"
+        self.url = f"rediss://127.0.0.1:{self.port}" if tls else f"unix://{self.folder / 's'}"
         self.chaos = Chaos()
         self.requests = 0
         self.replies = 0

@@ -13,6 +13,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,14 +23,15 @@ import threading
 import time
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
+from harness.folders import socket_folder
 from harness.serving import ROOT, environment
 from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _SHARED = "FORK_SERVER"
 """The variable with the path of the socket of one that is shared."""
@@ -119,22 +121,22 @@ def _server() -> str:
     """Start the server of this process, which ends with it, unless there is one; the path of its socket."""
     if shared := os.environ.get(_SHARED):
         return shared
-    folder = tempfile.TemporaryDirectory(prefix="fs")
-    path = f"{folder.name}/s"
+    folder = socket_folder("fs")
+    path = f"{folder}/s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(100)  # whoever connects before everything is loaded waits
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(listener.fileno())],
             cwd=ROOT,
-            env=environment(Path(folder.name)),
+            env=environment(folder),
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
         )
 
     def end() -> None:
         process.communicate()  # closes its standard input
-        folder.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
     return path

@@ -24,7 +24,7 @@ from graph.engines.embedded import EmbeddedError, server_binary
 from graph.engines.failures import reason
 from graph.engines.revisions import OURS, Migrations, head_revision
 from graph.errors import DomainError
-from graph.patterns.client import BadRedisUrl, Client, Command, open_client
+from graph.patterns.client import BadRedisUrl, Client, Command, open_client, parse_info
 from graph.settings import Settings
 from graph.settings_group import without_password
 
@@ -132,12 +132,6 @@ async def check_redis(settings: Settings, stack: AsyncExitStack) -> AsyncGenerat
     ):
         if finding is not None:
             yield finding
-
-
-def parse_info(reply: bytes) -> dict[str, str]:
-    """Parse the reply to INFO."""
-    lines = (line.partition(":") for line in reply.decode(errors="replace").splitlines() if not line.startswith("#"))
-    return {name: value for name, _, value in lines}
 
 
 async def redis_permissions(url: str, prefix: str) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.api.server.types import EngineHealth, EngineState
 from graph.errors import Unavailable
-from graph.patterns.client import RedisUnavailable, command
+from graph.patterns.client import RedisUnavailable, command, parse_info
 
 if TYPE_CHECKING:
     from graph.services import Services
@@ -30,7 +30,7 @@ async def look_at_redis(services: Services) -> EngineState:
         return _away()
     if isinstance(told, Exception):
         return _away()
-    facts = dict(line.split(":", 1) for line in told.decode(errors="replace").splitlines() if ":" in line)
+    facts = parse_info(told)
     server = (facts.get("server_name") or "redis").capitalize()
     version = facts.get(f"{server.lower()}_version") or facts.get("redis_version") or ""
     limit = float(facts.get("maxmemory") or 0)

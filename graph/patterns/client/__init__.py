@@ -22,6 +22,7 @@ from graph.patterns.client.lazy import LazyClient
 from graph.patterns.client.listener import Listener
 from graph.patterns.client.permissions import Denied, Wanted, denied
 from graph.patterns.client.refusals import RedisRefused, error_word
+from graph.patterns.client.replies import parse_info
 
 __all__ = [
     "Argument",
@@ -47,4 +48,5 @@ __all__ = [
     "error_word",
     "open_client",
     "pack",
+    "parse_info",
 ]

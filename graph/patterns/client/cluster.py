@@ -19,7 +19,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from graph.patterns.client.batch import Batch, RedisUnavailable
-from graph.patterns.client.commands import Argument, Command, Script, command
+from graph.patterns.client.commands import ASKING, Argument, Command, Script, command
 from graph.patterns.client.connection import COMMAND_DEADLINE, PAUSE, Address, Link
 from graph.patterns.client.refusals import SLOTS
 from graph.patterns.outage import Outage
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from graph.patterns.client.batch import Receiver, Replies, Reply
     from graph.patterns.client.connection import Dialer, Newcomers
 
-_ASKING = Command(("ASKING",), None, retry=True)
 _NODE_TIMEOUT = 1.0  # seconds for one node to tell the slot map before the next is asked
 _REFRESH_PAUSE = 0.1  # seconds between two readings of the slot map
 
@@ -144,7 +143,7 @@ class Cluster:
             if word == "MOVED":
                 self._slots[int(slot)] = target
                 self.refresh()
-            target.again(pending.part([place], [_ASKING] if word == "ASK" else ()))
+            target.again(pending.part([place], [ASKING] if word == "ASK" else ()))
         elif word == "TRYAGAIN" or word in SLOTS:
             self.refresh()
             if word in SLOTS and not link.is_passing(word):

@@ -54,6 +54,10 @@ def command(name: str, *args: Argument, retry: bool | None = None) -> Command:
     return Command((name, *args), args[0] if args else None, name in READS if retry is None else retry)
 
 
+ASKING = Command(("ASKING",), None, retry=True)
+"""Lets the command behind it be run by a node that a slot is being moved to."""
+
+
 class Script:
     """A Lua script, known to the server by its SHA-1.
 

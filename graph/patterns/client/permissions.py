@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from graph.patterns.client.connection import Address, Dialer
+from graph.patterns.client.replies import mapping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -167,12 +168,8 @@ class _Sentinel(_Asked):
 
 def _addresses(reply: Any) -> list[Address]:
     """The servers in a reply of the Sentinels; none where it is an error."""
-    known = [] if isinstance(reply, Exception) else [_mapping(each) for each in reply]
+    known = [] if isinstance(reply, Exception) else [mapping(each) for each in reply]
     return [Address(one[b"ip"].decode(), int(one[b"port"])) for one in known]
-
-
-def _mapping(reply: Any) -> dict[bytes, bytes]:
-    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _what_is_denied(reply: Any) -> str:
@@ -204,7 +201,7 @@ def _host(told: bytes | None, asked: Address) -> str:
 
 async def _in_cluster(send: _Send) -> bool:
     (hello,) = await send([("HELLO",)])
-    return not isinstance(hello, Exception) and _mapping(hello)[b"mode"] == b"cluster"
+    return not isinstance(hello, Exception) and mapping(hello)[b"mode"] == b"cluster"
 
 
 class _Send:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from graph.patterns.client.batch import Batch, RedisUnavailable, Replies
-from graph.patterns.client.commands import Command
+from graph.patterns.client.commands import ASKING, Command
 
 if TYPE_CHECKING:
     from graph.patterns.client.connection.wire import Wire
@@ -23,7 +23,6 @@ PREPARATION = 30.0
 """Seconds that one batch of a preparation may take."""
 
 _MOST = 256  # server processes remembered
-_ASKING = Command(("ASKING",), None, retry=True)
 
 
 class Newcomer:
@@ -44,7 +43,7 @@ class Newcomer:
         if not asked:
             return Replies()
         if self.clustered:  # a node that is taking over a slot answers for what it has of it already
-            asked = [each for one in asked for each in (_ASKING, one)]
+            asked = [each for one in asked for each in (ASKING, one)]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Replies] = loop.create_future()
         self._wire.submit(Batch(asked, loop.time() + PREPARATION, future))

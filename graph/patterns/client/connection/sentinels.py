@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
@@ -27,6 +27,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from graph.patterns.client.batch import RedisUnavailable
+from graph.patterns.client.replies import mapping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -123,7 +124,7 @@ class Sentinels:
             async with self._connected(host) as ask:
                 name = await ask("MYID")
                 where = await ask("GET-MASTER-ADDR-BY-NAME", self._service)
-                state = _mapping(await ask("MASTER", self._service))
+                state = mapping(await ask("MASTER", self._service))
         except (TimeoutError, RedisTimeoutError):
             self._silent.setdefault(host, asked_at)
             return None
@@ -146,7 +147,7 @@ class Sentinels:
             try:
                 async with self._connected(host) as ask:
                     for each in await ask("SENTINELS", self._service):
-                        known = _mapping(each)
+                        known = mapping(each)
                         found.add(Address(known[b"ip"].decode(), int(known[b"port"])))
             except (OSError, RedisError):
                 continue
@@ -184,10 +185,3 @@ def _majority(votes: Mapping[bytes, _Vote]) -> tuple[Address, int] | None:
     counted = Counter((vote.address, vote.epoch) for vote in votes.values() if vote.address is not None)
     named = [found for found, count in counted.items() if count > of / 2]
     return named[0] if named else None
-
-
-def _mapping(reply: Any) -> dict[bytes, bytes]:
-    """A reply that RESP2 gives as a flat list."""
-    if isinstance(reply, dict):
-        return cast("dict[bytes, bytes]", reply)
-    return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -111,7 +111,7 @@ async def test_only_the_user_can_connect(folder: Path) -> None:
     async with embedded_valkey(folder) as server:
         socket = socket_path(folder / "valkey")
         for path in (socket, socket.parent):
-            assert os.stat(path).st_mode & 0o777 == 0o700  # noqa: PTH116
+            assert os.stat(path).st_mode & 0o777 == 0o700  # noqa: PTH116 - one call, in a coroutine
         assert valkey_of(folder) == [server.pid]
         assert psutil.Process(server.pid).net_connections(kind="inet") == []
 

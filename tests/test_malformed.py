@@ -156,7 +156,7 @@ def test_the_rest_of_a_body_that_is_longer_than_said_is_no_request(server: Servi
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one piece", "in pieces"])
-def test_a_request_that_is_known_is_answered_first(server: Serving, together: bool) -> None:  # noqa: FBT001
+def test_a_request_that_is_known_is_answered_first(server: Serving, *, together: bool) -> None:
     """An answer from memory, which no parser saw, comes before the refusal of what followed its request."""
     body = b'{"query": "{ products(first: 1) { nodes { sku } } }"}'
     head = b"POST /graphql HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -177,7 +177,7 @@ def test_a_request_that_is_known_is_answered_first(server: Serving, together: bo
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one piece", "in pieces"])
-def test_an_offer_of_another_protocol_is_passed_over(server: Serving, together: bool) -> None:  # noqa: FBT001
+def test_an_offer_of_another_protocol_is_passed_over(server: Serving, *, together: bool) -> None:
     """A client that would rather speak HTTP/2, as Java's does, is answered in HTTP/1.1, and so is what it asks next."""
     body = b'{"query": "{__typename}"}'
     asked = (

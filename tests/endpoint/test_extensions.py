@@ -260,7 +260,7 @@ class Suppressing(SchemaExtension):
     async def on_operation(self) -> AsyncIterator[None]:  # pyright: ignore[reportIncompatibleMethodOverride] - the same
         try:
             yield
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - that is what it is for
             LOG.append("caught")
 
     on_execute = on_operation

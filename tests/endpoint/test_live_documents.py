@@ -145,7 +145,7 @@ def named(document: str) -> dict[str, Any]:
 @pytest.mark.heavy
 @pytest.mark.parametrize("patch", [False, True])
 @pytest.mark.parametrize("way", WAYS)
-async def test_answers_of_five_megabytes(shelf: Shelf, way: str, patch: bool) -> None:  # noqa: FBT001
+async def test_answers_of_five_megabytes(shelf: Shelf, way: str, *, patch: bool) -> None:
     """They come whole and in order; so they do where patches were asked for: comparing them would take too long."""
     async with within("three answers"):
         following = await shelf.follow(way, {"query": LIVE, "variables": {"rows": ROWS, "patch": patch}})

@@ -70,7 +70,7 @@ def changed(began: float, **more: Any) -> Operation:
     return did("subscriptions", "write", "p", began, began, **more)
 
 
-def asked(began: float, passed: bool = True, **more: Any) -> Operation:  # noqa: FBT001, FBT002
+def asked(began: float, *, passed: bool = True, **more: Any) -> Operation:
     """One operation of an address."""
     return did("limits", "ask", "a", passed, began, **more)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import strawberry
-from starlette.requests import HTTPConnection  # noqa: TC002
-from starlette.responses import Response  # noqa: TC002
+from starlette.requests import HTTPConnection  # noqa: TC002 - Strawberry reads annotations at run time
+from starlette.responses import Response  # noqa: TC002 - the same
 from strawberry.types import Info
 
 from graph.endpoint.admission import Admission, RateLimit

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import strawberry
-from starlette.requests import HTTPConnection  # noqa: TC002
-from starlette.responses import Response  # noqa: TC002
+from starlette.requests import HTTPConnection  # noqa: TC002 - the same
+from starlette.responses import Response  # noqa: TC002 - the same
 from strawberry.types import Info
 
 from graph.endpoint import GraphQLEndpoint

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from graph.accounts.records import UserRecord
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Standing(SigningIn):
@@ -82,4 +82,4 @@ class Standing(SigningIn):
 
 def tell(user: UserRecord, what: str, by: int | None) -> None:
     """Log what became of a user, and who decided that."""
-    _log.info("User %d %s, by %s", user.id, what, "an operator" if by is None else f"user {by}")
+    logger.info("User %d %s, by %s", user.id, what, "an operator" if by is None else f"user {by}")

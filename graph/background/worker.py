@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _PAUSE = 1.0
 """Seconds between two attempts to reach Redis and SQL at the start."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 async def work(settings: Settings, listener: socket.socket | None = None) -> None:
@@ -61,7 +61,7 @@ async def _until_stopped(settings: Settings) -> None:
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-    _log.info("No job left running here; stopped")
+    logger.info("No job left running here; stopped")
 
 
 async def _work(settings: Settings, stop: asyncio.Event, begun: asyncio.Event) -> None:
@@ -75,7 +75,7 @@ async def _work(settings: Settings, stop: asyncio.Event, begun: asyncio.Event) -
                 raise
             if str(error) != told:
                 told = str(error)
-                _log.warning("Redis is away, waiting for it: %s", told)
+                logger.warning("Redis is away, waiting for it: %s", told)
             await asyncio.sleep(_PAUSE)
 
 
@@ -87,7 +87,7 @@ async def _tables(settings: Settings) -> None:
             while await database.revision() is None:
                 if not told:
                     told = True
-                    _log.warning("The database has no tables yet: `graph serve` makes them; waiting")
+                    logger.warning("The database has no tables yet: `graph serve` makes them; waiting")
                 await asyncio.sleep(_PAUSE)
 
 
@@ -101,7 +101,7 @@ async def _work_once(settings: Settings, stop: asyncio.Event, begun: asyncio.Eve
             drain=settings.server.grace,
             around=services.telemetry.job if services.telemetry is not None else None,
         )
-        _log.info("Working on jobs, %d at a time", settings.jobs.concurrency)
+        logger.info("Working on jobs, %d at a time", settings.jobs.concurrency)
         begun.set()
         async with Roster(services.client, OwnActivity("worker", __version__), prefix=services.prefix):
             await worker.run(stop)

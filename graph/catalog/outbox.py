@@ -63,7 +63,7 @@ _PUBLISHED = Counter(
     "graph_outbox_published_total", "Events that this process published from the outbox to the broker."
 )
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class _State(NamedTuple):
@@ -90,7 +90,7 @@ class Outbox:
         self._shown: Sequence[int] = ()
         """Rows of bulk writes that may be published, because the catalog was invalidated after their commit."""
         self._outdating = asyncio.Lock()
-        self._outage = Outage("the outbox is waiting", "the outbox goes on", _log, logging.INFO)
+        self._outage = Outage("the outbox is waiting", "the outbox goes on", logger, logging.INFO)
         self._orphans = _Unchanged(STILL * random.uniform(1.0, 1.5))  # noqa: S311 - so that processes do not act as one
 
     async def __aenter__(self) -> Self:
@@ -148,7 +148,7 @@ class Outbox:
                 self._outage.began(str(error))
             except Exception as error:  # noqa: BLE001 - the task must outlive whatever went wrong
                 if not failing:
-                    _log.warning("the outbox failed and will keep trying: %r", error)
+                    logger.warning("the outbox failed and will keep trying: %r", error)
                 failing = True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):  # wait_for() of 3.11 can lose a cancellation to a nudge

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TAIL = 1 << 20
 """Most bytes at the end of the file that are cut off automatically."""
@@ -88,7 +88,7 @@ def repaired(binary: Path, folder: Path) -> bool:
     if damaged is None:
         return False
     copy = repair(binary, damaged)
-    _log.warning(
+    logger.warning(
         "the last %s bytes of the embedded Valkey's append-only file made no sense (a power loss?) and were cut off; "
         "the file as it was is kept as %s", f"{damaged.lost:,}", copy,
     )  # fmt: skip

@@ -68,7 +68,7 @@ MIGRATION_TIMEOUT = 120.0
 GOODBYE = 3.0
 """Seconds that closing may take."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _MIGRATION_LOCK = 0x67726170_68  # any number that nothing else in the database uses as an advisory lock
 _READING = {"sqlite": {"graph_begin": "BEGIN"}, "postgresql": {"isolation_level": "READ COMMITTED"}}
@@ -126,8 +126,8 @@ class Database:
         self._writing = self._sessions(_WRITING)
         self._connections = FairQueue(pool_size, PER_CALLER)
         self._writer = FairQueue(1, 1) if self.dialect == "sqlite" else None
-        self._outage = Outage("SQL is away", "SQL is back", _log)
-        self._refusal = Outage("SQL takes no writes", "SQL takes writes again", _log)
+        self._outage = Outage("SQL is away", "SQL is back", logger)
+        self._refusal = Outage("SQL takes no writes", "SQL takes writes again", logger)
         self._file = OpenedFile(Path(parsed.database or "")) if self.dialect == "sqlite" else None
         if self._file is not None:
             event.listen(self.engine.sync_engine, "connect", self._file.note)

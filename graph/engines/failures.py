@@ -29,7 +29,7 @@ PATIENCE = 120.0
 
 _PAUSE = 0.1  # seconds, so that a failure that comes at once is not tried without end
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 # PostgreSQL's error classes for "not now", or not until an operator has changed something: connection lost, sign-in
@@ -147,5 +147,5 @@ async def patiently(work: Callable[[], Awaitable[T]]) -> T:
         except Unavailable as error:
             if not is_locked(error.__cause__) or time.monotonic() > deadline:
                 raise
-        _log.info("another process is writing to the database: waiting for it")
+        logger.info("another process is writing to the database: waiting for it")
         await asyncio.sleep(_PAUSE)

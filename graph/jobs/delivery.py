@@ -48,7 +48,7 @@ _HOLD = Script(__name__, "hold", idempotent=True)
 _RELEASE = Script(__name__, "release", idempotent=True)
 _SET_ASIDE = Script(__name__, "set_aside")
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class JobDelivery(NamedTuple):
@@ -70,7 +70,7 @@ class Deliveries:
         self._open = contextlib.AsyncExitStack()
         self._looked = float("-inf")
         self._doubt = False
-        self._outage = Outage("the job queue cannot be read", "the job queue can be read again", _log)
+        self._outage = Outage("the job queue cannot be read", "the job queue can be read again", logger)
         self._pause = _PAUSE
 
     async def __aenter__(self) -> Self:
@@ -105,7 +105,7 @@ class Deliveries:
                 _CLAIM, [self._queue], [*self._me, int(DEAD_AFTER * 1000), room]
             )
             if pairs:
-                _log.info("took over %d jobs of workers that stopped or do not respond", len(pairs) // 2)
+                logger.info("took over %d jobs of workers that stopped or do not respond", len(pairs) // 2)
                 found = [JobDelivery(i.decode(), _id(job)) for i, job in zip(pairs[::2], pairs[1::2], strict=True)]
                 return await self._jobs_only(found)
             self._looked = now
@@ -136,7 +136,7 @@ class Deliveries:
         args = [GROUP, entry, tries, why, ASIDE_KEPT, FAILED_KEPT_MS]
         with contextlib.suppress(RedisError):  # it will be delivered again
             if await self._jobs.client.run(_SET_ASIDE, [keys.queue, keys.aside], args):
-                _log.error("entry %s of the job queue was set aside: %s", entry, why)
+                logger.error("entry %s of the job queue was set aside: %s", entry, why)
 
     async def hold(self, held: Collection[str]) -> list[str]:
         """Send a heartbeat for the deliveries `held`; returns those that have been taken over meanwhile."""
@@ -145,7 +145,7 @@ class Deliveries:
         try:
             lost: list[bytes] = await self._jobs.client.run(_HOLD, [self._queue], [*self._me, *held])
         except RedisError as error:
-            _log.debug("no heartbeat could be sent: %s", error)
+            logger.debug("no heartbeat could be sent: %s", error)
             return []
         return [entry.decode() for entry in lost]
 

@@ -24,7 +24,7 @@ MAX_BACKOFF = 300.0
 AWAY = 3.0
 """Seconds between two attempts while something is away."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ def failure(definition: Definition, job: str, error: Exception, left: int, failu
     trace = "".join(traceback.format_exception(error))
     counts = not isinstance(error, Unavailable)
     if counts and (left <= 0 or isinstance(error, GiveUp)):
-        _log.error("job %s %s: %s; set aside", definition.name, job, message)
+        logger.error("job %s %s: %s; set aside", definition.name, job, message)
         return End(JobState.FAILED, message, trace)
     pause = min(MAX_BACKOFF, 2.0**failures) if counts else AWAY
     delay = pause * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
     level = logging.WARNING if counts else logging.DEBUG  # who is away is told by whoever noticed it
-    _log.log(level, "job %s %s: %s; again in %.1f s", definition.name, job, message, delay)
+    logger.log(level, "job %s %s: %s; again in %.1f s", definition.name, job, message, delay)
     return End(JobState.QUEUED, message, trace, delay, counts=counts)

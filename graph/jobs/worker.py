@@ -71,7 +71,7 @@ _WAITING = Gauge(
     multiprocess_mode="livemax",
 )
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 Around: TypeAlias = "Callable[[str, str, int, str], AbstractContextManager[object]]"
@@ -146,9 +146,9 @@ class Worker:
             try:
                 await step()
             except RedisError as error:
-                _log.debug("%s: %s", step.__name__, error)
-            except Exception:  # noqa: BLE001 - a bug in one step must not silence the others
-                _log.exception("the job worker's %s failed and is restarted", step.__name__)
+                logger.debug("%s: %s", step.__name__, error)
+            except Exception:  # a bug in one step must not silence the others
+                logger.exception("the job worker's %s failed and is restarted", step.__name__)
             await asyncio.sleep(pause)
 
     # --- one job ---
@@ -160,11 +160,11 @@ class Worker:
             if error_word(error) in _BROKEN:
                 await self._deliveries.set_aside(delivery.id, f"the record of job {delivery.job} is damaged: {error}")
             else:
-                _log.warning("job %s: Redis refuses, it will be delivered again: %s", delivery.job, error)
+                logger.warning("job %s: Redis refuses, it will be delivered again: %s", delivery.job, error)
         except RedisError as error:
-            _log.warning("job %s: Redis is away, it will be delivered again: %s", delivery.job, error)
-        except Exception:  # noqa: BLE001 - a bug in one delivery must not end the others
-            _log.exception("job %s: the worker failed, it will be delivered again", delivery.job)
+            logger.warning("job %s: Redis is away, it will be delivered again: %s", delivery.job, error)
+        except Exception:  # a bug in one delivery must not end the others
+            logger.exception("job %s: the worker failed, it will be delivered again", delivery.job)
         finally:
             self._running.pop(delivery.id, None)
             _UNDER_WAY.dec()
@@ -193,7 +193,7 @@ class Worker:
             end = SUCCEEDED
         except Superseded:
             _RUNS.labels(definition.name, "superseded").inc()
-            _log.warning("job %s %s: superseded by another attempt", definition.name, delivery.job)
+            logger.warning("job %s %s: superseded by another attempt", definition.name, delivery.job)
             return
         except Exception as error:  # noqa: BLE001 - whatever a job raises is its failure, not the worker's
             end = failure(definition, delivery.job, error, retries - failures, failures)
@@ -223,7 +223,7 @@ class Worker:
                 if error_word(error) in _BROKEN:
                     raise
                 if not tries:
-                    _log.warning("the end of job %s cannot be recorded yet: %s", delivery.job, error)
+                    logger.warning("the end of job %s cannot be recorded yet: %s", delivery.job, error)
             await asyncio.sleep(_PATIENCE[min(tries, len(_PATIENCE) - 1)])
             tries += 1
         if recorded:
@@ -243,7 +243,7 @@ class Worker:
         for delivery in await self._deliveries.hold(list(self._running)):
             task = self._running.get(delivery)
             if task is not None:
-                _log.warning("%s: superseded by another attempt", task.get_name())
+                logger.warning("%s: superseded by another attempt", task.get_name())
                 task.cancel()
 
     async def _tend(self) -> None:

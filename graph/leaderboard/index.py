@@ -50,7 +50,7 @@ TURN = 1.5  # seconds before another process catches up too: the first may have 
 RETRY = 0.1
 RETRY_CAP = 2.0
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _rebuilt = Counter("graph_leaderboard_rebuilds_total", "Indexes rebuilt from SQL.")
 _caught_up = Counter("graph_leaderboard_late_rows_total", "Rows that were put into an index late.")
 _unanswered = Counter("graph_leaderboard_index_unavailable_total", "Queries that no index could answer.")
@@ -210,7 +210,7 @@ class Indexes:
             self._told.discard(key)
         elif not isinstance(error, NoIndex) and key not in self._told:
             self._told.add(key)
-            _log.warning("the index of board %s, season %s, cannot be repaired yet: %r", *key, error)
+            logger.warning("the index of board %s, season %s, cannot be repaired yet: %r", *key, error)
 
     async def _mend(self, board: BoardRecord, number: int) -> None:
         ranking, key = self.of(board, number), (board.id, number)
@@ -254,7 +254,7 @@ class Indexes:
                 rows, through=through, if_missing=if_missing, on_progress=on_progress
             )
         except RankingMissing:
-            _log.warning("the index of %s was lost while it was being rebuilt", board.slug)
+            logger.warning("the index of %s was lost while it was being rebuilt", board.slug)
             return False
         _rebuilt.inc(built)
         return built

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from graphql import DocumentNode
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 CAPACITY = 32 << 20
 """Bytes of compiled documents that a schema keeps, as estimated."""
@@ -53,7 +53,7 @@ def compiling(schema: Any) -> type[Any]:
     base: type[Any] = schema.execution_context_class
     compiler = Compiler(schema, errors=_MAX_ERRORS, hide_suggestions=False)
     if compiler.problem is not None:
-        _log.warning("operations are left to graphql-core: %s", compiler.problem)
+        logger.warning("operations are left to graphql-core: %s", compiler.problem)
         return cast("type[Any]", type(base.__name__, (base,), {"compiled_documents": None}))
     documents: Retention[str, Prepared] = Retention(CAPACITY)
 

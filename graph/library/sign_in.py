@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graph.patterns.client import Command, Reply
     from graph.patterns.limiter import Charge
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _BEARER = "bearer "
 _PROBLEM = "The token does not sign anybody in."
 
@@ -60,7 +60,7 @@ class FunctionSignIn(Anonymous):
         try:
             user = self._user_of(token)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody has signed in
-            _log.debug("a token was refused: %r", error)
+            logger.debug("a token was refused: %r", error)
             user = None
         return _caller(user, token, address)
 
@@ -99,7 +99,7 @@ class AsyncSignIn:
         except RedisUnavailable:  # told as that
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody has signed in
-            _log.debug("a token was refused: %r", error)
+            logger.debug("a token was refused: %r", error)
             user = None
         return _caller(user, token, address)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def telemetry() -> Telemetry | None:
@@ -35,7 +35,7 @@ def telemetry() -> Telemetry | None:
         resources: Any = import_module("opentelemetry.sdk.resources")
         over_http: Any = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     except ImportError as missing:
-        _log.warning(
+        logger.warning(
             "No traces: they are configured, and %s is missing: pip install 'graph-server[otel]'", missing.name
         )
         return None
@@ -64,5 +64,5 @@ def sampling(sampler: str, argument: str) -> tuple[float, bool]:
         except ValueError:
             ratio = 1.0
     if name not in ratios and sampler:
-        _log.warning("OTEL_TRACES_SAMPLER=%s is not known: every operation is traced", sampler)
+        logger.warning("OTEL_TRACES_SAMPLER=%s is not known: every operation is traced", sampler)
     return ratio, sampler != name or not sampler or name not in ratios

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TIMEOUT = 30.0
 """Seconds."""
@@ -49,7 +49,7 @@ class LogSender:
 
     async def send(self, message: Message) -> None:
         """Log `message`."""
-        _log.info("no GRAPH_MAIL_URL is set; the message to %r, %r: %s", message.to, message.subject, message.text)
+        logger.info("no GRAPH_MAIL_URL is set; the message to %r, %r: %s", message.to, message.subject, message.text)
 
 
 class NoSender:

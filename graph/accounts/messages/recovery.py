@@ -44,7 +44,7 @@ TRIES = 3
 RETRY = 5.0
 """Seconds before it is tried again."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Recovery:
         try:
             await self._find_and_send(key)
         except Exception as error:  # noqa: BLE001 - it has no caller; whoever waits for the message asks again
-            _log.warning("a password reset was not started: %r", error)
+            logger.warning("a password reset was not started: %r", error)
 
     async def _find_and_send(self, key: str) -> None:
         found = await self._accounts.credentials_of(key)
@@ -186,7 +186,7 @@ class Recovery:
                 await self._sender.send(message)
             except (OSError, NotSent) as error:
                 if not left:
-                    _log.warning("a message to a user was not sent: %s", error)
+                    logger.warning("a message to a user was not sent: %s", error)
                     return
                 await asyncio.sleep(self._retry)
             else:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graph.endpoint.document import Operation, Prepared
     from graph.endpoint.execution.compiled import Compiler
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 ExecutorOrErrors: TypeAlias = "Executor[Any] | list[GraphQLError]"
 """The executor of an operation, or the errors in its variables."""
@@ -102,6 +102,6 @@ def _compiler(schema: Schema, *, errors: int, hide_suggestions: bool) -> Compile
     try:
         from graph.endpoint.execution.compiled import Compiler  # noqa: PLC0415 - it may fail, and must not end the boot
     except (ImportError, AttributeError) as missing:
-        _log.warning("operations are left to graphql-core, which is slower: the compiler needs %s", missing)
+        logger.warning("operations are left to graphql-core, which is slower: the compiler needs %s", missing)
         return None
     return Compiler(schema, errors=errors, hide_suggestions=hide_suggestions)

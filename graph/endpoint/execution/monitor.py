@@ -34,7 +34,7 @@ _DEEPEST = 4
 _LONGEST = 500
 _NAME = 64
 
-_log = logging.getLogger("graph.slow")
+logger = logging.getLogger("graph.slow")
 
 
 class Monitor:
@@ -149,7 +149,7 @@ class Monitor:
         }
         left, self._left_out = self._left_out, 0
         more = f"; {left} more before it were not logged" if left else ""
-        _log.info(
+        logger.info(
             "slow operation %s: %.3f s, cost %d, document %s, variables %s%s",
             *(name or "without a name", seconds, ready.cost, digest[:16], variables, more),
             extra={"facts": facts},

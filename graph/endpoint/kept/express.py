@@ -63,7 +63,7 @@ _COUNTED_EVERY = 0.05
 _EARLY = 40.0
 """This module does no random early refresh: this many `delta` before expiry its probability is e^-40."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class _Ride:
@@ -187,8 +187,8 @@ class Express:
         """Answer or hand on the request whose replies have arrived."""
         try:
             status = self._settle(ride, replies)
-        except Exception:  # noqa: BLE001 - whatever it is, the other replies are none of its business
-            _log.exception("a request that was recognised could not be handed on")
+        except Exception:  # whatever it is, the other replies are none of its business
+            logger.exception("a request that was recognised could not be handed on")
             ride.connection.abort()
             status = ABORTED
         if self._tally is not None:
@@ -204,8 +204,8 @@ class Express:
             try:
                 hit = self._judge(ride.look, replies)
                 status = self._answer(ride, hit, reply) if hit is not None else 0
-            except Exception:  # noqa: BLE001 - the charge was made: the application answers for it
-                _log.exception("an answer that was ready could not be sent")
+            except Exception:  # the charge was made: the application answers for it
+                logger.exception("an answer that was ready could not be sent")
                 status = 0
             if status:
                 self._count()

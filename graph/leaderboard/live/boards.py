@@ -47,7 +47,7 @@ _MISSED = Counter("graph_leaderboard_announcements_missed_total", "Times all wat
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 async def until_available(read: Callable[[], Awaitable[T]]) -> T:
@@ -101,7 +101,7 @@ class LiveBoards:
             try:
                 await self._broker.publish(board_topic(board), moves.message())
             except RedisUnavailable as error:
-                _log.info("a move on board %s was not announced: %s", board, error)
+                logger.info("a move on board %s was not announced: %s", board, error)
             await asyncio.sleep(MERGE)
         del self._pending[board]
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 """Seconds that a caller waits; the work goes on after that."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Departures:
@@ -96,7 +96,7 @@ class Departures:
             await self._changed(board, player_key(player))
         async with self._database.transaction() as session:
             await moderation.forgotten(session, player)
-        _log.info("the scores of player %s are removed", player)
+        logger.info("the scores of player %s are removed", player)
 
     async def _forget(self, season: SeasonRecord, board: BoardRecord | None, player: int) -> None:
         now = round((self._clock or time.time)() * 1e6)
@@ -108,4 +108,4 @@ class Departures:
 
 def _tell(player: int, work: asyncio.Task[None]) -> None:
     if not work.cancelled() and (error := work.exception()) is not None:
-        _log.warning("removing the scores of player %s is postponed: %r", player, error)
+        logger.warning("removing the scores of player %s is postponed: %r", player, error)

@@ -43,7 +43,7 @@ EVERY = 5.0
 PATIENCE = 20.0
 KEYS_KEPT = 30 * 86400.0
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Upkeep:
@@ -75,7 +75,7 @@ class Upkeep:
             try:
                 await self.tick()
             except Exception as error:  # noqa: BLE001 - SQL is away; the next round comes
-                _log.warning("upkeep of the leaderboards is postponed: %r", error)
+                logger.warning("upkeep of the leaderboards is postponed: %r", error)
 
     async def tick(self) -> None:
         """Check all boards once, and do or delegate what is due."""
@@ -128,7 +128,7 @@ class Upkeep:
             for number in seasons:
                 await self._indexes.of(board, number).drop()
             await moderation.purge(self._database, board)
-            _log.info("board %s is deleted with all its rows", board.id)
+            logger.info("board %s is deleted with all its rows", board.id)
 
     async def forget_keys(self) -> None:
         """Delete submission keys older than 30 days."""
@@ -163,10 +163,10 @@ class Upkeep:
         closed = season.state.frozen or await archive.close(self._database, season, board.ties, clock=self._clock)
         if not closed:
             return
-        _log.info("season %s of %s is closed", season.number, board.slug)
+        logger.info("season %s of %s is closed", season.number, board.slug)
         await self._indexes.of(board, season.number).drop()  # before `purge`, after which nothing refers to it
         await archive.purge(self._database, season)
 
 
 def _put_off(season: SeasonRecord, error: Exception) -> None:
-    _log.warning("upkeep of board %s, season %s, is postponed: %r", season.board_id, season.number, error)
+    logger.warning("upkeep of board %s, season %s, is postponed: %r", season.board_id, season.number, error)

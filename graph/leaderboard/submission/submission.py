@@ -43,7 +43,7 @@ _SETTLE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 _UNTOLD = 120.0
 """Seconds for which a row counts as new: its process may have died before invalidating answers cached for 60 s."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Submissions:
@@ -156,8 +156,8 @@ class Submissions:
                 continue
             try:
                 self._moved(board, change.row.player, place)
-            except Exception:  # noqa: BLE001 - the score is safe, whatever a listener makes of it
-                _log.exception("a change of board %s was not announced", board.slug)
+            except Exception:  # the score is safe, whatever a listener makes of it
+                logger.exception("a change of board %s was not announced", board.slug)
 
     # --- a key ---
 

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 _PUBLISH = Script(__name__, "publish")
 _APPEND = Script(__name__, "append", idempotent=True)
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Registration:
@@ -72,8 +72,8 @@ class Registration:
         """Call back (`EventSink`)."""
         try:
             self._callback(event)
-        except Exception:  # noqa: BLE001 - whatever a callback raises, the others get the event
-            _log.exception("a callback of topic %s failed", self._channel.topic.name)
+        except Exception:  # whatever a callback raises, the others get the event
+            logger.exception("a callback of topic %s failed", self._channel.topic.name)
 
     async def ready(self) -> None:
         """Wait until the topic is live: from then on no event can be missed."""
@@ -111,7 +111,7 @@ class Broker:
         self._subscriptions: set[Subscription] = set()
         self._healer = Healer(client, self._channels, check_every)
         self._tasks = Tasks()
-        self._losses = Sparingly(_log, logging.INFO)
+        self._losses = Sparingly(logger, logging.INFO)
         self._listener: Listener | None = None
 
     # --- life ---

@@ -34,7 +34,7 @@ PAGE = 256
 
 _HELD = 4 * PAGE  # live events kept while the history is read
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class EventSink(Protocol):
@@ -69,7 +69,7 @@ class Channel:
         try:
             event = decode(payload)
         except (BadCursor, UnicodeDecodeError):
-            _log.warning("%s: a message that no broker has published was dropped", self.keys.channel)
+            logger.warning("%s: a message that no broker has published was dropped", self.keys.channel)
             return
         if self._healing:
             self._hold(event)

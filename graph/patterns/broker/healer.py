@@ -29,7 +29,7 @@ _BATCH = 128  # topics whose histories are read in one trip
 _GRACE = 0.25  # seconds a message may be on its way before it counts as lost
 _RETRY_FIRST, _RETRY_CAP = 0.02, 0.5  # seconds
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Healer:
@@ -68,7 +68,7 @@ class Healer:
                 if isinstance(reply, Exception):
                     failed = True
                     if not isinstance(reply, RedisUnavailable):
-                        _log.error("the history of %s cannot be read: %s", channel.topic.name, reply)
+                        logger.error("the history of %s cannot be read: %s", channel.topic.name, reply)
                 elif channel.heal(HistoryPage.of(channel.topic, reply)):
                     continue
                 if self._channels.get(channel.keys.channel) is channel:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _PAGE = 512  # keys that one MGET reads
 _RETRY = 0.25  # seconds between two comparisons that Redis does not answer
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Watched:
@@ -82,8 +82,8 @@ class Watched:
         self._armed = False
         try:
             self.changed()
-        except Exception:  # noqa: BLE001 - whatever a callback raises, the others are told
-            _log.exception("a callback of a followed answer failed")
+        except Exception:  # whatever a callback raises, the others are told
+            logger.exception("a callback of a followed answer failed")
         return True
 
 
@@ -112,7 +112,7 @@ class TagWatch:
         self._suspicion = asyncio.Event()
         self._listener: Listener | None = None
         self._tasks = Tasks()
-        self._losses = Sparingly(_log, logging.INFO)
+        self._losses = Sparingly(logger, logging.INFO)
 
     def __len__(self) -> int:
         return len(self._tags)

@@ -101,7 +101,7 @@ class Receiver(Protocol):
         ...
 
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def settle(batches: Iterable[Batch], how: Callable[[Batch], object], why: Exception) -> None:
@@ -109,8 +109,8 @@ def settle(batches: Iterable[Batch], how: Callable[[Batch], object], why: Except
     for batch in batches:
         try:
             how(batch)
-        except Exception:  # noqa: BLE001 - the batches behind it must have their end as well
-            _log.exception("a batch could not be settled")
+        except Exception:  # the batches behind it must have their end as well
+            logger.exception("a batch could not be settled")
             batch.end(why)
 
 

@@ -62,7 +62,7 @@ _MAY_ASK = Command(  # a denied CONFIG would be in the server's ACL LOG
 _IDLE = b"aof_pending_bio_fsync:0"
 _ONLINE = re.compile(rb"state=online,.*?lag=(\d+)")
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class DurableWriter:
@@ -258,7 +258,7 @@ class _Group:
     def _tell(self) -> None:
         if self._loop.time() > self._told + LAX:
             self._told = self._loop.time()
-            _log.warning("no replica of Redis confirmed a write: if its primary died now, the write would be lost")
+            logger.warning("no replica of Redis confirmed a write: if its primary died now, the write would be lost")
 
     async def _is_lax(self) -> bool:
         """Whether the server is syncing nothing, so that waiting longer would confirm nothing either."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from graph.patterns.client.connection import Address, Dialer, Wire
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _PING = Command(("PING",), None, retry=False)
 _OF_PING = BLOCKING | WRITES | {"LOADING"}
 
@@ -138,8 +138,8 @@ class Hear(NamedTuple):
     def _call(self, callback: Callable[..., None], *args: object) -> None:
         try:
             callback(*args)
-        except Exception:  # noqa: BLE001 - whatever it is, the connection and the other channels go on
-            _log.exception("a pub/sub callback failed")
+        except Exception:  # whatever it is, the connection and the other channels go on
+            logger.exception("a pub/sub callback failed")
 
 
 class _Ear:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from graph.patterns.client.connection import Dialer, Newcomers
 
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Router(Protocol):
@@ -68,7 +68,7 @@ async def connect(dialer: Dialer, newcomers: Newcomers | None = None, *, tell: b
     """
     if dialer.kind != "cluster":
         link = Link(
-            dialer, newcomers=newcomers, outage=Outage("Redis is away", "Redis is back", _log) if tell else None
+            dialer, newcomers=newcomers, outage=Outage("Redis is away", "Redis is back", logger) if tell else None
         )
         try:
             await link.open()
@@ -78,7 +78,7 @@ async def connect(dialer: Dialer, newcomers: Newcomers | None = None, *, tell: b
         if link.mode != b"cluster":
             return link
         await link.close()
-    cluster = Cluster(dialer, newcomers, _log if tell else None)
+    cluster = Cluster(dialer, newcomers, logger if tell else None)
     try:
         await cluster.open()
     except BaseException:

@@ -64,7 +64,7 @@ _LOOK = Script(__name__, "look", idempotent=True)
 _TROUBLE = (RedisError, OriginAway, LockTimeout, LockLost)
 _GLOB = re.compile(r"([\\*?\[\]^])")
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class ForeignKeyspace(Exception):
@@ -124,7 +124,7 @@ class Keyspace:
     def _tell(self, state: str, message: str = "") -> None:
         """Log a change of state, once however its reasons vary."""
         if message and state != self._told:
-            _log.warning("%s", message)
+            logger.warning("%s", message)
         self._told = state
 
     # --- comparing ---
@@ -179,7 +179,7 @@ class Keyspace:
                 return True
             if not waited:
                 waited = True
-                _log.warning("Redis was used with another database until lately; looking whether it still is")
+                logger.warning("Redis was used with another database until lately; looking whether it still is")
             await asyncio.sleep(_POLL)
 
     # --- dropping ---
@@ -190,7 +190,7 @@ class Keyspace:
             if (await self._look())[0] != bound:
                 return
             same = bound.partition(":")[0] == mark.identity
-            _log.warning(
+            logger.warning(
                 "Redis was filled from another %s: what it knows of that is dropped and made anew, and sessions end",
                 "state of this database" if same else "database",
             )

@@ -41,7 +41,7 @@ _WATCHED = Gauge(
 _CLOSED = Counter("graph_sessions_watch_ended_total", "Connections told that their session has ended.")
 _UNTOLD = Counter("graph_sessions_announcements_failed_total", "Ends of sessions that could not be announced.")
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -126,8 +126,8 @@ class Revocations:
         _CLOSED.inc()
         try:
             watch.on_ended()
-        except Exception:  # noqa: BLE001 - whatever a callback raises, the others are called
-            _log.exception("closing what an ended session had open failed")
+        except Exception:  # whatever a callback raises, the others are called
+            logger.exception("closing what an ended session had open failed")
 
     # --- checking ---
 

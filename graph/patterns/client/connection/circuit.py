@@ -34,7 +34,7 @@ PROBES = 0.1, 0.5
 """Seconds between two probes: at first, and at most."""
 _DOUBT = 1.0  # seconds after which another refusal is a new one
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Circuit:
@@ -48,7 +48,7 @@ class Circuit:
         self._key: object = None
         self._task: asyncio.Task[None] | None = None
         self._denials = Denials(probe)
-        self._outage = Outage("Redis refuses", "Redis takes commands again", _log)
+        self._outage = Outage("Redis refuses", "Redis takes commands again", logger)
         self._reason: RedisRefused | None = None
         self.blocks = False
         """Whether every batch fails, with `blocked`."""

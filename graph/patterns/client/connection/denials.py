@@ -40,7 +40,7 @@ _ASK = b"return redis.acl_check_cmd(unpack(ARGV)) and 1 or 0"
 _TYPES = b"local t = {} for i, k in ipairs(KEYS) do t[i] = redis.call('TYPE', k).ok end return table.concat(t, ' ')"
 _NOTHING = Command((b"PING",), None, retry=True)
 _IN_SCRIPT = re.compile(r"ACL failure in script: .*permissions to run the '([\w|-]+)'")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class _Denial(NamedTuple):
@@ -91,7 +91,7 @@ class Denials:
             self._told.pop(name, None)
             self._told[name] = now
             _bound(self._told)
-            _log.warning("Redis denies %s: %s", name, refused)
+            logger.warning("Redis denies %s: %s", name, refused)
         if self._task is None:
             self._task = asyncio.create_task(self._watch(), name="redis-denials")
 
@@ -118,7 +118,7 @@ class Denials:
         elif (asked and (reply == 1 or _differs(reply, one.types))) or one.at < now - KEPT:
             del self._denied[name]
             if not self._denied:
-                _log.warning("Redis allows every command again")
+                logger.warning("Redis allows every command again")
 
     async def close(self) -> None:
         """Stop asking."""

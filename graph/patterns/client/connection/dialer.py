@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from graph.patterns.client.commands import Script
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 OLDEST = 7
@@ -107,7 +107,7 @@ class Dialer:
             word = error_word(error)
             raise (RedisRefused(word, why) if refusal_of(error) else RedisUnavailable(why)) from error
         except Exception as error:
-            _log.exception("connecting to Redis failed in a way that is not foreseen")
+            logger.exception("connecting to Redis failed in a way that is not foreseen")
             raise RedisUnavailable(f"cannot connect to Redis: {error!r}") from error
         if wire.closed:
             raise RedisUnavailable("the connection was lost at once")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 QUEUE_BOUND = 32 << 20
 """Bytes of packed commands that may wait for room on a socket; while so many wait, batches are refused."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _CHUNK = 256 << 10  # bytes handed to the transport at a time, so that what waits behind it is known to be unsent
 _GRACE = 0.05  # seconds in which an overdue reply that already lies in the socket is read before the verdict
@@ -167,8 +167,8 @@ class Wire(asyncio.Protocol):
                             self._on_done(head)
                         else:
                             head.finish()
-                    except Exception as error:  # noqa: BLE001 - the batches behind it are answered all the same
-                        _log.exception("a batch could not be settled")
+                    except Exception as error:  # the batches behind it are answered all the same
+                        logger.exception("a batch could not be settled")
                         head.end(RedisUnavailable(f"the reply could not be handled: {error!r}"))
         except hiredis.ProtocolError as error:
             self.abort(error)
@@ -179,8 +179,8 @@ class Wire(asyncio.Protocol):
         try:
             if self._on_push is not None:
                 self._on_push(message)
-        except Exception:  # noqa: BLE001 - the messages behind it are delivered all the same
-            _log.exception("a message could not be handled")
+        except Exception:  # the messages behind it are delivered all the same
+            logger.exception("a message could not be handled")
 
     # --- the end ---
 
@@ -234,8 +234,8 @@ class Wire(asyncio.Protocol):
         unsent, self._unsent = list(self._unsent), deque()
         try:
             self._on_lost(self, sent, unsent, error)
-        except Exception as failure:  # noqa: BLE001 - nobody waits for ever because of it
-            _log.exception("the loss of a connection could not be handled")
+        except Exception as failure:  # nobody waits for ever because of it
+            logger.exception("the loss of a connection could not be handled")
             for batch in chain(sent, unsent):
                 batch.end(OutcomeUnknown(f"the connection to Redis was lost: {failure!r}"))
 

@@ -13,6 +13,7 @@ import ssl
 import urllib.request
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from websockets.asyncio.client import connect
@@ -101,13 +102,13 @@ async def test_everything_over_tls(
     valkey.command("FLUSHALL")
     name = await postgres.create(empty=True)
     context = ours.served(to=client_certificate.cert)
-    shown = f"ssl_certfile={client_certificate.cert}&ssl_keyfile={client_certificate.key}"
+    shown = urlencode({"ssl_certfile": client_certificate.cert, "ssl_keyfile": client_certificate.key})
     with FaultProxy(valkey.socket, tls=context) as redis:
         async with postgres_behind_tls(postgres.folder, context) as port:
             settings = {
                 "GRAPH_TLS_CERTIFICATE": str(ours.cert),
                 "GRAPH_TLS_KEY": str(ours.key),
-                "GRAPH_REDIS_URL": f"{redis.url}?ssl_ca_certs={ours.cert}&{shown}",
+                "GRAPH_REDIS_URL": f"{redis.url}?ssl_ca_certs={quote(str(ours.cert))}&{shown}",
                 "GRAPH_DATABASE_URL": f"postgresql+asyncpg://postgres@127.0.0.1:{port}/{name}?ssl=verify-full",
                 "GRAPH_JOBS_IMPORTS": str(tmp_path),
                 "GRAPH_RATE_LIMIT_AUTHENTICATED": "100000",
@@ -169,7 +170,7 @@ async def test_who_shows_no_certificate_is_not_let_in(
     """Without the certificate that Redis wants, or with a Redis that nobody vouches for, the server does not start."""
     context = ours.served(to=client_certificate.cert)
     with FaultProxy(valkey.socket, tls=context) as redis:
-        for options in (f"?ssl_ca_certs={ours.cert}", ""):
+        for options in (f"?ssl_ca_certs={quote(str(ours.cert))}", ""):
             done = await asyncio.to_thread(command, tmp_path, "serve", GRAPH_REDIS_URL=redis.url + options)
             assert done.returncode == 1
             assert "Redis" in done.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from graph.cli import doctor
 from graph.cli.doctor import check_redis, check_sql, redis_replicas, redis_version, round_trip
-from graph.settings import DatabaseSettings, RedisSettings, Settings
+from graph.settings import DatabaseSettings, RedisSettings, Settings, sqlite_url
 from harness.refusing import WAYS, refusing
 from harness.valkey import ValkeyServer
 
@@ -180,4 +180,4 @@ def empty_sql(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An SQLite file without a table."""
     path = tmp_path_factory.mktemp("empty") / "empty.db"
     path.touch()
-    return f"sqlite:///{path}"
+    return sqlite_url(path)

@@ -36,9 +36,11 @@ async def work_until_killed(url: str, database: str, dead_after: float) -> None:
 
     async def effect(progress: Progress, *, number: int) -> None:
         await asyncio.sleep(random.uniform(0, 0.02))
-        with contextlib.closing(sqlite3.connect(database, timeout=30)) as db, db:
-            added = db.execute("INSERT OR IGNORE INTO effect VALUES (?)", (number,)).rowcount
-            db.execute("UPDATE tally SET count = count + ?", (added,))
+        with contextlib.closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")  # under a Turkish locale Python does not know an INSERT, nor what it changes
+            db.execute("INSERT OR IGNORE INTO effect VALUES (?)", (number,))
+            db.execute("UPDATE tally SET count = count + changes()")
+            db.execute("COMMIT")
         await asyncio.sleep(random.uniform(0, 0.02))
         await progress(1, 1)
 

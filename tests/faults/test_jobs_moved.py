@@ -45,9 +45,11 @@ class Effects:
         await progress(1, 1)
 
     def _add(self, number: int) -> None:
-        with contextlib.closing(sqlite3.connect(self._path, timeout=30)) as db, db:
-            added = db.execute("INSERT OR IGNORE INTO effect VALUES (?)", (number,)).rowcount
-            db.execute("UPDATE tally SET count = count + ?", (added,))
+        with contextlib.closing(sqlite3.connect(self._path, timeout=30, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")  # under a Turkish locale Python does not know an INSERT, nor what it changes
+            db.execute("INSERT OR IGNORE INTO effect VALUES (?)", (number,))
+            db.execute("UPDATE tally SET count = count + changes()")
+            db.execute("COMMIT")
 
     def counted(self) -> tuple[int, int]:
         """The rows, and what they were counted as."""

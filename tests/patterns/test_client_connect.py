@@ -65,7 +65,7 @@ async def test_tls_is_verified(valkey: ValkeyServer, client: Client, tmp_path: P
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     with FaultProxy(valkey.socket, tls=context) as proxy:
-        async with open_client(f"{proxy.url}?ssl_ca_certs={cert}") as secure:
+        async with open_client(f"{proxy.url}?ssl_ca_certs={quote(str(cert))}") as secure:
             assert await secure.execute("GET", "k") == b"v"
             proxy.cut()
             while secure.connected:

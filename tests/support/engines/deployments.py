@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from redis.crc import key_slot
 
@@ -101,7 +102,7 @@ def secured(folder: Path) -> Generator[Deployment]:
     with ValkeyServer(aof=True, tls=made, binary=REDIS) as server:
         words = acl_line("graph", user="shop", newer=False).replace(">PASSWORD", ">secret").split()
         assert server.command(*words) == b"OK"
-        url = f"rediss://shop:secret@127.0.0.1:{server.port}?ssl_ca_certs={made.cert}"
+        url = f"rediss://shop:secret@127.0.0.1:{server.port}?ssl_ca_certs={quote(str(made.cert))}"
 
         def disturb() -> None:
             server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

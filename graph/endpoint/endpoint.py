@@ -112,6 +112,7 @@ class GraphQLEndpoint(Generic[Context]):
         sockets: SocketLimits | None = _SOCKETS,
         subscription_protocols: Collection[str] = PROTOCOLS,
         keep_alive: float = 12.0,
+        as_strawberry: bool = False,
         page: Callable[[Request], Response | None] = lambda _: None,
         origins: Collection[str] = (),
         compiled: bool = True,
@@ -144,6 +145,8 @@ class GraphQLEndpoint(Generic[Context]):
             subscription_protocols: Those of ``graphql-transport-ws``, ``graphql-sse`` and ``multipart-subscription``
                 that are spoken. Without the second nothing is answered by server-sent events.
             keep_alive: Seconds between two signs of life on a quiet response.
+            as_strawberry: Answer as Strawberry's own views do where that is worse for most clients, but what a front
+                end may expect that was written for them (docs/endpoint.md#as-strawberrys-views).
             page: May answer a GET from a browser.
             origins: Origins whose pages may use the endpoint from a browser (CORS).
             compiled: Compile operations where that is possible; else graphql-core executes all of them.
@@ -209,9 +212,23 @@ class GraphQLEndpoint(Generic[Context]):
         self._sockets: WebSockets | None = None
         if sockets is not None:
             framings = dict(_FRAMINGS[one] for one in subscription_protocols if one in _FRAMINGS)
-            streaming = HttpStreaming(self.streams, authenticator, framings, keep_alive=keep_alive, queue=sockets.queue)
+            streaming = HttpStreaming(
+                self.streams,
+                authenticator,
+                framings,
+                keep_alive=keep_alive,
+                queue=sockets.queue,
+                as_strawberry=as_strawberry,
+            )
         if sockets is not None and SUBPROTOCOL in subscription_protocols:
-            self._sockets = WebSockets(self.streams, authenticator, sockets, on_connect=on_ws_connect, tracing=tracing)
+            self._sockets = WebSockets(
+                self.streams,
+                authenticator,
+                sockets,
+                on_connect=on_ws_connect,
+                tracing=tracing,
+                null_payload=as_strawberry,
+            )
         self._http = HttpTransport(
             self.engine,
             authenticator,

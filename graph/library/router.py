@@ -88,6 +88,7 @@ class FastGraphQL(APIRouter):
         sockets: SocketLimits | None = _SOCKETS,
         subscription_protocols: Collection[str] = PROTOCOLS,
         origins: Collection[str] = (),
+        as_strawberry: bool = False,
         graphiql: bool = True,
         debug: bool = False,
         **router: Any,
@@ -113,6 +114,8 @@ class FastGraphQL(APIRouter):
                 ``multipart-subscription`` that are spoken: all of them.
             origins: Origins whose pages may use it from a browser (CORS). Pages of others open no WebSocket either,
                 for a browser would send the cookies along that `context_getter` may believe.
+            as_strawberry: Answer as Strawberry's router does where that is worse for most clients, but what a front end
+                may expect that was written for it (docs/endpoint.md#as-strawberrys-views).
             graphiql: Show browsers GraphiQL.
             debug: Show suggestions, and the tracebacks of bugs.
             router: Options of FastAPI's `APIRouter`.
@@ -160,6 +163,7 @@ class FastGraphQL(APIRouter):
                 subscription_protocols=subscription_protocols,
                 page=lambda request: _page(page, request) if graphiql and wants_graphiql(request.scope) else None,
                 origins=origins,
+                as_strawberry=as_strawberry,
                 debug=debug,
             )
 

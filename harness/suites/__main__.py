@@ -7,6 +7,9 @@ installed packages.
 
 A test that fails has its reason in `reasons`. One that has none is run on the stock packages: where it fails there as
 well, as tests of another version than the installed one do, it is nobody's fault here; otherwise the command fails.
+
+The router answers as Strawberry's (``as_strawberry``). What asks it is run a second time by its defaults, to tell which
+tests pass for that.
 """
 
 from __future__ import annotations
@@ -23,10 +26,13 @@ import tempfile
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.suites.copies import VENDORED, lay, vendored
-from harness.suites.reasons import REASONS, reason_of
+from harness.suites.reasons import AS_STRAWBERRY, REASONS, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements" / "base.txt"
@@ -40,12 +46,15 @@ class Suite(NamedTuple):
     name: str
     plugin: str
     tests: tuple[str, ...]
+    served: tuple[str, ...] = ()
+    """Those of `tests` that ask the router."""
 
 
 SUITES = {
     "strawberry": Suite(
         "Strawberry", "schemas",
         ("tests/schema", "tests/federation", "tests/relay", "tests/http", "tests/websockets"),
+        ("tests/http", "tests/websockets"),
     ),
     "core": Suite("graphql-core", "core", ("tests/execution",)),
 }  # fmt: skip
@@ -63,6 +72,8 @@ class Result(NamedTuple):
     """Those without a reason that fail on the stock packages as well."""
     unknown: dict[str, str]
     """The others that fail, and how."""
+    as_strawberry: list[str]
+    """Those that pass because the router answers as Strawberry's does, which it does if it is told to."""
 
 
 def main() -> int:
@@ -126,7 +137,9 @@ def _tried(suite: Suite, source: str, folder: Path) -> Result:
     passed = sum(outcome == "passed" for outcome, _ in outcomes.values())
     for test in theirs:
         del unknown[test]
-    return Result(suite, source, passed, reasons, theirs, unknown)
+    by_default = _run(suite, folder, suite.served, SUITE_DEFAULTS="1") if suite.served else {}
+    told = [one for one, (how, _) in by_default.items() if how in {"failed", "error"} and one not in failing]
+    return Result(suite, source, passed, reasons, theirs, unknown, told)
 
 
 def _stock(test: str) -> str:
@@ -164,10 +177,17 @@ def _page(results: list[Result]) -> str:
         ),
     ]
     for reason, text in REASONS.items():
-        tests = sorted({t.partition("[")[0] for one in results for t, why in one.reasons.items() if why == reason})
+        tests = _names(test for one in results for test, why in one.reasons.items() if why == reason)
         if tests:
-            lines += ["", f"## {text}", "", *(f"- `{one.removeprefix('tests/')}`" for one in tests)]
+            lines += ["", f"## {text}", "", *tests]
+    told = _names(test for one in results for test in one.as_strawberry)
+    if told:
+        lines += ["", f"## {AS_STRAWBERRY}", "", *told]
     return "\n".join(lines) + "\n"
+
+
+def _names(tests: Iterable[str]) -> list[str]:
+    return [f"- `{one.removeprefix('tests/')}`" for one in sorted({test.partition("[")[0] for test in tests})]
 
 
 if __name__ == "__main__":

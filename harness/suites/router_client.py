@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads annotations at run time
 from starlette.testclient import TestClient
+from strawberry import UNSET
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.extensions import SchemaExtension
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_WS_PROTOCOL
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
 def router_client(base: type[Any]) -> type[Any]:
     """A class with the methods of the suite's own client `base`.
 
-    Its requests say that no foreign page has sent them, as a GET and a form need here, and that an answer to `@defer`
-    may come in pieces.
+    Its requests say that no foreign page has sent them, as a GET and a form need here.
     """
 
     def construct(self: Any, schema: Any, **options: Any) -> None:
@@ -35,13 +36,7 @@ def router_client(base: type[Any]) -> type[Any]:
             schema.extensions = [*schema.extensions, _overriding(override)]
         self.client = TestClient(_application(schema, options), headers={"GraphQL-Require-Preflight": "1"})
 
-    async def query(self: Any, query: str, *args: Any, headers: dict[str, str] | None = None, **options: Any) -> Any:
-        headers = headers or {}
-        if ("@defer" in query or "@stream" in query) and "accept" not in {name.lower() for name in headers}:
-            headers = {**headers, "accept": "multipart/mixed;incrementalSpec=v0.2, application/json"}
-        return await base.query(self, query, *args, headers=headers, **options)
-
-    return type("RouterClient", (base,), {"__init__": construct, "query": query})
+    return type("RouterClient", (base,), {"__init__": construct})
 
 
 def _application(schema: Any, options: dict[str, Any]) -> FastAPI:
@@ -76,6 +71,7 @@ def _application(schema: Any, options: dict[str, Any]) -> FastAPI:
         ),
         sockets=sockets,
         subscription_protocols=protocols,
+        as_strawberry=os.environ.get("SUITE_DEFAULTS") != "1",
         graphiql=options.get("graphql_ide", "graphiql") == "graphiql",
     )
     app = FastAPI()
@@ -83,19 +79,19 @@ def _application(schema: Any, options: dict[str, Any]) -> FastAPI:
     return app
 
 
-def _answer_connect(params: dict[str, Any], connection: Any) -> dict[str, Any] | None:
+def _answer_connect(params: dict[str, Any], connection: Any) -> Any:
     """What the suite's own views do with a ``connection_init``."""
     if params.get("test-reject"):
         if "err-payload" in params:
             raise ConnectionRejectionError(params["err-payload"])
         raise ConnectionRejectionError
     if params.get("test-accept"):
-        return params.get("ack-payload")
+        return params.get("ack-payload", UNSET)
     if params.get("test-modify"):
         told = connection_params(connection)
         assert isinstance(told, dict)
         told["modified"] = True
-    return None
+    return UNSET
 
 
 def _overriding(override: Any) -> type[SchemaExtension]:

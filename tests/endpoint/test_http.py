@@ -15,6 +15,7 @@ from graph.endpoint.http import HttpTransport, Origins
 from graph.endpoint.http.negotiation import JSON, RESPONSE, Acceptable, accepted
 from graph.endpoint.identity import Caller
 from graph.endpoint.kept import Compressed, Fast
+from graph.endpoint.subscriptions import PiecesFormat
 from graph.patterns.client import RedisUnavailable
 from tests.support.apps.small import LOG, Tokens, make_endpoint
 from tests.support.clients.browser import browse
@@ -67,6 +68,31 @@ def test_the_media_type_is_chosen_by_q_values(accept: str | None, wanted: Accept
     assert accepted(accept)[:2] == wanted[:2]
 
 
+URQL = f"{RESPONSE}, application/graphql+json, {JSON}, text/event-stream, multipart/mixed"
+
+
+@pytest.mark.parametrize(
+    ("accept", "by_events"),
+    [
+        (f"{JSON}, text/event-stream", True),
+        ("text/event-stream, */*", True),
+        ("text/event-stream", True),
+        (f"{RESPONSE};q=0.5, text/event-stream", True),
+        (URQL, False),
+        (f"{JSON}, text/event-stream;q=0.9", False),
+        (f"{JSON}, {RESPONSE};q=0.1, text/event-stream", False),
+        (f"{JSON};q=0.5, text/event-stream;q=0.6, multipart/mixed", False),
+        (f"{JSON}, multipart/mixed", False),
+        ("*/*", False),
+    ],
+)
+def test_a_query_is_streamed_to_who_would_rather_have_it_so(accept: str, *, by_events: bool) -> None:
+    """Events of a higher q-value than JSON, or of the same where GraphQL's own JSON is not named."""
+    taken = accepted(accept)
+    assert taken.by_events == by_events
+    assert taken.whole == (None if by_events else taken.json)
+
+
 @pytest.mark.parametrize(
     ("accept", "media", "legacy"),
     [
@@ -88,7 +114,7 @@ def test_pieces_are_taken_as_the_client_says(accept: str, media: str | None, *, 
     """The best type that says a format which is known here; one that says none means the older."""
     pieces = accepted(accept).pieces
     assert (pieces.media if pieces is not None else None) == media
-    assert pieces is None or pieces.legacy == legacy
+    assert pieces is None or pieces.form is (PiecesFormat.LEGACY if legacy else PiecesFormat.SPECIFIED)
 
 
 @pytest.mark.parametrize(("media", "status"), [(JSON, 200), (RESPONSE, 400)])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SPECIFIED = {"accept": "multipart/mixed;incrementalSpec=v0.2,application/json"}
 LEGACY = {"accept": "multipart/mixed;deferSpec=20220824,application/json"}
 EVENTS = {"accept": "text/event-stream"}
+EITHER = {"accept": "application/json, text/event-stream"}
 BARE = {"accept": "multipart/mixed, application/json;q=0.5"}
 
 
@@ -231,7 +232,9 @@ async def test_over_a_websocket(client: Client, said: dict[str, Any]) -> None:
             assert json.loads(await socket.recv()) == {"id": "a", "type": "complete"}
 
 
-@pytest.mark.parametrize("headers", [SPECIFIED, LEGACY, EVENTS], ids=["specified", "legacy", "events"])
+@pytest.mark.parametrize(
+    "headers", [SPECIFIED, LEGACY, EVENTS, EITHER], ids=["specified", "legacy", "events", "either"]
+)
 async def test_an_operation_that_defers_nothing_after_all_is_answered_as_ever(
     client: Client, headers: dict[str, str]
 ) -> None:
@@ -241,7 +244,9 @@ async def test_an_operation_that_defers_nothing_after_all_is_answered_as_ever(
         for name, variables in (("A", {"late": False}), ("C", {})):
             body = {"query": query, "operationName": name, "variables": variables}
             answer = await site.http.post("/graphql", json=body, headers=headers)
-            told = parts(answer.content) if headers is EVENTS else [answer.json()]
+            by_events = answer.headers["content-type"].startswith("text/event-stream")
+            assert by_events == (headers in (EVENTS, EITHER))
+            told = parts(answer.content) if by_events else [answer.json()]
             assert told == [{"data": {"book": {"title": "Bread"}}}]
 
 

@@ -114,6 +114,19 @@ async def test_sse_answers_a_query_and_ends(site: Site) -> None:
         assert await body.rest() == b':\n\nevent: next\ndata: {"data":{"hello":"world"}}\n\nevent: complete\ndata: \n\n'
 
 
+async def test_who_takes_json_as_well_gets_what_is_better(site: Site) -> None:
+    """A query comes in events unless JSON is as good and GraphQL's own is named; a batch in JSON in any case."""
+    either = {"accept": "application/json, text/event-stream"}
+    urql = {"accept": f"application/graphql-response+json, {either['accept']}, multipart/mixed"}
+    body = {"query": "{ hello }"}
+    answer = await site.http.post("/graphql", json=body, headers=either)
+    assert answer.text == ':\n\nevent: next\ndata: {"data":{"hello":"world"}}\n\nevent: complete\ndata: \n\n'
+    refused = await site.http.post("/graphql", json={"query": "{"}, headers=either)
+    assert refused.text.endswith("event: complete\ndata: \n\n")
+    assert (await site.http.post("/graphql", json=body, headers=urql)).json() == {"data": {"hello": "world"}}
+    assert (await site.http.post("/graphql", json=[body], headers=either)).json() == [{"data": {"hello": "world"}}]
+
+
 @pytest.mark.parametrize("document", ["subscription { nothing }", "{ nothing }", "{"])
 async def test_a_refused_document_is_told_in_the_stream(site: Site, document: str) -> None:
     """An EventSource sees nothing of a response that is not 200, so the errors come as an event."""

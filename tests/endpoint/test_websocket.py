@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from graph.endpoint.identity import Anonymous, Caller
-from graph.endpoint.subscriptions import Sink, errors_json
+from graph.endpoint.subscriptions import PiecesFormat, Sink, errors_json
 from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits, WebSockets
 from graph.patterns.client import RedisUnavailable
 from harness.waiting import until, within
@@ -59,7 +59,12 @@ class Clockwork:
         self.callers: list[Caller] = []
 
     async def run(
-        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink, *, legacy: bool = True
+        self,
+        request: OperationRequest,
+        caller: Caller,
+        connection: HTTPConnection,
+        sink: Sink,
+        form: PiecesFormat = PiecesFormat.LEGACY,
     ) -> Callable[[], None] | None:
         self.running += 1
         self.callers.append(caller)

@@ -6,9 +6,13 @@ docs/decisions/graphql-over-http.md.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from graph.endpoint.errors import Refusal
+from graph.endpoint.subscriptions import PiecesFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -33,8 +37,7 @@ class PiecesMedia(NamedTuple):
     media: str
     """Server-sent events or multipart."""
     content_type: bytes
-    legacy: bool
-    """In the format of August 2022, in place of the specification's (`subscriptions.patches`)."""
+    form: PiecesFormat
 
 
 class Acceptable(NamedTuple):
@@ -43,6 +46,13 @@ class Acceptable(NamedTuple):
     json: str | None
     stream: str | None
     pieces: PiecesMedia | None = None
+    by_events: bool = False
+    """Whether the client would rather have an answer by server-sent events than in `json`."""
+
+    @property
+    def whole(self) -> str | None:
+        """The type of an answer that is not streamed; None to stream any."""
+        return None if self.by_events else self.json
 
 
 def parse_media(text: str) -> Media:
@@ -64,35 +74,47 @@ class _Format(NamedTuple):
     """A format of pieces, and how the content type names it."""
 
     parameter: bytes
-    legacy: bool
+    form: PiecesFormat
 
 
-_UNSAID = _Format(b"; deferSpec=20220824", legacy=True)  # urql says nothing, and does not read `@stream` in the other
+_LEGACY = _Format(b"; deferSpec=20220824", PiecesFormat.LEGACY)
 _FORMATS = {
-    "incrementalspec": {"v0.2": _Format(b"; incrementalSpec=v0.2", legacy=False)},  # Apollo Client
-    "incrementaldeliveryspec": {"3283f8a": _Format(b"; incrementalDeliverySpec=3283f8a", legacy=False)},
-    "deferspec": {"20220824": _Format(b"; deferSpec=20220824", legacy=True)},  # Apollo Client 3, and 4 by default
+    "incrementalspec": {"v0.2": _Format(b"; incrementalSpec=v0.2", PiecesFormat.SPECIFIED)},  # Apollo Client
+    "incrementaldeliveryspec": {"3283f8a": _Format(b"; incrementalDeliverySpec=3283f8a", PiecesFormat.SPECIFIED)},
+    "deferspec": {"20220824": _LEGACY},  # Apollo Client 3, and 4 by default
 }
 """What an Accept header says of the format, by parameter and value."""
 
+_UNSAID = {EVENT_STREAM: _LEGACY, MULTIPART: _LEGACY}
+_AS_STRAWBERRY = {
+    EVENT_STREAM: _Format(b"", PiecesFormat.STRAWBERRY),
+    MULTIPART: _Format(b"", PiecesFormat.STRAWBERRY_MULTIPART),
+}
+"""The format of a client that says none, by media type."""
+
 STREAMS = (EVENT_STREAM, MULTIPART)
 
-_WANTED: dict[tuple[str, tuple[str, ...]], Acceptable] = {}
+_BOUNDARY = b"multipart/mixed; boundary=graphql"
+_WHATEVER = PiecesMedia(MULTIPART, _BOUNDARY, PiecesFormat.STRAWBERRY_MULTIPART)
+
+_WANTED: dict[tuple[str, tuple[str, ...], bool], Acceptable] = {}
 _REMEMBERED = 256  # Accept headers, of at most so many characters
 
 
-def accepted(accept: str | None, streams: tuple[str, ...] = STREAMS) -> Acceptable:
+def accepted(accept: str | None, streams: tuple[str, ...] = STREAMS, *, as_strawberry: bool = False) -> Acceptable:
     """Choose by the q-values of an Accept header; without one, or with wildcards, JSON is plain `application/json`.
 
-    `streams` are the streaming types that there are.
+    `streams` are the streaming types that there are. A client that says no format of pieces reads that of August 2022,
+    for urql says none, and does not read `@stream` in the specification's; or, `as_strawberry`, that of Strawberry's
+    views, and so does one that takes anything.
     """
     if not accept:
-        return Acceptable(JSON, None)
-    known = _WANTED.get((accept, streams))
+        return Acceptable(JSON, None, _WHATEVER if as_strawberry else None)
+    known = _WANTED.get((accept, streams, as_strawberry))
     if known is None:
-        known = _choose(accept, streams)
+        known = _choose(accept, streams, as_strawberry=as_strawberry)
         if len(_WANTED) < _REMEMBERED and len(accept) < _REMEMBERED:
-            _WANTED[accept, streams] = known
+            _WANTED[accept, streams, as_strawberry] = known
     return known
 
 
@@ -109,7 +131,7 @@ def prefers_html(accept: str) -> bool:
     return html > 0 and all(weights.get(one, 0.0) < html for one in (JSON, RESPONSE, EVENT_STREAM, MULTIPART))
 
 
-def _choose(accept: str, streams: tuple[str, ...]) -> Acceptable:
+def _choose(accept: str, streams: tuple[str, ...], *, as_strawberry: bool) -> Acceptable:
     weights = _weights(accept)
     wildcard = weights.get("application/*", weights.get("*/*", 0.0))
     plain = weights.get(JSON, wildcard)
@@ -119,25 +141,41 @@ def _choose(accept: str, streams: tuple[str, ...]) -> Acceptable:
     elif plain > 0:
         json = JSON
     taken = [one for one in streams if weights.get(one, 0.0) > 0]
-    return Acceptable(json, max(taken, key=weights.__getitem__, default=None), _pieces(accept, streams))
+    stream = max(taken, key=weights.__getitem__, default=None)
+    by_events = stream == EVENT_STREAM and _prefers_events(weights, plain)
+    pieces = _pieces(accept, streams, _AS_STRAWBERRY if as_strawberry else _UNSAID)
+    if pieces is None and as_strawberry and weights.get("multipart/*", weights.get("*/*")):
+        pieces = _WHATEVER
+    return Acceptable(json, stream, pieces, by_events)
 
 
-def _pieces(accept: str, streams: tuple[str, ...]) -> PiecesMedia | None:
-    """The first way to take pieces that has the highest q-value; multipart that says no format comes last."""
+def _prefers_events(weights: dict[str, float], plain: float) -> bool:
+    """Whether events have the highest q-value, or the same as JSON that is not GraphQL's own.
+
+    urql names all types that it reads with each operation, and reads a query best in GraphQL's own.
+    """
+    events, exact = weights[EVENT_STREAM], weights.get(RESPONSE, 0.0)
+    return events > max(plain, exact) or (events == plain and not exact)
+
+
+def _pieces(accept: str, streams: tuple[str, ...], unsaid: Mapping[str, _Format]) -> PiecesMedia | None:
+    """The first way to take pieces that has the highest q-value; multipart that says no format comes last.
+
+    What says none has that of `unsaid`.
+    """
     found: list[tuple[float, bool, PiecesMedia]] = []
     for part in accept.split(","):
         media = parse_media(part)
         weight = _quality(media.parameters.get("q", "1"))
         told = {*media.parameters} & _FORMATS.keys()
-        formats = {_FORMATS[one].get(media.parameters[one]) for one in told} or {_UNSAID}
+        formats = {_FORMATS[one].get(media.parameters[one]) for one in told} or {unsaid.get(media.essence)}
         form = formats.pop() if len(formats) == 1 else None
         if not weight or not utf8(media) or form is None:
             continue
         if media.essence == EVENT_STREAM and EVENT_STREAM in streams:
-            found.append((weight, True, PiecesMedia(EVENT_STREAM, b"text/event-stream; charset=utf-8", form.legacy)))
+            found.append((weight, True, PiecesMedia(EVENT_STREAM, b"text/event-stream; charset=utf-8", form.form)))
         elif media.essence == MULTIPART and "subscriptionspec" not in media.parameters:
-            content_type = b"multipart/mixed; boundary=graphql" + form.parameter
-            found.append((weight, form is not _UNSAID, PiecesMedia(MULTIPART, content_type, form.legacy)))
+            found.append((weight, bool(told), PiecesMedia(MULTIPART, _BOUNDARY + form.parameter, form.form)))
     return max(found, key=lambda one: one[:2])[2] if found else None
 
 

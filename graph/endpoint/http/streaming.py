@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from graph.endpoint.document import OperationRequest
     from graph.endpoint.execution import Ready
     from graph.endpoint.http.call import Call
-    from graph.endpoint.http.negotiation import PiecesMedia
+    from graph.endpoint.http.negotiation import Acceptable, PiecesMedia
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.subscriptions import Follow, Streams
 
@@ -71,11 +71,13 @@ class HttpStreaming:
         *,
         keep_alive: float = 12.0,
         queue: int = 100,
+        as_strawberry: bool = False,
     ) -> None:
         """Frame each media type by its entry in `framings`.
 
         `keep_alive` is the seconds between two signs of life on a quiet line, `queue` how many results may wait for a
-        slow client.
+        slow client. Responses are as those of Strawberry's views where `as_strawberry` says so: pieces in its format
+        for who takes any, and server-sent events that begin before their operation is executed.
         """
         self._streams = streams
         self._authenticator = authenticator
@@ -84,6 +86,11 @@ class HttpStreaming:
         """The media types that it has frames for."""
         self._keep_alive = keep_alive
         self._queue = queue
+        self._as_strawberry = as_strawberry
+
+    def accepted(self, accept: str | None) -> Acceptable:
+        """What a client takes of what there is here."""
+        return accepted(accept, self.media, as_strawberry=self._as_strawberry)
 
     async def stream(self, media: str, request: OperationRequest, caller: Caller, call: Call) -> None:
         """Send the whole response of type `media`, or an ordinary one with a refusal."""
@@ -96,6 +103,10 @@ class HttpStreaming:
         if last:
             ready = await resumed(engine, ready, last)
         framing = self._framings[media]
+        if not ready.stands and media == EVENT_STREAM and self._as_strawberry:
+            response = blank_response()
+            await self._follow(ready, self._streams.answering(ready, call.request, response), framing, call, response)
+            return
         if not ready.stands:
             answer = await engine.run(ready, call.request, blank_response())
             if answer.executed:
@@ -114,11 +125,11 @@ class HttpStreaming:
         """Send the answer to `ready` in pieces, as it is `wanted`; an answer that comes whole is returned."""
         framing = self._framings[EVENT_STREAM] if wanted.media == EVENT_STREAM else MultipartPieces(wanted.content_type)
         response = blank_response()
-        admitted = await self._streams.in_pieces(ready, call.request, response, legacy=wanted.legacy)
+        admitted = await self._streams.in_pieces(ready, call.request, response, wanted.form)
         if not isinstance(admitted, Answer):
             await self._follow(ready, admitted, framing, call, response)
             return None
-        if accepted(call.request.headers.get("accept")).json is not None:
+        if self.accepted(call.request.headers.get("accept")).whole is not None:
             return admitted
         if admitted.executed:
             await _send_whole(admitted, framing, call)
@@ -133,7 +144,7 @@ class HttpStreaming:
         for in a ``next`` event. A refusal with a status of its own (429 and its Retry-After) is an ordinary answer.
         """
         if media != EVENT_STREAM or answer.status is not None:
-            accept = accepted(call.request.headers.get("accept"))
+            accept = self.accepted(call.request.headers.get("accept"))
             await call.answer(accept.json or JSON, answer.status or _BAD_REQUEST, answer.encode(), answer.headers)
             return
         await _send_whole(answer, self._framings[media], call)

@@ -12,6 +12,7 @@ answered 503, any other is served.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graphql import OperationType
@@ -79,7 +80,7 @@ class HttpTransport:
         self._origins = origins
         self._page = page
         self._streaming = streaming
-        self._streams = streaming.media if streaming is not None else ()
+        self._accepted = streaming.accepted if streaming is not None else partial(accepted, streams=())
         self._lane = lane
         self._express = express
         self._executing = express if express is not None and express.errands is not None else None
@@ -121,7 +122,7 @@ class HttpTransport:
         elif method in {"GET", "HEAD"} and (page := self._page(request)) is not None:
             await page(call.scope, call.receive, call.send)
         elif method == "GET":
-            accept = accepted(request.headers.get("accept"), self._streams)
+            accept = self._accepted(request.headers.get("accept"))
             need_some(accept.json, accept.stream)
             asked = parse_query_string(call.scope["query_string"], self._bounds)
             self._origins.check_get(request.headers, asked)
@@ -133,12 +134,13 @@ class HttpTransport:
 
     async def _post(self, call: Call) -> None:
         request = call.request
-        media, stream, _ = accept = accepted(request.headers.get("accept"), self._streams)
-        need_some(media, stream)
+        accept = self._accepted(request.headers.get("accept"))
+        need_some(accept.json, accept.stream)
         if self._spool is not None and is_form(request.headers):
-            await self._form(call, media, self._spool)
+            await self._form(call, accept.json, self._spool)
             return
         body = await read_body(call.receive, request.headers, self._bounds, self._bodies)
+        media = accept.whole
         if self._lane is not None and media is not None:
             fast = await self._lane.recall(call.scope["query_string"], body, request, whole=not accept.pieces)
             if fast is not None:
@@ -146,7 +148,7 @@ class HttpTransport:
                 return
         asked = read_before(call.scope, body) or parse_body(body, self._bounds)
         if isinstance(asked, list):
-            await self._batch(call, media, asked)
+            await self._batch(call, accept.json, asked)
         else:
             await self._one(call, accept, asked, _BY_POST, body=body)
 
@@ -161,7 +163,7 @@ class HttpTransport:
         *,
         body: bytes = b"",
     ) -> None:
-        media, stream, pieces = accept
+        media, stream, pieces = accept.whole, accept.stream, accept.pieces
         if stream is None:
             kinds -= {OperationType.SUBSCRIPTION}
             need_some(media, None)

@@ -7,6 +7,7 @@ from graph.endpoint.subscriptions.backlog import Backlog
 from graph.endpoint.subscriptions.entry import entered
 from graph.endpoint.subscriptions.event_stream import nobody
 from graph.endpoint.subscriptions.outlet import Outlet
+from graph.endpoint.subscriptions.patches import PiecesFormat
 from graph.endpoint.subscriptions.resume import resumed
 from graph.endpoint.subscriptions.sink import Runner, Sink, errors_json, refused
 from graph.endpoint.subscriptions.streams import ANONYMOUS, Follow, LiveRunner, Streams
@@ -17,6 +18,7 @@ __all__ = [
     "Follow",
     "LiveRunner",
     "Outlet",
+    "PiecesFormat",
     "Runner",
     "Sink",
     "Streams",

@@ -4,10 +4,12 @@ Sources: the specification's incremental delivery, as GraphQL.js 17 has it since
 `GraphQL17Alpha9Handler` reads it (https://specs.apollo.dev/incremental/v0.2/); and the draft of August 2022, which
 Apollo Client 3 and `Defer20220824Handler`, urql, and Relay's networks read (https://specs.apollo.dev/incremental/v0.1/).
 graphql-core makes pieces of the first kind; `Legacy` writes them in the second, which is for clients that say nothing.
+Strawberry's own views have a third: `LikeStrawberry` writes it for front ends that were made for those.
 """
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
     from graphql.execution import InitialIncrementalExecutionResult, SubsequentIncrementalExecutionResult
 
 _Members = dict[str, Any]
+
+
+class PiecesFormat(Enum):
+    """How pieces are written."""
+
+    SPECIFIED = auto()
+    LEGACY = auto()
+    """As the draft of August 2022 has it."""
+    STRAWBERRY = auto()
+    """As Strawberry's views write them."""
+    STRAWBERRY_MULTIPART = auto()
+    """The same over multipart, where they show nothing of extensions."""
 
 
 def errors_of(piece: InitialIncrementalExecutionResult | SubsequentIncrementalExecutionResult) -> list[GraphQLError]:
@@ -134,11 +148,44 @@ def _merge(into: _Members, more: _Members) -> None:
             into[name] = value
 
 
+class LikeStrawberry:
+    """Writes pieces as Strawberry's views do: those of the specification, with what is pending told again in each.
+
+    A list's path is without an index, and what there is none of is null.
+    """
+
+    def __init__(self, *, extended: bool = True) -> None:
+        """Show results of extensions where they are `extended`."""
+        self._pending: dict[str, _Pending] = {}
+        self._extended = extended
+
+    def __call__(self, piece: _Members) -> _Members:
+        """The same `piece` in that format."""
+        for one in piece.get("pending", ()):
+            self._pending[one["id"]] = _Pending(one["path"], {"label": one.get("label")})
+        told = {"extensions": None, **piece} if self._extended else {**piece, "extensions": None}
+        if "incremental" in piece:
+            told["incremental"] = [self._placed(one) for one in piece["incremental"]]
+        return told
+
+    def _placed(self, one: _Members) -> _Members:
+        path, label = self._pending[one["id"]]
+        return {**one, "path": path, **label}
+
+
 def as_specified(piece: _Members) -> _Members:
     """A piece as it is."""
     return piece
 
 
-def writer(*, legacy: bool) -> Callable[[_Members], _Members]:
+def writer(form: PiecesFormat) -> Callable[[_Members], _Members]:
     """What writes the pieces of one answer."""
-    return Legacy() if legacy else as_specified
+    match form:
+        case PiecesFormat.SPECIFIED:
+            return as_specified
+        case PiecesFormat.LEGACY:
+            return Legacy()
+        case PiecesFormat.STRAWBERRY:
+            return LikeStrawberry()
+        case PiecesFormat.STRAWBERRY_MULTIPART:
+            return LikeStrawberry(extended=False)

@@ -23,7 +23,7 @@ from graphql import OperationType
 from graph.endpoint.errors import Refusal, as_graphql
 from graph.endpoint.execution import Answer, encode, hook_of
 from graph.endpoint.subscriptions.entry import Entrant
-from graph.endpoint.subscriptions.patches import errors_of, members, writer
+from graph.endpoint.subscriptions.patches import PiecesFormat, errors_of, members, writer
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -41,15 +41,14 @@ class Pieces(Entrant):
         ready: Ready,
         connection: HTTPConnection,
         response: Response | None,
-        *,
-        legacy: bool = False,
+        form: PiecesFormat = PiecesFormat.SPECIFIED,
     ) -> None:
         """Run `ready` for whoever sent it over `connection`; resolvers set headers on `response`."""
         self._engine = engine
         self._ready = ready
         self._connection = connection
         self._response = response
-        self._write = writer(legacy=legacy)
+        self._write = writer(form)
         self._changing = ready.operation.kind is OperationType.MUTATION
         self._errors: list[dict[str, Any]] = []
         self._pending: dict[str, None] = {}

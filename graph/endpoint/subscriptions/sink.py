@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from graph.endpoint.errors import Presenter, Refusal
+from graph.endpoint.subscriptions.patches import PiecesFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,11 +52,16 @@ class Runner(Protocol):
     """Runs operations for transports that keep a connection open."""
 
     async def run(
-        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink, *, legacy: bool = True
+        self,
+        request: OperationRequest,
+        caller: Caller,
+        connection: HTTPConnection,
+        sink: Sink,
+        form: PiecesFormat = PiecesFormat.LEGACY,
     ) -> Callable[[], None] | None:
         """Admit, prepare and execute `request`; hand every answer, a refusal too, to `sink`.
 
-        An answer in pieces has the `legacy` format or that of the specification (`patches`).
+        An answer in pieces has the format `form`.
 
         Returns when a query or mutation has been answered, or when a subscription stands: then the callable returned
         ends it without a further word to the sink. Raises nothing but cancellation.

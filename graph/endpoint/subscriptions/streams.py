@@ -32,11 +32,12 @@ from graph.endpoint.subscriptions.entry import entered
 from graph.endpoint.subscriptions.group import Follower, Group, Key
 from graph.endpoint.subscriptions.once import Once
 from graph.endpoint.subscriptions.own import Own
+from graph.endpoint.subscriptions.patches import PiecesFormat
 from graph.endpoint.subscriptions.pieces import Pieces
 from graph.endpoint.subscriptions.resume import promise_of, resumed_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
@@ -103,7 +104,12 @@ class Streams(Generic[Context]):
     # --- Runner ---
 
     async def run(
-        self, request: OperationRequest, caller: Caller, connection: HTTPConnection, sink: Sink, *, legacy: bool = True
+        self,
+        request: OperationRequest,
+        caller: Caller,
+        connection: HTTPConnection,
+        sink: Sink,
+        form: PiecesFormat = PiecesFormat.LEGACY,
     ) -> Callable[[], None] | None:
         """Admit, prepare and execute `request`; hand every answer to `sink` (see `sink.Runner`)."""
         try:
@@ -117,31 +123,53 @@ class Streams(Generic[Context]):
                     return admitted(sink)
                 answer = admitted
             elif ready.in_pieces:
-                admitted = await self.in_pieces(ready, connection, legacy=legacy)
+                admitted = await self.in_pieces(ready, connection, form=form)
                 if not isinstance(admitted, Answer):
                     return admitted(sink)
                 answer = admitted
-            elif ready.operation.kind is OperationType.MUTATION:
-                answer = await self._to_its_end(self.engine.run(ready, connection))
             else:
-                answer = await self.engine.run(ready, connection)
+                answer = await self._execute(ready, connection)
         except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the client
-            self.engine.monitor.failed()
-            sink.error(self.errors(error))
+            self._fail(sink, error)
             return None
-        if answer.executed:
-            sink.next(answer.encode().decode())
-            sink.complete()
-        else:
-            sink.error(encode(answer.errors).decode())
+        _tell(sink, answer)
         return None
 
-    async def _to_its_end(self, mutation: Coroutine[Any, Any, Answer]) -> Answer:
-        """The result of `mutation`, which goes on when its client leaves."""
-        task = asyncio.create_task(mutation)
+    def answering(self, ready: Ready, connection: HTTPConnection, response: Response) -> Follow:
+        """What executes a query or mutation for who follows: its answer is the one result.
+
+        Resolvers may set on `response` what there is still time for.
+        """
+
+        async def answer(sink: Sink) -> None:
+            try:
+                _tell(sink, await self._execute(ready, connection, response))
+            except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the client
+                self._fail(sink, error)
+
+        def follow(sink: Sink) -> Callable[[], None]:
+            task = asyncio.create_task(answer(sink))
+
+            def leave() -> None:
+                task.cancel()
+
+            return leave
+
+        return follow
+
+    async def _execute(self, ready: Ready, connection: HTTPConnection, response: Response | None = None) -> Answer:
+        """The answer to a query or a mutation; a mutation goes on when its client leaves."""
+        executing = self.engine.run(ready, connection, response)
+        if ready.operation.kind is not OperationType.MUTATION:
+            return await executing
+        task = asyncio.create_task(executing)
         self._mutations.add(task)
         task.add_done_callback(self._mutations.discard)
         return await asyncio.shield(task)
+
+    def _fail(self, sink: Sink, error: Exception) -> None:
+        self.engine.monitor.failed()
+        sink.error(self.errors(error))
 
     def errors(self, error: Exception) -> str:
         """The errors that a client gets for `error`, as a JSON list."""
@@ -173,14 +201,18 @@ class Streams(Generic[Context]):
         return await own.admitted() or own.follow
 
     async def in_pieces(
-        self, ready: Ready, connection: HTTPConnection, response: Response | None = None, *, legacy: bool = False
+        self,
+        ready: Ready,
+        connection: HTTPConnection,
+        response: Response | None = None,
+        form: PiecesFormat = PiecesFormat.SPECIFIED,
     ) -> Answer | Follow:
         """Execute a query or mutation whose document has `@defer` or `@stream`; the answer where it comes whole.
 
         Otherwise what was returned by `admit` is returned; resolvers have set on `response` what they set. Pieces are
-        in the specification's format, or in the `legacy` one.
+        in the format `form`.
         """
-        pieces = Pieces(self.engine, ready, connection, response, legacy=legacy)
+        pieces = Pieces(self.engine, ready, connection, response, form)
         self._alone.add(pieces)
         pieces.task.add_done_callback(lambda _: self._alone.discard(pieces))
         return await pieces.admitted() or pieces.follow
@@ -237,3 +269,11 @@ class Streams(Generic[Context]):
             self._personal.popitem(last=False)
         for follower in followers:
             self._place(ready._replace(ticket=Ticket(follower.caller)), follower)
+
+
+def _tell(sink: Sink, answer: Answer) -> None:
+    if answer.executed:
+        sink.next(answer.encode().decode())
+        sink.complete()
+    else:
+        sink.error(encode(answer.errors).decode())

@@ -3,14 +3,9 @@
 `WebSockets` is the ASGI application; it hands each operation to a `subscriptions.Runner`.
 """
 
+from graph.endpoint.websocket.connecting import OnConnect, connection_params
 from graph.endpoint.websocket.limits import SocketLimits
-from graph.endpoint.websocket.socket import (
-    SUBPROTOCOL,
-    WRITE_TEXT,
-    OnConnect,
-    WebSockets,
-    connection_params,
-)
+from graph.endpoint.websocket.socket import SUBPROTOCOL, WRITE_TEXT, WebSockets
 from graph.endpoint.websocket.unspoken import refuse_socket
 
 __all__ = [

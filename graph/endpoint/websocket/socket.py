@@ -16,62 +16,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from starlette.requests import HTTPConnection
-from strawberry import UNSET
-from strawberry.exceptions import ConnectionRejectionError
 
 from graph.endpoint.document import OperationRequest, is_shallow, parse_operation
 from graph.endpoint.errors import Refusal
 from graph.endpoint.observe import NoTracing, carried
-from graph.endpoint.subscriptions import Outlet, errors_json, refused
+from graph.endpoint.subscriptions import Outlet, PiecesFormat, errors_json, refused
+from graph.endpoint.websocket.connecting import BrokenProtocol, Greeter, note_params
 from graph.endpoint.websocket.limits import SocketLimits
 from graph.endpoint.websocket.operation import SocketOperation
 from graph.endpoint.websocket.unspoken import refuse_socket
 from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable
 
     from starlette.types import Message, Receive, Scope, Send
 
     from graph.endpoint.identity import Authenticator, Caller
     from graph.endpoint.observe import Tracing
     from graph.endpoint.subscriptions import Runner
-
-logger = logging.getLogger("graph.endpoint")
+    from graph.endpoint.websocket.connecting import OnConnect
 
 SUBPROTOCOL = "graphql-transport-ws"
 
 WRITE_TEXT = "graph.write_text"
 """Where the scope of a socket holds the server's `subscriptions.WriteText`, if it has one."""
-
-_PARAMS = "graph.connection_params"
-
-_Told: TypeAlias = "Mapping[str, Any] | None"
-OnConnect: TypeAlias = "Callable[[Caller, HTTPConnection, Mapping[str, Any]], Awaitable[_Told] | _Told]"
-"""Called with what a client sent with ``connection_init``; returns the payload of the acknowledgement, or None.
-
-`UNSET` counts as None: under Strawberry's views it stands for no payload."""
-
-
-def connection_params(connection: HTTPConnection) -> Mapping[str, Any] | None:
-    """The payload that a WebSocket was initialised with; None over HTTP, or where the client sent none."""
-    return connection.scope.get(_PARAMS)
-
-
-class BrokenProtocol(Exception):
-    """The client broke the protocol: the socket closes with `code` and `reason`."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        """Close with `code`; `reason` is for people, and cut to what a close frame can hold."""
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason.encode()[:120].decode(errors="ignore")
 
 
 class WebSockets:
@@ -85,12 +58,13 @@ class WebSockets:
         *,
         on_connect: OnConnect | None = None,
         tracing: Tracing | None = None,
+        null_payload: bool = False,
     ) -> None:
         """Run operations with `runner`, as the callers that `authenticator` finds; `on_connect` may refuse a socket.
 
-        `tracing` makes their spans.
+        `tracing` makes their spans. With `null_payload` an `on_connect` that returns None acknowledges with null.
         """
-        self.on_connect = on_connect
+        self.greeter = Greeter(on_connect, null=null_payload)
         self.runner = runner
         self.tracing = tracing or NoTracing()
         self.authenticator = authenticator
@@ -117,7 +91,7 @@ class _Socket:
         self.outlet = Outlet(send, most=2 * self.limits.operations, write=connection.scope.get(WRITE_TEXT))
         self.operations: dict[str, SocketOperation] = {}
         self._authenticator = server.authenticator
-        self._on_connect = server.on_connect
+        self._greeter = server.greeter
         self._tracing = server.tracing
         self._receive = receive
         self._send = send
@@ -218,30 +192,16 @@ class _Socket:
         if self._initialised:
             raise BrokenProtocol(4429, "Too many initialisation requests")
         self._initialised = True
-        self._payload = self.connection.scope[_PARAMS] = _object(message, "payload")
+        self._payload = _object(message, "payload")
+        note_params(self.connection, self._payload)
         caller: Caller | None = None
         with contextlib.suppress(RedisUnavailable):  # each operation asks again, and says so then
             caller = await self._authenticator.authenticate(self.connection, self._payload)
             self._watch(caller)
-        told = await self._connected(caller) if self._on_connect is not None else None
+        acknowledgement = await self._greeter.acknowledge(caller, self.connection, self._payload)
         self._await_ping()
         self._acknowledged = True
-        await self._say({"type": "connection_ack"} if told is None else {"type": "connection_ack", "payload": told})
-
-    async def _connected(self, caller: Caller | None) -> Mapping[str, Any] | None:
-        """Ask `on_connect`; returns the payload of the acknowledgement."""
-        assert self._on_connect is not None
-        if caller is None:
-            raise BrokenProtocol(1013, "Sessions cannot be checked right now; try again shortly")
-        try:
-            told = self._on_connect(caller, self.connection, self._payload or {})
-            told = await told if isawaitable(told) else told
-        except ConnectionRejectionError:
-            raise BrokenProtocol(4403, "Forbidden") from None
-        except Exception:
-            logger.exception("on_ws_connect failed")
-            raise BrokenProtocol(1011, "Internal server error") from None
-        return None if told is UNSET else told
+        await self._say(acknowledgement)
 
     def _watch(self, caller: Caller) -> None:
         if caller.signed_in and self._unwatch is None:
@@ -302,8 +262,9 @@ class _Socket:
             self.end(4403, "The session has ended")
             return
         self._watch(caller)
-        legacy = (self._payload or {}).get("incrementalSpec") != "v0.2"
-        operation.standing(await self.runner.run(request, caller, self.connection, operation, legacy=legacy))
+        specified = (self._payload or {}).get("incrementalSpec") == "v0.2"
+        form = PiecesFormat.SPECIFIED if specified else PiecesFormat.LEGACY
+        operation.standing(await self.runner.run(request, caller, self.connection, operation, form))
 
 
 def _text(message: dict[str, Any], name: str) -> str:

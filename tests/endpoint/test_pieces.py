@@ -355,7 +355,7 @@ class Slow:
         await asyncio.sleep(0)
         self.busy = False
 
-    def error(self, errors: str) -> None:
+    def error(self, errors: str, extensions: str = "") -> None:
         raise AssertionError(errors)
 
     def complete(self) -> None:

@@ -218,6 +218,10 @@ class Engine(Generic[Context]):
         """The answer to an operation that `enter` refused, once the hooks around it have been left."""
         return await self._hooked.answer(context, runner)
 
+    async def failure(self, context: Ticketed, runner: HooksRunner, error: Exception) -> Answer:
+        """The answer to an operation that is failed by what a hook raised."""
+        return await self._hooked.failure(context, runner, error)
+
     def build(
         self, context: Ticketed, runner: HooksRunner, *, is_awaitable: Any = optimized_is_awaitable
     ) -> ExecutorOrErrors:

@@ -115,9 +115,9 @@ class HookedRuns:
                     ready = context.ready
                     await self._turns.mine(unasked=ready is not None and ready.live is not None)
                     async with runner.executing():
-                        await self._execute(context, runner)
+                        await self.execute_in_pieces(context, runner, whole=True)
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is the answer
-            self._fail(context, error)
+            return await self.failure(context, runner, error)
         return await self.answer(context, runner)
 
     async def enter(self, context: Ticketed, runner: HooksRunner) -> bool:
@@ -184,9 +184,6 @@ class HookedRuns:
         except Refusal as refusal:
             return [refusal]
 
-    async def _execute(self, context: Ticketed, runner: HooksRunner) -> None:
-        await self.execute_in_pieces(context, runner, whole=True)
-
     async def execute_in_pieces(
         self, context: Ticketed, runner: HooksRunner, *, whole: bool = False
     ) -> InPieces | None:
@@ -252,8 +249,13 @@ class HookedRuns:
                         made.pre_execution_errors = errors
                 self._refuse(made, made.pre_execution_errors or errors)
         except Exception as error:  # noqa: BLE001 - the same
-            self._fail(made, error)
+            return await self.failure(made, runner, error)
         return await self.answer(made, runner)
+
+    async def failure(self, context: Ticketed, runner: HooksRunner, error: Exception) -> Answer:
+        """What the client gets of an operation that is failed by what a hook raised."""
+        self._fail(context, error)
+        return await self.answer(context, runner)
 
     def _refuse(self, context: Ticketed, errors: Sequence[GraphQLError]) -> None:
         """Have `context` refused for `errors`."""

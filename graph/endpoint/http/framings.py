@@ -22,6 +22,11 @@ def _part(body: str) -> bytes:
     return f"{_HEAD}{body}{_NEXT}".encode()
 
 
+def _extended(extensions: str) -> str:
+    """The last member of an object, or none."""
+    return f',"extensions":{extensions}' if extensions else ""
+
+
 class Multipart:
     """A `streaming.Framing`."""
 
@@ -35,9 +40,9 @@ class Multipart:
         """A part with the result."""
         return _part(f'{{"payload":{payload}}}')
 
-    def error(self, errors: str) -> bytes:
+    def error(self, errors: str, extensions: str = "") -> bytes:
         """A part with the errors that ended the operation, and the end."""
-        return _part(f'{{"payload":null,"errors":{errors}}}') + self.complete()
+        return _part(f'{{"payload":null,"errors":{errors}{_extended(extensions)}}}') + self.complete()
 
     def complete(self) -> bytes:
         """What turns the delimiter already sent into the last one."""
@@ -60,9 +65,9 @@ class MultipartPieces(Multipart):
         """A part with the piece."""
         return _part(payload)
 
-    def error(self, errors: str) -> bytes:
+    def error(self, errors: str, extensions: str = "") -> bytes:
         """A part with the errors that ended the answer, and the end."""
-        return _part(f'{{"errors":{errors},"hasNext":false}}') + self.complete()
+        return _part(f'{{"errors":{errors}{_extended(extensions)},"hasNext":false}}') + self.complete()
 
 
 class ServerSentEvents:
@@ -79,9 +84,9 @@ class ServerSentEvents:
         tag = f"id: {cursor}\n" if cursor is not None and "\n" not in cursor else ""
         return f"event: next\n{tag}data: {payload}\n\n".encode()
 
-    def error(self, errors: str) -> bytes:
-        """A result that has nothing but errors, then the end: the protocol has no error event."""
-        return self.next(f'{{"errors":{errors}}}', None) + self.complete()
+    def error(self, errors: str, extensions: str = "") -> bytes:
+        """A result without data, then the end: the protocol has no error event."""
+        return self.next(f'{{"errors":{errors}{_extended(extensions)}}}', None) + self.complete()
 
     def complete(self) -> bytes:
         """A ``complete`` event; its data is empty, and present because an EventSource drops events without any."""

@@ -51,8 +51,8 @@ class Framing(Protocol):
         """A result."""
         ...
 
-    def error(self, errors: str) -> bytes:
-        """The errors that end the operation."""
+    def error(self, errors: str, extensions: str = "") -> bytes:
+        """The errors that end the operation, and the `extensions` of its last result."""
         ...
 
     def complete(self) -> bytes:
@@ -208,9 +208,9 @@ class _Response:
         """Wait until no result waits for the client."""
         await self._backlog.drained()
 
-    def error(self, errors: str) -> None:
+    def error(self, errors: str, extensions: str = "") -> None:
         """Send the errors and end."""
-        self._last(self._framing.error(errors))
+        self._last(self._framing.error(errors, extensions))
 
     def complete(self) -> None:
         """End."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from graph.endpoint.errors import Refusal, as_graphql
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from graph.endpoint.execution import Answer, Engine, HooksRunner, Ready
+    from graph.endpoint.execution import Answer, Engine, HooksRunner, Ready, Ticketed
     from graph.endpoint.subscriptions.sink import Sink
 
 Result = TypeVar("Result")
+Begun: TypeAlias = "tuple[Ticketed, HooksRunner] | None"
 
 
 async def in_time(engine: Engine[Any], step: Awaitable[Result]) -> Result:
@@ -51,7 +52,18 @@ async def entered(engine: Engine[Any], ready: Ready, context: Any, runner: Hooks
     try:
         return None if await in_time(engine, enter()) else await engine.refusal(context, runner)
     except Exception as error:  # noqa: BLE001 - whatever a hook raises is told the client
+        return await failed(engine, ready, (context, runner), error)
+
+
+async def failed(engine: Engine[Any], ready: Ready, begun: Begun, error: Exception) -> Answer:
+    """The answer to what was failed by `error`: by a hook, by what makes the context, or by time.
+
+    Extensions have results for the first alone. `begun` is what `Engine.begin` gave.
+    """
+    late = isinstance(error, Refusal) and error.code == "DEADLINE_EXCEEDED"
+    if begun is None or late:
         return await engine.reject([as_graphql(error)], ready.ticket)
+    return await engine.failure(*begun, error)
 
 
 class Entrant(ABC):

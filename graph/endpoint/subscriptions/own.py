@@ -20,9 +20,10 @@ from strawberry.types import ExecutionResult as StreamResult
 
 from graph.endpoint.errors import as_graphql, coded
 from graph.endpoint.execution import Answer, encode, hook_of
-from graph.endpoint.subscriptions.entry import Entrant, in_time
+from graph.endpoint.subscriptions.entry import Begun, Entrant, failed, in_time
 from graph.endpoint.subscriptions.event_stream import execute_event, opened
 from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
+from graph.endpoint.subscriptions.sink import ending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -50,8 +51,9 @@ class Own(Entrant):
         GROUPS.inc()
         FOLLOWERS.inc()
         engine = self._engine
+        begun: Begun = None
         try:
-            context, runner = engine.begin(self._ready, self._connection, None)
+            begun = context, runner = engine.begin(self._ready, self._connection, None)
             async with runner.operation():
                 admitted = await in_time(engine, engine.enter(context, runner))
                 if admitted:
@@ -61,8 +63,9 @@ class Own(Entrant):
                 self._admitted.set_result(await engine.refusal(context, runner))
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is told the client
             if not self._admitted.done():
-                self._admitted.set_result(await engine.reject([as_graphql(error)], self._ready.ticket))
-            self._end(encode(engine.presenter.raised(error)).decode())
+                self._admitted.set_result(await failed(engine, self._ready, begun, error))
+            else:
+                self._end(encode(engine.presenter.raised(error)).decode())
         finally:
             GROUPS.dec()
             FOLLOWERS.dec()
@@ -95,12 +98,12 @@ class Own(Entrant):
         except Exception as error:  # noqa: BLE001 - what broke is the last result, which extensions see as well
             await self._fail(context, runner, [as_graphql(error)])
             return
-        self._end("")
+        self._end()
 
     async def _fail(self, context: Ticketed, runner: HooksRunner, errors: list[GraphQLError]) -> None:
         """End it with `errors`, once extensions have seen them."""
         answer = await self._render(context, runner, ExecutionResult(None, errors))
-        self._end(encode(answer.errors).decode())
+        self._end(*ending(answer))
 
     async def _render(self, context: Ticketed, runner: HooksRunner, result: ExecutionResult) -> Answer:
         """Have extensions see, and change, one result."""
@@ -114,12 +117,12 @@ class Own(Entrant):
         errors = self._engine.presenter.present(shown.errors or (), context.raised)
         return Answer(data=shown.data, errors=errors, extensions=shown.extensions)
 
-    def _end(self, errors: str) -> None:
+    def _end(self, errors: str = "", extensions: str = "") -> None:
         """Tell the client that the subscription has ended, unless it has left."""
         if self._left or not self._sink.done():
             return
         self._left = True
         if errors:
-            self._sink.result().error(errors)
+            self._sink.result().error(errors, extensions)
         else:
             self._sink.result().complete()

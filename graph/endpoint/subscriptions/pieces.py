@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import OperationType
 
-from graph.endpoint.errors import Refusal, as_graphql
+from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import Answer, encode, hook_of
-from graph.endpoint.subscriptions.entry import Entrant
+from graph.endpoint.subscriptions.entry import Begun, Entrant, failed
 from graph.endpoint.subscriptions.patches import PiecesFormat, errors_of, members, writer
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Pieces(Entrant):
         self._changing = ready.operation.kind is OperationType.MUTATION
         self._errors: list[dict[str, Any]] = []
         self._pending: dict[str, None] = {}
+        self._begun: Begun = None
         super().__init__("pieces")
 
     def _may_be_cancelled(self) -> bool:
@@ -76,7 +77,7 @@ class Pieces(Entrant):
                 self._admitted.set_result(answer)
                 return
         if broken is not None and not self._admitted.done():
-            answer = await engine.reject([as_graphql(broken)], self._ready.ticket)
+            answer = await failed(engine, self._ready, self._begun, broken)
             engine.monitor.executed(self._ready, answer, perf_counter() - began)
             self._admitted.set_result(answer)
             return
@@ -90,7 +91,7 @@ class Pieces(Entrant):
     async def _operate(self) -> Answer | None:
         """Execute it; the answer where it has come whole, None once the last piece is sent."""
         engine = self._engine
-        context, runner = engine.begin(self._ready, self._connection, self._response)
+        self._begun = context, runner = engine.begin(self._ready, self._connection, self._response)
         started: InPieces | None = None
         async with runner.operation():
             if await engine.enter(context, runner):

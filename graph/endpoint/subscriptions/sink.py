@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from graph.endpoint.errors import Presenter, Refusal
+from graph.endpoint.execution import encode
 from graph.endpoint.subscriptions.patches import PiecesFormat
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from graph.endpoint.document import OperationRequest
+    from graph.endpoint.execution import Answer
     from graph.endpoint.identity import Caller
 
 
@@ -39,8 +41,11 @@ class Sink(Protocol):
         """Wait until no result waits for the client."""
         ...
 
-    def error(self, errors: str) -> None:
-        """End the operation: it was refused, or its stream broke. `errors` is the JSON list of GraphQL errors."""
+    def error(self, errors: str, extensions: str = "") -> None:
+        """End the operation: it was refused, or its stream broke. `errors` is the JSON list of GraphQL errors.
+
+        `extensions` is JSON of those of the result, for protocols that have a place for them; empty for none.
+        """
         ...
 
     def complete(self) -> None:
@@ -77,3 +82,8 @@ def errors_json(code: str, message: str, **extensions: str | float) -> str:
 def refused(error: Refusal) -> str:
     """The same for an `error` that was raised."""
     return orjson.dumps(Presenter().present([error])).decode()
+
+
+def ending(answer: Answer) -> tuple[str, str]:
+    """What `Sink.error` takes for an answer that ends its operation."""
+    return encode(answer.errors).decode(), encode(answer.extensions).decode() if answer.extensions else ""

@@ -35,6 +35,7 @@ from graph.endpoint.subscriptions.own import Own
 from graph.endpoint.subscriptions.patches import PiecesFormat
 from graph.endpoint.subscriptions.pieces import Pieces
 from graph.endpoint.subscriptions.resume import promise_of, resumed_at_once
+from graph.endpoint.subscriptions.sink import ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -276,4 +277,4 @@ def _tell(sink: Sink, answer: Answer) -> None:
         sink.next(answer.encode().decode())
         sink.complete()
     else:
-        sink.error(encode(answer.errors).decode())
+        sink.error(*ending(answer))

@@ -91,7 +91,7 @@ class SocketOperation:
         """Wait until no result waits for the client."""
         await self._backlog.drained()
 
-    def error(self, errors: str) -> None:
+    def error(self, errors: str, extensions: str = "") -> None:  # noqa: ARG002 - the protocol has no place for them
         """End with an ``error`` message."""
         self._finish(f'{{"id":{self._id},"type":"error","payload":{errors}}}')
 

@@ -250,7 +250,7 @@ class Notes:
     async def drained(self) -> None:
         """Wait for nothing: what is handed over is noted."""
 
-    def error(self, errors: str) -> None:
+    def error(self, errors: str, extensions: str = "") -> None:
         assert self.ended is None
         self.ended = errors
 

@@ -16,7 +16,7 @@ from graph.patterns.client import open_client
 from graph.server import http_express
 from graph.server.http_express import HttpProtocol
 from harness.valkey import ValkeyServer
-from harness.waiting import until
+from harness.waiting import HANG, until
 from tests.support.apps.answers import AnswersApp, KeyTokens
 from tests.support.apps.recognised import performed_by, recognising
 from tests.support.apps.serving import serving
@@ -78,6 +78,25 @@ async def test_resolvers_see_the_whole_request(app: AnswersApp, performed: list[
             await connection.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Request-Id:  %d \t\r\n\r\n" % number, 1))
     assert seen == [f"POST /graphql {number} \t" for number in range(3)]
     assert performed == [200, 200]
+
+
+async def test_resolvers_can_read_the_body(app: AnswersApp, performed: list[int]) -> None:
+    """A request that was recognised has it, as one that the application parsed, and as often as it is asked."""
+    engine: Any = app.endpoint.engine
+    asked: list[Request] = []
+    inner = engine.context
+
+    def context(caller: Any, connection: Request, response: Any) -> Any:
+        asked.append(connection)
+        return inner(caller, connection, response)
+
+    engine.context = context
+    async with recognising(app) as port, Connection(port) as connection:
+        await connection.ask(REQUEST, 3)
+    assert performed == [200, 200]
+    async with asyncio.timeout(HANG):
+        assert [await request.json() for request in asked] == [{"query": QUERY}] * 3
+        assert [await request.body() for request in asked] == [orjson.dumps({"query": QUERY})] * 3
 
 
 async def test_a_request_that_is_looked_at_late_is_its_own(

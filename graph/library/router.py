@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
     from contextlib import AsyncExitStack
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
     from strawberry import Schema
 
     from graph.endpoint.websocket import OnConnect
@@ -182,10 +182,14 @@ class FastGraphQL(APIRouter):
         root_depends: Any = Depends(root_getter)
 
         async def serve(
-            response: Response, background: BackgroundTasks, context: Any = depends, root: Any = root_depends
+            request: Request,
+            response: Response,
+            background: BackgroundTasks,
+            context: Any = depends,
+            root: Any = root_depends,
         ) -> Response:
             given = Injected(context, response, background, root)
-            return EndpointResponse(await self._endpoint(), given)
+            return EndpointResponse(await self._endpoint(), given, body=getattr(request, "_body", None))
 
         async def connect(websocket: WebSocket, context: Any = depends, root: Any = root_depends) -> None:
             if not self._origins.may_open(websocket.headers):
@@ -251,11 +255,12 @@ class FastGraphQL(APIRouter):
 class EndpointResponse(Response):
     """What FastAPI sends: the endpoint's own answer, with the headers that dependencies have set."""
 
-    def __init__(self, endpoint: GraphQLEndpoint[Any], given: Injected) -> None:
-        """Have `endpoint` answer, in the context of what was `given`."""
+    def __init__(self, endpoint: GraphQLEndpoint[Any], given: Injected, *, body: bytes | None = None) -> None:
+        """Have `endpoint` answer, in the context of what was `given`; `body` is what dependencies have read already."""
         super().__init__()
         self._endpoint = endpoint
         self._given = given
+        self._read = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request."""
@@ -268,9 +273,19 @@ class EndpointResponse(Response):
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
-        await self._endpoint(scope, receive, with_headers)
+        await self._endpoint(scope, receive if self._read is None else _again(self._read, receive), with_headers)
         if self.background is not None:
             await self.background()
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What receives `body` once more, and then whatever else comes."""
+    parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return parts.pop() if parts else await receive()
+
+    return received
 
 
 async def _refuse_page(websocket: WebSocket) -> None:

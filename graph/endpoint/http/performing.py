@@ -82,7 +82,7 @@ class _LateRequest(Request):
     """The request that resolvers see. Its scope is made once somebody asks for it, which hardly any of them does."""
 
     def __init__(self, errand: Errand, facts: dict[str, Any], receive: Receive) -> None:
-        vars(self).update(_unread(), _receive=receive)
+        vars(self).update(_unread(), _receive=receive, _body=errand.body)
         connection = errand.connection
         self._made_of = errand.visit, connection.header_reader(), connection.client, facts
 

@@ -109,10 +109,16 @@ class HttpTransport:
         """The operation of a recognised request."""
         if call.scope["method"] == "GET":
             return parse_query_string(call.scope["query_string"], self._bounds)
-        body = await read_body(call.receive, call.request.headers, self._bounds, self._bodies)
+        body = await self._body(call)
         asked = read_before(call.scope, body) or parse_body(body, self._bounds)
         assert isinstance(asked, OperationRequest)
         return asked
+
+    async def _body(self, call: Call) -> bytes:
+        """The body of a POST. A resolver that asks its request for it gets it, instead of waiting for another."""
+        body = await read_body(call.receive, call.request.headers, self._bounds, self._bodies)
+        call.request._body = body  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - where Starlette keeps it
+        return body
 
     async def _serve(self, call: Call) -> None:
         request = call.request
@@ -139,7 +145,7 @@ class HttpTransport:
         if self._spool is not None and is_form(request.headers):
             await self._form(call, accept.json, self._spool)
             return
-        body = await read_body(call.receive, request.headers, self._bounds, self._bodies)
+        body = await self._body(call)
         media = accept.whole
         if self._lane is not None and media is not None:
             fast = await self._lane.recall(call.scope["query_string"], body, request, whole=not accept.pieces)

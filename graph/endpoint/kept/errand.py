@@ -55,19 +55,21 @@ class WantedAnswer(NamedTuple):
 class Errand:
     """A request in progress: receives the replies to its toll, and has itself performed."""
 
-    __slots__ = ("_began", "_errands", "connection", "replies", "toll", "visit", "work")
+    __slots__ = ("_began", "_errands", "body", "connection", "replies", "toll", "visit", "work")
 
     replies: Replies
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made for each request, where keywords cost time
         self,
         errands: Errands,
         visit: Visit,
         work: KnownOperation | WantedAnswer,
         toll: Toll,
         connection: ClientConnection,
+        body: bytes,
     ) -> None:
         self._errands = errands
+        self.body = body
         self.visit = visit
         self.work = work
         self.toll = toll
@@ -118,7 +120,7 @@ class Errands:
         toll = self._toll(visit, found.weight)
         if toll is None or self._is_traced(sight, connection):
             return False
-        self._send(Errand(self, visit, found, toll, connection), toll.commands)
+        self._send(Errand(self, visit, found, toll, connection, sight.parts.body), toll.commands)
         return True
 
     def make(self, question: Question, key: str, sight: Sight, visit: Visit, connection: ClientConnection) -> bool:
@@ -128,7 +130,7 @@ class Errands:
         if toll is None or look is None or self._is_traced(sight, connection):
             return False
         wanted = WantedAnswer(Approach(question, visit.sender, toll.charges, key, toll.commands), look)
-        self._send(Errand(self, visit, wanted, toll, connection), (*toll.commands, *look.commands))
+        self._send(Errand(self, visit, wanted, toll, connection, sight.parts.body), (*toll.commands, *look.commands))
         return True
 
     def _is_traced(self, sight: Sight, connection: ClientConnection) -> bool:

@@ -18,8 +18,11 @@ from tests.support.apps.serving import serving
 from tests.support.clients.streamed import Body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
+    from starlette.requests import HTTPConnection
+
+    from graph.endpoint.identity import Caller
     from graph.endpoint.websocket import OnConnect
     from graph.patterns.client import Client
 
@@ -132,7 +135,11 @@ async def test_none_is_a_null_payload_of_the_acknowledgement(
     client: Client, told: Any, acknowledged: dict[str, Any]
 ) -> None:
     """And Strawberry's `UNSET` none."""
-    async with open_site(client, on_ws_connect=lambda *_: told) as site:
+
+    def on_ws_connect(_caller: Caller, _connection: HTTPConnection, _payload: Mapping[str, Any]) -> Any:
+        return told
+
+    async with open_site(client, on_ws_connect=on_ws_connect) as site:
         url = f"ws://127.0.0.1:{site.port}/graphql"
         async with connect(url, subprotocols=["graphql-transport-ws"]) as socket, within("the answer"):  # pyright: ignore[reportArgumentType] - a plain str will do
             await socket.send('{"type":"connection_init"}')

@@ -56,8 +56,9 @@ class Second(SchemaExtension):
 class Guard(SchemaExtension):
     """Refuses whatever is executed."""
 
-    def on_execute(self) -> None:
+    def on_execute(self) -> Iterator[None]:  # pyright: ignore[reportIncompatibleMethodOverride] - the same
         raise GraphQLError("not today")
+        yield
 
     def get_results(self) -> dict[str, Any]:
         return {"guarded": True}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -13,9 +13,6 @@ from strawberry.types import Info
 from graph.library import FastGraphQL
 from harness.waiting import HANG
 from tests.support.apps.serving import serving
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BODY = {"query": "{ told read }"}
 
@@ -46,20 +43,14 @@ async def looks(request: Request) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
-    [
-        (FastGraphQL, None),
-        (lambda schema: FastGraphQL(schema, context_getter=reads), BODY["query"]),
-        (lambda schema: FastGraphQL(schema, dependencies=[Depends(looks)]), None),
-    ],
+    ("options", "told"),
+    [({}, None), ({"context_getter": reads}, BODY["query"]), ({"dependencies": [Depends(looks)]}, None)],
     ids=["resolver alone", "context getter", "dependency"],
 )
-async def test_the_body_can_be_read_before_and_by_resolvers(
-    make: Callable[[strawberry.Schema], FastGraphQL], told: str | None
-) -> None:
+async def test_the_body_can_be_read_before_and_by_resolvers(options: dict[str, Any], told: str | None) -> None:
     """Nothing waits for a second body; what is refused of one that was read is refused as ever."""
     app = FastAPI()
-    app.include_router(make(strawberry.Schema(Query)), prefix="/graphql")
+    app.include_router(FastGraphQL(strawberry.Schema(Query), **options), prefix="/graphql")
     async with serving(app) as port:
         http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=HANG)
         async with http:

@@ -13,10 +13,11 @@ import psutil
 import pytest
 import redis
 
-from graph.patterns.client import LazyClient, RedisUnavailable, open_client
+from graph.patterns.client import LazyClient, RedisUnavailable, command, open_client
 from graph.patterns.client.connection.dialer import Dialer
 from harness.valkey import SentinelSet, ValkeyServer
 from harness.waiting import within
+from tests.support.engines.certificates import Certificate, certificate, needs_openssl
 from tests.support.engines.proxy import FaultProxy
 
 if TYPE_CHECKING:
@@ -74,6 +75,48 @@ async def test_tls_is_verified(valkey: ValkeyServer, client: Client, tmp_path: P
         with pytest.raises(RedisUnavailable, match=r"(?i)certificate"):
             async with open_client(proxy.url):
                 pass
+
+
+@needs_openssl
+async def test_certificates_that_are_replaced_are_read_again(tmp_path: Path, valkey: ValkeyServer) -> None:
+    """The authority and the client's own, while it runs; those that make no sense for a moment are not used."""
+    server, renewed, mine, next_one = (certificate(tmp_path, name) for name in ("first", "second", "mine", "next"))
+    authority, cert, key = (tmp_path / name for name in ("ca.pem", "client.pem", "client.key"))
+
+    def install(authority_now: Certificate, own: Certificate) -> None:
+        for file, source in ((authority, authority_now.cert), (cert, own.cert), (key, own.key)):
+            shutil.copyfile(source, tmp_path / "new")
+            (tmp_path / "new").replace(file)
+
+    install(server, mine)
+    context = server.served(to=mine.cert)
+    files = f"ssl_ca_certs={authority}&ssl_certfile={cert}&ssl_keyfile={key}"
+    with FaultProxy(valkey.socket, tls=context) as proxy:
+        async with open_client(f"{proxy.url}?{files}") as client:
+            cert.write_text("half of it")
+            await lost(client, proxy)
+            assert await client.execute("PING") == b"PONG"
+            context.load_cert_chain(renewed.cert, renewed.key)
+            context.load_verify_locations(next_one.cert)
+            install(renewed, next_one)
+            await lost(client, proxy)
+            async with within("the connection with what is there now"):
+                while not isinstance(await answer(client), bytes):
+                    await asyncio.sleep(0.01)
+
+
+async def lost(client: Client, proxy: FaultProxy) -> None:
+    """Cut every connection, and wait until the client has noticed."""
+    before = client._router.links[0]._wire  # pyright: ignore[reportPrivateUsage]
+    proxy.cut()
+    async with within("the loss"):
+        while client._router.links[0]._wire is before:  # pyright: ignore[reportPrivateUsage]
+            await asyncio.sleep(0)
+
+
+async def answer(client: Client) -> object:
+    """The reply to a PING, or why there is none."""
+    return (await client.batch(command("PING")))[0]
 
 
 async def test_asking_the_sentinels_may_be_cancelled_at_any_moment() -> None:

@@ -10,7 +10,7 @@ own are the options `sentinel_username` and `sentinel_password`) and `redis+clus
 `rediss+…`. A cluster is also recognised behind a plain URL of one of its nodes. Options are redis-py's:
 `?ssl_ca_certs=…&client_name=…`, and one more: `address_map=10.0.0.1:6379=redis.example.org:7001,…` says
 where to connect in place of an address that a node of a cluster or a Sentinel announces, for servers behind NAT. Either
-may be a host alone: then the port stays.
+may be a host alone: then the port stays. Certificates whose files are replaced are read again for the next connection.
 
 It fails with `RedisUnavailable`, whatever the reason; the message holds no password.
 """
@@ -22,6 +22,7 @@ import contextlib
 import logging
 import secrets
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from graph.patterns.client.commands import Script
 
+_CERTIFICATES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
@@ -60,6 +62,7 @@ class Dialer:
         """Read `url`; a connection must stand within `timeout` seconds. Raises `BadRedisUrl`."""
         self._timeout = timeout
         self._ssl: ssl.SSLContext | None = None
+        self._ssl_files: object = None  # the state of its files when they were read
         try:
             self._read(url)
         except ValueError as error:
@@ -160,16 +163,27 @@ class Dialer:
         loop = asyncio.get_running_loop()
         if self.local:
             return (await loop.create_unix_connection(Wire, address.host))[1]
-        if self.tls and self._ssl is None:
-            self._ssl = cast("Any", SSLConnection(**self._tls_options())).ssl_context.get()  # untyped
         host, port = self.reach(address)
-        transport, wire = await loop.create_connection(Wire, host, port, ssl=self._ssl)
+        transport, wire = await loop.create_connection(Wire, host, port, ssl=self._secured() if self.tls else None)
         plug: socket.socket = transport.get_extra_info("socket")
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
             with contextlib.suppress(AttributeError, OSError):  # each system has its own selection of these
                 plug.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         return wire
+
+    def _secured(self) -> ssl.SSLContext:
+        """What a TLS connection needs, with certificates as they are now; as they were, while they cannot be read."""
+        options = self._tls_options()
+        files = [_state_of(options.get(name)) for name in _CERTIFICATES]
+        if self._ssl is None or files != self._ssl_files:
+            try:
+                self._ssl = cast("ssl.SSLContext", cast("Any", SSLConnection(**options)).ssl_context.get())  # untyped
+                self._ssl_files = files
+            except (OSError, RedisError):
+                if self._ssl is None:
+                    raise
+        return self._ssl
 
     async def _greet(self, wire: Wire, scripts: Iterable[Script]) -> None:
         more = [command("INFO", "server")]
@@ -208,6 +222,15 @@ class Dialer:
             raise RedisUnavailable("this is a Sentinel: use redis+sentinel://host:port/service")
         if self.kind == "sentinel" and hello[b"role"] != b"master":
             raise RedisUnavailable("the server that the Sentinels named is not a primary yet")
+
+
+def _state_of(path: str | None) -> tuple[int, ...]:
+    """What is another one after a file was replaced, or a link to it; empty where there is none."""
+    try:
+        found = Path(path or "/nowhere").stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _host_port(text: str, default: int) -> Address:

@@ -105,6 +105,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def uninterrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether Redis and SQL belong together is compared at the start alone: tests count trips and statements."""
     monkeypatch.setattr(keyspace, "INTERVAL", 3600.0)
+    monkeypatch.setattr(keyspace, "LOOKS", 3600.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -275,6 +275,44 @@ async def test_a_redis_that_was_emptied_or_lost_its_last_minutes_belongs_here(
         assert await services.sessions.touch(token) is not None
 
 
+@pytest.mark.usefixtures("often")
+async def test_a_redis_that_holds_again_what_it_held_is_not_believed(
+    database_url: str, valkey: ValkeyServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a restart, as by SWAPDB there and back: no price and no session from before comes back for good."""
+    settings = deployed(valkey, database_url)
+    async with open_services(settings) as one, open_services(settings) as other:
+        product = await one.catalog.create(NewProduct("A", "Lamp", Decimal(1)))
+        assert [await price(each, "A") for each in (one, other)] == [1, 1]
+        token, _ = await one.sessions.create("1")
+        held = await client.execute("GET", BOUND)
+        async with within("a pulse, so that the past is known as such"):
+            while await client.execute("GET", BOUND) == held:
+                await asyncio.sleep(OFTEN)
+        await client.execute("SWAPDB", 0, 1, retry=False)
+        async with within("the new keys to be bound"):
+            while await client.execute("GET", BOUND) is None:
+                await asyncio.sleep(OFTEN)
+        await one.catalog.update(product.id, {"price": (Decimal(2), "USD")})
+        assert [await price(each, "A") for each in (one, other)] == [2, 2]
+        assert await other.sessions.touch(token) is None
+        await client.execute("SWAPDB", 0, 1, retry=False)
+        async with within("the present price, and no session of the past"):
+            while [await price(each, "A") for each in (one, other)] != [2, 2] or await one.sessions.touch(token):
+                await asyncio.sleep(OFTEN)
+        again, _ = await other.sessions.create("1")
+        first = await client.execute("GET", BOUND)
+        async with within("two more looks of each"):
+            for _ in range(4):
+                while await client.execute("GET", BOUND) == first:
+                    await asyncio.sleep(OFTEN)
+                first = await client.execute("GET", BOUND)
+        assert await one.sessions.touch(again) is not None
+    told = [record.getMessage() for record in caplog.records if record.name == keyspace.__name__]
+    assert len(told) == 1
+    assert told[0].startswith("Redis holds again what it held some time ago")
+
+
 async def test_processes_that_start_at_once_agree(database_url: str, valkey: ValkeyServer, client: Client) -> None:
     """On a new database and an empty Redis; each gives a pulse, and none takes another one for a stranger."""
     settings = deployed(valkey, database_url)

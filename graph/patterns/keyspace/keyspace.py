@@ -9,12 +9,18 @@ database when it starts and every `INTERVAL` seconds:
 - It does not know it (it was restored, or is another one), and no process lives on the other database: everything
   under the prefix is dropped, as though Redis had been emptied, and rebuilt from the database. Sessions end. Jobs that
   were accepted stay where the database is the same one at an earlier time.
+- Redis is bound to an earlier state than this process has bound it to, and is still the same server process: somebody
+  has put back what it held before (SWAPDB, RESTORE, DEBUG RELOAD of an older file), and with it generations that agree
+  with outdated values, and sessions that have ended. Everything is dropped, as above. To notice it soon, each process
+  looks at the key every `LOOKS` seconds; until then what was put back is believed.
 - It does not know it, and others live on that: the start is refused (`ForeignKeyspace`). A process that is running (it
   was frozen for longer than `GONE`, say) logs it and goes on.
 
 The database is given its pulse before Redis hears of it, and remembers some of those before. So a process that dies in
 between, and a Redis that lost its last seconds, are no mismatch. What cannot be seen is a backup that is put back
-before the first pulse after it: one that was made less than `INTERVAL` before all processes were killed.
+before the first pulse after it: one that was made less than `INTERVAL` before all processes were killed. Nor can what
+goes back without that key (single keys, other nodes of a cluster), or is exchanged and put back before anybody has
+bound what came in between, which takes `LOOKS` seconds and a write to the database.
 
 Failure: while Redis or the database is away, or refuses, nothing is compared; a running process tries again every
 second. A process that dies counts as living for `GONE` more.
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 10.0
 """Seconds between two comparisons."""
+LOOKS = 1.0
+"""Seconds between two looks whether Redis is still bound to the same state."""
 GONE = 30.0
 """Seconds after its last word for which a process counts."""
 _RETRY = 1.0  # seconds until what could not be compared is tried again
@@ -83,6 +91,7 @@ class Keyspace:
         self._keys = [f"{prefix}:{{keyspace}}:bound", f"{prefix}:{{keyspace}}:processes"]
         self._me = secrets.token_hex(8)
         self._mark: Mark | None = None  # the last one that both agreed upon
+        self._server = self._bound_on = b""  # the server process that was looked at last, and that it was bound on
         self._told = ""
         self._task: asyncio.Task[None] | None = None
 
@@ -112,10 +121,15 @@ class Keyspace:
                 await self._client.send(command("ZREM", self._keys[1], self._me, retry=True))
 
     async def _go_on(self) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock() + INTERVAL
         while True:
-            await asyncio.sleep(INTERVAL if self._mark is not None and not self._told else _RETRY)
+            settled = self._mark is not None and not self._told
+            await asyncio.sleep(min(INTERVAL, LOOKS) if settled else _RETRY)
             try:
-                await self._settle()
+                if not settled or clock() >= due or not await self._stands():
+                    await self._settle()
+                    due = clock() + INTERVAL
             except ForeignKeyspace as error:
                 self._tell("foreign", str(error))
             except _TROUBLE as error:
@@ -134,11 +148,13 @@ class Keyspace:
         while True:
             bound, _ = await self._look()
             mark = await self._origin.read()  # read after Redis, because Redis hears of a pulse last
-            if not bound or mark.knows(bound):
+            if self._went_back(bound, mark):
+                await self._replace(bound, mark)
+            elif not bound or mark.knows(bound):
                 renewed = mark if self._renewed_by_others(mark) else await self._origin.renew(mark)
                 restored = bool(bound) and not renewed.knows(bound)  # renewed since it was read
                 if not restored and await self._bind(bound, renewed):
-                    self._mark = renewed
+                    self._agree(renewed)
                     self._tell("")
                     return
             elif await self._deserted(bound, mark):
@@ -148,8 +164,27 @@ class Keyspace:
         """Whether another process has given the database a pulse since this one looked: one does for all."""
         return self._mark is not None and mark.pulse != self._mark.pulse
 
+    async def _stands(self) -> bool:
+        """Whether Redis is still bound to what it was; false where another process has bound it to a newer pulse."""
+        assert self._mark is not None
+        return (await self._look())[0] == self._mark.name
+
+    def _went_back(self, bound: str, mark: Mark) -> bool:
+        """Whether what this process has bound Redis to was replaced by something earlier, and not by a restart."""
+        if self._mark is None or not self._server or self._server != self._bound_on:
+            return False
+        ages = mark.age(bound), mark.age(self._mark.name)
+        return ages[0] is not None and ages[1] is not None and ages[0] > ages[1]
+
+    def _agree(self, mark: Mark) -> None:
+        self._mark, self._bound_on = mark, self._server
+
     async def _look(self) -> tuple[str, Mapping[bytes, bytes]]:
-        bound, living = await self._client.run(_LOOK, self._keys)
+        replies = await self._client.batch(_LOOK(self._keys))
+        if isinstance(replies[0], Exception):
+            raise replies[0]
+        bound, living = replies[0]
+        self._server = replies.run_id
         return bound.decode(), dict(zip(living[::2], living[1::2], strict=True))
 
     async def _bind(self, seen: str, mark: Mark) -> bool:
@@ -190,14 +225,14 @@ class Keyspace:
             if (await self._look())[0] != bound:
                 return
             same = bound.partition(":")[0] == mark.identity
-            logger.warning(
-                "Redis was filled from another %s: what it knows of that is dropped and made anew, and sessions end",
-                "state of this database" if same else "database",
-            )
+            what = "was filled from another state of this database" if same else "was filled from another database"
+            if self._went_back(bound, mark):
+                what = "holds again what it held some time ago, though it was not restarted"
+            logger.warning("Redis %s: what it knows of that is dropped and made anew, and sessions end", what)
             await self._origin.rewound()
             await self._drop(keep_jobs=same)
             if await self._bind(bound, mark):
-                self._mark = mark
+                self._agree(mark)
 
     async def _drop(self, *, keep_jobs: bool) -> None:
         kept = [f"{self._prefix}:{{keyspace}}:", f"{self._prefix}:lock:{{keyspace}}"]

@@ -29,8 +29,13 @@ class Mark:
 
     def knows(self, name: str) -> bool:
         """Whether the database has been in the state that `name` stands for."""
+        return self.age(name) is not None
+
+    def age(self, name: str) -> int | None:
+        """How many pulses ago the database was in the state that `name` stands for; None if it does not know it."""
         identity, _, pulse = name.partition(":")
-        return identity == self.identity and (pulse == self.pulse or pulse in self.before)
+        pulses = (self.pulse, *self.before)
+        return pulses.index(pulse) if identity == self.identity and pulse in pulses else None
 
 
 class Origin(Protocol):

@@ -16,6 +16,7 @@ from strawberry.extensions import MaskErrors, SchemaExtension
 from websockets.asyncio.client import connect
 
 from graph.endpoint.document import Bounds, OperationRequest
+from graph.endpoint.execution import Answer, Ready
 from graph.endpoint.identity import Caller
 from graph.endpoint.subscriptions import Backlog, Outlet
 from harness.waiting import HANG, until, within
@@ -319,6 +320,26 @@ async def test_a_deadline_fails_what_is_pending(client: Client) -> None:
     last = await _late(client, LEGACY)
     (failed,) = last["incremental"]
     assert (failed["path"], failed["data"], last["hasNext"]) == (["book"], None, False)
+
+
+async def test_a_deadline_that_passes_before_anything_is_sent_fails_what_is_pending(client: Client) -> None:
+    """The head of the response may be slow to be sent: then the first piece is told, and the error after it."""
+    place = HTTPConnection({"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []})
+    request, sink = OperationRequest(BOOK, {}, None, None), Slow()
+    for deadline in (0.1, 1.0, 10.0, 60.0):
+        async with open_site(client, bounds=Bounds(deadline=deadline)) as site:
+            ready = await site.endpoint.engine.ready(request, Caller("local"), place)
+            assert isinstance(ready, Ready)
+            follow = await site.endpoint.streams.in_pieces(ready, place)
+            if isinstance(follow, Answer):
+                continue  # late before its first piece
+            await asyncio.sleep(2 * deadline)  # longer than is left of it
+            follow(sink)
+            await until(lambda: sink.ended)
+            break
+    first, last = sink.got
+    assert first["data"] == {"book": {"title": "Bread"}}
+    assert last["completed"][0]["errors"][0]["extensions"]["code"] == "DEADLINE_EXCEEDED"
 
 
 async def test_a_client_that_leaves_ends_a_query_and_no_mutation(client: Client) -> None:

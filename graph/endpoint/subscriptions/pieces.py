@@ -53,6 +53,7 @@ class Pieces(Entrant):
         self._errors: list[dict[str, Any]] = []
         self._pending: dict[str, None] = {}
         self._begun: Begun = None
+        self._unsent: str | None = None  # the first piece, until there is a sink for it
         super().__init__("pieces")
 
     def _may_be_cancelled(self) -> bool:
@@ -82,6 +83,8 @@ class Pieces(Entrant):
             self._admitted.set_result(answer)
             return
         if broken is not None:
+            if self._unsent is not None and not self._left:
+                (await self._sink).next(self._unsent)
             self._fail(broken)
         engine.monitor.executed(self._ready, Answer(errors=self._errors), perf_counter() - began)
         if self._sink.done() and not self._left:
@@ -110,9 +113,11 @@ class Pieces(Entrant):
             first: Any = started.results.initial_result
             first.extensions = await runner.get_extensions_results(context) or None
             text = await self._render(context, runner, first)
+            self._unsent = text
             self._admitted.set_result(None)
-            sink = await self._sink
+            sink = await asyncio.shield(self._sink)  # it comes, though the deadline may pass before
             sink.next(text)
+            self._unsent = None
             async with contextlib.aclosing(started.results.subsequent_results) as rest:
                 await sink.drained()
                 async for piece in rest:

@@ -30,9 +30,10 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import greenlet_spawn
 
 from graph.engines import postgres, sqlite
+from graph.engines.commits import WholeTransactions
 from graph.engines.disk import OpenedFile, make_private
 from graph.engines.failures import closing, opening, takes_no_writes, unavailable
-from graph.engines.plain import PlainReader
+from graph.engines.plain import NotPlain, PlainReader
 from graph.engines.revisions import OURS, current_revision, upgrade
 from graph.engines.urls import async_url
 from graph.errors import Unavailable
@@ -126,6 +127,7 @@ class Database:
         self._writing = self._sessions(_WRITING)
         self._connections = FairQueue(pool_size, PER_CALLER)
         self._writer = FairQueue(1, 1) if self.dialect == "sqlite" else None
+        self._whole = WholeTransactions(self._plain, self._writer, self._connections, POOL_TIMEOUT)
         self._outage = Outage("SQL is away", "SQL is back", logger)
         self._refusal = Outage("SQL takes no writes", "SQL takes writes again", logger)
         self._file = OpenedFile(Path(parsed.database or "")) if self.dialect == "sqlite" else None
@@ -153,26 +155,21 @@ class Database:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Open a session for reading and writing; commits at the end of the block, rolls back if it raises."""
-        async with self._told(), self._turn(), self._opened(self._writing) as session:
+        turn = self._writer.place() if self._writer is not None else contextlib.nullcontext()
+        async with self._told(), turn, self._opened(self._writing) as session:
             yield session
             await session.commit()
 
     async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
-        """Do `work` in a transaction of its own, past SQLAlchemy's execution where that can be: on SQLite in one trip.
+        """Do `work` in a transaction, past SQLAlchemy's execution where that can be: on SQLite all who wait in a trip.
 
         It awaits nothing but its statements, lets their errors pass, and may begin again when it has changed nothing.
         """
-        async with self._told(), self._turn():
-            with unavailable(OSError, PoolTimeoutError):
-                async with self._connections.place(POOL_TIMEOUT):
-                    if (done := await self._plain.transact(work)) is not None:
-                        return done[0]
+        with contextlib.suppress(NotPlain):
+            async with self._told():
+                return await self._whole.transact(work)
         async with self.transaction() as session:
             return await work(await session.connection())
-
-    def _turn(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """The turn at writing, of which SQLite gives one at a time."""
-        return self._writer.place() if self._writer is not None else contextlib.nullcontext()
 
     @contextlib.asynccontextmanager
     async def _told(self) -> AsyncGenerator[None]:
@@ -270,6 +267,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections; do not wait longer than `GOODBYE` seconds for a server that does not respond."""
+        await self._whole.close()
         self._outage.close()
         self._refusal.close()
         with contextlib.suppress(TimeoutError):

@@ -22,7 +22,7 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import Insert, Select, Update
+from sqlalchemy import Delete, Insert, Select, Update
 from sqlalchemy.exc import DBAPIError, DisconnectionError, MissingGreenlet
 
 from graph.engines import postgres, sqlite
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from graph.engines.direct import DirectDriver, Rows, Run
     from graph.engines.plain.transaction import Statements
+    from graph.engines.sqlite import Member
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class PlainReader:
         """Whether those who listen to the engine want to hear of what is executed now."""
 
     def _prepare(self, statement: Any) -> PlainStatement | None:
-        if not isinstance(statement, (Select, Insert, Update)):
+        if not isinstance(statement, (Select, Insert, Update, Delete)):
             return None
         dialect = self._engine.dialect
         if isinstance(statement, Insert):
@@ -72,8 +73,10 @@ class PlainReader:
 
     def _may(self) -> bool:
         """Whether there is an open connection, and nobody who has to hear of what is executed over it."""
-        heard = cast("Any", self._engine).dispatch.before_cursor_execute
-        return self._pool.checkedin() > 0 and not (heard and self.listened())
+        return self._pool.checkedin() > 0 and not self._is_heard()
+
+    def _is_heard(self) -> bool:
+        return bool(cast("Any", self._engine).dispatch.before_cursor_execute) and self.listened()
 
     def _lend(self) -> PoolProxiedConnection | None:
         """A connection of the pool; None if the one that it had must be opened anew first."""
@@ -107,13 +110,13 @@ class PlainReader:
             lent.close()
         return plain.rows(found)
 
-    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> tuple[T] | None:
-        """The result of `work`; None, with nothing changed, where it must be done over SQLAlchemy.
+    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
+        """The result of `work`; raises `NotPlain`, with nothing changed, where it must be done over SQLAlchemy.
 
         Raises what `work` and SQLAlchemy raise.
         """
         if not self._may() or (lent := self._lend()) is None:
-            return None
+            raise NotPlain
 
         def told(error: Exception, text: str, values: Sequence[Any]) -> BaseException:
             return self._told(error, text, values, lost=self._is_lost(lent, error))
@@ -122,12 +125,10 @@ class PlainReader:
             return work(PlainTransaction(run, self._known, self._engine.dialect, told))
 
         try:
-            return (await self._driver.transact(lent.dbapi_connection, begun),)
-        except NotPlain:
-            return None
+            return await self._driver.transact(lent.dbapi_connection, begun)
         except DisconnectionError as error:
             lent.invalidate(error)
-            return None
+            raise NotPlain from error
         except Exception as error:
             if lost := self._is_lost(lent, error):
                 lent.invalidate(error)
@@ -137,6 +138,33 @@ class PlainReader:
         except (asyncio.CancelledError, GeneratorExit):
             self._abandon(lent)
             raise
+        finally:
+            lent.close()
+
+    def member(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> Member[T]:
+        """`work` for `share`, on SQLite alone; raises `NotPlain` where somebody has to hear of it."""
+        if self._is_heard():
+            raise NotPlain
+        return sqlite.member_of(lambda run: work(PlainTransaction(run, self._known, self._engine.dialect, self._told)))
+
+    async def share(self, members: Sequence[Member[Any]]) -> None:
+        """Do what `members` want on SQLite, in one transaction; each has its result or its error then.
+
+        Raises what SQLAlchemy raises for the transaction itself, which has changed nothing.
+        """
+        if (lent := self._lend() if self._pool.checkedin() else None) is None:
+            _leave(members)
+            return
+        try:
+            await cast("sqlite.SqliteConnection", lent.dbapi_connection).transact(members)
+        except Exception as error:
+            if self._is_lost(lent, error):  # before anything was done over it
+                lent.invalidate(error)
+                _leave(members)
+            elif isinstance(error, self._errors):  # it was to begin, or to be committed
+                raise self._told(error, "COMMIT", ()) from error
+            else:
+                raise
         finally:
             lent.close()
 
@@ -153,3 +181,9 @@ class PlainReader:
         dialect = self._engine.dialect
         base = dialect.loaded_dbapi.Error
         return DBAPIError.instance(text, tuple(values), error, base, dialect=dialect, connection_invalidated=lost)
+
+
+def _leave(members: Sequence[Member[Any]]) -> None:
+    """Leave what `members` want to SQLAlchemy."""
+    for member in members:
+        member.error = NotPlain()

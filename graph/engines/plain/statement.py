@@ -59,6 +59,8 @@ class PlainStatement:
         if (
             compiled.post_compile_params
             or compiled.literal_execute_params
+            or getattr(compiled, "insert_prefetch", ())  # values that SQLAlchemy itself would think of
+            or getattr(compiled, "update_prefetch", ())
             or any(bind.callable is not None for bind in binds.values())
             or (reads and len(cast("Any", statement).column_descriptions) != len(columns))
         ):

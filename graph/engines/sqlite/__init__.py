@@ -1,9 +1,11 @@
 """SQLite: a driver for SQLAlchemy that goes to a connection's thread once for a statement, or once for a transaction.
 
-`Driver` opens connections (`SqliteConnection`); `SqliteDirect` is what is done with them past SQLAlchemy.
+`Driver` opens connections (`SqliteConnection`); `SqliteDirect` is what is done with them past SQLAlchemy. A `Member` is
+work of a transaction that others may share, which `member_of` makes.
 """
 
-from graph.engines.sqlite.direct import SqliteDirect
+from graph.engines.sqlite.direct import SqliteDirect, member_of
 from graph.engines.sqlite.driver import Driver, SqliteConnection
+from graph.engines.sqlite.trips import Member
 
-__all__ = ["Driver", "SqliteConnection", "SqliteDirect"]
+__all__ = ["Driver", "Member", "SqliteConnection", "SqliteDirect", "member_of"]

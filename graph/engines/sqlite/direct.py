@@ -6,7 +6,10 @@ that it never waits, and the event loop is woken once for all of them.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from graph.engines.sqlite.trips import Member
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,17 +32,30 @@ class SqliteDirect:
 
     async def transact(self, connection: SqliteConnection, work: Callable[[Run], Coroutine[Any, Any, T]]) -> T:
         """Do `work` in one trip, from BEGIN to COMMIT; RuntimeError if it awaits anything but its statements."""
+        member = member_of(work)
+        try:
+            await connection.transact((member,))
+        except asyncio.CancelledError:
+            member.abandoned = True
+            raise
+        if member.error is not None:
+            raise member.error
+        return member.result
 
-        def do(raw: sqlite3.Connection) -> T:
-            async def run(text: str, each: Rows) -> Rows:
-                found: list[Any] = []
-                for values in each:
-                    found += raw.execute(text, values)
-                return found
 
-            return _at_once(work(run))
+def member_of(work: Callable[[Run], Coroutine[Any, Any, T]]) -> Member[T]:
+    """`work` for a transaction that it may share with others; its error is RuntimeError if it awaits anything else."""
 
-        return await connection.transact(do)
+    def do(raw: sqlite3.Connection) -> T:
+        async def run(text: str, each: Rows) -> Rows:
+            found: list[Any] = []
+            for values in each:
+                found += raw.execute(text, values)
+            return found
+
+        return _at_once(work(run))
+
+    return Member(do)
 
 
 def _at_once(work: Coroutine[Any, Any, T]) -> T:

@@ -16,7 +16,7 @@ import asyncio
 import sqlite3
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import aiosqlite
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection, AsyncAdapt_aiosqlite_dbapi
@@ -25,11 +25,9 @@ from sqlalchemy.util import await_only
 from graph.engines.sqlite.trips import STEPS, SqliteThread, Statement, Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from graph.engines.sqlite.trips import Trip
-
-T = TypeVar("T")
+    from graph.engines.sqlite.trips import Member, Trip
 
 PAGE_CACHE = 16 << 20
 """Bytes of SQLite pages that a connection may cache; with the default of 2 MiB writers keep rereading indexes."""
@@ -177,31 +175,29 @@ class SqliteConnection(AsyncAdapt_aiosqlite_connection):
         except Exception as error:  # noqa: BLE001 - SQLAlchemy's own way
             self._handle_exception(error)
 
-    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in the thread, in a transaction that writes: one trip from BEGIN to COMMIT.
+    async def transact(self, members: Sequence[Member[Any]]) -> None:
+        """Do what `members` want in the thread, in one transaction: one trip from BEGIN to COMMIT.
 
-        `work` has the driver's own connection, which it must not keep. If it fails, nothing has changed.
+        Each has its result or its error then. If the transaction itself fails, nothing has changed.
         """
-        whole = Whole(work)
         try:
-            await self._ride(whole)
+            await self._ride(Whole(members))
         except Exception as error:  # noqa: BLE001 - SQLAlchemy's own way
             self._handle_exception(error)
-        return whole.result
 
     async def _travel(self, how: str, statement: str, parameters: Any, *, begins: bool) -> Statement:
         raw: Any = self._connection
         trip = Statement(getattr(raw._conn, how), statement, parameters, begins=begins)  # noqa: SLF001 - so does SQLAlchemy
-        await self._ride(trip)
+        try:
+            await self._ride(trip)
+        except asyncio.CancelledError:
+            trip.abandoned = True
+            raise
         return trip
 
     async def _ride(self, trip: Trip) -> None:
         raw: Any = self._connection
-        try:
-            await raw._execute(trip.go, raw._conn, self._thread)  # noqa: SLF001 - aiosqlite runs nothing else in one trip
-        except asyncio.CancelledError:
-            trip.abandoned = True
-            raise
+        await raw._execute(trip.go, raw._conn, self._thread)  # noqa: SLF001 - aiosqlite runs nothing else in one trip
 
     def create_function(self, *args: Any, **options: Any) -> None:
         """Register a function, without waiting: the thread runs later statements after it."""

@@ -1,8 +1,9 @@
 """What a connection's thread is given to do, and when it stops doing it.
 
-A `Statement` is run and its rows are fetched; a `Whole` transaction begins, does its work and is committed. What nobody
-waits for any more does not begin, or ends within milliseconds: SQLite checks every `STEPS` instructions whether a
-caller is still waiting, and a thread that waits for the write lock checks every `_SLICE` milliseconds.
+A `Statement` is run and its rows are fetched; a `Whole` transaction begins, does what its members want and is
+committed. What nobody waits for any more does not begin, or ends within milliseconds: SQLite checks every `STEPS`
+instructions whether a caller is still waiting, and a thread that waits for the write lock checks every `_SLICE`
+milliseconds.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ _SLICE = 50
 class Trip(Protocol):
     """What the thread is given."""
 
-    abandoned: bool
-    """Whether no caller waits for it any more."""
+    @property
+    def abandoned(self) -> bool:
+        """Whether no caller waits for it any more."""
+        ...
 
     def go(self, connection: sqlite3.Connection, thread: SqliteThread) -> None:
         """Do it, in the thread."""
@@ -97,35 +100,94 @@ class Statement:
             thread.trip = None
 
 
-class Whole(Generic[T]):
-    """A transaction that the thread is to run from its beginning to its commit, and afterwards its result."""
-
-    __slots__ = ("_work", "abandoned", "result")
-
-    result: T
+class Member(Generic[T]):
+    """What one caller wants done in a transaction that it may share with others; afterwards its result or its error."""
 
     def __init__(self, work: Callable[[sqlite3.Connection], T]) -> None:
-        """Have `work` done in a transaction that writes."""
+        """Have `work` done, which must not keep the connection, and may be done again after nothing of it was kept."""
         self._work = work
         self.abandoned = False
+        """Whether its caller has gone."""
+        self.result = cast("T", None)  # stays so where the caller went before it was begun
+        self.error: BaseException | None = None
+
+    def work(self, connection: sqlite3.Connection) -> bool:
+        """Do it, in the thread; False if it failed and may have left something.
+
+        Raises what made SQLite give up the transaction as a whole, such as a disk that is full.
+        """
+        self.error = None
+        changes = connection.total_changes
+        try:
+            self.result = self._work(connection)
+        except BaseException as error:
+            if not (connection.in_transaction or self.abandoned):
+                raise
+            self.error = error
+            return connection.in_transaction and connection.total_changes == changes
+        return True
+
+
+class Whole:
+    """A transaction that the thread is to run from its beginning to its commit, for all of its members.
+
+    A member that fails, or whose caller has gone, fails alone: if it has changed something, all is rolled back and the
+    others begin anew without it. If the transaction itself fails, nothing has changed.
+    """
+
+    __slots__ = ("_at_work", "_members")
+
+    def __init__(self, members: Sequence[Member[Any]]) -> None:
+        self._members = members
+        self._at_work: Member[Any] | None = None
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for what is being done now: one member's work, or getting the lock for all of them."""
+        one = self._at_work
+        return one.abandoned if one is not None else all(member.abandoned for member in self._members)
 
     def go(self, connection: sqlite3.Connection, thread: SqliteThread) -> None:
-        """Begin, do the work and commit, in the thread; if one of them fails, nothing has changed."""
-        if self.abandoned:
-            return
+        """Begin, do the work and commit, in the thread."""
+        left = [member for member in self._members if not member.abandoned]
+        while left:
+            failed = self._attempt(connection, thread, left)
+            if failed is None:
+                return
+            left.remove(failed)
+
+    def _attempt(
+        self, connection: sqlite3.Connection, thread: SqliteThread, members: Sequence[Member[Any]]
+    ) -> Member[Any] | None:
+        """Commit what `members` want; or give the one for whose sake all of it was rolled back."""
         try:
             thread.trip = self
             try:
                 _take_lock(connection, thread.busy, self)
-                result = None if self.abandoned else self._work(connection)
+                failed = self._work(connection, members)
             finally:
                 thread.trip = None  # what follows is not ended half-way
-            connection.execute("ROLLBACK" if self.abandoned else "COMMIT")
+            if failed is None:
+                connection.execute("COMMIT")
+            elif connection.in_transaction:  # SQLite itself rolls back where it cannot go on
+                connection.execute("ROLLBACK")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self.result = cast("T", result)
+        return failed
+
+    def _work(self, connection: sqlite3.Connection, members: Sequence[Member[Any]]) -> Member[Any] | None:
+        for member in members:
+            if member.abandoned:
+                continue
+            self._at_work = member
+            try:
+                if not member.work(connection):
+                    return member
+            finally:
+                self._at_work = None
+        return None
 
 
 def _take_lock(connection: sqlite3.Connection, busy: float, trip: Trip) -> None:

@@ -1,5 +1,5 @@
 """Brings scores into SQL and the index.
 
-`submission` accepts a score, `group_commit` lets concurrent ones share a transaction, `intake` writes them,
-`idempotency` answers a repeated key, `outdating` invalidates the cache.
+`submission` accepts scores, of which concurrent ones share a transaction, `intake` writes them, `idempotency` answers a
+repeated key, `outdating` invalidates the cache.
 """

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from graph.engines.commits import Groups
 from graph.errors import Unavailable
-from graph.leaderboard.submission.group_commit import Groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

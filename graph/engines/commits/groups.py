@@ -2,8 +2,8 @@
 
 The first item is written at once, nothing ever waits for others to join, and a group is bounded, so an item waits for
 one transaction at most. Groups are written one after the other, their members in order of arrival. The work after a
-commit (`finish`) overlaps with writing the next group. (DeWitt et al., Implementation techniques for main memory
-database systems, SIGMOD 1984.)
+commit (`finish`), where there is any, overlaps with writing the next group. (DeWitt et al., Implementation techniques
+for main memory database systems, SIGMOD 1984.)
 
 A member whose caller has gone before its group begins is left out; after that it is written like the others. A member
 that cannot be written fails alone: a failing group is rolled back and halved until the failing member is isolated. Only
@@ -15,9 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-from prometheus_client import Histogram
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from graph.errors import Unavailable
 from graph.patterns.tasks import Tasks
@@ -25,18 +23,11 @@ from graph.patterns.tasks import Tasks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from prometheus_client import Histogram
+
 Item = TypeVar("Item")
 Written = TypeVar("Written")
 Result = TypeVar("Result")
-
-LIMIT = 128
-"""Most members of a group, about 10 ms of writing."""
-
-_SIZES = Histogram(
-    "graph_leaderboard_group_size",
-    "Submissions and answers that were written in one transaction.",
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
-)
 
 
 class Groups(Generic[Item, Written, Result]):
@@ -45,17 +36,20 @@ class Groups(Generic[Item, Written, Result]):
     def __init__(
         self,
         write: Callable[[Sequence[Item]], Awaitable[Sequence[Written | Exception]]],
-        finish: Callable[[Sequence[Written | Exception]], Awaitable[Sequence[Result | Exception]]],
+        finish: Callable[[Sequence[Written | Exception]], Awaitable[Sequence[Result | Exception]]] | None = None,
         *,
-        limit: int = LIMIT,
+        limit: int,
+        sizes: Histogram | None = None,
     ) -> None:
         """`write` commits a group in one transaction, or raises and has changed nothing; `finish` makes the results.
 
-        Both return one outcome per member, in order; an exception among them belongs to that member.
+        Both return one outcome per member, in order; an exception among them belongs to that member. Without `finish`
+        what was written is the result. `limit` is the most members of a group; `sizes` observes how many they are.
         """
         self._write = write
         self._finish = finish
         self._limit = limit
+        self._sizes = sizes
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._tasks = Tasks()
@@ -87,7 +81,10 @@ class Groups(Generic[Item, Written, Result]):
                 except BaseException:
                     _cancel(futures)
                     raise
-                self._tasks.spawn(self._conclude(futures, written))
+                if self._finish is None:
+                    _tell(futures, cast("Any", written))
+                else:
+                    self._tasks.spawn(self._conclude(futures, self._finish(written)))
         finally:
             self._writing = None
 
@@ -102,7 +99,8 @@ class Groups(Generic[Item, Written, Result]):
     async def _written(self, items: Sequence[Item]) -> list[Written | Exception]:
         if not items:
             return []
-        _SIZES.observe(len(items))
+        if self._sizes is not None:
+            self._sizes.observe(len(items))
         try:
             return list(await self._write(items))
         except Unavailable as error:
@@ -113,23 +111,28 @@ class Groups(Generic[Item, Written, Result]):
         middle = len(items) // 2
         return [*await self._written(items[:middle]), *await self._written(items[middle:])]
 
+    @staticmethod
     async def _conclude(
-        self, futures: Sequence[asyncio.Future[Result]], written: Sequence[Written | Exception]
+        futures: Sequence[asyncio.Future[Result]], finishing: Awaitable[Sequence[Result | Exception]]
     ) -> None:
         try:
-            results = await self._finish(written)
+            results = await finishing
         except Exception as error:  # noqa: BLE001 - as above
             results = [error] * len(futures)
         except BaseException:
             _cancel(futures)
             raise
-        for future, result in zip(futures, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+        _tell(futures, results)
+
+
+def _tell(futures: Sequence[asyncio.Future[Result]], results: Sequence[Result | Exception]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
 
 
 def _again(error: Unavailable) -> Unavailable:

@@ -257,10 +257,15 @@ class Generations:
 
     async def _release(self, tags: list[str], hold: str) -> None:
         """End the hold; if this is cancelled or takes too long, it goes on in the background."""
-        task = self._tasks.spawn(self._settle(tags, hold))
-        done, _ = await asyncio.wait((task,), timeout=self._patience)
-        if not done:
-            raise CacheWriteUnconfirmed("the write was made, but Redis did not confirm its invalidation")
+        limit = asyncio.timeout(self._patience)
+        try:
+            async with limit:  # and not a task: this is waited for by whoever waits for a write
+                await self._settle(tags, hold)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            self._tasks.spawn(self._settle(tags, hold))
+            if not limit.expired():
+                raise
+            raise CacheWriteUnconfirmed("the write was made, but Redis did not confirm its invalidation") from error
 
     async def _settle(self, tags: list[str], hold: str) -> None:
         """Give `tags` new generations, trying until Redis has confirmed each."""

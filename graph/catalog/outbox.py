@@ -27,13 +27,16 @@ import contextlib
 import logging
 import random
 import secrets
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
 
 from prometheus_client import Counter
-from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from graph.catalog.keys import EVERYTHING, TOPIC
 from graph.catalog.models import EVENT_LOG, EVENTS
+from graph.catalog.reading import events
+from graph.engines.plain import padded
 from graph.errors import Unavailable as DatabaseUnavailable
 from graph.patterns.client import RedisUnavailable
 from graph.patterns.outage import Outage
@@ -42,9 +45,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from graph.catalog.reading.events import NumberedEvent, OutboxState
     from graph.engines.database import Database
+    from graph.engines.plain import Statements
     from graph.patterns.broker import Broker, Position
     from graph.patterns.cache import Cache
 
@@ -57,23 +63,16 @@ _ROUND = 2000
 """Rows that get their positions in one transaction; another process may have to publish them before its own."""
 _MOST = 200_000
 """Bulk rows that are processed at a time, to bound memory."""
-_WAITING = EVENTS.c.position.is_(None)
+_LOG = select(EVENT_LOG.c.nonce, EVENT_LOG.c.position).with_for_update()
+_NEWEST = update(EVENT_LOG).values(position=bindparam("newest"))
 _POSITION = update(EVENTS).where(EVENTS.c.id == bindparam("the_id")).values(position=bindparam("the_position"))
+_FIRST = select(func.min(EVENTS.c.position))
+_FORGET = delete(EVENTS).where(EVENTS.c.position <= bindparam("oldest"))
 _PUBLISHED = Counter(
     "graph_outbox_published_total", "Events that this process published from the outbox to the broker."
 )
 
 logger = logging.getLogger(__name__)
-
-
-class _State(NamedTuple):
-    """What the table holds: the log's name and newest position, and the rows without a position."""
-
-    nonce: str
-    position: int
-    single: bool
-    bulk: tuple[int, int] | None
-    """The first and the last id of the rows of bulk writes that have no position."""
 
 
 class Outbox:
@@ -119,7 +118,7 @@ class Outbox:
         """
         async with self._outdating:
             try:
-                waiting = await self._bulk()
+                waiting = await events.bulk(self._database, _MOST)
             except DatabaseUnavailable:
                 waiting = ()  # they will be found as orphans
             await self._cache.invalidate(EVERYTHING)
@@ -175,7 +174,7 @@ class Outbox:
         if self._shown[: len(ids)] == ids:  # otherwise they were listed again meanwhile
             self._shown = self._shown[len(ids) :]
 
-    async def _bring(self, end: Position, state: _State, ids: Sequence[int]) -> int:
+    async def _bring(self, end: Position, state: OutboxState, ids: Sequence[int]) -> int:
         """Give the rows `ids` positions, and append to the topic what comes after its end `end`."""
         nonce, position = state.nonce, state.position
         if ids:
@@ -186,7 +185,7 @@ class Outbox:
         known, published, count = end.nonce == nonce, end.offset, 0
         if not known:
             published = 0
-        while published < position and (rows := await self._rows(published)):
+        while published < position and (rows := await events.numbered(self._database, published, _PAGE)):
             newest = await self._append(nonce, rows, published, begin=not known)
             if newest <= published:
                 self._wake.set()  # Redis has lost something since it was asked: start again
@@ -197,70 +196,48 @@ class Outbox:
 
     # --- the table ---
 
-    async def _state(self) -> _State:
-        single = exists().where(_WAITING, ~EVENTS.c.bulk)
-        first, last = (
-            select(EVENTS.c.id).where(_WAITING, EVENTS.c.bulk).order_by(order).limit(1).scalar_subquery()
-            for order in (EVENTS.c.id, EVENTS.c.id.desc())
-        )
-        async with self._database.session() as session:
-            row = (await session.execute(select(EVENT_LOG.c.nonce, EVENT_LOG.c.position, single, first, last))).one()
-        return _State(row[0], row[1], bool(row[2]), None if row[3] is None else (row[3], row[4]))
-
-    async def _bulk(self) -> Sequence[int]:
-        """Return the rows of bulk writes that have no position."""
-        chosen = select(EVENTS.c.id).where(_WAITING, EVENTS.c.bulk).order_by(EVENTS.c.id).limit(_MOST)
-        async with self._database.session() as session:
-            return (await session.scalars(chosen)).all()
+    async def _state(self) -> OutboxState:
+        return await events.state(self._database)
 
     async def _singles(self) -> Sequence[int]:
         """Return the next rows of single writes without a position, preceded by bulk rows of the same products."""
-        columns = select(EVENTS.c.id, EVENTS.c.product_id)
-        async with self._database.session() as session:
-            chosen = columns.where(_WAITING, ~EVENTS.c.bulk).order_by(EVENTS.c.id).limit(_ROUND)
-            single = (await session.execute(chosen)).all()
-            same = EVENTS.c.product_id.in_({row.product_id for row in single})
-            before = (await session.scalars(select(EVENTS.c.id).where(_WAITING, EVENTS.c.bulk, same))).all()
+        single, before = await events.singles(self._database, _ROUND)
         if before:  # the single writes invalidated their products, not all that the bulk writes may have changed
             await self._cache.invalidate(EVERYTHING)
-        return sorted([row.id for row in single] + list(before))
+        return sorted(single + before)
 
     async def _number(self, ids: Sequence[int], end: Position) -> tuple[str, int]:
         """Give a position, in this order, to those of the rows `ids` that have none; one process at a time.
 
         Published rows that the topic's history would not hold any more are deleted.
         """
-        async with self._database.transaction() as session:
-            nonce, position = await _lock(session)
-            chosen = select(EVENTS.c.id).where(EVENTS.c.id.in_(ids), _WAITING).order_by(EVENTS.c.id)
-            waiting = (await session.scalars(chosen)).all()
+        named: dict[str, Any] = {f"id_{place}": one for place, one in enumerate(padded(ids))}
+
+        async def number(connection: Statements) -> tuple[str, int]:
+            nonce, position = await _lock(connection)
+            waiting = (await connection.scalars(_still_waiting(len(named)), named)).all()
             if waiting:
                 rows = [{"the_id": one, "the_position": position + n} for n, one in enumerate(waiting, 1)]
-                await (await session.connection()).execute(_POSITION, rows)
+                await connection.execute(_POSITION, rows)
                 position += len(waiting)
-                await session.execute(update(EVENT_LOG).values(position=position))
+                await connection.execute(_NEWEST, {"newest": position})
             published = end.offset if end.nonce == nonce else 0
             oldest = min(published, position - TOPIC.max_length)
-            first = await session.scalar(select(func.min(EVENTS.c.position)))
+            first = (await connection.execute(_FIRST)).scalar_one()
             if first is not None and first <= oldest - _PAGE:
-                await session.execute(delete(EVENTS).where(EVENTS.c.position <= oldest))
-        return nonce, position
+                await connection.execute(_FORGET, {"oldest": oldest})
+            return nonce, position
 
-    async def _rows(self, published: int) -> Sequence[Any]:
-        """Return the next events in the order of publication."""
-        columns = (EVENTS.c.position, EVENTS.c.kind, EVENTS.c.product_id, EVENTS.c.category)
-        chosen = select(*columns, EVENTS.c.previous_category, EVENTS.c.at).where(EVENTS.c.position > published)
-        async with self._database.session() as session:
-            return (await session.execute(chosen.order_by(EVENTS.c.position).limit(_PAGE))).all()
+        return await self._database.transact(number)
 
-    async def _append(self, nonce: str, rows: Sequence[Any], published: int, *, begin: bool) -> int:
+    async def _append(self, nonce: str, rows: Sequence[NumberedEvent], published: int, *, begin: bool) -> int:
         """Append `rows` to the topic, or begin it with them; returns the newest position published afterwards."""
         before = newest = rows[0].position - 1 if begin else published
         for first in range(0, len(rows), _BURST):
             burst = rows[first : first + _BURST]
             place = {"first": burst[0].position, "previous": before}
-            events = [_event(row) for row in burst]
-            newest = await self._broker.append(TOPIC, events, log=nonce, **place, begin=begin and not first)
+            told = [_event(row) for row in burst]
+            newest = await self._broker.append(TOPIC, told, log=nonce, **place, begin=begin and not first)
             before = burst[-1].position
             if newest != before:
                 break  # earlier rows have to come first, or another process has published some
@@ -301,7 +278,7 @@ class _Unchanged:
         return True
 
 
-def _event(row: Any) -> dict[str, Any]:
+def _event(row: NumberedEvent) -> dict[str, Any]:
     """Return the published form of a row."""
     return {
         "kind": row.kind,
@@ -311,7 +288,14 @@ def _event(row: Any) -> dict[str, Any]:
     }
 
 
-async def _lock(session: AsyncSession) -> tuple[str, int]:
+async def _lock(connection: Statements | AsyncSession) -> tuple[str, int]:
     """Return the log's row, locked against other processes until the transaction ends."""
-    row = (await session.execute(select(EVENT_LOG.c.nonce, EVENT_LOG.c.position).with_for_update())).one()
+    (row,) = (await connection.execute(_LOG)).all()
     return row[0], row[1]
+
+
+@cache
+def _still_waiting(count: int) -> Select[Any]:
+    """Select those of `count` rows that have no position."""
+    some = EVENTS.c.id.in_([bindparam(f"id_{place}") for place in range(count)])
+    return select(EVENTS.c.id).where(some, events.WAITING).order_by(EVENTS.c.id)

@@ -5,8 +5,11 @@ carries two tags: its own (a product's id or sku, all pages, a category's pages,
 whole catalog, which an import invalidates in a single step at its end. Without Redis, reads go to the database.
 An answer made of a page depends on what the page shows, not on all that might be on it (`get_narrowly`).
 
-Writes: the row is locked, the tags are held, then the row is written with its event in the outbox and committed, and
-finally the tags get new generations. A write that cannot hold its tags is refused with
+Writes: a change is planned on the product as it is, and the tags of what it makes wrong are held. Then one transaction,
+which awaits nothing but its statements, makes sure that the product still is as it was, writes it with its event in the
+outbox, and is committed; finally the tags get new generations. If somebody else was faster, all of that begins anew.
+Writers of one product take turns within a process. (A new product has no id yet whose tag could be held: its
+transaction is open meanwhile.) A write that cannot hold its tags is refused with
 `graph.patterns.client.RedisUnavailable` and changes nothing. A write that is not possible raises `Invalid`, `Taken` or
 `Missing` of `graph.errors`.
 """
@@ -17,6 +20,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from graph.catalog import keys, rules, shelving, writing
 from graph.catalog.keys import (
@@ -39,12 +43,12 @@ from graph.catalog.records import (
     counts_of,
     product_of,
 )
+from graph.catalog.writing import PlannedChange
 from graph.patterns.cache import get_narrowly
+from graph.patterns.fair_queue import FairQueue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.catalog.reading.paging import Filter, PageRequest
     from graph.catalog.records import CategoryRecord
@@ -77,6 +81,8 @@ class CatalogService:
         self.cache = cache
         self.committed = committed
         self._outdate = outdate or partial(cache.invalidate, EVERYTHING)
+        self._writers: WeakValueDictionary[int, FairQueue] = WeakValueDictionary()
+        """The turns at the products that are being written, by their ids."""
 
     # --- reading ---
 
@@ -150,33 +156,38 @@ class CatalogService:
         now = datetime.now(UTC)
         values = writing.row_of(new) | {"created_at": now, "updated_at": now}
         async with self.database.transaction() as session:
-            values["category_id"] = await writing.category_id(session, new.category)
+            category = await writing.category(session, new.category, locked=True)
+            values["category_id"] = None if category is None else category.id
             product = await writing.insert_product(session, values)
             await writing.tell(session, ChangeKind.CREATED, product, now)
-            await self._commit(session, None, product)
+            async with self.cache.invalidating(*tags_of(None, product)):
+                await session.commit()
+        self.committed()
         return product
 
     async def update(self, product_id: int, changes: ProductChanges) -> ProductRecord:
         """Change what `changes` names. Raises `Invalid`, or `Missing` if there is no such product."""
-        async with self.database.transaction() as session:
-            before = await writing.locked(session, product_id)
-            values = writing.checked(changes, before.currency)
-            if "category" in changes:
-                values["category_id"] = await writing.category_id(session, changes["category"])
-            after = await writing.update_product(session, before, values)
-            if after == before:
-                return before
-            await writing.tell(session, ChangeKind.UPDATED, after, after.updated_at, before)
-            await self._commit(session, before, after)
-        return after
+        done = await self._change(product_id, lambda: PlannedChange.of(self._rows, product_id, changes))
+        assert done.after is not None
+        return done.after
 
     async def delete(self, product_id: int) -> None:
         """Delete a product. Raises `Missing` if there is no such product."""
-        async with self.database.transaction() as session:
-            before = await writing.locked(session, product_id)
-            await writing.delete_product(session, product_id)
-            await writing.tell(session, ChangeKind.DELETED, before, datetime.now(UTC))
-            await self._commit(session, before, None)
+        await self._change(product_id, lambda: PlannedChange.deletion(self._rows, product_id))
+
+    async def _change(self, product_id: int, plan: Callable[[], Awaitable[PlannedChange]]) -> PlannedChange:
+        """Make the change that `plan` gives, which is asked again if the product was changed meanwhile."""
+        turns = self._writers.setdefault(product_id, FairQueue(1, 1))
+        async with turns.place():
+            while True:
+                change = await plan()
+                if change.after == change.before:
+                    return change
+                async with self.cache.invalidating(*tags_of(change.before, change.after)):
+                    written = await self.database.transact(change.write)
+                if written:
+                    self.committed()
+                    return change
 
     async def create_category(self, slug: str, name: str, parent: str | None = None) -> CategoryRecord:
         """Add a category, below a parent if one is given. Raises `Invalid`, or `Taken` if its slug is in use."""
@@ -196,12 +207,6 @@ class CatalogService:
         Raises `graph.patterns.cache.generations.CacheWriteUnconfirmed` when Redis does not confirm it in time.
         """
         await self._outdate()
-
-    async def _commit(self, session: AsyncSession, before: ProductRecord | None, after: ProductRecord | None) -> None:
-        """Commit while holding the tags of everything that shows the product before or after the change."""
-        async with self.cache.invalidating(*tags_of(before, after)):
-            await session.commit()
-        self.committed()
 
 
 def _listing(chosen: Filter, *, by_price: bool = False) -> tuple[str, ...]:

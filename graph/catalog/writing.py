@@ -1,30 +1,35 @@
-"""The steps of a write inside its transaction: check, find the category, lock, write the row and its event.
+"""What a write of a product is made of: its rules, what it changes, and the statements of its transaction.
 
-Every change of a product adds a row to the outbox (`graph.catalog.models.ProductEvent`) in the same transaction, so an
-event is published if and only if the change was committed.
+A `PlannedChange` rests on what was read of the product, before anything is locked; its transaction first makes sure
+that this is still so. Every change of a product adds a row to the outbox (`graph.catalog.models.ProductEvent`) in the
+same transaction, so an event is published if and only if the change was committed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self, TypedDict, cast
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from graph.catalog import details, rules
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
 from graph.catalog.reading import queries
+from graph.catalog.records import CategoryRecord, ChangeKind, ProductRecord, product_of
 from graph.errors import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
+    from sqlalchemy import Update
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graph.catalog.records import ChangeKind, ProductRecord
+    from graph.catalog.reading.queries import SqlReader
+    from graph.engines.plain import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +122,23 @@ def derived(sku: str, name: str, description: str) -> dict[str, str]:
     return {"name_key": rules.name_key(name), "search": rules.search_words(sku, name, description)}
 
 
-async def category_id(session: AsyncSession, slug: str | None) -> int | None:
-    """Return the id of the category with this slug, which is not deleted until the transaction ends.
+async def category(source: SqlReader, slug: str | None, *, locked: bool = False) -> CategoryRecord | None:
+    """Return the category with this slug, which is not deleted until the transaction ends if it is `locked`.
 
     Raises `Invalid` if there is none.
     """
     if slug is None:
         return None
-    found = None
     if rules.is_slug(slug):
-        wanted = select(CATEGORIES.c.id).where(CATEGORIES.c.slug == slug)
-        found = await session.scalar(wanted.with_for_update(read=True, key_share=True))
-    if found is None:
-        raise Invalid("category", "There is no such category.")
-    return int(found)
+        for row in await source.execute(_LOCKED_CATEGORY if locked else _CATEGORY, {"slug": slug}):
+            return CategoryRecord(*row)
+    raise Invalid("category", "There is no such category.")
+
+
+_CATEGORY = select(*(CATEGORIES.c[name] for name in CategoryRecord._fields)).where(
+    CATEGORIES.c.slug == bindparam("slug", type_=CATEGORIES.c.slug.type)
+)
+_LOCKED_CATEGORY = _CATEGORY.with_for_update(read=True, key_share=True)
 
 
 async def insert_product(session: AsyncSession, values: dict[str, Any]) -> ProductRecord:
@@ -143,45 +151,104 @@ async def insert_product(session: AsyncSession, values: dict[str, Any]) -> Produ
     return (await queries.by_id(session, [int(inserted or 0)]))[0]
 
 
-async def locked(session: AsyncSession, product_id: int) -> ProductRecord:
-    """Return the current product, locked until the transaction ends; raises `Missing`."""
-    await session.execute(select(PRODUCTS.c.id).where(PRODUCTS.c.id == product_id).with_for_update())
-    found = await queries.by_id(session, [product_id])
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """A change of a product, or its deletion (`after` is None), planned on what was read of it."""
+
+    before: ProductRecord
+    after: ProductRecord | None
+    _row: Sequence[Any]
+    """What was read."""
+    _values: Mapping[str, Any]
+    """The columns to write."""
+    _shelved: bool
+    """Whether it puts the product into the category of `after`."""
+
+    @classmethod
+    async def of(cls, source: SqlReader, product_id: int, changes: ProductChanges) -> Self:
+        """Plan to change what `changes` names; `after` equals `before` if nothing differs.
+
+        Raises `Invalid`, or `Missing` if there is no such product.
+        """
+        row = await _stored(source, product_id)
+        before = product_of(row)
+        values = checked(changes, before.currency)
+        shelved = "category" in changes
+        after = dict(zip(queries.NAMES, row, strict=True)) | values
+        if shelved:
+            after |= queries.category_values(await category(source, changes["category"]))
+            values["category_id"] = after["category_id"]
+        if "name" in values or "description" in values:
+            values |= derived(before.sku, after["name"], after["description"])
+        if "compare_at_price" not in values and after["currency"] != before.currency:
+            values["compare_at_price"] = after["compare_at_price"] = None  # it was in the former currency
+        record = product_of(list(after.values()))
+        if record != before:
+            values["updated_at"] = max(datetime.now(UTC), before.updated_at)
+            record = record._replace(updated_at=values["updated_at"])
+        return cls(before, record, row, values, shelved)
+
+    @classmethod
+    async def deletion(cls, source: SqlReader, product_id: int) -> Self:
+        """Plan to delete a product; raises `Missing`."""
+        row = await _stored(source, product_id)
+        return cls(product_of(row), None, row, {}, _shelved=False)
+
+    async def write(self, connection: Statements) -> bool:
+        """Write it in a transaction; False, with nothing changed, if it was planned on what is not so any more.
+
+        The product and its new category stay as they are until the transaction ends.
+        """
+        before, after = self.before, self.after
+        found = await connection.execute(_LOCKED, {"id": before.id})
+        if [queries.values_of(row) for row in found] != [self._row]:
+            return False
+        if self._shelved and after is not None and after.category is not None:
+            rows = await connection.execute(_LOCKED_CATEGORY, {"slug": after.category.slug})
+            if [CategoryRecord(*row) for row in rows] != [after.category]:
+                return False
+        if after is None:
+            await connection.execute(_DELETE, {"this": before.id})
+            await tell(connection, ChangeKind.DELETED, before, datetime.now(UTC))
+        else:
+            columns = tuple(sorted(self._values))
+            values = {f"new_{name}": self._values[name] for name in columns}
+            await connection.execute(_writing(columns), {"this": before.id} | values)
+            await tell(connection, ChangeKind.UPDATED, after, after.updated_at, before)
+        return True
+
+
+_LOCKED = queries.WITH_ID.with_for_update(of=PRODUCTS)
+_THIS = PRODUCTS.c.id == bindparam("this", type_=PRODUCTS.c.id.type)
+_DELETE = delete(PRODUCTS).where(_THIS)
+
+
+@lru_cache(maxsize=256)
+def _writing(columns: tuple[str, ...]) -> Update:
+    """Return the statement that writes these columns."""
+    new = {name: bindparam(f"new_{name}", type_=PRODUCTS.c[name].type) for name in columns}
+    return update(PRODUCTS).where(_THIS).values(new)
+
+
+async def _stored(source: SqlReader, product_id: int) -> list[Any]:
+    """Return what is stored of a product, as it is cached; raises `Missing`."""
+    found = await queries.values_by_id(source, [product_id])
     if not found:
         raise Missing("product")
     return found[0]
 
 
-async def update_product(session: AsyncSession, before: ProductRecord, values: dict[str, Any]) -> ProductRecord:
-    """Write `values` to a locked product and return it; the result equals `before` if nothing differs."""
-    changed = dict(values)
-    if "name" in values or "description" in values:
-        texts = {"name": before.name, "description": before.description} | values
-        changed |= derived(before.sku, texts["name"], texts["description"])
-    if "compare_at_price" not in values and values.get("currency", before.currency) != before.currency:
-        changed["compare_at_price"] = None  # it was in the former currency
-    if not changed:
-        return before
-    same = PRODUCTS.c.id == before.id
-    await session.execute(update(PRODUCTS).where(same).values(changed))
-    after = (await queries.by_id(session, [before.id]))[0]
-    if after != before:
-        moment = max(datetime.now(UTC), before.updated_at)
-        await session.execute(update(PRODUCTS).where(same).values(updated_at=moment))
-        after = after._replace(updated_at=moment)
-    return after
-
-
-async def delete_product(session: AsyncSession, product_id: int) -> None:
-    """Delete the product's row."""
-    await session.execute(delete(PRODUCTS).where(PRODUCTS.c.id == product_id))
-
-
 async def tell(
-    session: AsyncSession, kind: ChangeKind, product: ProductRecord, at: datetime, before: ProductRecord | None = None
+    source: SqlReader, kind: ChangeKind, product: ProductRecord, at: datetime, before: ProductRecord | None = None
 ) -> None:
     """Add the change to the outbox."""
     slug = product.category.slug if product.category else None
     left = before.category.slug if before and before.category else None
     values = {"kind": kind, "product_id": product.id, "category": slug, "at": at}
-    await session.execute(insert(EVENTS), values | {"previous_category": left if left != slug else None})
+    await source.execute(_TELL, values | {"previous_category": left if left != slug else None})
+
+
+_TOLD: dict[str, Any] = {
+    name: bindparam(name) for name in ("kind", "product_id", "category", "previous_category", "at")
+}
+_TELL = insert(EVENTS).values(_TOLD | {"bulk": False})

@@ -22,10 +22,11 @@ async def test_a_category_that_a_product_is_just_put_into_is_not_deleted(catalog
     category = await catalog.create_category("books", "Books")
     now = datetime.now(UTC)
     async with catalog.database.transaction() as session:
-        found = await writing.category_id(session, "books")
+        found = await writing.category(session, "books", locked=True)
+        assert found is not None
         deleting = asyncio.create_task(catalog.delete_category(category.id))
         await asyncio.wait((deleting,), timeout=0.3)  # it would be through by then if it did not wait
-        row = writing.row_of(new("A")) | {"category_id": found, "created_at": now, "updated_at": now}
+        row = writing.row_of(new("A")) | {"category_id": found.id, "created_at": now, "updated_at": now}
         await writing.insert_product(session, row)
     async with within("the deletion"):
         with pytest.raises(Invalid):

@@ -30,8 +30,10 @@ _PRODUCT: tuple[ColumnElement[Any], ...] = (
     P.category_id,
     *(P.compare_at_price, P.tracked, P.in_stock, P.group_id, P.brand, P.gtin, P.options, P.images, P.attributes),
 )
-COLUMNS = len(_PRODUCT) + 3
+_CATEGORY = (C.slug, C.name.label("category_name"), C.parent_id)
+NAMES = tuple(column.key for column in (*_PRODUCT, *_CATEGORY))
 """The columns of a product and its category with which every row begins."""
+COLUMNS = len(NAMES)
 
 
 class SqlReader(Protocol):
@@ -51,9 +53,7 @@ class RowReader:
 
 def shown(*more: ColumnElement[Any]) -> Select[Any]:
     """Select products with their category, in the column order that `values_of` expects, followed by `more`."""
-    return select(*_PRODUCT, C.slug, C.name.label("category_name"), C.parent_id, *more).join_from(
-        PRODUCTS, CATEGORIES, C.id == P.category_id, isouter=True
-    )
+    return select(*_PRODUCT, *_CATEGORY, *more).join_from(PRODUCTS, CATEGORIES, C.id == P.category_id, isouter=True)
 
 
 def values_of(row: Sequence[Any]) -> list[Any]:
@@ -62,10 +62,18 @@ def values_of(row: Sequence[Any]) -> list[Any]:
     return values if isinstance(values, list) else list(values)
 
 
+def category_values(category: CategoryRecord | None) -> dict[str, Any]:
+    """Return the columns of a row that show its category."""
+    if category is None:
+        return dict.fromkeys(("category_id", "slug", "category_name", "parent_id"))
+    number, slug, name, parent = category
+    return {"category_id": number, "slug": slug, "category_name": name, "parent_id": parent}
+
+
 _BY_ID = shown().where(P.id.in_(bindparam("ids", expanding=True)))
 _BY_SKU = shown().where(P.sku.in_(bindparam("skus", expanding=True)))
 # One product is what is asked for most often; its statement has the same text each time.
-_WITH_ID = shown().where(P.id == bindparam("id", type_=P.id.type))
+WITH_ID = shown().where(P.id == bindparam("id", type_=P.id.type))
 _WITH_SKU = shown().where(P.sku == bindparam("sku", type_=P.sku.type))
 _COUNTED = (
     select(P.category_id.label("id"), func.count().label("products"))
@@ -83,7 +91,7 @@ _CATEGORIES = (
 async def values_by_id(source: SqlReader, ids: Sequence[int]) -> list[list[Any]]:
     """Those of the products that exist, in no order, as they are cached."""
     if len(ids) == 1:
-        return [values_of(row) for row in await source.execute(_WITH_ID, {"id": ids[0]})]
+        return [values_of(row) for row in await source.execute(WITH_ID, {"id": ids[0]})]
     return [values_of(row) for row in await source.execute(_BY_ID, {"ids": ids})]
 
 

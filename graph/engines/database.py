@@ -194,10 +194,9 @@ class Database:
         """Do `execute` with less work for a statement object that comes again and again; a row has places, no names."""
         with unavailable(OSError, PoolTimeoutError):
             async with self._connections.place(POOL_TIMEOUT):
-                if (plain := self._plain.plain(statement)) is not None:
-                    rows = await self._plain.read(plain, parameters)
-                    if rows is not None:
-                        return rows
+                plain = self._plain.plain(statement)
+                if plain is not None and (rows := await self._plain.read(plain, parameters)) is not None:
+                    return rows
                 return await self._execute(statement, parameters)
 
     async def _execute(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
@@ -245,8 +244,7 @@ class Database:
 
     async def size(self) -> int:
         """Return how many bytes the database takes on its disk."""
-        (row,) = await self.execute(text(_SIZE[self.dialect]))
-        return int(row[0])
+        return int((await self.execute(text(_SIZE[self.dialect])))[0][0])
 
     async def revision(self, migrations: Migrations = OURS) -> str | None:
         """Return which of `migrations` the database is at; None for an empty one."""

@@ -224,7 +224,7 @@ async def test_all_are_told_when_the_database_is_away(
 
 async def test_what_sqlalchemy_thinks_of_is_not_left_out(single: Database) -> None:
     """A column whose value Python makes up, where none is told, has that value."""
-    told = {name: bindparam(f"new_{name}") for name in ("kind", "product_id", "at")}
+    told: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("kind", "product_id", "at")}
     values = {"new_kind": "UPDATED", "new_product_id": 1, "new_at": START}
     begun: list[Statements] = []
 

@@ -161,7 +161,7 @@ class Database:
             await session.commit()
 
     async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
-        """Do `work` in a transaction, past SQLAlchemy's execution where that can be: on SQLite all who wait in a trip.
+        """Do `work` in a transaction, past SQLAlchemy where that can be: on SQLite in one trip, with all who wait.
 
         It awaits nothing but its statements, lets their errors pass, and may begin again when it has changed nothing.
         """

@@ -41,12 +41,12 @@ POISON = 2**70  # a number that no engine takes
 @contextmanager
 def hearing(database: Database, note: Callable[[], None]) -> Generator[None]:
     """Call `note` when a transaction is about to be committed, or is handed to the driver as a whole."""
-    direct = {"sqlite": sqlite.SqliteDirect, "postgresql": postgres.PostgresDirect}[database.dialect]
+    direct: Any = {"sqlite": sqlite.SqliteConnection, "postgresql": postgres.PostgresDirect}[database.dialect]
     transact = direct.transact
 
-    async def leave(self: Any, connection: Any, work: Any) -> Any:
+    async def leave(self: Any, *what: Any) -> Any:
         note()
-        return await transact(self, connection, work)
+        return await transact(self, *what)
 
     def commit(_: Any) -> None:
         note()

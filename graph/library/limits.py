@@ -199,6 +199,9 @@ class Unlimited(Admission):
         """Admit an operation."""
         return _ADMITTED
 
+    async def close(self) -> None:
+        """Leave nothing running: nothing does."""
+
 
 class LimitsOfOne(AdmittedBy):
     """The extension that charges one operation."""
@@ -215,6 +218,3 @@ class LimitsOfOne(AdmittedBy):
 
     def _find(self, context: Any) -> Caller:
         return self._limits.caller(context, limited_fields(self.execution_context))
-
-    async def close(self) -> None:
-        """Leave nothing running: nothing does."""

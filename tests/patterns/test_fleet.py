@@ -96,6 +96,9 @@ async def test_what_was_granted_without_redis_is_charged_when_it_is_back() -> No
             for fleet in (first, second, first):
                 await fleet.beat()
             server.kill()
+            async with within("both to miss Redis"):  # a charge on its way may have been made, and is no debt
+                while one.connected or two.connected:
+                    await asyncio.sleep(0.01)
             assert [await passed(admission, "192.0.2.1", 5) for admission in (a, b)] == [5, 5]
             assert [await passed(admission, "192.0.2.2", 3) for admission in (a, b)] == [3, 3]
             server.start()

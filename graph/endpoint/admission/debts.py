@@ -3,7 +3,8 @@
 Without that a caller would have its whole budget once more. Whoever is asked in the moment between grants by what Redis
 knows. A debt ends with its window; at most `_KEPT` callers' are kept, the oldest go first.
 
-Failure: a debt that Redis may have taken is charged again, which errs on the strict side.
+Failure: a debt that Redis may have taken is charged again, which errs on the strict side. (What is granted because the
+reply to a charge was lost is no debt: Redis has it, or lost it with all that it had not answered.)
 """
 
 from __future__ import annotations

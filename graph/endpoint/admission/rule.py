@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 from graph.endpoint.admission.debts import Debts
 from graph.endpoint.admission.headers import headers
 from graph.endpoint.admission.local import LocalBudget
-from graph.patterns.client import RedisUnavailable
+from graph.patterns.client import OutcomeUnknown, RedisUnavailable
 from graph.patterns.limiter import Charge, Limit, Verdict, passage, passed, remembered
 
 if TYPE_CHECKING:
@@ -164,8 +164,8 @@ class Admission:
                 charges = (replace(hopeless, weight=0),)
             try:
                 verdict = await self._limiter.charge(*charges)
-            except RedisUnavailable:
-                verdict = self._alone(charges)
+            except RedisUnavailable as error:
+                verdict = self._alone(charges, error)
             if hopeless is not None:
                 verdict = replace(verdict, allowed=False, retry_after=math.inf)
         return self._note(ticket, verdict)
@@ -183,14 +183,14 @@ class Admission:
         """
         try:
             verdict = _passed(reply, ticket) if turnstile else self._limiter.verdict(reply, *ticket.charges)
-        except RedisUnavailable:
-            verdict = self._alone(ticket.charges)
+        except RedisUnavailable as error:
+            verdict = self._alone(ticket.charges, error)
         return self._note(ticket, verdict)
 
-    def _alone(self, charges: Sequence[Charge]) -> Verdict:
-        """Decide without Redis, which is told when it is back."""
+    def _alone(self, charges: Sequence[Charge], error: RedisUnavailable) -> Verdict:
+        """Decide without Redis, which is told when it is back unless it may have heard it already."""
         verdict = self._local.charge(*charges)
-        if verdict.allowed:
+        if verdict.allowed and not isinstance(error, OutcomeUnknown):
             self._debts.add(charges)
         return verdict
 

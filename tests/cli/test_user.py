@@ -92,6 +92,13 @@ def test_sessions_are_listed_and_ended() -> None:
     assert len(user("sessions", "ann@example.org").output.splitlines()) == 1
 
 
+@pytest.mark.parametrize("session", ["-A4b", "-h4b", "--A4b", "-"])
+def test_the_id_of_a_session_may_begin_with_a_hyphen(session: str) -> None:
+    """It is random, in the letters of URLs; it is taken for an id, not for an option."""
+    user("add", "ann@example.org", stdin=f"{PASSWORD}\n")
+    assert "no such session" in user("revoke", "ann@example.org", session).output
+
+
 def test_a_new_password_or_role_ends_the_sessions() -> None:
     """What a session stood for is gone: the user signs in again."""
     user("add", "ann@example.org", stdin=f"{PASSWORD}\n")

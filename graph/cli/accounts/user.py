@@ -154,7 +154,8 @@ def reset(email: _Email) -> None:
     typer.echo(support.with_services(issue))
 
 
-@app.command()
+# Ids of sessions may begin with a hyphen.
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 def revoke(
     email: _Email,
     session: Annotated[

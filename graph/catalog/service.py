@@ -181,9 +181,13 @@ class CatalogService:
         async with turns.place():
             while True:
                 change = await plan()
+                # One that rests on a bulk write is acknowledged before that is: outdate what either makes wrong.
+                tags = [EVERYTHING] if change.untold else tags_of(change.before, change.after)
                 if change.after == change.before:
+                    if change.untold:
+                        await self.cache.invalidate(*tags)
                     return change
-                async with self.cache.invalidating(*tags_of(change.before, change.after)):
+                async with self.cache.invalidating(*tags):
                     written = await self.database.transact(change.write)
                 if written:
                     self.committed()

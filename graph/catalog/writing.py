@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, TypedDict, cast
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from graph.catalog import details, rules
 from graph.catalog.models import CATEGORIES, EVENTS, PRODUCTS
-from graph.catalog.reading import queries
+from graph.catalog.reading import events, queries
 from graph.catalog.records import CategoryRecord, ChangeKind, ProductRecord, product_of
 from graph.errors import Invalid, Missing, Taken
 
@@ -163,6 +163,8 @@ class PlannedChange:
     """The columns to write."""
     _shelved: bool
     """Whether it puts the product into the category of `after`."""
+    untold: bool
+    """Whether it rests on a bulk write for which the cache has not been invalidated yet."""
 
     @classmethod
     async def of(cls, source: SqlReader, product_id: int, changes: ProductChanges) -> Self:
@@ -170,7 +172,7 @@ class PlannedChange:
 
         Raises `Invalid`, or `Missing` if there is no such product.
         """
-        row = await _stored(source, product_id)
+        row, untold = await _stored(source, product_id)
         before = product_of(row)
         values = checked(changes, before.currency)
         shelved = "category" in changes
@@ -186,13 +188,13 @@ class PlannedChange:
         if record != before:
             values["updated_at"] = max(datetime.now(UTC), before.updated_at)
             record = record._replace(updated_at=values["updated_at"])
-        return cls(before, record, row, values, shelved)
+        return cls(before, record, row, values, shelved, untold)
 
     @classmethod
     async def deletion(cls, source: SqlReader, product_id: int) -> Self:
         """Plan to delete a product; raises `Missing`."""
-        row = await _stored(source, product_id)
-        return cls(product_of(row), None, row, {}, _shelved=False)
+        row, untold = await _stored(source, product_id)
+        return cls(product_of(row), None, row, {}, _shelved=False, untold=untold)
 
     async def write(self, connection: Statements) -> bool:
         """Write it in a transaction; False, with nothing changed, if it was planned on what is not so any more.
@@ -230,12 +232,16 @@ def _writing(columns: tuple[str, ...]) -> Update:
     return update(PRODUCTS).where(_THIS).values(new)
 
 
-async def _stored(source: SqlReader, product_id: int) -> list[Any]:
-    """Return what is stored of a product, as it is cached; raises `Missing`."""
-    found = await queries.values_by_id(source, [product_id])
-    if not found:
-        raise Missing("product")
-    return found[0]
+# A bulk write's event has no position before the cache was invalidated for it. Read with the row, in one snapshot.
+_UNTOLD = exists().where(events.WAITING, EVENTS.c.bulk, EVENTS.c.product_id == PRODUCTS.c.id)
+_STORED = queries.with_id(_UNTOLD.label("untold"))
+
+
+async def _stored(source: SqlReader, product_id: int) -> tuple[list[Any], bool]:
+    """Return what is stored of a product, as it is cached, and whether a bulk write is untold; raises `Missing`."""
+    for row in await source.execute(_STORED, {"id": product_id}):
+        return queries.values_of(row), bool(row[queries.COLUMNS])
+    raise Missing("product")
 
 
 async def tell(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
+from graph.catalog.importing import bulk
 from graph.catalog.models import EVENTS
 from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.catalog.service import CatalogService
@@ -190,6 +191,36 @@ async def test_nobody_waits_for_a_writer_that_waits_for_redis(
     await mine.update(second.id, {"stock": 3})
     paused.step, paused.meanwhile = step, lambda: others.update(third.id, {"stock": 2})
     await mine.delete(product.id)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        {"category": "toys", "price": (Decimal(5), "USD")},
+        {"category": "toys", "stock": 3},
+        {"price": (Decimal(5), "USD")},
+        None,
+    ],
+)
+async def test_a_change_that_rests_on_an_import_under_way(
+    then: Any, mine: CatalogService, others: CatalogService, product: ProductRecord
+) -> None:
+    """Once it is acknowledged, nobody sees what was there before that import, even if nothing was left to change."""
+    assert await seen(mine, product) == await seen(others, product) == [product] * 4
+    cheap = Filter(max_price=Decimal(6))
+    assert (await mine.count(cheap), [one.products for one in await others.categories()]) == (0, [1, 0])
+    batch = [bulk.ImportedProduct(product.sku, {"price": 5_0000}, "toys", has_category=True)]
+    assert (await bulk.write(others, batch)).updated == 1
+    if then is None:
+        await mine.delete(product.id)
+        shown: list[ProductRecord | None] = [None] * 2
+    else:
+        shown = [await mine.update(product.id, then)] * 4
+    for catalog in (others, mine):
+        assert await seen(catalog, product) == shown
+        assert [edge.product.id for edge in (await catalog.page(BOOKS)).edges] == []
+        assert await catalog.count(cheap) == (then is not None)
+        assert [one.products for one in await catalog.categories()] == [0, int(then is not None)]
 
 
 def _be_killed(redis: str, sql: str, product: int, step: str) -> None:

@@ -56,6 +56,11 @@ def shown(*more: ColumnElement[Any]) -> Select[Any]:
     return select(*_PRODUCT, *_CATEGORY, *more).join_from(PRODUCTS, CATEGORIES, C.id == P.category_id, isouter=True)
 
 
+def with_id(*more: ColumnElement[Any]) -> Select[Any]:
+    """Select the product whose id is the parameter `id`, with its category, followed by `more`."""
+    return shown(*more).where(P.id == bindparam("id", type_=P.id.type))
+
+
 def values_of(row: Sequence[Any]) -> list[Any]:
     """Return a row of `shown` as it is cached and as `graph.catalog.records.product_of` reads it."""
     values = row[:COLUMNS]
@@ -73,7 +78,7 @@ def category_values(category: CategoryRecord | None) -> dict[str, Any]:
 _BY_ID = shown().where(P.id.in_(bindparam("ids", expanding=True)))
 _BY_SKU = shown().where(P.sku.in_(bindparam("skus", expanding=True)))
 # One product is what is asked for most often; its statement has the same text each time.
-WITH_ID = shown().where(P.id == bindparam("id", type_=P.id.type))
+WITH_ID = with_id()
 _WITH_SKU = shown().where(P.sku == bindparam("sku", type_=P.sku.type))
 _COUNTED = (
     select(P.category_id.label("id"), func.count().label("products"))

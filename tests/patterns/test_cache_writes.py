@@ -269,6 +269,19 @@ async def test_a_write_that_redis_does_not_confirm_is_not_acknowledged() -> None
             await cache.close()
 
 
+async def test_a_writer_that_is_cancelled_when_its_patience_ends_is_cancelled(client: Client) -> None:
+    """A cancellation is not taken for a Redis that is slow, though both come in one round of the loop."""
+    cache = Cache(client, patience=0.0)
+    write = asyncio.create_task(cache.invalidate("a"))
+    await asyncio.sleep(0)  # it has begun to wait, for no time at all
+    asyncio.get_running_loop().call_soon(write.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await write
+    await until(lambda: not cache.generations._tasks)
+    assert await raw(client)
+    await cache.close()
+
+
 async def test_a_release_that_is_sent_again_brings_no_generation_back(cache: Cache, client: Client) -> None:
     """Each attempt to release has a generation of its own, so that a late one cannot revive what another outdated."""
     seen: list[bytes] = []

@@ -263,7 +263,7 @@ class Generations:
                 await self._settle(tags, hold)
         except (TimeoutError, asyncio.CancelledError) as error:
             self._tasks.spawn(self._settle(tags, hold))
-            if not limit.expired():
+            if isinstance(error, asyncio.CancelledError) or not limit.expired():  # both may come at the same moment
                 raise
             raise CacheWriteUnconfirmed("the write was made, but Redis did not confirm its invalidation") from error
 

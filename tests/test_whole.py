@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 import threading
@@ -204,6 +205,39 @@ async def test_a_commit_that_fails_is_its_members_own(single: Database, other: s
     assert [type(one) for one in done] == [str, IntegrityError, str]
     assert await slugs(single) == ["a", "b"]
     assert other.execute("SELECT count(*) FROM part").fetchone() == (0,)
+
+
+async def test_work_that_goes_on_without_its_transaction_fails(single: Database, other: sqlite3.Connection) -> None:
+    """Where SQLite gave the transaction up, nothing that follows is committed by itself; the others are done."""
+    other.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON category WHEN NEW.slug = 'bad' "
+        "BEGIN SELECT RAISE(ROLLBACK, 'refused'); END"
+    )
+
+    async def go_on(connection: Statements) -> None:
+        with contextlib.suppress(IntegrityError):
+            await connection.execute(ADD, {"new_slug": "bad"})
+        await connection.execute(ADD, {"new_slug": "after"})
+
+    works = (Adds("a"), Adds("b", go_on), Adds("c"))
+    done = await asyncio.gather(*(single.transact(work) for work in works), return_exceptions=True)
+    assert [type(one) for one in done] == [str, RuntimeError, str]
+    assert await slugs(single) == ["a", "c"]
+
+
+class Odd(BaseException):
+    """What is no `Exception`."""
+
+
+async def test_nothing_that_was_raised_passes_for_a_result(single: Database) -> None:
+    """Whatever the work raises, its caller gets raised."""
+
+    async def be_odd(_: Statements) -> None:
+        raise Odd
+
+    with pytest.raises(Odd):
+        await single.transact(Adds("a", be_odd))
+    assert await slugs(single) == []
 
 
 async def test_all_are_told_when_the_database_is_away(

@@ -129,7 +129,7 @@ def _tell(futures: Sequence[asyncio.Future[Result]], results: Sequence[Result | 
     for future, result in zip(futures, results, strict=True):
         if future.done():
             continue
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):  # whatever it is, it must not pass for something written
             future.set_exception(result)
         else:
             future.set_result(result)

@@ -48,6 +48,8 @@ def member_of(work: Callable[[Run], Coroutine[Any, Any, T]]) -> Member[T]:
 
     def do(raw: sqlite3.Connection) -> T:
         async def run(text: str, each: Rows) -> Rows:
+            if not raw.in_transaction:  # SQLite gave it up, and the work went on: this would be committed by itself
+                raise RuntimeError("a statement has ended the transaction by its failure")
             found: list[Any] = []
             for values in each:
                 found += raw.execute(text, values)

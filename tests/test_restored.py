@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from graph.catalog import NewProduct
+from graph.engines import origin
 from graph.engines.acl import acl_line
 from graph.engines.database import Database
 from graph.engines.origin import DatabaseOrigin
@@ -23,7 +24,7 @@ from graph.patterns.keyspace import ForeignKeyspace, keyspace
 from graph.services import Services, open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings, sqlite_url
 from harness.valkey import ValkeyServer
-from harness.waiting import HANG, within
+from harness.waiting import HANG, until, within
 from tests.support.models.players import add_players
 from tests.support.processes.fork_server import command
 
@@ -275,6 +276,35 @@ async def test_a_redis_that_was_emptied_or_lost_its_last_minutes_belongs_here(
         assert await services.sessions.touch(token) is not None
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_starts_while_redis_refuses_writes_make_the_database_forget_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    """They cannot bind what they read, in the Redis of others or in an empty one: nothing is dropped afterwards."""
+    monkeypatch.setattr(keyspace, "INTERVAL", 20 * OFTEN)
+    monkeypatch.setattr(keyspace, "GONE", 10 * HANG)
+    monkeypatch.setattr(keyspace, "_RETRY", OFTEN / 5)
+    monkeypatch.setattr(origin, "KEPT", 2)
+    with ValkeyServer() as redis, ValkeyServer() as empty:
+        async with open_services(deployed(redis, database_url)) as running:
+            token, _ = await running.sessions.create("1")
+            refusing = empty if elsewhere else redis
+            refusing.command("CONFIG", "SET", "maxmemory", "1")
+            async with open_services(deployed(refusing, database_url)):
+                await until(lambda: refused(refusing) > 50)
+                refusing.command("CONFIG", "SET", "maxmemory", "0")
+                for _ in range(2):
+                    first = redis.command("GET", BOUND)
+                    await until(lambda first=first: redis.command("GET", BOUND) != first)
+                assert await running.sessions.touch(token) is not None
+
+
+def refused(server: ValkeyServer) -> int:
+    """How often it had no room for a write."""
+    told: bytes = server.command("INFO", "errorstats")
+    return int(told.partition(b"errorstat_OOM:count=")[2].partition(b"\r")[0] or 0)
+
+
 @pytest.mark.usefixtures("often")
 async def test_a_redis_that_holds_again_what_it_held_is_not_believed(
     database_url: str, valkey: ValkeyServer, client: Client, caplog: pytest.LogCaptureFixture
@@ -289,9 +319,10 @@ async def test_a_redis_that_holds_again_what_it_held_is_not_believed(
         async with within("a pulse, so that the past is known as such"):
             while await client.execute("GET", BOUND) == held:
                 await asyncio.sleep(OFTEN)
+        held = await client.execute("GET", BOUND)
         await client.execute("SWAPDB", 0, 1, retry=False)
         async with within("the new keys to be bound"):
-            while await client.execute("GET", BOUND) is None:
+            while await client.execute("GET", BOUND) in (None, held):
                 await asyncio.sleep(OFTEN)
         await one.catalog.update(product.id, {"price": (Decimal(2), "USD")})
         assert [await price(each, "A") for each in (one, other)] == [2, 2]

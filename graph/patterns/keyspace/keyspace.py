@@ -17,7 +17,8 @@ database when it starts and every `INTERVAL` seconds:
   was frozen for longer than `GONE`, say) logs it and goes on.
 
 The database is given its pulse before Redis hears of it, and remembers some of those before. So a process that dies in
-between, and a Redis that lost its last seconds, are no mismatch. What cannot be seen is a backup that is put back
+between, and a Redis that lost its last seconds, are no mismatch. Nor is a Redis that refuses writes, for however long:
+there is no pulse beyond the first that it did not hear of. What cannot be seen is a backup that is put back
 before the first pulse after it: one that was made less than `INTERVAL` before all processes were killed. Nor can what
 goes back without that key (single keys, other nodes of a cluster), or is exchanged and put back before anybody has
 bound what came in between, which takes `LOOKS` seconds and a write to the database.
@@ -150,13 +151,17 @@ class Keyspace:
             mark = await self._origin.read()  # read after Redis, because Redis hears of a pulse last
             if self._went_back(bound, mark):
                 await self._replace(bound, mark)
-            elif not bound or mark.knows(bound):
+            elif bound == mark.name:
                 renewed = mark if self._renewed_by_others(mark) else await self._origin.renew(mark)
-                restored = bool(bound) and not renewed.knows(bound)  # renewed since it was read
-                if not restored and await self._bind(bound, renewed):
+                # Restored since it was read, it does not know that any more.
+                if renewed.knows(bound) and await self._bind(bound, renewed):
                     self._agree(renewed)
                     self._tell("")
                     return
+            elif not bound or mark.knows(bound):
+                # Another pulse comes when Redis has heard of this one: while it refuses to, those who try again and
+                # again must not have the database forget what Redis is bound to.
+                await self._bind(bound, mark)
             elif await self._deserted(bound, mark):
                 await self._replace(bound, mark)
 

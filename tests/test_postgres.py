@@ -7,10 +7,24 @@ import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from sqlalchemy import Integer, Text, bindparam, column, event, func, insert, select, table, text, update
+from sqlalchemy import (
+    Integer,
+    Text,
+    bindparam,
+    column,
+    event,
+    func,
+    insert,
+    literal_column,
+    select,
+    table,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from graph.engines import database as database_module
+from graph.engines.columns import UtcDateTime, UtcText, stored_moment
 from graph.engines.database import Database
 from graph.engines.plain import PlainTransaction
 from graph.errors import Unavailable
@@ -262,6 +276,21 @@ async def test_who_finds_no_free_connection_is_told(single: Database, monkeypatc
         with pytest.raises(Unavailable):
             await single.rows(SHELVES, {})
     assert await single.transact(two_shelves) == ["a", "b"]
+
+
+async def test_times_are_the_same_as_text(single: Database) -> None:
+    """Those before 2000, the first and the last, and those without an end, which the driver reads as these."""
+    for moment in (
+        "1999-12-31 23:59:59.999999+05",
+        "0001-01-01",
+        "9999-12-31 23:59:59.999999",
+        "infinity",
+        "-infinity",
+    ):
+        at = [literal_column(f"CAST('{moment}' AS timestamptz)", kind()) for kind in (UtcText, UtcDateTime)]
+        ((stored, read),) = await single.rows(select(*at), {})
+        assert stored_moment(stored) == read
+    assert (await single.rows(select(literal_column("CAST(NULL AS timestamptz)", UtcText())), {}))[0][0] is None
 
 
 FORGOTTEN = {

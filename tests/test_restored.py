@@ -278,7 +278,7 @@ async def test_a_redis_that_was_emptied_or_lost_its_last_minutes_belongs_here(
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 async def test_starts_while_redis_refuses_writes_make_the_database_forget_nothing(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, elsewhere: bool
 ) -> None:
     """They cannot bind what they read, in the Redis of others or in an empty one: nothing is dropped afterwards."""
     monkeypatch.setattr(keyspace, "INTERVAL", 20 * OFTEN)

@@ -93,10 +93,14 @@ def _read(value: str | None) -> datetime | None:
 
 _ORIGIN = datetime(2000, 1, 1)  # noqa: DTZ001 - in UTC, as SQLite's text is
 """The time that PostgreSQL counts from."""
+_ENDLESS = {(1 << 63) - 1: datetime.max, -1 << 63: datetime.min}  # noqa: DTZ901 - as the driver reads them
+"""What PostgreSQL stores for ``infinity`` and ``-infinity``."""
 
 
 @lru_cache(maxsize=4096)  # as above
 def _written(sent: bytes | None) -> str | None:
     if sent is None:
         return None
-    return (_ORIGIN + timedelta(microseconds=int.from_bytes(sent, signed=True))).isoformat(" ", "microseconds")
+    since = int.from_bytes(sent, signed=True)
+    moment = _ENDLESS.get(since) or _ORIGIN + timedelta(microseconds=since)
+    return moment.isoformat(" ", "microseconds")

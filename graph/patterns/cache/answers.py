@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
 from graph.patterns.cache.codec import STAMP_SIZE, Frame, pack
-from graph.patterns.cache.entries import MADE, Entries, Look, Making, digest_of, values_in
+from graph.patterns.cache.entries import MADE, AnswerFlight, Entries, Look, Making, digest_of, hit_of, values_in
 from graph.patterns.cache.generations import fresh, mark_of
 from graph.patterns.cache.lease import Claim, Foresight, Granted, Lease, Leases, Polling, jittered
 from graph.patterns.cache.local_copies import KNOWN, Copy, trimmed
@@ -49,25 +49,6 @@ EXPIRING_KEYS = {"response:{*}": "an answer", "response-lease:{*}": "who makes t
 """Keys with a TTL, below the prefix, and what they hold."""
 
 
-class _Flight:
-    """An answer that is being made."""
-
-    __slots__ = ("ended", "found", "sharers")
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.found: asyncio.Future[Hit | None] = loop.create_future()
-        """What the caller gets who makes it, before it is kept."""
-        self.ended: asyncio.Future[None] = loop.create_future()
-        """Done once it is kept, or will not be."""
-        self.sharers = Sharers()
-
-    def hand_out(self, hit: Hit | None) -> None:
-        """Let the caller go on."""
-        if not self.found.done():  # it may have been cancelled
-            self.found.set_result(hit)
-
-
 class ByteCache(Entries):
     """Keeps bytes under keys, and under the tags of the values they were made of."""
 
@@ -91,7 +72,7 @@ class ByteCache(Entries):
         super().__init__(client, generations, f"{prefix}:{name}", local_bytes, beta)
         self._leases = Leases(client, lease, room or Room(256 << 20))
         self._patience = patience
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, AnswerFlight] = {}
         self._unkept: dict[str, None] = {}  # keys whose last answer could not be kept: nobody waits for the next one
         self._refreshing: dict[str, Sharers] = {}
         self._foresight = Foresight()
@@ -163,7 +144,14 @@ class ByteCache(Entries):
             await asyncio.wait((flight.ended,), timeout=self._patience)
             if (hit := await self.again(key)) is not None:
                 return hit
-        mine = _Flight()
+            # Outdated again. What is begun after the caller came has all that was acknowledged before it came.
+            later = self._flights.get(key)
+            if later is not None and later is not flight:
+                later.sharers.join()
+                await asyncio.wait((later.ended,), timeout=self._patience)
+                if later.hit is not None:
+                    return later.hit
+        mine = AnswerFlight()
         self._flights.setdefault(key, mine)
         making = Making(make, tags, public, outdated, kind)
         if granted is not None:
@@ -192,10 +180,12 @@ class ByteCache(Entries):
             metrics.EARLY.inc()
             await self._make(key, lease, making, marks)
 
-    async def _lead(self, key: str, making: Making, mine: _Flight) -> None:
+    async def _lead(self, key: str, making: Making, mine: AnswerFlight) -> None:
         mine.sharers.work()
         try:
-            mine.hand_out(await self._share(key, making, mine))
+            if (hit := await self._share(key, making, mine)) is not None:
+                mine.hit = hit
+            mine.hand_out(hit)
         except Exception as error:
             if not mine.found.done():
                 mine.found.set_exception(error)
@@ -207,7 +197,7 @@ class ByteCache(Entries):
                 del self._flights[key]
             mine.ended.set_result(None)
 
-    async def _share(self, key: str, making: Making, mine: _Flight) -> Hit | None:
+    async def _share(self, key: str, making: Making, mine: AnswerFlight) -> Hit | None:
         """Wait while another process makes the entry; make it here when none does, or when that takes too long."""
         deadline = time.monotonic() + self._patience
         polling = Polling()
@@ -254,10 +244,10 @@ class ByteCache(Entries):
         return (lease if reply[0] else None), self._unpack(key, reply[1]), marks, foreseen
 
     async def _make(
-        self, key: str, lease: Lease | None, making: Making, marks: list[Mark] | None, mine: _Flight | None = None
+        self, key: str, lease: Lease | None, making: Making, marks: list[Mark] | None, mine: AnswerFlight | None = None
     ) -> None:
         began = time.perf_counter()
-        kept = False
+        kept: Copy | None = None
         try:
             # What cannot be kept is made each time, of values that then should be found.
             leased = making.public and lease is not None and key not in self._unkept
@@ -276,20 +266,22 @@ class ByteCache(Entries):
                     await asyncio.sleep(0)  # the caller sends the answer first
                     await finish(observed, self.generations)
                     kept = self._fill(key, lease, made, observed, delta)
+                    if kept is not None and mine is not None:
+                        mine.hit = hit_of(kept)
         finally:
             self._past.drop(key)
-            if lease is not None and not kept:
+            if lease is not None and kept is None:
                 self._leases.give_up([lease])
                 self._unkept[key] = None
-            if len(self._unkept) > KNOWN or kept:
-                self._unkept.pop(key if kept else next(iter(self._unkept)), None)
+            if len(self._unkept) > KNOWN or kept is not None:
+                self._unkept.pop(key if kept is not None else next(iter(self._unkept)), None)
 
-    def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, delta: float) -> bool:
-        """Keep the answer, if all values it was made of are known."""
+    def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, delta: float) -> Copy | None:
+        """Keep the answer, if all values it was made of are known: then return it."""
         now = time.time()
         expires = min(now + jittered(made.max_age), observed.expires)
         if not observed.certain or len(observed.marks) > MOST_TAGS or expires <= now:
-            return False
+            return None
         tags, stamp = observed.tags, observed.stamp
         assert stamp is not None
         blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
@@ -297,8 +289,9 @@ class ByteCache(Entries):
         self._tags.put(key, tags)
         body = trimmed(made.body)
         value = body, made.digest or digest_of(body), now
-        self._local.put(key, Copy(stamp, expires, delta, value, len(body), tags), now)
-        return True
+        copy = Copy(stamp, expires, delta, value, len(body), tags)
+        self._local.put(key, copy, now)
+        return copy
 
     async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:
         """Call `make` as `bring` does, but keep nothing: what it read, beginning with `tags`."""

@@ -9,6 +9,7 @@ Failure: an entry that is damaged, foreign or over is none. Replies that are err
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import struct
 import time
@@ -20,6 +21,7 @@ from graph.patterns.cache.generations import held, mark_of, stamp_of
 from graph.patterns.cache.lease import is_due
 from graph.patterns.cache.local_copies import KNOWN, TAGS, Copy, LocalCopies, Recent
 from graph.patterns.client import command
+from graph.patterns.fair_queue import Sharers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -89,6 +91,27 @@ class Making(NamedTuple):
     lease: Lease | None = None
     marks: Mapping[str, Mark] = {}
     foreseen: Mapping[str, Mark] = {}
+
+
+class AnswerFlight:
+    """An answer that is being made."""
+
+    __slots__ = ("ended", "found", "hit", "sharers")
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.found: asyncio.Future[Hit | None] = loop.create_future()
+        """What the caller gets who makes it, before it is kept."""
+        self.ended: asyncio.Future[None] = loop.create_future()
+        """Done once it is kept, or will not be."""
+        self.sharers = Sharers()
+        self.hit: Hit | None = None
+        """What came of it, current or not: for those who came before it was begun."""
+
+    def hand_out(self, hit: Hit | None) -> None:
+        """Let the caller go on."""
+        if not self.found.done():  # it may have been cancelled
+            self.found.set_result(hit)
 
 
 def digest_of(body: bytes) -> str:

@@ -211,11 +211,15 @@ class Outbox:
 
         Published rows that the topic's history would not hold any more are deleted.
         """
-        named: dict[str, Any] = {f"id_{place}": one for place, one in enumerate(padded(ids))}
+        ids = sorted(ids)
+        parts = [padded(ids[at : at + _ROUND]) for at in range(0, len(ids), _ROUND)]  # a statement takes so many
 
         async def number(connection: Statements) -> tuple[str, int]:
             nonce, position = await _lock(connection)
-            waiting = (await connection.scalars(_still_waiting(len(named)), named)).all()
+            waiting: list[int] = []
+            for part in parts:
+                named: dict[str, Any] = {f"id_{place}": one for place, one in enumerate(part)}
+                waiting += (await connection.scalars(_still_waiting(len(part)), named)).all()
             if waiting:
                 rows = [{"the_id": one, "the_position": position + n} for n, one in enumerate(waiting, 1)]
                 await connection.execute(_POSITION, rows)

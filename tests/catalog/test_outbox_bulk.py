@@ -182,6 +182,16 @@ async def test_a_single_change_takes_the_same_product_along(
     assert (await waiting(database), counting.count) == (2, 1)
 
 
+async def test_a_product_with_more_events_than_a_statement_takes(
+    database: Database, broker: Broker, counting: Counting
+) -> None:
+    """Both engines bind some 32,766 values; the events get their positions in parts, in one transaction."""
+    await leave(database, *[2] * 33_000)
+    await leave(database, 2, single=True)
+    assert await Outbox(database, broker, counting).publish() == 33_001
+    assert (await waiting(database), counting.count) == (0, 1)
+
+
 async def test_what_a_dead_importer_left_is_outdated_and_told(
     database: Database, broker: Broker, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

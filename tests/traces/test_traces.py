@@ -322,7 +322,7 @@ async def test_a_write_that_waits_for_the_disk_and_fails_is_a_failed_span(traces
         span.describe("mutation", "Late", "", "executed", 1)
         with pytest.raises(RedisUnavailable):
             await client.durable(command("RPUSH", "text", "one"))
-    failures = {"LPUSH": "ResponseError", "RPUSH": "RedisUnavailable"}
+    failures = {"LPUSH": "RedisRefused", "RPUSH": "RedisUnavailable"}
     await until(lambda: failures.keys() <= {one.name for one in spans.all})
     for name, error in failures.items():
         (failed,) = [one for one in spans.all if one.name == name]

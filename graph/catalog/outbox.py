@@ -207,11 +207,10 @@ class Outbox:
         return sorted(single + before)
 
     async def _number(self, ids: Sequence[int], end: Position) -> tuple[str, int]:
-        """Give a position, in this order, to those of the rows `ids` that have none; one process at a time.
+        """Give a position to those of the rows `ids`, which are sorted, that have none; one process at a time.
 
         Published rows that the topic's history would not hold any more are deleted.
         """
-        ids = sorted(ids)
         parts = [padded(ids[at : at + _ROUND]) for at in range(0, len(ids), _ROUND)]  # a statement takes so many
 
         async def number(connection: Statements) -> tuple[str, int]:

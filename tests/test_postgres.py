@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from sqlalchemy import (
     Integer,
-    Text,
     bindparam,
-    column,
     event,
     func,
-    insert,
     literal_column,
     select,
-    table,
     text,
     update,
 )
@@ -29,6 +25,7 @@ from graph.engines.database import Database
 from graph.engines.plain import PlainTransaction
 from graph.errors import Unavailable
 from harness.waiting import HANG, until, within
+from tests.support.engines.shelf import ADD, SHELF, SHELVES, two_shelves
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -38,9 +35,6 @@ if TYPE_CHECKING:
     from graph.engines.plain import Statements
     from harness.postgres import Postgres
 
-SHELF = table("category", column("slug", Text), column("name", Text), column("id", Integer))
-ADD = insert(SHELF).values(slug=bindparam("slug"), name=bindparam("slug"))
-SHELVES = select(SHELF.c.slug.label("called")).order_by(SHELF.c.id)
 RENAME = update(SHELF).values(name=bindparam("to"))
 NAP = select(func.count()).select_from(select(func.pg_sleep(bindparam("seconds", type_=Integer()))).subquery())
 COUNT = text("SELECT count(*) FROM category")
@@ -86,12 +80,6 @@ async def sent(database: Database) -> AsyncGenerator[list[str]]:
     raw.add_query_logger(note)
     yield seen
     raw.remove_query_logger(note)
-
-
-async def two_shelves(connection: Statements) -> list[str]:
-    """Add two categories, and name all there are."""
-    await connection.execute(ADD, [{"slug": "a"}, {"slug": "b"}])
-    return [row.called for row in (await connection.execute(SHELVES)).all()]
 
 
 async def terminate(database: Database) -> None:

@@ -225,6 +225,16 @@ async def test_of_several_that_start_at_once_one_drops_what_is_foreign(
         assert await client.mget([f"graph:cache:{{{number}}}" for number in range(3000)]) == [None] * 3000
 
 
+async def looked_twice(client: Client) -> None:
+    """Wait until each of two processes has looked twice more: each look is a pulse."""
+    first = await client.execute("GET", BOUND)
+    async with within("two more looks of each"):
+        for _ in range(4):
+            while await client.execute("GET", BOUND) == first:
+                await asyncio.sleep(OFTEN)
+            first = await client.execute("GET", BOUND)
+
+
 @pytest.mark.usefixtures("often")
 async def test_a_database_restored_under_running_processes_is_noticed(
     database_url: str, valkey: ValkeyServer, client: Client
@@ -240,12 +250,7 @@ async def test_a_database_restored_under_running_processes_is_noticed(
             while await other.sessions.touch(token) is not None:
                 await asyncio.sleep(OFTEN)
         token, _ = await other.sessions.create("1")
-        first = await client.execute("GET", BOUND)
-        async with within("two more looks of each"):
-            for _ in range(4):
-                while await client.execute("GET", BOUND) == first:
-                    await asyncio.sleep(OFTEN)
-                first = await client.execute("GET", BOUND)
+        await looked_twice(client)
         assert await one.sessions.touch(token) is not None
 
 
@@ -332,12 +337,7 @@ async def test_a_redis_that_holds_again_what_it_held_is_not_believed(
             while [await price(each, "A") for each in (one, other)] != [2, 2] or await one.sessions.touch(token):
                 await asyncio.sleep(OFTEN)
         again, _ = await other.sessions.create("1")
-        first = await client.execute("GET", BOUND)
-        async with within("two more looks of each"):
-            for _ in range(4):
-                while await client.execute("GET", BOUND) == first:
-                    await asyncio.sleep(OFTEN)
-                first = await client.execute("GET", BOUND)
+        await looked_twice(client)
         assert await one.sessions.touch(again) is not None
     told = [record.getMessage() for record in caplog.records if record.name == keyspace.__name__]
     assert len(told) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Integer, Text, bindparam, column, event, func, insert, literal, select, table, text
+from sqlalchemy import event, func, literal, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from graph.engines import database as database_module
@@ -18,6 +18,7 @@ from graph.engines.database import Database
 from graph.engines.plain import PlainTransaction
 from graph.settings import sqlite_url
 from harness.waiting import HANG, within
+from tests.support.engines.shelf import ADD, two_shelves
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -107,17 +108,6 @@ async def test_a_write_is_three_trips_and_its_statements(single: Database, trips
         async with single.transaction():
             raise KeyError
     assert trips == ["waited for"] * 2
-
-
-SHELF = table("category", column("slug", Text), column("name", Text), column("id", Integer))
-ADD = insert(SHELF).values(slug=bindparam("slug"), name=bindparam("slug"))
-SHELVES = select(SHELF.c.slug.label("called")).order_by(SHELF.c.id)
-
-
-async def two_shelves(connection: Statements) -> list[str]:
-    """Add two categories, and name all there are."""
-    await connection.execute(ADD, [{"slug": "a"}, {"slug": "b"}])
-    return [row.called for row in (await connection.execute(SHELVES)).all()]
 
 
 async def test_a_transaction_that_waits_for_nothing_else_is_one_trip(single: Database, trips: list[str]) -> None:

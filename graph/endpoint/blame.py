@@ -6,9 +6,10 @@ resolver's result is the resolver's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strawberry.relay import GlobalIDValueError
+from strawberry.relay.fields import NodeExtension
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,6 +40,38 @@ def of_relay(cause: Exception) -> bool:
 def of_another_node(cause: Exception | None) -> bool:
     """Whether it refused the id of another type; its message has all that is known of the node, private or not."""
     return isinstance(cause, TypeError) and _raised_in(cause) in _ANOTHER_NODE
+
+
+class NoNode(str):
+    """What is said of a field that is null and must not be, where a client asks for a node by its id."""
+
+    __slots__ = ()
+
+
+def is_of_nodes(definition: Any) -> bool:
+    """Whether a field of a schema gives nodes by their ids: one that was made by `relay.node()`."""
+    field: Any = definition.extensions.get("strawberry-definition")
+    return any(isinstance(one, NodeExtension) for one in getattr(field, "extensions", ()))
+
+
+def of_a_missing_node(cause: Exception | None) -> bool:
+    """Whether there is no node with the id that a client sent, where the schema says that there is one."""
+    if not isinstance(cause, TypeError):
+        return False
+    said: object = cause.args[0] if cause.args else None
+    return isinstance(said, NoNode) or (_raised_in(cause) == (_CORE, "complete_value") and _is_at_nodes(cause))
+
+
+def of_a_node_of_another_type(error: Exception) -> bool:
+    """Whether a client sent the id of another type to a field that gives nodes of one."""
+    return _raised_in(error) == (_CORE, "complete_object_value") and _is_at_nodes(error)
+
+
+def _is_at_nodes(error: Exception) -> bool:
+    """Whether graphql-core raised `error` about a field that gives nodes."""
+    trace = innermost(error.__traceback__)
+    info: Any = trace.tb_frame.f_locals.get("info") if trace is not None else None
+    return info is not None and is_of_nodes(info.parent_type.fields[info.field_name])
 
 
 def of_a_result(error: GraphQLError) -> bool:

@@ -28,7 +28,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from graphql import GraphQLError
 from prometheus_client import Counter
 
-from graph.endpoint.blame import innermost, of_a_result, of_another_node, of_relay
+from graph.endpoint.blame import (
+    innermost,
+    of_a_missing_node,
+    of_a_node_of_another_type,
+    of_a_result,
+    of_another_node,
+    of_relay,
+)
 from graph.patterns.broker import BadCursor, SlowConsumer
 from graph.patterns.client import RedisUnavailable
 
@@ -44,7 +51,11 @@ REFUSALS = Counter("graph_refusals_total", "Requests and operations that did not
 
 _CODE = re.compile("[A-Z][A-Z0-9_]+")
 
+_NO_NODE = "There is nothing with this id."
 _ANOTHER_NODE = "The id is that of something else than what is asked for here."
+
+_UNEXPLAINED = "An unknown error occurred."
+"""What graphql-core says for a message that is empty, as that of a permission without one is."""
 
 MAX_MESSAGE = 500
 """Characters of a message that are sent: what a client wrote is never echoed at length."""
@@ -125,7 +136,8 @@ def _extensions(error: GraphQLError) -> dict[str, Any] | None:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        if of_a_result(cause if cause is not None else error):
+        raised = cause if cause is not None else error
+        if of_a_result(raised) and not of_a_node_of_another_type(raised):
             return None
         return {"code": "BAD_USER_INPUT", **(error.extensions or {})}
     return _told(cause)
@@ -135,7 +147,7 @@ def _told(cause: Exception) -> dict[str, Any] | None:
     """The extensions that a client gets for an exception that is not a GraphQL error; None for a bug."""
     if isinstance(cause, RedisUnavailable):
         return {"code": "UNAVAILABLE"}
-    if isinstance(cause, BadCursor) or of_relay(cause):
+    if isinstance(cause, BadCursor) or of_relay(cause) or of_a_missing_node(cause):
         return {"code": "BAD_USER_INPUT"}
     if isinstance(cause, SlowConsumer):
         return {"code": "SLOW_CONSUMER", "cursor": cause.cursor}
@@ -255,11 +267,14 @@ def _message(error: GraphQLError) -> str:
     """What a client is told of an expected error."""
     if isinstance(error.original_error, RedisUnavailable):
         return "A service this needs is away; try again."
-    return _ANOTHER_NODE if of_another_node(error.original_error) else error.message
+    cause = error.original_error
+    if of_a_missing_node(cause):
+        return _NO_NODE
+    return _ANOTHER_NODE if of_another_node(cause) or of_a_node_of_another_type(cause or error) else error.message
 
 
 def _shown(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"message": _short(message)}
+    shown: dict[str, Any] = {"message": _short(message) or _UNEXPLAINED}
     if error.locations:
         shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     if error.path is not None:

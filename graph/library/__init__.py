@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graph.library.limits import OperationLimits as RateLimit
     from graph.library.limits import address_of, limited
     from graph.library.redis import Redis
-    from graph.library.router import FastGraphQL
+    from graph.library.serving import FastGraphQL
     from graph.library.sessions import CurrentSession
     from graph.patterns.broker import BadCursor, SlowConsumer
     from graph.patterns.cache import CacheWriteRefused
@@ -53,7 +53,7 @@ _HOMES = {
     "decorator": ("cached",),
     "limits": ("RateLimit", "address_of", "limited"),
     "redis": ("Redis",),
-    "router": ("FastGraphQL",),
+    "serving": ("FastGraphQL",),
     "sessions": ("CurrentSession",),
     "graph.patterns.broker": ("BadCursor", "SlowConsumer"),
     "graph.patterns.cache": ("CacheWriteRefused",),

@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from graph.library.caching import several
+from graph.library.key_template import KeyTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,8 +33,9 @@ def cached(
         @cached(redis, ttl=60, tags="recipe:{number}")
         async def recipe(number: int) -> str | None: ...
 
-    `tags` and `key` are templates of the arguments. Without a `key` each combination of arguments is a value of its
-    own; the arguments are then text, numbers, booleans or None.
+    `tags` and `key` are templates of the arguments. Arguments that differ have keys that differ, whatever is in them
+    (`KeyTemplate`); a tag is the text that `invalidate` gets. Without a `key` each combination of arguments is a value
+    of its own; the arguments are then text, numbers, booleans or None.
 
     Raises TypeError at once for a function that is not async or a template that names no argument of it, and when it is
     called with arguments that cannot be told apart.
@@ -50,6 +52,7 @@ def cached(
                 template.format_map(names)
             except (KeyError, IndexError, AttributeError, ValueError) as error:
                 raise TypeError(f"{template!r} names no argument of {function.__qualname__}: {error}") from None
+        named = KeyTemplate(key) if key is not None else None
         base = f"{function.__module__}.{function.__qualname__}"
 
         @functools.wraps(function)
@@ -57,7 +60,7 @@ def cached(
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             given = bound.arguments
-            name = f"{base}:{_told(given, base)}" if key is None else key.format_map(given)
+            name = f"{base}:{_told(given, base)}" if named is None else named.format(given)
             found = await redis.cache.get(
                 name,
                 lambda: function(*args, **kwargs),

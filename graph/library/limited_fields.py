@@ -1,6 +1,7 @@
 """Which limited fields an operation asks for, found in its document before it runs.
 
-The time is linear in the document: what a fragment asks for is counted once, and added wherever it is spread.
+The time is linear in the document: what a fragment asks for is counted once, and added wherever it is spread. Of an
+interface every limit counts that a type declares which implements it: which of them will answer is not known before.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from graphql import (
     get_named_type,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from graph.endpoint.declare import implementations
 
-    from graphql import GraphQLNamedType, GraphQLSchema, SelectionNode, SelectionSetNode
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from graphql import GraphQLField, GraphQLNamedType, GraphQLSchema, SelectionNode, SelectionSetNode
     from strawberry.types import ExecutionContext
 
     from graph.patterns.limiter import Limit
@@ -79,15 +82,13 @@ class _Walk:
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None, asked: Asked) -> None:
         if not isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType)):
             return
-        field = parent.fields.get(node.name.value)
-        if field is None:
+        fields = implementations(self._schema, parent, node.name.value)
+        if not fields:
             return
-        definition = field.extensions.get("strawberry-definition")
-        limits: tuple[Limit, ...] = getattr(definition, "metadata", {}).get(METADATA, ())
-        for limit in limits:
-            asked[f"{parent.name}.{node.name.value}", limit] += 1
+        for name, limit in dict.fromkeys(one for field in fields for one in _limits(field, parent, node.name.value)):
+            asked[name, limit] += 1
         if node.selection_set is not None:
-            asked.update(self.selected(node.selection_set, cast("Any", get_named_type)(field.type)))
+            asked.update(self.selected(node.selection_set, cast("Any", get_named_type)(cast("Any", fields[0]).type)))
 
     def _fragment(self, name: str) -> Asked:
         if name not in self._counted:
@@ -114,3 +115,12 @@ class _Walk:
             if told is (name == "skip"):
                 return True
         return False
+
+
+def _limits(field: GraphQLField, parent: GraphQLNamedType, name: str) -> Iterator[tuple[str, Limit]]:
+    """The limits of `field`, each with what it counts: the field where it was declared, whoever has inherited it."""
+    definition: Any = field.extensions.get("strawberry-definition")
+    limits: tuple[Limit, ...] = getattr(definition, "metadata", {}).get(METADATA, ())
+    declared_in = getattr(getattr(definition, "origin", None), "__name__", parent.name)
+    for limit in limits:
+        yield f"{declared_in}.{name}", limit

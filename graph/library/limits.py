@@ -22,7 +22,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from inspect import isawaitable, iscoroutine
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -83,7 +85,8 @@ class FieldLimits(FieldExtension):
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **kwargs: Any) -> Any:
         """Resolve the field, unless nothing limits it."""
         _check(info)
-        return await next_(source, info, **kwargs)
+        resolved = next_(source, info, **kwargs)
+        return await resolved if isawaitable(resolved) else resolved  # a subscription gives what it yields from
 
 
 def _check(info: Info) -> None:
@@ -132,9 +135,20 @@ class OperationLimits:
 
     def caller(self, context: Any, fields: Counter[tuple[str, Limit]]) -> Caller:
         """Who makes an operation with these limited `fields`, and what it is charged."""
-        limits = self._limits if self._rates is None else limits_of(self._rates(context))
-        who = self._by(context)
+        limits = self._limits if self._rates is None else limits_of(_given("rate", self._rates(context)))
+        who = _given("by", self._by(context), str)
         return Caller(who, session=Bill(limits, tuple(fields.items())))
+
+
+def _given(argument: str, value: Any, kinds: Any = Iterable) -> Any:
+    """What a function of the app's has given; raises `TypeError` with a sentence if it is nothing to charge by."""
+    if isinstance(value, kinds):
+        return value
+    if iscoroutine(value):
+        value.close()
+    raise TypeError(
+        f"`{argument}` of RateLimit is a function, not async, that gives text: it gave {type(value).__name__}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

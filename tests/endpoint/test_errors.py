@@ -201,6 +201,12 @@ def test_redis_being_away_is_not_a_bug(caplog: pytest.LogCaptureFixture) -> None
     assert caplog.records == []
 
 
+def test_every_error_has_a_message() -> None:
+    """As graphql-core gives one where a permission, say, has none."""
+    (shown,) = Presenter().present([GraphQLError("")])
+    assert shown["message"] == GraphQLError("").formatted.get("message")
+
+
 def test_messages_are_not_an_echo_chamber() -> None:
     """What a client wrote comes back shortened."""
     (kept,) = coded([GraphQLError("x" * 10_000)], "BAD_REQUEST")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
 import strawberry
@@ -34,6 +34,138 @@ class Query:
     @strawberry.field(metadata=cost(7, assumed=3))
     def three(self) -> list[int]:
         return [1, 2, 3]
+
+
+@strawberry.interface
+class Shelf:
+    """Says nothing of what its fields cost."""
+
+    @strawberry.field
+    def books(self, first: int = 2) -> list[int]:
+        return list(range(first))
+
+    @strawberry.field
+    def found(self) -> int:
+        return 0
+
+
+@strawberry.type
+class Archive(Shelf):
+    """Says more."""
+
+    @strawberry.field(metadata=cost(page=5))
+    def books(self, first: int = 2) -> list[int]:
+        return list(range(first))
+
+    @strawberry.field(metadata=cost(40))
+    def found(self) -> int:
+        return 1
+
+
+@strawberry.type
+class Stack(Shelf):
+    """Takes more."""
+
+    @strawberry.field(metadata=cost(page=1_000))
+    def books(self, first: int = 2) -> list[int]:
+        return list(range(first))
+
+
+@strawberry.type
+class Library:
+    """Shows its shelves by their interface."""
+
+    @strawberry.field
+    def shelf(self) -> Shelf:
+        return Archive()
+
+
+async def test_an_interface_costs_what_its_dearest_type_does(client: Client) -> None:
+    """And takes the pages that each of its types takes: a client chooses which of them it asks."""
+    schema = strawberry.Schema(Library, types=[Archive, Stack])
+    app = GraphQLEndpoint(schema, admission=make_admission(client), context=lambda caller, _, __: caller)
+    operations = app.engine.operations
+    costs = [
+        operations.check(operations.prepare(text).select(None), None).cost
+        for text in ("{shelf{found}}", "{shelf{... on Archive{found}}}", "{shelf{... on Stack{found}}}")
+    ]
+    assert costs[0] == costs[1] > costs[2] + 30
+    async with browse(app) as http:
+        assert len((await http.data("{shelf{books(first: 5)}}"))["shelf"]["books"]) == 5
+        (error,) = (await http.ask("{shelf{books(first: 6)}}")).json()["errors"]
+        assert error["extensions"] == {"code": "BAD_USER_INPUT", "limit": 5}
+        (error,) = (await http.ask("{shelf{... on Shelf{books(first: 101)}}}")).json()["errors"]
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@strawberry.interface
+class Reader:
+    """Says nothing of its arguments."""
+
+    @strawberry.field
+    def pages(self, first: int = 2) -> list[int]:
+        return list(range(first))
+
+    @strawberry.field
+    def search(self, word: str = "", other: str = "") -> int:
+        return len(word + other)
+
+    @strawberry.field
+    def notes(self) -> list[int]:
+        return []
+
+
+@strawberry.type
+class FastReader(Reader):
+    """Takes more where nothing is said, and more for a word."""
+
+    @strawberry.field
+    def pages(self, first: int = 90) -> list[int]:
+        return list(range(first))
+
+    @strawberry.field
+    def search(self, word: Annotated[str, strawberry.argument(metadata=cost(50))] = "", other: str = "") -> int:
+        return len(word + other)
+
+    @strawberry.field(metadata=cost(assumed=2))
+    def notes(self) -> list[int]:
+        return [1]
+
+
+@strawberry.type
+class SlowReader(Reader):
+    """Is what the interface says."""
+
+    @strawberry.field
+    def search(self, word: Annotated[str, strawberry.argument(metadata=cost(50))] = "", other: str = "") -> int:
+        return len(word + other)
+
+
+@strawberry.type
+class Room:
+    """Shows a reader by its interface."""
+
+    @strawberry.field
+    def reader(self) -> Reader:
+        return FastReader()
+
+
+@pytest.mark.parametrize(
+    "field", ["pages", "pages(first: 7)", "search", 'search(word: "a")', "search(word: $word)", "notes"]
+)
+def test_arguments_and_lists_of_an_interface_cost_what_they_do_in_the_dearest_type(client: Client, field: str) -> None:
+    """A default, a declared argument, by literal and by variable, and a list that only one of the types knows."""
+    schema = strawberry.Schema(Room, types=[FastReader, SlowReader])
+    app = GraphQLEndpoint(schema, admission=make_admission(client), context=lambda caller, _, __: caller)
+    operations = app.engine.operations
+
+    def asked(text: str) -> int:
+        declared = '($word: String! = "")' if "$" in text else ""
+        prepared = operations.prepare(f"query{declared} {{reader{{{text}}}}}")
+        return operations.check(prepared.select(None), {"word": "one"}).cost
+
+    dearest = max(asked(f"... on {one}{{{field}}}") for one in ("FastReader", "SlowReader"))
+    assert asked(field) == asked(f"... on Reader{{{field}}}") == dearest
 
 
 async def test_a_field_has_a_page_of_its_own(client: Client) -> None:

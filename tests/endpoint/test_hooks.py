@@ -39,7 +39,7 @@ class Generators(SchemaExtension):
     def _around(self, phase: str) -> Iterator[None]:
         LOG.append(f"sync {phase} {self.execution_context.operation_name}")
         yield
-        LOG.append(f"sync {phase} done")
+        LOG.append(f"sync {phase} done, errors {self.execution_context.pre_execution_errors}")
 
     def get_results(self) -> dict[str, Any]:
         return {"sync": True}

@@ -16,12 +16,14 @@ from graph.endpoint.declare.caching import problems
 from graph.endpoint.document import Policy, derive
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graphql import GraphQLSchema
 
 
-def core(query: type, mutation: type | None = None) -> GraphQLSchema:
+def core(query: type, mutation: type | None = None, types: Sequence[type] = ()) -> GraphQLSchema:
     """The schema of graphql-core that Strawberry makes."""
-    return strawberry.Schema(query, mutation)._schema
+    return strawberry.Schema(query, mutation, types=types)._schema
 
 
 @strawberry.type
@@ -51,12 +53,54 @@ class Book:
         return 1
 
 
+@strawberry.interface
+class Item:
+    """Says nothing of its fields."""
+
+    @strawberry.field
+    def price(self) -> int:
+        return 1
+
+    @strawberry.field
+    def stock(self) -> int:
+        return 1
+
+    @strawberry.field
+    def liked(self) -> bool:
+        return False
+
+    @strawberry.field
+    def name(self) -> str:
+        return ""
+
+
+@strawberry.type
+class Game(Item):
+    """Says what may be kept of them."""
+
+    @strawberry.field(metadata=cached(60, tags=["prices"]))
+    def price(self) -> int:
+        return 1
+
+    @strawberry.field(metadata=uncached())
+    def stock(self) -> int:
+        return 1
+
+    @strawberry.field(metadata=cached(100, scope=Scope.VIEWER))
+    def liked(self) -> bool:
+        return False
+
+
 @strawberry.type
 class Query:
     """Two fields that may be kept and one that may not."""
 
     @strawberry.field(metadata=cached(300, tags=lambda given: [f"book:{given.get('number')}"]))
     def book(self, number: int = 0) -> Book:
+        raise NotImplementedError
+
+    @strawberry.field(metadata=cached(200))
+    def item(self) -> Item:
         raise NotImplementedError
 
     @strawberry.field(metadata=cached(600))
@@ -77,7 +121,7 @@ class Mutation:
         return 1
 
 
-SCHEMA = core(Query, Mutation)
+SCHEMA = core(Query, Mutation, [Game])
 
 
 def policy(text: str) -> Policy | None:
@@ -98,10 +142,14 @@ def policy(text: str) -> Policy | None:
         ("{ __typename count }", 600, Scope.PUBLIC),
         ("{ ...A } fragment A on Query { book { ...B } } fragment B on Book { price }", 60, Scope.PUBLIC),
         ("{ ... { ... on Query { count } } }", 600, Scope.PUBLIC),
+        ("{ item { name } }", 200, Scope.PUBLIC),
+        ("{ item { price } }", 60, Scope.PUBLIC),
+        ("{ item { ... on Game { liked } } }", 100, Scope.VIEWER),
+        ("{ item { liked } }", 100, Scope.VIEWER),
     ],
 )
 def test_an_operation_keeps_the_shortest_age_and_the_closest_scope(text: str, max_age: float, scope: Scope) -> None:
-    """All fields count, wherever a fragment has put them."""
+    """All fields count, wherever a fragment has put them, and of an interface those of the types behind it."""
     found = policy(text)
     assert found is not None
     assert (found.max_age, found.scope) == (max_age, scope)
@@ -113,6 +161,7 @@ def test_an_operation_keeps_the_shortest_age_and_the_closest_scope(text: str, ma
         "{ viewer }",
         "{ count viewer }",
         "{ book { author { online } } }",
+        "{ item { stock } }",
         "{ ...A } fragment A on Query { count ...B } fragment B on Query { viewer }",
         "{ __typename }",
         "{ __schema { queryType { name } } count }",
@@ -201,3 +250,31 @@ def test_the_products_own_policies_work() -> None:
     found = derive(schema, document, operation)
     assert found is not None
     assert found.scope is Scope.PUBLIC
+
+
+@strawberry.interface
+class Titled:
+    """Never returned itself: only types that inherit from it are."""
+
+    @strawberry.field(metadata=cached(60))
+    def title(self) -> str:
+        return "title"
+
+
+@strawberry.type
+class Leaflet(Titled):
+    """Inherits what may be kept."""
+
+
+@strawberry.type
+class LeafletQuery:
+    """Gives the type alone."""
+
+    @strawberry.field(metadata=cached(100))
+    def leaflet(self) -> Leaflet:
+        return Leaflet()
+
+
+def test_what_only_a_type_inherits_has_an_effect() -> None:
+    """The declaration of an interface that no field gives is no mistake where one gives its type."""
+    check(core(LeafletQuery))

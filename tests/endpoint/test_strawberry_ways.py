@@ -13,7 +13,9 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from strawberry import UNSET, relay
+from strawberry.asgi import GraphQL as GraphQLView
 from strawberry.exceptions import ConnectionRejectionError
+from strawberry.fastapi import GraphQLRouter
 from strawberry.types import Info
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -21,6 +23,7 @@ from websockets.typing import Subprotocol
 
 from graph.endpoint import GraphQLEndpoint, KeptAnswers, connection_params
 from graph.endpoint.websocket import SUBPROTOCOL
+from graph.library import FastGraphQL
 from graph.patterns.cache import ByteCache, Generations
 from tests.support.apps.serving import serving
 from tests.support.apps.small import make_admission
@@ -180,11 +183,18 @@ async def test_a_root_value_is_made_for_each_operation(client: Client) -> None:
         endpoint(client, root_value=root_value, kept=kept)
 
 
-@pytest.mark.parametrize("name", ["get_context", "get_root_value", "process_result", "on_ws_connect"])
-def test_a_method_of_strawberrys_views_is_refused_where_nobody_calls_it(name: str) -> None:
-    """The sentence says what to do in its place."""
-    with pytest.raises(TypeError, match=f"Mine overrides `{name}`, which the endpoint does not call: "):
-        type("Mine", (GraphQLEndpoint,), {name: print})
+_METHODS = sorted(name for name in {*dir(GraphQLView), *dir(GraphQLRouter)} - {*dir(FastGraphQL)} if name[0] != "_")
+
+
+@pytest.mark.parametrize("of", [GraphQLEndpoint, FastGraphQL])
+@pytest.mark.parametrize("name", [one for one in _METHODS if not one.endswith("adapter_class")])
+def test_a_method_of_strawberrys_views_is_refused_where_nobody_calls_it(name: str, of: type) -> None:
+    """The sentence says what to do in its place; a base in between may have brought it along."""
+    said = f"Mine overrides `{name}`, which the endpoint does not call: "
+    with pytest.raises(TypeError, match=said):
+        type("Mine", (of,), {name: print})
+    with pytest.raises(TypeError, match=said):
+        type("Mine", (type("Mixin", (), {name: print}), of), {})
 
 
 @pytest.mark.parametrize("make", [FastAPI, Starlette])
@@ -265,6 +275,101 @@ async def test_what_relay_refuses_is_told_and_is_no_bug(
         assert error["message"] != "Internal server error"
         assert await http.data('{node(id: "RnJ1aXQ6MQ=="){... on Fruit{name}}}') == {"node": {"name": "apple"}}
     assert caplog.records == []
+
+
+@strawberry.type
+class Leaf(relay.Node):
+    """One that exists under the id 1."""
+
+    code: relay.NodeID[str]
+
+    @classmethod
+    def resolve_nodes(cls, *, info: Any, node_ids: Iterable[str], required: bool = False) -> Any:
+        """As Strawberry's documentation has it: None for one that is not there."""
+        del info, required
+        return [cls(code=one) if one == "1" else None for one in node_ids]
+
+
+@strawberry.type
+class Twig(relay.Node):
+    """Of another type."""
+
+    code: relay.NodeID[str]
+
+    @classmethod
+    def resolve_nodes(cls, *, info: Any, node_ids: Iterable[str], required: bool = False) -> Any:
+        """All of them."""
+        del info, required
+        return [cls(code=one) for one in node_ids]
+
+
+@strawberry.type
+class Tree:
+    """Fields that say that there is a node."""
+
+    node: relay.Node = relay.node()
+    nodes: list[relay.Node] = relay.node()
+    leaf: Leaf = relay.node()
+    leaves: list[Leaf | None] = relay.node()
+
+    @strawberry.field
+    def lost(self) -> Leaf:
+        """A bug."""
+        return None  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+
+
+TREES = strawberry.Schema(Tree, types=[Twig])
+
+
+def grown(client: Client, *, compiled: bool) -> GraphQLEndpoint[None]:
+    """The endpoint over that one."""
+
+    def context(*_: object) -> None:
+        """Nothing."""
+
+    return GraphQLEndpoint(TREES, admission=make_admission(client), context=context, compiled=compiled)
+
+
+NOTHING, ANOTHER = "There is nothing with this id.", "The id is that of something else than what is asked for here."
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    ("field", "of", "told"),
+    [
+        ("node(id: %s)", ("Leaf", "2"), NOTHING),
+        ("nodes(ids: [%s])", ("Leaf", "2"), NOTHING),
+        ("leaf(id: %s)", ("Leaf", "2"), NOTHING),
+        ("leaf(id: %s)", ("Twig", "1"), ANOTHER),
+        ("leaves(ids: [%s])", ("Twig", "1"), ANOTHER),
+        ("leaves(ids: [%s])", ("Leaf", "2"), None),
+        ("node(id: %s)", ("Twig", "1"), None),
+        ("leaf(id: %s)", ("Leaf", "1"), None),
+    ],
+)
+async def test_an_id_of_nothing_is_a_clients_mistake(
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    field: str,
+    of: tuple[str, str],
+    told: str | None,
+    *,
+    compiled: bool,
+) -> None:
+    """It names no node, or one of another type: compiled or not, it is told and is no bug."""
+    async with browse(grown(client, compiled=compiled)) as http:
+        answer = (await http.ask(f"{{{field % json.dumps(relay.to_base64(*of))}{{__typename}}}}")).json()
+    found = [(error["message"], error["extensions"]) for error in answer.get("errors", [])]
+    assert found == ([(told, {"code": "BAD_USER_INPUT"})] if told else [])
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+async def test_a_null_of_another_field_is_a_bug(client: Client, *, compiled: bool) -> None:
+    """Nobody has sent an id."""
+    async with browse(grown(client, compiled=compiled)) as http:
+        (error,) = (await http.ask("{lost{__typename}}")).json()["errors"]
+    assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
 
 
 @pytest.mark.parametrize("field", ["eaten", "tasted"])

@@ -229,6 +229,20 @@ async def test_nothing_but_a_file_is_a_file(http: Http) -> None:
     assert not SEEN
 
 
+class Foreign:
+    """A file as another framework has it, or a test."""
+
+    async def read(self) -> bytes:
+        return b"five!"
+
+
+async def test_whoever_else_executes_the_schema_gives_it_files_of_its_own(client: Client) -> None:
+    """Not those of Starlette alone."""
+    schema = serve(client).engine.schema
+    result = await schema.execute("query ($f: Upload!) { size(file: $f) }", variable_values={"f": Foreign()})
+    assert (result.errors, result.data) == (None, {"size": 5})
+
+
 # --- forms that are wrong ---
 
 GOOD = {"query": ONE, "variables": {"file": None}}

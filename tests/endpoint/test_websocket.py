@@ -73,6 +73,9 @@ class Clockwork:
         finally:
             self.running -= 1
 
+    def errors(self, error: Exception) -> str:
+        raise NotImplementedError from error
+
     async def follower(self, name: str) -> Sink:
         await until(lambda: name in self.followers)
         return self.followers[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date  # noqa: TC003 - Strawberry reads the types of fields
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
@@ -137,11 +138,17 @@ _FIELDS = "{... on Book {title weight} ... on Page {number printed colours shelf
 _QUERY = f"query($of: [_Any!]!) {{_entities(representations: $of) {_FIELDS}}}"
 
 
-async def post(schema: federation.Schema, query: str, *representations: Any) -> dict[str, Any]:
-    """What the subgraph answers."""
+@cache
+def app_of(schema: federation.Schema) -> FastAPI:
+    """The subgraph as an application; to make one takes longer than what it answers."""
     app = FastAPI()
     app.include_router(FastGraphQL(schema), prefix="/graphql")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as web:
+    return app
+
+
+async def post(schema: federation.Schema, query: str, *representations: Any) -> dict[str, Any]:
+    """What the subgraph answers."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app_of(schema)), base_url="http://test") as web:
         return (await web.post("/graphql", json={"query": query, "variables": {"of": representations}})).json()
 
 

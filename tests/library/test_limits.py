@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator  # noqa: TC003 - Strawberry reads it at run time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -33,9 +34,46 @@ class Inner:
         return 1
 
 
+@strawberry.interface
+class Noisy:
+    """A field that types override, and one that they inherit."""
+
+    @strawberry.field
+    def shout(self) -> int:
+        """Not limited here."""
+        return 1
+
+    @strawberry.field(extensions=[limited("3/minute")])
+    def bark(self) -> int:
+        """Limited for all types."""
+        return 1
+
+
+@strawberry.type
+class Dog(Noisy):
+    """Has a limit of its own."""
+
+    @strawberry.field(extensions=[limited("1/minute")])
+    def shout(self) -> int:
+        """A limited one."""
+        return 2
+
+
+@strawberry.type
+class Fox(Noisy):
+    """Has inherited everything."""
+
+    name: str = "Reynard"
+
+
 @strawberry.type
 class Query:
     """Reads."""
+
+    @strawberry.field
+    def noisy(self) -> list[Noisy]:
+        """One of each."""
+        return [Dog(), Fox()]
 
     @strawberry.field
     def one(self) -> int:
@@ -69,7 +107,7 @@ async def redis(client: Client, valkey: ValkeyServer) -> AsyncIterator[Redis]:
 
 def schema(limit: Any) -> strawberry.Schema:
     """The schema under a limit."""
-    return strawberry.Schema(Query, Mutation, extensions=[limit])
+    return strawberry.Schema(Query, Mutation, types=[Dog, Fox], extensions=[limit])
 
 
 def routed(schema: strawberry.Schema) -> ASGIApp:
@@ -187,6 +225,62 @@ async def test_a_limit_that_nobody_charges_is_told(redis: Redis) -> None:
     result = await strawberry.Schema(Query, Mutation).execute("mutation { send }")
     assert result.errors
     assert "RateLimit" in str(result.errors[0].original_error)
+
+
+@pytest.mark.parametrize(
+    ("queries", "admitted"),
+    [
+        (["{ noisy { shout } }", "{ noisy { ... on Dog { shout } } }"], 1),
+        (["{ noisy { bark } }", "{ noisy { ... on Dog { bark } } }", "{ noisy { ... on Fox { bark } } }"], 3),
+    ],
+    ids=["overridden", "inherited"],
+)
+async def test_asking_an_interface_is_no_way_around_a_limit(redis: Redis, queries: list[str], admitted: int) -> None:
+    """A field has one budget, whether its type is asked for it or an interface that the type implements."""
+    async with visitor(routed(schema(RateLimit(redis)))) as http:
+        told = [code(await ask(http, query)) for _ in range(2) for query in queries]
+        assert told == [None] * admitted + ["RATE_LIMITED"] * (len(told) - admitted)
+
+
+@strawberry.type
+class Subscription:
+    """Events."""
+
+    @strawberry.subscription(extensions=[limited("1/minute")])
+    async def ticks(self) -> AsyncGenerator[int]:
+        """Two of them."""
+        yield 1
+        yield 2
+
+
+async def test_a_subscription_is_charged_when_it_begins(redis: Redis) -> None:
+    """Its events are not: it yields all that it has, and the next one is refused."""
+    limits = RateLimit(redis)
+    subscribed = strawberry.Schema(Query, subscription=Subscription, extensions=[limits])
+    events: Any = await subscribed.subscribe("subscription { ticks }", context_value={})
+    assert [(one.data, one.errors) async for one in events] == [({"ticks": 1}, None), ({"ticks": 2}, None)]
+    refused: Any = [one async for one in await subscribed.subscribe("subscription { ticks }", context_value={})]  # pyright: ignore[reportUnknownVariableType, reportGeneralTypeIssues]
+    assert refused[0].errors[0].extensions["code"] == "RATE_LIMITED"
+
+
+async def later(_: Any) -> str:
+    """A function that is not to be async."""
+    return "1/minute"
+
+
+def number(_: Any) -> int:
+    """The number of a user, who has a name for `by`."""
+    return 7
+
+
+@pytest.mark.parametrize("wrong", [{"rate": later}, {"by": later}, {"by": number}], ids=["rate", "by", "number"])
+async def test_a_function_that_gives_no_text_is_told_what_to_give(redis: Redis, wrong: dict[str, Any]) -> None:
+    """Nothing runs unlimited, and the error names the argument."""
+    options: dict[str, Any] = {"rate": "1/minute", **wrong}
+    result = await schema(RateLimit(redis, **options)).execute("{ one }")
+    assert result.data is None
+    assert result.errors
+    assert "of RateLimit is a function, not async" in str(result.errors[0].original_error or result.errors[0])
 
 
 async def test_without_redis_each_process_grants_its_share() -> None:

@@ -7,20 +7,24 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncGenerator  # noqa: TC003 - Strawberry reads it at run time
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import AsyncGenerator, Generator  # noqa: TC003 - Strawberry reads it at run time
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import httpx
 import pytest
 import strawberry
 from fastapi import Depends, FastAPI, Header, Response
+from strawberry.extensions import SchemaExtension
 from strawberry.fastapi import BaseContext
+from strawberry.permission import BasePermission
 from strawberry.types import Info
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from graph.endpoint import Bounds, Scope, cached
+from graph.endpoint.declare import BadPolicy
 from graph.endpoint.websocket import SUBPROTOCOL
 from graph.library import FastGraphQL, RateLimit, Redis
 from harness.subscriber import subscriber
@@ -28,7 +32,7 @@ from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
@@ -384,7 +388,18 @@ async def by_database(token: str) -> str | None:
     return {"abc": "ann"}.get(token)
 
 
-@pytest.mark.parametrize(("sign_in", "good"), [(by_jwt, encoded({"sub": "ann"})), (by_database, "abc")])
+class Table:
+    """An object that is called, as one that holds the pool of a database."""
+
+    async def __call__(self, token: str) -> str | None:
+        """The user that it has."""
+        return await by_database(token)
+
+
+@pytest.mark.parametrize(
+    ("sign_in", "good"),
+    [(by_jwt, encoded({"sub": "ann"})), (by_database, "abc"), (Table(), "abc"), (partial(by_database), "abc")],
+)
 async def test_a_function_signs_in(sign_in: Any, good: str) -> None:
     """A JWT or a table; a token that is no good makes a stranger."""
     app = app_of(FastGraphQL(SCHEMA, sign_in=sign_in))
@@ -393,6 +408,74 @@ async def test_a_function_signs_in(sign_in: Any, good: str) -> None:
         for headers in ({"authorization": f"Bearer {good}"}, {"authorization": "Bearer bad"}, {})
     ]
     assert found == ["ann", None, None]
+
+
+async def plainly(token: str) -> str | None:
+    """An async one behind a function that does not look like that."""
+    return await by_database(token)
+
+
+def behind(token: str) -> Any:
+    """As a decorator of somebody's gives it."""
+    return plainly(token)
+
+
+def always(user: Any) -> Callable[[str], Any]:
+    """A function that gives `user` for every token."""
+    return lambda _: user
+
+
+@pytest.mark.parametrize("keeping", [False, True], ids=["plain", "keeping"])
+@pytest.mark.parametrize("sign_in", [behind, always(user=False), always("")], ids=["coroutine", "false", "empty"])
+async def test_what_names_no_user_signs_nobody_in(
+    redis: Redis, caplog: pytest.LogCaptureFixture, sign_in: Any, *, keeping: bool
+) -> None:
+    """Every token would be good: it is a bug, of which the log says what to do, and strangers are served meanwhile."""
+    app = app_of(FastGraphQL(strawberry.Schema(KeptQuery), sign_in=sign_in, keep=redis if keeping else None))
+    query = "{ mine }" if keeping else "{ __typename }"
+    refused = [await ask(app, query, authorization="Bearer bad") for _ in range(3)]
+    assert {(one.status_code, one.json()["errors"][0]["message"]) for one in refused} == {
+        (500, "Internal server error")
+    }
+    assert "sign_in gave" in caplog.text
+    assert (await ask(app, query)).status_code == 200
+    async with Lifespan(app) as running, serving(running.app) as port:
+        with pytest.raises(ConnectionClosed) as closed:
+            async with subscriber(port, "bad") as reader:
+                await (await reader.follow(query)).until(1)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1011
+
+
+async def test_sessions_sign_in_over_http_and_websocket(redis: Redis) -> None:
+    """By the token that `begin` gave; a socket is closed at its next operation once the session has ended."""
+    sessions = redis.sessions()
+    app = app_of(FastGraphQL(SCHEMA, sign_in=sessions.user_of))
+    token = await sessions.begin("ann")
+    told = [await ask(app, "{ who }", authorization=f"Bearer {one}") for one in (token, "nobody's")]
+    assert [one.json()["data"]["who"] for one in told] == ["ann", None]
+    async with Lifespan(app) as running, serving(running.app) as port, subscriber(port, token) as reader:
+        asking = await reader.follow("{ who }")
+        await asking.until(1)
+        assert asking.values("who") == ["ann"]
+        found = await sessions.find(token)
+        assert found is not None
+        await sessions.end(found)
+        await reader.follow("{ who }")
+        assert await reader.closed() == 4403
+    assert await sessions.find(token) is None
+
+
+async def test_a_socket_whose_caller_cannot_be_named_any_more_is_told() -> None:
+    """Each of its operations ends with an error: none is left waiting."""
+    users: list[Any] = ["ann", "ann", False]
+    app = app_of(FastGraphQL(SCHEMA, sign_in=lambda _: users.pop(0)))
+    async with Lifespan(app) as running, serving(running.app) as port, subscriber(port, "token") as reader:
+        good = await reader.follow("{ who }")
+        await good.until(1)
+        assert good.values("who") == ["ann"]
+        bad = await reader.follow("{ who }")
+        assert await bad.refused() == "INTERNAL_SERVER_ERROR"
 
 
 def test_over_a_websocket_and_in_each_loop_of_its_own() -> None:
@@ -519,6 +602,232 @@ async def test_private_answers_are_kept_for_whoever_a_function_signs_in(redis: R
     assert known.json() == {"data": {"new": "ann"}}
     EXPIRED.add("ann")
     assert (await ask(app, "{ mine }", authorization=tokens["ann"])).json() == {"data": {"mine": "None"}}
+
+
+class Named:
+    """What is equal to a dict that has Ann's name."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dict) and cast("dict[str, Any]", other).get("team") == "Ann"
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+
+NAMED: Any = Named()
+
+
+async def test_routers_of_other_rates_have_budgets_of_their_own(redis: Redis) -> None:
+    """What was asked of the one with the higher rates is not charged to the other; of the same rates they share one."""
+    schema = strawberry.Schema(KeptQuery)
+    wide, narrow, twin = (
+        app_of(FastGraphQL(schema, keep=redis, rates=rates))
+        for rates in (("99/minute", "9/minute"), ("99/minute", "2/minute"), ("99/minute", "2/minute"))
+    )
+    assert [(await ask(wide, "{ mine }")).status_code for _ in range(3)] == [200] * 3
+    assert [(await ask(one, "{ mine }")).status_code for one in (narrow, twin, narrow)] == [200, 200, 429]
+
+
+async def test_each_rate_has_the_time_that_it_says(redis: Redis) -> None:
+    """A stranger's too, whatever the time of a user's is; and none is left uncharged."""
+    app = app_of(FastGraphQL(strawberry.Schema(KeptQuery), keep=redis, rates=("99/minute", "9/day")))
+    assert (await ask(app, "{ mine }")).headers["ratelimit-policy"] == '"anonymous";q=9;w=86400'
+    with pytest.raises(TypeError, match="RateLimit"):
+        FastGraphQL(SCHEMA, rates=("9/minute", "9/minute"))
+
+
+@strawberry.type(name="KeptQuery")
+class NextQuery:
+    """The same reads in the next version of an API: whoever prints both schemas sees no difference."""
+
+    @strawberry.field(metadata=cached(3600, scope=Scope.VIEWER))
+    def mine(self, info: Info) -> str:
+        """Something else than before."""
+        return f"next {of(info, 'caller').user}"
+
+
+async def test_two_routers_on_one_redis_give_answers_of_their_own(redis: Redis) -> None:
+    """Those of another schema, or of users who are told in another way, are not theirs; those of a twin are."""
+
+    def router(query: type, sign_in: Any) -> FastGraphQL:
+        return FastGraphQL(strawberry.Schema(query), keep=redis, sign_in=sign_in)
+
+    def staff(token: str) -> str:
+        """Those who work here have names that customers may have, too."""
+        return token
+
+    apps = [app_of(router(*of)) for of in ((KeptQuery, by_jwt), (NextQuery, by_jwt), (KeptQuery, staff))]
+    twin = app_of(router(KeptQuery, by_jwt))
+    tokens = [encoded({"sub": "ann"})] * 2 + ["ann"]
+    for app in (*apps, twin):
+        await ask(app, "{ mine }")  # makes the document known
+    DONE.clear()
+    answers = [
+        (await ask(app, "{ mine }", authorization=f"Bearer {token}")).json()["data"]["mine"]
+        for app, token in zip(apps, tokens, strict=True)
+        for _ in range(2)
+    ]
+    assert (answers, DONE) == (["ann", "ann", "next ann", "next ann", "ann", "ann"], ["ann", "ann"])
+    await ask(twin, "{ mine }", authorization=f"Bearer {tokens[0]}")
+    assert len(DONE) == 2
+
+
+def given(team: Annotated[str, Header()] = "") -> dict[str, str]:
+    """A dict that differs from request to request: in what it has, and in how much."""
+    return {team: "", **({"one": "more"} if team == "Bob" else {}), "team": team}
+
+
+class Given(BaseContext):
+    """An object that does, of which nothing is known."""
+
+    def __init__(self, team: Annotated[str, Header()] = "") -> None:
+        super().__init__()
+        self.team = team
+
+
+READS: list[Callable[[Any], Any]] = [
+    lambda context: context["team"],
+    lambda context: context.get("team"),
+    lambda context: context["request"].headers["team"],
+    lambda context: context.setdefault("team"),
+    lambda context: context.pop("team"),
+    lambda context: {**context}["team"],
+    lambda context: dict(context)["team"],
+    lambda context: (context | {})["team"],
+    lambda context: context.copy()["team"],
+    lambda context: dict(context.items())["team"],
+    lambda context: dict(zip(context, context.values(), strict=True))["team"],
+    lambda context: context["caller"].user.title(),
+    lambda context: repr(context).split("'team': '")[1][:3],
+    lambda context: context.popitem()[1],
+    lambda context: next(team for team in ("Ann", "Bob") if team in context),
+    lambda context: next(team for team in context.keys() if team in {"Ann", "Bob"}),  # noqa: SIM118 - it is asked itself
+    lambda context: next(team for team in reversed(context) if team in {"Ann", "Bob"}),
+    lambda context: ["Bob", "Ann"][len(context) % 2],
+    lambda context: ["Ann", "Bob"][bool(context != NAMED)],
+    lambda context: ["Bob", "Ann"][bool(context == NAMED)],
+]
+
+
+def responding(response: Response) -> dict[str, Any]:
+    """The response is in it by itself, but an app may put it there, too."""
+    response.headers["x-getter"] = "1"
+    return {"response": response}
+
+
+@strawberry.type
+class PublicQuery:
+    """Reads that are declared to be the same for everybody."""
+
+    @strawberry.field(metadata=cached(3600, scope=Scope.PUBLIC))
+    def done(self, info: Info) -> str:
+        """Has something done after each answer."""
+        of(info, "background_tasks").add_task(DONE.append, "background")
+        return "done"
+
+    @strawberry.field(metadata=cached(3600, scope=Scope.PUBLIC))
+    def marked(self, info: Info) -> str:
+        """Sets a cookie and a status with each answer."""
+        response = of(info, "response")
+        response.set_cookie("seen", "yes")
+        response.status_code = 201
+        return "marked"
+
+    @strawberry.field(metadata=cached(3600, scope=Scope.PUBLIC))
+    def same(self, info: Info) -> int:
+        """It is."""
+        of(info, "response").headers.get("x")
+        DONE.append("same")
+        return len(DONE)
+
+    @strawberry.field(metadata=cached(3600, scope=Scope.PUBLIC))
+    def differs(self, info: Info, how: int) -> str:
+        """It is not, as it turns out."""
+        context: Any = info.context
+        return READS[how](context)
+
+
+@pytest.mark.parametrize("getter", [None, given, Given])
+async def test_public_answers_are_kept_of_a_context_that_nobody_read(getter: Any, redis: Redis) -> None:
+    """In a dict that is known; of an object nothing is, so its answers are made for each. What was read is nobody's."""
+    app = app_of(FastGraphQL(strawberry.Schema(PublicQuery), keep=redis, sign_in=str.lower, context_getter=getter))
+    same = [
+        (await ask(app, "{ same }", authorization=f"Bearer {user}")).json() for user in ("Ann", "Bob", "Ann", "Bob")
+    ]
+    assert len({one["data"]["same"] for one in same[1:]}) == (3 if getter is Given else 1)
+    for how in range(len(READS) if getter is given else 0):
+        for team in ("Ann", "Bob", "Ann"):
+            answer = await ask(app, f"{{ differs(how: {how}) }}", authorization=f"Bearer {team}", team=team)
+            assert answer.json() == {"data": {"differs": team}}, how
+
+
+class Holding:
+    """An object of the app's own that has it."""
+
+    def __init__(self, response: Response) -> None:
+        response.headers["x-getter"] = "1"
+        self.response = response
+
+
+async def test_what_is_set_on_the_response_of_an_object_is_sent() -> None:
+    """It is FastAPI's own, from a dependency."""
+    app = app_of(FastGraphQL(strawberry.Schema(PublicQuery), context_getter=Holding))
+    answer = await ask(app, "{ marked }")
+    assert answer.headers["x-getter"] == "1"
+    assert answer.headers["set-cookie"].startswith("seen=yes")
+
+
+@pytest.mark.parametrize("getter", [None, given, responding])
+async def test_an_answer_that_does_something_more_is_not_kept(getter: Any, redis: Redis) -> None:
+    """It is done each time: in the background, or to the response, whoever put that into the dict."""
+    app = app_of(FastGraphQL(strawberry.Schema(PublicQuery), keep=redis, context_getter=getter))
+    DONE.clear()
+    for number in range(1, 5):
+        await ask(app, "{ done }")
+        assert len(DONE) == number
+        answer = await ask(app, "{ marked }")
+        assert (answer.status_code, answer.headers.get("set-cookie", "")[:8]) == (201, "seen=yes")
+        assert answer.headers.get("x-getter") == ("1" if getter is responding else None)
+
+
+class Guard(BasePermission):
+    """Lets nobody in."""
+
+    message = "no"
+
+    def has_permission(self, source: Any, info: Any, **kwargs: Any) -> bool:
+        """Nobody."""
+        return False
+
+
+@strawberry.type
+class GuardedQuery:
+    """Declares by mistake that what is guarded may be given to everybody."""
+
+    @strawberry.field(permission_classes=[Guard], metadata=cached(60, scope=Scope.PUBLIC))
+    def guarded(self) -> int:
+        """Nobody's."""
+        return 1
+
+
+class Watcher(SchemaExtension):
+    """Sees operations."""
+
+    def on_operation(self) -> Generator[None]:
+        """Note one."""
+        DONE.append("seen")
+        yield
+
+
+async def test_what_cannot_be_kept_is_told_before_anybody_asks(redis: Redis) -> None:
+    """A policy, and an extension that would miss operations; not for each request, by a 500."""
+    with pytest.raises(BadPolicy, match=r"GuardedQuery\.guarded: it is guarded"):
+        FastGraphQL(strawberry.Schema(GuardedQuery), keep=redis)
+    schema = strawberry.Schema(PublicQuery, extensions=[Watcher])
+    with pytest.raises(TypeError, match=r"say so: .*\(unseen=\[Watcher\]\), or `unseen=` of FastGraphQL"):
+        FastGraphQL(schema, keep=redis)
+    app = app_of(FastGraphQL(schema, keep=redis, unseen=[Watcher]))
+    answers = [(await ask(app, "{ same }")).status_code for _ in range(4)]
+    assert (answers, DONE.count("seen")) == ([200] * 4, 2)
 
 
 def test_an_async_sign_in_cannot_keep_answers() -> None:

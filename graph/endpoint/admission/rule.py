@@ -86,20 +86,21 @@ class Admission:
         authenticated: int = 100,
         anonymous: int = 20,
         window: float = 60.0,
+        anonymous_window: float | None = None,
         mode: Literal["count", "cost"] = "count",
         unit: int = 100,
         processes: int = 1,
         fleet: Fleet | None = None,
         prefix: str = "graph",
     ) -> None:
-        """Grant `authenticated` or `anonymous` units in any `window` seconds.
+        """Grant `authenticated` or `anonymous` units in any `window` seconds, the latter in one of their own if given.
 
         `budget` gives the Redis key of the user behind a token (`BatchAuthenticator.budget`); without it the key is
         made from the caller's `user`. `limit` gives the limit of its own that a token has. A unit stands for `unit`
         fields' work, in the mode "cost" for any fields. `processes` share the limit while Redis is away.
         """
         self.authenticated = Limit("authenticated", authenticated, window)
-        self.anonymous = Limit("anonymous", anonymous, window)
+        self.anonymous = Limit("anonymous", anonymous, window if anonymous_window is None else anonymous_window)
         self.mode = mode
         self.unit = unit
         self._limiter = limiter

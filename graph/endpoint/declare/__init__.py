@@ -16,7 +16,8 @@ from graph.endpoint.declare.caching import (
     rule_of,
     uncached,
 )
-from graph.endpoint.declare.cost import ASSUMED, Cost, CostDirective, cost, cost_of, declare_costs
+from graph.endpoint.declare.cost import ASSUMED, Cost, CostDirective, cost, cost_of, costs_of, declare_costs
+from graph.endpoint.declare.implementations import implementations
 from graph.endpoint.declare.live import Live, cursor_variable, live, live_of
 from graph.endpoint.declare.live_queries import LIVE, LONGEST, THROTTLE, declare_live
 from graph.endpoint.declare.uploads import takes_files
@@ -37,10 +38,12 @@ __all__ = [
     "check",
     "cost",
     "cost_of",
+    "costs_of",
     "cursor_variable",
     "declare_costs",
     "declare_live",
     "do_not_keep",
+    "implementations",
     "keep_until",
     "live",
     "live_of",

@@ -163,6 +163,8 @@ def _reached(schema: GraphQLSchema) -> set[tuple[str, str]]:
         seen.add(kind.name)
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             todo += schema.get_possible_types(kind)
+        elif isinstance(kind, GraphQLObjectType):  # a type inherits what its interfaces declare
+            found.update((one.name, name) for one in kind.interfaces for name in one.fields)
         for name, field in _fields(kind):
             found.add((kind.name, name))
             rule = rule_of(field)

@@ -26,7 +26,7 @@ from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectT
 from strawberry.schema_directive import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from graphql import GraphQLArgument, GraphQLField, GraphQLInputField, GraphQLSchema
 
@@ -77,6 +77,21 @@ def cost_of(field: GraphQLField | GraphQLArgument | GraphQLInputField) -> Cost:
     definition = field.extensions.get("strawberry-definition")
     declared = getattr(definition, "metadata", field.extensions).get(_KEY)
     return declared if isinstance(declared, Cost) else _DEFAULT
+
+
+def costs_of(fields: Sequence[GraphQLField]) -> tuple[Cost, tuple[int | None, ...]]:
+    """The greatest cost of `fields`, of which one is resolved, and every limit of a page that they declare, or not."""
+    declared = [cost_of(field) for field in fields]
+    if len(declared) == 1:
+        return declared[0], (declared[0].page,)
+    assumed = max((one.assumed for one in declared if one.assumed is not None), default=0)
+    unsaid = any(one.assumed is None for one in declared) and assumed <= ASSUMED
+    greatest = Cost(
+        max(one.weight for one in declared),
+        None if unsaid else assumed,
+        all(one.free for one in declared),
+    )
+    return greatest, tuple({one.page for one in declared})
 
 
 @strawberry.schema_directive(

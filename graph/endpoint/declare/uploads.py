@@ -1,7 +1,8 @@
 """Whether a schema takes files: whether it has Strawberry's scalar `Upload`.
 
 Strawberry's scalar takes any value, so that a resolver would get whatever a client puts where a file belongs. Here it
-takes nothing but a file that came in a form; anything else is an error in the variable, as with any other scalar.
+takes nothing that JSON can say: that is an error in the variable, as with any other scalar. Whoever else executes the
+schema, a view of Strawberry's beside the endpoint or a test, goes on giving it files of any class.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError, GraphQLScalarType
-from starlette.datastructures import UploadFile
 from strawberry.file_uploads import UploadDefinition
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
 
 
+_JSON = (str, int, float, list, dict)
+
+
 def takes_files(schema: GraphQLSchema) -> bool:
-    """Whether `schema` has the scalar `Upload`, which from now on takes files alone."""
+    """Whether `schema` has the scalar `Upload`, which from now on takes no value of JSON."""
     scalar = schema.type_map.get(UploadDefinition.name or "")
     if not isinstance(scalar, GraphQLScalarType):
         return False
@@ -28,8 +31,8 @@ def takes_files(schema: GraphQLSchema) -> bool:
     return scalar.parse_value is _only_files
 
 
-def _only_files(value: Any) -> UploadFile:
-    if not isinstance(value, UploadFile):
+def _only_files(value: Any) -> Any:
+    if isinstance(value, _JSON):
         raise GraphQLError("Upload is a file that comes in a form: see the GraphQL multipart request specification.")
     return value
 

@@ -15,18 +15,16 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     OperationType,
-    is_composite_type,
     value_from_ast_untyped,
 )
 
-from graph.endpoint.declare import Scope, named_type_of, rule_of
+from graph.endpoint.declare import Scope, implementations, named_type_of, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graphql import (
         DocumentNode,
-        GraphQLField,
         GraphQLNamedType,
         GraphQLSchema,
         OperationDefinitionNode,
@@ -97,25 +95,18 @@ class _RuleWalk:
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None, *, root: bool) -> None:
         if node.name.value == "__typename":
             return
-        field = self._definition(parent, node.name.value)
-        rule = rule_of(field) if field is not None else None
-        if field is None or (root and rule is None) or (rule is not None and rule.max_age <= 0):
+        fields = () if node.name.value in _INTROSPECTION else implementations(self._schema, parent, node.name.value)
+        rules = [rule for field in fields if (rule := rule_of(field)) is not None]
+        if not fields or (root and not rules) or any(rule.max_age <= 0 for rule in rules):
             self.possible = False
-            if parent is not None and (field is not None or node.name.value in _INTROSPECTION):
-                reason = "its answer may never be kept" if rule is not None else "it has no cache policy"
+            if parent is not None and (fields or node.name.value in _INTROSPECTION):
+                reason = "its answer may never be kept" if rules else "it has no cache policy"
                 self.unkept.append((node, f"{parent.name}.{node.name.value}", reason))
             return
-        if rule is not None:
-            self.rules.append(rule)
-            if rule.tags:
-                self.fields.append((node, rule.tags))
+        self.rules += rules
+        self.fields += [(node, rule.tags) for rule in rules if rule.tags]
         if node.selection_set is not None:
-            self.walk(node.selection_set, named_type_of(field), root=False)
-
-    def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
-        if parent is None or not is_composite_type(parent) or name in _INTROSPECTION:
-            return None
-        return self._schema.get_field(parent, name)  # pyright: ignore[reportArgumentType] - narrowed to a union that it accepts
+            self.walk(node.selection_set, named_type_of(fields[0]), root=False)
 
 
 def derive(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> Policy | None:

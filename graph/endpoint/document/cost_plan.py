@@ -90,8 +90,8 @@ class FieldCost:
     inputs: tuple[Weighed, ...] = ()
     node: FieldNode | None = None
     """Where it stands in the document, if it is a page."""
-    page: int | None = None
-    """The largest page that it takes, where it has a limit of its own."""
+    pages: tuple[int | None, ...] = (None,)
+    """The largest page that it takes; None stands for that of the bounds. Behind an interface there may be several."""
 
 
 class SetCost(NamedTuple):
@@ -153,7 +153,8 @@ class CostPlan:
         """The arguments that ask for a page of more than `most` entries, or than its field takes."""
         known = {**self._defaults, **(variables or {})}
         for field in (field for fields, _ in self._sets for field in fields):
-            if field.node is not None and max(_number(one, known) for one in field.slices) > (field.page or most):
+            fits = min(most if page is None else page for page in field.pages)
+            if field.node is not None and max(_number(one, known) for one in field.slices) > fits:
                 yield from (one for one in field.node.arguments or () if one.name.value in SLICES)
 
     def _evaluate(self, variables: Mapping[str, Any]) -> Estimate:
@@ -203,12 +204,12 @@ class CostPlan:
 def _field_sum(
     field: FieldCost, work: int, sums: list[Sum], variables: Mapping[str, Any], pages: list[tuple[int, int | None]]
 ) -> Sum:
-    """The cost that one field adds to its set, and its `work`; its page, with its limit, is appended to `pages`."""
+    """The cost that one field adds to its set, and its `work`; its page, with its limits, is added to `pages`."""
     child = sums[field.child] if field.child is not None else NOTHING
     size: int | None = None
     if field.slices:
         size = max(_number(one, variables) for one in field.slices)
-        pages.append((size, field.page))
+        pages += [(size, most) for most in field.pages]
     if field.is_list:
         entry = max(1, child.fixed + child.sized * ASSUMED)  # a list of leaves costs 1 per entry
         below = child.work + child.work_sized * ASSUMED

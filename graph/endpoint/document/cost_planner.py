@@ -35,7 +35,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from graph.endpoint.declare import ASSUMED, Cost, cost_of
+from graph.endpoint.declare import ASSUMED, Cost, cost_of, costs_of, implementations
 from graph.endpoint.document.cost_plan import (
     SLICES,
     CostPlan,
@@ -50,7 +50,7 @@ from graph.endpoint.document.cost_plan import (
 from graph.endpoint.document.measure import INTROSPECTION, fragment_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from graphql import DocumentNode, GraphQLField, ValueNode
 
@@ -129,12 +129,13 @@ class _Builder:
         if definition is None:
             return FieldCost(1, is_list=False, child=child, slices=(), lengths=(), assumed=None,
                              introspection=name in INTROSPECTION, free=False)  # fmt: skip
-        declared = cost_of(definition)
+        resolved = implementations(self._schema, parent, name) or (definition,)
+        declared, pages = costs_of(resolved)
         assumed = declared.assumed
         if composite is not None and is_introspection_type(composite):
             assumed = self._sizes.get((composite.name, name), assumed)
-        given, inputs = self._given(node, definition)
-        slices = _slices(node, definition)
+        given, inputs = self._most_given(node, resolved)
+        slices = tuple(dict.fromkeys(size for one in resolved for size in _slices(node, one)))
         return FieldCost(
             declared.weight - declared.work,
             is_list=_is_list(returned),
@@ -147,8 +148,16 @@ class _Builder:
             work=declared.work + given,
             inputs=inputs,
             node=node if slices else None,
-            page=declared.page,
+            pages=pages,
         )
+
+    def _most_given(self, node: FieldNode, resolved: Sequence[GraphQLField]) -> tuple[int, tuple[Weighed, ...]]:
+        """What the dearest of the fields, of which one is `resolved`, declares for the arguments that `node` gives."""
+        total, inputs = self._given(node, resolved[0])
+        for field in resolved[1:]:
+            more, others = self._given(node, field)
+            total, inputs = max(total, more), (*inputs, *(one for one in others if one not in inputs))
+        return total, inputs
 
     def _given(self, node: FieldNode, definition: GraphQLField) -> tuple[int, tuple[Weighed, ...]]:
         """What is declared for the arguments that `node` gives: of literals the sum, of variables how to find it."""

@@ -90,7 +90,8 @@ class Extensions:
             if any(getattr(kind, name) is not getattr(SchemaExtension, name) for name in _ACTS):
                 raise TypeError(
                     f"{kind.__name__} would not see the operations that kept answers answer, because nothing is "
-                    f"executed for them. Where that is right, say so: KeptAnswers(unseen=[{kind.__name__}])."
+                    f"executed for them. Where that is right, say so: KeptAnswers(unseen=[{kind.__name__}]), or "
+                    "`unseen=` of FastGraphQL."
                 )
 
     def fresh(self) -> list[SchemaExtension]:

@@ -143,11 +143,10 @@ class HookedRuns:
             if errors:
                 context.pre_execution_errors = list(errors)
             elif context.pre_execution_errors is None:
-                context.pre_execution_errors = await self._contributions(context)
+                context.pre_execution_errors = await self._contributions(context) or []
         if context.pre_execution_errors:
             self._refuse(context, context.pre_execution_errors)
             return False
-        context.pre_execution_errors = None
         if ready.stands:
             self._finder.keep(ready)
         return True
@@ -202,7 +201,7 @@ class HookedRuns:
             context.result = cast("ExecutionResult", made.initial_result)
             return InPieces(made, executor)
         context.result = made
-        context.pre_execution_errors = made.errors
+        context.pre_execution_errors = made.errors or []
         self.note(context, made.errors)
         return None
 

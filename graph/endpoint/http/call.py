@@ -49,6 +49,8 @@ class Call:
     cors: RawHeaders
     trace: RawHeaders = field(default_factory=list["tuple[bytes, bytes]"])
     """What tells the client of the trace that the request is part of."""
+    arrived: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Its scope as it came, where later requests may be recognised by its head; empty otherwise."""
     began: float = field(default_factory=perf_counter)
     """When the request began, by `time.perf_counter`."""
 

@@ -18,8 +18,9 @@ from starlette.requests import Request
 from graph.endpoint.execution import blank_response, is_untouched
 from graph.endpoint.http.call import NO_STORE, VARY, Call, Sending, status_of
 from graph.endpoint.http.security import HEADERS
-from graph.endpoint.kept import WantedAnswer, encoding_of
+from graph.endpoint.kept import Arrival, OutdatedAnswer, WantedAnswer, copied, encoding_of
 from graph.endpoint.observe import ABORTED, FACTS
+from graph.patterns.client import hurry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,7 @@ class Performer:
 
     async def __call__(self, errand: Errand) -> None:
         """Perform one."""
+        hurry()
         facts: dict[str, Any] = {"operation": errand.work.operation.name}
         outlet = _Outlet(errand)
         request = _LateRequest(errand, facts, outlet.receive)
@@ -59,6 +61,10 @@ class Performer:
         visit, request, work = errand.visit, call.request, errand.work
         if isinstance(work, WantedAnswer):
             fast = await self._lane.conclude(work.approach, work.look, errand.replies, request)
+            await self._send(errand, call, outlet, fast)
+            return
+        if isinstance(work, OutdatedAnswer):
+            fast = await self._lane.resume(work.approach, work.passage, work.look, errand.replies, request)
             await self._send(errand, call, outlet, fast)
             return
         ready = await self._lane.entrance.admit(work, visit.sender, errand.toll, errand.replies, request)
@@ -82,9 +88,10 @@ class _LateRequest(Request):
     """The request that resolvers see. Its scope is made once somebody asks for it, which hardly any of them does."""
 
     def __init__(self, errand: Errand, facts: dict[str, Any], receive: Receive) -> None:
-        vars(self).update(_unread(), _receive=receive, _body=errand.body)
+        arrival = Arrival(errand.visit.method, facts)
+        vars(self).update(_unread(), _receive=receive, _body=errand.body, arrival=arrival)
         connection = errand.connection
-        self._made_of = errand.visit, connection.header_reader(), connection.client, facts
+        self._made_of = errand.visit, connection.header_reader(), connection.client, connection.app_state, facts
 
     def __getattr__(self, name: str) -> Any:
         if name != "scope":
@@ -99,15 +106,22 @@ def _unread() -> dict[str, Any]:
     return {name: value for name, value in vars(Request({"type": "http"})).items() if name not in {"scope", "_receive"}}
 
 
-def _scope(visit: Visit, read: Callable[[], RawHeaders], peer: tuple[str, int] | None, facts: dict[str, Any]) -> Scope:
-    """The scope of the request, as the application's middleware would leave it."""
+def _scope(
+    visit: Visit,
+    read: Callable[[], RawHeaders],
+    peer: tuple[str, int] | None,
+    state: dict[str, Any],
+    facts: dict[str, Any],
+) -> Scope:
+    """The scope of the request, as the application's middleware would leave it.
+
+    But its `state` is that of the lifespan: what an earlier request put there, a loader perhaps, was of that one.
+    """
     headers = [(name, visit.host if name == b"host" else value) for name, value in read()]
-    scope: Scope = {**visit.scope, "headers": headers, FACTS: facts}
+    scope: Scope = {**copied(visit.scope), "headers": headers, "state": {**state}, FACTS: facts}
     client = scope.get("client")
     if client is not None and peer is not None and client[0] == peer[0] and client[1]:  # no proxy told of another
         scope["client"] = peer
-    if "state" in scope:
-        scope["state"] = {**scope["state"]}
     return scope
 
 

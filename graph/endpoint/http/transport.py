@@ -31,6 +31,7 @@ from graph.endpoint.http.request import parse_body, parse_query_string, read_bod
 from graph.endpoint.http.security import HEADERS, METHODS
 from graph.endpoint.http.uploads import Spool, UploadForm
 from graph.endpoint.identity import begin_batch
+from graph.endpoint.kept import copied
 from graph.endpoint.observe import annotate
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class HttpTransport:
         with self._engine.monitor.tracing.begin(request.headers, begun) as span:
             told = [] if span is None else [(b"traceresponse", span.response.encode())]
             call = Call(receive, send, request, self._origins.headers(request.headers), told)
+            if exchange is not None and exchange.sight is not None and self._express is not None:
+                call.arrived.update(copied(scope))
             await self._sending.through(call, self._call(call))
 
     async def _call(self, call: Call) -> None:
@@ -220,7 +223,7 @@ class HttpTransport:
     def _notice(call: Call, media: str, express: Express) -> None:
         exchange: ServerExchange | None = call.scope.get(EXCHANGE)
         if exchange is not None and exchange.sight is not None:
-            express.notice(exchange.sight, media, [*HEADERS, *call.cors], call.request)
+            express.notice(exchange.sight, media, [*HEADERS, *call.cors], call.request, call.arrived)
 
     # --- several operations ---
 

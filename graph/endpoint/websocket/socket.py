@@ -7,9 +7,9 @@ its socket is closed (4403), running subscriptions with it.
 Close codes: 4400 a message that is not of the protocol, 4401 an operation before the acknowledgement, 4403 the session
 ended or the connection was refused, 4406 no common subprotocol, 4408 no connection_init in time, 4409 an operation id
 in use, 4429 a second connection_init, 4499 no pong in time, 1009 a message above the size limit, 1011 a bug in
-`on_connect`, 1012 the server stops, 1013 the session cannot be checked for it. A refused operation, one whose members
-make no sense among them, is an ``error`` message and leaves the socket and its other operations alone. Documents may be
-named by ``documentId`` or hash, as over HTTP.
+`on_connect` or in the authenticator, 1012 the server stops, 1013 the session cannot be checked for it. A refused
+operation, one whose members make no sense among them, is an ``error`` message and leaves the socket and its other
+operations alone. Documents may be named by ``documentId`` or hash, as over HTTP.
 """
 
 from __future__ import annotations
@@ -195,9 +195,14 @@ class _Socket:
         self._payload = _object(message, "payload")
         note_params(self.connection, self._payload)
         caller: Caller | None = None
-        with contextlib.suppress(RedisUnavailable):  # each operation asks again, and says so then
+        try:
             caller = await self._authenticator.authenticate(self.connection, self._payload)
             self._watch(caller)
+        except RedisUnavailable:
+            pass  # each operation asks again, and says so then
+        except Exception as error:  # noqa: BLE001 - whatever it is, the socket is closed for it
+            self.runner.errors(error)  # logged
+            raise BrokenProtocol(1011, "Internal server error") from None
         acknowledgement = await self._greeter.acknowledge(caller, self.connection, self._payload)
         self._await_ping()
         self._acknowledged = True
@@ -257,6 +262,9 @@ class _Socket:
             caller = await self._authenticator.authenticate(self.connection, self._payload)
         except RedisUnavailable:
             operation.error(errors_json("UNAVAILABLE", "Sessions cannot be checked right now; try again shortly"))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client waits for the operation's end
+            operation.error(self.runner.errors(error))
             return
         if self._signed_in and not caller.signed_in:
             self.end(4403, "The session has ended")

@@ -248,6 +248,9 @@ class AnswersApp:
         return sink
 
     async def close(self) -> None:
+        express = self.endpoint.express
+        if express is not None and express.errands is not None:
+            assert express.errands.running == 0  # those who count it would wait for ever
         await self.endpoint.close()
         await self.answers.close()
         await self.cache.close()

@@ -25,6 +25,7 @@ class Gates:
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
+        self.reached = asyncio.Event()
         self.seen: list[str] = []
 
 
@@ -53,6 +54,7 @@ class Book:
     @strawberry.field
     async def review(self, info: Info[Any, None]) -> str:
         gates: Gates = info.context.gates
+        gates.reached.set()
         try:
             await gates.open.wait()
         except asyncio.CancelledError:

@@ -1,7 +1,9 @@
 """Any sign-in as a function of the token: what `FastGraphQL` needs to know who asks.
 
 The token is what comes as ``Authorization: Bearer …``, or as ``authorization`` in the payload of a WebSocket's
-connection_init. A function that raises, as one that decodes a JWT does, signs nobody in.
+connection_init. A function that raises, as one that decodes a JWT does, signs nobody in. One that gives neither text
+nor None, as an async one that does not look like that, is a bug: every request with a token is answered by an error,
+and the log says why.
 """
 
 from __future__ import annotations
@@ -108,7 +110,14 @@ class AsyncSignIn:
         return lambda: None
 
 
-def _caller(user: str | None, token: str, address: str) -> Caller:
+def _caller(user: object, token: str, address: str) -> Caller:
+    """The caller whom a function has named; raises `TypeError` for what is no name, which would sign everybody in."""
+    if not isinstance(user, str | None) or user == "":
+        if inspect.iscoroutine(user):
+            user.close()
+            raise TypeError("sign_in gave a coroutine: FastGraphQL awaits it where it is declared with `async def`")
+        kind = type(user).__name__
+        raise TypeError(f"sign_in gave {kind}: it gives the user as text that is not empty, or None for nobody")
     if user is None:
         return Caller(address, token=token, problem=_PROBLEM, reason="TOKEN_REFUSED")
     return Caller(address, user=user, token=token)
@@ -120,6 +129,6 @@ def authenticator(
     """The authenticator for a function, or for none."""
     if user_of is None:
         return NobodySignsIn()
-    if inspect.iscoroutinefunction(user_of):
-        return AsyncSignIn(user_of)
+    if any(map(inspect.iscoroutinefunction, (user_of, getattr(user_of, "__call__", None)))):  # noqa: B004 - whether it is async
+        return AsyncSignIn(user_of)  # pyright: ignore[reportArgumentType] - it is
     return FunctionSignIn(user_of)  # pyright: ignore[reportArgumentType] - it is not async

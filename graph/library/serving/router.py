@@ -21,49 +21,57 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response, WebSocket
 from fastapi.responses import JSONResponse
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from graph.endpoint import PROTOCOLS, Admission, Bounds, GraphQLEndpoint, KeptAnswers, Persisted, SocketLimits
 from graph.endpoint.http import Assets, GraphiqlPage, Origins, wants_graphiql
-from graph.library.contexts import Injected, context_for, give, injected_in
+from graph.endpoint.overrides import INSTEAD, refuse_overrides
 from graph.library.limits import Unlimited
 from graph.library.rates import limit_of
-from graph.library.sign_in import AsyncSignIn, authenticator
-from graph.patterns.cache import ByteCache
+from graph.library.serving.contexts import Injected, context_for, give, injected_in
+from graph.library.serving.described import by_get, by_post
+from graph.library.serving.realm import realm_name
+from graph.library.serving.response import EndpointResponse
+from graph.library.serving.sign_in import AsyncSignIn, authenticator
+from graph.patterns.cache import ByteCache, Generations
 from graph.patterns.client import RedisUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
     from contextlib import AsyncExitStack
 
-    from starlette.types import Message, Receive, Scope, Send
+    from fastapi import FastAPI
     from strawberry import Schema
+    from strawberry.extensions import SchemaExtension
 
     from graph.endpoint.websocket import OnConnect
     from graph.library.redis import Redis
+    from graph.patterns.cache import Cache
 
-_STATIC = Path(__file__).parents[1] / "static"
-_METHODS = [
-    "GET",
-    "HEAD",
-    "POST",
-    "OPTIONS",
-    "PUT",
-    "PATCH",
-    "DELETE",
-]  # the endpoint itself refuses what it does not take
+_STATIC = Path(__file__).parents[2] / "static"
+_OTHERS = ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"]  # the endpoint itself refuses what it does not take
 _SOCKETS = SocketLimits()
-_CALLED_OTHERWISE = {
-    "graphql_ide": "pass `graphiql=`",
-    "allow_queries_via_get": "pass `bounds=Bounds(queries_by_get=False)`",
-    "keep_alive": "quiet streams always show signs of life",
-    "keep_alive_interval": "quiet streams always show signs of life",
-    "connection_init_wait_timeout": "pass `sockets=SocketLimits(init_timeout=…)`",
-    "max_subscriptions_per_connection": "pass `sockets=SocketLimits(operations=…)`",
-    "multipart_uploads_enabled": "files are taken if the schema has `Upload`, as many as `Bounds(files=…)` says",
-    "allowed_origins": "pass `origins=`",
-}
-"""Arguments of Strawberry's `GraphQLRouter`, and what stands for them here."""
+_RATES = "600/minute", "120/minute"
+_NOTHING = "{_:graph_nothing}"
+"""A path that adds nothing to a prefix. An app that includes it without one would not take the empty path."""
+
+
+class NothingConvertor(Convertor[str]):
+    """What is at `_NOTHING`."""
+
+    regex = ""
+
+    def convert(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+register_url_convertor("graph_nothing", NothingConvertor())
 
 
 def _nothing() -> None:
@@ -72,6 +80,11 @@ def _nothing() -> None:
 
 class FastGraphQL(APIRouter):
     """A schema as a router."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raise `TypeError` for a method of Strawberry's router that nobody would call."""
+        super().__init_subclass__(**options)
+        refuse_overrides(cls, FastGraphQL)
 
     def __init__(
         self,
@@ -84,7 +97,9 @@ class FastGraphQL(APIRouter):
         sign_in: Callable[[str], str | None] | Callable[[str], Awaitable[str | None]] | None = None,
         bounds: Bounds | None = None,
         keep: Redis | None = None,
-        rates: tuple[str, str] = ("600/minute", "120/minute"),
+        unseen: Collection[type[SchemaExtension]] = (),
+        realm: str = "",
+        rates: tuple[str, str] | None = None,
         sockets: SocketLimits | None = _SOCKETS,
         subscription_protocols: Collection[str] = PROTOCOLS,
         origins: Collection[str] = (),
@@ -108,7 +123,11 @@ class FastGraphQL(APIRouter):
             bounds: What one request may take.
             keep: Keeps answers of fields that are declared `cached` there, and documents by their hash; then `@live`
                 follows queries. Only a function that is not async can sign in.
-            rates: With `keep`, the operations that a user and an address may make: they are charged in the same trip.
+            unseen: With `keep`, extensions of the schema that need not see an operation that a kept answer answers.
+            realm: With `keep`, a name: routers with another do not give its answers. Needed by two whose `sign_in` or
+                `context_getter` differ in nothing but an object that they use.
+            rates: With `keep`, the operations that a user and an address may make, 600 and 120 a minute unless given:
+                they are charged in the same trip.
             sockets: Bounds of a WebSocket; None serves no subscriptions.
             subscription_protocols: Those of Strawberry's ``graphql-transport-ws``, ``graphql-sse`` and
                 ``multipart-subscription`` that are spoken: all of them.
@@ -121,19 +140,25 @@ class FastGraphQL(APIRouter):
             router: Options of FastAPI's `APIRouter`.
 
         Raises:
-            TypeError: `keep` with an async `sign_in` or a root value, a schema that the endpoint cannot honour, or an
-                argument of Strawberry's router that has another name here.
+            BadPolicy: With `keep`, the schema declares that something may be kept which cannot be.
+            TypeError: `rates` without `keep`; `keep` with an async `sign_in`, a root value, or an extension that is not
+                `unseen` and would miss operations; a schema that the endpoint cannot honour; or an argument of
+                Strawberry's router that has another name here.
             ValueError: One of `rates` is not a rate, one of `subscription_protocols` not served here.
         """
         for name in router:
-            if name in _CALLED_OTHERWISE:
-                raise TypeError(f"FastGraphQL has no argument `{name}`: {_CALLED_OTHERWISE[name]}")
+            if name in INSTEAD:
+                raise TypeError(f"FastGraphQL has no argument `{name}`: {INSTEAD[name]}")
+        own = router.pop("lifespan", None)
+        self._own_lifespan = APIRouter(lifespan=own).lifespan_context if own is not None else None
         super().__init__(lifespan=self._lifespan, **router)
         self._endpoints: dict[asyncio.AbstractEventLoop, GraphQLEndpoint[Any]] = {}
         self._keep = keep
         self._origins = Origins(origins)
         page = GraphiqlPage(_STATIC / "graphiql")
-        signed, anonymous = map(limit_of, rates)
+        if rates is not None and keep is None:
+            raise TypeError("`rates` are charged with `keep=redis`; without it give the schema a RateLimit")
+        signed, anonymous = map(limit_of, rates or _RATES)
         who = authenticator(sign_in)
 
         def make(kept: KeptAnswers | None, persisted: Persisted | None) -> GraphQLEndpoint[Any]:
@@ -145,7 +170,8 @@ class FastGraphQL(APIRouter):
                     authenticated=signed.count,
                     anonymous=anonymous.count,
                     window=signed.window,
-                    prefix=keep.prefix,
+                    anonymous_window=anonymous.window,
+                    prefix=f"{keep.prefix}:{signed.name}:{anonymous.name}",  # a budget of its own for each pair
                 )
             return GraphQLEndpoint(
                 schema,
@@ -171,12 +197,20 @@ class FastGraphQL(APIRouter):
             raise TypeError("an async sign_in cannot keep answers: they are found in one trip with everything else")
         if keep is not None and root_value_getter is not None:
             raise TypeError("answers that depend on a root value are nobody else's: leave out `keep` or the getter")
-        make(None, None)  # tells what it cannot honour at once
         self._make = make
-        self._serve_at(path, context_getter or _nothing, root_value_getter or _nothing, graphiql=graphiql)
+        self._unseen = unseen
+        self._realm = realm_name(schema, realm, sign_in, context_getter)
+        if keep is None:  # tells what it cannot honour at once
+            make(None, None)
+        else:
+            self._keeping(keep)
+        asked = by_get(queries=bounds is None or bounds.queries_by_get, page=graphiql)
+        self._serve_at(path, context_getter or _nothing, root_value_getter or _nothing, asked)
+        if graphiql:
+            self._serve_assets(path.removesuffix("/"))
 
     def _serve_at(
-        self, path: str, context_getter: Callable[..., Any], root_getter: Callable[..., Any], *, graphiql: bool
+        self, path: str, context_getter: Callable[..., Any], root_getter: Callable[..., Any], asked: dict[str, Any]
     ) -> None:
         depends: Any = Depends(context_getter)
         root_depends: Any = Depends(root_getter)
@@ -188,7 +222,7 @@ class FastGraphQL(APIRouter):
             context: Any = depends,
             root: Any = root_depends,
         ) -> Response:
-            given = Injected(context, response, background, root)
+            given = Injected(context, response, background, root, [])
             return EndpointResponse(await self._endpoint(), given, body=getattr(request, "_body", None))
 
         async def connect(websocket: WebSocket, context: Any = depends, root: Any = root_depends) -> None:
@@ -198,11 +232,14 @@ class FastGraphQL(APIRouter):
             give(websocket.scope, Injected(context, None, None, root))
             await (await self._endpoint())(websocket.scope, websocket.receive, websocket.send)
 
-        for one in dict.fromkeys((path, f"{path.removesuffix('/')}/")):
-            self.add_api_route(one, serve, methods=_METHODS, include_in_schema=False, response_model=None)
-            self.add_api_websocket_route(one, connect)
-        if graphiql:
-            self._serve_assets(path.removesuffix("/"))
+        unseen: dict[str, Any] = {"include_in_schema": False}
+        bare = path.removesuffix("/")
+        for one in dict.fromkeys((path, bare if bare or not path else _NOTHING, f"{bare}/")):
+            for methods, described in ((["POST"], by_post()), (["GET"], asked), (_OTHERS, unseen)):
+                told: dict[str, Any] = {**described, **({} if one == path else unseen)}
+                told["responses"] = {**told.get("responses", {}), **self.responses}
+                self.add_api_route(one, serve, methods=methods, response_model=None, **told)
+            self.add_api_websocket_route(one, connect, name="websocket_endpoint")
 
     def _serve_assets(self, path: str) -> None:
         assets = Assets(directory=_STATIC)
@@ -232,60 +269,29 @@ class FastGraphQL(APIRouter):
         with contextlib.suppress(RedisUnavailable):  # it does without meanwhile
             await keep.client.opened()
         cache = await keep.cache.here()
-        answers = ByteCache(keep.client, cache.generations, prefix=keep.prefix, room=cache.room)
+        endpoint, answers = self._keeping(keep, cache)
         stack.push_async_callback(answers.close)
-        endpoint = self._make(KeptAnswers(keep.client, answers), Persisted(keep.client, prefix=keep.prefix))
         stack.push_async_callback(self._close)
         return endpoint
 
+    def _keeping(self, keep: Redis, cache: Cache | None = None) -> tuple[GraphQLEndpoint[Any], ByteCache]:
+        generations, room = (Generations(keep.client), None) if cache is None else (cache.generations, cache.room)
+        answers = ByteCache(keep.client, generations, prefix=keep.prefix, room=room)
+        kept = KeptAnswers(keep.client, answers, unseen=self._unseen, realm=self._realm)
+        return self._make(kept, Persisted(keep.client, prefix=keep.prefix)), answers
+
     @asynccontextmanager
-    async def _lifespan(self, _app: object) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            await self._close()
+    async def _lifespan(self, app: FastAPI) -> AsyncGenerator[Any]:
+        async with contextlib.AsyncExitStack() as stack:
+            state = await stack.enter_async_context(self._own_lifespan(app)) if self._own_lifespan is not None else None
+            stack.push_async_callback(self._close)
+            yield state
 
     async def _close(self) -> None:
         """End what the running event loop serves."""
         endpoint = self._endpoints.pop(asyncio.get_running_loop(), None)
         if endpoint is not None:
             await endpoint.close()
-
-
-class EndpointResponse(Response):
-    """What FastAPI sends: the endpoint's own answer, with the headers that dependencies have set."""
-
-    def __init__(self, endpoint: GraphQLEndpoint[Any], given: Injected, *, body: bytes | None = None) -> None:
-        """Have `endpoint` answer, in the context of what was `given`; `body` is what dependencies have read already."""
-        super().__init__()
-        self._endpoint = endpoint
-        self._given = given
-        self._read = body
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request."""
-        give(scope, self._given)
-        response = self._given.response
-        more = [one for one in response.raw_headers if one[0] != b"content-length"] if response is not None else []
-
-        async def with_headers(message: Any) -> None:
-            if more and message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *more]}
-            await send(message)
-
-        await self._endpoint(scope, receive if self._read is None else _again(self._read, receive), with_headers)
-        if self.background is not None:
-            await self.background()
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """What receives `body` once more, and then whatever else comes."""
-    parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def received() -> Message:
-        return parts.pop() if parts else await receive()
-
-    return received
 
 
 async def _refuse_page(websocket: WebSocket) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from graph.telemetry.configuration import telemetry
 
 if TYPE_CHECKING:
-    from graph.telemetry.telemetry import Telemetry
+    from graph.telemetry.spans import Telemetry
 
 
 def __getattr__(name: str) -> object:
     """Import what needs the extra only when somebody asks for it."""
     if name == "Telemetry":
-        from graph.telemetry.telemetry import Telemetry  # noqa: PLC0415 - it needs the extra
+        from graph.telemetry.spans import Telemetry  # noqa: PLC0415 - it needs the extra
 
         return Telemetry
     raise AttributeError(name)

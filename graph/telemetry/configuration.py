@@ -16,7 +16,7 @@ from importlib import import_module  # the extra is not installed where types ar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graph.telemetry.telemetry import Telemetry
+    from graph.telemetry.spans import Telemetry
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -39,7 +39,7 @@ def telemetry() -> Telemetry | None:
             "No traces: they are configured, and %s is missing: pip install 'graph-server[otel]'", missing.name
         )
         return None
-    from graph.telemetry.telemetry import Telemetry  # noqa: PLC0415 - only where it is used
+    from graph.telemetry.spans import Telemetry  # noqa: PLC0415 - only where it is used
 
     ratio, obey = sampling(os.environ.get("OTEL_TRACES_SAMPLER", ""), os.environ.get("OTEL_TRACES_SAMPLER_ARG", ""))
     named = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "graph"}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import graph
@@ -20,6 +21,7 @@ from graph.patterns.client import Wanted, denied
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+    from types import ModuleType
 
     from graph.patterns.client import Denied
 
@@ -48,11 +50,17 @@ _SAID = {
 def declared(name: str) -> dict[str, str]:
     """What is declared under `name` over all modules of the package: shapes, with what is said of them."""
     found: dict[str, str] = {}
-    for module in pkgutil.walk_packages(graph.__path__, "graph."):
-        if not module.name.startswith(_ELSEWHERE):
-            shapes: Mapping[str, str] = getattr(importlib.import_module(module.name), name, {})
-            found |= shapes
+    for module in _modules():
+        shapes: Mapping[str, str] = getattr(module, name, {})
+        found |= shapes
     return found
+
+
+@cache
+def _modules() -> tuple[ModuleType, ...]:
+    """All modules of the package; to find them, the folders are read."""
+    names = [module.name for module in pkgutil.walk_packages(graph.__path__, "graph.")]
+    return tuple(importlib.import_module(name) for name in names if not name.startswith(_ELSEWHERE))
 
 
 def key_shapes() -> dict[str, str]:

@@ -54,16 +54,24 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     if settings.server.workers == 1:
         from graph.app import create_app  # here, where nothing looks for garbage yet (`support.run`)
 
-        support.run(lambda: _serve_alone(settings, listener, create_app))
+        support.run(lambda: _serve_alone(settings, listener, create_app), _new_loop())
     else:
         _serve_with_workers(settings, listener)
+
+
+def _new_loop() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+    if sys.platform == "win32":
+        return None
+    from graph.server import Loop
+
+    return Loop
 
 
 def options(settings: Settings) -> dict[str, Any]:
     """Return uvicorn's configuration."""
     server = settings.server
     return {
-        "loop": "uvloop" if sys.platform != "win32" else "asyncio",
+        "loop": "graph.server:Loop" if sys.platform != "win32" else "asyncio",
         "http": HttpProtocol,
         "ws": WebSocketConnection,
         "ws_max_size": settings.bounds.body,

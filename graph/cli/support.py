@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    import asyncio
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
@@ -115,16 +116,19 @@ def application(settings: "Settings") -> "App":
         fail(f"GRAPH_APP={settings.server.app}: {error}")
 
 
-def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run(
+    main: Callable[[], Coroutine[Any, Any, T]], new_loop: "Callable[[], asyncio.AbstractEventLoop] | None" = None
+) -> T:
     """Run `main` on a new event loop; errors that the user can do something about become one sentence.
 
+    The loop is one that `new_loop` makes, or else uvloop's where that runs.
     Garbage collection starts here (`graph.cli.main` disables it), and ignores what was imported before.
     """
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
     try:
-        return _loop_run(main())
+        return _loop_run(main(), new_loop)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except Exception as error:
@@ -253,14 +257,13 @@ async def find_job(queue: "Jobs", beginning: str) -> "Job":
     return found[0]
 
 
-def _loop_run(main: Coroutine[Any, Any, T]) -> T:
-    if sys.platform == "win32":
-        import asyncio
+def _loop_run(main: Coroutine[Any, Any, T], new_loop: "Callable[[], asyncio.AbstractEventLoop] | None" = None) -> T:
+    import asyncio
 
-        return asyncio.run(main)
-    import uvloop
-
-    return uvloop.run(main)
+    if new_loop is None and sys.platform != "win32":
+        from uvloop import new_event_loop as new_loop
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(main)
 
 
 @contextlib.contextmanager

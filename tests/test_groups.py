@@ -7,6 +7,7 @@ import pytest
 
 from graph.engines.commits import Groups
 from graph.errors import Unavailable
+from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ class Writer:
         self.groups: Groups[int, int, str] = Groups(self.write, self.finish, limit=limit)
         self.written: list[list[int]] = []
         self.tried = 0
+        self.ended: list[bool] = []
         self.let = asyncio.Semaphore(0)
         self.finishing = asyncio.Event()
         self.finishing.set()
@@ -35,7 +37,10 @@ class Writer:
         return [item if item != 13 else LookupError() for item in items]
 
     async def finish(self, written: Sequence[int | Exception]) -> list[str | Exception]:
-        await self.finishing.wait()
+        try:
+            await self.finishing.wait()
+        finally:
+            self.ended.append(self.finishing.is_set())
         return [one if isinstance(one, Exception) else f"<{one}>" for one in written]
 
     def allow(self, groups: int = 100) -> None:
@@ -135,3 +140,90 @@ async def test_closing_leaves_nobody_waiting() -> None:
     for future in futures:
         with pytest.raises(asyncio.CancelledError):
             await future
+
+
+async def test_who_stays_writes_in_its_own_task_and_those_who_come_meanwhile_share_the_next() -> None:
+    """A group of one, without a task for it; whoever is there already goes first."""
+    writer = Writer()
+    writer.finishing.clear()
+    first = asyncio.create_task(writer.groups.add_here(1))
+    await turns()
+    others = [asyncio.create_task(writer.groups.add_here(n)) for n in (2, 3)] + [_waits(writer.groups.add(4))]
+    await turns()
+    assert writer.tried == 1
+    writer.finishing.set()
+    writer.allow()
+    assert await asyncio.gather(first, *others) == ["<1>", "<2>", "<3>", "<4>"]
+    assert writer.written == [[1], [4, 2, 3]]  # the tasks come after the call
+    with pytest.raises(Unavailable):
+        await writer.groups.add_here(0)
+    assert await writer.groups.add_here(5) == "<5>"
+    await writer.groups.close()
+
+
+def _waits(future: asyncio.Future[str]) -> asyncio.Task[str]:
+    async def wait() -> str:
+        return await future
+
+    return asyncio.create_task(wait())
+
+
+async def test_one_that_is_ended_although_it_stays_leaves_the_next_group_to_others() -> None:
+    """As where its owner is closed."""
+    writer = Writer()
+    first = asyncio.create_task(writer.groups.add_here(1))
+    await turns()
+    second = writer.groups.add(2)
+    first.cancel()
+    await asyncio.wait((first,))
+    assert first.cancelled()
+    writer.allow()
+    assert await second == "<2>"
+    await writer.groups.close()
+
+
+async def test_a_group_that_is_being_finished_is_ended_with_its_owner() -> None:
+    """Also where no other group came, and the task that wrote it finishes it."""
+    writer = Writer()
+    writer.finishing.clear()
+    writer.allow()
+    first = writer.groups.add(1)
+    await turns()
+    assert writer.written == [[1]]
+    second = writer.groups.add(2)  # while the first is finished
+    await turns()
+    assert writer.written == [[1], [2]]
+    await writer.groups.close()
+    assert first.cancelled()
+    assert second.cancelled()
+
+
+async def test_nothing_is_written_after_the_end() -> None:
+    """Nor for those who waited behind one that wrote its group itself."""
+    writer = Writer()
+    first = asyncio.create_task(writer.groups.add_here(1))
+    await turns()
+    second = writer.groups.add(2)
+    await writer.groups.close()
+    writer.allow()
+    await turns()
+    assert first.cancelled()
+    assert second.cancelled()
+    assert (writer.tried, writer.written) == (1, [])
+
+
+async def test_what_follows_on_a_commit_is_the_owners_also_where_its_caller_wrote_it() -> None:
+    """It goes on when the caller is cancelled, and is ended with the owner."""
+    writer = Writer()
+    writer.finishing.clear()
+    writer.allow()
+    left, stayed = (asyncio.create_task(writer.groups.add_here(n)) for n in (1, 2))
+    await turns()
+    left.cancel()
+    await turns()
+    assert writer.ended == []
+    await writer.groups.close()
+    assert writer.ended == [False, False]
+    await asyncio.wait((left, stayed), timeout=HANG)
+    assert left.cancelled()
+    assert stayed.cancelled()

@@ -72,19 +72,23 @@ def products() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 async def single(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    """Some products in SQLite, and one connection to them."""
+    """Some products in SQLite, and one connection to them, over which everything is read."""
     file = Path(shutil.copy(sqlite_template, tmp_path / "own.db"))
     async with Database(sqlite_url(file), pool_size=1) as database:
+        database._plain._near = None
         async with database.transaction() as session:
             await session.execute(insert(CATEGORIES), CATEGORY)
             await session.execute(insert(PRODUCTS), list(products()))
         yield database
 
 
-@pytest.fixture
-async def either(database_url: str) -> AsyncIterator[Database]:
-    """The same products in each engine in turn, and one connection to them."""
+@pytest.fixture(params=["at once", "over a connection"])
+async def either(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """The same products in each engine in turn, and one connection to them; short reads at once where that can be."""
     async with Database(database_url, pool_size=1) as database:
+        if request.param == "over a connection":
+            database._plain.close()
+            database._plain._near = None
         async with database.transaction() as session:
             await session.execute(insert(CATEGORIES), CATEGORY)
             await session.execute(insert(PRODUCTS), list(products()))

@@ -138,6 +138,12 @@ class Hasher:
         self.close()
 
 
+def launch(threads: int, requests: int) -> subprocess.Popen[bytes]:
+    """Start a process that hashes with that many threads; `requests` is the descriptor of its end of the socket."""
+    command = (sys.executable, "-P", hashing.__file__, str(threads))
+    return subprocess.Popen(command, stdin=requests)  # noqa: S603 - nothing of it comes from outside
+
+
 class _Died(Exception):
     """The process died before it answered."""
 
@@ -160,8 +166,7 @@ class _Process(asyncio.Protocol):
         self = cls()
         await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
         with theirs:
-            command = (sys.executable, "-P", hashing.__file__, str(threads))
-            starting = asyncio.ensure_future(asyncio.to_thread(subprocess.Popen[bytes], command, stdin=theirs.fileno()))
+            starting = asyncio.ensure_future(asyncio.to_thread(launch, threads, theirs.fileno()))
             try:
                 self._popen = await to_its_end(starting)
             except asyncio.CancelledError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from graph.accounts.models import USERS
 from graph.accounts.records import Role, UserRecord
@@ -14,11 +15,16 @@ from graph.accounts.records import Role, UserRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Executable
     from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graph.engines.database import Database
 
 _U = USERS.c
 _SHOWN = (_U.id, _U.email, _U.display_name, _U.role, _U.created_at, _U.email_confirmed_at)
+
+PLACES = (1, 8, 64)
+"""Ids of one statement; those of a read that has fewer are filled up with its last one."""
 
 LOCK = "!"
 """Prefix of a hash that no password matches, as in ``/etc/shadow``."""
@@ -64,9 +70,22 @@ async def _credentials(session: AsyncSession, condition: ColumnElement[bool]) ->
     return Credentials(user, key, hashed, password_due=changed < user.created_at)
 
 
-async def users(session: AsyncSession, ids: Sequence[int]) -> list[UserRecord]:
+async def users(database: Database, ids: Sequence[int]) -> list[UserRecord]:
     """Return the users among `ids` that exist, by id."""
-    return [_record(row) for row in await session.execute(select(*_SHOWN).where(USERS.c.id.in_(ids)))]
+    found: list[UserRecord] = []
+    for start in range(0, len(ids), PLACES[-1]):
+        some = ids[start : start + PLACES[-1]]
+        places = next(places for places in PLACES if len(some) <= places)
+        filled = {f"id{n}": some[min(n, len(some) - 1)] for n in range(places)}
+        rows = await database.rows(_with_ids(places), filled)
+        found += [_record(row) for row in rows]
+    return found
+
+
+@cache
+def _with_ids(places: int) -> Executable:
+    """Select the users of so many ids: the text of such a statement is always the same."""
+    return select(*_SHOWN).where(_U.id.in_([bindparam(f"id{n}", type_=_U.id.type) for n in range(places)]))
 
 
 def _record(row: Sequence[object]) -> UserRecord:

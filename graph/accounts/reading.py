@@ -56,8 +56,7 @@ class AccountReader:
         """Return the cached JSON (`UserRecord.to_json`) of the users among `ids` that exist, by id."""
 
         async def load(keys: Sequence[str]) -> Mapping[str, object]:
-            async with self._database.session() as session:
-                found = await queries.users(session, [user_of_tag(key) for key in keys])
+            found = await queries.users(self._database, [user_of_tag(key) for key in keys])
             return {user_tag(user.id): user.to_json() for user in found}
 
         found = await self._cache.get_many([user_tag(one) for one in ids], load, tags=lambda key: [key], ttl=USER_TTL)

@@ -160,14 +160,15 @@ class Database:
             yield session
             await session.commit()
 
-    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
+    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]], *, stays: bool = False) -> T:
         """Do `work` in a transaction, past SQLAlchemy where that can be: on SQLite in one trip, with all who wait.
 
         It awaits nothing but its statements, lets their errors pass, and may begin again when it has changed nothing.
+        The caller `stays` if it is not cancelled meanwhile.
         """
         with contextlib.suppress(NotPlain):
             async with self._told():
-                return await self._whole.transact(work)
+                return await self._whole.transact(work, stays=stays)
         async with self.transaction() as session:
             return await work(await session.connection())
 
@@ -192,6 +193,8 @@ class Database:
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """Do `execute` with less work for a statement object that comes again and again; a row has places, no names."""
+        if (short := self._plain.at_once(statement, parameters)) is not None:
+            return short
         with unavailable(OSError, PoolTimeoutError):
             async with self._connections.place(POOL_TIMEOUT):
                 plain = self._plain.plain(statement)
@@ -266,6 +269,7 @@ class Database:
     async def close(self) -> None:
         """Close all connections; do not wait longer than `GOODBYE` seconds for a server that does not respond."""
         await self._whole.close()
+        self._plain.close()
         self._outage.close()
         self._refusal.close()
         with contextlib.suppress(TimeoutError):

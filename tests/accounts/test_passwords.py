@@ -32,6 +32,11 @@ def children() -> list[psutil.Process]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def forked_hashers() -> None:
+    """Here the process is what is tested: it is started as in production."""
+
+
 async def test_hashes_are_argon2id_with_the_recommended_parameters() -> None:
     """A hash says Argon2id, 19 MiB, two passes, one lane, and two of one password differ."""
     with Hasher() as hasher:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from sqlalchemy import event, select, text
+from sqlalchemy import event, insert, select, text
 
 from graph.accounts import queries
 from graph.accounts.attempts import AttemptLimits
@@ -276,6 +276,21 @@ async def test_users_are_read_through_the_cache(accounts: AccountService, databa
     async with database.transaction() as session:
         await session.execute(text("UPDATE users SET display_name = 'changed behind its back'"))
     assert await accounts.user(made.user.id) == made.user
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 2, 9, 65, 130])
+async def test_however_many_users_are_read_at_a_time(accounts: AccountService, database: Database, wanted: int) -> None:
+    """Each statement has a fixed number of places; those that stay empty find nobody twice."""
+    first = await accounts.add("ann@example.org", PASSWORD, "Ann", Role.SERVICE)
+    assert isinstance(first, UserRecord)
+    numbers = range(first.id, first.id + 131)
+    async with database.transaction() as session:
+        row = (await session.execute(select(USERS))).mappings().one()
+        others = [{**row, "id": n, "email": f"{n}@example.org", "email_key": f"{n}@example.org"} for n in numbers[1:]]
+        await session.execute(insert(USERS), others)
+    ids = [*reversed(numbers)][:wanted]
+    assert sorted(one.id for one in await queries.users(database, ids)) == sorted(ids)
+    assert await queries.users(database, [first.id, 10**9]) == [first]
 
 
 async def test_adding_twice_is_told(accounts: AccountService) -> None:

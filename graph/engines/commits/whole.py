@@ -46,15 +46,19 @@ class WholeTransactions:
         self._patience = patience
         self._groups: Groups[Member[Any], Any, Any] = Groups(self._commit, limit=LIMIT)
 
-    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
-        """Do `work`; it may be begun again after a first time that changed nothing."""
+    async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]], *, stays: bool = False) -> T:
+        """Do `work`; it may be begun again after a first time that changed nothing.
+
+        The caller `stays` if it is not cancelled meanwhile.
+        """
         with unavailable(OSError, PoolTimeoutError):
             if self._writer is None:
                 async with self._connections.place(self._patience):
                     return await self._plain.transact(work)
             member = self._plain.member(work)
             try:
-                return cast("T", await self._groups.add(member))
+                add = self._groups.add_here if stays else self._groups.add
+                return cast("T", await add(member))
             except asyncio.CancelledError:
                 member.abandoned = True
                 raise

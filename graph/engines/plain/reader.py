@@ -22,7 +22,7 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import Delete, Insert, Select, Update
+from sqlalchemy import Delete, Insert, Select, Update, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, MissingGreenlet
 
 from graph.engines import postgres, sqlite
@@ -57,6 +57,10 @@ class PlainReader:
         self._known = lru_cache(maxsize=_KEPT)(self._prepare)
         self._driver = _DRIVERS[engine.dialect.name]()
         self._errors = engine.dialect.loaded_dbapi.Error
+        self._near = sqlite.near_reader(engine.url)
+        self._was_opened = False
+        if self._near is not None:
+            event.listen(engine, "connect", self._note_opened)
         self.listened: Callable[[], bool] = lambda: True
         """Whether those who listen to the engine want to hear of what is executed now."""
 
@@ -87,7 +91,28 @@ class PlainReader:
 
     def plain(self, statement: Executable) -> PlainStatement | None:
         """What the driver gets for a SELECT; None where SQLAlchemy must execute it."""
-        return self._known(cast("Any", statement)) if isinstance(statement, Select) and self._may() else None
+        return self._select(statement) if self._may() else None
+
+    def at_once(self, statement: Executable, parameters: Mapping[str, Any]) -> Rows | None:
+        """The rows of a SELECT that is read here and now (`graph.engines.sqlite.near`); None where it is not."""
+        if self._near is None or not self._was_opened or self._is_heard():
+            return None
+        if (plain := self._select(statement)) is None:
+            return None
+        found = self._near.read(plain.text, plain.values(parameters))
+        return None if found is None else plain.rows(found)
+
+    def _select(self, statement: Executable) -> PlainStatement | None:
+        return self._known(cast("Any", statement)) if isinstance(statement, Select) else None
+
+    def _note_opened(self, *_: object) -> None:
+        """Let reads at once begin: whoever opens a file first makes it, or restores it after a kill."""
+        self._was_opened = True
+
+    def close(self) -> None:
+        """Close what reads at once."""
+        if self._near is not None:
+            self._near.close()
 
     async def read(self, plain: PlainStatement, parameters: Mapping[str, Any]) -> Rows | None:
         """The rows; None if there is no connection that works. Raises what SQLAlchemy raises."""

@@ -7,7 +7,7 @@ This package imports neither GraphQL nor another feature nor the settings.
 
 from graph.leaderboard import rules
 from graph.leaderboard.feature import FEATURE, LIVE, LeaderboardOptions
-from graph.leaderboard.keys import board_tag
+from graph.leaderboard.keys import board_tag, ranks_tag
 from graph.leaderboard.live.boards import until_available
 from graph.leaderboard.records import BoardRecord, NewBoard, Outcome, Placed, SeasonSchedule, Span, TopPage, player_of
 from graph.leaderboard.seed import DEMO_BOARDS, seed_demo, seed_players
@@ -28,6 +28,7 @@ __all__ = [
     "TopPage",
     "board_tag",
     "player_of",
+    "ranks_tag",
     "rules",
     "seed_demo",
     "seed_players",

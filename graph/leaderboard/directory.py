@@ -1,8 +1,10 @@
 """The boards that a process has in memory: read once, because a board hardly ever changes.
 
-What can change is read again: another process may have deleted a board or reset its season. A reader that finds no
-index for a board's season reads the board again (`refresh`), and `review` does so for all known boards every few
-seconds. Accepting a score does not depend on what is remembered here: SQL decides.
+What can change is read again: another process may have deleted a board, reset its season, or made another board of that
+slug. So who asks for a board by its slug gets one from memory only if it was read under the board's tag as it is now,
+which an answer that may be kept depends on. For others (`known`, `known_by_id`) a reader that finds no index for a
+board's season reads the board again (`refresh`), and `review` does so for all known boards every few seconds. Accepting
+a score does not depend on what is remembered here: SQL decides.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graph.leaderboard import queries
+from graph.leaderboard.keys import board_tag
 from graph.leaderboard.rules import is_slug
+from graph.patterns.cache import noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +32,7 @@ class Directory:
         """Start empty; boards are read from `database` when they are asked for."""
         self._database = database
         self._boards: dict[str, BoardRecord] = {}
+        self._marks: dict[str, tuple[BoardRecord, bytes]] = {}  # under which mark of its tag a board was read
 
     async def boards(self) -> list[BoardRecord]:
         """Return all boards, sorted by name."""
@@ -35,19 +40,39 @@ class Directory:
             return await queries.boards(session)
 
     async def board(self, slug: str) -> BoardRecord | None:
-        """Return the board with this slug; None if there is none."""
-        if slug not in self._boards:
-            if not is_slug(slug):  # and PostgreSQL refuses NUL
-                return None
-            async with self._database.session() as session:
-                found = await queries.board(session, slug)
-            if found is None:
-                return None
-            self._boards[slug] = found
-        return self._boards[slug]
+        """Return the board that has this slug now; None if there is none."""
+        mark = noted(board_tag(slug))
+        if mark is not None and (known := self._boards.get(slug)) and self._marks.get(slug) == (known, mark):
+            return known
+        return await self._read(slug, mark)
+
+    async def known(self, slug: str) -> BoardRecord | None:
+        """Return the board that had this slug some seconds ago, or has it now; None if there is none."""
+        return self._boards.get(slug) or await self._read(slug, None)
+
+    async def _read(self, slug: str, mark: bytes | None) -> BoardRecord | None:
+        """Read a board; `mark` is one of its tag that was read before."""
+        if not is_slug(slug):  # and PostgreSQL refuses NUL
+            return None
+        async with self._database.session() as session:
+            found = await queries.board(session, slug)
+        if found is None:
+            self.forget(slug)
+            return None
+        self._boards[slug] = found
+        if mark is not None:
+            self._marks[slug] = (found, mark)
+        return found
 
     async def boards_by_id(self, numbers: Iterable[int]) -> dict[int, BoardRecord]:
-        """Return those of the boards with these ids that exist, from memory if all of them are known."""
+        """Return those of the boards with these ids that exist now."""
+        async with self._database.session() as session:
+            found = await queries.boards_by_id(session, numbers)
+        self._boards |= {board.slug: board for board in found}
+        return {board.id: board for board in found}
+
+    async def known_by_id(self, numbers: Iterable[int]) -> dict[int, BoardRecord]:
+        """Do `boards_by_id`, from memory if all of them are known: some may not be there, or have been reset."""
         wanted = set(numbers)
         known = {board.id: board for board in self._boards.values()}
         if not wanted <= known.keys():
@@ -58,6 +83,7 @@ class Directory:
     def forget(self, slug: str) -> None:
         """Forget the board with this slug, so that it is read again when asked for."""
         self._boards.pop(slug, None)
+        self._marks.pop(slug, None)
 
     async def refresh(self, session: AsyncSession, board: BoardRecord) -> BoardRecord | None:
         """Read a board again; None if it was deleted."""
@@ -65,7 +91,7 @@ class Directory:
         if found is not None:
             self._boards[found.slug] = found
         elif (known := self._boards.get(board.slug)) is not None and known.id == board.id:
-            del self._boards[board.slug]
+            self.forget(board.slug)
         return found
 
     async def review(self) -> None:
@@ -80,4 +106,4 @@ class Directory:
             if slug in now:
                 self._boards[slug] = now[slug]
             else:
-                del self._boards[slug]
+                self.forget(slug)

@@ -76,7 +76,7 @@ class Indexes:
         self._database = database
         self._prefix = prefix
         self._clock = clock
-        self.outdate: Callable[[str], Awaitable[None]] | None = None  # called with a board whose index got late rows
+        self.outdate: Callable[[str], Awaitable[object]] | None = None  # called with a board whose index got late rows
         self._rankings: dict[tuple[int, int], Ranking] = {}
         self._behind: dict[tuple[int, int], tuple[int, int]] = {}  # the oldest row not put, and how many there are
         self._mending: dict[tuple[int, int], asyncio.Task[None]] = {}
@@ -230,7 +230,7 @@ class Indexes:
                     await self._catch_up(board, number, state, server)
                     continue
                 if not state.stale and behind is not None:
-                    await self._put_since(board, number, behind[0])
+                    await self._put_since(board, number, behind[0], told=False)
                     if self._behind[key] == behind:  # no new ones meanwhile
                         del self._behind[key]
                     continue
@@ -265,12 +265,16 @@ class Indexes:
         await self._put_since(board, number, max(1, state.through - round(MARGIN * 1e6)))
         await self.of(board, number).verify(state, server, through)
 
-    async def _put_since(self, board: BoardRecord, number: int, version: int) -> None:
+    async def _put_since(self, board: BoardRecord, number: int, version: int, *, told: bool = True) -> None:
+        """Put these rows; not `told`: answers may lack some that a rebuild has put, which invalidates nothing."""
         rows = queries.rows(self._database, board, await self._id(board, number), since=version)
-        late = await self.of(board, number).catch_up(rows)
-        _caught_up.inc(late)
-        if late and self.outdate is not None:
-            await self.outdate(board.slug)
+        late = None  # where it fails on the way
+        try:
+            late = await self.of(board, number).catch_up(rows)
+            _caught_up.inc(late)
+        finally:
+            if (late != 0 or not told) and self.outdate is not None:
+                await self.outdate(board.slug)
 
     async def sweep(self, board: BoardRecord, number: int) -> None:
         """Periodically, in one process of all: put the newest rows again; repair the index if it is not complete."""

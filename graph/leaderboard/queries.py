@@ -17,6 +17,7 @@ from graph.leaderboard.models import ARCHIVE, BOARDS, REMOVED, SCORES, SEASONS
 from graph.leaderboard.records import OwnScore, player_key, player_number
 from graph.leaderboard.writing import board_of, season_of
 from graph.patterns.ranking import (
+    NO_BUILD,
     Entry,
     Neighbourhood,
     Order,
@@ -30,7 +31,7 @@ from graph.patterns.ranking import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy import Row as SqlRow
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from graph.leaderboard.records import BoardRecord, SeasonRecord
 
 CHUNK = 10_000
-NO_BUILD = "0" * 16
 EMPTY = RankingPage([], 0, has_previous=False, has_next=False, build=NO_BUILD, seq=0)
 S, A = SCORES.c, ARCHIVE.c
 _BEST_FIRST = (S.score.desc(), S.achieved_at, S.player_id)
@@ -71,6 +71,12 @@ async def board_by_id(session: AsyncSession, number: int) -> BoardRecord | None:
     there = select(BOARDS).where(BOARDS.c.id == number, BOARDS.c.deleted_at.is_(None))
     row = (await session.execute(there)).one_or_none()
     return None if row is None else board_of(row)
+
+
+async def boards_by_id(session: AsyncSession, numbers: Iterable[int]) -> list[BoardRecord]:
+    """Return those of the boards with these ids that exist."""
+    there = select(BOARDS).where(BOARDS.c.id.in_([*numbers]), BOARDS.c.deleted_at.is_(None))
+    return [board_of(row) for row in await session.execute(there)]
 
 
 async def season(session: AsyncSession, board: BoardRecord, number: int) -> SeasonRecord | None:

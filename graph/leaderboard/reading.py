@@ -18,11 +18,13 @@ from graph.errors import Invalid, Unavailable
 from graph.leaderboard import queries
 from graph.leaderboard.directory import Directory
 from graph.leaderboard.index import KNOWN, Indexes, NoIndex
+from graph.leaderboard.keys import ranks_tag, shown_tags, size_tag
 from graph.leaderboard.records import Placed, SeasonRecord, TopPage, player_key
 from graph.leaderboard.rules import season_at
 from graph.leaderboard.seasons import finished
+from graph.patterns.cache import narrow
 from graph.patterns.fair_queue import FairQueue
-from graph.patterns.ranking import Place
+from graph.patterns.ranking import Operator, Place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -66,7 +68,9 @@ class LeaderboardReader:
 
     async def size(self, board: BoardRecord) -> int:
         """Return how many players have a score this season."""
-        return await self._current(board, lambda ranking: ranking.size(), queries.size)
+        return await self._current(
+            board, lambda ranking: ranking.size(), queries.size, lambda _: [size_tag(board.slug)]
+        )
 
     async def top(
         self,
@@ -76,19 +80,23 @@ class LeaderboardReader:
         after: str | None = None,
         season: int | None = None,
         metadata: bool = False,
+        sized: bool = True,
+        continued: bool = True,
     ) -> TopPage:
         """Return a page, best first; raises `graph.errors.Invalid` for a wrong cursor or season.
 
-        With `metadata` the entries include it; without, they may or may not.
+        With `metadata` the entries include it; without, they may or may not. Fewer scores outdate a kept answer that
+        does not show how many players there are, nor percentiles (`sized`), nor cursors (`continued`).
         """
         place = _place(after)
         past = await self._past(board, season)
         if isinstance(past, SeasonRecord):
-            number = past.id
-            if past.state.frozen:
-                page = await self._count(lambda s: finished.page(s, number, board, first, place))
-            else:
-                page = await self._count(lambda s: queries.page(s, number, board, first, place))
+            page = await self._over(
+                board,
+                past,
+                lambda s, number: finished.page(s, number, board, first, place),
+                lambda s, number: queries.page(s, number, board, first, place),
+            )
         elif past:
             page = queries.EMPTY
         else:
@@ -100,6 +108,10 @@ class LeaderboardReader:
                     else ranking.page_after(first, place, metadata=metadata)
                 ),
                 lambda s, number: queries.page(s, number, board, first, place),
+                # The cursors of a page tell when it was read: who moved after that is left out of the next one.
+                None
+                if place is not None or (continued and board.operator is not Operator.BEST)
+                else lambda page: _shown(board, page.entries, all_there=not sized and len(page.entries) == first),
             )
         return _top(page)
 
@@ -111,20 +123,31 @@ class LeaderboardReader:
         neighbours: int = 2,
         season: int | None = None,
         metadata: bool = False,
+        sized: bool = True,
     ) -> Neighbourhood | None:
-        """Return a player's entry with its neighbours; None if there is none. Raises `graph.errors.Invalid`."""
+        """Return a player's entry with its neighbours; None if there is none. Raises `graph.errors.Invalid`.
+
+        Fewer scores outdate a kept answer that shows no percentile (`sized`).
+        """
         past = await self._past(board, season)
         if isinstance(past, SeasonRecord):
-            number = past.id
-            if past.state.frozen:
-                return await self._count(lambda s: finished.around(s, number, board, player, neighbours))
-            return await self._count(lambda s: queries.around(s, number, board, player, neighbours))
+            return await self._over(
+                board,
+                past,
+                lambda s, number: finished.around(s, number, board, player, neighbours),
+                lambda s, number: queries.around(s, number, board, player, neighbours),
+            )
         if past:
             return None
         return await self._current(
             board,
             lambda ranking: ranking.around(player_key(player), neighbours, metadata=metadata),
             lambda s, number: queries.around(s, number, board, player, neighbours),
+            lambda found: _shown(
+                board,
+                [*found.above, found.entry, *found.below] if found else [],
+                all_there=not sized and found is not None and len(found.below) == neighbours,
+            ),
         )
 
     async def entries(self, board: BoardRecord, players: Sequence[int], *, metadata: bool = False) -> list[Entry]:
@@ -161,11 +184,18 @@ class LeaderboardReader:
         board: BoardRecord,
         question: Callable[[Ranking], Awaitable[T]],
         fallback: Callable[[AsyncSession, int], Awaitable[T]],
+        shown: Callable[[T], Sequence[str]] | None = None,
     ) -> T:
-        """Ask the index of the running season, or SQL if there is no index."""
+        """Ask the index of the running season, or SQL if there is no index.
+
+        `shown` gives the tags under which all changes that matter to what was found are told.
+        """
         number = self.season(board).number
         with contextlib.suppress(NoIndex):
-            return await self.indexes.ask(board, number, question)
+            found = await self.indexes.ask(board, number, question)
+            narrow(ranks_tag(board.slug), None if shown is None else shown(found))
+            return found
+        narrow(ranks_tag(board.slug), None)
         _from_sql.inc()
 
         async def counted(session: AsyncSession) -> T:
@@ -174,6 +204,23 @@ class LeaderboardReader:
             return await fallback(session, -1 if found is None else found.id)
 
         return await self._count(counted)
+
+    async def _over(
+        self,
+        board: BoardRecord,
+        past: SeasonRecord,
+        archived: Callable[[AsyncSession, int], Awaitable[T]],
+        scored: Callable[[AsyncSession, int], Awaitable[T]],
+    ) -> T:
+        """Ask the archive of a season that is over or, until it has one, its scores: they are deleted after that."""
+
+        async def question(session: AsyncSession) -> T:
+            season = past
+            if not past.state.frozen:  # it may be by now
+                season = await queries.season(session, board, past.number) or past
+            return await (archived if season.state.frozen else scored)(session, season.id)
+
+        return await self._count(question)
 
     async def _count(self, question: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """Ask SQL in one snapshot, for a few callers at a time."""
@@ -200,6 +247,7 @@ class LeaderboardReader:
             async with self._database.session() as session:
                 found = await queries.season(session, board, number)
             if found is None or not found.state.frozen:
+                narrow(ranks_tag(board.slug), None)  # another clock may be behind this one, and scores still come
                 return found or True
             if len(self._finished) >= KNOWN:
                 del self._finished[next(iter(self._finished))]
@@ -212,6 +260,12 @@ def _place(after: str | None) -> Place | None:
         return None if after is None else Place.decode(after)
     except ValueError as error:
         raise Invalid("after", "This is no cursor of this field.") from error
+
+
+def _shown(board: BoardRecord, entries: Sequence[Entry], *, all_there: bool) -> list[str]:
+    """The tags of what consecutive entries show; unless they are `all_there`, also of how many players there are."""
+    tags = [] if all_there else [size_tag(board.slug)]
+    return tags + (shown_tags(board.slug, entries[0].rank, entries[-1].rank) if entries else [])
 
 
 def _top(page: RankingPage) -> TopPage:

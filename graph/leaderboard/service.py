@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.engines.database import Database
+    from graph.leaderboard.submission.outdating import Invalidate
     from graph.leaderboard.writing import Clock
     from graph.patterns.client import Client
     from graph.patterns.ranking import Submitted
@@ -51,13 +52,13 @@ class LeaderboardService(LeaderboardReader):
         upkeep: float = EVERY,
         clock: Clock | None = None,
         delegate: Callable[[], Awaitable[object]] | None = None,
-        invalidate: Callable[[str], Awaitable[None]] | None = None,
+        invalidate: Invalidate | None = None,
         remove_departed: bool = False,
     ) -> None:
         """Begin with no board known.
 
         `upkeep` is the pause between rounds of upkeep in seconds; with 0 there are none. `delegate` has
-        `Upkeep.close_seasons` run elsewhere. `invalidate` invalidates what is cached under a tag (`board_tag`). With
+        `Upkeep.close_seasons` run elsewhere. `invalidate` invalidates what is cached under tags (`keys`). With
         `remove_departed`, deleted users lose their scores; otherwise the scores stay, under a player without a name.
         `clock` replaces the database's, for tests.
         """
@@ -97,11 +98,15 @@ class LeaderboardService(LeaderboardReader):
         return await self.directory.boards()
 
     async def board(self, slug: str) -> BoardRecord | None:
-        """Return the board with this slug; None if there is none."""
+        """Return the board that has this slug now; None if there is none."""
         return await self.directory.board(slug)
 
+    async def known_board(self, slug: str) -> BoardRecord | None:
+        """Do `board`; it may be one that another process has deleted or reset within the last seconds."""
+        return await self.directory.known(slug)
+
     async def boards_by_id(self, numbers: Iterable[int]) -> dict[int, BoardRecord]:
-        """Return those of the boards with these ids that exist."""
+        """Return those of the boards with these ids that exist now."""
         return await self.directory.boards_by_id(numbers)
 
     async def create_board(self, new: NewBoard) -> BoardRecord:
@@ -115,8 +120,7 @@ class LeaderboardService(LeaderboardReader):
     async def delete_board(self, board: BoardRecord) -> None:
         """Delete a board and all its scores; raises `graph.errors.Missing` if it is gone already.
 
-        This process stops showing it at once; others may show it, empty, for some seconds. The rows are deleted in the
-        background.
+        No process shows it any more. The rows are deleted in the background.
         """
         async with self._database.transaction() as session:
             now = round(self.now().timestamp() * 1e6)

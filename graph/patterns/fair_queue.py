@@ -17,13 +17,13 @@ in the queue.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection
+    from collections.abc import AsyncGenerator, Collection, Generator
 
 Name: TypeAlias = str | None
 """A caller; None for the program itself."""
@@ -75,6 +75,15 @@ class Sharers:
     def work(self) -> None:
         """Let the current task, and those that it starts, work on behalf of all callers."""
         on_behalf_of.set(self)
+
+    @contextmanager
+    def working(self) -> Generator[None]:
+        """Do `work` during the block."""
+        before = on_behalf_of.set(self)
+        try:
+            yield
+        finally:
+            on_behalf_of.reset(before)
 
 
 on_behalf_of: ContextVar[Name | Sharers] = ContextVar("graph_on_behalf_of", default=None)

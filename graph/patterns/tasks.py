@@ -27,9 +27,13 @@ class Tasks:
     def spawn(self, work: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
         """Start `work`."""
         task = asyncio.create_task(work, name=name)
+        self.adopt(task)
+        return task
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """Own `task`, which was started elsewhere."""
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return task
 
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended."""

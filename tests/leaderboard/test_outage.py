@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
 
 from graph.leaderboard.models import SCORES
@@ -12,7 +13,7 @@ from graph.leaderboard.records import BoardRecord, Change, NewBoard, Submission,
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake as taking
 from graph.patterns.client import open_client
-from graph.patterns.ranking import Operator, RankingMissing, ScoreRow, Ties
+from graph.patterns.ranking import Operator, Ranking, RankingMissing, ScoreRow, Ties
 from harness.valkey import ValkeyServer
 from harness.waiting import within
 from tests.support.engines.proxy import Chaos, FaultProxy
@@ -250,6 +251,41 @@ async def test_a_sweep_brings_what_a_dead_process_did_not_put(database: Database
         assert await in_index(service, board) != await in_sql(database)
         await service.upkeep.tick()
         assert await in_index(service, board) == await in_sql(database)
+
+
+@pytest.mark.parametrize("by", ["itself", "a failing one", "a rebuild"])
+async def test_rows_that_come_late_outdate_the_board(
+    database: Database, client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Answers without them are outdated, even if catching up fails after it has put them, or a rebuild puts them."""
+    await add_players(database, 20)
+    async with LeaderboardService(database, client, upkeep=0, clock=clock) as service:
+        board = await service.create_board(NewBoard("main", "Main"))
+        await service.submit(board, 1, 1.0)
+        row = await commit(database, board, 2, 2.0)
+        told: list[str] = []
+
+        async def outdate(slug: str) -> None:
+            told.append(slug)
+
+        real = Ranking.catch_up
+
+        async def catch_up(ranking: Ranking, source: Any) -> int:
+            late = await real(ranking, source)
+            if by != "a failing one":
+                return late
+            monkeypatch.undo()
+            raise RedisConnectionError("gone")
+
+        service.indexes.outdate = outdate
+        monkeypatch.setattr(Ranking, "catch_up", catch_up)
+        if by == "a rebuild":
+            assert await service.rebuild(board)
+        service.indexes._note_behind(board, 1, row.version)
+        await recovered(service, database, board)
+        async with within("the board to be outdated"):
+            while not told:
+                await asyncio.sleep(0.01)
 
 
 async def test_an_outage_is_a_line_however_many_boards_there_are(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from graph.errors import Invalid
-from graph.leaderboard import index, queries, reading
+from graph.leaderboard import index, queries, ranks_tag, reading
 from graph.leaderboard.models import ARCHIVE, SCORES, SEASONS
 from graph.leaderboard.records import (
     BoardRecord,
@@ -27,6 +28,7 @@ from graph.leaderboard.rules import season_at, season_number
 from graph.leaderboard.seasons import archive
 from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake as taking
+from graph.patterns.cache import observing
 from graph.patterns.ranking import Operator, Order, Ties
 from harness.waiting import within
 
@@ -101,8 +103,13 @@ def test_a_board_without_seasons_has_one_that_does_not_end() -> None:
     assert (span.number, span.starts_at, span.ends_at) == (1, created, None)
 
 
-@pytest.mark.parametrize("ties", Ties)
-@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize(
+    ("order", "ties"),
+    [
+        pytest.param(order, ties, marks=[pytest.mark.heavy] if (one + other) % 2 else [])
+        for (one, order), (other, ties) in itertools.product(enumerate(Order), enumerate(Ties))
+    ],
+)
 async def test_a_season_ends_in_an_archive(
     service: LeaderboardService, database: Database, client: Client, clock: Clock, *, order: Order, ties: Ties
 ) -> None:
@@ -163,6 +170,33 @@ async def reads_as(service: LeaderboardService, board: BoardRecord, final: list[
     assert await service.around(board, 31, season=1) is None
 
 
+async def test_a_season_that_is_archived_while_it_is_read_is_shown_whole(
+    service: LeaderboardService, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its scores are deleted then: a reader that found it not closed yet reads the archive."""
+    board = await service.create_board(NewBoard("d", "D", schedule=SeasonSchedule.DAILY))
+    for player in (1, 2):
+        await service.submit(board, player, player)
+    past = service._past
+
+    async def then_archived(board: BoardRecord, number: int | None) -> SeasonRecord | bool:
+        found = await past(board, number)
+        assert isinstance(found, SeasonRecord)
+        assert not found.state.frozen
+        assert await archive.close(database, found, board.ties, clock=clock)
+        await archive.purge(database, found)
+        return found
+
+    monkeypatch.setattr(service, "_past", then_archived)
+    clock.set(2026, 3, 3)
+    assert [placed.player for placed in (await service.top(board, season=1)).entries] == [2, 1]
+    await service.submit(board, 1, 5)
+    clock.set(2026, 3, 4)
+    found = await service.around(board, 1, season=2)
+    assert found is not None
+    assert found.entry.score == 5
+
+
 async def test_seasons_that_nobody_played_are_empty(service: LeaderboardService, clock: Clock) -> None:
     """A season between two that were played has no entries; one to come is refused."""
     board = await service.create_board(NewBoard("m", "M", schedule=SeasonSchedule.MONTHLY))
@@ -209,6 +243,20 @@ async def test_a_slow_clock_gets_into_no_season_that_is_closing(
     page = await service.top(board, season=1)
     assert [placed.player for placed in page.entries] == [1]
     assert [placed.player for placed in (await service.top(board)).entries] == [2]
+
+
+async def test_what_shows_a_season_that_is_not_closed_depends_on_its_scores(
+    service: LeaderboardService, database: Database, client: Client, clock: Clock
+) -> None:
+    """By the reader's clock it is over, by another one scores still come: they outdate what shows it."""
+    board = await service.create_board(NewBoard("weekly", "Weekly", schedule=SeasonSchedule.WEEKLY))
+    await service.submit(board, 1, 1.0)
+    async with LeaderboardService(database, client, upkeep=0, clock=lambda: clock() + 7 * 86400) as ahead:
+        for read in (ahead.top(board, season=1), ahead.around(board, 1, season=1)):
+            with observing() as observed:
+                assert await ahead.size(board) == 0
+                assert await read is not None
+            assert observed.narrowed == {ranks_tag("weekly"): None}
 
 
 async def test_one_of_many_closes_a_season(service: LeaderboardService, database: Database, clock: Clock) -> None:

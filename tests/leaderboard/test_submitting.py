@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
-import sys
+import signal
+import tempfile
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,13 +19,16 @@ from sqlalchemy import event, func, select
 
 from graph.engines import postgres, sqlite
 from graph.errors import Invalid, Missing
+from graph.leaderboard.keys import ranking_name
 from graph.leaderboard.models import SCORES, SUBMISSIONS
-from graph.leaderboard.records import BoardRecord, NewBoard, Outcome
+from graph.leaderboard.records import BoardRecord, NewBoard, Outcome, player_key
 from graph.leaderboard.service import LeaderboardService
+from graph.patterns.client import RedisUnavailable
 from graph.patterns.ranking import Operator, Ties
-from harness.waiting import within
+from harness.waiting import HANG, until, within
 from tests.support.models.clock import Clock
 from tests.support.models.players import PLAYERS, add_players
+from tests.support.processes.fork_server import python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -33,7 +37,8 @@ if TYPE_CHECKING:
     from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
 
-SENDER = Path(__file__).parent.parent / "support" / "processes" / "score_sender.py"
+LINES = 800
+"""Bytes of two hundred acknowledgements and more."""
 UNKNOWN = 10_000
 POISON = 2**70  # a number that no engine takes
 
@@ -294,17 +299,92 @@ async def test_what_was_acknowledged_survives_a_kill(
 
 async def killed(database_url: str, redis_url: str, first: int) -> tuple[int, set[str]]:
     """Let a process send scores with keys from `first` on and kill it; how far it may have come, and what it told."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(SENDER), database_url, redis_url, str(first)), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    lines: list[bytes] = []
-    async with within("two hundred acknowledgements"):
-        while len(lines) < 200:
-            lines.append(await process.stdout.readline())
-    await asyncio.sleep(random.uniform(0, 0.03))  # any moment of a group's life
-    process.kill()
-    lines += (await process.stdout.read()).splitlines(keepends=True)
-    await process.wait()
+    with tempfile.TemporaryFile() as out:
+        process = python("-m", "tests.support.processes.score_sender", database_url, redis_url, str(first), out=out)
+        await until(lambda: os.fstat(out.fileno()).st_size > LINES or process.poll() is not None)
+        await asyncio.sleep(random.uniform(0, 0.03))  # any moment of a group's life
+        process.kill()
+        assert await asyncio.to_thread(process.wait, HANG) == -signal.SIGKILL
+        out.seek(0)
+        lines = out.read().splitlines(keepends=True)
     acknowledged = {line.decode().strip() for line in lines if line.endswith(b"\n")}
     return max(map(int, acknowledged)) + 100, acknowledged
+
+
+async def test_a_score_that_changes_nothing_outdates_nothing_again(
+    service: LeaderboardService, database: Database, client: Client, clock: Clock
+) -> None:
+    """A player's best is outdated once; all of the board by who cannot know whether it was: another process."""
+    outdated: list[tuple[tuple[str, ...], Sequence[str]]] = []
+    away = False
+
+    async def invalidate(*tags: str, then: Sequence[str] = ()) -> None:
+        outdated.append((tags, then))
+        if away:
+            raise RedisUnavailable("away")
+
+    whole = [(("leaderboard:best",), ())]
+    board = await service.create_board(NewBoard("best", "Best", Operator.BEST))
+    async with (
+        LeaderboardService(database, client, upkeep=0, clock=clock, invalidate=invalidate) as one,
+        LeaderboardService(database, client, upkeep=0, clock=clock, invalidate=invalidate) as other,
+    ):
+        await one.submit(board, 2, 1)  # there is an index now
+        outdated.clear()
+        await one.submit(board, 1, 10)
+        await asyncio.gather(*(one.submit(board, 1, score) for score in (5, 12, 12)))
+        await one.submit(board, 1, 3)
+        assert [(tags, bool(then)) for tags, then in outdated] == [(("leaderboard:best:ranks",), True)] * 2
+        outdated.clear()
+        await other.submit(board, 1, 4)
+        assert outdated == whole
+        await other.submit(board, 1, 5)
+        assert outdated == whole
+        outdated.clear()
+        index = f"graph:ranking:{{{ranking_name(board.id, 1)}}}"
+        (lost, *_) = await client.execute("ZRANGE", f"{index}:order", 0, 0)
+        await client.execute("ZREM", f"{index}:order", lost)
+        await client.execute("HDEL", f"{index}:players", player_key(1))
+        await client.execute("HINCRBY", f"{index}:state", "size", -1, retry=False)
+        await other.submit(board, 1, 5)
+        assert outdated == whole, (
+            "the index had lost the row, or never got it: others have been shown the board without it"
+        )
+        outdated.clear()
+        away = True
+        await other.submit(board, 1, 20)
+        away = False
+        outdated.clear()
+        await other.submit(board, 1, 19)
+        assert outdated == whole, "that of the row before was not confirmed"
+
+
+async def test_a_row_that_got_into_the_index_late_is_not_known_to_be_told_of(
+    service: LeaderboardService, database: Database, client: Client, clock: Clock
+) -> None:
+    """What was outdated before it was there has been kept again without it; that of what put it was not confirmed."""
+    outdated: list[tuple[str, ...]] = []
+    away = False
+
+    async def invalidate(*tags: str, then: Sequence[str] = ()) -> None:
+        outdated.append((*tags, *then))
+        if away:
+            raise RedisUnavailable("away")
+
+    board = await service.create_board(NewBoard("best", "Best", Operator.BEST))
+    async with LeaderboardService(database, client, upkeep=0, clock=clock, invalidate=invalidate) as one:
+        await one.submit(board, 2, 1)  # there is an index now
+        index = f"graph:ranking:{{{ranking_name(board.id, 1)}}}"
+        await client.execute("RENAME", f"{index}:players", f"{index}:aside", retry=False)
+        await client.execute("SET", f"{index}:players", "no players", retry=False)
+        outcome = await one.submit(board, 1, 10)
+        assert outcome.rank is None
+        away = True
+        await client.execute("RENAME", f"{index}:aside", f"{index}:players", retry=False)
+        async with within("the row to be put late"):
+            while one.indexes._behind or one.indexes._mending:
+                await asyncio.sleep(0.01)
+        away = False
+        outdated.clear()
+        outcome = await one.submit(board, 1, 5)
+        assert (outcome.rank, outdated) == (1, [("leaderboard:best",)])

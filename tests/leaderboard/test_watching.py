@@ -17,7 +17,7 @@ def submitted(rank: int | None, former: int | None) -> Submitted:
     """A score that moved its player from `former` to `rank`."""
     before = None if former is None else 0.0
     return Submitted(
-        changed=True, rank=rank, score=1.0, achieved_at=0.0, version=1, former_rank=former, former_score=before
+        changed=True, rank=rank, score=1.0, achieved_at=0.0, version=1, former_rank=former, former_score=before, size=9
     )
 
 
@@ -30,7 +30,7 @@ def test_moves_say_what_lies_between() -> None:
     """A move touches both places and all between; a new entry all below it; under DENSE everybody below."""
     for ties, rank, former, expected in (
         (Ties.EARLIEST_FIRST, 3, 7, (3, 7)),
-        (Ties.COMPETITION, 7, 3, (3, 7)),
+        (Ties.COMPETITION, 7, 3, (3, 8)),  # who was eighth beside others is seventh with them now
         (Ties.EARLIEST_FIRST, 4, None, (4, 1 << 53)),
         (Ties.DENSE, 3, 7, (3, 1 << 53)),
     ):

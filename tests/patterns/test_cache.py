@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from graph.patterns.cache import Cache, metrics
-from graph.patterns.client import Client, open_client
+from graph.patterns.cache.codec import JsonCodec, dumps
+from graph.patterns.client import Client, command, open_client
 from harness.waiting import within
 from tests.support.models.counters import count
 from tests.support.models.truth import Truth
@@ -115,6 +117,22 @@ async def test_absence_is_remembered_briefly(cache: Cache, client: Client) -> No
     async with cache.invalidating("a"):
         truth.versions["a"] = 1
     assert await read(cache, truth) == {"version": 1}
+
+
+def dumps_slowly(value: Any) -> bytes:
+    """Packs each value as slowly as a large one, or as a processor that others take away meanwhile."""
+    time.sleep(0.02)
+    return dumps(value)
+
+
+async def test_an_entry_lives_no_longer_than_its_value_however_long_a_batch_is_packed(client: Client) -> None:
+    """What the others of a batch take to be packed is not added to the life of its last."""
+    cache, truth = Cache(client, codec=JsonCodec(dumps=dumps_slowly)), Truth()
+    keys = [f"k{i}" for i in range(10)]
+    await cache.get_many(keys, truth.load_many, tags=lambda _: ["t"], ttl=1000)
+    replies = await client.batch(*[command("PTTL", f"graph:cache:{{{key}}}") for key in keys])
+    assert all(0 < life <= 5000 for life in replies), replies
+    await cache.close()
 
 
 async def test_a_miss_gives_what_a_hit_will_give(cache: Cache, other: Cache) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,9 @@ from graph.patterns.client import Client, open_client
 from harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from graph.patterns.client import Command
     from harness.valkey import ValkeyServer
 
 LOOKED = 16
@@ -120,3 +122,77 @@ async def test_a_value_past_its_time_does_where_it_may(maker: Maker) -> None:
     maker.broken = True
     await maker.answer(2)
     assert maker.loads == 5
+
+
+class OneOfMany:
+    """Makes answers of one kind, each of another value under a tag of its own and one that all have."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.cache = Cache(client, beta=0, lease=60, patience=60)
+        self.answers = ByteCache(client, self.cache.generations, beta=0, lease=60, patience=60)
+        self.loads: list[str] = []
+        self.between: Callable[[], Awaitable[None]] | None = None
+
+    async def value(self, name: str) -> Any:
+        """A value through the cache: how many were loaded by then."""
+
+        async def load() -> Any:
+            self.loads.append(name)
+            return len(self.loads)
+
+        return await self.cache.get(name, load, tags=[f"tag {name}", "all"], ttl=60)
+
+    async def answer(self, name: str) -> list[Any]:
+        """What two reads of a value gave for one answer."""
+        found: list[Any] = []
+
+        async def make() -> Made:
+            found.append(await self.value(name))
+            if self.between is not None:
+                await self.between()
+            found.append(await self.value(name))
+            return Made(str(found).encode(), 60)
+
+        look = self.answers.claim(f"answer {name}", "kind")
+        assert look is not None
+        granted = self.answers.granted(look, await self.client.batch(*look.commands))
+        assert granted is not None
+        assert await self.answers.bring(f"answer {name}", make, public=True, kind="kind", granted=granted) is None
+        if self.between is None:  # it is kept a moment later
+            await until(lambda: self.answers.copy(f"answer {name}", time.time()))
+        return found
+
+
+async def test_a_value_that_is_new_takes_one_trip(valkey: ValkeyServer) -> None:
+    """It is looked for and its generation is made at once; that of the tag which all have came with the lease."""
+    sent: list[list[str]] = []
+
+    def note(commands: Sequence[Command], _: object) -> None:
+        sent.append([one.script.name if one.script is not None else str(one.args[0]) for one in commands])
+
+    async with open_client(valkey.url, observe=note) as client:
+        await client.execute("FLUSHALL")
+        many = OneOfMany(client)
+        for name in "ab":
+            await many.answer(name)
+        sent.clear()
+        many.between = partial(asyncio.sleep, 0)
+        await many.answer("c")
+        assert sent[:2] == [["cache.lease", "MGET"], ["GET", "cache.generation"]]
+        assert many.loads == ["a", "b", "c"]
+        await many.answers.close()
+        await many.cache.close()
+
+
+async def test_what_came_with_the_lease_is_for_the_first_read_of_a_new_value(client: Client) -> None:
+    """A second one sees what was written meanwhile under the tag that all have, as the first one's does not."""
+    many = OneOfMany(client)
+    for name in "ab":
+        await many.answer(name)
+    many.between = partial(many.cache.invalidate, "all")
+    first, second = await many.answer("c")
+    assert (first, second) == (3, 4)
+    assert many.loads == ["a", "b", "c", "c"]
+    await many.answers.close()
+    await many.cache.close()

@@ -17,6 +17,7 @@ from tests.support.models.truth import Truth
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from graph.patterns.cache import Granted
     from graph.patterns.client import Client
 
 
@@ -231,3 +232,53 @@ async def test_an_entry_that_is_known_to_be_outdated_is_not_looked_up(
         await other.close()
         await cache.invalidate("t")
     assert counts[1] < counts[0]
+
+
+async def test_whoever_comes_after_a_write_gets_nothing_that_was_begun_under_older_marks(
+    cache: Cache, client: Client
+) -> None:
+    """Though it is made in front of them: its maker had the lease, and the marks, since before the write."""
+    answers = ByteCache(client, cache.generations, beta=0, lease=60, patience=0.5)
+    truth = Truth()
+    truth.versions.update({"a": 1, "b": 1})
+
+    async def make() -> Made:
+        found = [await cache.get(key, truth.load(key), tags=[key]) for key in "ab"]
+        return Made(str([one["version"] for one in found]).encode(), 60)
+
+    async def bring(granted: Granted | None = None) -> bytes:
+        made: list[bytes] = []
+
+        async def noted() -> Made:
+            made.append((await make()).body)
+            await asyncio.sleep(0.1 if granted else 0)
+            return Made(made[0], 60)
+
+        hit = await answers.bring("key", noted, public=True, kind="kind", granted=granted)
+        return hit.body if hit is not None else made[0]
+
+    await make()  # both values have copies here
+    assert await bring() == b"[1, 1]"
+    await until(lambda: answers.copy("key", time.time()))
+    async with cache.invalidating("b"):
+        truth.versions["b"] = 2
+    look = answers.look("key")
+    replies = await client.batch(*look.commands)
+    assert answers.judge(look, replies) is None
+    claim = answers.renew(look, replies, 0, "kind", ())
+    granted = answers.granted(claim, await client.batch(*claim.commands))
+    assert granted is not None
+    async with cache.invalidating("a"):
+        truth.versions["a"] = 2
+
+    async def broken() -> Made:
+        raise LookupError("broken")
+
+    first = asyncio.create_task(answers.bring("key", broken, public=True))  # waits in vain for the lease
+    await asyncio.sleep(0.1)
+    second = asyncio.create_task(bring())
+    with pytest.raises(LookupError):
+        await first
+    assert await bring(granted) == b"[1, 2]"  # of a request that came before the write
+    assert await second == b"[2, 2]"
+    await answers.close()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.patterns.cache import Cache, Observation, get_narrowly, observing
+from graph.patterns.cache import ByteCache, Cache, Made, Observation, get_narrowly, narrow, observing
 from graph.patterns.cache.generations import Generations
+from graph.patterns.cache.narrowing import finish
+from graph.patterns.client import Replies, open_client
+from harness.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from graph.patterns.cache.generations import Mark
-    from graph.patterns.client import Client
+    from graph.patterns.client import Client, Command
+    from harness.valkey import ValkeyServer
 
 SHOWN, OTHER = 1, 9
 
@@ -192,3 +197,217 @@ async def test_missing_generations_are_created_before_the_rough_ones_are_compare
     assert marks["rough"] is None
     again = await generations.read(["new"], [], 60)
     assert again == {"new": marks["new"]}
+
+
+class Board:
+    """Ten places that change without a bracket, and an answer that shows two of them, under a declared tag."""
+
+    def __init__(self, client: Client) -> None:
+        self.cache = Cache(client, beta=0)
+        self.answers = ByteCache(client, self.cache.generations, beta=0)
+        self.places = dict.fromkeys(range(10), 1)
+        self.others: tuple[Sequence[str] | None, ...] = ()
+        """What else is read for the answer: the tags that matter to it, each time."""
+
+    async def make(self) -> Made:
+        """The answer."""
+        shown = [[number, self.places[number]] for number in (SHOWN, 2)]
+        await asyncio.sleep(0)
+        narrow("places", [f"place:{number}" for number, _ in shown])
+        for tags in self.others:
+            narrow("places", tags)
+        return Made(str(shown).encode(), 60)
+
+    async def read(self) -> str:
+        """The answer as a client gets it, and by now kept."""
+        hit = await self.answers.again("key")
+        if hit is None:
+            made: list[Made] = []
+
+            async def make() -> Made:
+                made.append(await self.make())
+                return made[-1]
+
+            hit = await self.answers.bring("key", make, ["board", "places"])
+            if hit is None:
+                return made[-1].body.decode()
+        return hit.body.decode()
+
+    async def kept(self) -> set[str]:
+        """The tags under which the answer is kept."""
+        await self.read()
+        await until(lambda: self.answers.copy("key", time.time()))
+        return set(self.answers.look("key").tags)
+
+    async def write(self, number: int) -> None:
+        """Change a place."""
+        self.places[number] += 1
+        await self.cache.generations.invalidate("places", then=[f"place:{number}"])
+
+    async def close(self) -> None:
+        """Leave nothing running."""
+        await self.answers.close()
+        await self.cache.close()
+
+
+@pytest.fixture
+async def board(client: Client) -> AsyncIterator[Board]:
+    """A board behind an empty cache."""
+    board = Board(client)
+    yield board
+    await board.close()
+
+
+async def test_a_declared_tag_gives_way_to_those_of_what_was_read(board: Board) -> None:
+    """An answer is current until something that it shows changes, or what else was declared."""
+    assert await board.kept() == {"board", "place:1", "place:2"}
+    await board.write(OTHER)
+    hit = await board.answers.again("key")
+    assert hit is not None
+    assert hit.body == b"[[1, 1], [2, 1]]"
+    await board.write(SHOWN)
+    assert await board.read() == "[[1, 2], [2, 1]]"
+    await board.kept()
+    await board.cache.invalidate("board")
+    assert await board.answers.again("key") is None
+
+
+async def test_a_declared_tag_stays_if_a_part_needs_it(board: Board) -> None:
+    """One read of which it is not known what it shows has the whole answer depend on all; so does none that says so."""
+    board.others = (None,)
+    assert await board.kept() == {"board", "places"}
+    board.others = (["place:9"], [])
+    await board.cache.invalidate("board")
+    assert await board.kept() == {"board", "place:1", "place:2", "place:9"}
+    with observing() as observed:
+        observed.note(["places"], [b"x"])
+        await finish(observed, board.cache.generations)
+    assert observed.tags == ("places",)
+
+
+@pytest.mark.parametrize("number", [SHOWN, OTHER])
+@pytest.mark.parametrize("moment", ["read", "before the marks", "between the marks", "after the marks"])
+async def test_a_change_at_any_moment(board: Board, monkeypatch: pytest.MonkeyPatch, number: int, moment: str) -> None:
+    """Whenever a change without a bracket comes between: nothing old is served after it."""
+    real_make = board.make
+    generations = board.cache.generations
+    left = [moment]
+
+    async def come(now: str) -> None:
+        if left == [now]:
+            left.clear()
+            await board.write(number)
+
+    async def make() -> Made:
+        made = await real_make()
+        await come("read")
+        return made
+
+    async def read(first: Sequence[str], then: Sequence[str], ttl: float) -> dict[str, Mark]:
+        await come("before the marks")
+        marks = await Generations.read(generations, first, (), ttl)  # as a cluster does, in two trips
+        await come("between the marks")
+        marks |= await Generations.read(generations, then, (), ttl)
+        await come("after the marks")
+        return marks
+
+    monkeypatch.setattr(board, "make", make)
+    monkeypatch.setattr(generations, "read", read)
+    await board.read()
+    await until(lambda: not board.answers._flights)
+    monkeypatch.undo()
+    assert await board.read() == str([[1, board.places[1]], [2, board.places[2]]])
+
+
+def sent_again(first: Replies, rest: Replies) -> Replies:
+    """The replies to a batch whose first command was refused for now, and ran after the rest."""
+    replies = Replies([*first, *rest])
+    replies.run_id, replies.wires = rest.run_id, [rest.wire] * len(replies)
+    return replies
+
+
+@pytest.mark.parametrize("late", ["the others", "the first"])
+async def test_a_reader_amid_an_invalidation(
+    board: Board, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    """Who looks when a part of a change's tags has its new generation, and the rest not yet, keeps nothing old.
+
+    The others follow the first; or Redis refuses that for a moment and takes the others.
+    """
+    real_make = board.make
+    sent, go = asyncio.Event(), asyncio.Event()
+    writing: list[asyncio.Task[None]] = []
+    async with open_client(valkey.url) as client:
+        real_batch, writer = client.batch, Generations(client)
+
+        async def batch(*commands: Command) -> Replies:
+            if sent.is_set():
+                return await real_batch(*commands)
+            before, after = commands[:1], commands[1:]
+            if late == "the first":
+                before, after = after, before
+            replies = await real_batch(*before)
+            sent.set()
+            await go.wait()
+            rest = await real_batch(*after)
+            if late == "the first":
+                return sent_again(rest, replies)
+            replies.extend(rest)
+            return replies
+
+        async def make() -> Made:
+            made = await real_make()
+            board.places[SHOWN] += 1
+            monkeypatch.setattr(client, "batch", batch)
+            writing.append(asyncio.create_task(writer.invalidate("places", then=["place:1"])))
+            await sent.wait()
+            return made
+
+        monkeypatch.setattr(board, "make", make)
+        assert await board.read() == "[[1, 1], [2, 1]]"
+        await until(lambda: not board.answers._flights)
+        go.set()
+        await writing[0]
+        monkeypatch.undo()
+        await writer.close()
+    assert await board.read() == "[[1, 2], [2, 1]]"
+
+
+async def test_marks_that_are_read_out_of_order(board: Board, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Redis refuses to create a mark for a moment, those to be read after it are not older than it is."""
+    generations = board.cache.generations
+    await generations.invalidate("places")
+    real_batch = client.batch
+    calls = 0
+
+    async def batch(*commands: Command) -> Replies:
+        nonlocal calls
+        calls += 1
+        if calls != 2:  # the first reads, the second creates what is missing
+            return await real_batch(*commands)
+        rest = await real_batch(*commands[1:])
+        monkeypatch.undo()
+        await generations.invalidate("places", then=["place:1"])
+        return sent_again(await real_batch(commands[0]), rest)
+
+    monkeypatch.setattr(client, "batch", batch)
+    found = await generations.read(["place:1"], ["places"], 60)
+    assert found == await generations.read(["place:1"], ["places"], 60)
+
+
+async def test_changes_that_fail_in_part(board: Board, client: Client) -> None:
+    """Where Redis confirms the later tags alone, they get new generations again, after the first."""
+    await board.kept()
+    await client.execute("DEL", "graph:tag:{places}", retry=True)
+    await client.execute("LPUSH", "graph:tag:{places}", "of another type", retry=True)
+    writing = asyncio.create_task(board.write(SHOWN))
+    marks: list[Any] = []
+    while len(set(marks)) < 3:  # each attempt gives the place another one
+        marks.append((await board.cache.generations.read(["place:1"], (), 60))["place:1"])
+        await asyncio.sleep(0.01)
+    await client.execute("DEL", "graph:tag:{places}", retry=True)
+    last = marks[-1]
+    await writing
+    after = await board.cache.generations.read(["place:1", "places"], (), 60)
+    assert after["place:1"] != last
+    assert await board.read() == "[[1, 2], [2, 1]]"

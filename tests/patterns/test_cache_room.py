@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graph.patterns.cache import Cache
-from graph.patterns.cache.room import Room
+from graph.patterns.cache.lease import Room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import uvloop
 
-from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
+from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, hurry, open_client
 from graph.patterns.client.connection.link import Link
 from harness.valkey import SentinelSet, ValkeyServer
 
@@ -249,3 +249,57 @@ def test_a_message_callback_that_raises_ends_no_listening(run: Run, server: Valk
             assert heard == [b"0", b"1", b"2"]
 
     run(work())
+
+
+def test_what_tasks_in_a_hurry_ask_leaves_at_once_if_they_are_few(server: ValkeyServer, run: Run) -> None:
+    """Under load a turn is as long as all that is ready takes; two hundred writes would take long, too."""
+
+    async def reads(client: Client) -> int:
+        info = await client.execute("INFO", "stats", retry=True)
+        return int(info.decode().split("total_reads_processed:")[1].split()[0])
+
+    async def main() -> None:
+        async with open_client(server.url) as client:
+            wire = cast("wires.Wire", (await client.batch(command("PING"))).wire)
+
+            async def get(name: str, *, hurried: bool, sent: bool) -> None:
+                if hurried:
+                    hurry()
+                asked = client.batch(command("GET", name))
+                assert (not wire._unsent) == sent
+                await asked
+
+            for hurried in (False, True):
+                before = await reads(client)
+                one = get("one", hurried=hurried, sent=hurried)
+                await asyncio.create_task(one)
+                await asyncio.gather(*(get(str(n), hurried=hurried, sent=hurried and n < 8) for n in range(200)))
+                assert await reads(client) - before < 20
+            hurry()
+            await asyncio.gather(*(get(str(n), hurried=False, sent=False) for n in range(4)))  # in tasks of their own
+
+    run(main())
+
+
+def test_what_tasks_in_a_hurry_ask_of_a_server_that_is_gone_was_not_sent(
+    server: ValkeyServer, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that failed amid a turn of the loop is written to no more, which would be logged at each write."""
+
+    async def main() -> None:
+        async with open_client(server.url) as client:
+            await client.execute("PING", retry=True)
+
+            async def count(client: Client) -> type[Exception]:
+                hurry()
+                with pytest.raises(RedisUnavailable) as told:
+                    await client.execute("INCR", "n", retry=False)
+                return told.type
+
+            server.kill()
+            told = await asyncio.wait_for(asyncio.gather(*(count(client) for _ in range(8))), END)
+            if not isinstance(asyncio.get_running_loop(), uvloop.Loop):  # which writes at the end of the turn
+                assert told == [OutcomeUnknown] + [RedisUnavailable] * 7
+
+    run(main())
+    assert [one.getMessage() for one in caplog.records if one.name == "asyncio"] == []

@@ -134,6 +134,8 @@ class LiveBoards:
     async def top(self, board: BoardRecord, first: int, *, metadata: bool = False) -> AsyncGenerator[list[Entry]]:
         """Yield the `first` best entries: the current ones, then whenever they have changed; bursts are merged.
 
+        They are those of the season of `LeaderboardService.known_board`, and yielded again for another one.
+
         It waits while a store is away, and ends when the board is deleted. Close the generator at the end.
         """
 
@@ -145,14 +147,14 @@ class LiveBoards:
             while True:
                 entries = [placed.entry for placed in page.entries]
                 watch.stands(1, first)
-                if entries != shown:
-                    shown = entries
+                if (board, entries) != shown:
+                    shown = board, entries
                     yield entries
                 await watch.changed()
-                page = await until_available(read)
-                if (current := await until_available(partial(self._service.board, board.slug))) is None:
+                if (current := await self._current(board)) is None:
                     return
                 board = current
+                page = await until_available(read)
 
     async def around(
         self, board: BoardRecord, player: int, neighbours: int, *, metadata: bool = False
@@ -178,14 +180,21 @@ class LiveBoards:
                     shown, first = found, False
                     yield found
                 await watch.changed()
-                found = await until_available(read)
-                if (current := await until_available(partial(self._service.board, board.slug))) is None:
+                if (current := await self._current(board)) is None:
                     return
                 board = current
+                found = await until_available(read)
+
+    async def _current(self, board: BoardRecord) -> BoardRecord | None:
+        """Read a board again; None if it was deleted, also where another one has its slug by now."""
+        found = await until_available(partial(self._service.board, board.slug))
+        return found if found is not None and found.id == board.id else None
 
     async def _check(self, followed: _Followed) -> None:
-        """Compare the number of announced changes with the ranking's counter."""
+        """Compare the number of announced changes with the ranking's counter, of the season that runs now."""
         while True:
+            with contextlib.suppress(StoreUnavailable):
+                followed.renew(await self._service.known_board(followed.board.slug))
             build, counted = await self._count(followed.board)
             received = followed.received
             await asyncio.sleep(_GRACE)
@@ -218,6 +227,13 @@ class _Followed:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await self._registration.ready()
+
+    def renew(self, board: BoardRecord | None) -> None:
+        """Follow `board`, which has the slug now; wake all watchers if the one followed was reset, or is gone."""
+        if board != self.board:
+            self.watchers.take(Moves(everything=True))
+        if board is not None and board.id == self.board.id:
+            self.board = board
 
     def close(self) -> None:
         """Stop following."""

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prometheus_client import Counter
 
-from graph.patterns.ranking import Ties
-
 if TYPE_CHECKING:
     from graph.patterns.broker import Event
-    from graph.patterns.ranking import Submitted
+    from graph.patterns.ranking import Submitted, Ties
 
 MERGE = 0.1
 """Least seconds between two wakings of a watcher, and between two announcements of a process about a board."""
@@ -46,13 +44,13 @@ class Moves:
     def add(self, ties: Ties, player: str, submitted: Submitted | None) -> None:
         """Add one submission; None if it is not known what it moved."""
         self.count += 1
-        if submitted is None or submitted.rank is None or len(self.players) >= _NAMES:
+        moved = None if submitted is None else submitted.moved(ties)
+        if moved is None or len(self.players) >= _NAMES:
             self.everything = True
             return
         self.players.add(player)
-        ranks = (submitted.rank, submitted.former_rank or _END)
-        # With dense ranks a score that comes or goes moves everybody below it.
-        self.spans.append((min(ranks), _END if ties is Ties.DENSE else max(ranks)))
+        first, last = moved
+        self.spans.append((first, last or _END))
         if len(self.spans) > _SPANS:
             self.spans = [(min(low for low, _ in self.spans), max(high for _, high in self.spans))]
 

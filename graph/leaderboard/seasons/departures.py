@@ -85,7 +85,7 @@ class Departures:
     async def _remove(self, player: int) -> None:
         async with self._database.session() as session:
             seasons = await moderation.played(session, player)
-        boards = await self._directory.boards_by_id({season.board_id for season in seasons})
+        boards = await self._directory.known_by_id({season.board_id for season in seasons})
         touched: dict[int, BoardRecord] = {}
         for season in seasons:
             board = boards.get(season.board_id)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from graph.leaderboard.models import ARCHIVE, SEASONS
-from graph.leaderboard.queries import NO_BUILD, ahead_of, place_at, shown
-from graph.patterns.ranking import Entry, Neighbourhood, RankingPage, Ties, percentile
+from graph.leaderboard.queries import ahead_of, place_at, shown
+from graph.patterns.ranking import NO_BUILD, Entry, Neighbourhood, RankingPage, Ties, percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

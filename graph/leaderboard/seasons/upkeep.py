@@ -148,7 +148,7 @@ class Upkeep:
         return late if late >= 0 or season.state.frozen else None
 
     async def _board_of(self, season: SeasonRecord) -> BoardRecord:
-        return (await self._directory.boards_by_id([season.board_id]))[season.board_id]
+        return (await self._directory.known_by_id([season.board_id]))[season.board_id]
 
     async def _turn(self, season: SeasonRecord) -> bool:
         """Whether it is this process's turn to finish a season; while Redis is away it always is, and SQL decides."""

@@ -20,13 +20,14 @@ from prometheus_client import Histogram
 from graph.engines.commits import Groups
 from graph.errors import Invalid, Missing
 from graph.leaderboard import queries
+from graph.leaderboard.keys import moved_tags
 from graph.leaderboard.records import Change, Outcome, Remembered, Settlement, Submission
 from graph.leaderboard.submission import idempotency as keys
 from graph.leaderboard.submission import intake as taking
 from graph.patterns.tasks import unheard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from typing import TypeAlias
 
     from graph.engines.database import Database
@@ -52,6 +53,8 @@ _SETTLE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 
 _UNTOLD = 120.0
 """Seconds for which a row counts as new: its process may have died before invalidating answers cached for 60 s."""
+_TOLD = 16_384
+"""Players whose last row is remembered."""
 
 logger = logging.getLogger(__name__)
 
@@ -66,17 +69,19 @@ class Submissions:
         *,
         clock: Clock | None,
         moved: Callable[[BoardRecord, str, Submitted | None], None],
-        outdate: Callable[[str], Awaitable[None]] | None = None,
+        outdate: Callable[[str, Iterable[str] | None], Awaitable[bool]] | None = None,
     ) -> None:
         """`moved` is called for every score that changed, after the commit; with None if it is not known what moved.
 
-        `outdate` is awaited for a board whose scores have just changed, before the submissions are acknowledged.
+        `outdate` is awaited for a board whose scores have just changed, before the submissions are acknowledged, with
+        the tags of the ranks that moved, or with None (`Outdating`).
         """
         self._database = database
         self._indexes = indexes
         self._clock = clock
         self._moved = moved
         self._outdate = outdate
+        self._told = _Told()
         self._groups: Groups[Item, Written, Answer] = Groups(self._commit, self._publish, limit=LIMIT, sizes=_SIZES)
         self._answering: dict[tuple[int, int, str], asyncio.Task[Outcome]] = {}
 
@@ -138,7 +143,7 @@ class Submissions:
                 written |= zip((at for at, _ in settlements), outcomes, strict=True)
             return [written[at] for at in range(len(group))]
 
-        return await self._database.transact(write)
+        return await self._database.transact(write, stays=True)  # of a group's own task
 
     async def _publish(self, written: Sequence[Written | Exception]) -> list[Answer | Exception]:
         """Put committed scores into the index, a batch for each season; returns the answers."""
@@ -162,8 +167,16 @@ class Submissions:
         board = first.submission.board
         places = await self._indexes.put(board, first.season.number, [change.row for _, change in changes])
         recent = ((self._clock or time.time)() - _UNTOLD) * 1e6
-        if self._outdate is not None and any(change.row.version > recent for _, change in changes):
-            await self._outdate(board.slug)
+        # A score that changed nothing rests on a row that another process may not have told of yet.
+        told = self._told.with_those_of(change for _, change in changes if change.changed)
+        new = [
+            (change, place)
+            for (_, change), place in zip(changes, places, strict=True)
+            if change.row.version > recent and not (told(change) and _was_there(change, place))
+        ]
+        if self._outdate is not None and new and await self._outdate(board.slug, _moved(board, new)):
+            # What got into the index later, kept answers may lack that were made after this.
+            self._told.note(change for change, place in new if place is not None)
         for (at, change), place in zip(changes, places, strict=True):
             answers[at] = _outcome(change, place)
             if not change.changed:
@@ -209,8 +222,53 @@ class Submissions:
             (place,) = await self._indexes.put(board, outcome.season, [row])
             rank = None if place is None else place.rank
         if self._outdate is not None:
-            await self._outdate(board.slug)
+            await self._outdate(board.slug, None)
         return Remembered(Outcome(outcome.score, outcome.improved, rank, None, outcome.season), settled=False)
+
+
+class _Told:
+    """The last rows of players of which all that they moved is outdated; of those who sent scores to this process."""
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[int, str], int] = {}
+
+    def note(self, changes: Iterable[Change]) -> None:
+        """Remember the rows of `changes`, and forget the oldest."""
+        for name, version in map(_row_of, changes):
+            self._versions.pop(name, None)
+            self._versions[name] = version
+        while len(self._versions) > _TOLD:
+            del self._versions[next(iter(self._versions))]
+
+    def with_those_of(self, changes: Iterable[Change]) -> Callable[[Change], bool]:
+        """Whether the row of a change is remembered, or one of `changes`, which are told beside it."""
+        beside = set(map(_row_of, changes))
+
+        def told(change: Change) -> bool:
+            name, version = row = _row_of(change)
+            return row in beside or self._versions.get(name) == version
+
+        return told
+
+
+def _row_of(change: Change) -> tuple[tuple[int, str], int]:
+    return (change.season.id, change.row.player), change.row.version
+
+
+def _was_there(change: Change, place: Submitted | None) -> bool:
+    """Whether a score changed nothing, not even the index, which may get a row late."""
+    return not change.changed and place is not None and not place.changed
+
+
+def _moved(board: BoardRecord, changes: Sequence[tuple[Change, Submitted | None]]) -> set[str] | None:
+    """The tags of the ranks that moved; None if one of them is not known, or came to be in another process."""
+    moved: set[str] = set()
+    for change, place in changes:
+        tags = moved_tags(board.slug, board.ties, place) if change.changed and place is not None else None
+        if tags is None:
+            return None
+        moved.update(tags)
+    return moved
 
 
 def _outcome(change: Change, place: Submitted | None) -> Outcome:

@@ -12,8 +12,8 @@ from graph.patterns.cache.entries import Hit, Look, Made, digest_of
 from graph.patterns.cache.generations import CacheWriteRefused, CacheWriteUnconfirmed, Generations
 from graph.patterns.cache.lease import Granted
 from graph.patterns.cache.local_copies import Copy, trimmed
-from graph.patterns.cache.narrowing import get_narrowly
-from graph.patterns.cache.observation import Observation, current_observation, observing
+from graph.patterns.cache.narrowing import get_narrowly, narrow
+from graph.patterns.cache.observation import Observation, current_observation, noted, observing
 from graph.patterns.cache.values import Cache
 from graph.patterns.cache.watch import TagWatch, Watched
 
@@ -35,6 +35,8 @@ __all__ = [
     "current_observation",
     "digest_of",
     "get_narrowly",
+    "narrow",
+    "noted",
     "observing",
     "trimmed",
 ]

@@ -21,27 +21,25 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.codec import STAMP_SIZE, Frame, pack
-from graph.patterns.cache.entries import MADE, AnswerFlight, Entries, Look, Making, digest_of, hit_of, values_in
+from graph.patterns.cache.codec import STAMP_SIZE
+from graph.patterns.cache.entries import Look, values_in
 from graph.patterns.cache.generations import fresh, mark_of
-from graph.patterns.cache.lease import Claim, Foresight, Granted, Lease, Leases, Polling, jittered
-from graph.patterns.cache.local_copies import KNOWN, Copy, trimmed
-from graph.patterns.cache.narrowing import finish
+from graph.patterns.cache.lease import Claim, Lease, Leases, Polling, Room
+from graph.patterns.cache.making import AnswerFlight, MadeEntries, Making, Work, sure
 from graph.patterns.cache.observation import declare, observing
-from graph.patterns.cache.room import Room
 from graph.patterns.fair_queue import Sharers
 from graph.patterns.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from graph.patterns.cache.entries import Hit, Made, Make
+    from graph.patterns.cache.entries import Hit, Make
     from graph.patterns.cache.generations import Generations, Mark
+    from graph.patterns.cache.lease import Granted
+    from graph.patterns.cache.local_copies import Copy
     from graph.patterns.cache.observation import Observation
     from graph.patterns.client import Client, Command, Replies
 
-MOST_TAGS = 256
-"""An answer with more tags is not kept: checking it would cost more than making it."""
 _ANY = bytes(STAMP_SIZE)
 """Stands for the stamp in a lease: the tags of an answer are not known yet when its lease is requested."""
 
@@ -49,7 +47,7 @@ EXPIRING_KEYS = {"response:{*}": "an answer", "response-lease:{*}": "who makes t
 """Keys with a TTL, below the prefix, and what they hold."""
 
 
-class ByteCache(Entries):
+class ByteCache(MadeEntries):
     """Keeps bytes under keys, and under the tags of the values they were made of."""
 
     def __init__(
@@ -69,13 +67,11 @@ class ByteCache(Entries):
 
         `room` may be the one of a `Cache`, to share it.
         """
-        super().__init__(client, generations, f"{prefix}:{name}", local_bytes, beta)
-        self._leases = Leases(client, lease, room or Room(256 << 20))
+        leases = Leases(client, lease, room or Room(256 << 20))
+        super().__init__(client, generations, f"{prefix}:{name}", local_bytes, beta, leases=leases)
         self._patience = patience
         self._flights: dict[str, AnswerFlight] = {}
-        self._unkept: dict[str, None] = {}  # keys whose last answer could not be kept: nobody waits for the next one
         self._refreshing: dict[str, Sharers] = {}
-        self._foresight = Foresight()
         self._tasks = Tasks()
 
     # --- looking, and requesting the lease in the same trip ---
@@ -93,20 +89,22 @@ class ByteCache(Entries):
         reads = self._reads((*claim.tags, *claim.foreseen))
         return Look(key, None, (), (self._leases.ask(lease, unless_found=True), *reads), claim)
 
-    def granted(self, look: Look, replies: Replies, place: int = 0) -> Granted | None:
-        """The lease that was requested with `look`, if it was granted: give it up, or make the answer (`bring`)."""
-        claim = look.claim
-        if claim is None or isinstance(reply := replies[place], Exception) or not reply[0]:
-            return None
-        values = values_in(replies, place + 1, place + len(look.commands)) or []
-        marks = [mark_of(*value) for value in values]
-        foreseen = dict(zip(claim.foreseen, marks[len(claim.tags) :], strict=False))
-        return Granted(self._leases, claim.lease, dict(zip(claim.tags, marks, strict=False)), foreseen)
+    def renew(self, look: Look, replies: Replies, place: int, kind: str, tags: Sequence[str]) -> Look:
+        """A look that requests the lease of an entry which the replies to `look` have shown not to be current.
 
-    def abandon(self, look: Look) -> None:
-        """Give up the lease that was requested with `look`, whose replies nobody waits for."""
-        if look.claim is not None:
-            self._leases.give_up([look.claim.lease])
+        What they told of generations need not be asked again. It has no commands where the answer is being made in this
+        process, or cannot be kept. Else as `claim`.
+        """
+        key = look.key
+        if key in self._flights or key in self._unkept:
+            return Look(key, None, look.tags, ())
+        values = values_in(replies, place, place + len(look.commands)) or []
+        marks = dict(zip(look.tags, [mark_of(*one) for one in values[len(values) - len(look.tags) :]], strict=False))
+        outdated = self._past.get(key) if look.copy is None else look.copy.stamp
+        foreseen = tuple(tag for tag in self._foresight.tags(kind) if tag not in marks)
+        lease = self._lease(key)
+        claim = Claim(lease, tuple(tags), foreseen, marks, outdated)
+        return Look(key, None, look.tags, (self._leases.ask(lease), *self._reads(foreseen)), claim)
 
     def _lease(self, key: str) -> Lease:
         return Lease(*self.keys(key), _ANY + fresh().encode())
@@ -126,13 +124,15 @@ class ByteCache(Entries):
         outdated: bytes | None = None,
         kind: str = "",
         granted: Granted | None = None,
+        stays: bool = False,
     ) -> Hit | None:
         """Make the entry of `key` and keep it, unless somebody else makes it meanwhile: then return that hit.
 
         None means that `make` was called and has finished: the answer is kept once the caller has gone on with it.
         `tags` invalidate the entry in addition to the tags of the cached values that it reads. `public` says that
         everybody gets this entry; `outdated` is the stamp of one that the caller knows not to be current. `granted` is
-        a lease that the caller has; answers of one `kind` are made alike. Cancelling the caller does not stop the work.
+        a lease that the caller has; answers of one `kind` are made alike. Cancelling the caller does not stop the work,
+        unless it says that it `stays`: then the answer is made in its own task, which takes fewer turns of the loop.
         """
         if (refreshing := self._refreshing.get(key)) is not None:  # it has the lease
             refreshing.join()
@@ -149,13 +149,16 @@ class ByteCache(Entries):
             if later is not None and later is not flight:
                 later.sharers.join()
                 await asyncio.wait((later.ended,), timeout=self._patience)
-                if later.hit is not None:
-                    return later.hit
-        mine = AnswerFlight()
+                if (hit := await self.again(key) if later.granted else later.hit) is not None:
+                    return hit
+        mine = AnswerFlight(granted=granted is not None)
         self._flights.setdefault(key, mine)
         making = Making(make, tags, public, outdated, kind)
         if granted is not None:
             making = making._replace(lease=granted.take(), marks=granted.marks, foreseen=granted.foreseen)
+        if stays and making.lease is not None:
+            await self._make_here(key, making, mine)
+            return None
         self._tasks.spawn(self._lead(key, making, mine))
         return await mine.found
 
@@ -178,7 +181,27 @@ class ByteCache(Entries):
             self._leases.give_up([lease])
         elif lease is not None:
             metrics.EARLY.inc()
-            await self._make(key, lease, making, marks)
+            await self._make(Work(key, making, lease, marks))
+
+    async def _make_here(self, key: str, making: Making, mine: AnswerFlight) -> None:
+        """Do `_lead` for a caller that has the lease, in its own task; the answer is kept once it has gone on."""
+        work = Work(key, making, making.lease, sure(making.told()), mine)
+        try:
+            with mine.sharers.working():
+                await self._execute(work)
+        except BaseException:
+            self._end(work)
+            self._land(key, mine)
+            raise
+        self._tasks.spawn(self._keep_behind(work, mine))
+
+    async def _keep_behind(self, work: Work, mine: AnswerFlight) -> None:
+        mine.sharers.work()
+        try:
+            await self._keep(work)
+        finally:
+            self._end(work)
+            self._land(work.key, mine)
 
     async def _lead(self, key: str, making: Making, mine: AnswerFlight) -> None:
         mine.sharers.work()
@@ -192,18 +215,20 @@ class ByteCache(Entries):
             elif not mine.found.cancelled():
                 raise  # the caller has gone on: it is nobody's
         finally:
-            mine.found.cancel()
-            if self._flights.get(key) is mine:
-                del self._flights[key]
-            mine.ended.set_result(None)
+            self._land(key, mine)
+
+    def _land(self, key: str, mine: AnswerFlight) -> None:
+        mine.found.cancel()
+        if self._flights.get(key) is mine:
+            del self._flights[key]
+        mine.ended.set_result(None)
 
     async def _share(self, key: str, making: Making, mine: AnswerFlight) -> Hit | None:
         """Wait while another process makes the entry; make it here when none does, or when that takes too long."""
         deadline = time.monotonic() + self._patience
         polling = Polling()
-        lease, marks, foreseen = making.lease, None, making.foreseen
-        if lease is not None:
-            marks = [making.marks.get(tag) for tag in making.tags]
+        lease, foreseen = making.lease, making.foreseen
+        marks: Sequence[Mark] | None = making.told()
         while lease is None and time.monotonic() < deadline:
             try:
                 lease, entry, marks, foreseen = await self._ask(key, making)
@@ -221,7 +246,7 @@ class ByteCache(Entries):
                 break
             await polling.pause()
         making = making._replace(foreseen=foreseen)
-        await self._make(key, lease, making, None if marks is None or None in marks else marks, mine)
+        await self._make(Work(key, making, lease, sure(marks), mine))
         return None
 
     async def _ask(self, key: str, making: Making) -> tuple[Lease | None, Copy | None, list[Mark], Mapping[str, Mark]]:
@@ -243,55 +268,15 @@ class ByteCache(Entries):
         foreseen = dict(zip(needed, [mark_of(*value) for value in values], strict=False))
         return (lease if reply[0] else None), self._unpack(key, reply[1]), marks, foreseen
 
-    async def _make(
-        self, key: str, lease: Lease | None, making: Making, marks: list[Mark] | None, mine: AnswerFlight | None = None
-    ) -> None:
-        began = time.perf_counter()
-        kept: Copy | None = None
+    async def _make(self, work: Work) -> None:
+        """Make an answer, and keep it once it has been handed out."""
         try:
-            # What cannot be kept is made each time, of values that then should be found.
-            leased = making.public and lease is not None and key not in self._unkept
-            with (
-                self._leases.keeping([lease] if lease is not None else []),
-                observing(leased=leased, foreseen=making.foreseen) as observed,
-            ):
-                await declare(observed, making.tags, self._client, self.generations, marks)
-                made = await making.make()
-                delta = time.perf_counter() - began
-                if mine is not None:
-                    mine.hand_out(None)
-                if observed.lease is not None and making.kind:
-                    self._foresight.learn(making.kind, observed.lease.missed, observed.found())
-                if made is not None and lease is not None:
-                    await asyncio.sleep(0)  # the caller sends the answer first
-                    await finish(observed, self.generations)
-                    kept = self._fill(key, lease, made, observed, delta)
-                    if kept is not None and mine is not None:
-                        mine.hit = hit_of(kept)
+            await self._execute(work)
+            if work.made is not None and work.lease is not None:
+                await asyncio.sleep(0)  # the caller sends the answer first
+                await self._keep(work)
         finally:
-            self._past.drop(key)
-            if lease is not None and kept is None:
-                self._leases.give_up([lease])
-                self._unkept[key] = None
-            if len(self._unkept) > KNOWN or kept is not None:
-                self._unkept.pop(key if kept is not None else next(iter(self._unkept)), None)
-
-    def _fill(self, key: str, lease: Lease, made: Made, observed: Observation, delta: float) -> Copy | None:
-        """Keep the answer, if all values it was made of are known: then return it."""
-        now = time.time()
-        expires = min(now + jittered(made.max_age), observed.expires)
-        if not observed.certain or len(observed.marks) > MOST_TAGS or expires <= now:
-            return None
-        tags, stamp = observed.tags, observed.stamp
-        assert stamp is not None
-        blob = pack(Frame(stamp, expires, delta, MADE.pack(now) + made.body, tags))
-        self._leases.fill([lease], [blob], [expires - now])
-        self._tags.put(key, tags)
-        body = trimmed(made.body)
-        value = body, made.digest or digest_of(body), now
-        copy = Copy(stamp, expires, delta, value, len(body), tags)
-        self._local.put(key, copy, now)
-        return copy
+            self._end(work)
 
     async def observed(self, make: Callable[[], Awaitable[object]], tags: Sequence[str] = ()) -> Observation:
         """Call `make` as `bring` does, but keep nothing: what it read, beginning with `tags`."""

@@ -9,26 +9,24 @@ Failure: an entry that is damaged, foreign or over is none. Replies that are err
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import struct
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.codec import Corrupt, unpack
+from graph.patterns.cache.codec import Corrupt, stamp_in, unpack
 from graph.patterns.cache.generations import held, mark_of, stamp_of
-from graph.patterns.cache.lease import is_due
+from graph.patterns.cache.lease import Granted, is_due
 from graph.patterns.cache.local_copies import KNOWN, TAGS, Copy, LocalCopies, Recent
 from graph.patterns.client import command
-from graph.patterns.fair_queue import Sharers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from graph.patterns.cache.generations import Generations, Mark
-    from graph.patterns.cache.lease import Claim, Lease
-    from graph.patterns.client import Client, Command, Replies
+    from graph.patterns.cache.generations import Generations
+    from graph.patterns.cache.lease import Claim, Leases
+    from graph.patterns.client import Client, Command, Replies, Reply
 
 MADE = struct.Struct(">d")
 """When an answer was made, Unix seconds; stored before the body in its frame."""
@@ -76,44 +74,6 @@ class Look(NamedTuple):
     """What is requested beside the entry; its replies come in place of the entry's."""
 
 
-class Making(NamedTuple):
-    """How an answer is made: what makes it, the tags it has in any case, and whether everybody gets it.
-
-    `outdated` is the stamp of an entry that is known not to be current. Answers of one `kind` are made alike. The
-    `lease` may have been granted before, with the `marks` of those tags, and of others that are `foreseen`.
-    """
-
-    make: Make
-    tags: Sequence[str]
-    public: bool = False
-    outdated: bytes | None = None
-    kind: str = ""
-    lease: Lease | None = None
-    marks: Mapping[str, Mark] = {}
-    foreseen: Mapping[str, Mark] = {}
-
-
-class AnswerFlight:
-    """An answer that is being made."""
-
-    __slots__ = ("ended", "found", "hit", "sharers")
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.found: asyncio.Future[Hit | None] = loop.create_future()
-        """What the caller gets who makes it, before it is kept."""
-        self.ended: asyncio.Future[None] = loop.create_future()
-        """Done once it is kept, or will not be."""
-        self.sharers = Sharers()
-        self.hit: Hit | None = None
-        """What came of it, current or not: for those who came before it was begun."""
-
-    def hand_out(self, hit: Hit | None) -> None:
-        """Let the caller go on."""
-        if not self.found.done():  # it may have been cancelled
-            self.found.set_result(hit)
-
-
 def digest_of(body: bytes) -> str:
     """A digest that identifies `body`."""
     return hashlib.blake2b(body, digest_size=12).hexdigest()
@@ -134,9 +94,12 @@ def hit_of(copy: Copy) -> Hit:
 class Entries:
     """The entries of one cache, as this process knows them."""
 
-    def __init__(self, client: Client, generations: Generations, prefix: str, local_bytes: int, beta: float) -> None:
+    def __init__(
+        self, client: Client, generations: Generations, prefix: str, local_bytes: int, beta: float, *, leases: Leases
+    ) -> None:
         """Look for keys below `prefix`, and keep `local_bytes` of copies in this process."""
         self._client = client
+        self._leases = leases
         self.generations = generations
         self._prefix = prefix
         self._local = LocalCopies(local_bytes, factor=1)
@@ -183,9 +146,7 @@ class Entries:
         """Read the replies to a look, which begin at `place`; None when they do not suffice (then call `again`)."""
         if look.claim is not None:  # who is granted the lease has found nothing; else the entry tells its tags
             asked = replies[place]
-            if not isinstance(asked, Exception):
-                self._unpack(look.key, asked[1])
-            return None
+            return None if isinstance(asked, Exception) else self._told(look, look.claim, asked[1])
         values = values_in(replies, place, place + len(look.commands))
         if values is None:
             return None
@@ -203,10 +164,31 @@ class Entries:
         self._local.put(look.key, copy, time.time())
         return hit_of(copy)
 
+    def _told(self, look: Look, claim: Claim, blob: bytes | None) -> Hit | None:
+        """The entry that came in place of the lease, if it was made under the generations that were read before."""
+        copy = self._unpack(look.key, blob)
+        if copy is None or claim.marks is None or copy.tags != look.tags:
+            return None
+        if copy.stamp != sure_stamp([claim.marks.get(tag) for tag in look.tags]):
+            return None
+        self._local.put(look.key, copy, time.time())
+        return hit_of(copy)
+
+    def _is_newer(self, look: Look, reply: Reply) -> bool:
+        """Whether the `reply` to a claim has another entry than that which was found not to be current."""
+        claim = look.claim
+        if claim is None or claim.marks is None or isinstance(reply, Exception) or reply[1] is None:
+            return False
+        return stamp_in(reply[1]) not in {claim.outdated, self._past.get(look.key)}
+
     async def settle(self, look: Look, replies: Replies, place: int = 0) -> Hit | None:
         """Do `judge`, and then `again` where the replies show that the entry may have been replaced."""
         hit = self.judge(look, replies, place)
-        if hit is None and (look.copy is not None or (self._tags.get(look.key) or ()) != look.tags):
+        if hit is None and (
+            look.copy is not None
+            or (self._tags.get(look.key) or ()) != look.tags
+            or self._is_newer(look, replies[place])
+        ):
             return await self.again(look.key)
         return hit
 
@@ -219,6 +201,29 @@ class Entries:
             if hit is not None or (self._tags.get(key) or ()) == look.tags:
                 return hit
         return None
+
+    # --- what was requested with a look ---
+
+    def granted(self, look: Look, replies: Replies, place: int = 0) -> Granted | None:
+        """The lease that was requested with `look`, if it was granted: give it up, or make the answer."""
+        claim = look.claim
+        if claim is None or isinstance(reply := replies[place], Exception) or not reply[0]:
+            return None
+        if self._is_newer(look, reply):
+            self.abandon(look)
+            return None
+        values = values_in(replies, place + 1, place + len(look.commands)) or []
+        marks = [mark_of(*value) for value in values]
+        if claim.marks is not None:
+            foreseen = {**claim.marks, **dict(zip(claim.foreseen, marks, strict=False))}
+            return Granted(self._leases, claim.lease, claim.marks, foreseen)
+        foreseen = dict(zip(claim.foreseen, marks[len(claim.tags) :], strict=False))
+        return Granted(self._leases, claim.lease, dict(zip(claim.tags, marks, strict=False)), foreseen)
+
+    def abandon(self, look: Look) -> None:
+        """Give up the lease that was requested with `look`, whose replies nobody waits for."""
+        if look.claim is not None:
+            self._leases.give_up([look.claim.lease])
 
     def _unpack(self, key: str, blob: bytes | None) -> Copy | None:
         if blob is None:

@@ -126,6 +126,7 @@ class Flight:
         self.newer_than = newer_than
         loop = asyncio.get_running_loop()
         self.futures: dict[str, asyncio.Future[Known]] = {key: loop.create_future() for key in marks}
+        self._waiting: dict[str, list[asyncio.Future[Known]]] = {}
         self._token = fresh().encode()
         self._keys = keys
         self.leases: dict[str, Lease] = {}
@@ -136,14 +137,35 @@ class Flight:
         """Request the lease for the generations that were last seen, not for outdated ones."""
         self.leases[key] = Lease(*self._keys(key), stamp_of(self.marks[key]) + self._token)
 
+    def follow(self, key: str) -> asyncio.Future[Known]:
+        """A future of the caller's own for `key`: who cancels it, as by being cancelled, stops nobody else.
+
+        `asyncio.shield` would do the same, but gives a result a turn of the loop later.
+        """
+        future = self.futures[key]
+        if not future.done():
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(key, []).append(future)
+        return future
+
     def land(self, key: str, known: Known) -> None:
         """Give the value to everybody who waits for `key`."""
-        if not (future := self.futures[key]).done():
+        for future in self._awaited(key):
             future.set_result(known)
 
     def fail(self, keys: Sequence[str], error: BaseException) -> None:
         """Raise `error` for everybody who waits for `keys`."""
         for key in keys:
-            if not (future := self.futures[key]).done():
+            for future in self._awaited(key):
                 future.set_exception(error)
                 future.exception()  # mark it retrieved, in case nobody waits any more
+
+    def abandon(self) -> None:
+        """Let nobody wait any more."""
+        for key in self.futures:
+            for future in self._awaited(key):
+                future.cancel()
+
+    def _awaited(self, key: str) -> list[asyncio.Future[Known]]:
+        """The futures of `key` that are not done."""
+        return [one for one in (self.futures[key], *self._waiting.pop(key, ())) if not one.done()]

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from graph.patterns.cache.codec import JsonCodec
     from graph.patterns.cache.direct_loads import DirectLoads, Loads
     from graph.patterns.cache.generations import Generations
+    from graph.patterns.cache.lease import Room
     from graph.patterns.cache.local_copies import LocalCopies
-    from graph.patterns.cache.room import Room
     from graph.patterns.client import Client
 
 EXPIRING_KEYS = {"cache:{*}": "a value", "lease:{*}": "who loads the value"}
@@ -81,14 +81,14 @@ class Flights:
     # --- what callers do ---
 
     def join(self, request: Request, marks: Mapping[str, Marks]) -> dict[str, asyncio.Future[Known]]:
-        """The futures of values loaded under `marks` or later; await them with `asyncio.shield`."""
+        """The futures of values loaded under `marks` or later, of which each is the caller's own."""
         futures: dict[str, asyncio.Future[Known]] = {}
         mine: dict[str, Marks] = {}
         stamps = {key: stamp_of(now) for key, now in marks.items()}
         for key, now in marks.items():
             if (flying := self._flying.get((key, stamps[key]))) is not None:
                 flying.sharers.join()
-                futures[key] = flying.futures[key]
+                futures[key] = flying.follow(key)
             else:
                 mine[key] = now
             if (refreshing := self._refreshing.get((key, stamps[key]))) is not None:  # it has the lease
@@ -98,8 +98,8 @@ class Flights:
             for key in mine:
                 name = key, stamps[key]
                 self._flying[name] = flight
-                futures[key] = flight.futures[key]
-                futures[key].add_done_callback(lambda _, name=name: self._flying.pop(name))
+                futures[key] = flight.follow(key)
+                flight.futures[key].add_done_callback(lambda _, name=name: self._flying.pop(name))
             self._tasks.spawn(self._lead(flight))
         return futures
 
@@ -112,7 +112,7 @@ class Flights:
         found = await load_unstored(request, alone, self._codec, loads) if alone else {}
         for key, future in self.join(request, flying).items() if flying else ():
             try:
-                found[key] = await asyncio.shield(future)
+                found[key] = await future
             except Exception as error:  # noqa: BLE001 - it belongs to the caller
                 found[key] = error
         return found
@@ -159,19 +159,22 @@ class Flights:
                 if refused and loop.time() >= deadline:
                     granted, refused = granted + refused, []
                 past = [key for key in left if not (key in granted or key in refused or flight.futures[key].done())]
+                left = refused
+                if granted and not (past or left or loads):  # nothing else is to be done meanwhile
+                    await self._load(flight, granted, "miss")
+                    return
                 if granted:
                     loads.append(self._tasks.spawn(self._load(flight, granted, "miss")))
                 if past:
                     loads.append(self._tasks.spawn(self._load_direct(flight, past)))
-                if left := refused:
+                if left:
                     if not waited:
                         metrics.WAITS.inc(waited := len(left))
                     await polling.pause()
             if loads:
                 await asyncio.wait(loads)
         finally:
-            for future in flight.futures.values():
-                future.cancel()  # has an effect only if this task was cancelled
+            flight.abandon()  # has an effect only if this task was cancelled
 
     async def _ask(self, flight: Flight, keys: list[str]) -> tuple[list[str], list[str]]:
         """Request the leases of `keys`: return those that were granted and those that another process has.
@@ -255,7 +258,6 @@ class Flights:
         return values, delta
 
     def _fill(self, flight: Flight, keys: list[str], values: Mapping[str, Any], delta: float) -> None:
-        now = time.time()
         filled: list[Lease] = []
         blobs: list[bytes] = []
         lives: list[float] = []
@@ -268,7 +270,7 @@ class Flights:
                 continue
             filled.append(flight.leases[key])
             blobs.append(pack(Frame(stamp_of(flight.marks[key]), known.expires, delta, body)))
-            lives.append(known.expires - now + flight.request.stale)
+            lives.append(known.expires - time.time() + flight.request.stale)  # others of the batch took time to pack
             self.keep(key, known)
             flight.land(key, known)
         self._leases.fill(filled, blobs, lives)

@@ -133,6 +133,11 @@ class Generations:
         self._patience = patience
         self._tasks = Tasks()
 
+    @property
+    def clustered(self) -> bool:
+        """Whether the tags are on several nodes."""
+        return self._client.clustered
+
     def key(self, tag: str) -> str:
         """The Redis key of `tag`."""
         return f"{self._prefix}:tag:{{{tag}}}"
@@ -172,7 +177,9 @@ class Generations:
         if missing:
             commands = self._create_commands(missing, ttl)
             replies = await self._client.batch(*commands, *[command("GET", self.key(tag)) for tag in then])
-            marks |= _created(missing, commands, replies) | _marks_in(then, replies, len(commands))
+            marks |= _created(missing, commands, replies)
+            in_order = replies.wires is None  # none of them was refused for now, and sent again
+            marks |= _marks_in(then, replies, len(commands)) if in_order else await self._marks(then)
         return marks
 
     def _create_commands(self, tags: Sequence[str], ttl: float) -> list[Command]:
@@ -227,15 +234,17 @@ class Generations:
             metrics.REFUSED.inc()
             raise CacheWriteRefused(f"the write was not started: {reply}") from reply
 
-    async def invalidate(self, *tags: str) -> None:
+    async def invalidate(self, *tags: str, then: Sequence[str] = ()) -> None:
         """Give `tags` new generations, for a change that has already happened; see `invalidating` for a transaction.
+
+        Those of `then` get theirs once all of `tags` have (`narrowing`).
 
         If a writer dies between its commit and this call, readers get the old value until the entries expire. To
         prevent that, something durable has to tell others to make this call instead.
 
         Raises `CacheWriteUnconfirmed` when Redis does not confirm it in time; it goes on in the background.
         """
-        await self._release(sorted(set(tags)), fresh())
+        await self._release(sorted(set(tags)), fresh(), then)
 
     async def _place(self, tags: list[str], hold: str) -> None:
         replies = await self._client.batch(*self._hold_commands(tags, hold, retry=True))
@@ -255,27 +264,35 @@ class Generations:
             await asyncio.sleep(self._hold / 3)
             await self._client.batch(*self._hold_commands(tags, hold, retry=False))
 
-    async def _release(self, tags: list[str], hold: str) -> None:
+    async def _release(self, tags: list[str], hold: str, then: Sequence[str] = ()) -> None:
         """End the hold; if this is cancelled or takes too long, it goes on in the background."""
         limit = asyncio.timeout(self._patience)
         try:
             async with limit:  # and not a task: this is waited for by whoever waits for a write
-                await self._settle(tags, hold)
+                await self._settle(tags, hold, then)
         except (TimeoutError, asyncio.CancelledError) as error:
-            self._tasks.spawn(self._settle(tags, hold))
+            self._tasks.spawn(self._settle(tags, hold, then))
             if isinstance(error, asyncio.CancelledError) or not limit.expired():  # both may come at the same moment
                 raise
             raise CacheWriteUnconfirmed("the write was made, but Redis did not confirm its invalidation") from error
 
-    async def _settle(self, tags: list[str], hold: str) -> None:
-        """Give `tags` new generations, trying until Redis has confirmed each."""
-        left, delay = tags, 0.01
+    async def _settle(self, tags: list[str], hold: str, then: Sequence[str] = ()) -> None:
+        """Give `tags` new generations, and then those of `then`, trying until Redis has confirmed each."""
+        if then and self._client.clustered:  # the keys are on several nodes, which answer in any order
+            await self._settle(tags, hold)
+            await self._settle([*then], hold)
+            return
+        left, delay = [*tags, *then], 0.01
         while left:
             # Each attempt has a new generation: an old one must not come back after somebody else's.
             replies = await self._client.batch(*[self._release_command(tag, hold) for tag in left])
             failed = [tag for tag, reply in zip(left, replies, strict=True) if isinstance(reply, Exception)]
             if not failed and not await self._counts(replies):
                 failed = left
+            elif failed and then:  # whatever came after one that failed must come after it
+                failed = left[left.index(failed[0]) :]
+            elif then and len(left) > len(then) and replies.wires is not None:  # or one that was sent again
+                failed = [*then]
             metrics.INVALIDATIONS.inc(len(left) - len(failed))
             if failed:
                 await asyncio.sleep(delay)

@@ -7,6 +7,11 @@ expires (`Leases.seconds`), and the next process that asks takes it over.
 Leases: Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013. Early refresh (`is_due`): XFetch, Vattani,
 Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015.
 
+Redis evicts keys under memory pressure, and to it a session is a key with a TTL like any other. A cache that clients
+can fill therefore needs its own limit, well below the available memory (`Room`): a process records how many bytes it
+has stored and until when, and stores nothing beyond its share. An entry that does not fit is returned to the caller but
+not kept.
+
 Failure: renewing and giving up may fail. Then another process may load the same entry as well.
 """
 
@@ -14,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import math
 import random
 import time
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from graph.patterns.cache.generations import Mark
-    from graph.patterns.cache.room import Room
     from graph.patterns.client import Client, Command, Replies
 
 _ASK = Script(__name__, "lease", idempotent=True)
@@ -38,6 +43,9 @@ _FILL = Script(__name__, "fill", idempotent=True)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.004, 0.02
 _RENEWALS = 5  # during the life of a lease
+
+_OVERHEAD = 256
+"""Bytes that Redis needs for an entry in addition to its value, its key and its lease."""
 
 
 def is_due(expires: float, delta: float, beta: float) -> bool:
@@ -63,11 +71,16 @@ class Lease(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What a look requests beside the entry: its `lease`, and the generations of `tags` and of those `foreseen`."""
+    """What a look requests beside the entry: its `lease`, and the generations of `tags` and of those `foreseen`.
+
+    `marks` were read before, for an answer that was found not to be current: `outdated` is the stamp of its entry.
+    """
 
     lease: Lease
     tags: tuple[str, ...]
     foreseen: tuple[str, ...]
+    marks: Mapping[str, Mark] | None = None
+    outdated: bytes | None = None
 
 
 class Granted:
@@ -111,6 +124,45 @@ class Polling:
         """Wait, longer each time."""
         await asyncio.sleep(self._seconds)
         self._seconds = min(self._seconds * 1.5, _LONGEST_PAUSE)
+
+
+class Room:
+    """At most `capacity` bytes of entries in Redis at a time.
+
+    The sum is never too low: an entry that was evicted, invalidated or replaced by another process counts until it
+    would have expired. However often an entry is replaced, it is recorded once.
+    """
+
+    def __init__(self, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Allow `capacity` bytes; `clock` gives seconds."""
+        self.capacity = capacity
+        self.used = 0
+        self._clock = clock
+        self._entries: dict[str, tuple[float, int]] = {}
+        self._expiries: list[tuple[float, str]] = []  # one an entry; may be before its expiry, if it was replaced
+
+    def take(self, key: str, size: int, seconds: float) -> bool:
+        """Reserve `size` bytes under `key` for so many seconds; False if there is no room."""
+        now = self._clock()
+        while self._expiries and self._expiries[0][0] <= now:
+            _, old = self._expiries[0]
+            expires, freed = self._entries[old]
+            if expires > now:
+                heapq.heapreplace(self._expiries, (expires, old))
+            else:
+                heapq.heappop(self._expiries)
+                del self._entries[old]
+                self.used -= freed
+        size += len(key) + _OVERHEAD
+        known = key in self._entries
+        before = self._entries[key][1] if known else 0
+        if self.used - before + size > self.capacity:
+            return False
+        self.used += size - before
+        self._entries[key] = now + seconds, size
+        if not known:
+            heapq.heappush(self._expiries, (now + seconds, key))
+        return True
 
 
 class Leases:

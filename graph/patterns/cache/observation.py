@@ -10,18 +10,24 @@ from __future__ import annotations
 import contextlib
 import math
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import RedisError
 
 from graph.patterns.cache.generations import held, stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 
     from graph.patterns.cache.direct_loads import Loads
+    from graph.patterns.cache.flight import Known
     from graph.patterns.cache.generations import Generations, Mark
     from graph.patterns.client import Client
+
+
+def free_marks(tags: Iterable[str], marks: Mapping[str, Mark]) -> dict[str, bytes]:
+    """The marks of those `tags` that have one, and at which no writer is at work."""
+    return {tag: mark for tag in tags if (mark := marks.get(tag)) is not None and not held(mark)}
 
 
 class Narrowing(NamedTuple):
@@ -31,6 +37,10 @@ class Narrowing(NamedTuple):
     rough: Observation
     """What was observed while the value was read."""
     ttl: float
+    value: Any = None
+    """The value."""
+    load: Callable[[], Awaitable[Any]] | None = None
+    """Loads it again, if that can be done."""
 
 
 class UnderLease:
@@ -50,6 +60,15 @@ class UnderLease:
         self.narrowings: list[Narrowing] = []
         """Those that wait until the result has been handed out (`narrowing.finish`)."""
 
+    def sure(self, keys: Sequence[str], tags: Sequence[str]) -> dict[str, bytes]:
+        """The marks of those `tags` that are foreseen, for the first read of `keys`."""
+        if not self.foreseen or not self.read.isdisjoint(keys):
+            return {}
+        marks = free_marks(tags, self.foreseen)
+        if marks:
+            self.read.update(keys)
+        return marks
+
 
 class Observation:
     """Gathers marks; `certain` becomes False for good once a value was read from which nothing may be cached."""
@@ -65,6 +84,8 @@ class Observation:
         self.certain = True
         self.lease: UnderLease | None = None
         """Set if the result is for everybody and made under one lease."""
+        self.narrowed: dict[str, set[str] | None] = {}
+        """Of declared tags: those under which something happens that matters to what was read of them; None: of all."""
         self.expires = math.inf
         """When the first of the values that were read expires, Unix seconds."""
 
@@ -97,6 +118,16 @@ class Observation:
         self.untagged = self.untagged or other.untagged
         self.away = self.away or other.away
         self.certain = self.certain and other.certain
+        for tag, narrow in other.narrowed.items():
+            self.narrow(tag, narrow)
+
+    def narrow(self, declared: str, tags: Iterable[str] | None) -> None:
+        """Record that a part of what is `declared` was read, which changes under `tags` alone; None: it may be all."""
+        known = self.narrowed.setdefault(declared, set())
+        if tags is None:
+            self.narrowed[declared] = None
+        elif known is not None:
+            known.update(tags)
 
     def found(self) -> set[str]:
         """The tags of values that were looked for and all found, as long as none was loaded unseen (`foreseen`)."""
@@ -141,6 +172,21 @@ _observed: ContextVar[Observation | None] = ContextVar("cache_observed", default
 def current_observation() -> Observation | None:
     """The observation that reads should be recorded in; None while there is none."""
     return _observed.get()
+
+
+def noted(tag: str) -> bytes | None:
+    """The mark of `tag` that the result that is being made depends on; None if it does not, or nothing is observed."""
+    observed = _observed.get()
+    return None if observed is None else observed.marks.get(tag)
+
+
+def note_read(tags: Sequence[str], known: Known | None) -> None:
+    """Record in the current observation, if any, what was read: `known`, or None for a value at unknown marks."""
+    if (observed := _observed.get()) is not None:
+        if known is None:
+            observed.note(tags, None)
+        else:
+            observed.note(tags, known.marks, known.expires)
 
 
 @contextlib.contextmanager

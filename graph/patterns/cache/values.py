@@ -30,10 +30,9 @@ from graph.patterns.cache.direct_loads import DirectLoads
 from graph.patterns.cache.flight import Known, Request, SeenEntries, Timing
 from graph.patterns.cache.flights import Flights
 from graph.patterns.cache.generations import Generations, mark_of, stamp_of
-from graph.patterns.cache.lease import is_due
+from graph.patterns.cache.lease import Room, is_due
 from graph.patterns.cache.local_copies import LocalCopies
-from graph.patterns.cache.observation import current_observation, foreseen
-from graph.patterns.cache.room import Room
+from graph.patterns.cache.observation import current_observation, foreseen, note_read
 from graph.patterns.client import RedisUnavailable, command
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
     from graph.patterns.cache.local_copies import Copy
     from graph.patterns.client import Client, Command, Replies
 
+_FEW = 4
+"""So many tags are read by a script each, which creates what is missing, where a value has to be loaded anyway."""
 _AWAY = 1.0
 """Seconds for which Redis is not asked again after it kept a reader waiting too long."""
 
@@ -140,9 +141,9 @@ class Cache:
         """Bracket the transaction of a write; see `Generations.invalidating`."""
         return self.generations.invalidating(*tags)
 
-    async def invalidate(self, *tags: str) -> None:
-        """Invalidate everything under `tags`, for a change made elsewhere."""
-        await self.generations.invalidate(*tags)
+    async def invalidate(self, *tags: str, then: Sequence[str] = ()) -> None:
+        """Invalidate everything under `tags`, for a change made elsewhere, and after that what is under `then`."""
+        await self.generations.invalidate(*tags, then=then)
 
     async def close(self) -> None:
         """Stop the loads and confirmations in the background."""
@@ -178,7 +179,7 @@ class Cache:
                 missed[key] = marks
             elif known.expires > now:
                 found[key] = known.value
-                _note(request.tags[key], known)
+                note_read(request.tags[key], known)
                 if is_due(known.expires, known.delta, self._beta):
                     self._flights.refresh(request, key, marks, known.expires)
             else:
@@ -196,7 +197,8 @@ class Cache:
         stale: dict[str, Known],
         found: dict[str, Any],
     ) -> None:
-        metrics.HELD.inc(len(past))
+        if past:
+            metrics.HELD.inc(len(past))
         metrics.MISS.inc(len(missed))
         observed = current_observation()
         if observed is not None and observed.lease is not None and missed:
@@ -207,12 +209,12 @@ class Cache:
             missed = {}
         futures = self._flights.join(request, missed)
         if past:
-            _note([tag for key in past for tag in request.tags[key]], None)
+            note_read([tag for key in past for tag in request.tags[key]], None)
             loaded = await self._flights.direct(request, past, "held")
             found.update((key, known.value) for key, known in loaded.items())
         for key, future in futures.items():
             try:
-                known = await asyncio.shield(future)
+                known = await future
             except Exception as error:  # noqa: BLE001 - raised below, unless it is forgiven
                 known = error
             self._found(request, key, known, stale, found)
@@ -228,7 +230,7 @@ class Cache:
             metrics.STALE.inc()
             known = stale[key]._replace(marks=None)
         found[key] = known.value
-        _note(request.tags[key], known)
+        note_read(request.tags[key], known)
 
     def _current(self, key: str, marks: Marks, sight: SeenEntries) -> Known | None:
         """The value of `key`, if it was loaded under `marks`; its time to live may be over."""
@@ -247,9 +249,13 @@ class Cache:
         return known
 
     async def _look(self, keys: tuple[str, ...], request: Request) -> SeenEntries:
-        """Read entries and generations in one round trip; a second one replaces copies and tags found outdated."""
+        """Read entries and generations in one trip; a second one replaces copies and tags found outdated."""
         tags = list(dict.fromkeys(tag for key in keys for tag in request.tags[key]))
         sight = SeenEntries(self._copies(keys), {}, {})
+        if not sight.copies and len(tags) <= _FEW and (seen := current_observation()) is not None and seen.lease:
+            sight.marks.update(seen.lease.sure(keys, tags))
+            await self._fetch_new(sight, keys, [tag for tag in tags if tag not in sight.marks], request)
+            return sight
         await self._fetch(sight, [key for key in keys if key not in sight.copies], tags)
         missing = [tag for tag in tags if sight.marks[tag] is None]
         outdated = [
@@ -276,16 +282,20 @@ class Cache:
         for i, tag in enumerate(tags, start):
             sight.marks[tag] = mark_of(values[i], run_ids[i])
 
+    async def _fetch_new(self, sight: SeenEntries, keys: Sequence[str], tags: list[str], request: Request) -> None:
+        """Do `_fetch` for values that are hardly there; create the generations that are missing in the same trip."""
+        looks = [command("GET", self._flights.entry_key(key)) for key in keys]
+        replies = await self._ask(*looks, *self.generations.ensure_commands(tags, request.ttl * 1.1 + request.stale))
+        sight.blobs.update(zip(keys, replies, strict=False))
+        sight.marks.update(self.generations.ensured(tags, replies, len(looks)))
+
     async def _values(self, names: list[str]) -> tuple[list[bytes | None], Sequence[bytes]]:
         """The values of plain keys, and the ids of the server processes that returned them."""
-        values: list[Any]
         if self._client.clustered:  # the keys are on several nodes: no single command can read them all
-            replies = await self._ask(*[command("GET", name) for name in names])
-            values, run_ids = replies, [replies.run_id_of(i) for i in range(len(names))]
-        else:
-            replies = await self._ask(command("MGET", *names))
-            values, run_ids = replies[0], (replies.run_id,) * len(names)
-        return values, run_ids
+            replies: Any = await self._ask(*[command("GET", name) for name in names])
+            return replies, [replies.run_id_of(i) for i in range(len(names))]
+        replies = await self._ask(command("MGET", *names))
+        return replies[0], (replies.run_id,) * len(names)
 
     async def _ask(self, *commands: Command) -> Replies:
         """The replies of a batch; raises the first error, or `TimeoutError`."""
@@ -307,12 +317,3 @@ class Cache:
         for key, blob in zip(outdated, replies[len(missing) :], strict=True):
             del sight.copies[key]
             sight.blobs[key] = blob
-
-
-def _note(tags: Sequence[str], known: Known | None) -> None:
-    """Record in the current observation, if any, what was read."""
-    if (observed := current_observation()) is not None:
-        if known is None:
-            observed.note(tags, None)
-        else:
-            observed.note(tags, known.marks, known.expires)

@@ -17,7 +17,7 @@ from graph.patterns.client.batch import (
 )
 from graph.patterns.client.client import Client, open_client
 from graph.patterns.client.commands import Argument, Command, Script, command
-from graph.patterns.client.connection import BadRedisUrl, Newcomer, Prepare
+from graph.patterns.client.connection import BadRedisUrl, Newcomer, Prepare, hurry
 from graph.patterns.client.lazy import LazyClient
 from graph.patterns.client.listener import Listener
 from graph.patterns.client.permissions import Denied, Wanted, denied
@@ -46,6 +46,7 @@ __all__ = [
     "command",
     "denied",
     "error_word",
+    "hurry",
     "open_client",
     "pack",
     "parse_info",

@@ -9,10 +9,11 @@ database when it starts and every `INTERVAL` seconds:
 - It does not know it (it was restored, or is another one), and no process lives on the other database: everything
   under the prefix is dropped, as though Redis had been emptied, and rebuilt from the database. Sessions end. Jobs that
   were accepted stay where the database is the same one at an earlier time.
-- Redis is bound to an earlier state than this process has bound it to, and is still the same server process: somebody
-  has put back what it held before (SWAPDB, RESTORE, DEBUG RELOAD of an older file), and with it generations that agree
-  with outdated values, and sessions that have ended. Everything is dropped, as above. To notice it soon, each process
-  looks at the key every `LOOKS` seconds; until then what was put back is believed.
+- Redis is bound to an earlier state than this process has bound it to, or has an earlier word of this process than its
+  last, and is still the same server process: somebody has put back what it held before (SWAPDB, RESTORE, DEBUG RELOAD
+  of an older file), and with it generations that agree with outdated values, and sessions that have ended. Everything
+  is dropped, as above. To notice it soon, each process looks every `LOOKS` seconds; until then what was put back is
+  believed. By its word it notices even what another process, to which nothing seemed exchanged, has bound anew.
 - It does not know it, and others live on that: the start is refused (`ForeignKeyspace`). A process that is running (it
   was frozen for longer than `GONE`, say) logs it and goes on.
 
@@ -93,6 +94,7 @@ class Keyspace:
         self._me = secrets.token_hex(8)
         self._mark: Mark | None = None  # the last one that both agreed upon
         self._server = self._bound_on = b""  # the server process that was looked at last, and that it was bound on
+        self._until = 0  # this process's last word: until when it counts, in ms of that server's clock
         self._told = ""
         self._task: asyncio.Task[None] | None = None
 
@@ -116,7 +118,9 @@ class Keyspace:
             return
         with contextlib.suppress(*_TROUBLE, TimeoutError):
             async with asyncio.timeout(_GOODBYE):
-                bound, _ = await self._look()
+                bound, living = await self._look()
+                if self._went_back(bound, living, self._mark):
+                    return
                 if self._mark.knows(bound) and (renewed := await self._origin.renew(self._mark)).knows(bound):
                     await self._bind(bound, renewed)
                 await self._client.send(command("ZREM", self._keys[1], self._me, retry=True))
@@ -147,10 +151,10 @@ class Keyspace:
     async def _settle(self) -> None:
         """Compare until both agree, whatever has to be done for that."""
         while True:
-            bound, _ = await self._look()
+            bound, living = await self._look()
             mark = await self._origin.read()  # read after Redis, because Redis hears of a pulse last
-            if self._went_back(bound, mark):
-                await self._replace(bound, mark)
+            if self._went_back(bound, living, mark):
+                await self._replace(bound, back=True)
             elif bound == mark.name:
                 renewed = mark if self._renewed_by_others(mark) else await self._origin.renew(mark)
                 # Restored since it was read, it does not know that any more.
@@ -163,7 +167,7 @@ class Keyspace:
                 # again must not have the database forget what Redis is bound to.
                 await self._bind(bound, mark)
             elif await self._deserted(bound, mark):
-                await self._replace(bound, mark)
+                await self._replace(bound)
 
     def _renewed_by_others(self, mark: Mark) -> bool:
         """Whether another process has given the database a pulse since this one looked: one does for all."""
@@ -172,12 +176,16 @@ class Keyspace:
     async def _stands(self) -> bool:
         """Whether Redis is still bound to what it was; false where another process has bound it to a newer pulse."""
         assert self._mark is not None
-        return (await self._look())[0] == self._mark.name
+        bound, living = await self._look()
+        return bound == self._mark.name and not self._went_back(bound, living, self._mark)
 
-    def _went_back(self, bound: str, mark: Mark) -> bool:
-        """Whether what this process has bound Redis to was replaced by something earlier, and not by a restart."""
+    def _went_back(self, bound: str, living: Mapping[bytes, bytes], mark: Mark) -> bool:
+        """Whether what this process has left in Redis was replaced by something earlier, and not by a restart."""
         if self._mark is None or not self._server or self._server != self._bound_on:
             return False
+        word = living.get(self._me.encode())  # none: Redis was emptied, and others have bound it
+        if word is not None and int(word) < self._until:
+            return True
         ages = mark.age(bound), mark.age(self._mark.name)
         return ages[0] is not None and ages[1] is not None and ages[0] > ages[1]
 
@@ -185,16 +193,21 @@ class Keyspace:
         self._mark, self._bound_on = mark, self._server
 
     async def _look(self) -> tuple[str, Mapping[bytes, bytes]]:
-        replies = await self._client.batch(_LOOK(self._keys))
+        replies = await self._client.batch(_LOOK(self._keys, [self._me]))
         if isinstance(replies[0], Exception):
             raise replies[0]
         bound, living = replies[0]
         self._server = replies.run_id
+        if self._server != self._bound_on:  # what another server did not hear of is no sign, not even back on the first
+            self._bound_on = b""
         return bound.decode(), dict(zip(living[::2], living[1::2], strict=True))
 
-    async def _bind(self, seen: str, mark: Mark) -> bool:
-        args = [seen, mark.name, self._me, round(GONE * 1000)]
-        return bool(await self._client.run(_BIND, self._keys, args))
+    async def _bind(self, seen: str, mark: Mark, *, for_all: bool = False) -> bool:
+        known = self._until if self._server == self._bound_on and not for_all else 0
+        args = [seen, mark.name, self._me, round(GONE * 1000), known, *(("all",) if for_all else ())]
+        until = int(await self._client.run(_BIND, self._keys, args))
+        self._until = until or self._until
+        return bool(until)
 
     async def _deserted(self, bound: str, mark: Mark) -> bool:
         """Whether nobody lives on what the keyspace is bound to; False when that has changed meanwhile.
@@ -224,20 +237,29 @@ class Keyspace:
 
     # --- dropping ---
 
-    async def _replace(self, bound: str, mark: Mark) -> None:
-        """Drop what was derived from `bound`, unless another process does or has done it."""
+    async def _replace(self, bound: str, *, back: bool = False) -> None:
+        """Drop what was derived from `bound`, unless another process does or has done it.
+
+        `back`: Redis holds again what it held; processes that did not notice may bind that to another state meanwhile.
+        """
         async with self._locks.hold("keyspace", wait=_PATIENCE):
-            if (await self._look())[0] != bound:
+            seen, living = await self._look()
+            mark = await self._origin.read()
+            if not (self._went_back(seen, living, mark) if back else seen == bound):
                 return
-            same = bound.partition(":")[0] == mark.identity
+            same = back or seen.partition(":")[0] == mark.identity
             what = "was filled from another state of this database" if same else "was filled from another database"
-            if self._went_back(bound, mark):
+            if back:
                 what = "holds again what it held some time ago, though it was not restarted"
             logger.warning("Redis %s: what it knows of that is dropped and made anew, and sessions end", what)
             await self._origin.rewound()
             await self._drop(keep_jobs=same)
-            if await self._bind(bound, mark):
-                self._agree(mark)
+            while not await self._bind(seen, mark, for_all=True):
+                seen, _ = await self._look()
+                mark = await self._origin.read()
+                if seen and not mark.knows(seen):
+                    return
+            self._agree(mark)
 
     async def _drop(self, *, keep_jobs: bool) -> None:
         kept = [f"{self._prefix}:{{keyspace}}:", f"{self._prefix}:lock:{{keyspace}}"]

@@ -6,6 +6,7 @@ it. An index that cannot answer for its rows raises `RankingMissing` or `Ranking
 
 from graph.patterns.ranking.ranking import Ranking
 from graph.patterns.ranking.values import (
+    NO_BUILD,
     Entry,
     Neighbourhood,
     Operator,
@@ -24,6 +25,7 @@ from graph.patterns.ranking.values import (
 )
 
 __all__ = [
+    "NO_BUILD",
     "Entry",
     "Neighbourhood",
     "Operator",

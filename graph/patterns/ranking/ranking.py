@@ -244,6 +244,7 @@ class Ranking(RankingReader):
                     version=version,
                     former_rank=former_rank or None,
                     former_score=self.order.merit(float(former)) if former else None,
+                    size=reply[9],
                 )
             )
         return found

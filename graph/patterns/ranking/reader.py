@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.patterns.client import Script
 from graph.patterns.ranking.values import (
+    NO_BUILD,
     Entry,
     Neighbourhood,
     Operator,
@@ -84,7 +85,9 @@ class RankingReader:
             gone = set(omitted)
             entries = [entry for i, entry in enumerate(entries, 1) if i not in gone]
         name = build.decode()
-        if place is not None and place.build == name:
+        if self.operator is Operator.BEST:  # nobody moves down: one text for a place, whenever it is read
+            name, seq = NO_BUILD, 0
+        elif place is not None and place.build == name:
             seq = place.seq
         return RankingPage(entries, size, position > 0, bool(more), name, seq, last)
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+NO_BUILD = "0" * 16
+"""The build of a page from which entries need not be left out later, whatever changes."""
 _TIME_END = 1 << 53  # microseconds, and versions, that a double holds exactly: until the year 2255
 _TIME = struct.Struct(">Q")
 _PLACE = struct.Struct(">dQQ8s")
@@ -110,7 +112,9 @@ class Neighbourhood:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What became of a score: the one held now, its place, and the ones before. None: there is, or was, none.
+    """What became of a score: the one held now, its place, the ones before, and the `size` of the ranking.
+
+    None: there is, or was, none.
 
     A row that came later than the player's removal at a newer version is not taken in and has no rank.
     """
@@ -122,6 +126,20 @@ class Submitted:
     version: int
     former_rank: int | None
     former_score: float | None
+    size: int
+
+    def moved(self, ties: Ties) -> tuple[int, int | None] | None:
+        """The first and the last rank, of before or after it, of the entries that it changed; None: down to the end.
+
+        None in place of both: it is not known what it changed.
+        """
+        if self.rank is None:
+            return None
+        if self.former_rank is None or ties is Ties.DENSE:  # a dense rank that comes or goes moves everybody below
+            return min(self.rank, self.former_rank or self.rank), None
+        # Who comes down to a rank of several leaves the others a rank that is one better.
+        last = max(self.rank, self.former_rank) + (ties is Ties.COMPETITION)
+        return min(self.rank, self.former_rank), last
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from graph.patterns.client.connection.dialer import Address, BadRedisUrl, Dialer
 from graph.patterns.client.connection.link import COMMAND_DEADLINE, Link
 from graph.patterns.client.connection.newcomers import Newcomer, Newcomers, Prepare
 from graph.patterns.client.connection.retries import BACKOFF_CAP, LOCAL_BACKOFF_CAP, PAUSE, backoff
-from graph.patterns.client.connection.wire import Wire
+from graph.patterns.client.connection.wire import Wire, hurry
 
 __all__ = [
     "BACKOFF_CAP",
@@ -25,4 +25,5 @@ __all__ = [
     "Prepare",
     "Wire",
     "backoff",
+    "hurry",
 ]

@@ -1,8 +1,12 @@
 """One multiplexed RESP3 connection: many callers, one socket, replies in the order of the commands.
 
-Whatever is submitted in one turn of the event loop leaves in one write. Replies are matched by order alone (FIFO), so
-a caller that is cancelled abandons only its future: its reply is still read and dropped. While the socket takes no
-more bytes, batches wait here, and only what was handed to the socket counts as sent.
+Whatever is submitted in one turn of the event loop leaves in one write at its end. Replies are matched by order alone
+(FIFO), so a caller that is cancelled abandons only its future: its reply is still read and dropped. While the socket
+takes no more bytes, batches wait here, and only what was handed to the socket counts as sent.
+
+Under load a turn is as long as all that is ready takes, and what a task submits in one is sent in the next. A task that
+does one thing after the other, with nothing beside it to share a write with, may say so (`hurry`): what it submits
+leaves at once, if few do that in a turn (`_EARLY`).
 
 It fails as a whole: when the socket closes, or the oldest reply is overdue, the connection is given up and every batch
 under way is handed back to its owner, which knows what may be sent again (`link.Link`).
@@ -13,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextvars import ContextVar
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,8 +38,18 @@ QUEUE_BOUND = 32 << 20
 logger = logging.getLogger(__name__)
 
 _CHUNK = 256 << 10  # bytes handed to the transport at a time, so that what waits behind it is known to be unsent
+_EARLY = 8  # writes of their own, of some microseconds each, that such tasks have in a turn of the loop
 _GRACE = 0.05  # seconds in which an overdue reply that already lies in the socket is read before the verdict
 _NOTHING = object()
+
+
+_alone: ContextVar[asyncio.Task[Any] | None] = ContextVar("redis_alone", default=None)
+"""The task that does one thing after the other; those that it starts inherit this, and are not it."""
+
+
+def hurry() -> None:
+    """Let what the current task asks of Redis leave at once, as long as few do: nothing beside it shares a write."""
+    _alone.set(asyncio.current_task())
 
 
 class Wire(asyncio.Protocol):
@@ -51,6 +66,7 @@ class Wire(asyncio.Protocol):
         self._alarm = 0.0  # when the timer fires: uvloop's handles do not tell
         self._suspect = False
         self._scheduled = False
+        self._early = 0  # writes in this turn of the loop before the one at its end
         self._paused = False
         self._retired = False
         self._bound = bound
@@ -82,7 +98,7 @@ class Wire(asyncio.Protocol):
     # --- sending ---
 
     def submit(self, pending: Batch) -> None:
-        """Queue a batch for the one write at the end of this turn of the loop; refuse it when too many bytes wait."""
+        """Send a batch, at the latest at the end of this turn of the loop; refuse it when too many bytes wait."""
         if self.closed:
             pending.fail(RedisUnavailable("the connection to Redis is closed"))
             return
@@ -94,9 +110,13 @@ class Wire(asyncio.Protocol):
         self.queued += size
         TRAFFIC.queued += size
         self._unsent.append(pending)
-        if not self._scheduled and not self._paused:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        if not self._paused:
+            if not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon(self._end_turn)
+            if (alone := _alone.get()) is not None and self._early < _EARLY and asyncio.current_task() is alone:
+                self._early += 1
+                self._flush()
         if self._timer is None or pending.due < self._alarm:
             self._arm(pending.due)
 
@@ -106,10 +126,15 @@ class Wire(asyncio.Protocol):
             self._flush()
             self._transport.write(data)
 
-    def _flush(self) -> None:
+    def _end_turn(self) -> None:
         self._scheduled = False
+        self._early = 0
+        self._flush()
+
+    def _flush(self) -> None:
         unsent, transport = self._unsent, self._transport
-        while unsent and not self._paused and not self.closed and transport is not None:
+        # One that is closing has failed, and tells so in a later turn of the loop: what it is given would not leave.
+        while unsent and not (self._paused or self.closed or transport is None or transport.is_closing()):
             chunks: list[bytes] = []
             size = 0
             while unsent and size < _CHUNK:

@@ -12,7 +12,8 @@
 --      5    metadata: any text that is stored with the score; '' = none
 -- Result    {} if there is no complete index (with set the successor has stored the scores anyway); else for each score
 --           {'overflow'} if the sum is not finite; nothing is changed
---           {changed, rank or 0 (removed, by a newer version than this row's), score, achieved, version, former rank or 0, former score or '', server, build}
+--           {changed, rank or 0 (removed, by a newer version than this row's), score, achieved, version, former rank or 0, former score or '', server, build,
+--            how many players there are now}
 --
 -- Rule      A row replaces an older one only (by version), in the index and in its successor alike. A score that equals
 --           the stored one changes nothing, so that its time, and so its place among equals, is kept.
@@ -124,14 +125,14 @@ local function store(player, score, achieved, version, metadata)
   local changed = place(index, held, player, score, achieved, version, metadata)
   if successor.there and version > 0 then follow(player, score, achieved, version, metadata) end
   if not changed then
-    if not former then return { 0, 0, given, achieved, newest, 0, '', index.server, index.build } end
+    if not former then return { 0, 0, given, achieved, newest, 0, '', index.server, index.build, index.size } end
     score, achieved, version = former, former_achieved, newest
   end
   local member = struct.pack('>I7', achieved) .. player
   return {
     changed and 1 or 0, changed and rank(inverse(score), member) or former_rank,
     string.format('%.17g', score), achieved, version,
-    former_rank, former and string.format('%.17g', former) or '', index.server, index.build,
+    former_rank, former and string.format('%.17g', former) or '', index.server, index.build, index.size,
   }
 end
 

@@ -80,6 +80,52 @@ async def test_resolvers_see_the_whole_request(app: AnswersApp, performed: list[
     assert performed == [200, 200]
 
 
+async def test_the_state_of_a_request_is_its_own(app: AnswersApp, performed: list[int]) -> None:
+    """It has what the lifespan left, and nothing that resolvers put into that of an earlier request."""
+    engine: Any = app.endpoint.engine
+    found: list[list[str]] = []
+    inner = engine.context
+
+    def context(caller: Any, connection: Request, response: Any) -> Any:
+        state = connection.scope["state"]
+        found.append(sorted(state))
+        connection.state.loaders = state["loaders"] = {}
+        return inner(caller, connection, response)
+
+    engine.context = context
+    asked = [post(orjson.dumps({"query": f'{{ thing(key: "{key}") {{ version }} }}'})) for key in "abc"]
+    async with recognising(app) as port, Connection(port) as connection:
+        for one in (REQUEST, REQUEST, REQUEST, *asked, *asked, REQUEST):
+            await connection.ask(one)
+    assert len(performed) >= 4
+    assert found == [[EXPRESS]] * len(found)
+
+
+async def test_the_scope_of_a_request_is_its_own(app: AnswersApp, performed: list[int]) -> None:
+    """It has what the server and the application say, and nothing that resolvers of an earlier request put there."""
+    engine: Any = app.endpoint.engine
+    found: list[tuple[bool, list[str]]] = []
+    inner = engine.context
+
+    def context(caller: Any, connection: Request, response: Any) -> Any:
+        scope = connection.scope
+        found.append(("mine" in scope, sorted(scope["told"])))
+        scope["mine"] = scope["told"]["mine"] = connection
+        return inner(caller, connection, response)
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        await app.endpoint({**scope, "told": {}}, receive, send)
+
+    engine.context = context
+    asked = [post(orjson.dumps({"query": f'{{ thing(key: "{key}") {{ version }} }}'})) for key in "abc"]
+    state = {EXPRESS: app.endpoint.express}
+    async with serving(outer, http=HttpProtocol, state=state) as port, Connection(port) as connection:
+        for one in (*asked, REQUEST, REQUEST, REQUEST, *asked, REQUEST):
+            await connection.ask(one)
+    assert len(performed) >= 3
+    assert found == [(False, [])] * len(found)
+
+
 async def test_resolvers_can_read_the_body(app: AnswersApp, performed: list[int]) -> None:
     """A request that was recognised has it, as one that the application parsed, and as often as it is asked."""
     engine: Any = app.endpoint.engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -20,7 +20,6 @@ from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-    from typing import Any
 
 QUERY = "query One($key: String!) { thing(key: $key) { version } }"
 
@@ -112,6 +111,42 @@ async def test_a_server_that_stops_answers_what_it_has_taken(
             assert await connection.end() == b""
             await stopping
     assert performed == [200] * 3
+
+
+@pytest.mark.parametrize("outdated", [False, True])
+async def test_a_server_that_has_stopped_holds_no_lease(
+    server: ValkeyServer, monkeypatch: pytest.MonkeyPatch, *, outdated: bool
+) -> None:
+    """What Redis grants after the endpoint was closed is given up: other processes make the answer."""
+    truth = Truth()
+    truth.versions.update({"key 0": 0, "key 1": 1})
+    async with open_client(server.url) as client:
+        app = AnswersApp(client, truth, express=True, kept={"lease": 60})
+        app.endpoint.engine.operations.prepare(QUERY)
+        async with recognising(app) as port, Connection(port) as connection:
+            await connection.ask(request(0), 2)
+            if outdated:
+                await app.cache.invalidate("key 0")
+            server.pause()
+            connection.writer.write(request(0 if outdated else 1))
+            await asyncio.sleep(0.1)
+            if outdated:
+                express: Any = app.endpoint.express
+                deliver = client.deliver
+
+                def second(*sent: Any) -> None:
+                    deliver(*sent)
+                    express.errands.closed = True
+
+                monkeypatch.setattr(client, "deliver", second)
+                server.resume()
+            else:
+                await app.close()
+                server.resume()
+            with pytest.raises((EOFError, OSError)):
+                await connection.read()
+        assert await client.execute("KEYS", "graph:response-lease:*") == []
+        await app.close()
 
 
 async def test_tags_that_cannot_be_made_cost_no_connection(

@@ -6,10 +6,12 @@ so that it never gets into the shared response cache, whatever the document look
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import strawberry
-from strawberry.dataloader import DataLoader
+
+from graph.api.loading import Loader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +28,7 @@ V = TypeVar("V")
 class Context:
     """The context of one operation, created by the endpoint."""
 
-    __slots__ = ("_caller", "_loaders", "connection", "cookie", "response", "services", "viewer_touched")
+    __slots__ = ("_caller", "_home", "_loaders", "connection", "cookie", "response", "services", "viewer_touched")
 
     def __init__(
         self,
@@ -47,7 +49,8 @@ class Context:
         self.response = response
         self.cookie = cookie
         self.viewer_touched = False
-        self._loaders: dict[Any, DataLoader[Any, Any]] = {}
+        self._home = _current_task()
+        self._loaders: dict[Any, Loader[Any, Any]] = {}
 
     @property
     def caller(self) -> Caller:
@@ -55,20 +58,23 @@ class Context:
         self.viewer_touched = True
         return self._caller
 
-    def loader(self, load: Callable[[Services, Sequence[K]], Awaitable[Sequence[V]]]) -> DataLoader[K, V]:
-        """Return this operation's loader that calls `load`; it batches the look-ups of one turn of the event loop.
-
-        It keeps no values (`cache=False`): the cache below is up to date for every later look-up, a copy here would not
-        be, and an operation may live as long as a socket.
-        """
+    def loader(self, load: Callable[[Services, Sequence[K]], Awaitable[Sequence[V]]]) -> Loader[K, V]:
+        """Return this operation's loader that calls `load`; it batches look-ups (`graph.api.loading`)."""
         if load not in self._loaders:
             services = self.services
 
             async def gathered(keys: list[K]) -> Sequence[V]:
                 return await load(services, keys)
 
-            self._loaders[load] = DataLoader(gathered, cache=False)
+            self._loaders[load] = Loader(gathered, self._home)
         return self._loaders[load]
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # there is no loop: nothing is executed yet
+        return None
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

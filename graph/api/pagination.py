@@ -41,12 +41,12 @@ def selects(info: strawberry.Info[Any, Any], *path: str) -> bool:
     return bool(level)
 
 
-def mentions(info: strawberry.Info[Any, Any], name: str) -> bool:
-    """Whether the operation selects a field `name` anywhere below the one being resolved; see `selects`."""
+def mentions(info: strawberry.Info[Any, Any], *names: str) -> bool:
+    """Whether the operation selects a field of one of `names` anywhere below the one being resolved; see `selects`."""
     raw, level = _below(info)
     while level:
         fields = list(_fields(raw, level))
-        if any(node.name.value == name for node in fields):
+        if any(node.name.value in names for node in fields):
             return True
         level = [node.selection_set for node in fields]
     return False

@@ -33,6 +33,7 @@ from graph.endpoint.http import (
 )
 from graph.endpoint.identity import Anonymous, BatchAuthenticator
 from graph.endpoint.live import LiveQueries
+from graph.endpoint.overrides import refuse_overrides
 from graph.endpoint.subscriptions import Streams
 from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits, WebSockets, refuse_socket
 from graph.patterns.fair_queue import act_for
@@ -55,21 +56,6 @@ if TYPE_CHECKING:
 
 Context = TypeVar("Context")
 
-_OVERRIDES = {
-    "get_context": "pass `context=`",
-    "get_root_value": "pass `root_value=`",
-    "on_ws_connect": "pass `on_ws_connect=`",
-    "process_result": "change the result in a schema extension",
-    "encode_json": "answers are JSON by orjson",
-    "decode_json": "requests are JSON by orjson",
-    "render_graphql_ide": "pass `page=`",
-    "get_sub_response": "what resolvers set on the response of the context is sent",
-    "create_response": "what resolvers set on the response of the context is sent",
-    "execute_operation": "put what it does into a schema extension",
-    "run": "wrap the endpoint in an ASGI middleware",
-}
-"""What people override of Strawberry's views, and what to do here."""
-
 _SOCKETS = SocketLimits()
 _FRAMINGS = {
     "graphql-sse": (EVENT_STREAM, ServerSentEvents()),
@@ -91,9 +77,7 @@ class GraphQLEndpoint(Generic[Context]):
     def __init_subclass__(cls, **options: Any) -> None:
         """Raise `TypeError` for a method of Strawberry's views that nobody would call."""
         super().__init_subclass__(**options)
-        for name, instead in _OVERRIDES.items():
-            if name in vars(cls):
-                raise TypeError(f"{cls.__name__} overrides `{name}`, which the endpoint does not call: {instead}.")
+        refuse_overrides(cls, GraphQLEndpoint)
 
     def __init__(
         self,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING
+import random
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from graph.api.node import global_id
 from graph.leaderboard.records import Change, NewBoard, Submission
 from graph.leaderboard.submission import intake as taking
+from graph.patterns.ranking import Operator, Ties
 from tests.support.apps.accounts import Shop, shop
 from tests.support.models.players import add_players
 
@@ -28,7 +31,7 @@ MINE = '{ leaderboard(slug: "main") { around(range: 1) { entry { rank score } } 
 async def apps(app: Shop, valkey: ValkeyServer, tmp_path: Path) -> AsyncGenerator[list[Shop]]:
     """Two processes' worth of the application, with a board and players."""
     async with shop(valkey.url, tmp_path) as other:
-        await add_players(app.services.database, 10)
+        await add_players(app.services.database, 100)
         await app.services.leaderboards.create_board(NewBoard("main", "Main"))
         yield [app, other]
 
@@ -143,6 +146,63 @@ async def test_one_document_of_several_viewers_at_once(apps: list[Shop]) -> None
         await asyncio.gather(*(ask(one, number, document) for _ in range(4) for one in apps for number in range(3)))
 
 
+STANDING = '{ leaderboard(slug: "main") { id season { number } size } }'
+
+
+async def test_a_season_that_was_reset_elsewhere_is_over_at_once(apps: list[Shop]) -> None:
+    """A process that knew the board shows, and keeps, its new season from the reset's acknowledgement on."""
+    service = apps[0].services.leaderboards
+    board = await service.board("main")
+    assert board is not None
+    for season in (1, 2, 3):
+        await submitter(apps[season % 2])(1, 1.0)
+        for one in (apps[1], *apps):
+            found = (await one.ask(STANDING))["leaderboard"]
+            assert (found["season"]["number"], found["size"]) == (season, 1)
+        board = await service.reset_season(board)
+
+
+async def test_who_scores_or_names_a_board_sees_what_was_reset_or_deleted_elsewhere(apps: list[Shop]) -> None:
+    """The board in the answer to a score, and the one found by its ID, are those of now in a process that knew them."""
+    service = apps[0].services.leaderboards
+    token, _ = await apps[0].services.sessions.create("1")
+    send = """mutation { submitScore(input: {board: "main", score: 7}) {
+        ... on ScoreSubmitted { board { season { number } size } } } }"""
+    board = await service.board("main")
+    assert board is not None
+    node = f'{{ node(id: "{global_id("Leaderboard", board.id)}") {{ ... on Leaderboard {{ season {{ number }} }} }} }}'
+    for season in (1, 2, 3):
+        standing = {"season": {"number": season}}
+        assert [await one.ask(node) for one in apps] == [{"node": standing}] * 2
+        assert await apps[1].ask(send, token=token) == {"submitScore": {"board": standing | {"size": 1}}}
+        board = await service.reset_season(board)
+    await service.delete_board(board)
+    assert await apps[1].ask(node) == {"node": None}
+
+
+async def test_a_board_of_a_deleted_ones_slug_is_another(apps: list[Shop]) -> None:
+    """A process that knew the deleted board shows the new one at once, or none, and accepts scores for it."""
+    service = apps[0].services.leaderboards
+    token, _ = await apps[0].services.sessions.create("1")
+    send = """mutation { submitScore(input: {board: "main", score: 7}) {
+        ... on ScoreSubmitted { score board { id } } ... on NotFound { message } } }"""
+    for number in range(3):
+        known = (await apps[1].ask(STANDING))["leaderboard"]["id"]
+        board = await service.board("main")
+        assert board is not None
+        await service.delete_board(board)
+        if number:
+            for one in (apps[1], *apps):
+                assert await one.ask(STANDING) == {"leaderboard": None}
+        await service.create_board(NewBoard("main", "Main"))
+        sent = (await apps[1].ask(send, token=token))["submitScore"] if number != 1 else None
+        found = [(await one.ask(STANDING))["leaderboard"] for one in (apps[1], *apps)]
+        assert found[0]["id"] != known
+        assert found == [found[0]] * 3
+        assert found[0]["size"] == (sent is not None)
+        assert sent in (None, {"score": 7.0, "board": {"id": found[0]["id"]}})
+
+
 @pytest.mark.parametrize("put", [False, True], ids=["before it was put", "before it was told"])
 @pytest.mark.parametrize("key", [None, "k"], ids=["", "key"])
 async def test_who_sends_again_to_another_process_is_told_no_sooner(
@@ -191,3 +251,80 @@ async def test_readers_among_writers_see_every_acknowledged_score(apps: list[Sho
 
     reads = await asyncio.gather(write(), *[read(one) for one in apps * 4])
     assert sum(number or 0 for number in reads) > 100
+
+
+RANKS = "nodes { rank score player { displayName } }"
+TOPS = {
+    "ranks": f"top(first: 10) {{ {RANKS} }}",
+    "percentiles": "top(first: 10) { nodes { rank percentile } }",
+    "total": f"top(first: 20) {{ totalCount {RANKS} }}",
+    "more": "top(first: 40) { pageInfo { hasNextPage endCursor } nodes { rank score } }",
+    "size": "size",
+    "both": f"a: top(first: 3) {{ {RANKS} }} entries(players: [%s]) {{ rank score }}",
+    "alone": "name",
+}
+PLACE = """{ leaderboard(slug: "main") { around(range: 3) {
+    entry { rank score } above { rank score } below { rank score %s } } } }"""
+
+
+@pytest.mark.parametrize(
+    ("ties", "operator"),
+    [
+        (Ties.EARLIEST_FIRST, Operator.BEST),
+        pytest.param(Ties.EARLIEST_FIRST, Operator.SUM, marks=pytest.mark.heavy),
+        (Ties.COMPETITION, Operator.SUM),
+        pytest.param(Ties.DENSE, Operator.BEST, marks=pytest.mark.heavy),
+    ],
+)
+async def test_whatever_is_shown_of_a_board_is_current(apps: list[Shop], ties: Ties, operator: Operator) -> None:
+    """Whichever part of a board is asked for, in any process: after an acknowledged score it is as it would be made."""
+    dice = random.Random(f"{ties} {operator}")
+    one, other = apps
+    service = other.services.leaderboards
+    await one.services.leaderboards.create_board(NewBoard("ranks", "Ranks", operator=operator, ties=ties))
+    board = await service.board("ranks")
+    assert board is not None
+    for player in range(1, 61):
+        await service.submit(board, player, float(dice.randrange(200)))
+    shown = ", ".join(f'"{player}"' for player in map(_player_id, (2, 30, 70)))
+    documents = [f'{{ leaderboard(slug: "ranks") {{ {part.replace("%s", shown)} }} }}' for part in TOPS.values()]
+    tokens = [await one.services.sessions.create(str(player)) for player in (3, 40, 88)]
+    places = [(PLACE.replace("main", "ranks") % extra, token) for token, _ in tokens for extra in ("", "percentile")]
+    for _ in range(12):
+        player = dice.randrange(1, 100)
+        await apps[dice.randrange(2)].services.leaderboards.submit(board, player, float(dice.randrange(1, 60)))
+        for document, token in [*((document, None) for document in documents), *places]:
+            made = await one.ask(
+                f"query Unkept {{ ...F leaderboards {{ id }} }} fragment F on Query {document}", token=token
+            )
+            for app in apps:
+                assert await app.ask(document, token=token) == {"leaderboard": made["leaderboard"]}, document
+
+
+async def test_a_score_far_below_leaves_the_top_kept(apps: list[Shop], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A score outdates what shows the ranks that it moved, and nothing above or below."""
+    submit = submitter(apps[1])
+    for player in range(1, 101):
+        await submit(player, 10.0 * player)
+    document = '{ leaderboard(slug: "main") { top(first: 10) { nodes { rank score } } } }'
+    made = 0
+    indexes = apps[0].services.leaderboards.indexes
+    real = indexes.ask
+
+    async def ask(*arguments: Any) -> Any:
+        nonlocal made
+        made += 1
+        return await real(*arguments)
+
+    monkeypatch.setattr(indexes, "ask", ask)
+    first = await apps[0].ask(document)
+    for player in range(1, 40):
+        await submit(player, 10.0 * player + 5)
+        assert await apps[0].ask(document) == first
+    assert made <= 3  # until it is kept
+    await submit(95, 952.0)
+    assert await apps[0].ask(document) != first
+
+
+def _player_id(number: int) -> str:
+    return base64.b64encode(f"Player:{number}".encode()).decode()

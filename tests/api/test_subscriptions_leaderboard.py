@@ -162,6 +162,39 @@ async def test_a_change_that_was_not_announced_is_found(arena: Arena) -> None:
         await settled(mine, (1, 2), places)
 
 
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_reset_shows_in_the_season_too(arena: Arena, *, announced: bool) -> None:
+    """Whoever follows a board is told its new season, though there is no entry before nor after, and then of it."""
+    service = arena.app.services.leaderboards
+    async with subscriber(arena.port) as socket:
+        top = await socket.follow(TOP.replace("entries", "board { season { number } } entries"))
+        await top.until(1)
+        if not announced:  # the process died before
+            service.moved = None
+        arena.board = await service.reset_season(arena.board)
+        await until(lambda: [one["board"]["season"]["number"] for one in top.values("leaderboardChanged")] == [1, 2])
+        await arena.score(0, 10)
+        await settled(top, [10], scores)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_board_of_a_deleted_ones_slug_is_not_followed(arena: Arena, *, announced: bool) -> None:
+    """Whoever follows a board is told that it is gone, though another one has its slug by then."""
+    service = arena.app.services.leaderboards
+    await arena.score(0, 10)
+    async with subscriber(arena.port, arena.tokens[0]) as socket:
+        top, mine = await socket.follow(TOP), await socket.follow(MINE)
+        await settled(top, [10], scores)
+        await settled(mine, (None, 1), places)
+        tell, service.moved = service.moved, None
+        await service.delete_board(arena.board)
+        await service.create_board(NewBoard("b", "Another"))
+        if announced:
+            assert tell is not None
+            tell(arena.board, "", None)
+        await until(lambda: top.complete and mine.complete)
+
+
 async def test_watching_ends_with_the_socket(arena: Arena) -> None:
     """No board is followed any more once nobody watches."""
     async with subscriber(arena.port, arena.tokens[0]) as socket:

@@ -85,7 +85,7 @@ def test_no_operation_of_the_schema_makes_the_server_fail(tmp_path: Path, scaled
 
                 @given(case=operation.as_strategy(), signed_in=st.booleans())
                 @settings(
-                    max_examples=scaled(10, 2),
+                    max_examples=scaled(10, 1),
                     deadline=None,
                     database=None,
                     suppress_health_check=SLOW,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email.utils
 import json
 import shutil
 import time
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from harness.serving import Serving
 from tests.support.clients.raw_http import exchange
 from tests.support.engines.stocked import stocked
 from tests.support.models.abuse import CASES, ask, get, post, request
+from tests.support.processes.fork_server import forked
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.serving import Process
 
 PAGE = "{ products(first: 5) { nodes { id sku name price { amount } } pageInfo { endCursor hasNextPage } totalCount } }"
 KEYED = "query One($sku: String!) { product(by: {sku: $sku}) { sku name stock category { name productCount } } }"
@@ -93,7 +97,8 @@ def _lasting(headers: dict[str, str]) -> dict[str, str]:
 class Still(Serving):
     """A server whose clock stands still."""
 
-    module = "tests.support.processes.still"
+    def _start(self, log: IO[bytes]) -> Process:
+        return forked(["-m", "tests.support.processes.still", *self._words], self._environment, log, log)
 
 
 async def _answers(server: Serving, raw: bytes) -> list[tuple[int, dict[str, str], bytes] | str]:
@@ -119,12 +124,13 @@ def _comparable(answer: tuple[int, dict[str, str], bytes] | str) -> Any:
 
 async def test_the_lane_changes_no_byte(tmp_path: Path) -> None:
     """Each request gets the same status, headers and body, however often it is sent, with the lane and without it."""
+    now = int(time.time())
     settings = {
         "GRAPH_RATE_LIMIT_ANONYMOUS": "1000000",
         "GRAPH_RATE_LIMIT_AUTHENTICATED": "1000000",
         "GRAPH_JOBS_BESIDE": "false",
         "GRAPH_ACCESS_LOG": "false",
-        "STANDS_AT": str(int(time.time())),
+        "STANDS_AT": str(now),
     }
     first, second = stocked(tmp_path / "on", players=20), tmp_path / "off"
     second.mkdir()
@@ -135,5 +141,6 @@ async def test_the_lane_changes_no_byte(tmp_path: Path) -> None:
         for raw in _requests():
             with_lane, without = await asyncio.gather(_answers(on, raw), _answers(off, raw))
             assert [_comparable(one) for one in with_lane] == [_comparable(one) for one in without], raw[:400]
-        kept = on.get("/metrics")[2]
+        _, headers, kept = on.get("/metrics")
     assert b'graph_responses_total{outcome="hit"}' in kept
+    assert headers["date"] == email.utils.formatdate(now, usegmt=True)

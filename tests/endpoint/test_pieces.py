@@ -19,7 +19,7 @@ from graph.endpoint.document import Bounds, OperationRequest
 from graph.endpoint.execution import Answer, Ready
 from graph.endpoint.identity import Caller
 from graph.endpoint.subscriptions import Backlog, Outlet
-from harness.waiting import HANG, until, within
+from harness.waiting import DEADLINES, HANG, until, within
 from tests.support.apps.pieces import Gates, make_pieces
 from tests.support.apps.serving import serving
 from tests.support.clients.streamed import Body
@@ -302,7 +302,7 @@ async def test_extensions_see_every_piece_and_may_change_its_errors(client: Clie
 
 async def _late(client: Client, headers: dict[str, str]) -> dict[str, Any]:
     """The last piece of an answer that was late after its first."""
-    for deadline in (0.1, 1.0, 10.0, 60.0):
+    for deadline in DEADLINES:
         async with open_site(client, bounds=Bounds(deadline=deadline)) as site:
             *told, last = await site.pieces(BOOK, headers)
             if told:
@@ -326,7 +326,7 @@ async def test_a_deadline_that_passes_before_anything_is_sent_fails_what_is_pend
     """The head of the response may be slow to be sent: then the first piece is told, and the error after it."""
     place = HTTPConnection({"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []})
     request, sink = OperationRequest(BOOK, {}, None, None), Slow()
-    for deadline in (0.1, 1.0, 10.0, 60.0):
+    for deadline in DEADLINES:
         async with open_site(client, bounds=Bounds(deadline=deadline)) as site:
             ready = await site.endpoint.engine.ready(request, Caller("local"), place)
             assert isinstance(ready, Ready)

@@ -278,7 +278,7 @@ async def test_who_resumes_later_than_a_group_remembers_gets_another(
 
 async def test_many_resume_from_few_cursors_while_events_come(app: LiveApp, scaled: Callable[[int, int], int]) -> None:
     """200 clients come back with 20 cursors in any order while events are published: each gets all after its own."""
-    total = scaled(2000, 600)
+    total = scaled(2000, 250)
     cursors = await app.publish(*(str(n) for n in range(20)))
     sinks: dict[int, list[Notes]] = {n: [] for n in range(20)}
     coming = [n for n in range(20) for _ in range(10)]

@@ -1,4 +1,4 @@
-"""Queries whose answer nobody has made yet: the lease comes with session and limit, and they are answered at once."""
+"""Queries whose answer nobody has made yet, or is outdated: the lease comes with session and limit."""
 
 from __future__ import annotations
 
@@ -177,6 +177,119 @@ async def test_a_write_is_seen_by_whatever_is_made_after_it(apps: Callable[..., 
             app.truth.versions[key] += 100
         found = [*await ask(app, key), *await ask(other, key)]
         assert [answer.json()["data"]["thing"]["version"] for answer in found] == [number + 100] * 2
+
+
+async def write(app: AnswersApp, *keys: str) -> None:
+    """Change what `keys` are."""
+    for key in keys:
+        async with app.cache.invalidating(key):
+            app.truth.versions[key] += 100
+
+
+@pytest.mark.parametrize("query", [ONE, ODD, MINE])
+async def test_outdated_ones_are_answered_alike(apps: Callable[..., AnswersApp], client: Client, query: str) -> None:
+    """Each is made anew at once, charged once, and not a byte differs from the usual way."""
+    keys = [f"key {number}" for number in range(6)]
+    for headers in ({"authorization": "Bearer ann"}, {"accept": "application/graphql-response+json"}, {}):
+        told: list[list[httpx.Response]] = []
+        for express in (True, False):
+            await client.execute("FLUSHALL")
+            await client.execute("SET", KeyTokens.key("ann"), 1)
+            app, other = apps(express=express), apps()
+            app.truth.versions.update({f"key {number}": number for number in range(40)})
+            await ask(app, *keys, query=query, **headers)
+            await write(other, *keys)
+            before = app.endpoint.expressed
+            told.append(await ask(app, *keys, query=query, **headers))
+            left = [int(answer.headers["x-ratelimit-remaining"]) for answer in told[-1]]
+            assert left == list(range(left[0], left[0] - len(left), -1))
+            assert app.resolved == 2 * len(keys)
+            if express:
+                assert app.endpoint.expressed - before == len(keys) * (query != MINE or "authorization" in headers)
+        assert [alike(*pair) for pair in zip(*told, strict=True)] == [True] * len(keys)
+
+
+async def test_an_outdated_one_takes_one_trip_more() -> None:
+    """For session and lease; then it is loaded under the generations that showed that it is outdated."""
+    batches: list[list[str]] = []
+
+    def note(commands: Sequence[Command], _: object) -> None:
+        batches.append([one.script.name if one.script is not None else str(one.args[0]) for one in commands])
+
+    with ValkeyServer() as server:
+        async with open_client(server.url, observe=note) as watched, open_client(server.url) as client:
+            truth = Truth()
+            truth.versions["a"] = 1
+            app, other = (AnswersApp(one, truth, express=True) for one in (watched, client))
+            await client.execute("SET", KeyTokens.key("ann"), 1)
+            for one in (app, other):
+                one.endpoint.engine.operations.prepare(ONE)
+                await ask(one, "a", "a", authorization="Bearer ann")
+            await write(other, "a")
+            app.gate, loads = asyncio.Event(), len(truth.loads)
+            batches.clear()
+            asked = asyncio.create_task(ask(app, "a", authorization="Bearer ann"))
+            await until(lambda: len(truth.loads) > loads)
+            assert batches == []  # but for what is delivered: turnstile and generations, then session and lease
+            app.gate.set()
+            (answer,) = await asked
+            assert answer.json()["data"]["thing"]["version"] == 101
+            for one in (app, other):
+                await one.close()
+
+
+async def test_what_is_outdated_is_made_once(apps: Callable[..., AnswersApp]) -> None:
+    """However many ask for it in two processes, and whoever asks then is served what the other one made."""
+    processes = [apps(), apps()]
+    for app in processes:
+        await ask(app, "key 1", "key 2", "key 2")
+    for _ in range(3):
+        before = sum(app.resolved for app in processes)
+        await write(processes[0], "key 2")
+        asked = [ask(app, "key 2") for app in processes for _ in range(10)]
+        async with within("the answers", SOON):
+            answers = [answer for answers in await asyncio.gather(*asked) for answer in answers]
+        version = processes[0].truth.versions["key 2"]
+        assert {answer.json()["data"]["thing"]["version"] for answer in answers} == {version}
+        assert sum(app.resolved for app in processes) == before + 1
+
+
+async def test_a_write_while_an_outdated_one_is_made_outdates_it_again(apps: Callable[..., AnswersApp]) -> None:
+    """It is kept under the generations that were read before it was loaded, however late it is."""
+    app, other = apps(), apps()
+    await ask(app, "key 1", "key 1")
+    await write(other, "key 1")
+    app.gate, loads = asyncio.Event(), len(app.truth.loads)
+    asked = asyncio.create_task(ask(app, "key 1"))
+    await until(lambda: len(app.truth.loads) > loads)
+    await write(other, "key 1")
+    app.gate.set()
+    await asked
+    for one in (app, other):
+        (answer,) = await ask(one, "key 1")
+        assert answer.json()["data"]["thing"]["version"] == 201
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_one_that_holds_on_to_an_outdated_one_is_waited_for(
+    apps: Callable[..., AnswersApp], *, ended: bool
+) -> None:
+    """Whoever comes while it is made joins, and is told of a write that was acknowledged before."""
+    app, other = apps(), apps()
+    await ask(app, "key 1", "key 1")
+    await write(other, "key 1")
+    app.gate, loads = asyncio.Event(), len(app.truth.loads)
+    first = asyncio.create_task(ask(app, "key 1"))
+    await until(lambda: len(app.truth.loads) > loads)
+    if ended:
+        await write(other, "key 1")
+    then = [asyncio.create_task(ask(app, "key 1")) for _ in range(3)]
+    await asyncio.sleep(0)
+    app.gate.set()
+    await first
+    answers = [answer for answers in await asyncio.gather(*then) for answer in answers]
+    assert {answer.json()["data"]["thing"]["version"] for answer in answers} == {201 if ended else 101}
+    assert len(app.truth.loads) - loads == 1 + ended
 
 
 async def test_without_redis_a_session_is_not_guessed() -> None:

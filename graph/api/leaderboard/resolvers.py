@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import strawberry
 
@@ -30,7 +30,7 @@ from graph.api.pagination import given, mentions
 from graph.api.schema_part import SchemaPart
 from graph.endpoint.declare import cached, cost, keep_until
 from graph.errors import BadInput, Missing, Taken
-from graph.leaderboard import BoardRecord, NewBoard, board_tag
+from graph.leaderboard import BoardRecord, NewBoard, Outcome, board_tag, ranks_tag
 
 
 async def _load_boards(context: Context, keys: Sequence[str]) -> Mapping[str, Node]:
@@ -56,11 +56,35 @@ def _player(context: Context, named: str | None) -> int | None:
 
 
 async def _board(context: Context, slug: str) -> BoardRecord:
-    """Return the board with this slug; raises `Missing`."""
+    """Return the board that has this slug now; raises `Missing`."""
     board = await context.services.leaderboards.board(slug)
     if board is None:
         raise Missing("board")
     return board
+
+
+async def _submitted(
+    context: Context, slug: str, submit: Callable[[BoardRecord], Awaitable[Outcome]]
+) -> tuple[BoardRecord, Outcome]:
+    """Submit to the board of this slug that is known here or, where that is gone, to the one that has it now.
+
+    Returned is the board as it was reset meanwhile in another process, if it was.
+    """
+    service = context.services.leaderboards
+    board = await service.known_board(slug)
+    while board is not None:
+        try:
+            outcome = await submit(board)
+        except Missing as missing:
+            if missing.what != "board" or (now := await service.board(slug)) == board:
+                raise
+            board = now
+        else:
+            if outcome.season == service.season(board).number:
+                return board, outcome
+            now = await service.board(slug)
+            return (now if now is not None and now.id == board.id else board), outcome
+    raise Missing("board")
 
 
 def _named(player: int | None) -> int:
@@ -74,10 +98,16 @@ def _not_found(missing: Missing) -> NotFound:
     return NotFound.of("There is no such player." if missing.what == "player" else "There is no such leaderboard.")
 
 
+def _tags(arguments: Mapping[str, object]) -> Sequence[str]:
+    """What outdates an answer with this board; the second gives way to those of the ranks that it shows."""
+    slug = str(arguments.get("slug"))
+    return board_tag(slug), ranks_tag(slug)
+
+
 @strawberry.type
 class LeaderboardQuery:
     @strawberry.field(
-        metadata=cached(MAX_AGE, tags=lambda arguments: [board_tag(str(arguments.get("slug")))]),
+        metadata=cached(MAX_AGE, tags=_tags),
         description="The leaderboard with this slug; null when there is none.",
     )
     async def leaderboard(self, info: Info, slug: str) -> Leaderboard | None:
@@ -152,11 +182,14 @@ class LeaderboardMutation:
     async def submit_score(self, info: Info, input: SubmitScoreInput) -> SubmitScoreResult:
         service = info.context.services.leaderboards
         player = _player(info.context, given(input.player))
-        try:
-            board = await _board(info.context, input.board)
-            outcome = await service.submit(
+
+        async def submit(board: BoardRecord) -> Outcome:
+            return await service.submit(
                 board, _named(player), input.score, key=given(input.key), metadata=given(input.metadata)
             )
+
+        try:
+            board, outcome = await _submitted(info.context, input.board, submit)
         except Missing as missing:
             return _not_found(missing)
         return ScoreSubmitted.of(board, outcome)

@@ -66,6 +66,9 @@ class LeaderboardSubscription:
         async with aclosing(services.live_boards.top(record, first, metadata=mentions(info, "metadata"))) as tops:
             async for entries in tops:
                 names = await until_available(partial(names_of, info, [player_of(entry) for entry in entries]))
+                known = await until_available(partial(services.leaderboards.known_board, board))
+                if known is not None and known.id == record.id:  # it may have been reset
+                    record = known
                 yield LeaderboardSnapshot(
                     board=Leaderboard.of(record),
                     entries=[LeaderboardEntry.of(entry, names) for entry in entries],

@@ -204,6 +204,8 @@ class Leaderboard(Node):
                 after=given(after),
                 season=given(season),
                 metadata=mentions(info, "metadata"),
+                sized=mentions(info, "totalCount", "percentile", "hasNextPage"),
+                continued=mentions(info, "cursor", "startCursor", "endCursor"),
             )
         except Invalid as problem:
             raise BadInput(problem.message, argument=problem.field) from problem
@@ -243,7 +245,12 @@ class Leaderboard(Node):
         service = info.context.services.leaderboards
         try:
             found = await service.around(
-                self.record, key, neighbours=range, season=given(season), metadata=mentions(info, "metadata")
+                self.record,
+                key,
+                neighbours=range,
+                season=given(season),
+                metadata=mentions(info, "metadata"),
+                sized=mentions(info, "percentile"),
             )
         except Invalid as problem:
             raise BadInput(problem.message, argument=problem.field) from problem

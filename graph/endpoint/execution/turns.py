@@ -4,8 +4,10 @@ asyncio runs whatever is ready in one round of its loop, and looks for what came
 the replies of Redis to hundreds of requests come at once, hundreds of executions would run in one round, and everything
 that is none of them (a health check, the event of a subscription, a request that is answered from memory) would wait
 for them all. `Turns` lets some begin in a round and puts the others off, in the order in which they came. How many is
-found by trial: one more after a round that was short, half as many after one of more than `LONG` seconds (additive
-increase, multiplicative decrease: Chiu and Jain, 1989).
+found by trial: one more after a round that was short, half as many after a long one (additive increase, multiplicative
+decrease: Chiu and Jain, 1989). Long is what takes more than `LONG` seconds of the processor; the more clients wait for
+an execution, the longer a round may be, up to `LONGEST`. Otherwise a full loop would leave them no room, and they would
+wait while whatever is short goes by.
 
 What a client waits for goes before what the server does by itself (a live query that is answered again): of those that
 wait, the two kinds take turns. So a hundred live queries that one write has changed hold up no request.
@@ -18,10 +20,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from time import perf_counter
+from time import thread_time
 
 LONG = 0.005
-"""Seconds that a round should take."""
+"""Seconds of this thread's processor that a round should take while few wait."""
+LONGEST = 0.03
+"""The same while many do."""
+MANY = 8
+"""Each time that as many wait, a round may be longer by `LONG`."""
 FIRST = 8
 """How many may begin in a round before anything has been measured."""
 
@@ -49,13 +55,13 @@ class Turns:
         await turn
 
     def _watch(self) -> None:
-        self._began, self._left = perf_counter(), self._room
+        self._began, self._left = thread_time(), self._room
         asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
         """End the round and let the next callers begin."""
         assert self._began is not None
-        if perf_counter() - self._began > LONG:
+        if thread_time() - self._began > min(LONG * (1 + len(self._asked) / MANY), LONGEST):
             self._room = max(1, self._room // 2)
         elif not self._left:
             self._room += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graph.endpoint.identity import BatchAuthenticator
+from graph.endpoint.kept.approach import realm_of
 from graph.endpoint.kept.errand import Errands
 from graph.endpoint.kept.express import Express
 from graph.endpoint.kept.lane import Lane
@@ -33,7 +34,9 @@ class KeptAnswers:
     one that was recognised, and with `eager` that begins with the second request with one head. `forwarded` says that
     the server believes what proxies tell of their clients. Nothing is executed for a kept answer, so the schema's
     extensions do not see the operation: `unseen` are those of which somebody has said that this is right. With
-    `mutations` those that are recognised are executed at once, so that no middleware sees them.
+    `mutations` those that are recognised are executed at once, so that no middleware sees them, and their request's
+    `state` is what the lifespan left. Endpoints give each other's answers where they have the same schema and the same
+    `realm`: name one where the same user, or context, is not the same for another endpoint.
     """
 
     client: Client
@@ -46,6 +49,7 @@ class KeptAnswers:
     forwarded: bool = False
     mutations: bool = False
     unseen: Collection[type[SchemaExtension]] = ()
+    realm: str = ""
 
     def lane(self, engine: Engine[Any], authenticator: Authenticator) -> Lane[Any]:
         """The fast lane in front of `engine`.
@@ -58,7 +62,8 @@ class KeptAnswers:
             raise TypeError(
                 "kept answers need a BatchAuthenticator: the session is checked in the batch that asks Redis"
             )
-        return Lane(engine, authenticator, self.client, self.cache, enabled=self.enabled, debug=self.debug)
+        realm = realm_of(engine.schema, self.realm)
+        return Lane(engine, authenticator, self.client, self.cache, realm=realm, enabled=self.enabled, debug=self.debug)
 
     def express(
         self,

@@ -5,21 +5,28 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
+from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, print_type
 
 from graph.endpoint.declare import Scope
 from graph.endpoint.document import Policy
 from graph.endpoint.identity import PUBLIC
+from graph.endpoint.observe import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from graphql import GraphQLNamedType
+    from starlette.requests import HTTPConnection
+    from strawberry import Schema
+
     from graph.endpoint.document import Operation, OperationRequest, Prepared
     from graph.endpoint.execution import Answer
     from graph.endpoint.identity import Caller
-    from graph.patterns.client import Command
+    from graph.patterns.cache import Look
+    from graph.patterns.client import Command, Replies
     from graph.patterns.limiter import Charge
 
 _CONTROL = {
@@ -106,17 +113,42 @@ class Toll(NamedTuple):
 
 
 class Approach(NamedTuple):
-    """What the lane asks for a request: `commands` check the session, if it names one, and make the `charges`."""
+    """What the lane asks for a request: `commands` check the session, if it names one, and make the `charges`.
+
+    It `stays` if whoever waits for the answer is not cancelled when the client leaves.
+    """
 
     question: Question
     sender: Sender
     charges: tuple[Charge, ...]
     key: str
     commands: tuple[Command, ...]
+    stays: bool = False
 
 
-def name_of(prepared: Prepared, operation: Operation, request: OperationRequest) -> bytes | None:
-    """A name that identifies the answers of an operation; None if they may not be kept."""
+class Looked(NamedTuple):
+    """A look at an entry: the replies to its commands are those from `place` on."""
+
+    look: Look
+    replies: Replies
+    place: int
+
+
+class Arrival(NamedTuple):
+    """How a request came: its method, and where facts for its line in the access log go."""
+
+    method: str
+    facts: dict[str, Any] | None
+
+
+def arrival_of(connection: HTTPConnection) -> Arrival:
+    """How the request `connection` came; one whose scope is dear has it as its ``arrival``."""
+    known: Arrival | None = vars(connection).get("arrival")
+    return known or Arrival(connection.scope["method"], connection.scope.get(FACTS))
+
+
+def name_of(realm: bytes, prepared: Prepared, operation: Operation, request: OperationRequest) -> bytes | None:
+    """A name that identifies the answers of an operation of a `realm`; None if they may not be kept."""
     assert isinstance(operation.policy, Policy)
     given = request.variables or {}
     used = {name: given[name] for name in operation.policy.variables if name in given}
@@ -124,7 +156,34 @@ def name_of(prepared: Prepared, operation: Operation, request: OperationRequest)
         variables = orjson.dumps(used, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # an integer that no variable may be
         return None
-    return b"\0".join((prepared.digest.encode(), (operation.name or "").encode(), variables, b""))
+    return b"\0".join((realm, prepared.digest.encode(), (operation.name or "").encode(), variables, b""))
+
+
+def realm_of(schema: Schema, name: str) -> bytes:
+    """Where the answers of `schema` are valid: in every process that has the same one, and says the same `name`.
+
+    The same is what has the same types, and roots of the same classes. The order of types counts for nothing.
+    """
+    core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+    roots = (f"{kind.__module__}.{kind.__qualname__}" for kind in (schema.query, schema.mutation) if kind is not None)
+    parts = sorted(_shown(kind) for kind in core.type_map.values())
+    return hashlib.blake2b("\0".join((name, *roots, *parts)).encode(), digest_size=16).digest()
+
+
+def _shown(kind: GraphQLNamedType) -> str:
+    """The definition of `kind`, without defaults where one cannot be printed, as Strawberry's own of type `JSON`."""
+    try:
+        return print_type(kind)
+    except Exception:  # noqa: BLE001 - a scalar of the app's writes the default
+        if not isinstance(kind, (GraphQLObjectType, GraphQLInterfaceType, GraphQLInputObjectType)):
+            return kind.name
+        fields: Mapping[str, Any] = kind.fields
+        shown = (f"{name}: {field.type} {_arguments(field)}" for name, field in fields.items())
+        return "\n".join((f"{type(kind).__name__} {kind.name}", *shown))
+
+
+def _arguments(field: Any) -> list[str]:
+    return [f"{name}: {argument.type}" for name, argument in getattr(field, "args", {}).items()]
 
 
 def _digest(name: bytes) -> str:

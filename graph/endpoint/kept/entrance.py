@@ -76,16 +76,21 @@ class Entrance:
         self, sender: Sender, weight: int, charges: tuple[Charge, ...], replies: Sequence[Reply], found: HTTPConnection
     ) -> Ticket:
         """The ticket of an operation: `replies` are those to the commands of `sender`, and last that to the charge."""
-        caller, *checks = sender.caller, *replies[:-1]
-        if checks:
-            caller = self._authenticator.caller(checks, token=caller.token, address=caller.address)
-            if caller.problem is not None:  # it may know more than Redis does
-                caller = await self._authenticator.authenticate(found)
+        caller = await self.caller(sender, replies[:-1], found)
         ticket = Ticket(caller, weight, charges)
         if not self._engine.admission.settle(ticket, replies[-1]).exists:
             ticket = Ticket(caller, weight)  # the session has ended, so the address is charged
             await self._engine.admission.admit(ticket)
         return ticket
+
+    async def caller(self, sender: Sender, checks: Sequence[Reply], found: HTTPConnection) -> Caller:
+        """Who the sender of `found` is: `checks` are the replies to the commands that check its session."""
+        caller = sender.caller
+        if checks:
+            caller = self._authenticator.caller(checks, token=caller.token, address=caller.address)
+            if caller.problem is not None:  # it may know more than Redis does
+                caller = await self._authenticator.authenticate(found)
+        return caller
 
     def known(self, request: OperationRequest) -> Prepared | None:
         """The document of `request`, if it is known here; None also for one that is refused."""

@@ -1,7 +1,8 @@
 """Recognised requests that are executed: what they are admitted by is one trip, then they run.
 
 These are mutations, and queries whose answer this process knows nothing of: with their trip goes the request for the
-lease to make it (`graph.patterns.cache`), and for the generations that it will probably depend on.
+lease to make it (`graph.patterns.cache`), and for the generations that it will probably depend on. A query whose answer
+has been found to be outdated was charged at the turnstile: its second trip checks the session and requests the lease.
 
 What is saved is all that stands between the server and the execution: the request is not parsed as HTTP, and passes
 neither the application nor its middleware. What is enforced is what the transport enforces, by the same objects.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from graphql import OperationType
 
 from graph.endpoint.kept.approach import Approach
+from graph.endpoint.kept.entrance import KnownOperation
 from graph.endpoint.kept.visit import begin_apart
 from graph.endpoint.observe import ABORTED
 from graph.patterns.client import pack
@@ -27,12 +29,11 @@ if TYPE_CHECKING:
 
     from graph.endpoint.document import Operation
     from graph.endpoint.kept.approach import Question, Toll
-    from graph.endpoint.kept.entrance import KnownOperation
     from graph.endpoint.kept.lane import Lane
-    from graph.endpoint.kept.visit import ClientConnection, Sight, Visit
+    from graph.endpoint.kept.visit import ClientConnection, Ride, Sight, Visit
     from graph.endpoint.observe import Tally, Tracing
     from graph.patterns.cache import Look
-    from graph.patterns.client import Client, Command, Replies
+    from graph.patterns.client import Client, Command, Replies, Reply
 
 Perform: TypeAlias = "Callable[[Errand], Coroutine[object, object, None]]"
 """Executes what was replied to, answers it over its connection, and tells `Errand.ended`."""
@@ -52,6 +53,19 @@ class WantedAnswer(NamedTuple):
         return self.approach.question.asked.operation
 
 
+class OutdatedAnswer(NamedTuple):
+    """An answer that is to be made anew, unless the `look` finds a newer one; the charge was made: `passage`."""
+
+    approach: Approach
+    passage: Reply
+    look: Look
+
+    @property
+    def operation(self) -> Operation:
+        """The operation whose answer it is."""
+        return self.approach.question.asked.operation
+
+
 class Errand:
     """A request in progress: receives the replies to its toll, and has itself performed."""
 
@@ -63,10 +77,11 @@ class Errand:
         self,
         errands: Errands,
         visit: Visit,
-        work: KnownOperation | WantedAnswer,
+        work: KnownOperation | WantedAnswer | OutdatedAnswer,
         toll: Toll,
         connection: ClientConnection,
         body: bytes,
+        began: float = 0.0,
     ) -> None:
         self._errands = errands
         self.body = body
@@ -74,7 +89,7 @@ class Errand:
         self.work = work
         self.toll = toll
         self.connection = connection
-        self._began = time.perf_counter()
+        self._began = began or time.perf_counter()
 
     def done(self) -> bool:
         """False: the replies are awaited."""
@@ -82,7 +97,10 @@ class Errand:
 
     def set_result(self, replies: Replies) -> None:
         """Go on with the replies to the toll, unless what performs it has been closed meanwhile."""
+        self._errands.running += 1
         if self._errands.closed:
+            if not isinstance(self.work, KnownOperation):
+                self._errands.abandon(self.work.look)  # others may make the answer
             self.connection.abort()
             self.ended(ABORTED, {"operation": self.work.operation.name})
             return
@@ -91,6 +109,7 @@ class Errand:
 
     def ended(self, status: int, facts: dict[str, Any]) -> None:
         """Count it; `facts` are for its line in the access log."""
+        self._errands.running -= 1
         if (tally := self._errands.tally) is not None:
             tally.executed(self.visit.method, status, self._began, self.visit.peer, facts)
 
@@ -107,6 +126,8 @@ class Errands:
         self.perform = perform
         self.tally = tally
         self._tracing = tracing
+        self.running = 0
+        """How many are being performed."""
         self.closed = False
         """Whether nothing is performed any more: the server stopped while tolls were waiting for Redis."""
 
@@ -124,14 +145,40 @@ class Errands:
         return True
 
     def make(self, question: Question, key: str, sight: Sight, visit: Visit, connection: ClientConnection) -> bool:
-        """Take over a query whose answer is to be made; False where this process knows of one, or makes it already."""
+        """Take over a query that takes more than a check whether its kept answer is current; False if it may not be."""
         toll = self._toll(visit, question.asked.weight)
-        look = self._lane.seek(key, question) if toll is not None else None
-        if toll is None or look is None or self._is_traced(sight, connection):
+        if toll is None or not self._lane.enabled or self._is_traced(sight, connection):
             return False
-        wanted = WantedAnswer(Approach(question, visit.sender, toll.charges, key, toll.commands), look)
+        look = self._lane.seek(key, question) or self._lane.cache.look(key)
+        wanted = WantedAnswer(Approach(question, visit.sender, toll.charges, key, toll.commands, stays=True), look)
         self._send(Errand(self, visit, wanted, toll, connection, sight.parts.body), (*toll.commands, *look.commands))
         return True
+
+    def renew(self, ride: Ride, replies: Replies) -> bool:
+        """Take over a query that was charged, whose answer the `replies` have shown not to be current.
+
+        False where it has to be handed on.
+        """
+        visit = ride.visit
+        toll = self._toll(visit, ride.question.asked.weight)
+        if toll is None or self.closed:
+            return False
+        checks = visit.sender.session
+        approach = Approach(ride.question, visit.sender, toll.charges, ride.look.key, checks, stays=True)
+        look = self._lane.renew(approach, ride.look, replies, 1)
+        work = OutdatedAnswer(approach, replies[0], look)
+        errand = Errand(self, visit, work, toll, ride.connection, ride.body, ride.began)
+        if checks or look.commands:
+            self._send(errand, (*checks, *look.commands))
+        else:
+            if self.tally is not None:
+                self.tally.begin()
+            errand.set_result(replies)  # of which it reads none
+        return True
+
+    def abandon(self, look: Look) -> None:
+        """Give up the lease that was requested with `look`."""
+        self._lane.cache.abandon(look)
 
     def _is_traced(self, sight: Sight, connection: ClientConnection) -> bool:
         """Whether the request has a span: it takes the ordinary way then, as everything below the span does."""

@@ -5,8 +5,8 @@ looks: a `Visit`, kept once the lane has answered two requests with that head. F
 what is asked: the lane's `Question`, read here if its document is known. Everything that can change is asked anew each
 time, in one batch: session and limit (`graph.patterns.limiter.turnstile`), the generations of the answer's tags, and
 the answer itself unless this process has a copy. Only the plain outcome is served here: session in use, limit not
-reached, the answer current and not near its end. Any other is handed on, with the replies if the charge was or may have
-been made, so that nothing is charged twice and no rule stands twice.
+reached, the answer current and not near its end. One that is outdated is an errand (`errand`); any other is handed on,
+with the replies if the charge was or may have been made, so that nothing is charged twice and no rule stands twice.
 
 It needs the server's help: the bytes of a request that came in one piece, and an answer written as it is
 (`graph.server.http_express` gives both). Under any other server requests take the way of `GraphQLEndpoint`.
@@ -30,7 +30,8 @@ from graph.endpoint.execution import describe
 from graph.endpoint.kept.approach import control, matches
 from graph.endpoint.kept.compression import encoding_of
 from graph.endpoint.kept.heads import Heads
-from graph.endpoint.kept.visit import Gate, Leftover, Visit, begin_apart
+from graph.endpoint.kept.pace import Pace
+from graph.endpoint.kept.visit import Gate, Leftover, Ride, Visit, begin_apart
 from graph.endpoint.observe import ABORTED
 from graph.patterns.client import OutcomeUnknown, pack
 from graph.patterns.limiter import passed
@@ -39,14 +40,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.types import Scope
 
     from graph.endpoint.document import OperationRequest
-    from graph.endpoint.kept.approach import Approach, Asked, Fast, Question
+    from graph.endpoint.kept.approach import Approach, Fast, Question
     from graph.endpoint.kept.errand import Errands
     from graph.endpoint.kept.heads import Parts
     from graph.endpoint.kept.lane import Lane
     from graph.endpoint.kept.visit import ClientConnection, RawHeaders, Sight
-    from graph.endpoint.observe import OperationSpan, Tally, Tracing
+    from graph.endpoint.observe import Tally, Tracing
     from graph.patterns.cache import Hit, Look
     from graph.patterns.client import Client, Command, Replies
 
@@ -62,40 +64,9 @@ _CURRENT = 8192
 _COUNTED_EVERY = 0.05
 _EARLY = 40.0
 """This module does no random early refresh: this many `delta` before expiry its probability is e^-40."""
+_NEAR = b"", "", 0.0
 
 logger = logging.getLogger(__name__)
-
-
-class _Ride:
-    """A request in progress: receives the replies to its batch."""
-
-    __slots__ = ("_express", "asked", "began", "condition", "connection", "gate", "look", "span", "visit")
-
-    def __init__(  # noqa: PLR0917 - made for each request, where keywords cost time
-        self,
-        express: Express,
-        visit: Visit,
-        asked: Asked,
-        gate: Gate,
-        look: Look,
-        condition: bytes,
-        connection: ClientConnection,
-    ) -> None:
-        self._express = express
-        self.visit = visit
-        self.asked = asked
-        self.gate = gate
-        self.look = look
-        self.condition = condition
-        self.connection = connection
-        self.span: OperationSpan | None = None
-        self.began = time.perf_counter()
-
-    def done(self) -> bool:
-        return False
-
-    def set_result(self, replies: Replies) -> None:
-        self._express.arrive(self, replies)
 
 
 class Express:
@@ -131,6 +102,7 @@ class Express:
         self._tracing = tracing
         self._current: dict[str, tuple[bytes, Any, bytes]] = {}  # the generations under which copies were found current
         self._served = 0
+        self._pace = Pace(self.arrive, errands)
 
     def split(self, data: bytes) -> Parts | None:
         """The parts of the request `data` that its answer depends on; None if it cannot be split so simply."""
@@ -147,8 +119,8 @@ class Express:
             return False  # this client may want it in pieces
         if question is None:
             return self.errands is not None and self.errands.take(sight, visit, connection)
-        asked, lane = question.asked, self._lane
-        key = asked.key(visit.sender)
+        lane = self._lane
+        key = question.asked.key(visit.sender)
         gate = self._gate(visit, question) if key is not None else None
         if key is None or gate is None or lane.refused(visit.sender.caller):
             return False
@@ -158,7 +130,7 @@ class Express:
         if self._tally is not None:
             self._tally.begin()
         condition = parts.condition if visit.method == "GET" else b""
-        ride = _Ride(self, visit, asked, gate, look, condition, connection)
+        ride = Ride(self._pace.arrive, visit, question, gate, look, condition, connection, parts.body)
         if self._tracing is not None:
             ride.span = sight.span = begin_apart(self._tracing, sight, connection)
         if ride.span is None:
@@ -183,7 +155,7 @@ class Express:
         sight.prepared = self._lane.entrance.known(sight.asked)
         return self._lane.remember(sight.asked, sight.prepared, parts.query, parts.body)
 
-    def arrive(self, ride: _Ride, replies: Replies) -> None:
+    def arrive(self, ride: Ride, replies: Replies) -> None:
         """Answer or hand on the request whose replies have arrived."""
         try:
             status = self._settle(ride, replies)
@@ -192,25 +164,28 @@ class Express:
             ride.connection.abort()
             status = ABORTED
         if self._tally is not None:
-            operation, cost = ride.asked.operation.name, ride.asked.cost
-            visit = ride.visit
-            self._tally.end(visit.method, status, ride.began, visit.peer, operation=operation, cost=cost)
+            asked, visit = ride.question.asked, ride.visit
+            name = asked.operation.name
+            self._tally.end(visit.method, status, ride.began, visit.peer, operation=name, cost=asked.cost)
 
-    def _settle(self, ride: _Ride, replies: Replies) -> int:
-        """The status that was answered; 0 if the request was handed on."""
+    def _settle(self, ride: Ride, replies: Replies) -> int:
+        """The status that was answered; 0 if the request was handed on, or is executed."""
         reply = replies[0]
         kind = reply.__class__
         if kind is list:
             try:
                 hit = self._judge(ride.look, replies)
-                status = self._answer(ride, hit, reply) if hit is not None else 0
+                if hit is None and self._is_renewed(ride, replies):
+                    return 0
+                status = self._answer(ride, hit, reply) if hit is not None and hit is not _NEAR else 0
             except Exception:  # the charge was made: the application answers for it
                 logger.exception("an answer that was ready could not be sent")
                 status = 0
             if status:
                 self._count()
                 if ride.span is not None:
-                    describe(ride.span, ride.asked.prepared, ride.asked.operation, "kept", ride.asked.cost)
+                    asked = ride.question.asked
+                    describe(ride.span, asked.prepared, asked.operation, "kept", asked.cost)
                     ride.span.end()
                 return status
         charged = kind is list or kind is OutcomeUnknown  # else there was more to do, or nothing could be done
@@ -221,8 +196,15 @@ class Express:
             passed(1)  # this charge is counted nowhere else
         return ABORTED
 
+    def _is_renewed(self, ride: Ride, replies: Replies) -> bool:
+        """Whether the answer, which is not current, is made anew without the application."""
+        return ride.span is None and self.errands is not None and self.errands.renew(ride, replies)
+
     def _judge(self, look: Look, replies: Replies) -> tuple[bytes, str, float] | None:
-        """The body that is current, its digest, and when it was made; remember the generations under which it is."""
+        """The body that is current, its digest, and when it was made; remember the generations under which it is.
+
+        `_NEAR` for one that may have to be made early.
+        """
         copy, values = look.copy, replies[1:]
         alone = replies.wires is None  # all of it came from one server process, the one of `run_id`
         if copy is not None and alone:
@@ -230,15 +212,17 @@ class Express:
             if known is not None and known == (copy.stamp, values, replies.run_id):
                 return copy.value
         hit: Hit | None = self._lane.cache.judge(look, replies, 1)
-        if hit is None or hit.expires - _EARLY * hit.delta <= time.time():
+        if hit is None:
             return None
+        if hit.expires - _EARLY * hit.delta <= time.time():
+            return _NEAR
         if copy is not None and alone:
             if len(self._current) >= _CURRENT:
                 self._current.clear()
             self._current[look.key] = copy.stamp, values, replies.run_id
         return hit.body, hit.digest, hit.made
 
-    def _answer(self, ride: _Ride, found: tuple[bytes, str, float], passage: list[int]) -> int:
+    def _answer(self, ride: Ride, found: tuple[bytes, str, float], passage: list[int]) -> int:
         """The status that was sent; 0 if nothing could be."""
         body, digest, made = found
         shown = b"" if ride.span is None else b"traceresponse: %b\r\n" % ride.span.response.encode()
@@ -272,10 +256,11 @@ class Express:
 
     # --- visits ---
 
-    def notice(self, sight: Sight, media: str, headers: RawHeaders, request: Request) -> None:
+    def notice(self, sight: Sight, media: str, headers: RawHeaders, request: Request, scope: Scope) -> None:
         """Keep what the head of `request` is known for, the second time that one is answered.
 
-        The answer had the type `media` and the `headers`.
+        The answer had the type `media` and the `headers`. The `scope` is as it was before anything was executed: what
+        resolvers put there is no later request's.
         """
         seen = sight.peer, sight.parts.head, sight.parts.query
         sighting = hash(seen)
@@ -285,7 +270,7 @@ class Express:
             self._seen.add(sighting)
             return
         size = _VISIT + 2 * (len(sight.parts.head) + len(sight.parts.query))
-        self._visits.put(seen, Visit(self._lane.entrance.sender(request), media, headers, request), size)
+        self._visits.put(seen, Visit(self._lane.entrance.sender(request), media, headers, request, scope), size)
 
     def _gate(self, visit: Visit, question: Question) -> Gate | None:
         """How the sender is charged; None where the turnstile is not enough."""

@@ -20,9 +20,8 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import orjson
 from prometheus_client import Counter
 
 from graph.endpoint.admission import Ticket
@@ -30,12 +29,11 @@ from graph.endpoint.declare import Scope
 from graph.endpoint.document import Policy, Retention, wish_of
 from graph.endpoint.errors import Refusal
 from graph.endpoint.execution import RUNNABLE, Ready
-from graph.endpoint.kept.approach import Approach, Asked, Fast, Question, Sender, control, matches, name_of
+from graph.endpoint.kept.approach import Approach, Asked, Fast, Looked, Question, Sender, name_of
 from graph.endpoint.kept.compression import Compressed
 from graph.endpoint.kept.entrance import Entrance
 from graph.endpoint.kept.turn import Turn
-from graph.endpoint.observe import annotate
-from graph.patterns.cache import Granted, digest_of
+from graph.patterns.cache import Granted, Look, digest_of
 from graph.patterns.fair_queue import act_for
 
 if TYPE_CHECKING:
@@ -47,8 +45,8 @@ if TYPE_CHECKING:
     from graph.endpoint.document import OperationRequest, Prepared
     from graph.endpoint.execution import Engine
     from graph.endpoint.identity import BatchAuthenticator, Caller
-    from graph.patterns.cache import ByteCache, Hit, Look, Made
-    from graph.patterns.client import Client, Command, Replies
+    from graph.patterns.cache import ByteCache, Hit, Made
+    from graph.patterns.client import Client, Command, Replies, Reply
 
 Context = TypeVar("Context")
 
@@ -64,14 +62,6 @@ _BYTES_PER_TOKEN = 1024
 _NOTHING = nullcontext()
 
 
-class _Looked(NamedTuple):
-    """A look at an entry: the replies to its commands are those from `place` on."""
-
-    look: Look
-    replies: Replies
-    place: int
-
-
 class Lane(Generic[Context]):
     """The fast lane of one endpoint."""
 
@@ -82,17 +72,18 @@ class Lane(Generic[Context]):
         client: Client,
         cache: ByteCache,
         *,
+        realm: bytes = b"",
         enabled: bool = True,
         debug: bool = False,
     ) -> None:
-        """Answer from `cache` what `engine` would answer.
+        """Answer from `cache` what `engine` would answer, or another of its `realm` has.
 
         Unless `enabled`, every operation is executed, and answered with the same headers. With `debug` an answer
         tells in ``extensions.cache`` how it was made.
         """
         self._engine = engine
         self._authenticator = authenticator
-        self._client = client
+        self._client, self._realm = client, realm
         self.entrance = Entrance(engine, authenticator, client)
         self.cache = cache
         self.enabled = enabled
@@ -195,12 +186,12 @@ class Lane(Generic[Context]):
 
     async def conclude(self, approach: Approach, look: Look, replies: Replies, connection: HTTPConnection) -> Fast:
         """Read the replies to the commands of `approach` and of `look`, and make the answer if there is none."""
-        (_, asked), sender, charges, _, commands = approach
+        (_, asked), sender, charges, _, commands, _ = approach
         place = len(commands)
         granted = self.cache.granted(look, replies, place)
         with granted or _NOTHING:  # a request that is refused must not keep others from making the answer
             ticket = await self.entrance.ticket(sender, asked.weight, charges, replies[:place], connection)
-            return await self._conclude(approach, ticket, granted or _Looked(look, replies, place), connection)
+            return await self._conclude(approach, ticket, granted or Looked(look, replies, place), connection)
 
     def turnstile(self, approach: Approach) -> Command | None:
         """The one command that replaces those of `approach`; None where the case is not simple enough."""
@@ -223,13 +214,39 @@ class Lane(Generic[Context]):
         self._engine.admission.settle(ticket, replies[0], turnstile=True)
         return await self._conclude(approach, ticket, hit, connection)
 
+    def renew(self, approach: Approach, look: Look, replies: Replies, place: int) -> Look:
+        """A look with the lease to make the answer anew that the replies to `look` have shown not to be current."""
+        request, asked = approach.question
+        try:
+            tags = asked.policy.tags(request.variables)
+        except Exception:  # noqa: BLE001 - as in `seek`
+            return Look(look.key, None, look.tags, ())
+        return self.cache.renew(look, replies, place, asked.prepared.digest, tags)
+
+    async def resume(
+        self, approach: Approach, passage: Reply, look: Look, replies: Replies, connection: HTTPConnection
+    ) -> Fast:
+        """Answer what was at the turnstile, whose reply is `passage`, and was found not to be current.
+
+        The `replies` are those to the check of the session, and to the `look` for a newer answer (`renew`).
+        """
+        _, asked = approach.question
+        place = len(approach.commands)
+        granted = self.cache.granted(look, replies, place)
+        with granted or _NOTHING:
+            caller = await self.entrance.caller(approach.sender, replies[:place], connection)
+            ticket = Ticket(caller, asked.weight, approach.charges)
+            self._engine.admission.settle(ticket, passage, turnstile=True)
+            seen = granted or (Looked(look, replies, place) if look.commands else None)
+            return await self._conclude(approach, ticket, seen, connection)
+
     async def _conclude(
-        self, approach: Approach, ticket: Ticket, seen: _Looked | Granted | Hit | None, connection: HTTPConnection
+        self, approach: Approach, ticket: Ticket, seen: Looked | Granted | Hit | None, connection: HTTPConnection
     ) -> Fast:
         """Answer from the entry that was `seen`; make it if there is none, or if the lease for that was granted."""
         (request, asked), caller, key = approach.question, ticket.caller, approach.key
         ready = Ready(request, asked.prepared, asked.operation, ticket, cost=asked.cost)
-        turn = Turn(self._engine, ready, approach, connection)
+        turn = Turn(self._engine, ready, approach, connection, debug=self.debug)
         assert ticket.verdict is not None
         ended = asked.policy.scope is Scope.VIEWER and not caller.signed_in
         if ended or not self.enabled or not ticket.verdict.allowed:
@@ -241,17 +258,18 @@ class Lane(Generic[Context]):
         if isinstance(seen, Granted):
             granted = seen
         else:
-            hit = await self.cache.settle(*seen) if isinstance(seen, _Looked) else seen
+            hit = await self.cache.settle(*seen) if isinstance(seen, Looked) else seen
         if hit is None:
             tags, public = asked.policy.tags(request.variables), asked.policy.scope is Scope.PUBLIC
             kind = asked.prepared.digest
-            hit = await self.cache.bring(key, turn.make, tags, public=public, kind=kind, granted=granted)
+            bring, stays = self.cache.bring, approach.stays
+            hit = await bring(key, turn.make, tags, public=public, kind=kind, granted=granted, stays=stays)
             if hit is None:
                 return self._finish(turn, turn.made)
         elif self.cache.due(hit):
             self.cache.refresh(key, hit, turn.make, asked.policy.tags(request.variables))
         _HIT.inc()
-        return self._send(turn, hit.body, hit.digest, max(0, int(time.time() - hit.made)), "hit")
+        return turn.send(hit.body, hit.digest, max(0, int(time.time() - hit.made)), "hit")
 
     async def find(self, request: OperationRequest, *, prepare: bool = False) -> Asked | None:
         """The operation of `request`, if the lane can take it; a document that is not known is left to others.
@@ -277,7 +295,7 @@ class Lane(Generic[Context]):
         except Refusal:
             return None
         weight = 0 if operation.free else engine.admission.weight(estimate.fields, estimate.work)
-        name = name_of(prepared, operation, request)
+        name = name_of(self._realm, prepared, operation, request)
         return Asked(prepared, operation, operation.policy, estimate.cost, weight, name)
 
     def refused(self, caller: Caller) -> bool:
@@ -298,19 +316,4 @@ class Lane(Generic[Context]):
             _UNKEPT.inc()
             return Fast(answer=turn.answer)
         _MADE.inc()
-        return self._send(turn, made.body, made.digest or digest_of(made.body), 0, "miss")
-
-    def _send(self, turn: Turn[Context], body: bytes, digest: str, age: int, how: str) -> Fast:
-        connection = turn.connection
-        annotate(connection.scope, operation=turn.ready.operation.name, cache=how)
-        told = {
-            **turn.ready.ticket.headers,
-            **control(turn.approach.question.asked.policy.scope, digest, age),
-        }
-        etag = told["etag"]
-        if connection.scope["method"] == "GET" and matches(connection.headers.get("if-none-match"), etag):
-            return Fast(b"", 304, told, approach=turn.approach, kept=how == "hit")
-        if self.debug:
-            body = b'%b,"extensions":%b}' % (body[:-1], orjson.dumps({"cache": {"status": how, "age": age}}))
-        name = None if self.debug else digest
-        return Fast(body, 200, told, approach=turn.approach, name=name, kept=how == "hit")
+        return turn.send(made.body, made.digest or digest_of(made.body), 0, "miss")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from graph.endpoint.observe import FACTS
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from graph.endpoint.document import OperationRequest, Prepared
-    from graph.endpoint.kept.approach import Sender, Toll
+    from graph.endpoint.kept.approach import Question, Sender, Toll
     from graph.endpoint.kept.heads import Parts
     from graph.endpoint.observe import OperationSpan, Tracing
     from graph.patterns.cache import Look
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
 
 EXCHANGE = "graph.exchange"
 """Where the scope of a request holds what the server underneath can do for it (`http.exchange.ServerExchange`)."""
-_OF_EACH = frozenset({"headers", EXCHANGE, FACTS})
+_OF_EACH = frozenset({"headers", "state", EXCHANGE, FACTS})
 """What the scope of each request has for itself; all else is the same for all requests with one head."""
 
 _CARRIED = frozenset({b"traceparent", b"tracestate"})
+
+
+def copied(scope: Scope) -> Scope:
+    """A copy of `scope` that has nothing of what resolvers put into it, or into a dict in it, from now on."""
+    return {name: dict(value) if type(value) is dict else value for name, value in scope.items()}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
 
 RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
 """Headers as ASGI has them."""
@@ -50,6 +57,8 @@ class ClientConnection(Protocol):
 
     client: tuple[str, int] | None
     """The address and port of its peer."""
+    app_state: dict[str, Any]
+    """What the lifespan left: the state of each request begins with it."""
 
     def answer(self, status: int, head: bytes, body: bytes) -> bool:
         """Send an answer whose header lines are `head`; False if that is not possible and nothing was sent."""
@@ -104,9 +113,8 @@ class Visit:
 
     __slots__ = ("accepts", "gates", "headers", "host", "lines", "media", "method", "peer", "scope", "sender", "tolls")
 
-    def __init__(self, sender: Sender, media: str, headers: RawHeaders, request: Request) -> None:
-        """`request` is the first such one, as the application saw it; answers have `headers`."""
-        scope = request.scope
+    def __init__(self, sender: Sender, media: str, headers: RawHeaders, request: Request, scope: Scope) -> None:
+        """`request` is the first such one, and `scope` what it came with; answers have `headers`."""
         self.sender = sender
         self.method: str = scope["method"]
         self.media = media
@@ -119,6 +127,43 @@ class Visit:
         self.scope: Scope = {name: value for name, value in scope.items() if name not in _OF_EACH}
         self.gates: dict[tuple[int, object], Gate | None] = {}  # by weight and scope
         self.tolls: dict[int, Toll] = {}  # by weight
+
+
+class Ride:
+    """A request at the turnstile: receives the replies to its batch."""
+
+    __slots__ = ("arrive", "began", "body", "condition", "connection", "gate", "look", "question", "span", "visit")
+
+    def __init__(  # noqa: PLR0917 - made for each request, where keywords cost time
+        self,
+        arrive: Callable[[Ride, Replies], None],
+        visit: Visit,
+        question: Question,
+        gate: Gate,
+        look: Look,
+        condition: bytes,
+        connection: ClientConnection,
+        body: bytes,
+    ) -> None:
+        """Have `arrive` called with the replies, which must not raise."""
+        self.arrive = arrive
+        self.visit = visit
+        self.question = question
+        self.gate = gate
+        self.look = look
+        self.condition = condition
+        self.connection = connection
+        self.body = body
+        self.span: OperationSpan | None = None
+        self.began = perf_counter()
+
+    def done(self) -> bool:
+        """False: the replies are awaited."""
+        return False
+
+    def set_result(self, replies: Replies) -> None:
+        """Go on with the replies."""
+        self.arrive(self, replies)
 
 
 def begin_apart(tracing: Tracing, sight: Sight, connection: ClientConnection) -> OperationSpan | None:

@@ -73,6 +73,10 @@ class Runner(Protocol):
         """
         ...
 
+    def errors(self, error: Exception) -> str:
+        """What `Sink.error` takes for an exception of the transport's own; a bug is logged."""
+        ...
+
 
 def errors_json(code: str, message: str, **extensions: str | float) -> str:
     """The JSON list of errors that refuses an operation for `code`, as `Sink.error` takes it."""

@@ -173,7 +173,7 @@ class Streams(Generic[Context]):
         sink.error(self.errors(error))
 
     def errors(self, error: Exception) -> str:
-        """The errors that a client gets for `error`, as a JSON list."""
+        """The errors that a client gets for `error`, as a JSON list; a bug is logged."""
         return encode(self.engine.presenter.raised(error)).decode()
 
     async def admit(self, ready: Ready, connection: HTTPConnection) -> Answer | Follow:

@@ -25,6 +25,7 @@ from graphql.execution.executor import collect_iterator_awaitables
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
+from graph.endpoint.blame import NoNode, is_of_nodes
 from graph.endpoint.execution.compiled.basics import (
     COROUTINE,
     Complete,
@@ -46,7 +47,8 @@ def compile_value(field: Field, type_: Any, null: str | None = None) -> Complete
     """The closure that completes values of `type_` in `field`; `null` is the error for none, where none is wrong."""
     if isinstance(type_, GraphQLNonNull):
         wrapped: Any = cast("Any", type_).of_type
-        return compile_value(field, wrapped, f"Cannot return null for non-nullable field {field.parent}.{field.name}.")
+        null = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
+        return compile_value(field, wrapped, NoNode(null) if is_of_nodes(field.definition) else null)
     if isinstance(type_, GraphQLList):
         return _list(field, type_, null)
     if is_leaf_type(type_):

@@ -25,7 +25,7 @@ test: $(VENV)/.dev
 
 ## full: run what is too heavy for `make test`, and races, faults and engines at the size of the guarantees
 full: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --full -m full tests --ignore tests/conformance --ignore tests/browser
+	$(BIN)/python -m pytest -n $(AT_ONCE) --full -m full tests --ignore tests/conformance --ignore tests/browser
 
 ## test-busy: the same beside two loops that take all of two processors, and end with it
 test-busy: $(VENV)/.dev

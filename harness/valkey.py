@@ -21,27 +21,61 @@ from harness.folders import socket_folder
 from harness.waiting import HANG, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
 
-_PORTS = itertools.cycle(range(15_000, 32_000))
-for _ in range(random.SystemRandom().randrange(17_000)):
-    next(_PORTS)
+_FIRST_PORT, _LAST_PORT, _BLOCK = 15_000, 32_000, 200
+
+
+class _Ports:
+    """The ports of this process: a block that no other process of tests takes, as long as this one lives."""
+
+    def __init__(self) -> None:
+        self._ports: Iterator[int] | None = None
+        self._mark: socket.socket | None = None
+
+    def __next__(self) -> int:
+        if self._ports is None:
+            self._ports = itertools.cycle(self._take())
+        return next(self._ports)
+
+    def _take(self) -> range:
+        blocks = [range(start, start + _BLOCK) for start in range(_FIRST_PORT, _LAST_PORT, _BLOCK)]
+        random.SystemRandom().shuffle(blocks)
+        for block in blocks:
+            mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # UDP, which nothing here speaks, is the sign
+            try:
+                mark.bind(("127.0.0.1", block.start))
+            except OSError:
+                mark.close()
+            else:
+                self._mark = mark
+                return block
+        return blocks[0]  # there are too many processes: share one
+
+    def forget(self) -> None:
+        """Take another block: this process is the child of the one that has it."""
+        self._ports = self._mark = None
+
+
+_ports = _Ports()
+os.register_at_fork(after_in_child=_ports.forget)
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on.
+    """A TCP port on 127.0.0.1 that nothing listens on, and that is given to no other process of tests meanwhile.
 
     It is none of those that the system gives to connections, which are many here: one could take it before it is used.
     """
-    for port in _PORTS:
+    for _ in range(_BLOCK):
+        port = next(_ports)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError
+    raise AssertionError("all ports of this process are in use")
 
 
 class Certificate(Protocol):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 HANG = 120.0
 
+DEADLINES = (0.1, 1.0, 10.0, 60.0)
+"""Of an operation that has to begin before its time is up: each is tried where the one before was too short."""
+
 
 @contextlib.asynccontextmanager
 async def within(what: str, seconds: float = HANG) -> AsyncGenerator[None]:

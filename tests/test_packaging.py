@@ -64,6 +64,10 @@ try:
     redis.sessions()
 except ImportError as error:
     print(error)
+try:
+    import graph.endpoint
+except ImportError as error:
+    print(error)
 """
 
 ENDPOINT = """
@@ -122,7 +126,7 @@ def test_the_base_needs_what_it_says(valkey: ValkeyServer) -> None:
     done = run(BASE, PROJECT["dependencies"], valkey.url)
     assert done.stderr == ""
     assert done.stdout.splitlines()[0] == "8"
-    names = ("RateLimit needs", "CurrentSession needs", "sessions need")
+    names = ("RateLimit needs", "CurrentSession needs", "sessions need", "graph.endpoint needs")
     for name, told in zip(names, done.stdout.splitlines()[1:], strict=True):
         assert re.fullmatch(rf"{name} \w+: install graph-server\[endpoint\]", told)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import importlib
 from collections import Counter
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +15,10 @@ import pytest
 from harness.serving import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    Imports = Callable[[Path], Sequence[tuple[str, str]]]
 
 HOUSES = {"graph.patterns", "graph.endpoint", "graph.api", "graph.engines"}
 """Packages whose modules are open, and whose sub-packages are rooms."""
@@ -28,6 +32,23 @@ PRODUCT = sorted(path for folder in ("graph", "examples") for path in (ROOT / fo
 MAX_LINES = 320
 MAX_MODULES = 15
 """What somebody can look through at one go."""
+
+
+@pytest.fixture(scope="module")
+def imports() -> Imports:
+    """Gives every module that a file imports, with each name it takes from it (empty for a plain import)."""
+
+    @cache
+    def read(path: Path) -> Sequence[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                found += [(node.module, alias.name) for alias in node.names]
+            elif isinstance(node, ast.Import):
+                found += [(alias.name, "") for alias in node.names]
+        return found
+
+    return read
 
 
 def test_every_package_is_a_room() -> None:
@@ -49,24 +70,38 @@ def test_a_room_says_what_it_is_for_and_names_what_is_public(room: str) -> None:
     assert [name for name in package.__all__ if not hasattr(package, name)] == []
 
 
-def test_only_the_package_of_a_room_is_imported_from_outside() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_takes_the_place_of_what_a_package_names(package: str, imports: Imports) -> None:
+    """To import a submodule sets it in its package, over a function of the same name that was imported there before."""
+    door = importlib.import_module(package)
+    taken = {
+        name for name in getattr(door, "__all__", ()) if (PACKAGES[package].parent / name).with_suffix(".py").exists()
+    }
+    taken |= {name for name in getattr(door, "__all__", ()) if f"{package}.{name}" in PACKAGES}
+    shown = {name for module, name in imports(PACKAGES[package]) if module == package}
+    for name in taken - shown:
+        importlib.import_module(f"{package}.{name}")
+    assert [name for name in taken - shown if isinstance(getattr(door, name), ModuleType)] == []
+
+
+def test_only_the_package_of_a_room_is_imported_from_outside(imports: Imports) -> None:
     """Nobody reaches past the door, not even for a type."""
     reached: list[str] = []
     for path in PRODUCT:
         here = _name(path)
-        for module, name in _imports(path):
+        for module, name in imports(path):
             passed = [room for room in ROOMS if _is_in(module, room) and not _is_in(here, room)]
             if passed and (module != max(passed) or name not in importlib.import_module(module).__all__):
                 reached.append(f"{path.relative_to(ROOT)}: {module} {name}")
     assert reached == []
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
+def test_no_module_imports_itself_in_a_circle(imports: Imports) -> None:
     """Whatever is imported for its types alone counts as well."""
     graph: dict[str, set[str]] = {}
     modules = {_name(path): path for path in PRODUCT}
     for here, path in modules.items():
-        for module, name in _imports(path):
+        for module, name in imports(path):
             there = f"{module}.{name}" if f"{module}.{name}" in modules else module
             if there in modules:
                 graph.setdefault(here, set()).add(there)
@@ -76,12 +111,12 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_no_test_imports_another() -> None:
+def test_no_test_imports_another(imports: Imports) -> None:
     """What tests share is a fixture, or lies in ``tests/support`` or ``harness``."""
     taken = {
         f"{path.relative_to(ROOT)}: {module}"
         for path in (ROOT / "tests").rglob("*.py")
-        for module, name in _imports(path)
+        for module, name in imports(path)
         for part in (module.rpartition(".")[2], name)
         if module.startswith("tests") and (part.startswith("test_") or part == "conftest")
     }
@@ -115,14 +150,3 @@ def _name(path: Path) -> str:
 
 def _is_in(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
-
-
-def _imports(path: Path) -> Iterator[tuple[str, str]]:
-    """Every module that a file imports, with each name it takes from it (empty for a plain import)."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module is not None:
-            for alias in node.names:
-                yield node.module, alias.name
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, ""

@@ -23,6 +23,7 @@ from graph.endpoint.observe import MetricsFiles, fold
 from harness.serving import Serving, Working
 from harness.valkey import free_port
 from harness.waiting import HANG, eventually, until
+from tests.support.engines.stocked import stocked
 from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def value(page: str, series: str) -> float | None:
 def test_the_page_of_one_server_tells_of_the_worker_beside_it(tmp_path: Path) -> None:
     """Jobs, durations and how many wait are there; a worker that dies takes none along and leaves nothing under way."""
     began = time.time() // 3600
-    with Serving(tmp_path, GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_METRICS_PORT="1") as serving:
+    with Serving(stocked(tmp_path), GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_METRICS_PORT="1") as serving:
         serving.ready()
 
         def page() -> str:
@@ -77,7 +78,7 @@ def test_the_page_of_one_server_tells_of_the_worker_beside_it(tmp_path: Path) ->
 def test_a_worker_alone_has_a_page_of_its_own(tmp_path: Path) -> None:
     """`graph worker` shows its metrics on GRAPH_JOBS_METRICS_PORT, to whoever asks properly; others do not harm it."""
     port, url = free_port(), ""
-    with Serving(tmp_path, GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_BESIDE="false") as serving:
+    with Serving(stocked(tmp_path), GRAPH_ACCOUNTS_FIRST_ADMIN="none", GRAPH_JOBS_BESIDE="false") as serving:
         serving.ready()
         with Working(tmp_path / "worker", GRAPH_DATA_DIR=str(tmp_path), GRAPH_JOBS_METRICS_PORT=str(port)) as worker:
             url = f"http://127.0.0.1:{port}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from graph.catalog.exporting import Export
 from graph.catalog.importing.formats import FORMATS
@@ -423,32 +424,31 @@ async def written(catalog: CatalogService, form: Form) -> bytes:
     return b"".join([piece async for piece in Export(catalog.database, form).pieces()])
 
 
-@pytest.mark.parametrize("form", ["csv", "json", "ndjson"])
-async def test_what_is_exported_is_imported(catalog: CatalogService, tmp_path: Path, form: Form) -> None:
+async def test_what_is_exported_is_imported(catalog: CatalogService, tmp_path: Path) -> None:
     """What the files gave is exported and imported again: nothing changes, an empty catalog gives the same bytes."""
     for name in WANTED:
         await taken(catalog, name, OPTIONS.get(name))
-    content = await written(catalog, form)
-    path = tmp_path / f"products.{form}"
-    path.write_bytes(content)
-    report, problems = await taken(catalog, path)
-    assert report.found is not None
-    assert report.found.format == "graph"
-    assert (report.created, report.updated, problems) == (0, 0, [])
-    assert await written(catalog, form) == content
-
     before = await stored(catalog)
-    async with catalog.database.transaction() as session:
-        for table in ("product", "category"):
-            await session.connection()
-            from sqlalchemy import text
+    forms: tuple[Form, ...] = ("csv", "json", "ndjson")
+    for form in forms:
+        content = await written(catalog, form)
+        path = tmp_path / f"products.{form}"
+        path.write_bytes(content)
+        report, problems = await taken(catalog, path)
+        assert report.found is not None
+        assert report.found.format == "graph"
+        assert (report.created, report.updated, problems) == (0, 0, [])
+        assert await written(catalog, form) == content
+        assert await stored(catalog) == before
 
-            await session.execute(text(f"DELETE FROM {table}"))
-    await catalog.outdate()
-    report, problems = await taken(catalog, path)
-    assert (report.created, problems) == (len(before), [])
-    assert await written(catalog, form) == content
-    assert await stored(catalog) == before
+        async with catalog.database.transaction() as session:
+            for table in ("product", "category"):
+                await session.execute(text(f"DELETE FROM {table}"))
+        await catalog.outdate()
+        report, problems = await taken(catalog, path)
+        assert (report.created, problems) == (len(before), [])
+        assert await written(catalog, form) == content
+        assert await stored(catalog) == before
 
 
 def test_the_formats_are_told_apart() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,19 +17,20 @@ from graph.catalog.service import CatalogService
 from graph.patterns.broker import Broker, Event, Topic
 from graph.patterns.cache import Cache
 from graph.patterns.client import RedisUnavailable, open_client
-from harness.serving import ROOT
 from harness.valkey import ValkeyServer
-from harness.waiting import until, within
+from harness.waiting import HANG, until, within
 from tests.support.apps.products import START, add_categories, new
-from tests.support.processes import event_writer
+from tests.support.processes import event_writer, fork_server
 from tests.support.processes.event_writer import note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from graph.engines.database import Database
     from graph.patterns.broker import Subscription
     from graph.patterns.client import Client
+    from tests.support.processes.forks import Fork
 
 
 @pytest.fixture
@@ -266,30 +265,33 @@ async def test_only_the_newest_rows_are_kept(
 
 
 async def test_publishers_that_die_leave_no_event_behind(
-    database: Database, broker: Broker, outbox: Outbox, valkey: ValkeyServer, scaled: Callable[[int, int], int]
+    database: Database,
+    broker: Broker,
+    outbox: Outbox,
+    valkey: ValkeyServer,
+    *,
+    tmp_path: Path,
+    scaled: Callable[[int, int], int],
 ) -> None:
     """Processes that write and publish are killed anywhere; each committed event comes once, in one order for all."""
     rounds, each = scaled(20, 2), 400
     async with broker.subscribe(TOPIC, patient=True) as events:
         for turn in range(rounds):
-            processes: list[asyncio.subprocess.Process] = []
-            for n in range(2):
-                numbers = (str((turn * 2 + n) * each), str(each))
-                processes.append(
-                    await asyncio.create_subprocess_exec(
-                        *(sys.executable, "-m", event_writer.__name__, database.url, valkey.url, *numbers),
-                        cwd=ROOT,
-                        stdout=asyncio.subprocess.PIPE,
-                    )
-                )
-            for process in processes:
-                assert process.stdout is not None
-                assert await process.stdout.readline() == b"up\n"
-            await asyncio.sleep(0.15 + 0.05 * (turn % 5))
-            for process in processes:
-                with contextlib.suppress(ProcessLookupError):  # it has written all, where this test was kept waiting
-                    process.kill()
-                await process.wait()
+            told = [tmp_path / f"{turn}-{n}" for n in range(2)]
+            processes: list[Fork] = []
+            try:
+                for n, file in enumerate(told):
+                    numbers = (str((turn * 2 + n) * each), str(each))
+                    words = ("-m", event_writer.__name__, database.url, valkey.url, *numbers)
+                    with file.open("wb") as out:
+                        processes.append(fork_server.python(*words, out=out))
+                await until(lambda told=told: all(file.read_bytes().endswith(b"\n") for file in told))
+                assert [file.read_bytes() for file in told] == [b"up\n"] * 2
+                await asyncio.sleep(0.15 + 0.05 * (turn % 5))
+            finally:
+                for process in processes:
+                    process.kill()  # nothing any more if it has written all, where this test was kept waiting
+                    await asyncio.to_thread(process.wait, HANG)
         await outbox.publish()
         async with database.session() as session:
             chosen = select(EVENTS.c.product_id).order_by(EVENTS.c.position)

@@ -44,9 +44,9 @@ class Counting(Cache):
 
     count = 0
 
-    async def invalidate(self, *tags: str) -> None:
+    async def invalidate(self, *tags: str, then: Sequence[str] = ()) -> None:
         self.count += 1
-        await super().invalidate(*tags)
+        await super().invalidate(*tags, then=then)
 
 
 @pytest.fixture

@@ -6,10 +6,8 @@ The steps are those of `graph.catalog.service`: the change is planned, its tags 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
 import signal
-from contextlib import asynccontextmanager
+import tempfile
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -22,48 +20,24 @@ from graph.catalog.reading.paging import Filter, PageRequest, Sort
 from graph.catalog.service import CatalogService
 from graph.engines.database import Database
 from graph.errors import Invalid, Missing
-from graph.patterns.cache import Cache
-from graph.patterns.client import open_client
-from harness.waiting import within
+from harness.waiting import HANG, within
 from tests.support.apps.products import add_categories, new
 from tests.support.engines.statements import statements
+from tests.support.models.stepped import HOLD, Stepped
+from tests.support.processes.fork_server import python
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
     from graph.catalog.records import ProductRecord
+    from graph.patterns.cache import Cache
     from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
 
-HOLD = 0.5
 BEFORE_COMMIT = ("planned", "held")
 STEPS = (*BEFORE_COMMIT, "committed")
 TOYS = PageRequest.of(filter=Filter(category="toys"), sort=Sort.PRICE_ASC)
 BOOKS = PageRequest.of(filter=Filter(category="books"), sort=Sort.PRICE_ASC)
-
-
-class Stepped(Cache):
-    """A cache whose first writer that comes to `step` does `meanwhile` there."""
-
-    step = ""
-    meanwhile: Callable[[], Awaitable[object]]
-
-    @asynccontextmanager
-    async def _invalidating(self, *tags: str) -> AsyncGenerator[None]:
-        await self._reach("planned")
-        async with super().invalidating(*tags):
-            await self._reach("held")
-            yield
-            await self._reach("committed")
-
-    def invalidating(self, *tags: str) -> Any:
-        """Bracket a transaction, with pauses."""
-        return self._invalidating(*tags)
-
-    async def _reach(self, step: str) -> None:
-        if step == self.step:
-            self.step = ""
-            await self.meanwhile()
 
 
 @pytest.fixture
@@ -223,35 +197,16 @@ async def test_a_change_that_rests_on_an_import_under_way(
         assert [one.products for one in await catalog.categories()] == [0, int(then is not None)]
 
 
-def _be_killed(redis: str, sql: str, product: int, step: str) -> None:
-    """A process that dies at `step` of a change."""
-
-    async def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    async def write() -> None:
-        async with open_client(redis) as client, Database(sql) as database:
-            cache = Stepped(client, hold=HOLD)
-            cache.step, cache.meanwhile = step, die
-            await CatalogService(database, cache).update(product, {"price": (Decimal(7), "USD")})
-
-    asyncio.run(write())
-
-
 @pytest.mark.parametrize("step", STEPS)
 async def test_the_writer_is_killed(
     step: str, mine: CatalogService, database_url: str, valkey: ValkeyServer, product: ProductRecord
 ) -> None:
     """Before its commit nothing has happened; after it everybody sees what is in SQL; and soon all is cached again."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     await seen(mine, product)
-    writer = context.Process(target=_be_killed, args=(valkey.url, database_url, product.id, step))
-    writer.start()
-    async with within("the writer to be killed"):
-        while writer.is_alive():
-            await asyncio.sleep(0.005)
-    assert writer.exitcode == -signal.SIGKILL
+    with tempfile.TemporaryFile() as out:
+        module = "tests.support.processes.price_writer"
+        writer = python("-m", module, valkey.url, database_url, str(product.id), step, out=out)
+        assert await asyncio.to_thread(writer.wait, HANG) == -signal.SIGKILL
     price = Decimal(7) if step == "committed" else product.price
     assert [one and one.price for one in await seen(mine, product)] == [price] * 4
     async with within("everything to be cached again"):

@@ -93,7 +93,7 @@ def be_busy(serving: Serving, imports: Path) -> None:
 
 def test_every_key_is_declared_and_one_without_a_lifetime_as_durable(tmp_path: Path) -> None:
     """The whole keyspace is looked at, after everything that keeps something in Redis was used."""
-    patterns = declared("DURABLE_KEYS")
+    patterns, shapes = declared("DURABLE_KEYS"), key_shapes()
     assert all(len(why) > 20 for why in patterns.values())
     imports = tmp_path / "imports"
     imports.mkdir()
@@ -105,4 +105,4 @@ def test_every_key_is_declared_and_one_without_a_lifetime_as_durable(tmp_path: P
             stay = [key for key in keys if untyped.ttl(key) == -1]
     assert len(keys) > 30
     assert [key for key in stay if not shaped(key, patterns)] == []
-    assert [key for key in keys if not shaped(key, key_shapes())] == []
+    assert [key for key in keys if not shaped(key, shapes)] == []

@@ -7,7 +7,7 @@ import contextlib
 import csv
 import multiprocessing
 import random
-import sys
+import signal
 import time
 import zlib
 from pathlib import Path
@@ -26,8 +26,9 @@ from graph.engines.database import Database
 from graph.patterns.broker import Broker
 from graph.patterns.cache import Cache
 from graph.patterns.client import open_client
-from harness.waiting import within
+from harness.waiting import HANG, until, within
 from tests.support.models.shared_truth import SharedTruth
+from tests.support.processes.fork_server import python
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -215,13 +216,13 @@ async def test_an_importer_that_was_killed_leaves_nobody_with_old_values(
             f"import asyncio; from {__name__} import import_and_hang;"
             f"asyncio.run(import_and_hang({database_url!r}, {redis!r}, {str(path)!r}))"
         )
-        importer = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, cwd=Path(__file__).parents[2], stdout=asyncio.subprocess.PIPE
-        )
-        assert importer.stdout is not None
-        assert await importer.stdout.readline() == b"committed\n"
+        said = tmp_path / "said"
+        with said.open("wb") as out:
+            importer = python("-c", code, out=out)
+        await until(lambda: said.read_bytes() or importer.poll() is not None)
         importer.kill()
-        await importer.wait()
+        assert await asyncio.to_thread(importer.wait, HANG) == -signal.SIGKILL
+        assert said.read_bytes() == b"committed\n"
         killed = time.monotonic()
         assert {p.price for p in (await catalog.products_by_sku(SKUS)).values()} == {1}  # nobody was told anything else
         async with within("what the killed importer left to be told"):

@@ -6,10 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +16,12 @@ from graph.jobs import Definition, Jobs, JobState, Progress, Worker, delivery
 from graph.patterns.client import RedisUnavailable, open_client
 from harness.valkey import ValkeyServer
 from harness.waiting import HANG, within
+from tests.support.processes import fork_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support.processes.forks import Fork
 
 WORKERS = 4
 TIMEOUT = 20.0
@@ -35,13 +35,13 @@ async def work_until_killed(url: str, database: str, dead_after: float) -> None:
     delivery.DEAD_AFTER = dead_after
 
     async def effect(progress: Progress, *, number: int) -> None:
-        await asyncio.sleep(random.uniform(0, 0.02))
+        await asyncio.sleep(random.uniform(0, 0.3))  # long enough that kills hit it: a fork begins at once
         with contextlib.closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")  # under a Turkish locale Python does not know an INSERT, nor what it changes
             db.execute("INSERT OR IGNORE INTO effect VALUES (?)", (number,))
             db.execute("UPDATE tally SET count = count + changes()")
             db.execute("COMMIT")
-        await asyncio.sleep(random.uniform(0, 0.02))
+        await asyncio.sleep(random.uniform(0, 0.3))
         await progress(1, 1)
 
     async with open_client(url) as client:
@@ -55,16 +55,15 @@ class Fleet:
     def __init__(self, url: str, database: str, dead_after: float) -> None:
         call = f"asyncio.run(work_until_killed({url!r}, {database!r}, {dead_after}))"
         self._code = f"import asyncio; from {__name__} import work_until_killed; {call}"
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Fork] = []
 
     def hire(self) -> None:
-        root = Path(__file__).parents[2]
-        quiet = subprocess.DEVNULL
-        self.workers.append(subprocess.Popen([sys.executable, "-c", self._code], cwd=root, stdout=quiet, stderr=quiet))
+        with Path(os.devnull).open("wb") as quiet:
+            self.workers.append(fork_server.python("-c", self._code, out=quiet))
 
     def kill_one(self) -> None:
         victim = self.workers.pop(random.randrange(len(self.workers)))
-        os.kill(victim.pid, signal.SIGKILL)
+        victim.kill()
         victim.wait()
 
     def end(self) -> None:

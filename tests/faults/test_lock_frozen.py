@@ -7,17 +7,17 @@ import contextlib
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
+import tempfile
 from typing import TYPE_CHECKING
 
 from graph.patterns.client import open_client
 from graph.patterns.lock import Locks
-from harness.waiting import HANG
+from harness.waiting import HANG, until
+from tests.support.processes.fork_server import python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
@@ -27,12 +27,12 @@ WRITE = "UPDATE guarded SET fence = :fence, writer = :writer WHERE name = :name 
 
 
 async def hold_and_write(url: str, name: str, database: str) -> None:
-    """Take the lock, say so, be frozen by the test, then try to write as if nothing had happened."""
+    """Take the lock, say so, freeze, watchdog and all, then try to write as if nothing had happened."""
     async with open_client(url) as client, Locks(client) as locks:
         with contextlib.suppress(Exception):
             async with locks.hold(name, ttl=TTL) as held:
                 print("held", flush=True)
-                sys.stdin.readline()  # blocks the loop, watchdog and all, as a frozen process would be
+                os.kill(os.getpid(), signal.SIGSTOP)
                 print(_write(database, name, held.fence, "frozen"), flush=True)
 
 
@@ -42,26 +42,22 @@ def _write(database: str, name: str, fence: int, writer: str) -> int:
 
 
 async def _freeze_one(client: Client, url: str, name: str, database: str) -> int:
-    """Freeze a holder, let the next one write, wake the first: how many of its writes counted."""
+    """Have a holder freeze, let the next one write, wake the first: how many of its writes counted."""
     call = f"hold_and_write({url!r}, {name!r}, {database!r})"
-    script = f"import asyncio; from {__name__} import hold_and_write; asyncio.run({call})"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        assert await process.stdout.readline() == b"held\n"
-        os.kill(process.pid, signal.SIGSTOP)
-        async with Locks(client) as locks, locks.hold(name, ttl=HANG, wait=HANG) as held:
-            assert await asyncio.to_thread(_write, database, name, held.fence, "next") == 1
-            os.kill(process.pid, signal.SIGCONT)
-            process.stdin.write(b"go\n")
-            return int(await process.stdout.readline() or b"0")
-    finally:
-        with contextlib.suppress(ProcessLookupError):
+    with tempfile.TemporaryFile() as out:
+        process = python("-c", f"import asyncio; from {__name__} import hold_and_write; asyncio.run({call})", out=out)
+        try:
+            await until(lambda: os.fstat(out.fileno()).st_size or process.poll() is not None)
+            async with Locks(client) as locks, locks.hold(name, ttl=HANG, wait=HANG) as held:
+                assert await asyncio.to_thread(_write, database, name, held.fence, "next") == 1
+                process.send_signal(signal.SIGCONT)
+                assert await asyncio.to_thread(process.wait, HANG) == 0
+        finally:
             process.kill()
-        await process.wait()
+        out.seek(0)
+        said = out.read().decode()
+    assert said.startswith("held\n"), said
+    return int(said.removeprefix("held\n") or "0")
 
 
 async def test_a_frozen_holder_writes_nothing_and_blocks_nobody(

@@ -43,8 +43,7 @@ def rewrite(server: ValkeyServer) -> None:
 
     Valkey confirms what is written within a second of the last fsync, though that did not write it.
     """
-    for number in range(1_000):
-        server.command("SET", f"other:{number}", number)
+    server.command("EVAL", "for n = 0, 999 do redis.call('SET', 'other:' .. n, n) end", 0)
     server.command("CONFIG", "SET", "rdb-key-save-delay", 1_000_000)
     server.command("BGREWRITEAOF")
     eventually(lambda: rewriting(server) and not confirms(server))

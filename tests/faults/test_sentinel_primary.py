@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+import redis
 
 from graph.patterns.cache import Cache
 from graph.patterns.client import Command, RedisUnavailable, command, durable_writer, open_client
@@ -81,6 +82,15 @@ async def test_a_write_is_not_acknowledged_while_a_failover_is_under_way(sentine
         await asyncio.to_thread(eventually, lambda: settled(sentinels))
 
 
+def replaced(sentinels: SentinelSet, port: bytes) -> bool:
+    """Whether a Sentinel has replaced the primary at `port`; it is asked to, again if it has given up in between."""
+    state = sentinels.state(sentinels.port)
+    if state[b"port"] == port and b"failover_in_progress" not in state[b"flags"]:
+        with suppress(redis.ResponseError):  # it does not know the replica well enough yet
+            sentinels.tell(sentinels.port, "SENTINEL", "FAILOVER", "main")
+    return state[b"port"] != port
+
+
 @pytest.mark.heavy
 async def test_a_write_is_not_acknowledged_while_one_sentinel_alone_knows_the_new_primary(
     sentinels: SentinelSet, monkeypatch: pytest.MonkeyPatch
@@ -90,8 +100,7 @@ async def test_a_write_is_not_acknowledged_while_one_sentinel_alone_knows_the_ne
         await client.durable(command("SET", "k", "before", "PX", 600_000, retry=False))
         port = sentinels.state(sentinels.port)[b"port"]
         with denied(sentinels, "publish", everywhere=True):
-            await asyncio.to_thread(sentinels.fail_over)
-            await asyncio.to_thread(eventually, lambda: sentinels.state(sentinels.port)[b"port"] != port)
+            await asyncio.to_thread(eventually, lambda: replaced(sentinels, port))
             with pytest.raises(RedisUnavailable):
                 await client.durable(command("SET", "k", "after", "PX", 600_000, retry=False))
             # Nor while that one says nothing: the others agree, and are wrong.

@@ -27,7 +27,7 @@ from graph.patterns.client import RedisUnavailable, command, open_client
 from graph.services import open_services
 from graph.settings import RateLimitSettings, RedisSettings, ServerSettings, Settings
 from graph.telemetry import telemetry
-from graph.telemetry.telemetry import FOLLOWED, Telemetry
+from graph.telemetry.spans import FOLLOWED, Telemetry
 from harness.waiting import HANG, until, within
 from tests.support.apps.answers import AnswersApp
 from tests.support.apps.lifespan import Lifespan

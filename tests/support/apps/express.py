@@ -24,6 +24,7 @@ class Wired:
     def __init__(self, sight: Sight | None, headers: RawHeaders = []) -> None:  # noqa: B006 - nobody changes it
         self.sight = sight
         self.client: tuple[str, int] | None = None
+        self.app_state: dict[str, Any] = {}
         self._headers = headers
         self._task: asyncio.Task[object] | None = None
         self.left: Leftover | None = None

@@ -232,7 +232,7 @@ class Shop:
             async with within("the first event"):
                 while not following.results:  # it may have been too early for the subscription
                     await asyncio.sleep(0.05)
-                    await reprice("2.00")
+                    await reprice("1.00", "2.00")  # what is the price already is no event
             await reprice("3.00", "4.00")
             async with within("the others"):
                 while heard(following.values("productChanged"))[-1] != "4.00":  # a product is told as it is by then

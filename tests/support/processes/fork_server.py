@@ -1,99 +1,52 @@
-"""Runs the command line in forks of a process that has loaded it: loading takes most of the time of a start.
+"""Runs the command line in forks of a process that has loaded it.
 
-`command` is `harness.serving.command` for tests of what a command says, `launch` starts a `harness.serving.Serving`. A
-fork has the arguments, the environment, the directory and the files of a process of its own, and ends like one.
+`command` is `harness.serving.command` for tests of what a command says, `launch` starts a `harness.serving.Serving`.
 """
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import gc
-import json
 import os
 import runpy
-import select
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from functools import cache
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
+from graph import product
+from graph.accounts import passwords
 from harness.folders import socket_folder
 from harness.serving import ROOT, environment
 from harness.waiting import HANG
+from tests.support.processes import forks, hashers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-_SHARED = "FORK_SERVER"
-"""The variable with the path of the socket of one that is shared."""
-LOADED = ("graph.cli.commands", "graph.cli.serve", "graph.cli.doctor", "graph.app", "graph.background", "rich.table")
+LOADED = (
+    *("graph.cli.commands", "graph.cli.serve", "graph.cli.doctor", "graph.cli.settings", "graph.app"),
+    *("graph.background", "graph.library.serving", "graph.endpoint.execution.compiled", "graph.cli.listening"),
+    *("alembic.command", "alembic.config", "uvloop", "uvicorn.lifespan.on", "uvicorn.loops.uvloop", "pydantic.v1"),
+    *("rich.console", "rich.table", "rich.markdown", "rich.traceback", "typer.rich_utils"),
+)
+NAME = "tests.support.processes.fork_server"
 
 
-class Fork:
-    """A fork that was asked for, as `subprocess.Popen` has a process."""
-
-    def __init__(
-        self, words: Sequence[str], cwd: Path | str, environment: Mapping[str, str], out: IO[bytes], err: IO[bytes]
-    ) -> None:
-        """Start ``graph WORDS`` in that directory and environment, with `out` and `err` as its output."""
-        asked = {"words": words, "cwd": str(cwd), "environment": dict(environment)}
-        self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(_server())
-        told = json.dumps(asked).encode()
-        socket.send_fds(self._connection, [len(told).to_bytes(4)], [out.fileno(), err.fileno()])
-        self._connection.sendall(told)
-        self._answer = self._connection.makefile()
-        self.pid = int(self._answer.readline())
-        self._status: int | None = None
-
-    def poll(self) -> int | None:
-        """Its exit status, None while it runs."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.wait(0)
-        return None
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended; its exit status, below 0 after a signal.
-
-        Raises:
-            subprocess.TimeoutExpired: It runs after `timeout` seconds.
-        """
-        if self._status is None:
-            if not select.select([self._connection], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("graph", timeout or 0)
-            self._status = int(self._answer.readline())
-            self.close()
-        return self._status
-
-    def close(self) -> None:
-        """Give it up: if it runs it is killed."""
-        self._answer.close()
-        self._connection.close()
-
-    def send_signal(self, sig: int) -> None:
-        """Send it a signal, unless it has ended."""
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, sig)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.send_signal(signal.SIGKILL)
+def forked(
+    words: Sequence[str], environment: Mapping[str, str], out: IO[bytes], err: IO[bytes], cwd: Path | str = ROOT
+) -> forks.Fork:
+    """Start ``graph WORDS`` in that directory and environment, with `out` and `err` as its output."""
+    with Path(os.devnull).open("rb") as nothing:
+        return forks.Fork(server(), words, cwd, environment, (nothing.fileno(), out.fileno(), err.fileno()))
 
 
 def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run ``graph WORDS`` to its end, in the `environment` of `folder` and `settings`."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        fork = Fork(words, cwd, environment(folder, **settings), out, err)
+        fork = forked(words, environment(folder, **settings), out, err, cwd)
         try:
             status = fork.wait(HANG)
         finally:
@@ -101,9 +54,14 @@ def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) 
         return subprocess.CompletedProcess(words, status, _read(out), _read(err))
 
 
-def launch(words: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> Fork:
+def python(*words: str, out: IO[bytes]) -> forks.Fork:
+    """Start ``python WORDS``, which are ``-c CODE`` or ``-m MODULE ARGUMENTS``, here; errors go where `out` goes."""
+    return forked(words, {**os.environ, "PYTHONPATH": str(ROOT)}, out, out)
+
+
+def launch(words: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> forks.Fork:
     """Start ``graph WORDS`` for a `Serving`."""
-    return Fork(words, ROOT, environment, log, log)
+    return forked(words, environment, log, log)
 
 
 def _read(file: IO[bytes]) -> str:
@@ -111,98 +69,29 @@ def _read(file: IO[bytes]) -> str:
     return file.read().decode()
 
 
-def share() -> None:
-    """Start it now, for this process and those that it starts."""
-    os.environ[_SHARED] = _server()
-
-
 @cache
-def _server() -> str:
-    """Start the server of this process, which ends with it, unless there is one; the path of its socket."""
-    if shared := os.environ.get(_SHARED):
-        return shared
-    folder = socket_folder("fs")
-    path = f"{folder}/s"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen(100)  # whoever connects before everything is loaded waits
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(listener.fileno())],
-            cwd=ROOT,
-            env=environment(folder),
-            stdin=subprocess.PIPE,
-            pass_fds=[listener.fileno()],
-        )
-
-    def end() -> None:
-        process.communicate()  # closes its standard input
-        shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(end)
-    return path
+def server() -> str:
+    """Start the server of this process, unless there is one; the path of its socket."""
+    return forks.started(NAME) or forks.start(NAME, folder=socket_folder("fs"))
 
 
-# --- the process that has loaded it ---
-
-
-def serve(listener: socket.socket) -> None:
-    """Fork for each connection to `listener` until standard input is closed; returns in forks, to be the command."""
-    gc.disable()
-    for name in LOADED:
-        import_module(name)
-    gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            become(connection)
-            return
-        connection.close()
-    os._exit(0)
-
-
-def become(connection: socket.socket) -> None:
-    """Fork once more: the parent waits, and tells the exit status; the child gets ready to be the command."""
-    size, files, _, _ = socket.recv_fds(connection, 4, 2)
-    with connection.makefile("rb") as reader:
-        asked = json.loads(reader.read(int.from_bytes(size)))
-    if (pid := os.fork()) != 0:
-        for file in files:
-            os.close(file)
-        _tell_end(connection, pid)
-    connection.close()
-    for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), *files)):
-        os.dup2(file, number)
-        os.close(file)
-    os.chdir(asked["cwd"])
-    sys.path[0] = asked["cwd"]  # as `python -m` has it
-    os.environ.clear()
-    os.environ.update(asked["environment"])
-    time.tzset()
-    sys.argv = ["graph", *asked["words"]]
-
-
-def _tell_end(connection: socket.socket, pid: int) -> NoReturn:
-    """Tell the id of a process, and how it ended; it is killed when nobody listens any more."""
-    connection.sendall(b"%d\n" % pid)
-    ended = threading.Event()
-    threading.Thread(target=_kill_unheard, args=(connection, pid, ended), daemon=True).start()
-    _, status = os.waitpid(pid, 0)
-    ended.set()
-    with contextlib.suppress(OSError):
-        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
-    os._exit(0)
-
-
-def _kill_unheard(connection: socket.socket, pid: int, ended: threading.Event) -> None:
-    with contextlib.suppress(OSError):
-        connection.recv(1)  # nothing is sent: it returns when the other end is closed
-    if not ended.is_set():
-        os.kill(pid, signal.SIGKILL)
+def _run() -> None:
+    """Be ``python`` with these arguments, or ``graph``."""
+    if forks.started(hashers.NAME):
+        passwords.launch = hashers.launch
+    if sys.argv[1:2] == ["-c"]:
+        exec(sys.argv[2], {"__name__": "__main__"})
+    elif sys.argv[1:2] == ["-m"]:
+        del sys.argv[:2]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv[0] = "graph"
+        runpy.run_module("graph", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module("graph", run_name="__main__", alter_sys=True)
+    gc.disable()
+    for name in (*LOADED, *(feature.schema.partition(":")[0] for feature in product.APP.features if feature.schema)):
+        import_module(name)
+    forks.serve(int(sys.argv[1]))
+    forks.end_after(_run)

@@ -1,6 +1,6 @@
 """A process that sends scores with keys, 40 at a time, until it is killed, and prints those that were acknowledged.
 
-``python score_sender.py DATABASE REDIS FIRST``, where FIRST is the number of the first score.
+``python -m tests.support.processes.score_sender DATABASE REDIS FIRST``, where FIRST is the number of the first score.
 """
 
 from __future__ import annotations
@@ -34,4 +34,5 @@ async def main(database_url: str, redis_url: str, first: int) -> None:
         await asyncio.gather(*(send() for _ in range(40)))
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -121,6 +121,7 @@ def _copy(error: GraphQLError, code: str) -> GraphQLError:
     else:
         copy = GraphQLError(_short(error.message), path=error.path, extensions=extensions)
     copy.locations = error.locations
+    _forget_frames((error,))
     return copy
 
 
@@ -209,12 +210,14 @@ class Presenter:
         `raised` are the errors before extensions could change them, or leave them out.
         """
         seen: dict[tuple[object, ...], dict[str, Any]] = {}
-        if not raised:
-            return [self._one(error, seen) for error in errors]
+        if not raised:  # and nobody looks at the errors after this
+            shown = [self._one(error, seen) for error in errors]
+            _forget_frames(errors)
+            return shown
         matched = _matched(errors, raised)
-        shown = {id(one) for one in matched}
+        known = {id(one) for one in matched}
         for one in raised:
-            if id(one) not in shown and _extensions(one.error) is None:
+            if id(one) not in known and _extensions(one.error) is None:
                 self._bug(one.error.original_error or one.error, one.error.path, seen)
         return [
             self._one(error, seen) if was is None or was.is_still(error) else self._changed(error, was, seen)
@@ -261,6 +264,15 @@ class Presenter:
                 extensions["exception"] = repr(cause)[:MAX_MESSAGE]
                 extensions["stacktrace"] = traceback.format_exception(cause)
         return seen[origin]
+
+
+def _forget_frames(errors: Iterable[GraphQLError]) -> None:
+    """Let `errors` go of the frames that raised them, which lead back to them: a cycle, with all of the request."""
+    for error in errors:
+        left: BaseException | None = error
+        while left is not None and left.__traceback__ is not None:
+            left.__traceback__ = None
+            left = getattr(left, "original_error", None) or left.__cause__ or left.__context__
 
 
 def _message(error: GraphQLError) -> str:

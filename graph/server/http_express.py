@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextvars
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -46,7 +47,7 @@ class UvicornExchange:
 
     def __init__(self, cycle: RequestResponseCycle, connection: HttpConnection) -> None:
         """Represent the `cycle` of `connection`."""
-        self._cycle = cycle
+        self._cycle = ref(cycle)  # whose scope leads here
         self._connection = connection
         self.sight: Sight | None = None
         self.left: Leftover | None = None
@@ -54,10 +55,12 @@ class UvicornExchange:
 
     def attend(self, left: Callable[[], None] | None) -> bool:
         """Call `left` when the connection is lost; False if it is lost already."""
-        self._connection.attended = None if left is None else (self._cycle, left)
+        cycle = self._cycle()
+        self._connection.attended = None if left is None or cycle is None else (cycle, left)
         if not self._connection.transport.is_closing():
             return True
-        self._cycle.disconnected = not self._cycle.response_complete  # uvicorn hears of it a moment later
+        if cycle is not None:
+            cycle.disconnected = not cycle.response_complete  # uvicorn hears of it a moment later
         return False
 
 

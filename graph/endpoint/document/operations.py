@@ -290,11 +290,15 @@ class Operations:
     @staticmethod
     def _parse(text: str, limit: int | None) -> DocumentNode:
         try:
-            return parse(text, max_lexical_tokens=limit, max_comments=limit, allow_empty_selection_sets=False)
+            document = parse(text, max_lexical_tokens=limit, max_comments=limit, allow_empty_selection_sets=False)
         except GraphQLSyntaxError as error:
             if error.message.endswith("Parsing aborted."):
                 raise Refusal("TOO_MANY_TOKENS", f"A document holds at most {limit} tokens.", limit=limit) from error
             raise
+        token = document.loc and document.loc.start_token
+        while token is not None:  # each leads back to the one before it: a cycle, of which nobody has need any more
+            token.prev, token.next, token = None, None, token.next
+        return document
 
     def _bound(self, found: Measure) -> None:
         bounds = self.bounds

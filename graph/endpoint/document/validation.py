@@ -198,6 +198,8 @@ class _Visit:
         found = self._kinds.get(kind)
         if found is None:
             both = [(position, one.get_enter_leave_for_kind(kind)) for position, one in enumerate(self._visitors)]
+            for one in self._visitors:  # it keeps its own bound methods: a cycle, and here they are asked for once
+                one.enter_leave_map.clear()
             found = self._kinds[kind] = (
                 [(position, one.enter) for position, one in both if one.enter is not None],
                 [(position, one.leave) for position, one in both if one.leave is not None],

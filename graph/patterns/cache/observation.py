@@ -205,6 +205,8 @@ def observing(
         yield observed
     finally:
         _observed.reset(token)
+        if part_of is not None:  # what is known under the lease leads here again (`Narrowing.rough`)
+            observed.lease = None
 
 
 def foreseen(keys: Sequence[str], tags: Mapping[str, Sequence[str]]) -> dict[str, Mark] | None:

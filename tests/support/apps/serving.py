@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 async def serving(
     app: ASGIApp, *, ws_max_size: int = 1 << 24, http: Any = "auto", state: dict[str, Any] | None = None
 ) -> AsyncGenerator[int]:
-    """Serve `app` for the length of the block and give its port; `state` is what its lifespan would leave."""
+    """Serve `app` for the length of the block and give its port.
+
+    `state` is what its lifespan would leave. Where it is empty, its own is run; without one, none.
+    """
     port = free_port()
     config = uvicorn.Config(
-        app if state is None else _with_state(app, state),
+        _with_state(app, state) if state else app,
         port=port,
         log_level="critical",
         http=http,

@@ -43,13 +43,16 @@ _GRACE = 0.05  # seconds in which an overdue reply that already lies in the sock
 _NOTHING = object()
 
 
-_alone: ContextVar[asyncio.Task[Any] | None] = ContextVar("redis_alone", default=None)
-"""The task that does one thing after the other; those that it starts inherit this, and are not it."""
+_alone: ContextVar[int | None] = ContextVar("redis_alone", default=None)
+"""The id of the task that does one thing after the other; those that it starts inherit this, and are not it.
+
+Its id, because a task that its own context leads to is a cycle, which only the collector of garbage could end.
+"""
 
 
 def hurry() -> None:
     """Let what the current task asks of Redis leave at once, as long as few do: nothing beside it shares a write."""
-    _alone.set(asyncio.current_task())
+    _alone.set(id(asyncio.current_task()))
 
 
 class Wire(asyncio.Protocol):
@@ -114,7 +117,7 @@ class Wire(asyncio.Protocol):
             if not self._scheduled:
                 self._scheduled = True
                 self._loop.call_soon(self._end_turn)
-            if (alone := _alone.get()) is not None and self._early < _EARLY and asyncio.current_task() is alone:
+            if (alone := _alone.get()) is not None and self._early < _EARLY and id(asyncio.current_task()) == alone:
                 self._early += 1
                 self._flush()
         if self._timer is None or pending.due < self._alarm:

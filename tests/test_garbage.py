@@ -1,0 +1,161 @@
+"""No request leaves cycles behind: what it was made of is gone with its answer, and needs no collector of garbage.
+
+A collection under load walks whatever lives, and nobody is answered meanwhile.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from graph.app import create_app
+from graph.catalog import NewProduct
+from graph.leaderboard import NewBoard
+from graph.server.http_express import HttpProtocol
+from graph.services import open_services
+from graph.settings import RateLimitSettings, RedisSettings, ServerSettings, Settings
+from harness.waiting import within
+from tests.support.apps.one_schema import schema_made_once
+from tests.support.apps.serving import serving
+from tests.support.clients.raw_http import Connection, post
+from tests.support.engines.migrated import migrated
+from tests.support.models.players import add_players
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+    from pathlib import Path
+
+    from graph.patterns.client import Client
+    from harness.valkey import ValkeyServer
+
+WARM = 30
+TIMES = 60
+SHOWN = "id sku name price { amount currency } category { name }"
+PAGE = f"query ($one: Decimal) {{ products(first: 5, filter: {{ minPrice: $one }}) {{ nodes {{ {SHOWN} }} }} }}"
+COUNTED = """query ($one: Decimal) { products(first: 5, filter: { minPrice: $one }) {
+  totalCount edges { cursor node { category { productCount } } } } }"""
+BOARD = 'leaderboard(slug: "main")'
+ENTRY = "rank score player { displayName }"
+SCORE = """mutation ($one: Float!) {
+  submitScore(input: { board: "main", score: $one }) { ... on ScoreSubmitted { rank } } }"""
+ASKED: dict[str, tuple[str, Any]] = {
+    "nothing of its own": ("{ __typename }", None),
+    "a page that is kept": (f"{{ products(first: 5) {{ nodes {{ {SHOWN} }} }} }}", None),
+    "a page": (PAGE, "0.@"),
+    "a page and its count": (COUNTED, "0.@"),
+    "a search": ("query ($one: String!) { products(filter: { search: $one }) { nodes { name } } }", "thing@"),
+    "a product": (f"query ($one: String!) {{ product(by: {{ sku: $one }}) {{ {SHOWN} }} }}", "S@"),
+    "a node": ("query ($one: ID!) { node(id: $one) { id ... on Product { name } } }", "UHJvZHVjdDox"),
+    "who am I": ("{ viewer { user { id email } } }", None),
+    "my place": (f"{{ {BOARD} {{ around(range: 1) {{ entry {{ {ENTRY} }} above {{ {ENTRY} }} }} }} }}", None),
+    "a top": (f"{{ {BOARD} {{ size top(first: 3) {{ nodes {{ {ENTRY} }} }} }} }}", None),
+    "a score": (SCORE, 0),
+    "an unknown field": ("{ nothing }", None),
+    "a document that is new": ('{ leaderboard(slug: "@") { size } }', None),
+    "a new one that is wrong": ("{ nothing@ }", None),
+    "no document": ("{", None),
+    "arguments out of bounds": ("{ products(first: 5, last: @) { nodes { id } } }", None),
+    "a wrong cursor": ("query ($one: String) { products(first: 5, after: $one) { nodes { id } } }", "x@"),
+    "a wrong variable": ("query ($one: Int) { products(first: $one) { nodes { id } } }", "x@"),
+    "what is forbidden": ("mutation ($one: ID!) { deleteProduct(id: $one) { __typename } }", "x@"),
+}
+"""What is asked, and the variable of each request; ``@`` is its number."""
+
+
+class Served(NamedTuple):
+    """The application as it is served, and the token of a player."""
+
+    port: int
+    token: str
+
+    def request(self, name: str, number: int) -> bytes:
+        """A request for one of `ASKED`."""
+        query, value = ASKED[name]
+        one = value.replace("@", str(number)) if isinstance(value, str) else float(number)
+        body = {"query": query.replace("@", str(number)), "variables": {} if value is None else {"one": one}}
+        return post(json.dumps(body).encode(), extra=f"Authorization: Bearer {self.token}\r\n".encode())
+
+
+@asynccontextmanager
+async def served(valkey: ValkeyServer, folder: Path) -> AsyncGenerator[Served]:
+    """Serve a shop and a board."""
+    settings = Settings(
+        server=ServerSettings(data_dir=folder),
+        redis=RedisSettings(url=valkey.url),
+        rate_limit=RateLimitSettings(anonymous=1_000_000, authenticated=1_000_000),
+    )
+    migrated(folder / "graph.db")
+    with schema_made_once():
+        async with open_services(settings) as services:
+            await add_players(services.database, 20)
+            await services.leaderboards.create_board(NewBoard("main", "Main"))
+            for number in range(10):
+                await services.catalog.create(NewProduct(f"S{number}", f"Thing {number}", Decimal("3.50"), "USD"))
+            token, _ = await services.sessions.create("3", role="PLAYER")
+            async with serving(create_app(settings, services), http=HttpProtocol, state={}) as port:
+                yield Served(port, token)
+
+
+@contextmanager
+def uncollected() -> Generator[Counter[str]]:
+    """Collect no garbage in the block; what it has left is counted by its types at the end."""
+    found: Counter[str] = Counter()
+    gc.collect()
+    gc.disable()
+    try:
+        yield found
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        found.update(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+async def test_a_request_leaves_nothing_to_collect(valkey: ValkeyServer, client: Client, tmp_path: Path) -> None:
+    """Hits and misses, reads and writes, and what is refused, all on a connection that is kept."""
+    assert client
+    left: dict[str, Counter[str]] = {}
+    async with served(valkey, tmp_path) as shop, Connection(shop.port) as connection:
+        for name in ASKED:
+            for number in range(WARM):
+                await connection.ask(shop.request(name, number))
+            with uncollected() as found:
+                for number in range(WARM, WARM + TIMES):
+                    await connection.ask(shop.request(name, number))
+            if found.total() >= TIMES:  # less than one object each: something was made once
+                left[name] = found
+    assert not left
+
+
+async def test_an_event_leaves_nothing_to_collect(valkey: ValkeyServer, client: Client, tmp_path: Path) -> None:
+    """The snapshots of a board that one WebSocket gets, one for each score."""
+    assert client
+    query = 'subscription { leaderboardChanged(board: "main") { entries { score } } }'
+    async with served(valkey, tmp_path) as shop, Connection(shop.port) as connection:
+        protocol = Subprotocol("graphql-transport-ws")
+        async with connect(f"ws://127.0.0.1:{shop.port}/graphql", subprotocols=[protocol]) as socket:
+            await socket.send('{"type": "connection_init"}')
+            await socket.recv()
+            await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}}))
+            await socket.recv()
+
+            async def score(number: int) -> None:
+                async with within("the event"):
+                    await connection.ask(shop.request("a score", number))
+                    await socket.recv()
+
+            for number in range(1, WARM):
+                await score(number)
+            with uncollected() as found:
+                for number in range(WARM, WARM + TIMES):
+                    await score(number)
+    assert found.total() < TIMES, found

@@ -8,7 +8,7 @@ from graph.endpoint.execution.answer import Answer, blank_response, encode, is_u
 from graph.endpoint.execution.deadline import Deadlines
 from graph.endpoint.execution.engine import RUNNABLE, Engine
 from graph.endpoint.execution.event_executor import EventExecutor
-from graph.endpoint.execution.hooks import HooksRunner, hook_of
+from graph.endpoint.execution.hooks import HooksRunner
 from graph.endpoint.execution.monitor import Monitor, describe
 from graph.endpoint.execution.ready import InPieces, Ready, Ticketed
 
@@ -26,6 +26,5 @@ __all__ = [
     "blank_response",
     "describe",
     "encode",
-    "hook_of",
     "is_untouched",
 ]

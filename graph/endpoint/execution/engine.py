@@ -109,10 +109,12 @@ class Engine(Generic[Context]):
         connection: HTTPConnection,
         kinds: Collection[OperationType] = ALL_KINDS,
         allowance: Allowance | None = None,
+        *,
+        streamed: bool = False,
     ) -> Ready | Answer:
         """Find, check and weigh the operation of `request`; an `Answer` when it is refused (and charged for).
 
-        `allowance` bounds what is new of the batch that it belongs to.
+        `allowance` bounds what is new of the batch that it belongs to; `streamed` is as for `run`.
         """
         found = await self.finder.find(request, caller, kinds, allowance)
         if isinstance(found, Ready):
@@ -126,7 +128,7 @@ class Engine(Generic[Context]):
         with self._deadlines.start() as deadline:
             response = blank_response()
             context = self.context(caller, connection, response)
-            answer = await self._hooked.refuse(found, context, self._root(caller, connection))
+            answer = await self._hooked.refuse(found, context, self._root(caller, connection), streamed=streamed)
             answer.response = response
             return answer
         assert deadline.expired
@@ -150,21 +152,30 @@ class Engine(Generic[Context]):
         ready = await self.ready(request, caller, connection, kinds)
         return ready if isinstance(ready, Answer) else await self.run(ready, connection, response)
 
-    async def run(self, ready: Ready, connection: HTTPConnection, response: Response | None = None) -> Answer:
-        """Admit and execute a query or mutation."""
+    async def run(
+        self, ready: Ready, connection: HTTPConnection, response: Response | None = None, *, streamed: bool = False
+    ) -> Answer:
+        """Admit and execute a query or mutation.
+
+        Over a transport that streams results, `streamed`, extensions see its one result as they see those of a stream.
+        """
         began = perf_counter()
-        answer = await self._run(ready, connection, response)
+        answer = await self._run(ready, connection, response, streamed=streamed)
         self.monitor.executed(ready, answer, perf_counter() - began)
         return answer
 
-    async def _run(self, ready: Ready, connection: HTTPConnection, response: Response | None) -> Answer:
+    async def _run(
+        self, ready: Ready, connection: HTTPConnection, response: Response | None, *, streamed: bool
+    ) -> Answer:
         with self._deadlines.start() as deadline:
             try:
                 extensions = self.extensions.fresh()
                 if self.extensions.are_bare(extensions):
                     answer = await self._run_bare(ready, connection, response)
                 else:
-                    answer = await self._hooked.run(*self.begin(ready, connection, response, extensions))
+                    answer = await self._hooked.run(
+                        *self.begin(ready, connection, response, extensions), streamed=streamed
+                    )
             except Exception as error:  # noqa: BLE001 - a context or an extension could not be made: a bug, to be masked like any other
                 answer = self._broken(error, ready)
             answer.response = response
@@ -213,6 +224,14 @@ class Engine(Generic[Context]):
         To be called within ``runner.operation()``. Raises what hooks raise.
         """
         return await self._hooked.enter(context, runner)
+
+    async def show(self, context: Ticketed, runner: HooksRunner) -> None:
+        """Have extensions see the one result of an operation that was to stream.
+
+        To be called within ``runner.operation()``, before `refusal`. Raises what hooks raise.
+        """
+        context.streamed = True
+        await self._hooked.show(context, runner)
 
     async def refusal(self, context: Ticketed, runner: HooksRunner) -> Answer:
         """The answer to an operation that `enter` refused, once the hooks around it have been left."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from graphql import GraphQLSyntaxError, parse
+
 from graph.endpoint.admission import Ticket, over_limit
 from graph.endpoint.document import wish_of
 from graph.endpoint.errors import Presenter, Raised, Refusal, code_of
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
-    from graphql import GraphQLError, OperationType
+    from graphql import DocumentNode, GraphQLError, OperationType
 
     from graph.endpoint.admission import Admission
     from graph.endpoint.document import (
@@ -49,6 +51,16 @@ class Refused(NamedTuple):
     text: str | None = None
     """Its document, where that was found and looked into."""
     prepared: Prepared | None = None
+
+    @property
+    def document(self) -> DocumentNode | None:
+        """What hooks may look at."""
+        if self.prepared is not None and self.prepared.document is not None:
+            return self.prepared.document
+        try:
+            return parse(self.text or "")
+        except GraphQLSyntaxError:
+            return None
 
 
 class Finder:

@@ -14,15 +14,11 @@ from __future__ import annotations
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
 
-from graphql import (
-    ExecutionResult,
-    ExperimentalIncrementalExecutionResults,
-    GraphQLSyntaxError,
-    parse,
-    print_ast,
-)
+from graphql import ExecutionResult, ExperimentalIncrementalExecutionResults, print_ast
 from graphql.execution.middleware import MiddlewareManager
 from strawberry.execution import optimized_is_awaitable
+from strawberry.types import ExecutionResult as StreamResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from graph.endpoint.admission import over_limit
@@ -37,7 +33,7 @@ from graph.endpoint.execution.ready import InPieces, Ticketed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from graphql import DocumentNode, GraphQLError
+    from graphql import GraphQLError
     from strawberry import Schema
     from strawberry.extensions import SchemaExtension
 
@@ -50,6 +46,7 @@ if TYPE_CHECKING:
 
 
 _ALL_TYPES = tuple(StrawberryOperationType)
+_EMPTY = ExecutionResult(None, None)
 _PARSING = frozenset({"GRAPHQL_PARSE_FAILED", "TOO_MANY_TOKENS"})
 
 
@@ -107,8 +104,9 @@ class HookedRuns:
 
     # --- an operation that was found ---
 
-    async def run(self, context: Ticketed, runner: HooksRunner) -> Answer:
-        """Admit and execute a query or mutation."""
+    async def run(self, context: Ticketed, runner: HooksRunner, *, streamed: bool = False) -> Answer:
+        """Admit and execute a query or mutation; its transport may have `streamed` results."""
+        context.streamed = streamed
         try:
             async with runner.operation():
                 if await self.enter(context, runner):
@@ -116,6 +114,7 @@ class HookedRuns:
                     await self._turns.mine(unasked=ready is not None and ready.live is not None)
                     async with runner.executing():
                         await self.execute_in_pieces(context, runner, whole=True)
+                await self.show(context, runner)
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is the answer
             return await self.failure(context, runner, error)
         return await self.answer(context, runner)
@@ -228,11 +227,11 @@ class HookedRuns:
 
     # --- an operation that does not run ---
 
-    async def refuse(self, refused: Refused, context: object, root_value: object) -> Answer:
+    async def refuse(self, refused: Refused, context: object, root_value: object, *, streamed: bool = False) -> Answer:
         """Run the hooks around an operation that was refused before; the caller was charged and is within the limit."""
         assert refused.text is not None
         made = self._context(refused.request, refused.text, context, root_value)
-        made.ticket = refused.ticket
+        made.ticket, made.streamed = refused.ticket, streamed
         runner = self._runner(made, None)
         errors = list(refused.errors)
         try:
@@ -242,11 +241,12 @@ class HookedRuns:
                     if unparsed:
                         made.pre_execution_errors = errors
                     else:
-                        made.graphql_document = _document(refused)
+                        made.graphql_document = refused.document
                 if not unparsed:
                     async with runner.validation():
                         made.pre_execution_errors = errors
                 self._refuse(made, made.pre_execution_errors or errors)
+                await self.show(made, runner)
         except Exception as error:  # noqa: BLE001 - the same
             return await self.failure(made, runner, error)
         return await self.answer(made, runner)
@@ -276,18 +276,29 @@ class HookedRuns:
         if errors and self._extensions.processes_errors:
             self._schema.process_errors(cast("list[GraphQLError]", errors), context)
 
+    async def show(self, context: Ticketed, runner: HooksRunner) -> None:
+        """Have extensions see, and change, the result of a transport that streams (in ``runner.operation()``)."""
+        if not (context.streamed and runner.sees_stream_results):
+            return
+        result = context.result or _EMPTY
+        kind = StreamResult if context.ran else PreExecutionError
+        shown = kind(data=result.data, errors=result.errors)
+        shown.extensions = {**(result.extensions or {}), **await runner.get_extensions_results(context)} or None
+        context.result, context.told = shown, True
+        await runner.show(shown)
+
     async def answer(self, context: Ticketed, runner: HooksRunner) -> Answer:
         """What the client gets, once all hooks have been left."""
         told: dict[str, Any] = {}
         try:
-            told = await runner.get_extensions_results(context)
+            told = {} if context.told else await runner.get_extensions_results(context)
         except Exception as error:  # noqa: BLE001 - the same
             self._fail(context, error)
-        result = context.result
-        errors = (result.errors if result is not None else None) or ()
+        result = context.result or _EMPTY
+        errors = result.errors or ()
         ready, ticket = context.ready, context.ticket
         assert ticket is not None
-        told = {**((result.extensions if result is not None else None) or {}), **told}
+        told = {**(result.extensions or {}), **told}
         if not context.ran:
             answer = await self._finder.reject(errors, ticket, raised=context.raised, extensions=told)
         else:
@@ -295,24 +306,13 @@ class HookedRuns:
                 self._finder.keep(ready)
             away = any(code_of(one.error) == "UNAVAILABLE" for one in context.raised)
             answer = Answer(
-                data=result.data if result is not None else None,
+                data=result.data,
                 errors=self._finder.presenter.present(errors, context.raised),
                 extensions=told,
-                status=503 if away and (result is None or result.data is None) else None,
+                status=503 if away and result.data is None else None,
                 headers=ticket.headers,
                 ticket=ticket,
             )
         answer.operation = ready.operation if ready is not None else None
         answer.context = context.context
         return answer
-
-
-def _document(refused: Refused) -> DocumentNode | None:
-    """The document of an operation that was refused, for hooks to look at."""
-    if refused.prepared is not None and refused.prepared.document is not None:
-        return refused.prepared.document
-    assert refused.text is not None
-    try:
-        return parse(refused.text)
-    except GraphQLSyntaxError:
-        return None

@@ -133,3 +133,14 @@ class HooksRunner(SchemaExtensionsRunner):
     def executing(self) -> Any:
         """Around execution."""
         return Phase(self.extensions, "on_execute")
+
+    @property
+    def sees_stream_results(self) -> bool:
+        """Whether an extension looks at each result of a stream."""
+        return any(hook_of(type(one), "on_stream_result") is not None for one in self.extensions)
+
+    async def show(self, result: Any) -> None:
+        """Have extensions see, and change, one result of a stream."""
+        if self.sees_stream_results:
+            async with self.on_stream_result(result):
+                pass

@@ -60,6 +60,10 @@ class Ticketed(ExecutionContext):
     ticket: Ticket | None = None
     admission: Admission | None = None
     ready: Ready | None = None
+    streamed: bool = False
+    """Whether its transport streams results, of which it has one."""
+    told: bool = False
+    """Whether its result has what extensions add to it."""
     ran: bool = False
     """Whether it was executed."""
     raised: tuple[Raised, ...] = ()

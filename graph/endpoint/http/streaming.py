@@ -95,7 +95,7 @@ class HttpStreaming:
     async def stream(self, media: str, request: OperationRequest, caller: Caller, call: Call) -> None:
         """Send the whole response of type `media`, or an ordinary one with a refusal."""
         engine = self._streams.engine
-        ready = await engine.ready(request, caller, call.request)
+        ready = await engine.ready(request, caller, call.request, streamed=True)
         if isinstance(ready, Answer):
             await self.refuse(ready, media, call)
             return
@@ -108,7 +108,7 @@ class HttpStreaming:
             await self._follow(ready, self._streams.answering(ready, call.request, response), framing, call, response)
             return
         if not ready.stands:
-            answer = await engine.run(ready, call.request, blank_response())
+            answer = await engine.run(ready, call.request, blank_response(), streamed=True)
             if answer.executed:
                 await _send_whole(answer, framing, call)
             else:

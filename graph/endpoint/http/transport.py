@@ -186,7 +186,7 @@ class HttpTransport:
             ready = fast
         if ready is None:
             caller = await self._authenticator.authenticate(call.request)
-            ready = await self._engine.ready(asked, caller, call.request, kinds)
+            ready = await self._engine.ready(asked, caller, call.request, kinds, streamed=media is None)
         if isinstance(ready, Answer):
             if media is None and stream is not None and self._streaming is not None:
                 await self._streaming.refuse(ready, stream, call)

@@ -19,7 +19,7 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.types import ExecutionResult as StreamResult
 
 from graph.endpoint.errors import as_graphql, coded
-from graph.endpoint.execution import Answer, encode, hook_of
+from graph.endpoint.execution import Answer, encode
 from graph.endpoint.subscriptions.entry import Begun, Entrant, failed, in_time
 from graph.endpoint.subscriptions.event_stream import execute_event, opened
 from graph.endpoint.subscriptions.metrics import FOLLOWERS, GROUPS, SENT
@@ -59,6 +59,8 @@ class Own(Entrant):
                 if admitted:
                     self._admitted.set_result(None)
                     await self._stream(context, runner, await self._sink)
+                else:
+                    await engine.show(context, runner)
             if not admitted:
                 self._admitted.set_result(await engine.refusal(context, runner))
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is told the client
@@ -111,9 +113,7 @@ class Own(Entrant):
         shown = StreamResult(data=result.data, errors=result.errors)
         shown.extensions = await runner.get_extensions_results(context) or None
         context.result = shown
-        if any(hook_of(type(one), "on_stream_result") is not None for one in runner.extensions):
-            async with runner.on_stream_result(shown):
-                pass
+        await runner.show(shown)
         errors = self._engine.presenter.present(shown.errors or (), context.raised)
         return Answer(data=shown.data, errors=errors, extensions=shown.extensions)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import OperationType
 
 from graph.endpoint.errors import Refusal
-from graph.endpoint.execution import Answer, encode, hook_of
+from graph.endpoint.execution import Answer, encode
 from graph.endpoint.subscriptions.entry import Begun, Entrant, failed
 from graph.endpoint.subscriptions.patches import PiecesFormat, errors_of, members, writer
 
@@ -103,6 +103,8 @@ class Pieces(Entrant):
                     started = await engine.execute_in_pieces(context, runner)
                 if started is not None:
                     await self._deliver(context, runner, started)
+            if started is None:
+                await engine.show(context, runner)
         return None if started is not None else await engine.refusal(context, runner)
 
     async def _deliver(self, context: Ticketed, runner: HooksRunner, started: InPieces) -> None:
@@ -129,9 +131,7 @@ class Pieces(Entrant):
     async def _render(self, context: Ticketed, runner: HooksRunner, piece: Any) -> str:
         """Have extensions see, and change, one piece; its JSON."""
         self._engine.note(context, errors_of(piece))
-        if any(hook_of(type(one), "on_stream_result") is not None for one in runner.extensions):
-            async with runner.on_stream_result(piece):
-                pass
+        await runner.show(piece)
         shown = self._engine.presenter.present(errors_of(piece), context.raised)
         return self._text(members(piece, shown))
 

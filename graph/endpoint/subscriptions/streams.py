@@ -114,7 +114,7 @@ class Streams(Generic[Context]):
     ) -> Callable[[], None] | None:
         """Admit, prepare and execute `request`; hand every answer to `sink` (see `sink.Runner`)."""
         try:
-            ready = await self.engine.ready(request, caller, connection)
+            ready = await self.engine.ready(request, caller, connection, streamed=True)
             if isinstance(ready, Answer):
                 answer = ready
             elif ready.stands:
@@ -160,7 +160,7 @@ class Streams(Generic[Context]):
 
     async def _execute(self, ready: Ready, connection: HTTPConnection, response: Response | None = None) -> Answer:
         """The answer to a query or a mutation; a mutation goes on when its client leaves."""
-        executing = self.engine.run(ready, connection, response)
+        executing = self.engine.run(ready, connection, response, streamed=True)
         if ready.operation.kind is not OperationType.MUTATION:
             return await executing
         task = asyncio.create_task(executing)

@@ -18,7 +18,6 @@ from websockets.asyncio.client import connect
 from graph.endpoint.document import Bounds, OperationRequest
 from graph.endpoint.execution import Answer, Ready
 from graph.endpoint.identity import Caller
-from graph.endpoint.subscriptions import Backlog, Outlet
 from harness.waiting import DEADLINES, HANG, until, within
 from tests.support.apps.pieces import Gates, make_pieces
 from tests.support.apps.serving import serving
@@ -367,10 +366,13 @@ class Slow:
         self.hurried = 0
         self.ended = False
 
-    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+    def next(self, payload: str, cursor: str | None = None) -> None:
         self.got.append(json.loads(payload))
         self.hurried += self.busy
         self.busy = True
+
+    def latest(self, payload: str, cursor: str | None = None) -> None:
+        raise AssertionError(payload)
 
     async def drained(self) -> None:
         await asyncio.sleep(0)
@@ -394,29 +396,3 @@ async def test_a_slow_client_is_waited_for(client: Client) -> None:
         await until(lambda: sink.ended)
         assert len(sink.got) > 2
         assert sink.hurried == 0
-
-
-async def test_a_backlog_tells_when_nothing_waits() -> None:
-    """A client that takes what waits, and one whose messages are dropped, lets go whoever waits for it."""
-    reads = asyncio.Semaphore(0)
-
-    async def send(_message: Any) -> None:
-        await reads.acquire()
-
-    for let_go in ("read", "drop"):
-        outlet = Outlet(send)
-        backlog = Backlog(outlet, 10)
-        for n in range(3):
-            backlog.result({"n": n}, None, latest=False)
-        waiting = asyncio.create_task(backlog.drained())
-        await asyncio.sleep(0)
-        assert backlog.busy
-        if let_go == "drop":
-            backlog.drop()
-        else:
-            for _ in range(3):
-                reads.release()
-        async with within("the queue to run dry"):
-            await waiting
-        assert not backlog.busy
-        await outlet.close()

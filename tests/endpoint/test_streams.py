@@ -244,8 +244,8 @@ async def test_who_resumes_where_others_are_catching_up_gets_all_of_it(app: Live
     held = asyncio.Event()
 
     class Halting(Notes):
-        def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
-            super().next(payload, latest=latest, cursor=cursor)
+        def next(self, payload: str, cursor: str | None = None) -> None:
+            super().next(payload, cursor)
             if len(self.payloads) == 2:
                 held.set()
 
@@ -389,8 +389,8 @@ async def test_a_sink_that_leaves_while_it_is_served(app: LiveApp) -> None:
     """A follower that leaves from within its own `next` disturbs nobody."""
 
     class Once(Notes):
-        def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
-            super().next(payload, latest=latest, cursor=cursor)
+        def next(self, payload: str, cursor: str | None = None) -> None:
+            super().next(payload, cursor)
             assert self.close is not None
             self.close()
 
@@ -434,7 +434,7 @@ async def test_memory_stays_flat(app: LiveApp, scaled: Callable[[int, int], int]
     class Counting(Notes):
         count = 0
 
-        def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+        def next(self, payload: str, cursor: str | None = None) -> None:
             self.count += 1
 
     sink = Counting()

@@ -459,9 +459,26 @@ async def test_latest_results_replace_each_other_while_the_client_is_slow() -> N
         feed = await served.clockwork.follower("feed")
         total = 300
         for count in range(1, total + 1):
-            feed.next(json.dumps({"n": count, "pad": "x" * 100_000}), latest=True)
+            feed.latest(json.dumps({"n": count, "pad": "x" * 100_000}))
         heard: list[int] = []
         while not heard or heard[-1] != total:
             heard.append((await peer.hear())["payload"]["n"])
         assert heard == sorted(set(heard))
         assert len(heard) < total
+
+
+async def test_nothing_replaces_the_end() -> None:
+    """A state that comes after the end takes the place of nothing that waits: a slow client hears the end."""
+    async with house(queue=10) as served, served.greeted() as peer:
+        await peer.ask("1", "feed")
+        feed = await served.clockwork.follower("feed")
+        while not feed.busy:
+            feed.latest(BIG)
+        feed.latest('"the last"')
+        feed.complete()
+        feed.latest('"too late"')
+        heard = [await peer.hear()]
+        while heard[-1]["type"] == "next":
+            heard.append(await peer.hear())
+        assert heard[-1] == {"id": "1", "type": "complete"}
+        assert heard[-2]["payload"] == "the last"

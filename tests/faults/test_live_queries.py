@@ -47,8 +47,8 @@ class Screen(Notes):
         self.shown: dict[str, int] = {}
         self.backwards: list[tuple[str, int, int]] = []
 
-    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
-        super().next(payload, latest=latest, cursor=cursor)
+    def next(self, payload: str, cursor: str | None = None) -> None:
+        super().next(payload, cursor)
         self.busy = random.random() < 0.2
         if "revision" in payload:
             self.payloads = self.payloads[-1:] if '"revision":1}' in payload else self.payloads

@@ -177,36 +177,23 @@ class HttpStreaming:
             await run_background([response] if response is not None else [])
 
 
-class _Response:
+class _Response(Backlog):
     """The `Sink` of one response."""
 
     def __init__(self, outlet: Outlet, framing: Framing, limit: int, keep_alive: float) -> None:
-        self._outlet = outlet
-        self._backlog = Backlog(outlet, limit)
+        super().__init__(outlet, limit)
         self._framing = framing
         self._keep_alive = keep_alive
-        self._ended = asyncio.Event()
+        self._finished = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
     # --- Sink ---
 
-    @property
-    def busy(self) -> bool:
-        """Whether results wait for the client."""
-        return self._backlog.busy
-
-    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+    def next(self, payload: str, cursor: str | None = None) -> None:
         """Send a result now, or queue it while the client is slow."""
-        if self._ended.is_set():
-            return
-        errors = self._backlog.result(_body(self._framing.next(payload, cursor)), cursor, latest=latest)
-        if errors is not None:
-            self.error(errors)
-
-    async def drained(self) -> None:
-        """Wait until no result waits for the client."""
-        await self._backlog.drained()
+        if not self._ended:
+            self.result(_body(self._framing.next(payload, cursor)), cursor)
 
     def error(self, errors: str, extensions: str = "") -> None:
         """Send the errors and end."""
@@ -224,23 +211,24 @@ class _Response:
 
     def open(self) -> None:
         """Begin the body."""
-        self._backlog.say(_body(self._framing.opening))
+        self.say(_body(self._framing.opening))
         self._stay_alive()
 
     def stop(self) -> None:
         """Stop keeping the line alive, and take nothing more."""
-        self._ended.set()
+        self._ended = True
+        self._finished.set()
         if self._timer is not None:
             self._timer.cancel()
 
     async def finish(self) -> None:
         """Wait for the end of the operation and end the body with it."""
-        await self._ended.wait()
+        await self._finished.wait()
         await self._outlet.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _last(self, frame: bytes) -> None:
-        if not self._ended.is_set():
-            self._backlog.say(_body(frame))
+        if not self._ended:
+            self.say(_body(frame))
             self.stop()
 
     def _stay_alive(self) -> None:

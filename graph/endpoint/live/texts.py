@@ -40,12 +40,12 @@ class Texts:
         if self._patch and follower.revision is not None:
             if first or sink.busy or not self._patchable():
                 follower.revision = 1 if self._first() is not None else None
-                sink.next(self._whole or self.text, latest=True)
+                sink.latest(self._whole or self.text)
             else:
                 follower.revision += 1
-                sink.next(self._numbered_text(follower.revision), latest=True)
+                sink.latest(self._numbered_text(follower.revision))
         else:
-            sink.next(self.text, latest=True)
+            sink.latest(self.text)
 
     def _first(self) -> str | None:
         """The whole answer as revision 1; None for one without data."""

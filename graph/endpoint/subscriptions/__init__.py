@@ -6,7 +6,7 @@ A transport makes a `Sink` of each operation and hands it to `Streams`.
 from graph.endpoint.subscriptions.backlog import Backlog
 from graph.endpoint.subscriptions.entry import entered
 from graph.endpoint.subscriptions.event_stream import nobody
-from graph.endpoint.subscriptions.outlet import Outlet
+from graph.endpoint.subscriptions.outlet import Outlet, TextOutlet
 from graph.endpoint.subscriptions.patches import PiecesFormat
 from graph.endpoint.subscriptions.resume import resumed
 from graph.endpoint.subscriptions.sink import Runner, Sink, errors_json, refused
@@ -22,6 +22,7 @@ __all__ = [
     "Runner",
     "Sink",
     "Streams",
+    "TextOutlet",
     "entered",
     "errors_json",
     "nobody",

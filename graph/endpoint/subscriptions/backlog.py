@@ -8,6 +8,7 @@ before it (`live.live`), they are dropped instead, so that a slow client skips t
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from graph.endpoint.subscriptions.outlet import Outlet
 
 
-class Backlog:
-    """The `outlet.Producer` of one operation."""
+class Backlog(ABC):
+    """A `Sink` that sends through an outlet, and its `outlet.Producer`; each transport makes the messages."""
 
-    __slots__ = ("_cursor", "_dry", "_limit", "_outlet", "_queue", "_waiting")
+    __slots__ = ("_cursor", "_dry", "_ended", "_limit", "_outlet", "_queue", "_waiting")
 
     def __init__(self, outlet: Outlet, limit: int) -> None:
         """Send through `outlet`; at most `limit` results wait."""
@@ -32,35 +33,24 @@ class Backlog:
         self._waiting = False
         self._cursor: str | None = None
         self._dry: asyncio.Event | None = None
+        self._ended = False  # set with the last message: no result comes after it, nor takes its place
+
+    # --- Sink ---
 
     @property
     def busy(self) -> bool:
         """Whether messages wait."""
         return bool(self._queue)
 
-    def result(self, message: Message, cursor: str | None, *, latest: bool) -> str | None:
-        """Send a result or keep it; the errors that end the operation, where too many wait already.
+    @abstractmethod
+    def next(self, payload: str, cursor: str | None = None) -> None:
+        """Take a result, and hand it to `result` as a message."""
 
-        `cursor` is where a client resumes that has it. With `latest` it replaces the results that wait.
-        """
-        queue = self._queue
-        if not queue and self._outlet.offer(message):
-            if cursor is not None:
-                self._cursor = cursor
-            return None
-        if queue and latest:
-            queue.clear()
-        elif queue and len(queue) >= self._limit:
-            queue.clear()
-            facts = {"cursor": self._cursor} if self._cursor is not None else {}
-            return errors_json("SLOW_CONSUMER", "The client reads too slowly; resume after the cursor", **facts)
-        self._keep(message, cursor)
-        return None
-
-    def say(self, message: Message) -> None:
-        """Send a message that is not a result, such as the end, or queue it however many wait."""
-        if self._queue or not self._outlet.offer(message):
-            self._keep(message, None)
+    def latest(self, payload: str, cursor: str | None = None) -> None:
+        """Take a result that replaces those that wait."""
+        if self._queue and not self._ended:
+            self._queue.clear()
+        self.next(payload, cursor)
 
     async def drained(self) -> None:
         """Wait until no message waits. While the client is gone that may never be."""
@@ -68,6 +58,33 @@ class Backlog:
             self._dry = self._dry or asyncio.Event()
             self._dry.clear()
             await self._dry.wait()
+
+    @abstractmethod
+    def error(self, errors: str, extensions: str = "") -> None:
+        """End the operation (`Sink.error`)."""
+
+    # --- sending ---
+
+    def result(self, message: Message, cursor: str | None) -> None:
+        """Send a result or keep it; a client that has it resumes at `cursor`."""
+        if self._queue or not self._outlet.offer(message):
+            self._late(message, cursor)
+        elif cursor is not None:
+            self._cursor = cursor
+
+    def _late(self, message: Message, cursor: str | None) -> None:
+        """Keep a result that `Outlet.offer` did not take, or end the operation where too many wait."""
+        if self._queue and len(self._queue) >= self._limit:
+            self._queue.clear()
+            facts = {"cursor": self._cursor} if self._cursor is not None else {}
+            self.error(errors_json("SLOW_CONSUMER", "The client reads too slowly; resume after the cursor", **facts))
+        else:
+            self._keep(message, cursor)
+
+    def say(self, message: Message) -> None:
+        """Send a message that is not a result, such as the end, or queue it however many wait."""
+        if self._queue or not self._outlet.offer(message):
+            self._keep(message, None)
 
     def drop(self) -> None:
         """Drop the messages that wait."""

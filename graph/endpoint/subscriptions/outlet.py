@@ -4,7 +4,7 @@ An event goes to thousands of sockets from one loop over ready strings. A task s
 the send itself, so `Outlet.offer` runs the server's ``send`` coroutine by hand up to its first suspension. A server
 takes the message without suspending while its socket is writable; only when the client is slow does a task carry the
 rest, and whoever has more to say waits as a `Producer` with a queue of its own. A stalled client delays nobody else.
-Where the server offers a function for that (`WriteText`), there is no coroutine at all.
+Where the server offers a function for that (`WriteText`), a `TextOutlet` needs no coroutine at all.
 
 Whoever lets a client start more should first await `Outlet.room`: it is set while fewer than `most` sources wait.
 
@@ -16,15 +16,17 @@ from __future__ import annotations
 import asyncio
 import types
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Generator
 
     from starlette.types import Message, Send
 
 WriteText: TypeAlias = "Callable[[str], bool]"
 """Sends a whole text message at once; False where the message was not taken and `send` has to wait with it."""
+
+_SENT = object()
 
 
 class Producer(Protocol):
@@ -38,35 +40,33 @@ class Producer(Protocol):
 class Outlet:
     """Send messages to one socket, in the order given by each source, sources in turn."""
 
-    def __init__(self, send: Send, *, most: int = 200, write: WriteText | None = None) -> None:
-        """Send through the server's `send`; with `most` sources waiting there is no room for more.
+    __slots__ = ("_busy", "_line", "_most", "_send", "_waiting", "gone", "room")
 
-        With `write`, all messages are texts.
-        """
+    def __init__(self, send: Send, *, most: int = 200) -> None:
+        """Send through the server's `send`; with `most` sources waiting there is no room for more."""
         self.room = asyncio.Event()
         self.room.set()
         self._most = most
         self._send = send
-        self._write = write
+        self._line: Send | None = send  # only while the line is free and the client there
         self._waiting: deque[Producer] = deque()
         self._busy: asyncio.Task[None] | None = None
         self.gone = False
 
     def offer(self, message: Message) -> bool:
         """Send now; False when the line is busy and the message was not taken."""
-        if self._busy is not None:
-            return False
-        if self.gone or (self._write is not None and self._write(message["text"])):
-            return True
-        sending = cast("Coroutine[Any, Any, None]", self._send(message))
+        send = self._line
+        if send is None:
+            return self.gone
         try:
-            step: object = sending.send(None)
-        except StopIteration:
-            return True
+            sending = send(message).__await__()
+            step = next(sending, _SENT)
         except Exception:  # noqa: BLE001 - each server reports a lost client by an error of its own
-            self.gone = True
+            self._lose()
             return True
-        self._busy = asyncio.create_task(self._carry_on(sending, step))
+        if step is not _SENT:
+            self._line = None
+            self._busy = asyncio.create_task(self._carry_on(sending, step))
         return True
 
     def wait(self, source: Producer) -> None:
@@ -84,13 +84,12 @@ class Outlet:
 
     async def close(self) -> None:
         """Drop the waiting messages; a client that does not read cannot delay the end of the socket."""
-        self.gone = True
-        self._waiting.clear()
+        self._lose()
         if self._busy is not None:
             self._busy.cancel()
             await asyncio.wait([self._busy])
 
-    async def _carry_on(self, sending: Coroutine[Any, Any, None], step: object) -> None:
+    async def _carry_on(self, sending: Generator[Any, Any, Any], step: object) -> None:
         try:
             await _rest(sending, step)
             while self._waiting:
@@ -102,15 +101,40 @@ class Outlet:
                 elif len(self._waiting) < self._most:
                     self.room.set()
         except Exception:  # noqa: BLE001 - as in offer
-            self.gone = True
-            self._waiting.clear()
+            self._lose()
+        else:
+            self._line = None if self.gone else self._send
         finally:
             self._busy = None
             self.room.set()
 
+    def _lose(self) -> None:
+        """Send nothing more."""
+        self.gone = True
+        self._line = None
+        self._waiting.clear()
+
+
+class TextOutlet(Outlet):
+    """An outlet whose messages are texts, for a server that writes one at once."""
+
+    __slots__ = ("_write",)
+
+    def __init__(self, send: Send, write: WriteText, *, most: int = 200) -> None:
+        """Send by `write` where it takes the message, else through `send`."""
+        super().__init__(send, most=most)
+        self._write = write
+
+    def offer(self, message: Message) -> bool:
+        """Send now; False when the line is busy and the message was not taken."""
+        if self._line is None:
+            return self.gone
+        write = self._write  # a step of its own: Python looks up what it calls as a method, which finds slots slowly
+        return write(message["text"]) or super().offer(message)
+
 
 @types.coroutine
-def _rest(sending: Coroutine[Any, Any, None], step: object) -> Generator[object, object, None]:
+def _rest(sending: Generator[Any, Any, Any], step: object) -> Generator[object, object, None]:
     """Finish a coroutine that was started by hand and has yielded `step`."""
     try:
         while True:

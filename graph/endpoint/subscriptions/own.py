@@ -92,8 +92,8 @@ class Own(Entrant):
                         result = await execute_event(self._engine, cast("Executor[Any]", executor), item)
                         answer = await self._render(context, runner, result)
                         self._engine.monitor.event(self._ready, answer.errors, perf_counter() - began)
-                    text = answer.encode().decode()
-                    sink.next(text, latest=self._promise.latest, cursor=getattr(item, "cursor", None))
+                    give = sink.latest if self._promise.latest else sink.next
+                    give(answer.encode().decode(), getattr(item, "cursor", None))
                     SENT.inc()
                     if self._left:
                         return

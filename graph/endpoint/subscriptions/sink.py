@@ -21,20 +21,26 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """Takes the answers to one operation. Nothing here waits: a slow client has a bounded queue of its own."""
+    """Takes the answers to one operation. Nothing here waits: a slow client has a bounded queue of its own.
+
+    Once the operation has ended, whoever ended it, results are dropped.
+    """
 
     @property
     def busy(self) -> bool:
-        """Whether results wait, which a `latest` one would replace."""
+        """Whether results wait, which `latest` would replace."""
         ...
 
-    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+    def next(self, payload: str, cursor: str | None = None) -> None:
         """Take one result: ready JSON of an execution result, the same string for all who share it.
 
-        While the client is slow, results queue up to a bound. With `latest` a newer result replaces the one that
-        waits; otherwise a full queue ends the operation with SLOW_CONSUMER and the `cursor` of the last result that
-        was sent.
+        While the client is slow, results queue up to a bound. A full queue ends the operation with SLOW_CONSUMER and
+        the `cursor` of the last result that was sent.
         """
+        ...
+
+    def latest(self, payload: str, cursor: str | None = None) -> None:
+        """Take one result as `next` does, in place of those that wait."""
         ...
 
     async def drained(self) -> None:

@@ -15,23 +15,22 @@ if TYPE_CHECKING:
     from graph.endpoint.subscriptions import Outlet
 
 
-class SocketOperation:
+class SocketOperation(Backlog):
     """A `Sink` whose results are ``next`` messages of the graphql-transport-ws protocol."""
 
-    __slots__ = ("_backlog", "_close", "_ended", "_head", "_id", "_operations", "_task")
+    __slots__ = ("_close", "_head", "_id", "_operations", "_task")
 
     def __init__(self, key: str, outlet: Outlet, operations: dict[str, SocketOperation], limit: int) -> None:
         """Answer as operation `key` of the socket behind `outlet`; leave `operations` at the end.
 
         At most `limit` results wait for a slow client.
         """
+        super().__init__(outlet, limit)
         self._id = orjson.dumps(key).decode()
         self._head = f'{{"id":{self._id},"type":"next","payload":'
-        self._backlog = Backlog(outlet, limit)
         self._operations = operations
         self._close: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._ended = False
 
     # --- life ---
 
@@ -50,7 +49,7 @@ class SocketOperation:
     def stop(self) -> asyncio.Task[None] | None:
         """End without a message to the client; return the task that may have to be awaited."""
         self._ended = True
-        self._backlog.drop()
+        self.drop()
         close, self._close = self._close, None
         if close is not None:
             close()
@@ -66,30 +65,23 @@ class SocketOperation:
         key = orjson.loads(self._id)
         if self._operations.get(key) is self:
             del self._operations[key]
-        self._backlog.say({"type": "websocket.send", "text": message})
+        self.say({"type": "websocket.send", "text": message})
         close, self._close = self._close, None
         if close is not None:
             close()
 
     # --- Sink ---
 
-    @property
-    def busy(self) -> bool:
-        """Whether results wait for the client."""
-        return self._backlog.busy
-
-    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+    def next(self, payload: str, cursor: str | None = None) -> None:
         """Send a result now, or queue it while the socket is busy."""
         if self._ended:
             return
         message = {"type": "websocket.send", "text": f"{self._head}{payload}}}"}
-        errors = self._backlog.result(message, cursor, latest=latest)
-        if errors is not None:
-            self.error(errors)
-
-    async def drained(self) -> None:
-        """Wait until no result waits for the client."""
-        await self._backlog.drained()
+        # What `result` does, without a call of its own: an event goes to thousands of sockets in one loop.
+        if self._queue or not self._outlet.offer(message):
+            self._late(message, cursor)
+        elif cursor is not None:
+            self._cursor = cursor
 
     def error(self, errors: str, extensions: str = "") -> None:  # noqa: ARG002 - the protocol has no place for them
         """End with an ``error`` message."""

@@ -24,7 +24,7 @@ from starlette.requests import HTTPConnection
 from graph.endpoint.document import OperationRequest, is_shallow, parse_operation
 from graph.endpoint.errors import Refusal
 from graph.endpoint.observe import NoTracing, carried
-from graph.endpoint.subscriptions import Outlet, PiecesFormat, errors_json, refused
+from graph.endpoint.subscriptions import Outlet, PiecesFormat, TextOutlet, errors_json, refused
 from graph.endpoint.websocket.connecting import BrokenProtocol, Greeter, note_params
 from graph.endpoint.websocket.limits import SocketLimits
 from graph.endpoint.websocket.operation import SocketOperation
@@ -88,7 +88,8 @@ class _Socket:
         self.runner = server.runner
         self.connection = connection
         self.limits = server.limits
-        self.outlet = Outlet(send, most=2 * self.limits.operations, write=connection.scope.get(WRITE_TEXT))
+        write, most = connection.scope.get(WRITE_TEXT), 2 * self.limits.operations
+        self.outlet = TextOutlet(send, write, most=most) if write is not None else Outlet(send, most=most)
         self.operations: dict[str, SocketOperation] = {}
         self._authenticator = server.authenticator
         self._greeter = server.greeter

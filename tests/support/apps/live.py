@@ -242,10 +242,13 @@ class Notes:
         self.close: Callable[[], None] | None = None
         self.busy = False
 
-    def next(self, payload: str, *, latest: bool = False, cursor: str | None = None) -> None:
+    def next(self, payload: str, cursor: str | None = None) -> None:
         assert self.ended is None
         self.payloads.append(payload)
         self.cursors.append(cursor)
+
+    def latest(self, payload: str, cursor: str | None = None) -> None:
+        self.next(payload, cursor)
 
     async def drained(self) -> None:
         """Wait for nothing: what is handed over is noted."""

@@ -125,9 +125,9 @@ class Database:
         self._plain = PlainReader(self.engine.sync_engine)
         self._reading = self._sessions(_READING)
         self._writing = self._sessions(_WRITING)
-        self._connections = FairQueue(pool_size, PER_CALLER)
+        self._connections = FairQueue(pool_size, PER_CALLER, POOL_TIMEOUT)
         self._writer = FairQueue(1, 1) if self.dialect == "sqlite" else None
-        self._whole = WholeTransactions(self._plain, self._writer, self._connections, POOL_TIMEOUT)
+        self._whole = WholeTransactions(self._plain, self._writer, self._connections)
         self._outage = Outage("SQL is away", "SQL is back", logger)
         self._refusal = Outage("SQL takes no writes", "SQL takes writes again", logger)
         self._file = OpenedFile(Path(parsed.database or "")) if self.dialect == "sqlite" else None
@@ -188,7 +188,7 @@ class Database:
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Return the rows of one SELECT, which sees everything committed before; no transaction is opened around it."""
         with unavailable(OSError, PoolTimeoutError):
-            async with self._connections.place(POOL_TIMEOUT):
+            async with self._connections.place():
                 return await self._execute(statement, parameters)
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
@@ -196,7 +196,7 @@ class Database:
         if (short := self._plain.at_once(statement, parameters)) is not None:
             return short
         with unavailable(OSError, PoolTimeoutError):
-            async with self._connections.place(POOL_TIMEOUT):
+            async with self._connections.place():
                 plain = self._plain.plain(statement)
                 if plain is not None and (rows := await self._plain.read(plain, parameters)) is not None:
                     return rows
@@ -217,7 +217,7 @@ class Database:
     async def _opened(self, maker: async_sessionmaker[AsyncSession]) -> AsyncGenerator[AsyncSession]:
         async with contextlib.AsyncExitStack() as stack:
             with unavailable(TimeoutError):
-                await stack.enter_async_context(self._connections.place(POOL_TIMEOUT))
+                await stack.enter_async_context(self._connections.place())
             session = await stack.enter_async_context(closing(maker()))
             with opening(self._outage):
                 connecting = session.connection()

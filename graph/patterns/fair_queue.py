@@ -17,13 +17,13 @@ in the queue.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Generator
+    from collections.abc import Collection, Generator
 
 Name: TypeAlias = str | None
 """A caller; None for the program itself."""
@@ -115,39 +115,58 @@ def act_for_all(callers: Collection[str]) -> None:
 class _Wait:
     """A task that waits for a place, in the queue of each caller that it works for."""
 
-    __slots__ = ("callers", "granted")
+    __slots__ = ("callers", "granted", "until")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.callers: dict[Name, None] = {}
-        self.granted: asyncio.Future[Name] = asyncio.get_running_loop().create_future()
+        self.granted: asyncio.Future[Name] = loop.create_future()
+        self.until = 0.0
+        """When it gives up, by the clock of its event loop."""
+
+
+class _Place:
+    """A place that is held during a block."""
+
+    __slots__ = ("_holder", "_queue")
+
+    def __init__(self, queue: FairQueue) -> None:
+        self._queue = queue
+
+    async def __aenter__(self) -> None:
+        self._holder = await self._queue.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._queue.leave(self._holder)
 
 
 class FairQueue:
     """Places that callers take in turn."""
 
-    def __init__(self, places: int, each: int) -> None:
-        """Let `places` be in use at a time, at most `each` by one caller."""
+    def __init__(self, places: int, each: int, patience: float | None = None) -> None:
+        """Let `places` be in use at a time, at most `each` by one caller; who waits does so for `patience` seconds."""
         self._free = places
         self._each = each
+        self._patience = patience
+        self._timed: dict[_Wait, None] = {}  # those who wait, oldest first, if they do not wait for ever
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._used: dict[str, int] = {}
         self._waiting: dict[Name, dict[_Wait, None]] = {}
         self._next: dict[Name, None] = {}  # callers that are waiting and below their limit, in the order of their turns
 
-    @asynccontextmanager
-    async def place(self, timeout: float | None = None) -> AsyncGenerator[None]:  # noqa: ASYNC109 - as asyncio.wait_for
-        """Hold a place during the block, after waiting at most `timeout` seconds for it."""
+    def place(self) -> _Place:
+        """Hold a place during a block, which begins once there is one."""
+        return _Place(self)
+
+    async def enter(self) -> Name:
+        """Take a place, waiting for one; the caller that has it then, to be given to `leave`."""
         who = on_behalf_of.get()
         callers = who.callers if isinstance(who, Sharers) else (who,)
         for caller in callers if self._free else ():
             if caller not in self._waiting and self._may(caller):
                 self._take(caller)
-                break
-        else:
-            caller = await self._wait(who, callers, timeout)
-        try:
-            yield
-        finally:
-            self._leave(caller)
+                return caller
+        return await self._wait(who, callers)
 
     def _may(self, caller: Name) -> bool:
         return caller is None or self._used.get(caller, 0) < self._each
@@ -157,7 +176,8 @@ class FairQueue:
         if caller is not None:
             self._used[caller] = self._used.get(caller, 0) + 1
 
-    def _leave(self, caller: Name) -> None:
+    def leave(self, caller: Name) -> None:
+        """Give up a place that `enter` gave to `caller`."""
         self._free += 1
         if caller is not None:
             self._used[caller] -= 1
@@ -178,23 +198,48 @@ class FairQueue:
                 self._next.setdefault(caller)
         self._serve()
 
-    async def _wait(self, who: Name | Sharers, callers: Collection[Name], timeout: float | None) -> Name:  # noqa: ASYNC109 - the same
-        turn = _Wait()
+    async def _wait(self, who: Name | Sharers, callers: Collection[Name]) -> Name:
+        loop = asyncio.get_running_loop()
+        turn = _Wait(loop)
+        granted = turn.granted
         self.line_up(turn, callers)
+        if self._patience is not None:
+            self._watch(turn, loop, self._patience)
         if isinstance(who, Sharers):
             who.wait(turn, self)
         try:
-            async with asyncio.timeout(timeout):
-                return await turn.granted
+            return await granted
         except BaseException:
-            if turn.granted.done() and not turn.granted.cancelled():
-                self._leave(turn.granted.result())  # a place was granted at the moment of giving up
+            if granted.done() and not granted.cancelled() and granted.exception() is None:
+                self.leave(granted.result())  # a place was granted at the moment of giving up
             else:
                 self._forget(turn)
             raise
         finally:
+            self._timed.pop(turn, None)
             if isinstance(who, Sharers):
                 who.waited(turn)
+
+    def _watch(self, turn: _Wait, loop: asyncio.AbstractEventLoop, patience: float) -> None:
+        """Let `turn` give up in time. All wait equally long: one timer is enough, for the oldest."""
+        turn.until = loop.time() + patience
+        self._timed[turn] = None
+        if self._timer is None or self._loop is not loop:
+            self._loop, self._timer = loop, loop.call_at(turn.until, self._look)
+
+    def _look(self) -> None:
+        """Let those give up who have waited for too long, and set the timer for the next one."""
+        assert self._loop is not None
+        self._timer = None
+        now = self._loop.time()
+        while self._timed:
+            turn = next(iter(self._timed))
+            if turn.until > now:
+                self._timer = self._loop.call_at(turn.until, self._look)
+                return
+            del self._timed[turn]
+            if not turn.granted.done():
+                turn.granted.set_exception(TimeoutError())
 
     def _forget(self, turn: _Wait) -> None:
         for caller in turn.callers:

@@ -168,13 +168,57 @@ async def test_whoever_joins_shared_work_joins_what_it_waits_for() -> None:
 
 async def test_who_waits_too_long_is_told_and_loses_nothing_else() -> None:
     """A time-out frees the place in the queue, not one in use."""
-    queue = FairQueue(1, 1)
+    queue = FairQueue(1, 1, 0.01)
     async with queue.place():
         with pytest.raises(TimeoutError):
-            async with queue.place(0.01):
+            async with queue.place():
                 pytest.fail("there was no place")
     async with within("a free place"), queue.place():
         pass
+
+
+async def test_each_who_waits_gives_up_for_itself() -> None:
+    """Whoever waits gives up in the order of coming, later ones too, and somebody who is cancelled holds up nobody."""
+    queue = FairQueue(1, 1, 0.05)
+    gave_up: list[int] = []
+
+    async def wait(number: int) -> None:
+        try:
+            async with queue.place():
+                pytest.fail("there was no place")
+        except TimeoutError:
+            gave_up.append(number)
+
+    async with within("all have given up"), queue.place():
+        first = [asyncio.create_task(wait(number)) for number in range(3)]
+        await asyncio.sleep(0.01)
+        later = [asyncio.create_task(wait(number)) for number in range(3, 5)]
+        await asyncio.sleep(0)
+        first[0].cancel()
+        await asyncio.wait([*first, *later])
+    assert gave_up == [1, 2, 3, 4]
+    async with within("a free place"), queue.place():
+        pass
+
+
+def test_another_event_loop_has_timers_of_its_own() -> None:
+    """A loop that was closed while somebody waited takes no time-out along."""
+    queue = FairQueue(1, 1, 0.02)
+
+    async def wait_in_vain(seconds: float) -> None:
+        async with queue.place():
+            waiting = asyncio.create_task(queue.enter())
+            await asyncio.sleep(seconds)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+
+    async def give_up() -> None:
+        async with within("giving up"), queue.place():
+            with pytest.raises(TimeoutError):
+                await queue.enter()
+
+    asyncio.run(wait_in_vain(0))
+    asyncio.run(give_up())
 
 
 def _none_idle(visits: Visits, there: list[str], places: int, each: int) -> None:
@@ -224,7 +268,7 @@ def test_places_are_never_lost_nor_given_twice(moves: list[tuple[str, int]], pla
             await visits.cancel(name)
         async with AsyncExitStack() as stack:  # every place is there again
             for _ in range(places):
-                await stack.enter_async_context(visits.queue.place(30))
+                await stack.enter_async_context(visits.queue.place())
 
     asyncio.run(play())
 

@@ -35,15 +35,14 @@ LIMIT = 64
 class WholeTransactions:
     """The transactions of one database; `close` it at the end."""
 
-    def __init__(self, plain: PlainReader, writer: FairQueue | None, connections: FairQueue, patience: float) -> None:
-        """Have `plain` execute them, over one of `connections`, for which they wait `patience` seconds at most.
+    def __init__(self, plain: PlainReader, writer: FairQueue | None, connections: FairQueue) -> None:
+        """Have `plain` execute them over one of `connections`.
 
         `writer` is the turn at SQLite's writer; None for PostgreSQL.
         """
         self._plain = plain
         self._writer = writer
         self._connections = connections
-        self._patience = patience
         self._groups: Groups[Member[Any], Any, Any] = Groups(self._commit, limit=LIMIT)
 
     async def transact(self, work: Callable[[Statements], Coroutine[Any, Any, T]], *, stays: bool = False) -> T:
@@ -53,7 +52,7 @@ class WholeTransactions:
         """
         with unavailable(OSError, PoolTimeoutError):
             if self._writer is None:
-                async with self._connections.place(self._patience):
+                async with self._connections.place():
                     return await self._plain.transact(work)
             member = self._plain.member(work)
             try:
@@ -66,7 +65,7 @@ class WholeTransactions:
     async def _commit(self, members: Sequence[Member[Any]]) -> list[Any]:
         assert self._writer is not None
         with unavailable(OSError, PoolTimeoutError):
-            async with self._writer.place(), self._connections.place(self._patience):
+            async with self._writer.place(), self._connections.place():
                 await self._plain.share(members)
         return [member.result if member.error is None else member.error for member in members]
 

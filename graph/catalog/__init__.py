@@ -13,7 +13,17 @@ from graph.catalog.keys import CATALOG_TTL, IMPORT_PRODUCTS, IMPORT_UPLOAD
 from graph.catalog.outbox import rename_log
 from graph.catalog.reading import paging
 from graph.catalog.reading.paging import Page
-from graph.catalog.records import CategoryRecord, ChangeKind, ProductRecord, decimal_of, images_of, pairs_of
+from graph.catalog.reading.queries import PRODUCT_COLUMNS
+from graph.catalog.records import (
+    CategoryRecord,
+    ChangeKind,
+    ProductRecord,
+    category_of,
+    decimal_of,
+    images_of,
+    pairs_of,
+    product_of,
+)
 from graph.catalog.seed import SEED_COUNT, seed_catalog, seed_if_empty
 from graph.catalog.service import CatalogService
 from graph.catalog.shelving import CategoryChanges
@@ -24,6 +34,7 @@ __all__ = [
     "FEATURE",
     "IMPORT_PRODUCTS",
     "IMPORT_UPLOAD",
+    "PRODUCT_COLUMNS",
     "SEED_COUNT",
     "CatalogService",
     "CategoryChanges",
@@ -35,11 +46,13 @@ __all__ = [
     "ProductChange",
     "ProductChanges",
     "ProductRecord",
+    "category_of",
     "decimal_of",
     "follow_products",
     "images_of",
     "paging",
     "pairs_of",
+    "product_of",
     "rename_log",
     "rules",
     "seed_catalog",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from graph.engines.columns import stored_moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 SCALE = 4
@@ -47,6 +48,12 @@ class CategoryRecord(NamedTuple):
     slug: str
     name: str
     parent_id: int | None = None
+
+
+@lru_cache(maxsize=1024)
+def category_of(number: int, slug: str | None, name: str, parent: int | None) -> CategoryRecord | None:
+    """Return the category of a product; None if it has none. Most products of a page are in the same few ones."""
+    return None if slug is None else CategoryRecord(number, slug, name, parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +127,8 @@ def images_of(stored: str) -> tuple[Image, ...]:
     return tuple(Image(*image) for image in json.loads(stored))
 
 
-def product_of(values: list[Any]) -> ProductRecord:
-    """Build a product from a cached row: price and times as SQLite stores them, the category (or None) last."""
+def product_of(values: Sequence[Any]) -> ProductRecord:
+    """Build a product from a row as it is cached: `graph.catalog.reading.queries.PRODUCT_COLUMNS`."""
     # fmt: off
     (number, sku, name, description, price, currency, stock, active, created, updated, category, former,
      tracked, in_stock, group, brand, gtin, options, images, attributes, slug, title, parent) = values
@@ -131,7 +138,7 @@ def product_of(values: list[Any]) -> ProductRecord:
         sku,
         name,
         description,
-        None if slug is None else CategoryRecord(category, slug, title, parent),
+        category_of(category, slug, title, parent),
         decimal_of(price, currency),
         currency,
         stock if tracked else None,

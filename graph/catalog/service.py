@@ -34,7 +34,7 @@ from graph.catalog.keys import (
     sku_tag,
 )
 from graph.catalog.reading import pages, queries
-from graph.catalog.reading.paging import Page, digest, page_of
+from graph.catalog.reading.paging import EMPTY_PAGE, Page, digest
 from graph.catalog.records import (
     CategoryCount,
     ChangeKind,
@@ -56,8 +56,6 @@ if TYPE_CHECKING:
     from graph.catalog.writing import NewProduct, ProductChanges
     from graph.engines.database import Database
     from graph.patterns.cache import Cache
-
-_NO_PAGE = Page((), has_next=False, has_previous=False)
 
 
 class CatalogService:
@@ -113,7 +111,7 @@ class CatalogService:
     async def page(self, request: PageRequest) -> Page:
         """Return the page that `request` asks for."""
         if request.filter.impossible:
-            return _NO_PAGE
+            return EMPTY_PAGE
 
         async def load() -> Any:
             return await pages.page_values(self._rows, request, self.database.dialect)
@@ -127,7 +125,7 @@ class CatalogService:
         tags = (page_tag(request.filter.category), EVERYTHING)
         key = keys.page_key(request.key)
         value = await get_narrowly(self.cache, key, load, tags=tags, narrow=narrow, ttl=CATALOG_TTL, exact=True)
-        return page_of(value, request.sort)
+        return Page(value, request.sort)
 
     async def count(self, chosen: Filter) -> int:
         """Return how many products match `chosen`."""

@@ -176,7 +176,7 @@ class PlannedChange:
         before = product_of(row)
         values = checked(changes, before.currency)
         shelved = "category" in changes
-        after = dict(zip(queries.NAMES, row, strict=True)) | values
+        after = dict(zip(queries.PRODUCT_COLUMNS, row, strict=True)) | values
         if shelved:
             after |= queries.category_values(await category(source, changes["category"]))
             values["category_id"] = after["category_id"]

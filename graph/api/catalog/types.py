@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import Annotated
+from functools import lru_cache, partial
+from typing import Annotated, Any
 
 import strawberry
 
@@ -16,8 +16,18 @@ from graph.api.enums import enum
 from graph.api.errors import InvalidInput, NotFound, SkuTaken, SlugTaken
 from graph.api.node import Deleted, Node, global_id
 from graph.api.pagination import PageInfo
-from graph.catalog import CategoryRecord, Page, ProductRecord, paging
-from graph.endpoint.declare import cost
+from graph.catalog import (
+    PRODUCT_COLUMNS,
+    CategoryRecord,
+    Page,
+    ProductRecord,
+    category_of,
+    decimal_of,
+    paging,
+    product_of,
+)
+from graph.endpoint.declare import Rows, RowShape, cost
+from graph.engines.columns import stored_moment
 
 
 @strawberry.type(description="An amount of money, exact.")
@@ -124,6 +134,43 @@ class Product(Node):
         )
 
 
+@lru_cache(maxsize=4096)
+def _money(stored: int | None, currency: str) -> Money | None:
+    return None if stored is None else Money(amount=decimal_of(stored, currency), currency=currency)
+
+
+def _category_of(number: int, slug: str | None, name: str, parent: int | None) -> Category | None:
+    record = category_of(number, slug, name, parent)
+    return record and _category(record)
+
+
+def _stock_of(stock: int, tracked: object) -> int | None:
+    return stock if tracked else None
+
+
+def _product_of(row: Sequence[Any]) -> Product:
+    return Product.of(product_of(row))
+
+
+_ROWS = RowShape(
+    Product,
+    _product_of,
+    PRODUCT_COLUMNS,
+    plain=("sku", "name", "description", "active", "group_id", "brand", "gtin"),
+    made={
+        "id": (partial(global_id, "Product"), "id"),
+        "category": (_category_of, "category_id", "slug", "category_name", "parent_id"),
+        "price": (_money, "price", "currency"),
+        "compare_at_price": (_money, "compare_at_price", "currency"),
+        "stock": (_stock_of, "stock", "tracked"),
+        "in_stock": (bool, "in_stock"),
+        "created_at": (stored_moment, "created_at"),
+        "updated_at": (stored_moment, "updated_at"),
+    },
+)
+"""As `Product.of` has them."""
+
+
 @strawberry.type(description="A product on a page.")
 class ProductEdge:
     cursor: str = strawberry.field(description="Pass it as `after` or `before`, with the same sort.")
@@ -147,13 +194,15 @@ def _page_info(root: ProductConnection) -> PageInfo:
 @strawberry.type(description="totalCount is computed only when it is selected.")
 class ProductConnection:
     edges: list[ProductEdge] = strawberry.field(resolver=_edges)
-    nodes: list[Product] = strawberry.field(description="The products of `edges`.")
+    nodes: Sequence[Product] = strawberry.field(description="The products of `edges`.")
     page_info: PageInfo = strawberry.field(resolver=_page_info)
     total_count: int = strawberry.field(description="How many products match the filter.", metadata=cost(90))
     page: strawberry.Private[Page]
 
     @classmethod
     def of(cls, page: Page, total: int, counts: Mapping[int, int] | None) -> ProductConnection:
+        if counts is None:
+            return cls(nodes=Rows(_ROWS, page.rows), total_count=total, page=page)
         return cls(nodes=[Product.of(edge.product, counts) for edge in page.edges], total_count=total, page=page)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Integer, bindparam, case, exists, false, s
 
 from graph.catalog.models import PRODUCTS
 from graph.catalog.reading.filtering import FilterShape, conditions, unindexed, values_in
-from graph.catalog.reading.paging import Sort, page_of, plain_value
+from graph.catalog.reading.paging import Page, Sort, plain_value
 from graph.catalog.reading.queries import COLUMNS, shown, values_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Select
 
-    from graph.catalog.reading.paging import Page, PageRequest
+    from graph.catalog.reading.paging import PageRequest
     from graph.catalog.reading.queries import SqlReader
 
 P = PRODUCTS.c
@@ -135,7 +135,7 @@ def values_for(request: PageRequest, dialect: str) -> dict[str, Any]:
 
 
 async def page_values(source: SqlReader, request: PageRequest, dialect: str) -> dict[str, Any]:
-    """Read the page that `request` asks for, in its cached form: see `graph.catalog.reading.paging.page_of`."""
+    """Read the page that `request` asks for, in its cached form: see `graph.catalog.reading.paging.Page`."""
     statement = page_statement(PageShape.of(request, dialect))
     rows = list(await source.execute(statement, values_for(request, dialect)))
     more = len(rows) > request.size
@@ -150,4 +150,4 @@ async def page_values(source: SqlReader, request: PageRequest, dialect: str) -> 
 
 async def page(source: SqlReader, request: PageRequest, dialect: str) -> Page:
     """Read the page that `request` asks for."""
-    return page_of(await page_values(source, request, dialect), request.sort)
+    return Page(await page_values(source, request, dialect), request.sort)

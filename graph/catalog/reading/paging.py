@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ from graph.catalog.records import SCALE, product_of
 from graph.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
     from graph.catalog.records import ProductRecord
@@ -82,19 +84,28 @@ class Edge(NamedTuple):
         return write_cursor(self.sort, self.value, self.product.id)
 
 
-@dataclass(frozen=True, slots=True)
 class Page:
     """One page of a sorted list of products."""
 
-    edges: tuple[Edge, ...]
-    has_next: bool
-    has_previous: bool
+    def __init__(self, value: Mapping[str, Any], sort: Sort) -> None:
+        """Show its cached form: `edges` of a row and what it is sorted by, the flags `next` and `previous`."""
+        self._edges = value["edges"]
+        self._sort = sort
+        self.has_next: bool = value["next"]
+        self.has_previous: bool = value["previous"]
+
+    @property
+    def rows(self) -> list[Sequence[Any]]:
+        """The products as they are cached, in the order of `graph.catalog.PRODUCT_COLUMNS`."""
+        return [row for row, _ in self._edges]
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """The products, with their positions."""
+        return tuple([Edge(product_of(row), self._sort, place) for row, place in self._edges])
 
 
-def page_of(value: dict[str, Any], sort: Sort) -> Page:
-    """Build a page from its cached form: `edges` of a row and what it is sorted by, the flags `next` and `previous`."""
-    edges = tuple([Edge(product_of(row), sort, place) for row, place in value["edges"]])
-    return Page(edges, value["next"], value["previous"])
+EMPTY_PAGE = Page({"edges": (), "next": False, "previous": False}, Sort.NAME_ASC)
 
 
 @dataclass(frozen=True, slots=True)

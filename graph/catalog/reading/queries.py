@@ -31,9 +31,9 @@ _PRODUCT: tuple[ColumnElement[Any], ...] = (
     *(P.compare_at_price, P.tracked, P.in_stock, P.group_id, P.brand, P.gtin, P.options, P.images, P.attributes),
 )
 _CATEGORY = (C.slug, C.name.label("category_name"), C.parent_id)
-NAMES = tuple(column.key for column in (*_PRODUCT, *_CATEGORY))
-"""The columns of a product and its category with which every row begins."""
-COLUMNS = len(NAMES)
+PRODUCT_COLUMNS = tuple(column.key for column in (*_PRODUCT, *_CATEGORY))
+"""The columns of a product and its category with which every row begins; prices and times are as SQLite stores them."""
+COLUMNS = len(PRODUCT_COLUMNS)
 
 
 class SqlReader(Protocol):

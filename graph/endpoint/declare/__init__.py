@@ -20,6 +20,7 @@ from graph.endpoint.declare.cost import ASSUMED, Cost, CostDirective, cost, cost
 from graph.endpoint.declare.implementations import implementations
 from graph.endpoint.declare.live import Live, cursor_variable, live, live_of
 from graph.endpoint.declare.live_queries import LIVE, LONGEST, THROTTLE, declare_live
+from graph.endpoint.declare.rows import Rows, RowShape
 from graph.endpoint.declare.uploads import takes_files
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Cost",
     "CostDirective",
     "Live",
+    "RowShape",
+    "Rows",
     "Rule",
     "Scope",
     "Tags",

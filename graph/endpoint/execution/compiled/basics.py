@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from graphql import FieldNode, GraphQLObjectType
     from graphql.execution.collect_fields import FieldDetails
 
+    from graph.endpoint.declare import Rows
+
 PathNode: TypeAlias = "tuple[Any, str | int, str | None] | None"
 """The place of a value: what graphql-core's `Path` holds, as a plain tuple (cheaper to make); None is the root."""
 
@@ -50,6 +52,18 @@ class FieldResolvers(Protocol):
         ...
 
 
+class RowsReader(Protocol):
+    """Completes the rows of a list."""
+
+    def read(self, rows: Rows[Any]) -> Any:
+        """The completed list, or `MISSED`."""
+        ...
+
+
+MISSED: Any = object()
+"""Given in place of the result for an object that is not as expected."""
+
+
 class Compilation(Protocol):
     """What a field needs of the operation that it belongs to, a `selections.Variant`."""
 
@@ -60,6 +74,10 @@ class Compilation(Protocol):
 
     def selection(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Execute | None:
         """A function that executes the fields `details` on an object of `type_`; None beyond the grant."""
+        ...
+
+    def rows(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> RowsReader | None:
+        """What completes rows of objects of `type_` whose `selection` was compiled; None where objects are needed."""
         ...
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError
 from graphql.execution.collect_fields import collect_fields, collect_subfields
 
-from graph.endpoint.execution.compiled.basics import COROUTINE, Execute, Field, PathNode, Run, awaited
+from graph.endpoint.execution.compiled.basics import COROUTINE, MISSED, Execute, Field, PathNode, Run, awaited
 from graph.endpoint.execution.compiled.fields import Step, compile_step
-from graph.endpoint.execution.compiled.written import MISSED, ObjectShape, WrittenSelection, shape_of
+from graph.endpoint.execution.compiled.written import ObjectShape, WrittenRows, WrittenSelection, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +108,11 @@ class Variant:
             logger.exception("left to graphql-core: %s", type_.name)
             self._selections[place] = self._grant.end()
         return self._selections[place]
+
+    def rows(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> WrittenRows | None:
+        """What completes rows of objects of `type_` whose `selection` was compiled; None where objects are needed."""
+        shape = self._shapes.get((type_.name, id(details)))
+        return None if shape is None else WrittenRows(shape, self._often)
 
     def _compile(self, place: tuple[str, int], type_: GraphQLObjectType, fields: list[Field] | None) -> Execute | None:
         if fields is None:

@@ -26,12 +26,15 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from graph.endpoint.blame import NoNode, is_of_nodes
+from graph.endpoint.declare import Rows
 from graph.endpoint.execution.compiled.basics import (
     COROUTINE,
+    MISSED,
     Complete,
     Field,
     Guard,
     PathNode,
+    RowsReader,
     Run,
     awaited,
     info_of,
@@ -154,8 +157,14 @@ def _plain_class(type_: GraphQLObjectType) -> type | None:
 def _list(field: Field, type_: Any, null: str | None) -> Complete:
     details = field.details
     complete_all = _items(field, type_.of_type)
+    reader = _reader(field, type_.of_type)
 
     def complete(run: Run, value: Any, place: PathNode) -> Any:
+        if type(value) is Rows:
+            rows = cast("Rows[Any]", value)
+            if reader is not None and (made := reader.read(rows)) is not MISSED:
+                return made
+            value = rows.objects()
         if type(value) is not list and type(value) is not tuple:
             if absent(value, null):
                 return None
@@ -174,6 +183,12 @@ def _list(field: Field, type_: Any, null: str | None) -> Complete:
         return awaited(results, waiting) if waiting else results
 
     return complete
+
+
+def _reader(field: Field, item_type: Any) -> RowsReader | None:
+    if isinstance(item_type, GraphQLNonNull):
+        item_type = cast("Any", item_type).of_type
+    return field.variant.rows(item_type, field.details) if isinstance(item_type, GraphQLObjectType) else None
 
 
 def _items(field: Field, item_type: Any) -> Callable[[Run, Iterator[Any], PathNode, list[Any], list[int]], None]:

@@ -4,6 +4,8 @@ It is written for an object of which nothing but attributes is selected: leaves,
 the closures of `selections` would give, or `MISSED` for an object of which anything is not as expected (another type,
 an exception, a value out of range, null where none may be); then the closures do it all, errors included.
 
+A list of rows (`graph.endpoint.declare.Rows`) is completed by one function for all of them, without the objects.
+
 The text names attributes of the schema's classes, and nothing that a client wrote: keys are passed in. It is written
 for a selection of at most `MOST` fields that has been executed `OFTEN` times, and Python compiles it once for all
 selections of the same shape. So a document that comes once never pays for it.
@@ -20,13 +22,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from graphql import GraphQLNonNull, GraphQLObjectType, is_leaf_type
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
-from graph.endpoint.execution.compiled.basics import PLAIN
+from graph.endpoint.execution.compiled.basics import MISSED, PLAIN
 from graph.endpoint.execution.compiled.leaves import known_value, plain_type
 from graph.endpoint.execution.compiled.values import trusted_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from graph.endpoint.declare import Rows, RowShape
     from graph.endpoint.execution.compiled.basics import Field
 
 OFTEN = 100
@@ -34,9 +37,6 @@ OFTEN = 100
 MOST = 32
 _PATIENCE = 1000
 """Objects that may be missed before the function is given up."""
-
-MISSED: Any = object()
-"""Given in place of the result for an object that is not as expected."""
 
 
 class ShownAttribute(NamedTuple):
@@ -121,25 +121,53 @@ class WrittenSelection:
             self.read = _nothing
 
 
+class WrittenRows:
+    """What is selected of the rows of a list, by one function once that is worth it."""
+
+    __slots__ = ("_of", "_often", "_read", "_seen", "_shape")
+
+    def __init__(self, shape: ObjectShape, often: int) -> None:
+        """Write the function for objects of `shape` when as many rows have come."""
+        self._shape = shape
+        self._often = often
+        self._seen = 0
+        self._of: RowShape[Any] | None = None
+        self._read: Callable[[Any], Any] = _nothing
+
+    def read(self, rows: Rows[Any]) -> Any:
+        """The completed list, or `MISSED`: then its objects have to be made."""
+        if self._seen < self._often:
+            self._seen += len(rows.rows)
+            return MISSED
+        if rows.shape is not self._of:
+            self._of, self._read = rows.shape, _rows_function(self._shape, rows.shape) or _nothing
+        return self._read(rows.rows)
+
+
 def _nothing(_: Any) -> Any:
     return MISSED
+
+
+def _rows_function(shape: ObjectShape, rows: RowShape[Any]) -> Callable[[Any], Any] | None:
+    """What completes a list of `rows`; None where an attribute can be had of an object only."""
+    if rows.type_ is not shape.class_ or any(rows.source(one.attribute) is None for one in shape.entries):
+        return None
+    writer = _Writer()
+
+    def column(attribute: str) -> str:
+        how, places = rows.source(attribute) or (None, ())
+        values = ", ".join(f"row[{place}]" for place in places)
+        return values if how is None else f"{writer.constant(how)}({values})"
+
+    result = writer.entries(shape, column, "          ")
+    loop = ["        results = []", "        for row in source:"]
+    return writer.function([*loop, *writer.lines, f"          results.append({result})"], "results")
 
 
 def _function(shape: ObjectShape) -> Callable[[Any], Any]:
     writer = _Writer()
     result = writer.object(shape, "source", "        ")
-    lines = [
-        "def make(constants):",
-        f"    {', '.join(f'c{i}' for i in range(len(writer.constants)))}, = constants",
-        "    def read(source):",
-        "      try:",
-        *writer.lines,
-        f"        return {result}",
-        "      except Exception:",
-        "        return MISSED",
-        "    return read",
-    ]
-    return _compiled("\n".join(lines))(writer.constants)
+    return writer.function(writer.lines, result)
 
 
 @lru_cache(maxsize=256)
@@ -157,19 +185,40 @@ class _Writer:
         self.constants: list[Any] = []
         self._values = 0
 
-    def _constant(self, value: Any) -> str:
+    def constant(self, value: Any) -> str:
+        """The name of a constant."""
         self.constants.append(value)
         return f"c{len(self.constants) - 1}"
+
+    def function(self, body: Sequence[str], result: str) -> Callable[[Any], Any]:
+        """The function of `source` that does `body` and returns `result`."""
+        names = ", ".join(f"c{place}" for place in range(len(self.constants)))
+        lines = [
+            "def make(constants):",
+            f"    {names}, = constants",
+            "    def read(source):",
+            "      try:",
+            *body,
+            f"        return {result}",
+            "      except Exception:",
+            "        return MISSED",
+            "    return read",
+        ]
+        return _compiled("\n".join(lines))(self.constants)
 
     def object(self, shape: ObjectShape, source: str, indent: str) -> str:
         """Write how an object's fields are read; return the expression for the result."""
         cast_away = f" or getattr({source}, CAST, None) is not None" if shape.checked else ""
-        self._unless(f"type({source}) is not {self._constant(shape.class_)}{cast_away}", indent)
+        self._unless(f"type({source}) is not {self.constant(shape.class_)}{cast_away}", indent)
+        return self.entries(shape, lambda attribute: f"{source}.{attribute}", indent)
+
+    def entries(self, shape: ObjectShape, attribute: Callable[[str], str], indent: str) -> str:
+        """Write the same for an object whose attributes are told by expressions."""
         parts: list[str] = []
         for entry in shape.entries:
             self._values += 1
             value = f"v{self._values}"
-            self.lines.append(f"{indent}{value} = {source}.{entry.attribute}")
+            self.lines.append(f"{indent}{value} = {attribute(entry.attribute)}")
             inner = indent
             if entry.nullable:
                 self.lines.append(f"{indent}if {value} is not None:")
@@ -178,7 +227,7 @@ class _Writer:
                 self.lines.append(f"{inner}{value} = {self.object(entry.below, value, inner)}")
             else:
                 self._leaf(entry.type_, value, inner)
-            parts.append(f"{self._constant(entry.key)}: {value}")
+            parts.append(f"{self.constant(entry.key)}: {value}")
         return "{" + ", ".join(parts) + "}"
 
     def _unless(self, condition: str, indent: str) -> None:
@@ -189,9 +238,9 @@ class _Writer:
         if plain is not None:
             self._unless(f"type({value}) is not {plain.__name__}", indent)
         elif known is not None:
-            self.lines.append(f"{indent}{value} = {self._constant(known)}({value})")
+            self.lines.append(f"{indent}{value} = {self.constant(known)}({value})")
             self._unless(f"{value} is None", indent)
         else:
             self._unless(f"{value} is None or type({value}) not in PLAIN", indent)
-            self.lines.append(f"{indent}{value} = {self._constant(type_.coerce_output_value)}({value})")
+            self.lines.append(f"{indent}{value} = {self.constant(type_.coerce_output_value)}({value})")
             self._unless(f"type({value}) is not str", indent)

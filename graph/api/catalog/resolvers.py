@@ -31,7 +31,7 @@ from graph.api.catalog.types import (
 from graph.api.context import Context, Info
 from graph.api.errors import InvalidAsResult, NotFound, SkuTaken, SlugTaken
 from graph.api.node import Deleted, Node, integer_keys, key_of, required_key
-from graph.api.pagination import given, selects
+from graph.api.pagination import given, mentions, selects
 from graph.api.schema_part import SchemaPart
 from graph.catalog import CATALOG_TTL, CategoryChanges, NewProduct, paging
 from graph.endpoint.declare import cached, cost
@@ -102,10 +102,10 @@ class CatalogQuery:
             filter=chosen,
             sort=sort,
         )
+        if not mentions(info, "totalCount", "productCount"):
+            return ProductConnection.of(await catalog.page(request), 0, None)
         summed = selects(info, "totalCount")
         counted = any(selects(info, *path, "category", "productCount") for path in (("nodes",), ("edges", "node")))
-        if not (summed or counted):
-            return ProductConnection.of(await catalog.page(request), 0, None)
         # Everything requested in one turn of the event loop is sent in one write: a page costs one round trip.
         page, total, counts = await asyncio.gather(
             catalog.page(request),

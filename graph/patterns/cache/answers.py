@@ -110,7 +110,7 @@ class ByteCache(MadeEntries):
         return Lease(*self.keys(key), _ANY + fresh().encode())
 
     def _reads(self, tags: Sequence[str]) -> tuple[Command, ...]:
-        return self.reads([self.generations.key(tag) for tag in tags])
+        return self.reads(self.generations.keys(tags))
 
     # --- making ---
 

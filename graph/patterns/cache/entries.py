@@ -15,8 +15,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.codec import Corrupt, stamp_in, unpack
-from graph.patterns.cache.generations import held, mark_of, stamp_of
+from graph.patterns.cache.codec import HELD, Corrupt, stamp_in, unpack
+from graph.patterns.cache.generations import mark_of, stamp_of
 from graph.patterns.cache.lease import Granted, is_due
 from graph.patterns.cache.local_copies import KNOWN, TAGS, Copy, LocalCopies, Recent
 from graph.patterns.client import command
@@ -81,7 +81,7 @@ def digest_of(body: bytes) -> str:
 
 def sure_stamp(marks: Sequence[bytes | None]) -> bytes | None:
     """The stamp of `marks`; None if one is missing or held."""
-    sure = [mark for mark in marks if mark is not None and not held(mark)]
+    sure = [mark for mark in marks if mark is not None and not mark.startswith(HELD)]
     return stamp_of(sure) if len(sure) == len(marks) else None
 
 
@@ -119,7 +119,7 @@ class Entries:
         if copy is not None:
             return self.look_at(key, copy)
         tags = self._tags.get(key) or ()
-        return Look(key, None, tags, self.reads([self.keys(key)[0], *map(self.generations.key, tags)]))
+        return Look(key, None, tags, self.reads([self.keys(key)[0], *self.generations.keys(tags)]))
 
     def look_at(self, key: str, copy: Copy) -> Look:
         """The commands whose replies tell whether `copy` is the current entry of `key`."""
@@ -129,7 +129,7 @@ class Entries:
             if len(self._checks) >= KNOWN or self._checked > TAGS:
                 self._checks.clear()
                 self._checked = len(copy.tags)
-            commands = self._checks[copy.tags] = self.reads([self.generations.key(tag) for tag in copy.tags])
+            commands = self._checks[copy.tags] = self.reads(self.generations.keys(copy.tags))
         return Look(key, copy, copy.tags, commands)
 
     def reads(self, names: Sequence[str]) -> tuple[Command, ...]:

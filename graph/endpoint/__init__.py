@@ -9,7 +9,7 @@ To use it in another project: this package needs `graph.patterns`, Strawberry, S
 try:
     from graph.endpoint import declare
     from graph.endpoint.admission import Admission, RateLimit
-    from graph.endpoint.declare import Scope, cached, cost, do_not_keep, keep_until, uncached
+    from graph.endpoint.declare import Rows, RowShape, Scope, cached, cost, do_not_keep, keep_until, uncached
     from graph.endpoint.document import Bounds, Persisted, read_manifest
     from graph.endpoint.endpoint import PROTOCOLS, GraphQLEndpoint
     from graph.endpoint.errors import REFUSALS, Refusal
@@ -40,6 +40,8 @@ __all__ = [
     "Persisted",
     "RateLimit",
     "Refusal",
+    "RowShape",
+    "Rows",
     "Scope",
     "SocketLimits",
     "cached",

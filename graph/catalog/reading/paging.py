@@ -84,25 +84,35 @@ class Edge(NamedTuple):
         return write_cursor(self.sort, self.value, self.product.id)
 
 
+@dataclass(frozen=True)
 class Page:
-    """One page of a sorted list of products."""
+    """One page of a sorted list of products.
 
-    def __init__(self, value: Mapping[str, Any], sort: Sort) -> None:
-        """Show its cached form: `edges` of a row and what it is sorted by, the flags `next` and `previous`."""
-        self._edges = value["edges"]
-        self._sort = sort
-        self.has_next: bool = value["next"]
-        self.has_previous: bool = value["previous"]
+    Its cached form is `value`: `edges` of a row and what it is sorted by, the flags `next` and `previous`.
+    """
+
+    value: Mapping[str, Any]
+    sort: Sort
+
+    @property
+    def has_next(self) -> bool:
+        """Whether more follows."""
+        return bool(self.value["next"])
+
+    @property
+    def has_previous(self) -> bool:
+        """Whether more precedes."""
+        return bool(self.value["previous"])
 
     @property
     def rows(self) -> list[Sequence[Any]]:
         """The products as they are cached, in the order of `graph.catalog.PRODUCT_COLUMNS`."""
-        return [row for row, _ in self._edges]
+        return [row for row, _ in self.value["edges"]]
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
         """The products, with their positions."""
-        return tuple([Edge(product_of(row), self._sort, place) for row, place in self._edges])
+        return tuple([Edge(product_of(row), self.sort, place) for row, place in self.value["edges"]])
 
 
 EMPTY_PAGE = Page({"edges": (), "next": False, "previous": False}, Sort.NAME_ASC)

@@ -57,6 +57,9 @@ _ANOTHER_NODE = "The id is that of something else than what is asked for here."
 _UNEXPLAINED = "An unknown error occurred."
 """What graphql-core says for a message that is empty, as that of a permission without one is."""
 
+_CAUSES = 10
+"""Causes of an error, and causes of these, of which the frames are forgotten."""
+
 MAX_MESSAGE = 500
 """Characters of a message that are sent: what a client wrote is never echoed at length."""
 
@@ -270,7 +273,9 @@ def _forget_frames(errors: Iterable[GraphQLError]) -> None:
     """Let `errors` go of the frames that raised them, which lead back to them: a cycle, with all of the request."""
     for error in errors:
         left: BaseException | None = error
-        while left is not None and left.__traceback__ is not None:
+        for _ in range(_CAUSES):
+            if left is None:
+                break
             left.__traceback__ = None
             left = getattr(left, "original_error", None) or left.__cause__ or left.__context__
 

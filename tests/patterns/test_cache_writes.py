@@ -17,6 +17,8 @@ from tests.support.models.truth import Truth
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from graph.patterns.client import Replies
+
 
 @pytest.fixture
 async def cache(client: Client) -> AsyncIterator[Cache]:
@@ -304,3 +306,24 @@ async def test_holds_work_when_redis_is_full(client: Client) -> None:
     finally:
         await client.execute("CONFIG", "SET", "maxmemory", "0", retry=False)
     await cache.close()
+
+
+async def test_what_a_former_primary_took_is_told_again_beside_what_it_refused(
+    cache: Cache, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two tags is refused; that the other was taken counts for nothing where the server was no primary any more."""
+    taken: list[bytes] = []
+
+    async def vouches(_self: Client, _: Replies) -> bool:
+        """Sentinels had made another server primary before the first answer."""
+        taken.append(await raw(client))
+        return len(taken) > 1
+
+    monkeypatch.setattr(Client, "vouches", vouches)
+    await client.execute("LPUSH", "graph:tag:{b}", "this is no tag")
+    writing = asyncio.create_task(cache.invalidate("a", "b"))
+    await until(lambda: taken)
+    await client.execute("DEL", "graph:tag:{b}")
+    async with within("the invalidation"):
+        await writing
+    assert await raw(client) != taken[0]

@@ -290,7 +290,7 @@ class Generations:
             # Each attempt has a new generation: an old one must not come back after somebody else's.
             replies = await self._client.batch(*[self._release_command(tag, hold) for tag in left])
             failed = [tag for tag, reply in zip(left, replies, strict=True) if isinstance(reply, Exception)]
-            if not failed and not await self._counts(replies):
+            if len(failed) < len(left) and not await self._counts(replies):
                 failed = left
             elif failed and then:  # whatever came after one that failed must come after it
                 failed = left[left.index(failed[0]) :]

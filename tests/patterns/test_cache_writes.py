@@ -311,7 +311,7 @@ async def test_holds_work_when_redis_is_full(client: Client) -> None:
 async def test_what_a_former_primary_took_is_told_again_beside_what_it_refused(
     cache: Cache, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of two tags is refused; that the other was taken counts for nothing where the server was no primary any more."""
+    """One of two tags is refused; that the other was taken counts for nothing: the server was no primary any more."""
     taken: list[bytes] = []
 
     async def vouches(_self: Client, _: Replies) -> bool:

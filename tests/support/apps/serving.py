@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, *, ws_max_size: int = 1 << 24, http: Any = "auto", state: dict[str, Any] | None = None
+    app: ASGIApp,
+    *,
+    ws_max_size: int = 1 << 24,
+    deflate: bool = False,
+    http: Any = "auto",
+    state: dict[str, Any] | None = None,
 ) -> AsyncGenerator[int]:
     """Serve `app` for the length of the block and give its port.
 
-    `state` is what its lifespan would leave. Where it is empty, its own is run; without one, none.
+    With `deflate`, WebSockets are compressed for clients that offer it, which `graph serve` never does. `state` is what
+    its lifespan would leave. Where it is empty, its own is run; without one, none.
     """
     port = free_port()
     config = uvicorn.Config(
@@ -35,7 +41,7 @@ async def serving(
         ws=WebSocketConnection,
         forwarded_allow_ips="",
         ws_max_size=ws_max_size,
-        ws_per_message_deflate=False,
+        ws_per_message_deflate=deflate,
         lifespan="off" if state is None else "on",
         timeout_graceful_shutdown=1,
     )

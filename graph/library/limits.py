@@ -225,10 +225,5 @@ class LimitsOfOne(AdmittedBy):
         self._limits = limits
         super().__init__(limits.admission, caller=self._find)
 
-    async def _charge(self) -> None:
-        await super()._charge()
-        if self._refusal is not None and hasattr(self.execution_context, "ticket"):
-            self._refusal.headers = {}  # under `GraphQLEndpoint` the response has them already
-
     def _find(self, context: Any) -> Caller:
         return self._limits.caller(context, limited_fields(self.execution_context))

@@ -70,8 +70,8 @@ class Call:
     ) -> None:
         """Send the whole answer, of type `media`, with the headers and cookies that resolvers set on `responses`.
 
-        Their background tasks run once it is sent; one that fails is logged. Raises ValueError for a status or a header
-        that HTTP does not have.
+        What they set counts over `headers` of the same name. Their background tasks run once it is sent; one that fails
+        is logged. Raises ValueError for a status or a header that HTTP does not have.
 
         It is compressed in an encoding that the client accepts, unless `encoded` says that it is compressed already.
         """
@@ -83,6 +83,8 @@ class Call:
         if encoding is not None and encoded is None:
             body = await compressed(body, encoding)
         length = [(b"content-length", b"%d" % len(body))] if status not in _BODILESS else []
+        told = _set_on_all(responses)
+        names = {name for name, _ in told}
         raw: RawHeaders = [
             (b"content-type", b"%b; charset=utf-8" % media.encode()),
             *length,
@@ -90,9 +92,13 @@ class Call:
             *HEADERS,
             *self.cors,
             *self.trace,
-            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
+            *(
+                (name.lower().encode(), value.encode("latin-1"))
+                for name, value in headers.items()
+                if not names or name.lower().encode() not in names
+            ),
+            *told,
         ]
-        raw += _set_on_all(responses)
         names = {name for name, _ in raw}
         if b"vary" not in names:
             raw.append(VARY)

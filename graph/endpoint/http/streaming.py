@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
     from graph.endpoint.admission import Ticket
-    from graph.endpoint.document import OperationRequest
     from graph.endpoint.execution import Ready
     from graph.endpoint.http.call import Call
     from graph.endpoint.http.negotiation import Acceptable, PiecesMedia
-    from graph.endpoint.identity import Authenticator, Caller
+    from graph.endpoint.identity import Authenticator
     from graph.endpoint.subscriptions import Follow, Streams
 
 _BAD_REQUEST = 400
@@ -92,13 +91,9 @@ class HttpStreaming:
         """What a client takes of what there is here."""
         return accepted(accept, self.media, as_strawberry=self._as_strawberry)
 
-    async def stream(self, media: str, request: OperationRequest, caller: Caller, call: Call) -> None:
+    async def stream(self, media: str, ready: Ready, call: Call) -> None:
         """Send the whole response of type `media`, or an ordinary one with a refusal."""
         engine = self._streams.engine
-        ready = await engine.ready(request, caller, call.request, streamed=True)
-        if isinstance(ready, Answer):
-            await self.refuse(ready, media, call)
-            return
         last = call.request.headers.get("last-event-id") if media == EVENT_STREAM else None
         if last:
             ready = await resumed(engine, ready, last)
@@ -145,7 +140,9 @@ class HttpStreaming:
         """
         if media != EVENT_STREAM or answer.status is not None:
             accept = self.accepted(call.request.headers.get("accept"))
-            await call.answer(accept.json or JSON, answer.status or _BAD_REQUEST, answer.encode(), answer.headers)
+            told = () if answer.response is None else (answer.response,)
+            media, status = accept.json or JSON, answer.status or _BAD_REQUEST
+            await call.answer(media, status, answer.encode(), answer.headers, *told)
             return
         await _send_whole(answer, self._framings[media], call)
 

@@ -200,7 +200,7 @@ class HttpTransport:
                 answer = await self._streaming.pieces(pieces, ready, call)
         elif self._streaming is not None and stream is not None and (media is None or ready.stands):
             with presence(call.scope, OperationType.SUBSCRIPTION if ready.stands else ready.operation.kind):
-                await self._streaming.stream(stream, asked, ready.ticket.caller, call)
+                await self._streaming.stream(stream, ready, call)
         else:
             answer = await self._execute(call, media, ready)
         if answer is not None:

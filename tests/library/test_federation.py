@@ -336,7 +336,40 @@ class Frame:
         return cls(id=id, thing=Picture(name=thing["name"]))
 
 
-_OTHERS = federation.Schema(types=[Leaf, Frame, Picture], config=StrawberryConfig(relay_use_legacy_global_id=True))
+@federation.interface(keys=["id"])
+class Medium:
+    """An entity that is an interface: a router asks for it by its own name, and is told which type it is."""
+
+    id: int
+
+    @classmethod
+    def resolve_reference(cls, id: int) -> Medium:  # noqa: A002 - the key of the entity
+        """The film of that number."""
+        return Film(id=id, minutes=90)
+
+
+@federation.type(keys=["id"])
+class Film(Medium):
+    """One of its types."""
+
+    minutes: int
+
+
+@federation.interface(keys=["id"])
+class Unfound:
+    """One that nobody can look up by its own name."""
+
+    id: int
+
+
+@federation.type(keys=["id"])
+class Found(Unfound):
+    """Which is made of its fields."""
+
+
+_OTHERS = federation.Schema(
+    types=[Leaf, Frame, Picture, Film, Found], config=StrawberryConfig(relay_use_legacy_global_id=True)
+)
 
 
 async def ask_others(**representation: Any) -> dict[str, Any]:
@@ -344,7 +377,8 @@ async def ask_others(**representation: Any) -> dict[str, Any]:
     given = {"__typename" if name == "type" else name: one for name, one in representation.items()}
     return await post(
         _OTHERS,
-        "query($of: [_Any!]!) {_entities(representations: $of) {... on Leaf {id} ... on Frame {thing {name}}}}",
+        "query($of: [_Any!]!) {_entities(representations: $of) "
+        "{... on Leaf {id} ... on Frame {thing {name}} ... on Medium {__typename ... on Film {minutes}}}}",
         given,
     )
 
@@ -367,6 +401,17 @@ async def test_a_part_of_a_key_may_be_of_an_interface(caplog: pytest.LogCaptureF
         (error,) = (await ask_others(type="Frame", id=1, thing={"__typename": named, "name": "x"}))["errors"]
         assert error["message"] == "Representation 0 has no value of type `Thing` in `thing`."
     assert caplog.records == []
+
+
+async def test_an_interface_may_be_an_entity() -> None:
+    """A router asks so for what it knows as one type (`@interfaceObject`); a field of a type is none of its."""
+    (film,) = (await ask_others(type="Medium", id=7))["data"]["_entities"]
+    assert film == {"__typename": "Film", "minutes": 90}
+    assert (await ask_others(type="Film", id=7))["data"] == {"_entities": [film]}
+    (error,) = (await ask_others(type="Medium", minutes=7))["errors"]
+    assert error["message"] == "Representation 0 has a field that `Medium` does not have: `minutes`."
+    (error,) = (await ask_others(type="Unfound", id=7))["errors"]
+    assert error["message"] == "Representation 0 has no `__typename` of an entity."
 
 
 async def test_a_resolver_of_its_own_is_left_alone() -> None:

@@ -3,9 +3,9 @@
 Federation gives entities by representations: JSON objects with a `__typename` and the fields of a key. Their scalar,
 `_Any`, takes anything, and Strawberry's resolver takes all of it for what a router would send: it looks any type up,
 calls `resolve_reference` with whatever names came, and makes objects of values that nobody has read. Here a
-representation must be what the schema says of it: an object that names a type of the union `_Entity`, with all fields
-of one of its keys, none that the type does not have, each of a value that its type reads, and with names that
-`resolve_reference` takes.
+representation must be what the schema says of it: an object that names a type of the union `_Entity`, or an interface
+with keys that finds its types itself, with all fields of one of its keys, none that the type does not have, each of a
+value that its type reads, and with names that `resolve_reference` takes.
 
 One that is not becomes a `GraphQLError` with the code `BAD_USER_INPUT` in its place of the result; the others are
 resolved, unless more than a hundred are wrong: then the field fails. What `resolve_reference` raises is left as it is.
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from graphql import (
     FieldNode,
     GraphQLError,
+    GraphQLInterfaceType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLSyntaxError,
@@ -84,7 +85,8 @@ class _Checked:
         self._resolve: Any = field.resolve
         (self._argument,) = field.args
         union = cast("GraphQLUnionType", get_named_type(cast("Any", field).type))
-        self._entities = {one.name: _Entity(core, one) for one in union.types}
+        interfaces = [one for one in core.type_map.values() if isinstance(one, GraphQLInterfaceType) and _is_found(one)]
+        self._entities = {one.name: _Entity(core, one) for one in (*union.types, *interfaces)}
 
     def __call__(self, source: Any, info: Any, **arguments: Any) -> Any:
         given = arguments[self._argument]
@@ -135,14 +137,26 @@ def _mistake(message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
 
 
+def _keys(type_: GraphQLObjectType | GraphQLInterfaceType) -> list[str]:
+    definition: Any = type_.extensions.get("strawberry-definition")
+    directives: Any = getattr(definition, "directives", None) or ()
+    return [str(one.fields) for one in directives if isinstance(one, Key)]
+
+
+def _is_found(interface: GraphQLInterfaceType) -> bool:
+    """Whether `interface` is an entity, which gives one of its types for a representation by its own name."""
+    definition: Any = interface.extensions.get("strawberry-definition")
+    return bool(_keys(interface)) and hasattr(definition.origin, "resolve_reference")
+
+
 class _Entity:
     """A type with keys: what its representations are."""
 
-    def __init__(self, core: GraphQLSchema, type_: GraphQLObjectType) -> None:
+    def __init__(self, core: GraphQLSchema, type_: GraphQLObjectType | GraphQLInterfaceType) -> None:
         definition: Any = type_.extensions["strawberry-definition"]
         self._core = core
         self._type = type_
-        keys = [str(one.fields) for one in definition.directives or () if isinstance(one, Key)]
+        keys = _keys(type_)
         self._keys = [_names(one) for one in keys]
         self._told = " or ".join(f"`{one}`" for one in keys)
         finding: Any = getattr(definition.origin, "resolve_reference", None)

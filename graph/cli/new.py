@@ -33,7 +33,7 @@ def check_name(name: str) -> None:
     """Raise `BadName` unless a package can have this name: it must be importable, and nobody else's."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise BadName(f"{name} is no name of a Python package: up to 40 of a-z, 0-9 and _, a letter first")
-    if name in {"tests", "test"} or importlib.util.find_spec(name) is not None:
+    if name in {"conftest", "tests", "test"} or importlib.util.find_spec(name) is not None:
         raise BadName(f"there is a Python package {name} already: give the project a name of its own")
 
 

@@ -85,10 +85,28 @@ class _Walk:
         fields = implementations(self._schema, parent, node.name.value)
         if not fields:
             return
-        for name, limit in dict.fromkeys(one for field in fields for one in _limits(field, parent, node.name.value)):
+        for name, limit in dict.fromkeys(
+            one for field in fields for one in self._limits(field, parent, node.name.value)
+        ):
             asked[name, limit] += 1
         if node.selection_set is not None:
             asked.update(self.selected(node.selection_set, cast("Any", get_named_type)(cast("Any", fields[0]).type)))
+
+    def _limits(self, field: GraphQLField, parent: GraphQLNamedType, name: str) -> Iterator[tuple[str, Limit]]:
+        """The limits of `field`, each with what it counts: the field where it was declared, whoever inherits it."""
+        definition: Any = field.extensions.get("strawberry-definition")
+        limits: tuple[Limit, ...] = getattr(definition, "metadata", {}).get(METADATA, ())
+        for limit in limits:
+            yield f"{self._name(getattr(definition, 'origin', None), parent)}.{name}", limit
+
+    def _name(self, origin: Any, parent: GraphQLNamedType) -> str:
+        """What no other class is called: a class that is no type of the schema goes by its place in the code."""
+        if origin is None:
+            return parent.name
+        name = getattr(getattr(origin, "__strawberry_definition__", None), "name", "")
+        kind = self._schema.type_map.get(name)
+        known = kind is not None and getattr(kind.extensions.get("strawberry-definition"), "origin", None) is origin
+        return name if known else f"{origin.__module__}.{origin.__qualname__}"
 
     def _fragment(self, name: str) -> Asked:
         if name not in self._counted:
@@ -115,12 +133,3 @@ class _Walk:
             if told is (name == "skip"):
                 return True
         return False
-
-
-def _limits(field: GraphQLField, parent: GraphQLNamedType, name: str) -> Iterator[tuple[str, Limit]]:
-    """The limits of `field`, each with what it counts: the field where it was declared, whoever has inherited it."""
-    definition: Any = field.extensions.get("strawberry-definition")
-    limits: tuple[Limit, ...] = getattr(definition, "metadata", {}).get(METADATA, ())
-    declared_in = getattr(getattr(definition, "origin", None), "__name__", parent.name)
-    for limit in limits:
-        yield f"{declared_in}.{name}", limit

@@ -242,6 +242,63 @@ async def test_asking_an_interface_is_no_way_around_a_limit(redis: Redis, querie
         assert told == [None] * admitted + ["RATE_LIMITED"] * (len(told) - admitted)
 
 
+def barker(sound: str) -> type[Any]:
+    """A class that is no type of a schema, of a module of its own."""
+
+    @strawberry.type
+    class Barker:
+        @strawberry.field(extensions=[limited("1/minute")])
+        def bark(self) -> str:
+            return sound
+
+    Barker.__module__ = f"tests.{sound}"
+    return Barker
+
+
+@strawberry.type
+class Terrier(barker("yap")):
+    """Has inherited a limit."""
+
+
+@strawberry.type
+class Poodle(barker("woof")):
+    """Has inherited another, of a class of the same name."""
+
+
+@strawberry.type
+class Whippet(Poodle):
+    """Shares that of the poodle."""
+
+
+@strawberry.type(name="Query")
+class Dogs:
+    """All of them."""
+
+    @strawberry.field
+    def terrier(self) -> Terrier:
+        """One."""
+        return Terrier()
+
+    @strawberry.field
+    def poodle(self) -> Poodle:
+        """One."""
+        return Poodle()
+
+    @strawberry.field
+    def whippet(self) -> Whippet:
+        """One."""
+        return Whippet()
+
+
+async def test_two_classes_of_one_name_have_a_budget_each(redis: Redis) -> None:
+    """What inherits of the one is not charged to the other, and what inherits of the same one is."""
+    async with visitor(routed(strawberry.Schema(Dogs, extensions=[RateLimit(redis)]))) as http:
+        told = [
+            code(await ask(http, f"{{ {name} {{ bark }} }}")) for name in ("terrier", "poodle", "whippet", "terrier")
+        ]
+        assert told == [None, None, "RATE_LIMITED", "RATE_LIMITED"]
+
+
 @strawberry.type
 class Subscription:
     """Events."""

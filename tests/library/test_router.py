@@ -830,6 +830,14 @@ async def test_what_cannot_be_kept_is_told_before_anybody_asks(redis: Redis) -> 
     assert (answers, DONE.count("seen")) == ([200] * 4, 2)
 
 
+def test_a_rate_limit_of_the_schema_keeps_no_answers() -> None:
+    """It is told by the name that the app knows, with what takes its place."""
+    redis = Redis("redis://localhost")
+    schema = strawberry.Schema(KeptQuery, extensions=[RateLimit(redis, "3/minute")])
+    with pytest.raises(TypeError, match=r"^RateLimit among the extensions .* with `keep=` say `rates=`"):
+        FastGraphQL(schema, keep=redis)
+
+
 def test_an_async_sign_in_cannot_keep_answers() -> None:
     """It is told where the router is made."""
     with pytest.raises(TypeError, match="async"):

@@ -31,9 +31,10 @@ from graph.library.limits import Unlimited
 from graph.library.rates import limit_of
 from graph.library.serving.contexts import Injected, context_for, give, injected_in
 from graph.library.serving.described import by_get, by_post
+from graph.library.serving.keeping import check_keeping
 from graph.library.serving.realm import realm_name
 from graph.library.serving.response import EndpointResponse
-from graph.library.serving.sign_in import AsyncSignIn, authenticator
+from graph.library.serving.sign_in import authenticator
 from graph.patterns.cache import ByteCache, Generations
 from graph.patterns.client import RedisUnavailable
 
@@ -193,16 +194,13 @@ class FastGraphQL(APIRouter):
                 debug=debug,
             )
 
-        if keep is not None and isinstance(who, AsyncSignIn):
-            raise TypeError("an async sign_in cannot keep answers: they are found in one trip with everything else")
-        if keep is not None and root_value_getter is not None:
-            raise TypeError("answers that depend on a root value are nobody else's: leave out `keep` or the getter")
         self._make = make
         self._unseen = unseen
         self._realm = realm_name(schema, realm, sign_in, context_getter)
         if keep is None:  # tells what it cannot honour at once
             make(None, None)
         else:
+            check_keeping(schema, who, rooted=root_value_getter is not None)
             self._keeping(keep)
         asked = by_get(queries=bounds is None or bounds.queries_by_get, page=graphiql)
         self._serve_at(path, context_getter or _nothing, root_value_getter or _nothing, asked)

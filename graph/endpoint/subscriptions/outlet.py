@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 WriteText: TypeAlias = "Callable[[str], bool]"
 """Sends a whole text message at once; False where the message was not taken and `send` has to wait with it."""
 
-_SENT = object()
-
 
 class Producer(Protocol):
     """Somebody with messages for a socket that was busy."""
@@ -60,13 +58,12 @@ class Outlet:
             return self.gone
         try:
             sending = send(message).__await__()
-            step = next(sending, _SENT)
+            for step in sending:  # the first, if it has to wait at all; the task takes the rest
+                self._line = None
+                self._busy = asyncio.create_task(self._carry_on(sending, step))
+                break
         except Exception:  # noqa: BLE001 - each server reports a lost client by an error of its own
             self._lose()
-            return True
-        if step is not _SENT:
-            self._line = None
-            self._busy = asyncio.create_task(self._carry_on(sending, step))
         return True
 
     def wait(self, source: Producer) -> None:

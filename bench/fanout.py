@@ -5,6 +5,9 @@ server, each its own way over the same Redis, and takes the time until the last 
 round the servers, medians count, and a ratio is the median of the rounds' ratios. The work is the server's own
 processor time, which other work on the machine hardly changes. The latency is that of single events at ten a second,
 from the publication to the last of all clients. ``make bench-peers`` installs the Node servers.
+
+The Python servers are all behind uvicorn as it is. ``graph serve`` has connections of its own, which write a text at
+once: it is beside the bare loop by itself.
 """
 
 from __future__ import annotations
@@ -69,6 +72,7 @@ def _python() -> list[str]:
 
 
 OURS = Contender("ours", "graph", _python())
+SERVE = Contender("ours", "graph serve", [sys.executable, "-m", "bench.peers.fanout_app", "$PORT"])
 BARE = Contender("bare", "bare ASGI, a ready string", _python(), 0.85)
 STOCK = Contender("stock", "Strawberry, stock", _python(), 7.0, burst=4)
 NODES = (
@@ -221,6 +225,8 @@ def run() -> Report:
         report.notes.append("The Node servers are not installed: `make bench-peers`.")
     with ValkeyServer() as redis:
         _add(report, "shared", [OURS, *peers], _measure([OURS, *peers], redis, own=False))
+        beside = Contender(BARE.name, "bare ASGI beside graph serve", BARE.command)
+        _add(report, "shared", [SERVE, beside], _measure([SERVE, beside], redis, own=False))
         different = _measure([OURS, STOCK], redis, own=True)
         _add(report, "all different", [OURS, Contender("stock", STOCK.title, (), 6.0)], different)
         with Server(OURS, redis, MANY) as server:
@@ -280,7 +286,7 @@ def _add(report: Report, name: str, contenders: Sequence[Contender], measured: d
     ours = measured[OURS.name]
     for contender in contenders:
         title, theirs = f"{contender.title}, {name}", measured[contender.name]
-        if contender is OURS:
+        if contender.name == OURS.name:
             report.add(title, median(ours.rates), "messages/s")
             report.add(f"{title}: work", ours.work, "µs a message")
             continue

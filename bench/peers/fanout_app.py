@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncGenerator  # noqa: TC003 - Strawberry reads annotations at run time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs
 
 import redis.asyncio
 import strawberry
+import uvicorn
 from strawberry.asgi import GraphQL
 
 from graph.endpoint import GraphQLEndpoint
@@ -26,6 +28,7 @@ from graph.endpoint.identity import Anonymous
 from graph.patterns.broker import Broker, Event, Topic
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Limiter
+from graph.server import WebSocketConnection
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -225,3 +228,18 @@ def bare() -> Server:
 def app() -> Server:
     """The server that ``MODE`` names."""
     return {"ours": ours, "stock": stock, "bare": bare}[os.environ["MODE"]]()
+
+
+if __name__ == "__main__":  # with the connections of ``graph serve``
+    uvicorn.run(
+        app(),
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        http="httptools",
+        ws=WebSocketConnection,
+        access_log=False,
+        ws_per_message_deflate=False,
+        ws_ping_interval=600,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )

@@ -453,16 +453,28 @@ class SentinelSet:
         ports = {int(self.state(port).get(b"port", 0)) for port in self.ports}
         return next((one for one in (self.primary, self.replica) if ports == {one.port}), None)
 
-    def fail_over(self) -> None:
-        """Ask a Sentinel to make the replica primary, without a failure."""
+    def replacing(self, old: ValkeyServer) -> bool:
+        """Whether the first Sentinel has replaced `old` as the primary, or is about to; if not, it is asked to.
 
-        def accepted() -> bool:
-            with contextlib.suppress(redis.ResponseError), redis.Redis(port=self.port) as sentinel:
-                cast("Any", sentinel).execute_command("SENTINEL", "FAILOVER", "main")
-                return True
-            return False  # it does not know the replica well enough yet
+        Looked at until it is so: a Sentinel refuses while it does not know the replica well enough, and it gives up
+        when one is too slow to answer, as on a busy machine.
+        """
+        state = self.state(self.port)
+        if state.get(b"port") == b"%d" % old.port and b"failover_in_progress" not in state[b"flags"]:
+            with contextlib.suppress(redis.RedisError):
+                self.tell(self.port, "SENTINEL", "FAILOVER", "main")
+            return False
+        return bool(state)
 
-        eventually(accepted)
+    def fail_over(self) -> tuple[ValkeyServer, ValkeyServer]:
+        """Have the replica made primary, without a failure: the server that was, and the one that all name now."""
+        eventually(lambda: self.named() is not None)
+        old = self.named()
+        assert old is not None
+        new = self.primary if old is self.replica else self.replica
+        eventually(lambda: b"master_link_status:up" in new.command("INFO", "replication"))
+        eventually(lambda: self.replacing(old) and self.named() is new)
+        return old, new
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

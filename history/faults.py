@@ -36,7 +36,6 @@ _KEPT = 6.0  # seconds that a disk is full, or a clock wrong
 _WAYS: tuple[Way, ...] = ("refused", "swallowed", "deaf")
 _SHARE = 7  # of the 20 operations of an address: a third, rounded up
 _CUT = 8.0  # seconds that a server is cut off from Redis
-_PATIENCE = 15.0  # seconds for the Sentinels to do what they accepted; they refuse a second time meanwhile
 _MOMENT = 1.0  # seconds that a killed process is away
 
 
@@ -147,17 +146,7 @@ def _flush(rig: Rig) -> None:
 def _fail_over(*words: str, rig: Rig) -> None:
     engine = rig.engine
     if engine.sentinels is not None:
-        sentinels, before = engine.sentinels, _node(engine)
-
-        def replaced() -> bool:
-            """Ask again: without a good replica, as after the fault before, the Sentinels give up."""
-            sentinels.fail_over()
-            with contextlib.suppress(AssertionError):
-                eventually(lambda: sentinels.named() not in (None, before), seconds=_PATIENCE)
-                return True
-            return False
-
-        eventually(replaced)
+        engine.sentinels.fail_over()
         return
     cluster = engine.cluster
     assert cluster is not None

@@ -30,7 +30,7 @@ class Deployment:
     """Settings of every server process, and what happens to the engines amid the work."""
 
     settings: dict[str, str] = field(default_factory=dict[str, str])
-    disturb: Callable[[], None] | None = None
+    disturb: Callable[[], object] | None = None
     forgets: bool = False
     """What happens to the engines takes every session with it."""
 
@@ -66,13 +66,7 @@ def debian(folder: Path) -> Generator[Deployment]:
 def sentinel(folder: Path) -> Generator[Deployment]:
     """Three Sentinels; the primary is replaced by hand, then killed."""
     with SentinelSet(3) as servers:
-
-        def disturb() -> None:
-            old = servers.named()
-            servers.fail_over()
-            eventually(lambda: servers.named() not in (None, old))
-
-        yield Deployment({"GRAPH_REDIS_URL": servers.url, **_shared_sqlite(folder)}, disturb)
+        yield Deployment({"GRAPH_REDIS_URL": servers.url, **_shared_sqlite(folder)}, servers.fail_over)
 
 
 @contextlib.contextmanager

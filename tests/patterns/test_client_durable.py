@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 
 import pytest
 
 from graph.patterns.client import OutcomeUnknown, command, durable_writer, open_client
 from harness.valkey import ValkeyServer
-from harness.waiting import eventually, within
-
-
-def syncs(server: ValkeyServer) -> int:
-    """How often the server's thread that syncs its append-only file has slept: once more after each fsync."""
-    for task in Path(f"/proc/{server.pid}/task").iterdir():
-        if "aof" in (task / "comm").read_text():
-            return int((task / "status").read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
-    raise AssertionError("the server has no thread for that")
-
-
-def just_synced(server: ValkeyServer) -> int:
-    """Write something, and wait until it was synced, so that the next fsync is a second away."""
-    before = syncs(server)
-    server.command("SET", "other", 1)
-    eventually(lambda: syncs(server) > before)
-    return syncs(server)
+from harness.waiting import within
+from tests.support.engines.syncing import just_synced, syncs
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at threads in /proc")

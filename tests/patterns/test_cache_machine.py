@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 KEYS = st.sampled_from("ab")
 READERS = st.integers(0, 2)
+WRITES = st.sampled_from([("a", ["a"]), ("a", ["both"]), ("b", ["b"]), ("b", ["both"]), ("ab", ["a", "b"])])
+"""The keys that a write changes, and the tags that it holds: its keys' own, or the one that all keys have."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -55,6 +57,9 @@ class Machine(RuleBasedStateMachine):
     def read(self, reader: int, keys: list[str]) -> None:
         """Nothing older than acknowledged, nothing that was never written, whoever is at work."""
         self.reads += 1
+        self._look(reader, keys)
+
+    def _look(self, reader: int, keys: Sequence[str] = "ab") -> None:
         cache = self.caches[reader]
         found = self._run(cache.get_many(keys, self._load, tags=lambda key: [key, "both"]))
         for key in keys:
@@ -94,42 +99,49 @@ class Machine(RuleBasedStateMachine):
         assert oldest <= self._run(finish()) <= self.committed[key]
 
     @precondition(lambda self: len(self.writers) < 3)
-    @rule(writer=READERS, key=KEYS, broad=st.booleans())
-    def begin_write(self, writer: int, key: str, *, broad: bool) -> None:
-        """A writer places its hold, on the key's tag or on the one of all keys."""
-        bracket = self.caches[writer].invalidating("both" if broad else key)
+    @rule(writer=READERS, what=WRITES)
+    def begin_write(self, writer: int, what: tuple[str, list[str]]) -> None:
+        """A writer places its hold."""
+        keys, tags = what
+        bracket = self.caches[writer].invalidating(*tags)
         self._run(bracket.__aenter__())
-        self.writers.append((key, bracket))
+        self.writers.append((keys, bracket))
 
     @precondition(lambda self: self.writers)
     @rule(which=st.integers(0, 2))
     def commit(self, which: int) -> None:
         """A writer commits; it may do so several times."""
-        self.committed[self.writers[which % len(self.writers)][0]] += 1
+        for key in self.writers[which % len(self.writers)][0]:
+            self.committed[key] += 1
 
     @precondition(lambda self: self.writers)
     @rule(which=st.integers(0, 2), fails=st.booleans())
     def end_write(self, which: int, *, fails: bool) -> None:
         """A writer ends: what it had committed is acknowledged, unless it fails."""
-        key, bracket = self.writers.pop(which % len(self.writers))
+        keys, bracket = self.writers.pop(which % len(self.writers))
         if fails:
             assert not self._run(bracket.__aexit__(ValueError, ValueError(), None))
             return
-        others = any(name == key for name, _ in self.writers)
         self._run(bracket.__aexit__(None, None, None))
-        if not others:  # else it is not known whose commit it was
-            self.acknowledged[key] = self.committed[key]
+        for key in keys:
+            if not any(key in others for others, _ in self.writers):  # else it is not known whose commit it was
+                self.acknowledged[key] = self.committed[key]
 
-    @rule(writer=READERS, key=KEYS, broad=st.booleans())
-    def write(self, writer: int, key: str, *, broad: bool) -> None:
-        """A whole write at once."""
+    @rule(writer=READERS, what=WRITES, reader=READERS)
+    def write(self, writer: int, what: tuple[str, list[str]], reader: int) -> None:
+        """A whole write at once, of what a reader has just seen and looks at again."""
+        keys, tags = what
+        self._look(reader)
 
         async def write() -> None:
-            async with self.caches[writer].invalidating("both" if broad else key):
-                self.committed[key] += 1
+            async with self.caches[writer].invalidating(*tags):
+                for key in keys:
+                    self.committed[key] += 1
 
         self._run(write())
-        self.acknowledged[key] = self.committed[key]
+        for key in keys:
+            self.acknowledged[key] = self.committed[key]
+        self._look(reader)
 
     @precondition(lambda self: self.reads % 5 == 4)
     @rule(command=st.sampled_from([("FLUSHALL",), ("SCRIPT", "FLUSH"), ("DEL", "graph:tag:{a}", "graph:tag:{both}")]))

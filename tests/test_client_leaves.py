@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import socket
 import struct
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.serving import Serving
-from harness.waiting import HANG
+from harness.waiting import HANG, eventually
 from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def test_a_client_that_goes_away_is_no_error(server: Serving, sent: bytes) -> No
                 client.sendall(sent[: int(cut * len(sent))])
                 time.sleep(wait)  # sent, perhaps begun: whichever, it must be no error
             client.close()
-    assert server.query("{ __typename }") == {"data": {"__typename": "Query"}}
+    last = secrets.token_hex(8)
+    assert server.query(f"query Last{last} {{ __typename }}") == {"data": {"__typename": "Query"}}
+    eventually(lambda: last.encode() in server.log.read_bytes())  # whose line comes after all others
     new = server.log.read_bytes()[before:].decode()
     lines = [json.loads(line) for line in new.splitlines() if line.startswith("{")]
     assert [line for line in lines if line["level"] not in ("info", "debug")] == []

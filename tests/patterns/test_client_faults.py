@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.patterns.client import OutcomeUnknown, RedisUnavailable, command, open_client
-from graph.patterns.client.connection.link import BACKOFF_CAP, COMMAND_DEADLINE, backoff
+from graph.patterns.client.connection.link import BACKOFF_CAP, COMMAND_DEADLINE, Link, backoff
 from harness.valkey import ValkeyServer
-from harness.waiting import within
+from harness.waiting import HANG, within
 from tests.support.engines.inline import Inline
 from tests.support.engines.proxy import Chaos, FaultProxy
 
@@ -204,8 +204,9 @@ async def test_commands_that_never_left_survive_the_lost_connection(valkey: Valk
     assert await client.execute("GET", "n") == b"1"
 
 
-async def test_what_waits_behind_a_full_socket_is_sent_after_all() -> None:
+async def test_what_waits_behind_a_full_socket_is_sent_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection lost while the socket was full: only what had left is in doubt, the rest runs, each once."""
+    monkeypatch.setattr(Link.submit, "__defaults__", (HANG,))  # twelve megabytes may take a while
     blob = "x" * (1 << 20)
     with ValkeyServer() as server, FaultProxy(server.socket) as proxy:
         async with open_client(proxy.url) as client:

@@ -17,6 +17,7 @@ from graph.catalog.reading.paging import Filter
 from graph.engines.database import Database
 from graph.engines.sqlite import NearReader, near
 from graph.settings import sqlite_url
+from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -47,7 +48,6 @@ async def database(file: Path) -> AsyncIterator[Database]:
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Of each SELECT, whether it was read at once; beside whatever else the machine does."""
-    monkeypatch.setattr(near, "SLOW", 1e9)
     monkeypatch.setattr(near, "LONGEST", 0.02)
     found: list[bool] = []
     read = NearReader.read
@@ -95,7 +95,7 @@ async def test_a_read_that_stands_still_has_all_left_to_threads(
     assert list(map(tuple, await database.rows(NUMBER, {"more": 2}))) == [(3,)]
     monkeypatch.setattr(near, "SLOW", -1.0)
     assert list(map(tuple, await database.rows(NUMBER, {"more": 2}))) == [(3,)]
-    monkeypatch.setattr(near, "SLOW", 1e9)
+    monkeypatch.setattr(near, "SLOW", HANG)
     assert list(map(tuple, await database.rows(NUMBER, {"more": 2}))) == [(3,)]
     reader = database._plain._near
     assert reader is not None
@@ -108,7 +108,6 @@ def test_what_stands_still_is_ended_at_its_next_row(
     database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that keeps the interpreter makes each row wait for it: a page would hold up the loop for long."""
-    monkeypatch.setattr(near, "SLOW", 1e9)
     reader = NearReader(str(file))
     assert reader.read("SELECT 1", ()) == [(1,)]
     assert reader._connection is not None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import settings
 
 from graph.accounts import passwords
+from graph.endpoint.document.bounds import Bounds
+from graph.engines import database as database_module
 from graph.engines.database import Database
+from graph.engines.sqlite import near
 from graph.leaderboard import index
+from graph.patterns.cache import ByteCache, Cache, Generations
 from graph.patterns.client import Client, Script, open_client
-from graph.patterns.client.connection import primary
+from graph.patterns.client.connection import primary, sentinels
 from graph.patterns.keyspace import keyspace
 from graph.server.http_express import HttpProtocol
 from graph.settings import sqlite_url
@@ -40,10 +45,26 @@ def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     return lambda full, quick: full if whole else quick
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ranking that is being made is waited for, however slow the machine: else SQL answers, without a rank."""
-    monkeypatch.setattr(index, "PATIENCE", HANG)
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> Iterator[None]:
+    """What the product ends, or leaves to others, after some seconds goes on, however slow the machine.
+
+    An operation is not cancelled; a lock and a connection of the database, the invalidation after a write and a ranking
+    that is being made are waited for, and so is Redis by readers; a read that stood still is not left to a thread.
+    A test of one of these sets it itself.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "PATIENCE", HANG)
+        patch.setattr(near, "SLOW", HANG)
+        patch.setattr(database_module, "POOL_TIMEOUT", HANG)
+        patch.setattr(database_module, "BUSY_TIMEOUT", HANG)
+        for kept in (Cache, ByteCache, Generations):
+            patch.setitem(cast("Any", kept.__init__).__kwdefaults__, "patience", HANG)
+        patch.setitem(cast("Any", Cache.__init__).__kwdefaults__, "deadline", HANG)
+        bounds = dataclasses.astuple(Bounds(deadline=HANG))
+        patch.setattr(Bounds.__init__, "__defaults__", bounds)
+        patch.setenv("GRAPH_MAX_SECONDS", f"{HANG:g}")  # of an application that reads its settings
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +177,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def undisputed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first primary that a client sees has been that for long: no write waits for leases on one before it."""
+    """The first primary that a client sees has been that for long: no write waits for leases on one before it.
+
+    Nor does a Sentinel count as silent that is slow to answer.
+    """
     found = primary.Primary.found
 
     def soon(self: primary.Primary, wire: Wire) -> None:
@@ -165,3 +189,4 @@ def undisputed(monkeypatch: pytest.MonkeyPatch) -> None:
             self._quiet_at = 0.0
 
     monkeypatch.setattr(primary.Primary, "found", soon)
+    monkeypatch.setattr(sentinels, "_TIMEOUT", HANG)

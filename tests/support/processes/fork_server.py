@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from graph import product
 from graph.accounts import passwords
+from graph.patterns.client.connection import Link
 from harness.folders import socket_folder
 from harness.serving import ROOT, environment
 from harness.waiting import HANG
@@ -93,5 +94,7 @@ if __name__ == "__main__":
     gc.disable()
     for name in (*LOADED, *(feature.schema.partition(":")[0] for feature in product.APP.features if feature.schema)):
         import_module(name)
+    # A command that is not answered in five seconds would be told of as "Redis is away", and tests read logs.
+    Link.submit.__defaults__ = Link.deliver.__defaults__ = (HANG,)
     forks.serve(int(sys.argv[1]))
     forks.end_after(_run)

@@ -168,6 +168,59 @@ def test_arguments_and_lists_of_an_interface_cost_what_they_do_in_the_dearest_ty
     assert asked(field) == asked(f"... on Reader{{{field}}}") == dearest
 
 
+@strawberry.interface
+class Album:
+    """Says nothing of how many there are."""
+
+    @strawberry.field
+    def pictures(self, first: int = 3) -> list[int]:
+        return list(range(first))
+
+
+@strawberry.type
+class Thick(Album):
+    """Shows many where nothing is said."""
+
+    @strawberry.field(metadata=cost(page=1_000))
+    def pictures(self, first: int = 500) -> list[int]:
+        return list(range(first))
+
+
+@strawberry.type
+class Thin(Album):
+    """Takes few."""
+
+    @strawberry.field(metadata=cost(page=5))
+    def pictures(self, first: int = 4) -> list[int]:
+        return list(range(first))
+
+
+@strawberry.type
+class Cupboard:
+    """Shows an album by its interface."""
+
+    @strawberry.field
+    def album(self) -> Album:
+        return Thick()
+
+
+async def test_a_default_is_held_to_the_limit_of_its_own_type(client: Client) -> None:
+    """Another type behind the same interface may take less; what a client asks for is held to the least."""
+    schema = strawberry.Schema(Cupboard, types=[Thick, Thin])
+    app = GraphQLEndpoint(schema, admission=make_admission(client), context=lambda caller, _, __: caller)
+    operations = app.engine.operations
+    assert operations.check(operations.prepare("{album{pictures}}").select(None), None).cost == 502
+    async with browse(app) as http:
+        assert len((await http.data("{album{pictures}}"))["album"]["pictures"]) == 500
+        for n, refused in ((5, False), (6, True)):
+            for answer in (
+                await http.ask(f"{{album{{pictures(first: {n})}}}}"),
+                await http.ask("query($n: Int!){album{pictures(first: $n)}}", variables={"n": n}),
+            ):
+                errors = answer.json().get("errors", [])
+                assert [one["extensions"] for one in errors] == [{"code": "BAD_USER_INPUT", "limit": 5}] * refused
+
+
 async def test_a_field_has_a_page_of_its_own(client: Client) -> None:
     """Smaller or larger than that of the endpoint, by literal and by variable; all others keep the endpoint's."""
     app = GraphQLEndpoint(

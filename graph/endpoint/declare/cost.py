@@ -79,19 +79,18 @@ def cost_of(field: GraphQLField | GraphQLArgument | GraphQLInputField) -> Cost:
     return declared if isinstance(declared, Cost) else _DEFAULT
 
 
-def costs_of(fields: Sequence[GraphQLField]) -> tuple[Cost, tuple[int | None, ...]]:
-    """The greatest cost of `fields`, of which one is resolved, and every limit of a page that they declare, or not."""
+def costs_of(fields: Sequence[GraphQLField]) -> Cost:
+    """The greatest cost of `fields`, of which one is resolved; each has a limit of its own for its pages."""
     declared = [cost_of(field) for field in fields]
     if len(declared) == 1:
-        return declared[0], (declared[0].page,)
+        return declared[0]
     assumed = max((one.assumed for one in declared if one.assumed is not None), default=0)
     unsaid = any(one.assumed is None for one in declared) and assumed <= ASSUMED
-    greatest = Cost(
+    return Cost(
         max(one.weight for one in declared),
         None if unsaid else assumed,
         all(one.free for one in declared),
     )
-    return greatest, tuple({one.page for one in declared})
 
 
 @strawberry.schema_directive(

@@ -74,6 +74,17 @@ class Weighed(NamedTuple):
     given: Surcharge
 
 
+class Paging(NamedTuple):
+    """The arguments that set the length of a page, and the most that it takes; None stands for that of the bounds."""
+
+    sizes: tuple[Size, ...]
+    most: int | None
+
+    def size(self, variables: Mapping[str, Any]) -> int:
+        """How long it is."""
+        return max(_number(one, variables) for one in self.sizes)
+
+
 @dataclass(slots=True)
 class FieldCost:
     """What the plan knows about one field of the document."""
@@ -81,7 +92,8 @@ class FieldCost:
     weight: int
     is_list: bool
     child: int | None
-    slices: tuple[Size, ...]
+    pages: tuple[Paging, ...]
+    """What it may be a page of: behind an interface each type has arguments and a limit of its own."""
     lengths: tuple[Size, ...]
     assumed: int | None
     introspection: bool
@@ -90,8 +102,6 @@ class FieldCost:
     inputs: tuple[Weighed, ...] = ()
     node: FieldNode | None = None
     """Where it stands in the document, if it is a page."""
-    pages: tuple[int | None, ...] = (None,)
-    """The largest page that it takes; None stands for that of the bounds. Behind an interface there may be several."""
 
 
 class SetCost(NamedTuple):
@@ -136,7 +146,10 @@ class CostPlan:
     def variable(self) -> bool:
         """Whether the cost depends on variables."""
         return any(
-            f.inputs or any(isinstance(size, Variable) for size in (*f.slices, *f.lengths))
+            f.inputs
+            or any(
+                isinstance(size, Variable) for size in (*f.lengths, *(size for page in f.pages for size in page.sizes))
+            )
             for one in self._sets
             for f in one.fields
         )
@@ -153,8 +166,8 @@ class CostPlan:
         """The arguments that ask for a page of more than `most` entries, or than its field takes."""
         known = {**self._defaults, **(variables or {})}
         for field in (field for fields, _ in self._sets for field in fields):
-            fits = min(most if page is None else page for page in field.pages)
-            if field.node is not None and max(_number(one, known) for one in field.slices) > fits:
+            over = any(one.size(known) > (most if one.most is None else one.most) for one in field.pages)
+            if over and field.node is not None:
                 yield from (one for one in field.node.arguments or () if one.name.value in SLICES)
 
     def _evaluate(self, variables: Mapping[str, Any]) -> Estimate:
@@ -207,9 +220,10 @@ def _field_sum(
     """The cost that one field adds to its set, and its `work`; its page, with its limits, is added to `pages`."""
     child = sums[field.child] if field.child is not None else NOTHING
     size: int | None = None
-    if field.slices:
-        size = max(_number(one, variables) for one in field.slices)
-        pages += [(size, most) for most in field.pages]
+    if field.pages:
+        sizes = [(one.size(variables), one.most) for one in field.pages]
+        pages += sizes
+        size = max(length for length, _ in sizes)
     if field.is_list:
         entry = max(1, child.fixed + child.sized * ASSUMED)  # a list of leaves costs 1 per entry
         below = child.work + child.work_sized * ASSUMED

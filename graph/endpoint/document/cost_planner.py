@@ -40,6 +40,7 @@ from graph.endpoint.document.cost_plan import (
     SLICES,
     CostPlan,
     FieldCost,
+    Paging,
     SetCost,
     Size,
     Surcharge,
@@ -127,28 +128,28 @@ class _Builder:
         returned = cast("Any", definition).type if definition is not None else None
         child = None if node.selection_set is None else self.build(node.selection_set, get_named_type(returned))
         if definition is None:
-            return FieldCost(1, is_list=False, child=child, slices=(), lengths=(), assumed=None,
+            return FieldCost(1, is_list=False, child=child, pages=(), lengths=(), assumed=None,
                              introspection=name in INTROSPECTION, free=False)  # fmt: skip
         resolved = implementations(self._schema, parent, name) or (definition,)
-        declared, pages = costs_of(resolved)
+        declared = costs_of(resolved)
         assumed = declared.assumed
         if composite is not None and is_introspection_type(composite):
             assumed = self._sizes.get((composite.name, name), assumed)
         given, inputs = self._most_given(node, resolved)
-        slices = tuple(dict.fromkeys(size for one in resolved for size in _slices(node, one)))
+        pages = (Paging(_slices(node, one), cost_of(one).page) for one in resolved)
+        paged = tuple(dict.fromkeys(one for one in pages if one.sizes))
         return FieldCost(
             declared.weight - declared.work,
             is_list=_is_list(returned),
             child=child,
-            slices=slices,
+            pages=paged,
             lengths=_lengths(node, definition),
             assumed=assumed,
             introspection=name in INTROSPECTION,
             free=declared.free or name == "__typename",
             work=declared.work + given,
             inputs=inputs,
-            node=node if slices else None,
-            pages=pages,
+            node=node if paged else None,
         )
 
     def _most_given(self, node: FieldNode, resolved: Sequence[GraphQLField]) -> tuple[int, tuple[Weighed, ...]]:

@@ -255,15 +255,18 @@ async def test_a_row_is_not_waited_for_for_ever(
         await is_usable(single, shelves=2)
 
 
-async def test_who_finds_no_free_connection_is_told(single: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_finds_no_free_connection_is_told(
+    postgres: Postgres, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After `POOL_TIMEOUT`, and is served when there is one again."""
     monkeypatch.setattr(database_module, "POOL_TIMEOUT", 0.1)
-    async with single.transaction():
-        with pytest.raises(Unavailable):
-            await single.transact(two_shelves)
-        with pytest.raises(Unavailable):
-            await single.rows(SHELVES, {})
-    assert await single.transact(two_shelves) == ["a", "b"]
+    async with Database(postgres.url(name), pool_size=1) as single:
+        async with single.transaction():
+            with pytest.raises(Unavailable):
+                await single.transact(two_shelves)
+            with pytest.raises(Unavailable):
+                await single.rows(SHELVES, {})
+        assert await single.transact(two_shelves) == ["a", "b"]
 
 
 async def test_times_are_the_same_as_text(single: Database) -> None:

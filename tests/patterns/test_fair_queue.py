@@ -340,11 +340,11 @@ async def test_writers_take_turns_too(sqlite_template: object, database_url: str
             await asyncio.gather(*flood, other)
 
 
-async def test_who_gets_no_connection_in_time_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_gets_no_connection_in_time_is_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than a caller can have done in time is `Unavailable`, as it is where there is no connection at all."""
     monkeypatch.setattr("graph.engines.database.POOL_TIMEOUT", 0.05)
     on_behalf_of.set("192.0.2.1")
-    async with AsyncExitStack() as stack:
+    async with Database(database_url) as database, AsyncExitStack() as stack:
         for _ in range(PER_CALLER):
             await stack.enter_async_context(database.session())
         with pytest.raises(Unavailable):

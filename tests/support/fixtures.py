@@ -49,15 +49,14 @@ def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 def patient() -> Iterator[None]:
     """What the product ends, or leaves to others, after some seconds goes on, however slow the machine.
 
-    An operation is not cancelled; a lock and a connection of the database, the invalidation after a write and a ranking
-    that is being made are waited for, and so is Redis by readers; a read that stood still is not left to a thread.
+    An operation is not cancelled; a connection of the database, the invalidation after a write and a ranking that is
+    being made are waited for, and so is Redis by readers; a read that stood still is not left to a thread.
     A test of one of these sets it itself.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "PATIENCE", HANG)
         patch.setattr(near, "SLOW", HANG)
         patch.setattr(database_module, "POOL_TIMEOUT", HANG)
-        patch.setattr(database_module, "BUSY_TIMEOUT", HANG)
         for kept in (Cache, ByteCache, Generations):
             patch.setitem(cast("Any", kept.__init__).__kwdefaults__, "patience", HANG)
         patch.setitem(cast("Any", Cache.__init__).__kwdefaults__, "deadline", HANG)

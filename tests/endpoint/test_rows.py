@@ -105,6 +105,8 @@ SHAPE = RowShape(
         "author": (author, "author"),
     },
 )
+INDEXED = RowShape(Author, lambda row: Author(name=row[6]), COLUMNS, plain=(), made={})
+"""By the place of a column, so that a row that is too short raises IndexError."""
 ROWS: list[Sequence[Any]] = []
 
 
@@ -127,6 +129,10 @@ class Query:
     @strawberry.field
     def another(self) -> Sequence[Another]:
         return Rows(SHAPE, ROWS)  # pyright: ignore[reportReturnType] - it is wrong
+
+    @strawberry.field
+    def authors(self) -> Sequence[Author]:
+        return Rows(INDEXED, ROWS)
 
     @strawberry.field
     async def later(self) -> Sequence[Book]:
@@ -203,6 +209,14 @@ async def test_a_row_without_an_object_matters_where_the_object_does(wrong: str)
     prepared = TWINS.prepare("{ books { title } }")
     found = [await TWINS.compiled(prepared, {}, None) for _ in range(3)]
     assert found[-1]["errors"] is None
+
+
+async def test_a_row_that_is_too_short_is_not_the_end() -> None:
+    """An IndexError while objects are made is an error of the list, also for who goes through it as a sequence."""
+    ROWS[1] = UNMADE["too short"]
+    assert await told("{ authors { name } }") == ("NoneType", "None")
+    with pytest.raises(IndexError):
+        list(Rows(INDEXED, ROWS))
 
 
 @pytest.mark.parametrize(("selection", "objects"), [(SELECTIONS["all"], 0), ("title loud", 2), ("title shelf", 2)])

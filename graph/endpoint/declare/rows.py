@@ -7,7 +7,7 @@ made. Everything else (resolvers below, another executor, an index) finds the ob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
@@ -67,6 +67,9 @@ class Rows(Sequence[T]):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.objects())  # a sequence's own way takes an IndexError, of a row too short, for the end
 
     @overload
     def __getitem__(self, index: int) -> T: ...

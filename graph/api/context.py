@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from weakref import ref
 
 import strawberry
 
@@ -49,7 +50,7 @@ class Context:
         self.response = response
         self.cookie = cookie
         self.viewer_touched = False
-        self._home = _current_task()
+        self._home = _current_task()  # weakly: what the task results in may lead here, which would be a cycle
         self._loaders: dict[Any, Loader[Any, Any]] = {}
 
     @property
@@ -70,11 +71,12 @@ class Context:
         return self._loaders[load]
 
 
-def _current_task() -> asyncio.Task[Any] | None:
+def _current_task() -> ref[asyncio.Task[Any]] | None:
     try:
-        return asyncio.current_task()
+        task = asyncio.current_task()
     except RuntimeError:  # there is no loop: nothing is executed yet
         return None
+    return None if task is None else ref(task)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

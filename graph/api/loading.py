@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
     from typing import Any
+    from weakref import ref
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,7 +32,7 @@ class Loader(Generic[K, V]):
 
     __slots__ = ("_batch", "_home", "_load")
 
-    def __init__(self, load: Callable[[list[K]], Awaitable[Sequence[V]]], home: asyncio.Task[Any] | None) -> None:
+    def __init__(self, load: Callable[[list[K]], Awaitable[Sequence[V]]], home: ref[asyncio.Task[Any]] | None) -> None:
         """Look up by `load`, which returns a result for each key; `home` is the task that executes the operation."""
         self._load = load
         self._home = home
@@ -54,14 +55,14 @@ class _LookUp(Generic[K, V]):
 
     __slots__ = ("_batch", "_found", "_home")
 
-    def __init__(self, batch: _Batch[K, V], found: asyncio.Future[V], home: asyncio.Task[Any] | None) -> None:
+    def __init__(self, batch: _Batch[K, V], found: asyncio.Future[V], home: ref[asyncio.Task[Any]] | None) -> None:
         self._batch = batch
         self._found = found
         self._home = home
 
     def __await__(self) -> Generator[Any, None, V]:
         batch = self._batch
-        if not batch.begun and self._home is not None and asyncio.current_task() is self._home:
+        if not batch.begun and self._home is not None and asyncio.current_task() is self._home():
             yield from batch.run().__await__()
         return (yield from self._found.__await__())
 

@@ -219,6 +219,7 @@ class FairQueue:
             self._timed.pop(turn, None)
             if isinstance(who, Sharers):
                 who.waited(turn)
+            del granted, turn  # what is raised leads to this frame, and they would lead to it again: a cycle
 
     def _watch(self, turn: _Wait, loop: asyncio.AbstractEventLoop, patience: float) -> None:
         """Let `turn` give up in time. All wait equally long: one timer is enough, for the oldest."""

@@ -7,6 +7,7 @@ exception that nobody retrieves is logged by the loop's exception handler.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ class Tasks:
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """Own `task`, which was started elsewhere."""
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        forget_cancellation(task)
 
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended."""
@@ -42,6 +47,16 @@ class Tasks:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+
+def forget_cancellation(task: asyncio.Future[Any]) -> None:
+    """Let `task` go of the frames that it was cancelled in, as its done callback.
+
+    They lead to whatever it was about, which often holds the task in turn, to cancel it: a cycle.
+    """
+    if task.cancelled():
+        with contextlib.suppress(asyncio.CancelledError):
+            task.result()
 
 
 def unheard(task: asyncio.Future[Any]) -> None:

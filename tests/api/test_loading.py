@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import pytest
 
@@ -20,7 +21,7 @@ class Shelf:
         self.calls: list[list[int]] = []
         self.go = asyncio.Event()
         self.go.set()
-        self.loader: Loader[int, Any] = Loader(self.load, asyncio.current_task() if at_home else None)
+        self.loader: Loader[int, Any] = Loader(self.load, _here() if at_home else None)
 
     async def load(self, keys: list[int]) -> Sequence[Any]:
         self.calls.append(keys)
@@ -33,6 +34,12 @@ class Shelf:
 
     async def get(self, key: int) -> Any:
         return await self.loader.load(key)
+
+
+def _here() -> ref[asyncio.Task[Any]]:
+    task = asyncio.current_task()
+    assert task is not None
+    return ref(task)
 
 
 async def test_a_single_look_up_begins_when_it_is_awaited() -> None:

@@ -7,7 +7,7 @@ An alias counts once, however often the same alias of the same field is spread, 
 repeated fields. The bound is meant for a client that asks for a hundred things at once under distinct aliases. An
 alias of ``__typename`` does not count: Relay's compiler adds one to each fragment on an abstract type.
 
-`measure` needs no schema, so it runs before validation.
+`parsed` reads no more tokens than it may, and `measure` needs no schema, so both run before validation.
 """
 
 from __future__ import annotations
@@ -21,22 +21,53 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLSyntaxError,
     InlineFragmentNode,
+    Lexer,
     OperationDefinitionNode,
     SelectionSetNode,
+    Source,
     Visitor,
     visit,
 )
+from graphql.language.parser import Parser, nested_too_deeply_error
+
+from graph.endpoint.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphql import DefinitionNode, DirectiveNode, DocumentNode, VisitorAction
+    from graphql import DefinitionNode, DirectiveNode, DocumentNode, Token, VisitorAction
 
 DELIVERY = frozenset({"defer", "stream"})
 INTROSPECTION = frozenset({"__schema", "__type"})
 INTROSPECTION_DEPTH = 30
 """Nesting depth of fields from an introspection field on; the standard query nests 15."""
+
+
+def parsed(text: str, limit: int | None) -> DocumentNode:
+    """The document `text`, of at most `limit` tokens; raises a `GraphQLSyntaxError`, or a `Refusal` for more."""
+    source = Source(text)
+    lexer = Lexer(source)
+    parser = Parser(source, lexer=lexer, max_lexical_tokens=limit, max_comments=limit, allow_empty_selection_sets=False)
+    try:
+        return parser.parse_document()
+    except RecursionError:
+        raise nested_too_deeply_error(parser) from None
+    except GraphQLSyntaxError as error:
+        if error.message.endswith("Parsing aborted."):
+            raise Refusal("TOO_MANY_TOKENS", f"A document holds at most {limit} tokens.", limit=limit) from error
+        raise
+    finally:
+        _part(lexer.token)
+
+
+def _part(token: Token | None) -> None:
+    """Part the tokens of a document: each leads to its neighbours, a cycle that nobody has need of any more."""
+    while token is not None and token.prev is not None:
+        token = token.prev
+    while token is not None:
+        token.prev, token.next, token = None, None, token.next
 
 
 @dataclass(slots=True)

@@ -24,18 +24,12 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from graphql import (
-    GraphQLError,
-    GraphQLSyntaxError,
-    OperationDefinitionNode,
-    OperationType,
-    parse,
-)
+from graphql import GraphQLError, OperationDefinitionNode, OperationType
 from prometheus_client import Counter
 
 from graph.endpoint.document.bounds import Bounds
 from graph.endpoint.document.cost_planner import Planner
-from graph.endpoint.document.measure import DELIVERY, INTROSPECTION_DEPTH, Measure, in_one_piece, measure
+from graph.endpoint.document.measure import DELIVERY, INTROSPECTION_DEPTH, Measure, in_one_piece, measure, parsed
 from graph.endpoint.document.retention import Retention
 from graph.endpoint.document.rules import RULES
 from graph.endpoint.document.validation import validate_in_steps
@@ -243,7 +237,7 @@ class Operations:
 
     def _make(self, text: str, *, trusted: bool) -> Generator[None, None, Prepared]:
         try:
-            document = self._parse(text, None if trusted else self.bounds.tokens)
+            document = parsed(text, None if trusted else self.bounds.tokens)
             yield
             if not trusted:
                 self._bound(measure(document))
@@ -286,19 +280,6 @@ class Operations:
         self._invalid.put(text, prepared, _BYTES_PER_REFUSAL + 4 * len(text) + 1024 * len(errors))
         _INVALID.inc()
         return prepared
-
-    @staticmethod
-    def _parse(text: str, limit: int | None) -> DocumentNode:
-        try:
-            document = parse(text, max_lexical_tokens=limit, max_comments=limit, allow_empty_selection_sets=False)
-        except GraphQLSyntaxError as error:
-            if error.message.endswith("Parsing aborted."):
-                raise Refusal("TOO_MANY_TOKENS", f"A document holds at most {limit} tokens.", limit=limit) from error
-            raise
-        token = document.loc and document.loc.start_token
-        while token is not None:  # each leads back to the one before it: a cycle, of which nobody has need any more
-            token.prev, token.next, token = None, None, token.next
-        return document
 
     def _bound(self, found: Measure) -> None:
         bounds = self.bounds

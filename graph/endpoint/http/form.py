@@ -124,6 +124,10 @@ class Form:
             await self._feed()
         return self._events.popleft()
 
+    def close(self) -> None:
+        """Nothing more is read."""
+        self._parser.callbacks = {}  # the former lead here: a cycle, with all of the request
+
     # --- bytes ---
 
     async def _feed(self) -> None:

@@ -79,6 +79,7 @@ class UploadForm:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        self._form.close()
         for file in self._files:
             file.file.close()
         self._spool.give(self._taken)

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from graph.endpoint.errors import Refusal, as_graphql
+from graph.patterns.tasks import forget_cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,6 +77,7 @@ class Entrant(ABC):
         self._sink: asyncio.Future[Sink] = loop.create_future()
         self._left = False
         self.task = asyncio.create_task(self._run(), name=name)
+        self.task.add_done_callback(forget_cancellation)
 
     @abstractmethod
     async def _run(self) -> None:

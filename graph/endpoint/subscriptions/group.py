@@ -27,6 +27,7 @@ from graph.endpoint.subscriptions.event_stream import EventStream, Failed, Rende
 from graph.endpoint.subscriptions.metrics import FANOUT, FOLLOWERS, GROUPS, SENT
 from graph.endpoint.subscriptions.once import shape_of
 from graph.endpoint.subscriptions.resume import promise_of
+from graph.patterns.tasks import forget_cancellation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -104,7 +105,7 @@ class Group:
         # Its own context, with nothing from the follower that happened to come first.
         self._task = asyncio.create_task(self._run(), name="stream-group", context=contextvars.Context())
         self._welcoming: asyncio.Task[None] | None = None
-        self._task.add_done_callback(lambda _: GROUPS.dec())
+        self._task.add_done_callback(lambda task: (GROUPS.dec(), forget_cancellation(task)))
         GROUPS.inc()
         if base is not None:
             base.approaching[self] = None

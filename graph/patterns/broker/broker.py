@@ -65,13 +65,13 @@ class Registration:
         """Use `Broker.on` instead."""
         self._broker = broker
         self._channel = channel
-        self._callback = callback
-        self._removed = False
+        self._callback: Callable[[Event], None] | None = callback
 
     def push(self, event: Event, /, *, late: bool) -> None:  # noqa: ARG002 - a callback takes late events like others
         """Call back (`EventSink`)."""
         try:
-            self._callback(event)
+            if self._callback is not None:
+                self._callback(event)
         except Exception:  # whatever a callback raises, the others get the event
             logger.exception("a callback of topic %s failed", self._channel.topic.name)
 
@@ -81,8 +81,8 @@ class Registration:
 
     def remove(self) -> None:
         """Stop calling back; a second call does nothing."""
-        if not self._removed:
-            self._removed = True
+        if self._callback is not None:
+            self._callback = None  # it often leads to who holds this: a cycle
             self._broker.leave(self._channel, self.push)
 
 

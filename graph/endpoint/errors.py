@@ -215,7 +215,7 @@ class Presenter:
         seen: dict[tuple[object, ...], dict[str, Any]] = {}
         if not raised:  # and nobody looks at the errors after this
             shown = [self._one(error, seen) for error in errors]
-            _forget_frames(errors)
+            _forget_frames([one for one in errors if _extensions(one) is not None])  # a bug's go to several logs
             return shown
         matched = _matched(errors, raised)
         known = {id(one) for one in matched}

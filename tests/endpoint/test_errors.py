@@ -220,3 +220,22 @@ def test_what_a_scalar_says_about_a_value_is_the_clients_matter() -> None:
     (kept,) = coded([GraphQLError("Expected Decimal; not a decimal: x", original_error=cause)], "BAD_USER_INPUT")
     (shown,) = Presenter().present([kept])
     assert shown == {"message": "Expected Decimal; not a decimal: x", "extensions": {"code": "BAD_USER_INPUT"}}
+
+
+def test_a_bug_that_several_requests_have_in_common_is_logged_whole_for_each(caplog: pytest.LogCaptureFixture) -> None:
+    """As that of a load that they share: every line says where it was raised, and where its cause was."""
+
+    def load() -> None:
+        try:
+            {}["inner"]
+        except LookupError as error:
+            raise RuntimeError("outer") from error
+
+    with pytest.raises(RuntimeError) as raised:
+        load()
+    shared = raised.value
+    for _ in range(2):
+        Presenter().raised(shared)
+    assert [one.exc_info is not None and one.exc_info[2] is not None for one in caplog.records] == [True, True]
+    assert shared.__cause__ is not None
+    assert shared.__cause__.__traceback__ is not None

@@ -124,24 +124,25 @@ class WrittenSelection:
 class WrittenRows:
     """What is selected of the rows of a list, by one function once that is worth it."""
 
-    __slots__ = ("_of", "_often", "_read", "_seen", "_shape")
+    __slots__ = ("_often", "_seen", "_shape", "_written")
 
     def __init__(self, shape: ObjectShape, often: int) -> None:
         """Write the function for objects of `shape` when as many rows have come."""
         self._shape = shape
         self._often = often
         self._seen = 0
-        self._of: RowShape[Any] | None = None
-        self._read: Callable[[Any], Any] = _nothing
+        self._written: tuple[RowShape[Any] | None, Callable[[Any], Any]] = None, _nothing
 
     def read(self, rows: Rows[Any]) -> Any:
         """The completed list, or `MISSED`: then its objects have to be made."""
         if self._seen < self._often:
             self._seen += len(rows.rows)
             return MISSED
-        if rows.shape is not self._of:
-            self._of, self._read = rows.shape, _rows_function(self._shape, rows.shape) or _nothing
-        return self._read(rows.rows)
+        of, read = self._written
+        if of is not rows.shape:
+            read = _rows_function(self._shape, rows.shape) or _nothing
+            self._written = rows.shape, read
+        return read(rows.rows)
 
 
 def _nothing(_: Any) -> Any:

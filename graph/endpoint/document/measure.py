@@ -12,6 +12,7 @@ alias of ``__typename`` does not count: Relay's compiler adds one to each fragme
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from graphql import (
     Visitor,
     visit,
 )
-from graphql.language.parser import Parser, nested_too_deeply_error
+from graphql.language.parser import Parser
 
 from graph.endpoint.errors import Refusal
 
@@ -46,20 +47,19 @@ INTROSPECTION_DEPTH = 30
 
 
 def parsed(text: str, limit: int | None) -> DocumentNode:
-    """The document `text`, of at most `limit` tokens; raises a `GraphQLSyntaxError`, or a `Refusal` for more."""
+    """The document `text`; raises a `GraphQLSyntaxError`, or a `Refusal` for more than `limit` tokens, or levels."""
     source = Source(text)
     lexer = Lexer(source)
     parser = Parser(source, lexer=lexer, max_lexical_tokens=limit, max_comments=limit, allow_empty_selection_sets=False)
     try:
-        return parser.parse_document()
-    except RecursionError:
-        raise nested_too_deeply_error(parser) from None
+        with suppress(RecursionError):  # as many levels are as many tokens
+            return parser.parse_document()
     except GraphQLSyntaxError as error:
-        if error.message.endswith("Parsing aborted."):
-            raise Refusal("TOO_MANY_TOKENS", f"A document holds at most {limit} tokens.", limit=limit) from error
-        raise
+        if not error.message.endswith("Parsing aborted."):
+            raise
     finally:
         _part(lexer.token)
+    raise Refusal("TOO_MANY_TOKENS", f"A document holds at most {limit} tokens.", limit=limit)
 
 
 def _part(token: Token | None) -> None:

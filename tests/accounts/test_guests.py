@@ -32,7 +32,7 @@ from graph.patterns.client import RedisUnavailable, open_client
 from graph.patterns.limiter import Limiter
 from graph.patterns.sessions import Sessions
 from harness.valkey import ValkeyServer
-from harness.waiting import until, within
+from harness.waiting import HANG, until, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -59,9 +59,11 @@ async def accounts(client: Client, database: Database, hasher: Hasher) -> AsyncG
 
 
 @asynccontextmanager
-async def service(client: Client, database: Database, hasher: Hasher) -> AsyncGenerator[AccountService]:
-    """The service on this Redis."""
-    cache = Cache(client)
+async def service(
+    client: Client, database: Database, hasher: Hasher, *, patience: float = HANG
+) -> AsyncGenerator[AccountService]:
+    """The service on this Redis, whose confirmation of a write it awaits for `patience` seconds."""
+    cache = Cache(client, patience=patience)
     limits = AttemptLimits(1_000_000, 1_000_000, 900, 1_000_000)
     yield AccountService(
         database, cache, sessions=Sessions(client), limiter=Limiter(client), hasher=hasher, limits=limits
@@ -269,7 +271,10 @@ async def test_what_is_committed_is_told_even_if_redis_goes(
     """A user is disabled, and the log says who did it, although Redis is away when sessions are ended once more."""
     caplog.set_level(logging.INFO, "graph.accounts")
     with ValkeyServer() as valkey:
-        async with open_client(valkey.url) as client, service(client, database, hasher) as accounts:
+        async with (
+            open_client(valkey.url) as client,
+            service(client, database, hasher, patience=0.5) as accounts,
+        ):
             user = await accounts.add("ann@example.org", PASSWORD, "Ann", Role.PLAYER)
             assert isinstance(user, UserRecord)
             async with database.transaction() as other:

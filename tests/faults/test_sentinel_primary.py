@@ -199,19 +199,6 @@ def denied(servers: SentinelSet, *commands: str, everywhere: bool = False) -> Ge
         rule("+")
 
 
-@pytest.mark.heavy
-async def test_a_sentinel_that_gives_up_is_asked_again(sentinels: SentinelSet) -> None:
-    """Tests that fail over go on then, as on a machine where the replica is too slow for the Sentinel."""
-    log = sentinels.folder / str(sentinels.port) / "log"
-    given_up = log.read_text().count("-failover-abort-")
-    with denied(sentinels, "replicaof", "slaveof"):
-        replacing = asyncio.create_task(asyncio.to_thread(sentinels.fail_over))
-        await asyncio.to_thread(eventually, lambda: log.read_text().count("-failover-abort-") > given_up)
-    _, new = await replacing
-    assert sentinels.named() is new
-    await asyncio.to_thread(eventually, lambda: settled(sentinels))
-
-
 def settled(servers: SentinelSet) -> bool:
     """Whether all is as before a failover, for the next test."""
     named = servers.named()

@@ -95,6 +95,6 @@ if __name__ == "__main__":
     for name in (*LOADED, *(feature.schema.partition(":")[0] for feature in product.APP.features if feature.schema)):
         import_module(name)
     # A command that is not answered in five seconds would be told of as "Redis is away", and tests read logs.
-    Link.submit.__defaults__ = Link.deliver.__defaults__ = (HANG,)
+    Link.submit.__defaults__ = Link.deliver.__defaults__ = (HANG / 4,)  # and who waits for the answer waits longer
     forks.serve(int(sys.argv[1]))
     forks.end_after(_run)

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 CONFTEST = "from tests.conftest import pytest_xdist_make_scheduler"
 ALONE = """
 import os
+import time
 from pathlib import Path
 import pytest
+
+UNTIL = time.monotonic() + 30
 
 @pytest.mark.parametrize("number", range(12))
 def test_alone(number):
     Path(f"alone {os.getpid()}").touch()
+    while len(list(Path().glob("alone *"))) < 2 and time.monotonic() < UNTIL:  # the other process may be slow to begin
+        time.sleep(0.01)
 """
 SHARED = """
 import os

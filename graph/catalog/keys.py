@@ -6,12 +6,7 @@ of everything that it shows. The cache adds the service's prefix to every name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from graph.patterns.broker import Delivery, Topic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 CATALOG_TTL = 300.0
 """Seconds that a value is cached at most; a change of what it shows invalidates it earlier."""
@@ -42,11 +37,6 @@ _SKU = "catalog:sku:"
 def product_tag(product_id: int) -> str:
     """Return the cache key of a product by its id, which is also the tag of everything that shows the product."""
     return f"{_PRODUCT}{product_id}"
-
-
-def product_tags(ids: Iterable[int]) -> list[str]:
-    """Return the tags of several products; see `product_tag`."""
-    return [f"{_PRODUCT}{one}" for one in ids]
 
 
 def product_of_tag(tag: str) -> int:

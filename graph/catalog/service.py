@@ -31,7 +31,6 @@ from graph.catalog.keys import (
     page_tag,
     priced_tag,
     product_tag,
-    product_tags,
     sku_tag,
 )
 from graph.catalog.reading import pages, queries
@@ -119,7 +118,7 @@ class CatalogService:
 
         # What is made of the page depends on what it shows: not every change of any product outdates it.
         def narrow(page: Any) -> Sequence[str]:
-            return [*listing, *product_tags([row[0] for row, _ in page["edges"]])]
+            return (*listing, *(product_tag(row[0]) for row, _ in page["edges"]))
 
         by_price = request.sort.column == "price"
         listing = _listing(request.filter, by_price=by_price)

@@ -142,7 +142,7 @@ def _money(stored: int | None, currency: str) -> Money | None:
 @lru_cache(maxsize=1024)
 def _category_of(number: int, slug: str | None, name: str, parent: int | None) -> Category | None:
     record = category_of(number, slug, name, parent)
-    return None if record is None else Category.of(record)
+    return record and _category(record)
 
 
 def _stock_of(stock: int, tracked: object) -> int | None:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Integer, bindparam, case, exists, false, s
 from graph.catalog.models import PRODUCTS
 from graph.catalog.reading.filtering import FilterShape, conditions, unindexed, values_in
 from graph.catalog.reading.paging import Page, Sort, plain_value
-from graph.catalog.reading.queries import COLUMNS, shown
+from graph.catalog.reading.queries import COLUMNS, shown, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -142,10 +142,7 @@ async def page_values(source: SqlReader, request: PageRequest, dialect: str) -> 
     rows = rows[: request.size]
     if request.backward:
         rows.reverse()
-    if request.sort is Sort.NEWEST:
-        edges = [[[*row[:COLUMNS]], plain_value(row[COLUMNS])] for row in rows]
-    else:  # what it is sorted by is JSON as it is
-        edges = [[[*row[:COLUMNS]], row[COLUMNS]] for row in rows]
+    edges = [[values_of(row), plain_value(row[COLUMNS])] for row in rows]
     if request.backward:
         return {"edges": edges, "next": request.before is not None, "previous": more}
     return {"edges": edges, "next": more, "previous": request.after is not None}

@@ -105,14 +105,13 @@ class _Batch(Generic[K, V]):
         self.begun = True
         try:
             results = await self._load(self._keys)
-            if len(results) != len(self._keys):
-                raise AssertionError(f"{len(results)} results for {len(self._keys)} keys")  # noqa: TRY301
         except BaseException as error:
-            for future in self._futures:
-                if not future.done():
-                    _fail(future, error)
+            self._fail_all(error)
             if not isinstance(error, Exception):
                 raise
+            return
+        if len(results) != len(self._keys):
+            self._fail_all(AssertionError(f"{len(results)} results for {len(self._keys)} keys"))
             return
         for future, result in zip(self._futures, results, strict=True):
             if future.done():
@@ -121,6 +120,11 @@ class _Batch(Generic[K, V]):
                 _fail(future, result)
             else:
                 future.set_result(result)
+
+    def _fail_all(self, error: BaseException) -> None:
+        for future in self._futures:
+            if not future.done():
+                _fail(future, error)
 
 
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:

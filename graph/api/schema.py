@@ -14,7 +14,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from graph.api.node import node_query
 from graph.api.scalars import SCALARS
-from graph.endpoint.declare import declare_costs, declare_live
+from graph.endpoint.declare import core_of, declare_costs, declare_live
 from graph.endpoint.execution import EventExecutor
 from graph.feature import App, located
 from graph.product import APP
@@ -52,7 +52,7 @@ def build_schema(
         config=StrawberryConfig(scalar_map=SCALARS),
         **options,
     )
-    core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no place for what follows
+    core = core_of(schema)  # Strawberry has no place for what follows
     core.description = app.description or None
     declare_costs(core)
     declare_live(core)
@@ -67,5 +67,5 @@ def _joined(name: str, parts: Sequence[type]) -> type:
 def sdl(app: App = APP) -> str:
     """Return the schema of `app` in GraphQL's schema language."""
     schema = build_schema(app)
-    core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry prints no description of it
+    core = core_of(schema)  # Strawberry prints no description of it
     return f"{print_schema_definition(core)}\n\n{schema.as_str()}\n"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from graph.endpoint.declare import check, declare_live, takes_files
+from graph.endpoint.declare import check, core_of, declare_live, takes_files
 from graph.endpoint.document import Bounds, Operations, Persisted, derive
 from graph.endpoint.errors import Presenter
 from graph.endpoint.execution import Engine, Monitor
@@ -154,7 +154,7 @@ class GraphQLEndpoint(Generic[Context]):
             return context(caller, connection, response)
 
         authenticator = authenticator or Anonymous()
-        core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+        core = core_of(schema)
         if kept is not None:
             check(core)
             if root_value is not None:

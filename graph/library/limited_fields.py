@@ -22,7 +22,7 @@ from graphql import (
     get_named_type,
 )
 
-from graph.endpoint.declare import implementations
+from graph.endpoint.declare import core_of, implementations, metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ def limited_fields(context: ExecutionContext) -> Asked:
     operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
     name = context._provided_operation_name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - `operation_name` raises where there are several
     chosen = [one for one in operations if name is None or (one.name is not None and one.name.value == name)]
-    schema: GraphQLSchema = cast("Any", context.schema)._schema  # noqa: SLF001 - Strawberry has no public name for it
+    schema = core_of(context.schema)
     walk = _Walk(schema, context.variables or {}, document.definitions)
     asked: Asked = Counter()
     for operation in chosen[:1]:
@@ -95,7 +95,7 @@ class _Walk:
     def _limits(self, field: GraphQLField, parent: GraphQLNamedType, name: str) -> Iterator[tuple[str, Limit]]:
         """The limits of `field`, each with what it counts: the field where it was declared, whoever inherits it."""
         definition: Any = field.extensions.get("strawberry-definition")
-        limits: tuple[Limit, ...] = getattr(definition, "metadata", {}).get(METADATA, ())
+        limits: tuple[Limit, ...] = metadata_of(field).get(METADATA, ())
         for limit in limits:
             yield f"{self._name(getattr(definition, 'origin', None), parent)}.{name}", limit
 

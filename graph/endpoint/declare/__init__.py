@@ -17,6 +17,7 @@ from graph.endpoint.declare.caching import (
     uncached,
 )
 from graph.endpoint.declare.cost import ASSUMED, Cost, CostDirective, cost, cost_of, costs_of, declare_costs
+from graph.endpoint.declare.definitions import core_of, metadata_of
 from graph.endpoint.declare.implementations import implementations
 from graph.endpoint.declare.live import Live, cursor_variable, live, live_of
 from graph.endpoint.declare.live_queries import LIVE, LONGEST, THROTTLE, declare_live
@@ -39,6 +40,7 @@ __all__ = [
     "Tags",
     "cached",
     "check",
+    "core_of",
     "cost",
     "cost_of",
     "costs_of",
@@ -50,6 +52,7 @@ __all__ = [
     "keep_until",
     "live",
     "live_of",
+    "metadata_of",
     "named_type_of",
     "rule_of",
     "takes_files",

@@ -30,6 +30,7 @@ from graphql import (
     get_named_type,
 )
 
+from graph.endpoint.declare.definitions import metadata_of
 from graph.patterns.cache import current_observation
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ def keep_until(moment: float) -> None:
 
 def rule_of(field: GraphQLField) -> Rule | None:
     """The rule that `field` declares; None if it declares none."""
-    definition = field.extensions.get("strawberry-definition")
-    declared = getattr(definition, "metadata", field.extensions).get(_KEY)
+    declared = metadata_of(field).get(_KEY)
     return declared if isinstance(declared, Rule) else None
 
 

@@ -25,6 +25,8 @@ import strawberry
 from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType
 from strawberry.schema_directive import Location
 
+from graph.endpoint.declare.definitions import metadata_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -74,8 +76,7 @@ def cost(
 
 def cost_of(field: GraphQLField | GraphQLArgument | GraphQLInputField) -> Cost:
     """The declared cost of `field`, or the default."""
-    definition = field.extensions.get("strawberry-definition")
-    declared = getattr(definition, "metadata", field.extensions).get(_KEY)
+    declared = metadata_of(field).get(_KEY)
     return declared if isinstance(declared, Cost) else _DEFAULT
 
 

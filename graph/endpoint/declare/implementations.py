@@ -5,12 +5,14 @@ A type may declare of its field what the interface says nothing of, and a client
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphql import GraphQLInterfaceType, GraphQLObjectType
 
+from graph.endpoint.declare.definitions import metadata_of
+
 if TYPE_CHECKING:
-    from graphql import GraphQLArgument, GraphQLField, GraphQLNamedType, GraphQLSchema
+    from graphql import GraphQLField, GraphQLNamedType, GraphQLSchema
 
 _KEY = "graph.implementations"
 """Where a schema keeps what was found in it, by interface and field."""
@@ -43,14 +45,9 @@ def _definition(field: GraphQLField) -> int:
 
 def _says(field: GraphQLField, own: GraphQLField | None) -> bool:
     """Whether there is metadata of `field` or of an argument, or an argument that is another where it is left out."""
-    if own is None or field is own or _metadata(field):
+    if own is None or field is own or metadata_of(field):
         return True
     return any(
-        _metadata(argument) or name not in own.args or argument.default_value != own.args[name].default_value
+        metadata_of(argument) or name not in own.args or argument.default_value != own.args[name].default_value
         for name, argument in field.args.items()
     )
-
-
-def _metadata(declared: GraphQLField | GraphQLArgument) -> bool:
-    definition: Any = declared.extensions.get("strawberry-definition")
-    return bool(getattr(definition, "metadata", declared.extensions))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import VariableNode
 
+from graph.endpoint.declare.definitions import metadata_of
+
 if TYPE_CHECKING:
     from graphql import FieldNode, GraphQLField
 
@@ -58,8 +60,7 @@ def live(
 
 def live_of(field: GraphQLField) -> Live:
     """The declared promise of `field`, or the default."""
-    definition = field.extensions.get("strawberry-definition")
-    declared = getattr(definition, "metadata", field.extensions).get(_KEY)
+    declared = metadata_of(field).get(_KEY)
     return declared if isinstance(declared, Live) else _DEFAULT
 
 

@@ -21,6 +21,7 @@ from graphql import ExecutionResult, OperationType
 from strawberry.execution import optimized_is_awaitable
 
 from graph.endpoint.admission import over_limit
+from graph.endpoint.declare import core_of
 from graph.endpoint.document import Persisted
 from graph.endpoint.errors import Presenter, Refusal, code_of, coded
 from graph.endpoint.execution.answer import Answer, blank_response
@@ -85,7 +86,7 @@ class Engine(Generic[Context]):
         self.monitor = monitor or Monitor(self.persisted)
         self.turns = Turns()
         self.root_value = root_value
-        core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+        core = core_of(schema)
         self.core = core
         self.subscription = core.subscription_type
         check_representations(schema)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from graphql import get_operation_ast
 from strawberry.execution import optimized_is_awaitable
 
+from graph.endpoint.declare import core_of
 from graph.endpoint.execution.wrong_variables import named
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Executors:
         made = cast(
             "ExecutorOrErrors",
             self._schema.execution_context_class.build(
-                self._schema._schema,  # noqa: SLF001 - Strawberry has no public name for it
+                core_of(self._schema),
                 document,
                 given.root_value,
                 given.context,
@@ -93,7 +94,7 @@ class Executors:
         if isinstance(made, list):
             operation = get_operation_ast(document, name)
             definitions = operation.variable_definitions if operation is not None else ()
-            made = named(made, self._schema._schema, definitions or (), given.variables)  # noqa: SLF001 - the same
+            made = named(made, core_of(self._schema), definitions or (), given.variables)
         return made
 
 

@@ -22,6 +22,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from graph.endpoint.admission import over_limit
+from graph.endpoint.declare import core_of
 from graph.endpoint.document import Contributed
 from graph.endpoint.errors import Refusal, as_graphql, as_raised, code_of, coded
 from graph.endpoint.execution.answer import Answer
@@ -64,7 +65,7 @@ class HookedRuns:
         self._turns = turns
         presenter = finder.presenter
         self._contributed = Contributed(
-            schema._schema,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+            core_of(schema),
             most=finder.operations.bounds.errors,
             hide_suggestions=not presenter.suggestions,
         )

@@ -41,6 +41,8 @@ from strawberry import federation
 from strawberry.federation.schema_directives import Key
 from strawberry.utils.inspect import get_func_args
 
+from graph.endpoint.declare import core_of
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -61,7 +63,7 @@ def check_representations(schema: Schema) -> None:
     """From now on check the representations that clients send to `schema`. Without entities nothing is changed."""
     if not isinstance(schema, federation.Schema):
         return
-    core: GraphQLSchema = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+    core = core_of(schema)
     field = core.query_type.fields.get("_entities") if core.query_type is not None else None
     if field is not None and _is_of_strawberry(field):
         field.resolve = _Checked(core, field)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, print_type
 
-from graph.endpoint.declare import Scope
+from graph.endpoint.declare import Scope, core_of
 from graph.endpoint.document import Policy
 from graph.endpoint.identity import PUBLIC
 from graph.endpoint.observe import FACTS
@@ -164,7 +164,7 @@ def realm_of(schema: Schema, name: str) -> bytes:
 
     The same is what has the same types, and roots of the same classes. The order of types counts for nothing.
     """
-    core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+    core = core_of(schema)
     roots = (f"{kind.__module__}.{kind.__qualname__}" for kind in (schema.query, schema.mutation) if kind is not None)
     parts = sorted(_shown(kind) for kind in core.type_map.values())
     return hashlib.blake2b("\0".join((name, *roots, *parts)).encode(), digest_size=16).digest()

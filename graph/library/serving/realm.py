@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLInterfaceType, GraphQLObjectType
 
+from graph.endpoint.declare import core_of
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -35,7 +37,7 @@ def realm_name(schema: Schema, *functions: object) -> str:
 def _bound_resolvers(schema: Schema) -> list[str]:
     """Resolvers that keep something of where they were made: two schemas of one factory differ in nothing else."""
     found: list[str] = []
-    for kind in schema._schema.type_map.values():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+    for kind in core_of(schema).type_map.values():
         if isinstance(kind, (GraphQLObjectType, GraphQLInterfaceType)):
             for name, field in kind.fields.items():
                 definition: Any = field.extensions.get("strawberry-definition")

@@ -21,7 +21,7 @@ from graphql.execution.values import VariableValues
 from prometheus_client import Counter
 from strawberry.execution import optimized_is_awaitable
 
-from graph.endpoint.declare import LIVE
+from graph.endpoint.declare import LIVE, core_of
 from graph.endpoint.execution.compiled.executor import CompiledExecutor, compiled_class, problem_with
 from graph.endpoint.execution.compiled.resolvers import Resolvers
 from graph.endpoint.execution.compiled.selections import Grant, Variant
@@ -61,7 +61,7 @@ class Compiler:
         """
         self.schema = schema
         self.often = often
-        self.core = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Strawberry has no public name for it
+        self.core = core_of(schema)
         self.errors = errors
         self.hide_suggestions = hide_suggestions
         self.resolvers = Resolvers(schema)

@@ -18,12 +18,10 @@ from graph.endpoint import Scope, cached
 from graph.library import FastGraphQL, Redis
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from fastapi import Request
 
-    from graph.patterns.client import Client
-    from harness.valkey import ValkeyServer
 
 MADE: list[str] = []
 TOLD = {"x-one", "cache-control", "set-cookie"}
@@ -64,14 +62,6 @@ class Query:
 
 
 SCHEMA = strawberry.Schema(Query)
-
-
-@pytest.fixture
-async def redis(client: Client, valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    """An empty one."""
-    del client  # it emptied the server
-    async with Redis(valkey.url, prefix="kept") as made:
-        yield made
 
 
 def marks(response: Response) -> None:

@@ -17,11 +17,7 @@ from graph.library.rates import limit_of
 from harness.valkey import ValkeyServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.types import ASGIApp
-
-    from graph.patterns.client import Client
 
 
 @strawberry.type
@@ -94,15 +90,6 @@ class Mutation:
     async def send(self) -> int:
         """Limited twice."""
         return 1
-
-
-@pytest.fixture
-async def redis(client: Client, valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    """An empty one."""
-    del client  # it emptied the server
-    redis = Redis(valkey.url, prefix="test")
-    yield redis
-    await redis.close()
 
 
 def schema(limit: Any) -> strawberry.Schema:

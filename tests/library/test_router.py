@@ -32,10 +32,7 @@ from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from graph.patterns.client import Client
-    from harness.valkey import ValkeyServer
+    from collections.abc import Callable
 
 
 def of(info: Info, name: str) -> Any:
@@ -546,15 +543,6 @@ async def ask_page(app: FastAPI) -> httpx.Response:
     """What a browser gets."""
     async with client_of(app) as http:
         return await http.get("/graphql", headers={"accept": "text/html"})
-
-
-@pytest.fixture
-async def redis(client: Client, valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    """An empty one."""
-    del client  # it emptied the server
-    redis = Redis(valkey.url, prefix="test")
-    yield redis
-    await redis.close()
 
 
 async def test_the_rate_limit_of_the_schema(redis: Redis) -> None:

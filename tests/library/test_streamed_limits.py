@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator  # noqa: TC003 - Strawberry reads annotations at run time
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator  # noqa: TC003 - Strawberry reads annotations at run time
+from typing import Any
 
 import httpx
 import pytest
@@ -13,10 +13,6 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
 from graph.library import FastGraphQL, RateLimit, Redis
-
-if TYPE_CHECKING:
-    from graph.patterns.client import Client
-    from harness.valkey import ValkeyServer
 
 EVENTS = "text/event-stream"
 PARTS = "multipart/mixed;subscriptionSpec=1.0"
@@ -40,15 +36,6 @@ class Subscription:
     @strawberry.subscription
     async def count(self) -> AsyncGenerator[int]:
         yield 1
-
-
-@pytest.fixture
-async def redis(client: Client, valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    """An empty one."""
-    del client  # it emptied the server
-    redis = Redis(valkey.url, prefix="test")
-    yield redis
-    await redis.close()
 
 
 async def asked(router: FastGraphQL, query: str, accept: str, times: int) -> list[httpx.Response]:

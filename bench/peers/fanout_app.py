@@ -17,9 +17,9 @@ from urllib.parse import parse_qs
 
 import redis.asyncio
 import strawberry
-import uvicorn
 from strawberry.asgi import GraphQL
 
+from bench.peers.connections import serve
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.admission import Admission
 from graph.endpoint.declare import live
@@ -28,7 +28,6 @@ from graph.endpoint.identity import Anonymous
 from graph.patterns.broker import Broker, Event, Topic
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Limiter
-from graph.server import WebSocketConnection
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -231,15 +230,4 @@ def app() -> Server:
 
 
 if __name__ == "__main__":  # with the connections of ``graph serve``
-    uvicorn.run(
-        app(),
-        port=int(sys.argv[1]),
-        loop="uvloop",
-        http="httptools",
-        ws=WebSocketConnection,
-        access_log=False,
-        ws_per_message_deflate=False,
-        ws_ping_interval=600,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-    )
+    serve(app(), int(sys.argv[1]))

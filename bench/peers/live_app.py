@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import strawberry
-import uvicorn
 from prometheus_client import REGISTRY
 
+from bench.peers.connections import serve
 from graph.cli.serve import spare_the_collector
 from graph.endpoint import GraphQLEndpoint
 from graph.endpoint.admission import Admission
@@ -31,7 +31,6 @@ from graph.endpoint.websocket import SocketLimits
 from graph.patterns.cache import ByteCache, Cache
 from graph.patterns.client import open_client
 from graph.patterns.limiter import Limiter
-from graph.server import WebSocketConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -155,15 +154,4 @@ class Server:
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        Server(),
-        port=int(sys.argv[1]),
-        loop="uvloop",
-        http="httptools",
-        ws=WebSocketConnection,
-        access_log=False,
-        ws_per_message_deflate=False,
-        ws_ping_interval=600,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-    )
+    serve(Server(), int(sys.argv[1]))

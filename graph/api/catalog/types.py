@@ -139,7 +139,6 @@ def _money(stored: int | None, currency: str) -> Money | None:
     return None if stored is None else Money(amount=decimal_of(stored, currency), currency=currency)
 
 
-@lru_cache(maxsize=1024)
 def _category_of(number: int, slug: str | None, name: str, parent: int | None) -> Category | None:
     record = category_of(number, slug, name, parent)
     return record and _category(record)

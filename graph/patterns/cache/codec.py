@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 MAGIC = b"gC\x01"
 """Two letters and the version of the format; to a reader of another version the entry is foreign."""
-HELD = b"!"
-"""With this begins the mark of a tag on which a writer is at work."""
 STAMP_SIZE = 16
 """Bytes."""
 COMPRESS_ABOVE = 16384

@@ -15,8 +15,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.codec import HELD, Corrupt, stamp_in, unpack
-from graph.patterns.cache.generations import mark_of, stamp_of
+from graph.patterns.cache.codec import Corrupt, stamp_in, unpack
+from graph.patterns.cache.generations import held, mark_of, stamp_of
 from graph.patterns.cache.lease import Granted, is_due
 from graph.patterns.cache.local_copies import KNOWN, TAGS, Copy, LocalCopies, Recent
 from graph.patterns.client import command
@@ -81,7 +81,7 @@ def digest_of(body: bytes) -> str:
 
 def sure_stamp(marks: Sequence[bytes | None]) -> bytes | None:
     """The stamp of `marks`; None if one is missing or held."""
-    sure = [mark for mark in marks if mark is not None and not mark.startswith(HELD)]
+    sure = [mark for mark in marks if mark is not None and not held(mark)]
     return stamp_of(sure) if len(sure) == len(marks) else None
 
 

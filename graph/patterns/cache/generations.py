@@ -30,7 +30,7 @@ from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.patterns.cache import metrics
-from graph.patterns.cache.codec import HELD, STAMP_SIZE
+from graph.patterns.cache.codec import STAMP_SIZE
 from graph.patterns.client import RedisUnavailable, Script, command
 from graph.patterns.tasks import Tasks
 
@@ -63,7 +63,7 @@ class CacheWriteUnconfirmed(RedisUnavailable):
 
 def held(mark: bytes) -> bool:
     """Whether a writer is at work on the tag."""
-    return mark.startswith(HELD)
+    return mark.startswith(b"!")
 
 
 def stamp_of(marks: Iterable[bytes]) -> bytes:
@@ -75,7 +75,7 @@ def mark_of(value: bytes | None, run_id: bytes) -> Mark:
     """The mark of a tag whose key holds `value` on the server process `run_id`; None if that process is unknown."""
     if value is None or not run_id:
         return None
-    return value if value.startswith(HELD) else run_id + value
+    return value if value.startswith(b"!") else run_id + value
 
 
 _WORDS = 64
@@ -144,7 +144,7 @@ class Generations:
 
     def keys(self, tags: Iterable[str]) -> list[str]:
         """The Redis keys of `tags`."""
-        return [f"{self._prefix}:tag:{{{tag}}}" for tag in tags]
+        return [self.key(tag) for tag in tags]
 
     def channel(self, tag: str) -> str:
         """The channel on which new generations of `tag` are announced; in a cluster it is on the node of its key."""

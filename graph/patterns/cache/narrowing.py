@@ -28,7 +28,6 @@ Failure: where that is not so, or Redis does not answer, the result depends on t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -105,7 +104,7 @@ async def _narrow(
     if len(narrowing.tags) <= MOST and not own.untagged and not own.away:
         marks = _known(narrowing.tags, before or {})
         try:
-            async with asyncio.timeout(_DEADLINE) if before is None else contextlib.nullcontext():
+            async with asyncio.timeout(_DEADLINE):
                 if marks is None and own.certain and own.marks:
                     marks = await _unmoved(generations, narrowing)
                 if marks is None and before is not None and narrowing.load is not None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import RedisError
 
-from graph.patterns.cache.codec import HELD
 from graph.patterns.cache.generations import held, stamp_of
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 def free_marks(tags: Iterable[str], marks: Mapping[str, Mark]) -> dict[str, bytes]:
     """The marks of those `tags` that have one, and at which no writer is at work."""
-    return {tag: mark for tag in tags if (mark := marks.get(tag)) is not None and not mark.startswith(HELD)}
+    return {tag: mark for tag in tags if (mark := marks.get(tag)) is not None and not held(mark)}
 
 
 class Narrowing(NamedTuple):
@@ -102,7 +101,7 @@ class Observation:
             return
         self.expires = min(self.expires, expires)
         for tag, mark in zip(tags, marks, strict=True):
-            if mark is None or mark.startswith(HELD) or self.marks.setdefault(tag, mark) != mark:
+            if mark is None or held(mark) or self.marks.setdefault(tag, mark) != mark:
                 self.certain = False
                 self.unsure.add(tag)
 

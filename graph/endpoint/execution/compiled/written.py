@@ -19,11 +19,11 @@ from keyword import iskeyword
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from graphql import GraphQLInt, GraphQLNonNull, GraphQLObjectType, is_leaf_type
+from graphql import GraphQLNonNull, GraphQLObjectType, is_leaf_type
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from graph.endpoint.execution.compiled.basics import MISSED, PLAIN
-from graph.endpoint.execution.compiled.leaves import MAX_INT, MIN_INT, known_value, plain_type
+from graph.endpoint.execution.compiled.leaves import known_value, plain_type
 from graph.endpoint.execution.compiled.values import trusted_type
 
 if TYPE_CHECKING:
@@ -238,8 +238,6 @@ class _Writer:
         plain, known = plain_type(type_), known_value(type_)
         if plain is not None:
             self._unless(f"type({value}) is not {plain.__name__}", indent)
-        elif type_ is GraphQLInt:
-            self._unless(f"type({value}) is not int or not {MIN_INT} <= {value} <= {MAX_INT}", indent)
         elif known is not None:
             self.lines.append(f"{indent}{value} = {self.constant(known)}({value})")
             self._unless(f"{value} is None", indent)

@@ -10,12 +10,14 @@ from prometheus_client import REGISTRY
 
 from graph.patterns.broker import BadCursor, Broker, Delivery, Event, SlowConsumer, Topic
 from graph.patterns.broker.topic import TopicKeys
+from graph.patterns.client import RedisUnavailable
 from harness.waiting import until, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from graph.patterns.broker import Subscription
+    from graph.patterns.broker.topic import HistoryPage, Position
     from graph.patterns.client import Client
 
 TOPIC = Topic("test:every", Delivery.EVERY)
@@ -375,6 +377,37 @@ async def test_a_log_survives_the_loss_of_the_server(client: Client, broker: Bro
         got = await take(events, 2)
         assert values(got) == [5, 6]
         assert not any(event.gap for event in got)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_resumes_while_a_lost_history_is_refilled_misses_none(
+    client: Client, broker: Broker, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """Events that come while the missed ones cannot be read are not given out before them."""
+    read, live = broker._read, asyncio.Event()
+
+    async def read_early(topic: Topic, after: Position | None) -> HistoryPage:
+        page = await read(topic, after)
+        if not live.is_set():  # this page is from before the refill, and the live events are from after it
+            for n in range(1, 7):
+                await append(broker, n, begin=n == 1)
+            await live.wait()
+            if fails:
+                raise RedisUnavailable("Redis did not answer in time")
+        return page
+
+    for n in range(1, 6):
+        await append(broker, n, begin=n == 1)
+    async with broker.subscribe(SOURCED) as others:
+        monkeypatch.setattr(broker, "_read", read_early)
+        async with broker.subscribe(SOURCED, after="abc..0-3") as events:
+            await client.execute("FLUSHALL", retry=False)
+            first = asyncio.create_task(take(events, 1))
+            assert values(await take(others, 1)) == [6]
+            live.set()
+            got = [*await first, *await take(events, 2)]
+    assert values(got) == [4, 5, 6]
+    assert not any(event.gap for event in got)
 
 
 async def test_another_log_is_a_gap(broker: Broker) -> None:

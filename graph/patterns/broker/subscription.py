@@ -133,23 +133,32 @@ class Subscription:
         try:
             page = await self._read(self.position)
         except RedisUnavailable:
-            await asyncio.sleep(_RETRY)
+            await self._rest()
             return
         now = _position(channel)
         if not now.same_epoch(live) or not page.end.same_epoch(now) or page.end.offset < live.offset:
             # The page came from another server process than the live events, or from one that is still being
             # refilled: wait until both show the same history.
             channel.lose()
-            await asyncio.sleep(_RETRY)
+            await self._rest()
             return
         events, position = judge(channel.topic, self.position, page)
         self._page.extend(events)
         if not events:
             self.position = position
         self._behind = len(page.events) == PAGE or not self._open
-        self._open = not self._behind
         if self._behind:
-            self._queue.clear()
+            self._shut()
+
+    async def _rest(self) -> None:
+        """Wait before the history is read again."""
+        self._shut()
+        await asyncio.sleep(_RETRY)
+
+    def _shut(self) -> None:
+        """Take no live events: they would come before the history that is still to be read."""
+        self._open = False
+        self._queue.clear()
 
 
 def _position(channel: Channel) -> Position:

@@ -245,6 +245,45 @@ async def test_a_quiet_loss_is_a_bare_gap(client: Client, broker: Broker) -> Non
         assert not got[0].gap
 
 
+async def test_what_was_lost_before_the_first_event_came_is_a_gap(client: Client, broker: Broker) -> None:
+    """Who follows a topic that was empty is told when its first events were lost, not only its later ones."""
+    async with Broker(client, check_every=3600) as patient, patient.subscribe(TOPIC) as events:
+        cursor = events.cursor
+        await publish_unheard(client, broker, 1)
+        await client.execute("FLUSHALL", retry=False)
+        await broker.publish(TOPIC, 2)
+        got = await take(events, 1)
+        async with broker.subscribe(TOPIC, after=cursor) as resumed:
+            got += await take(resumed, 1)
+    assert values(got) == [2, 2]
+    assert [event.gap for event in got] == [True, True]
+
+
+async def test_who_gives_up_waiting_for_the_history_still_gets_it_first(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that is cancelled while what it has missed is read gets that before what came meanwhile."""
+    read, reading = broker._read, asyncio.Event()
+
+    async def read_never(topic: Topic, after: Position | None) -> HistoryPage:
+        reading.set()
+        return await asyncio.Future()
+
+    start = await broker.publish(TOPIC, 0)
+    await broker.publish(TOPIC, 1)
+    async with broker.subscribe(TOPIC) as others, broker.subscribe(TOPIC, after=str(start)) as events:
+        monkeypatch.setattr(broker, "_read", read_never)
+        first = asyncio.create_task(take(events, 1))
+        await reading.wait()
+        await broker.publish(TOPIC, 2)
+        await take(others, 1)
+        first.cancel()
+        await asyncio.wait([first])
+        monkeypatch.setattr(broker, "_read", read)
+        got = await take(events, 2)
+    assert values(got) == [1, 2]
+
+
 @pytest.mark.parametrize(
     "text", ["", "x", "a.b.c", "a.b.1-", "a.b.-1-2", "a.b.1-2\n", "é.b.1-2", "a" * 200 + ".b.1-2", f"a.b.{'9' * 17}-1"]
 )
@@ -420,6 +459,31 @@ async def test_another_log_is_a_gap(broker: Broker) -> None:
     assert [event.gap for event in got] == [False, True]
 
 
+async def test_another_log_is_a_gap_for_who_resumes_before_its_first_event(client: Client, broker: Broker) -> None:
+    """A cursor of a log that was lost is followed by a gap, where the server has nothing yet of the next one."""
+    async with broker.subscribe(SOURCED, after="abc..0-3") as events:
+        first = asyncio.create_task(take(events, 2))
+        await until(lambda: not events._behind)
+        for n in range(1, 3):
+            await append(broker, n, "xyz", begin=n == 1)
+        got = await first
+    assert values(got) == [1, 2]
+    assert [event.gap for event in got] == [True, False]
+
+
+async def test_who_has_had_nothing_of_a_log_resumes(broker: Broker) -> None:
+    """A subscriber that was slow from the first event on has a cursor, too."""
+    async with broker.subscribe(SOURCED) as slow:
+        for n in range(1, 12):
+            await append(broker, n, begin=n == 1)
+        with pytest.raises(SlowConsumer) as caught:
+            await take(slow, 1)
+    async with broker.subscribe(SOURCED, after=caught.value.cursor) as events:
+        got = await take(events, 11)
+    assert values(got) == list(range(1, 12))
+    assert not any(event.gap for event in got)
+
+
 # --- life ---
 
 
@@ -461,6 +525,28 @@ async def test_closing_ends_the_subscriptions(client: Client) -> None:
         await entered.wait()
     assert await task == []
     assert asyncio.all_tasks() == before
+
+
+async def test_closing_ends_who_waits_for_what_cannot_be_read(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subscribers that wait for a history while Redis is away are let go, too, and so are newcomers."""
+    async with Broker(client, patience=3600) as broker, broker.subscribe(TOPIC) as events:
+        (channel,) = broker._channels.values()
+        monkeypatch.setattr(channel, "_request_heal", id)  # as if Redis did not answer
+        channel.lose()
+        events._behind = True
+        waiting = asyncio.create_task(anext(events, None))
+
+        async def join() -> None:
+            async with broker.subscribe(TOPIC):
+                pass
+
+        joining = asyncio.create_task(join())
+        await asyncio.sleep(0)
+        await broker.__aexit__(None, None, None)
+        async with within("both to be let go"):
+            assert await waiting is None
+            with pytest.raises(RedisUnavailable, match="closed"):
+                await joining
 
 
 def test_a_topic_keeps_its_keys_together() -> None:

@@ -131,6 +131,7 @@ class Broker:
             subscription.close()
         for channel in list(self._channels.values()):
             self._forget(channel)
+            channel.synced.set()  # whoever waits for it sees that this is the end
         await self._tasks.close()
         if self._listener is not None:
             await self._listener.close()
@@ -210,6 +211,8 @@ class Broker:
                     await channel.synced.wait()
             except TimeoutError:
                 raise RedisUnavailable("Redis did not confirm the subscription in time") from None
+            if self._channels.get(channel.keys.channel) is not channel:
+                raise RedisUnavailable("the broker was closed")
             subscription = Subscription(
                 channel, lambda at: self._read(topic, at), after=position, limit=self._queue, patient=patient
             )

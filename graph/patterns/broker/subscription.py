@@ -112,11 +112,16 @@ class Subscription:
                 return event
             if self._queue:
                 event = self._queue.popleft()
-                here = event.position
-                if here.same_epoch(self.position) and here.offset <= self.position.offset:
+                here, before = event.position, self.position
+                known = here.same_epoch(before)
+                if known and here.offset <= before.offset:
                     continue
-                self.position = here
-                return event
+                if event.gap or (known and (here.offset == before.offset + 1 or not self._every)):
+                    self.position = here
+                    return event
+                self._behind = True  # what is in between, if only in another epoch, the history tells
+                self._shut()
+                continue
             if self._behind:
                 await self._catch_up()
             else:
@@ -127,8 +132,17 @@ class Subscription:
         """Read the next page of history, and take live events from now on in case it is the last."""
         channel = self._channel
         await channel.synced.wait()
+        if self._closed:
+            return
         self._queue.clear()
         self._open = True
+        try:
+            await self._read_page(channel)
+        finally:
+            if self._behind:  # also where the reader has given up waiting, and asks again later
+                self._shut()
+
+    async def _read_page(self, channel: Channel) -> None:
         live = _position(channel)
         try:
             page = await self._read(self.position)
@@ -147,8 +161,6 @@ class Subscription:
         if not events:
             self.position = position
         self._behind = len(page.events) == PAGE or not self._open
-        if self._behind:
-            self._shut()
 
     async def _rest(self) -> None:
         """Wait before the history is read again."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import json
+import secrets
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -134,13 +135,19 @@ class Position:
         run, _, entry = rest.partition(".")
         time, _, offset = entry.partition("-")
         numbers = time.isdigit() and offset.isdigit() and len(time) <= _MAX_DIGITS and len(offset) <= _MAX_DIGITS
-        if not numbers or not text.isascii() or len(text) > _MAX_CURSOR or not (nonce + run).isalnum():
+        named = (nonce + run).isalnum() or text == str(_NOWHERE)
+        if not numbers or not text.isascii() or len(text) > _MAX_CURSOR or not named:
             raise BadCursor("not a cursor")
         return cls(nonce, run, int(time), int(offset))
 
     def same_epoch(self, before: Position) -> bool:
-        """Whether the offsets of both can be compared. A history that was still empty has no nonce yet."""
-        return self.run == before.run and (self.nonce == before.nonce or (not before.nonce and not before.offset))
+        """Whether the offsets of both can be compared. A log that has told nothing yet has no name."""
+        unnamed = not (before.nonce or before.run or before.offset)
+        return self.run == before.run and (self.nonce == before.nonce or unnamed)
+
+
+_NOWHERE = Position("", "", 0, 0)
+"""Where a sourced topic stands of which the server has nothing."""
 
 
 class Event:
@@ -221,7 +228,8 @@ def read_command(topic: Topic, keys: TopicKeys, after: Position | None, count: i
     elif topic.kind is Delivery.LATEST and count:
         count = -1
     nonce, entry = (after.nonce, after.id) if after else ("", "0-0")
-    return _READ((keys.history, keys.state), (nonce, entry, count, topic.state_ms))
+    new = "" if topic.sourced else secrets.token_hex(4)
+    return _READ((keys.history, keys.state), (nonce, entry, count, topic.state_ms, new))
 
 
 def judge(topic: Topic, before: Position, page: HistoryPage) -> tuple[list[Event], Position]:

@@ -1,0 +1,312 @@
+"""The broker in schedules that chance makes: publishers, subscribers and losses between any two steps, and a model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from graph.patterns.broker import Broker, Delivery, Position, SlowConsumer, Topic, broker, channel, healer, subscription
+from graph.patterns.broker.topic import TopicKeys
+from graph.patterns.client import RedisUnavailable, open_client
+from graph.patterns.client.connection import retries
+from harness.valkey import ValkeyServer
+from harness.waiting import within
+from tests.support.models.deliveries import Sequel, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from graph.patterns.broker import Event, Subscription
+    from graph.patterns.client import Client, Command, Listener, Reply, Script
+
+PREFIX = "schedules"
+TOPICS = (
+    Topic("s:every"),
+    Topic("s:short", max_length=3),
+    Topic("s:latest", Delivery.LATEST),
+    Topic("s:short-log", max_length=5, sourced=True),
+    Topic("s:log", sourced=True),
+)
+
+
+class Chance:
+    """What happens next, by a seed; once it is calm, nothing fails and nothing is late."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.calm = False
+
+    def happens(self, share: float) -> bool:
+        return not self.calm and self.random.random() < share
+
+    async def pause(self) -> None:
+        """Let others go on: for some turns of the event loop, or for as long as the server takes for some commands."""
+        if self.calm:
+            return
+        if self.happens(0.15):
+            await asyncio.sleep(self.random.random() * 0.004)
+        for _ in range(self.random.choice((0, 0, 0, 1, 2, 5))):
+            await asyncio.sleep(0)
+
+
+class Delayed:
+    """A client whose commands leave late, and whose replies and messages come late or never."""
+
+    def __init__(self, client: Client, chance: Chance) -> None:
+        self._client = client
+        self._chance = chance
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def send(self, one: Command) -> Reply:
+        await self._chance.pause()
+        if self._chance.happens(0.03):
+            raise RedisUnavailable("the command was not sent")
+        reply = await self._client.send(one)
+        await self._chance.pause()
+        if self._chance.happens(0.03):
+            raise RedisUnavailable("the reply was lost")
+        return reply
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Any] = ()) -> Reply:
+        return await self.send(script(keys, args))
+
+    async def batch(self, *commands: Command) -> list[Reply]:
+        await self._chance.pause()
+        replies: list[Reply] = list(await self._client.batch(*commands))
+        await self._chance.pause()
+        lost = RedisUnavailable("the reply was lost")
+        return [lost if self._chance.happens(0.05) else reply for reply in replies]
+
+    def listen(self, *hear: Callable[..., None]) -> Listener:
+        """Messages and news of the connection keep their order."""
+        waiting: asyncio.Queue[tuple[Callable[..., None], tuple[Any, ...]]] = asyncio.Queue()
+
+        async def deliver() -> None:
+            while True:
+                callback, args = await waiting.get()
+                await self._chance.pause()
+                callback(*args)
+
+        self._tasks.add(asyncio.create_task(deliver()))
+
+        def later(callback: Callable[..., None], *, may_be_lost: bool = False) -> Callable[..., None]:
+            def put(*args: Any) -> None:
+                if not (may_be_lost and self._chance.happens(0.03)):
+                    waiting.put_nowait((callback, args))
+
+            return put
+
+        on_message, on_up, on_down = hear
+        return self._client.listen(later(on_message, may_be_lost=True), later(on_up), later(on_down))
+
+
+class Published:
+    """A topic, where its events come from, and the cursors that were given out."""
+
+    def __init__(self, topic: Topic, chance: Chance) -> None:
+        self.topic = topic
+        self.told = Told(topic)
+        self.cursors: list[tuple[str, int, int]] = []
+        self._chance = chance
+        self._log, self._logs = list[int](), 0
+        self._first = 0
+
+    async def publish(self, through: Sequence[Broker]) -> None:
+        """Publish an event, or a few."""
+        if not self.topic.sourced:
+            number = self.told.begin()
+            with contextlib.suppress(RedisUnavailable):
+                self.told.certain[number] = await self._chance.random.choice(through).publish(self.topic, number)
+            return
+        if self._chance.happens(0.02):
+            self._log, self._first = [], 0
+            self._logs += 1
+        if self._chance.happens(0.02):  # of a durable log, too, only the newest may be kept
+            self._first = max(self._first, len(self._log) - 20)
+        for _ in range(self._chance.random.randint(1, 6)):
+            number = self.told.begin()
+            self.told.certain[number] = None
+            self._log.append(number)
+        await asyncio.gather(*(self.bring(one) for one in through if not self._chance.happens(0.3)))
+
+    async def bring(self, through: Broker) -> None:
+        """Publish what the topic does not have yet, as `graph.catalog.outbox` does."""
+        if not self.topic.sourced:
+            return
+        log, name, first = self._log, f"log{self._logs}", self._first
+        with contextlib.suppress(RedisUnavailable):
+            end = await through.end(self.topic)
+            known, done = end.nonce == name, end.offset if end.nonce == name else 0
+            while done < len(log):
+                start = max(done, first) if known else first
+                piece = log[start : start + self._chance.random.randint(1, 5)]
+                newest = await through.append(
+                    self.topic, piece, log=name, first=start + 1, previous=done if known else start, begin=not known
+                )
+                if newest <= done:
+                    return
+                known, done = True, newest
+
+
+class Follower:
+    """Subscribes, resumes, takes its time, gives up waiting, leaves and comes again; in the end it stays."""
+
+    def __init__(self, published: Published, brokers: Sequence[Broker], chance: Chance) -> None:
+        self._published = published
+        self._brokers = brokers
+        self._chance = chance
+        self._stays: int | None = None  # until an event of this number or a later one
+        self._next: tuple[str, int, int] | None = None
+        self.faults: list[str] = []
+        self.taken = 0
+
+    def stay(self) -> None:
+        """Leave no more, and end with the first event that is published from now on."""
+        self._stays = self._published.told.count
+
+    async def follow(self) -> None:
+        chance, published = self._chance, self._published
+        while True:
+            begin = self._next
+            if begin is None and published.cursors and chance.happens(0.7):
+                begin = chance.random.choice(published.cursors)
+            after = None if begin is None else begin[0]
+            through = chance.random.choice(self._brokers)
+            with contextlib.suppress(RedisUnavailable):
+                async with through.subscribe(published.topic, after, patient=chance.random.random() < 0.5) as events:
+                    told = published.told
+                    _, last, excused = begin or ("", -1, told.count)
+                    sequel = Sequel(told, Position.parse(after) if after else events.position, last, excused)
+                    try:
+                        if await self._take(events, sequel):
+                            return
+                    except SlowConsumer as slow:
+                        self._next = (slow.cursor, sequel.last, sequel.excused)
+                    finally:
+                        self.faults += [f"{published.topic.name} after {begin}: {fault}" for fault in sequel.faults]
+            await chance.pause()
+            await asyncio.sleep(0)
+
+    async def _take(self, events: Subscription, sequel: Sequel) -> bool:
+        chance = self._chance
+        while True:
+            if chance.happens(0.03) and self._stays is None:
+                self._next = None
+                return False
+            await chance.pause()
+            event = await self._next_of(events)
+            if event is None:
+                continue
+            sequel.take(event)
+            self.taken += 1
+            self._next = (event.cursor, sequel.last, sequel.excused)
+            self._published.cursors.append(self._next)
+            if self._stays is not None and sequel.last >= self._stays:
+                return True
+
+    async def _next_of(self, events: Subscription) -> Event | None:
+        if not self._chance.happens(0.15):
+            return await anext(events)
+        taking = asyncio.create_task(anext(events))
+        await self._chance.pause()
+        if not taking.done():
+            taking.cancel()
+        await asyncio.wait([taking])
+        return None if taking.cancelled() else taking.result()
+
+
+async def lose(server: ValkeyServer, topics: Sequence[Published], chance: Chance) -> None:
+    """Something is lost at the server, or cut off from it; or the server dies and comes back with what is on disk."""
+    if chance.happens(0.05):
+        server.kill()
+        await chance.pause()
+        await asyncio.to_thread(server.start)
+        return
+    keys = TopicKeys.of(PREFIX, chance.random.choice(topics).topic)
+    losses: list[tuple[str, ...]] = [
+        ("FLUSHALL",),
+        ("FLUSHALL",),
+        ("SCRIPT", "FLUSH"),
+        ("CLIENT", "KILL", "TYPE", "PUBSUB"),
+        ("CLIENT", "KILL", "TYPE", "PUBSUB"),
+        ("CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES"),
+        ("DEL", keys.history),
+        ("DEL", keys.state),
+    ]
+    await asyncio.to_thread(server.command, *chance.random.choice(losses))
+
+
+async def schedule(seed: int, server: ValkeyServer, clients: Sequence[Client]) -> tuple[list[str], int]:
+    """One schedule: what was wrong in it, and how many events were taken."""
+    chance = Chance(seed)
+    await asyncio.to_thread(server.command, "FLUSHALL")
+    topics = [Published(topic, chance) for topic in TOPICS if chance.happens(0.4)] or [Published(TOPICS[-1], chance)]
+    delayed = [Delayed(client, chance) for client in clients]
+    async with contextlib.AsyncExitStack() as stack:
+        brokers = [
+            await stack.enter_async_context(
+                Broker(cast("Any", one), prefix=PREFIX, queue=chance.random.choice((1, 3, 8)), check_every=0.01)
+            )
+            for one in delayed
+        ]
+        followers = [
+            Follower(chance.random.choice(topics), brokers, chance) for _ in range(chance.random.randint(1, 6))
+        ]
+        following = [asyncio.create_task(one.follow()) for one in followers]
+        for _ in range(chance.random.randint(10, 60)):
+            await chance.random.choice(topics).publish(brokers)
+            if chance.happens(0.1):
+                await lose(server, topics, chance)
+            if chance.happens(0.1):
+                await asyncio.gather(*(topic.bring(through) for topic in topics for through in brokers))
+            await chance.pause()
+        chance.calm = True
+        for one in followers:
+            one.stay()
+        async with within(f"every subscriber in schedule {seed} to be told of something new"):
+            while not all(task.done() for task in following):
+                for topic in topics:
+                    await topic.publish(brokers)
+                    await topic.bring(brokers[0])
+                await asyncio.sleep(0.001)
+        await asyncio.gather(*following)
+        for one in delayed:
+            one.stop()
+    return [fault for one in followers for fault in one.faults], sum(one.taken for one in followers)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses are short, pages and rooms small, so that a schedule has many of them."""
+    for module in (broker, channel, healer, subscription):
+        monkeypatch.setattr(module, "PAGE", 4)
+    monkeypatch.setattr(channel, "_HELD", 8)
+    monkeypatch.setattr(healer, "_GRACE", 0.002)
+    monkeypatch.setattr(healer, "_RETRY_FIRST", 0.001)
+    monkeypatch.setattr(healer, "_RETRY_CAP", 0.01)
+    monkeypatch.setattr(subscription, "_RETRY", 0.002)
+    monkeypatch.setattr(retries, "BACKOFF_BASE", 0.001)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_no_schedule_has_a_silent_gap(scaled: Callable[[int, int], int]) -> None:
+    """Whatever is lost, late or given up, each subscriber has every event once and in order, or is told of a gap."""
+    first = random.randrange(1 << 32)
+    with ValkeyServer(aof=True) as server:
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(open_client(server.url)) for _ in range(3)]
+            for seed in range(first, first + scaled(500, 15)):
+                faults, taken = await schedule(seed, server, clients)
+                assert faults == [], f"schedule {seed}"
+                assert taken, f"schedule {seed}"

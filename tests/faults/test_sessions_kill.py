@@ -8,17 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.patterns.client import RedisUnavailable, open_client
+from graph.patterns.client import OutcomeUnknown, RedisUnavailable, open_client
 from graph.patterns.sessions import Sessions
 from harness.valkey import ValkeyServer
+from harness.waiting import within
 from tests.support.engines.syncing import just_synced, syncs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at threads in /proc")
 
@@ -42,12 +44,10 @@ async def _kill_after_revoking(turns: Sequence[int]) -> None:
                 sessions = Sessions(client)
                 made = [await sessions.create("7") for _ in range(3)]
                 survivor, _ = await sessions.create("8")
-                synced = await asyncio.to_thread(just_synced, server)
                 if turn % 5:
-                    assert await sessions.revoke_all("7", keep=made[1][1].id) == 2
+                    await _acknowledged(server, partial(sessions.revoke_all, "7", keep=made[1][1].id))
                 else:
-                    assert await sessions.revoke("7", made[0][1].id)
-                assert syncs(server) > synced, turn
+                    await _acknowledged(server, partial(sessions.revoke, "7", made[0][1].id))
                 server.kill()
             await asyncio.to_thread(server.start)
             async with open_client(server.url) as client:
@@ -59,6 +59,20 @@ async def _kill_after_revoking(turns: Sequence[int]) -> None:
                 await client.execute("FLUSHALL", retry=False)
 
 
+async def _acknowledged(server: ValkeyServer, end: Callable[[], Awaitable[object]]) -> None:
+    """End sessions as a client does, which asks again where a slow disk has not confirmed it in time.
+
+    What was not acknowledged was promised to nobody. What was is on disk: an fsync began and ended since it was asked.
+    """
+    async with within("an acknowledgement"):
+        while True:
+            synced = await asyncio.to_thread(just_synced, server)
+            with contextlib.suppress(OutcomeUnknown):
+                await end()
+                assert syncs(server) > synced
+                return
+
+
 async def test_a_revocation_waits_for_the_disk() -> None:
     """Each acknowledgement, even of a revocation that finds nothing to end, comes after an fsync that began later."""
     with ValkeyServer(aof=True) as server:
@@ -66,12 +80,11 @@ async def test_a_revocation_waits_for_the_disk() -> None:
             sessions = Sessions(client)
             for which in ("all", "one", "none"):
                 _, session = await sessions.create("7")
-                synced = await asyncio.to_thread(just_synced, server)
                 if which == "all":
-                    await sessions.revoke_all("7")
+                    await _acknowledged(server, partial(sessions.revoke_all, "7"))
                 else:
-                    await sessions.revoke("7", session.id if which == "one" else "no such session")
-                assert syncs(server) > synced, which
+                    ended = session.id if which == "one" else "no such session"
+                    await _acknowledged(server, partial(sessions.revoke, "7", ended))
 
 
 async def test_sessions_survive_a_restart() -> None:

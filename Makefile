@@ -23,7 +23,7 @@ serve: $(VENV)/.base
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(AT_ONCE) tests --ignore tests/conformance --ignore tests/browser
 
-## full: run what is too heavy for `make test`, and races, faults and engines at the size of the guarantees
+## full: run what is too heavy for `make test`, and races, faults, models and engines at the size of the guarantees
 full: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(AT_ONCE) --full -m full tests --ignore tests/conformance --ignore tests/browser
 

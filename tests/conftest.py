@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         heavy = item.get_closest_marker("heavy") is not None
         if heavy and not item.config.getoption("--full"):
             item.add_marker(pytest.mark.skip(reason="with --full"))
-        if heavy or ("faults" in item.path.parts and "scaled" in getattr(item, "fixturenames", ())):
+        if heavy or "scaled" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.full)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
 from harness.serving import ROOT, Serving
+from harness.waiting import HANG
 from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Explorer:
     def __init__(self, url: str, password: str) -> None:
         self.asked = self.sessions = 0
         self._password = password
-        self._http = httpx.Client(base_url=url, timeout=30)
+        self._http = httpx.Client(base_url=url, timeout=HANG)
         self._token = "none"
 
     def close(self) -> None:
@@ -70,33 +70,29 @@ class Explorer:
 
 
 def test_no_operation_of_the_schema_makes_the_server_fail(tmp_path: Path, scaled: Callable[[int, int], int]) -> None:
-    """For 60 s (--full) generated operations are all answered below 500, and no bug is met on the way."""
+    """Generated operations, hundreds of them with --full, are all answered below 500, and no bug is met on the way."""
     schema: Any = cast("Any", schemathesis.graphql).from_path(str(ROOT / "schema.graphql"))
     operations: list[Any] = [found.ok() for found in schema.get_all_operations()]
-    deadline = time.monotonic() + scaled(60, 0)
     limits = {"GRAPH_RATE_LIMIT_ANONYMOUS": "100000000", "GRAPH_RATE_LIMIT_AUTHENTICATED": "100000000"}
     with Serving(stocked(tmp_path), GRAPH_JOBS_BESIDE="false", **limits) as server:
         server.ready()
         _, password, _ = server.admin()
         explorer = Explorer(server.url, password)
-        while True:
-            for operation in operations:
-                explorer.sign_in()
+        for operation in operations:
+            explorer.sign_in()
 
-                @given(case=operation.as_strategy(), signed_in=st.booleans())
-                @settings(
-                    max_examples=scaled(10, 1),
-                    deadline=None,
-                    database=None,
-                    suppress_health_check=SLOW,
-                    print_blob=False,
-                )
-                def explore(case: Any, signed_in: bool) -> None:  # noqa: FBT001 - Hypothesis names what it gives
-                    explorer.ask(case.body if isinstance(case.body, str) else case.body["query"], signed_in=signed_in)
+            @given(case=operation.as_strategy(), signed_in=st.booleans())
+            @settings(
+                max_examples=scaled(25, 1),
+                deadline=None,
+                database=None,
+                suppress_health_check=SLOW,
+                print_blob=False,
+            )
+            def explore(case: Any, signed_in: bool) -> None:  # noqa: FBT001 - Hypothesis names what it gives
+                explorer.ask(case.body if isinstance(case.body, str) else case.body["query"], signed_in=signed_in)
 
-                explore()
-            if time.monotonic() > deadline:
-                break
+            explore()
         explorer.close()
         assert explorer.asked >= len(operations)
         assert explorer.sessions

@@ -108,7 +108,6 @@ def finished(steps: Any) -> Any:
             return done.value
 
 
-@pytest.mark.full
 def test_fields_can_be_merged_where_the_reference_says_so(scaled: Callable[[int, int], int]) -> None:
     """Over thousands of documents the rule finds a conflict in just those in which graphql-core's finds one."""
     seen = {True: 0, False: 0}
@@ -126,7 +125,6 @@ REFERENCE = tuple(rule for rule in specified_rules if rule is not OverlappingFie
 OURS = tuple(StreamRule if rule is StreamDirectiveOnListField else rule for rule in REFERENCE)
 
 
-@pytest.mark.full
 def test_steps_find_what_one_go_finds(scaled: Callable[[int, int], int]) -> None:
     """Every other rule reports the same errors, in the same order, as under graphql-core's own visit."""
     for seed in range(scaled(1500, 50)):

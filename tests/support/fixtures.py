@@ -40,7 +40,7 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session")
 def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
-    """``scaled(full, quick)``: how many rounds a fault test runs: all of them with --full, else a quick sample."""
+    """``scaled(full, quick)``: how many rounds a test runs: `full` with --full, as `make full` does, else `quick`."""
     whole = bool(request.config.getoption("--full"))
     return lambda full, quick: full if whole else quick
 

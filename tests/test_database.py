@@ -33,7 +33,7 @@ from graph.engines.columns import UtcDateTime, UtcText, stored_moment
 from graph.engines.database import Database, async_url, migrate
 from graph.engines.revisions import head_revision
 from graph.errors import Unavailable
-from harness.waiting import within
+from harness.waiting import HANG, within
 from tests.support.processes.migrator import migrate_with_others
 
 if TYPE_CHECKING:
@@ -422,7 +422,7 @@ async def test_processes_may_migrate_at_once(engine: str, tmp_path: Path, reques
     for child in children:
         child.start()
     start.set()
-    outcomes = [await asyncio.to_thread(results.get, timeout=60) for _ in children]
+    outcomes = [await asyncio.to_thread(results.get, timeout=HANG) for _ in children]
     for child in children:
         child.join()
     results.close()
@@ -521,7 +521,7 @@ async def test_a_transaction_that_stands_still_is_ended(database_url: str, monke
         with pytest.raises(Unavailable):
             async with frozen.transaction() as session:
                 await session.execute(_RENAME)
-                async with asyncio.timeout(30), other.transaction() as theirs:
+                async with within("the rows of who stands still"), other.transaction() as theirs:
                     await theirs.execute(_RENAME)
                 await session.execute(_RENAME)
         async with frozen.transaction() as session:  # on another connection
@@ -538,7 +538,7 @@ async def test_nobody_waits_for_a_row_for_ever(database_url: str, monkeypatch: p
         async with holder.transaction() as session:
             await session.execute(_RENAME)
             with pytest.raises(Unavailable):
-                async with asyncio.timeout(30), waiter.transaction() as theirs:
+                async with within("the end of the wait for a row"), waiter.transaction() as theirs:
                     await theirs.execute(_RENAME)
 
 
@@ -604,14 +604,14 @@ async def test_the_statement_of_a_process_that_was_killed_ends(database_url: str
         await _add(database, "row")
         process = context.Process(target=_hang, args=(database_url, ready))
         process.start()
-        assert await asyncio.to_thread(ready.wait, 60)
-        async with asyncio.timeout(30):
+        assert await asyncio.to_thread(ready.wait, HANG)
+        async with within("the statement to be under way"):
             while await _sessions(database, "active") < 2:
                 await asyncio.sleep(0.01)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        async with asyncio.timeout(30):
+        async with within("the statement to end"):
             while await _sessions(database, "%") > 1:
                 await asyncio.sleep(0.05)
         async with database.transaction() as session:
@@ -640,8 +640,8 @@ async def test_a_transaction_that_is_cancelled_at_any_moment_leaves_no_session_o
             for _ in range(rng.choice((1, 2))):
                 await asyncio.sleep(rng.uniform(0, 0.1))
                 task.cancel()
-            await asyncio.wait((task,), timeout=30)
-            async with asyncio.timeout(30):
+            async with within("the cancelled transaction to end, and its connection to be idle"):
+                await asyncio.wait((task,))
                 while await _sessions(other, "idle in%") or await _sessions(other, "active") > 1:
                     await asyncio.sleep(0.01)
 

@@ -255,7 +255,7 @@ async def test_a_thread_refuses_what_was_given_up_before_it(single: Database, tr
     async with single.engine.connect() as connection:
         raw: Any = (await connection.get_raw_connection()).driver_connection
     gate = threading.Event()
-    busy = asyncio.create_task(raw._execute(gate.wait, 30))
+    busy = asyncio.create_task(raw._execute(gate.wait, HANG))
     await asyncio.sleep(0)
     task = asyncio.create_task(single.execute(text("INSERT INTO category (slug, name) VALUES ('late', 'late')")))
     while len(trips) < 2:

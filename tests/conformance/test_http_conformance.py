@@ -17,6 +17,7 @@ from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.exceptions import TransportQueryError
 
 from harness.serving import Serving
+from harness.waiting import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def url() -> Iterator[str]:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.stdin.close()
-        process.wait(30)
+        process.wait(HANG)
 
 
 def node(script: str, url: str) -> list[dict[str, Any]]:

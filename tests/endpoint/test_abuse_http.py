@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from harness.waiting import HANG
 from tests.support.clients.raw_http import exchange
 from tests.support.models.abuse import CASES, HELLO, SLOW, Case, ask, post
 
@@ -60,7 +61,7 @@ def server() -> Iterator[Server]:
         url = process.stdout.readline().decode()
         yield Server(int(url.split(":")[2].split("/")[0]), process.pid)
         process.stdin.close()
-        process.wait(30)
+        process.wait(HANG)
 
 
 def check(case: Case, status: int, headers: dict[str, str], body: bytes) -> None:

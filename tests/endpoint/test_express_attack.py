@@ -21,7 +21,7 @@ from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.server.http_express import HttpProtocol
 from harness.serving import Serving
 from harness.valkey import ValkeyCluster, ValkeyServer
-from harness.waiting import until
+from harness.waiting import HANG, until
 from tests.support.apps.answers import AnswersApp, KeyTokens
 from tests.support.apps.serving import serving
 from tests.support.clients.raw_http import Connection, post
@@ -228,7 +228,7 @@ async def test_what_outlasts_the_time_to_stop_is_told_so(tmp_path: Path) -> None
             valkey.resume()
             assert (answer.status, answer.headers[b"connection"]) == (503, b"close")
             assert b'"UNAVAILABLE"' in answer.body
-        assert await asyncio.to_thread(server.process.wait, 20) == 0
+        assert await asyncio.to_thread(server.process.wait, HANG) == 0
 
 
 async def test_decisions_are_counted_once_each(client: Client) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from graph.patterns.cache import Cache, metrics
 from graph.patterns.client import open_client
+from harness.waiting import HANG
 from tests.support.models.counters import count
 from tests.support.models.shared_truth import SharedTruth
 
@@ -117,7 +118,7 @@ class _Racer:
                     await self.race(caches[number % 2], killed=race % 10 == 9)
 
             await asyncio.gather(*[racer(number) for number in range(AT_ONCE)])
-            await asyncio.to_thread(finish.wait, 100)
+            await asyncio.to_thread(finish.wait, HANG)
             await asyncio.sleep(HOLD * 1.5)
             for cache in caches:  # all is quiet: even what killed writers committed must show now
                 for key in map(str, range(KEYS)):

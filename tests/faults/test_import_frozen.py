@@ -14,6 +14,7 @@ from graph.catalog.keys import IMPORT_PRODUCTS
 from graph.jobs import JobState, Worker, delivery
 from graph.services import open_services
 from harness.serving import Working
+from harness.waiting import within
 from tests.support.apps.products import with_imports
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ ROWS = 30_000
 
 async def _done(services: Services, job: str, *, begun: bool = False) -> JobState:
     """Wait for the first report (`begun`) or the end of a job."""
-    async with asyncio.timeout(120):
+    async with within("a report or the end of the job"):
         while True:
             found = await services.jobs.get(job)
             assert found is not None
@@ -62,6 +63,6 @@ async def test_another_worker_finishes_the_import_of_one_that_stands_still(
             assert found is not None
             assert found.state is JobState.SUCCEEDED
             open_ones = text("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'")
-            async with asyncio.timeout(120):  # another reader may be between two statements just now
+            async with within("every transaction to end"):  # another reader may be between two statements just now
                 while await services.database.execute(open_ones) != [(0,)]:
                     await asyncio.sleep(0.05)

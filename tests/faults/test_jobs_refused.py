@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from graph.jobs import Definition, Job, Jobs, JobState, Progress, Worker
 from graph.patterns.client import open_client
 from harness.valkey import ValkeyServer, free_port
-from harness.waiting import eventually
+from harness.waiting import HANG, eventually, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def refuse(server: ValkeyServer, how: str) -> Callable[[], object]:
 
 async def ended(jobs: Jobs, job: str) -> Job:
     """The job, once it has finished."""
-    async with asyncio.timeout(60):
+    async with within("the end of the job"):
         while True:
             try:
                 found = await jobs.get(job)
@@ -88,10 +88,11 @@ async def test_a_refusal_ends_neither_the_worker_nor_its_jobs(server: ValkeyServ
         working = asyncio.create_task(worker.run(stop))
         try:
             job = await jobs.enqueue("long", {}, retries=0)
-            await asyncio.wait_for(running.wait(), 30)
+            async with within("the job to begin"):
+                await running.wait()
             take_again = refuse(server, how)
             before = reports
-            async with asyncio.timeout(60):
+            async with within("two reports amid the refusal"):
                 while reports < before + 2:
                     await asyncio.sleep(0.01)
             release.set()
@@ -103,4 +104,4 @@ async def test_a_refusal_ends_neither_the_worker_nor_its_jobs(server: ValkeyServ
             assert not working.done()
         finally:
             stop.set()
-            await asyncio.wait_for(working, 60)
+            await asyncio.wait_for(working, HANG)

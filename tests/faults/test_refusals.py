@@ -44,7 +44,7 @@ def server() -> Iterator[ValkeyServer]:
 async def refused(client: Client, way: str) -> RedisRefused:
     """The refusal that the client has noticed."""
     one = command("GET", "x") if way == "MASTERDOWN" else command("SET", "x", 1, "PX", 60_000, retry=False)
-    async with asyncio.timeout(30):
+    async with within("a refusal"):
         while True:
             (reply,) = await client.batch(one)
             if isinstance(reply, RedisRefused):
@@ -54,7 +54,7 @@ async def refused(client: Client, way: str) -> RedisRefused:
 
 async def taken(client: Client) -> None:
     """Wait until the server takes everything again."""
-    async with asyncio.timeout(30):
+    async with within("the server to take everything"):
         while client.refusal:
             await asyncio.sleep(0.01)
 

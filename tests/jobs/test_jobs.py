@@ -458,9 +458,9 @@ async def test_a_job_that_is_cut_off_by_the_end_of_its_worker_is_taken_over_at_o
 
     job = await jobs.enqueue("work", {})
     async with working(jobs, work, drain=0.1) as stop:
-        await asyncio.wait_for(begun.wait(), 30)
+        await asyncio.wait_for(begun.wait(), HANG)
         stop.set()
-        await asyncio.wait_for(cancelled.wait(), 30)
+        await asyncio.wait_for(cancelled.wait(), HANG)
     async with working(jobs, work):
         done = await ended(jobs, job)
     assert (done.state, done.attempt, done.failures) == (JobState.SUCCEEDED, 2, 0)
@@ -482,11 +482,11 @@ async def test_an_attempt_that_lost_its_delivery_is_cancelled_though_it_reports_
 
     job = await jobs.enqueue("silent", {})
     async with working(jobs, silent):
-        await asyncio.wait_for(begun.wait(), 30)
+        await asyncio.wait_for(begun.wait(), HANG)
         queue = jobs.keys.queue
         (entry,) = await jobs.client.execute("XRANGE", queue, "-", "+")
         await jobs.client.execute("XCLAIM", queue, GROUP, "another", 0, entry[0], "JUSTID", retry=False)
-        await asyncio.wait_for(cancelled.wait(), 30)
+        await asyncio.wait_for(cancelled.wait(), HANG)
     found = await jobs.get(job)
     assert found is not None
     assert (found.state, found.attempt) == (JobState.RUNNING, 1)  # it is the other's to finish

@@ -170,7 +170,7 @@ async def test_each_gets_what_it_would_get_alone(
         )
         @given(BATCHES, st.sampled_from(Operator), st.sampled_from(Ties))
         def check(batches: Sequence[Sequence[Sent]], operator: Operator, ties: Ties) -> None:
-            asyncio.run_coroutine_threadsafe(compare(batches, operator, ties), loop).result(30)
+            asyncio.run_coroutine_threadsafe(compare(batches, operator, ties), loop).result(HANG)
 
         await asyncio.to_thread(check)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import time
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from graph.patterns.limiter import Charge, Limit, Limiter
 from graph.patterns.lock import Locks
 from graph.patterns.sessions import Revocations, Sessions
 from harness.valkey import ValkeyServer
-from harness.waiting import until
+from harness.waiting import until, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +82,7 @@ async def test_databases_of_one_server_do_not_share_events(server: ValkeyServer)
     ):
         await there.publish(topic, "theirs")
         await here.publish(topic, "mine")
-        async with asyncio.timeout(30):
+        async with within("an event of each database"):
             first, second = await anext(mine), await anext(theirs)
     assert (first.data, first.gap, second.data, second.gap) == ("mine", False, "theirs", False)
 
@@ -171,6 +170,6 @@ async def test_a_server_that_hides_its_run_id_is_used(server: ValkeyServer) -> N
         async with broker.subscribe(topic) as mine:
             await broker.publish(topic, "first")
             await broker.publish(topic, "second")
-            async with asyncio.timeout(30):
+            async with within("both events"):
                 events = [await anext(mine), await anext(mine)]
         assert [(event.data, event.gap) for event in events] == [("first", False), ("second", False)]

@@ -21,6 +21,7 @@ from graph.endpoint.identity import Caller
 from graph.engines.database import migrate
 from graph.services import Services, open_services
 from graph.settings import DatabaseSettings, RedisSettings, Settings, sqlite_url
+from harness.waiting import HANG
 
 LIST = "{ products { sku } }"
 
@@ -84,4 +85,4 @@ async def main(redis: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(asyncio.wait_for(main(sys.argv[1], Path(sys.argv[2])), 60))
+    asyncio.run(asyncio.wait_for(main(sys.argv[1], Path(sys.argv[2])), HANG))

@@ -119,7 +119,8 @@ class Published:
         self.told = Told(topic)
         self.cursors: list[tuple[str, int, int]] = []
         self._chance = chance
-        self._log, self._logs = list[int](), 0
+        self.renamed = 0
+        self._log = list[int]()
         self._first = 0
 
     async def publish(self, through: Sequence[Broker]) -> None:
@@ -131,7 +132,7 @@ class Published:
             return
         if self._chance.happens(0.02):
             self._log, self._first = [], 0
-            self._logs += 1
+            self.renamed += 1
         if self._chance.happens(0.02):  # of a durable log, too, only the newest may be kept
             self._first = max(self._first, len(self._log) - 20)
         for _ in range(self._chance.random.randint(1, 6)):
@@ -144,7 +145,7 @@ class Published:
         """Publish what the topic does not have yet, as `graph.catalog.outbox` does."""
         if not self.topic.sourced:
             return
-        log, name, first = self._log, f"log{self._logs}", self._first
+        log, name, first = self._log, f"log{self.renamed}", self._first
         with contextlib.suppress(RedisUnavailable):
             end = await through.end(self.topic)
             known, done = end.nonce == name, end.offset if end.nonce == name else 0
@@ -228,7 +229,7 @@ class Follower:
 
 async def lose(server: ValkeyServer, topics: Sequence[Published], chance: Chance) -> None:
     """Something is lost at the server, or cut off from it; or the server dies and comes back with what is on disk."""
-    if chance.happens(0.05):
+    if chance.happens(0.05) and not any(one.renamed for one in topics):  # what is on disk may be of another log, again
         server.kill()
         await chance.pause()
         await asyncio.to_thread(server.start)

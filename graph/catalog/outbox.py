@@ -177,11 +177,11 @@ class Outbox:
     async def _bring(self, end: Position, state: OutboxState, ids: Sequence[int]) -> int:
         """Give the rows `ids` positions, and append to the topic what comes after its end `end`."""
         nonce, position = state.nonce, state.position
-        if ids:
-            nonce, position = await self._number(ids, end)
         if end.nonce == nonce and end.offset > position:
             # The database was restored to an older state: its positions will mean other events from now on.
             nonce = await self._rename(nonce)
+        if ids:
+            nonce, position = await self._number(ids, end)
         known, published, count = end.nonce == nonce, end.offset, 0
         if not known:
             published = 0

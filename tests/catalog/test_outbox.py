@@ -232,18 +232,22 @@ async def test_an_outage_is_told_once(database: Database, caplog: pytest.LogCapt
             assert told()[1:] == ["the outbox goes on"]
 
 
-async def test_a_database_that_went_back_is_another_log(database: Database, broker: Broker, outbox: Outbox) -> None:
-    """A restored backup gives positions out again: subscribers are told that they missed something."""
+@pytest.mark.parametrize("since", [1, 3])
+async def test_a_database_that_went_back_is_another_log(
+    database: Database, broker: Broker, outbox: Outbox, since: int
+) -> None:
+    """A restored backup gives positions out again, whether fewer or more than were lost: subscribers learn of a gap."""
     await note(database, 1, 2, 3)
     await outbox.publish()
     async with broker.subscribe(TOPIC) as events:
         async with database.transaction() as session:
             await session.execute(EVENTS.delete())
             await session.execute(update(EVENT_LOG).values(position=1))
-        await note(database, 20)
+        await note(database, *range(20, 20 + since))
         await outbox.publish()
-        got = await take(events, 1)
-        assert (products(got), got[0].gap) == ([20], True)
+        got = await take(events, since)
+        assert products(got) == [*range(20, 20 + since)]
+        assert [event.gap for event in got] == [True] + [False] * (since - 1)
 
 
 async def test_only_the_newest_rows_are_kept(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from graph.jobs.queue import UnknownJob
@@ -52,14 +53,30 @@ async def follow_jobs(jobs: Jobs, *, limit: int, every: float = 1.0) -> AsyncGen
         await asyncio.sleep(every)
 
 
-async def follow_job(jobs: Jobs, broker: Broker, job: str) -> AsyncGenerator[Job]:
-    """Yield the current state of a job, then each change until it ends; raises `UnknownJob` if it does not exist."""
+async def follow_job(jobs: Jobs, broker: Broker, job: str, *, every: float = 5.0) -> AsyncGenerator[Job]:
+    """Yield the current state of a job, then each change until it ends; raises `UnknownJob` if it does not exist.
+
+    It is read every so many seconds, too: whoever changed it may have died before that was announced. While Redis is
+    away, the last state stands.
+    """
     async with broker.subscribe(job_topic(job)) as events:
         # Subscribe before reading, so that a change in between arrives as an event.
-        ended = False
-        while not ended:
-            found = await jobs.get(job)
-            if found is None:
-                raise UnknownJob(f"there is no job {job}")
-            yield found
-            ended = found.state.finished or await anext(events, None) is None
+        known: Job | None = None
+        while True:
+            try:
+                found = await jobs.get(job)
+            except RedisUnavailable:
+                if known is None:
+                    raise
+            else:
+                if found is None:
+                    raise UnknownJob(f"there is no job {job}")
+                if found != known:
+                    known = found
+                    yield found
+                if found.state.finished:
+                    return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every):
+                    if await anext(events, None) is None:
+                        return

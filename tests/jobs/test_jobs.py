@@ -20,9 +20,11 @@ from graph.jobs import (
     Worker,
     delivery,
     endings,
+    follow_job,
 )
 from graph.jobs import worker as worker_module
 from graph.jobs.queue import GROUP
+from graph.patterns.broker import Broker
 from graph.patterns.client import Command
 from harness.waiting import HANG, until, within
 
@@ -310,6 +312,23 @@ async def test_changes_are_announced_to_those_who_watch(client: Client) -> None:
         ("RUNNING", 10),
         ("SUCCEEDED", 10),
     ]
+
+
+async def test_a_change_that_nobody_announced_is_seen(jobs: Jobs) -> None:
+    """As where a worker died, or Redis refused, between the record of the end and its announcement."""
+
+    async def work(progress: Progress) -> None:
+        await going.wait()
+
+    going = asyncio.Event()
+    job = await jobs.enqueue("work", {})
+    seen: list[JobState] = []
+    async with Broker(jobs.client) as broker, working(jobs, work), within("the end to be seen"):
+        async for found in follow_job(jobs, broker, job, every=0.01):
+            seen.append(found.state)
+            going.set()
+    assert seen[-1] is JobState.SUCCEEDED
+    assert len(seen) == len(set(seen))
 
 
 async def test_a_long_job_is_not_taken_for_dead(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -358,6 +358,20 @@ async def test_a_source_that_breaks_ends_with_a_masked_error(app: LiveApp, caplo
     assert app.streams.groups == 0
 
 
+async def test_who_catches_up_with_a_source_that_broke_is_told(app: LiveApp) -> None:
+    """Followers that resume do not move over to a group that has ended: they would hear nothing any more."""
+    cursors = await app.publish("a", "b")
+    app.gate.clear()
+    sink = await app.follow("subscription($after: String) { ending(after: $after) { text } }", after=cursors[0])
+    await until(lambda: app.sources == 2)
+    await app.publish("c", "end")
+    await until(lambda: app.streams.groups == 1)
+    app.gate.set()
+    await sink.end()
+    assert sink.values("ending", "text") == ["b", "c"]
+    assert sink.code == "INTERNAL_SERVER_ERROR"
+
+
 async def test_an_event_whose_execution_fails_is_a_result_with_errors(app: LiveApp) -> None:
     """The subscription goes on after it."""
     sink = await app.follow("subscription { news { text bug } }")

@@ -173,6 +173,7 @@ class Group:
 
     def _forget(self) -> None:
         self._home.forget(self)
+        self._recent.clear()  # nobody moves here any more
         base, self._base = self._base, None
         if base is not None:
             base.approaching.pop(self, None)
@@ -305,8 +306,7 @@ class Group:
 
     def merge(self) -> None:
         """Move followers to the main group once it remembers the last event they got."""
-        base = self._base
-        if base is None or not self._recent or (last := self._recent[-1].cursor) is None:
+        if (base := self._base) is None or not self._recent or (last := self._recent[-1].cursor) is None:
             return
         for follower in tuple(self._followers):
             if base.resume(follower, last):

@@ -177,6 +177,19 @@ class Subscription:
                 if event.data == "turn":
                     assert info.context.caller is not None
 
+    @strawberry.subscription(metadata=live(shared=True, cursor="after"))
+    async def ending(self, info: LiveInfo, after: str | None = None) -> AsyncGenerator[News]:
+        """Events until "end"; those who resume get each once the gate of the app is open."""
+        app = info.context.app
+        async with app.broker.subscribe(NEWS, after) as events:
+            app.sources += 1
+            async for event in events:
+                if after is not None:
+                    await app.gate.wait()
+                if event.data == "end":
+                    raise LookupError("secret")
+                yield News(cursor=event.cursor, text=str(event.data), gap=event.gap)
+
     @strawberry.subscription(metadata=live(shared=True, once=True))
     async def about(self, info: LiveInfo, word: str) -> AsyncGenerator[News]:
         """Events that begin with `word`."""

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+import pytest
+
+from graph.leaderboard.keys import board_topic
+from graph.leaderboard.live import boards
+from graph.leaderboard.live.boards import LiveBoards
 from graph.leaderboard.live.watching import Moves, Watchers
+from graph.patterns.broker import Broker
 from graph.patterns.ranking import Submitted, Ties
 from harness.waiting import within
 
 if TYPE_CHECKING:
     from graph.leaderboard.live.watching import Watch
+    from graph.leaderboard.records import BoardRecord
+    from graph.leaderboard.service import LeaderboardService
+    from graph.patterns.client import Client
 
 
 def submitted(rank: int | None, former: int | None) -> Submitted:
@@ -107,3 +118,34 @@ async def test_a_thousand_idle_watchers_cost_nothing() -> None:
         watch.take = lambda _, n=n: looked.append(n)  # pyright: ignore[reportAttributeAccessIssue] - counts the looks
     watchers.take(Moves([(5003, 5017)], {"x"}, 1))
     assert sorted(looked) == [500, 501]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_who_began_while_redis_was_away_sees_what_was_announced_before_it_listened(
+    service: LeaderboardService, board: BoardRecord, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first comparison cannot tell what was missed before it, so it has the board read again."""
+    monkeypatch.setattr(boards, "_PATIENCE", 0.01)
+    monkeypatch.setattr(boards, "_GRACE", 0.01)
+    back = asyncio.Event()
+    async with Broker(client) as broker, LiveBoards(service, broker, check_every=0.01) as live:
+        listen, count = broker._listen, live._count
+
+        async def listen_later(name: str) -> None:
+            await back.wait()
+            await listen(name)
+
+        async def count_later(board: BoardRecord) -> tuple[str, int]:
+            return await count(board) if back.is_set() else ("", 0)
+
+        monkeypatch.setattr(broker, "_listen", listen_later)
+        monkeypatch.setattr(live, "_count", count_later)
+        async with aclosing(live.top(board, 3)) as tops:
+            assert await anext(tops) == []
+            await service.submit(board, 1, 10)
+            async with within("the score to be announced"):
+                while not (await broker.end(board_topic(board.id))).offset:
+                    await asyncio.sleep(0.01)
+            back.set()
+            async with within("the score to be seen"):
+                assert [entry.score for entry in await anext(tops)] == [10]

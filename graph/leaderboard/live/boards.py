@@ -41,6 +41,7 @@ CHECK = 5.0
 RETRY = 1.0
 """In seconds, like those above."""
 _GRACE = 1.0  # the longest delay of an announcement
+_PATIENCE = 1.0  # before a watcher begins though announcements cannot be heard yet
 
 _WATCHERS = Gauge("graph_leaderboard_watchers", "Current watchers of boards.", multiprocess_mode="livesum")
 _MISSED = Counter("graph_leaderboard_announcements_missed_total", "Times all watchers of a board had to be woken.")
@@ -220,13 +221,16 @@ class _Followed:
         self.watchers = Watchers()
         self.received = 0
         self._base: tuple[str, int] | None = None
+        self._unheard = False  # announcements, where watchers began before there were any to hear
         self._registration = broker.on(board_topic(board.id), self._on_event)
 
     async def ready(self) -> None:
         """Wait until no later announcement can be missed; return anyway while Redis is away."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
+        try:
+            async with asyncio.timeout(_PATIENCE):
                 await self._registration.ready()
+        except TimeoutError:
+            self._unheard = True
 
     def renew(self, board: BoardRecord | None) -> None:
         """Follow `board`, which has the slug now; wake all watchers if the one followed was reset, or is gone."""
@@ -252,12 +256,14 @@ class _Followed:
         """Wake all watchers if the ranking changed more often than was announced, or is another one.
 
         `received` changes had been announced when `counted` was read; announcements on their way then have arrived
-        since. So the difference stays between two bounds, and grows only when an announcement is lost.
+        since. So the difference stays between two bounds, and grows only when an announcement is lost. The first
+        comparison wakes them, too, if what was announced before could not be heard.
         """
         if not build:
             return
         known, most = self._base or (build, counted - received)
-        if known != build or counted - self.received > most:
+        if self._unheard or known != build or counted - self.received > most:
+            self._unheard = False
             _MISSED.inc()
             self.watchers.take(Moves(everything=True))
             most = counted - received

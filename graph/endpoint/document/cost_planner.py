@@ -6,6 +6,7 @@ The limit on introspection is derived from the cost of the standard introspectio
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import (
@@ -64,10 +65,7 @@ class Planner:
         self._schema = schema
         self._sizes = _introspection_sizes(schema)
         self._weights = _weights(schema)
-        standard = parse(
-            get_introspection_query(specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True)
-        )
-        (plan,) = self.plans(standard).values()
+        (plan,) = self.plans(_standard_introspection()).values()
         self.introspection_limit = 2 * plan.estimate(None).introspection
 
     def plans(self, document: DocumentNode) -> dict[str | None, CostPlan]:
@@ -262,6 +260,14 @@ def _spreads(selection_set: SelectionSetNode) -> list[str]:
             elif isinstance(node, (FieldNode, InlineFragmentNode)) and node.selection_set is not None:
                 stack.append(node.selection_set)
     return names
+
+
+@cache
+def _standard_introspection() -> DocumentNode:
+    """The query of tools that read a whole schema."""
+    return parse(
+        get_introspection_query(specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True)
+    )
 
 
 def _introspection_sizes(schema: GraphQLSchema) -> dict[tuple[str, str], int]:

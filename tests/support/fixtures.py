@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -85,6 +87,14 @@ def forked() -> Iterator[None]:
 def forked_hashers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that hashes passwords is a fork, too: most tests that start one hash a password or two."""
     monkeypatch.setattr(passwords, "launch", hashers.launch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trust() -> Iterator[None]:
+    """The certificates that httpx trusts are read once: that takes as long as a small test, for each client."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
+        yield
 
 
 @pytest.fixture(scope="session")

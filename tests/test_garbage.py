@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
+    from websockets.asyncio.client import ClientConnection
+
     from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
 
@@ -185,6 +187,14 @@ async def test_a_request_leaves_nothing_to_collect(valkey: ValkeyServer, client:
     assert not left
 
 
+async def heard(socket: ClientConnection) -> str:
+    """The type of the next message, but for pings: a server asks now and then whether its client is there."""
+    async with within("the answer"):
+        while (kind := str(json.loads(await socket.recv())["type"])) == "ping":
+            pass
+        return kind
+
+
 async def test_an_operation_on_a_socket_leaves_nothing_to_collect(
     valkey: ValkeyServer, client: Client, tmp_path: Path
 ) -> None:
@@ -195,15 +205,9 @@ async def test_an_operation_on_a_socket_leaves_nothing_to_collect(
         protocol = Subprotocol("graphql-transport-ws")
         async with connect(f"ws://127.0.0.1:{shop.port}/graphql", subprotocols=[protocol]) as socket:
 
-            async def heard() -> str:
-                async with within("the answer"):
-                    while (kind := str(json.loads(await socket.recv())["type"])) == "ping":
-                        pass  # a server asks now and then whether its client is there
-                    return kind
-
             async def say(kind: str, **more: Any) -> str:
                 await socket.send(json.dumps({"type": kind, **more}))
-                return await heard()
+                return await heard(socket)
 
             async def follow(query: str, number: int) -> None:
                 payload = {"query": query.replace("@", str(number))}
@@ -212,7 +216,7 @@ async def test_an_operation_on_a_socket_leaves_nothing_to_collect(
                     await socket.send(json.dumps({"type": "complete", "id": str(number)}))
                     kind = await say("ping")
                 while kind == "next":
-                    kind = await heard()
+                    kind = await heard(socket)
 
             assert await say("connection_init", payload={"Authorization": f"Bearer {shop.admin}"}) == "connection_ack"
             for name, query in SAID.items():

@@ -62,6 +62,7 @@ def built(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.heavy
 def test_the_feature_works(built: Path, valkey: ValkeyServer, client: object) -> None:
     """A list is read from the cache the second time, seen changed after a mutation, and followed."""
     script = ROOT / "tests/support/processes/wishlist_user.py"

@@ -70,7 +70,7 @@ async def test_made_up_queries(shop: Services, schema: strawberry.Schema, scaled
     """Whatever is asked of the product, by whomever, both ways come to the same data and the same errors."""
     twins = Twins(schema)
     executed = 0
-    for number in range(scaled(400, 80)):
+    for number in range(scaled(400, 40)):
         author = Author(twins.core, Random(number), leaves=LEAVES)
         prepared = twins.prepare(author.document())
         if prepared.errors or MEASURED.search(prepared.text):

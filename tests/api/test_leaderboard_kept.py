@@ -226,7 +226,9 @@ async def test_who_sends_again_to_another_process_is_told_no_sooner(
     assert await best(apps[1]) == 2.0
 
 
-async def test_readers_among_writers_see_every_acknowledged_score(apps: list[Shop]) -> None:
+async def test_readers_among_writers_see_every_acknowledged_score(
+    apps: list[Shop], scaled: Callable[[int, int], int]
+) -> None:
     """Whatever is read, and kept, while scores come in: no read begun after an acknowledgement shows less."""
     acknowledged = 0.0
     done = asyncio.Event()
@@ -234,7 +236,7 @@ async def test_readers_among_writers_see_every_acknowledged_score(apps: list[Sho
     async def write() -> None:
         nonlocal acknowledged
         submits = [submitter(one) for one in apps]
-        for score in range(1, 150):
+        for score in range(1, scaled(300, 50)):
             await submits[score % 2](1 + score % 5, float(score))
             acknowledged = max(acknowledged, float(score))
             if score % 7 == 0:
@@ -250,7 +252,7 @@ async def test_readers_among_writers_see_every_acknowledged_score(apps: list[Sho
         return reads
 
     reads = await asyncio.gather(write(), *[read(one) for one in apps * 4])
-    assert sum(number or 0 for number in reads) > 100
+    assert sum(number or 0 for number in reads) > 30
 
 
 RANKS = "nodes { rank score player { displayName } }"

@@ -185,6 +185,7 @@ async def test_a_single_change_takes_the_same_product_along(
     assert (await waiting(database), counting.count) == (2, 1)
 
 
+@pytest.mark.heavy
 async def test_a_product_with_more_events_than_a_statement_takes(
     database: Database, broker: Broker, counting: Counting
 ) -> None:

@@ -187,6 +187,7 @@ async def test_each_read_is_one_statement(big: Database, cache: Cache) -> None:
         assert len(seen) == 1
 
 
+@pytest.mark.heavy
 async def test_no_page_reads_or_sorts_everything(big: Database, tmp_path: Path) -> None:
     """However many products a range of prices holds, SQLite finds a page of them in so many steps, in whatever order.
 

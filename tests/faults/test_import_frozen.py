@@ -37,6 +37,7 @@ async def _done(services: Services, job: str, *, begun: bool = False) -> JobStat
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_another_worker_finishes_the_import_of_one_that_stands_still(
     database_url: str, valkey: ValkeyServer, client: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -157,7 +157,7 @@ async def test_each_gets_what_it_would_get_alone(
         numbers = iter(range(1_000_000))
 
         @settings(
-            max_examples=scaled(300, 25),
+            max_examples=scaled(300, 15),
             deadline=None,
             database=None,
             suppress_health_check=[HealthCheck.too_slow],

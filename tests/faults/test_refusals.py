@@ -297,6 +297,34 @@ async def test_a_key_that_holds_something_else_stops_nothing_else(
     assert told[-1] == "Redis allows every command again"
 
 
+async def test_a_probe_of_what_is_no_string_denies_nothing(
+    server: ValkeyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That it cannot be written to as a string is the answer of a server that takes writes, and no news."""
+    async with open_client(server.url) as client:
+        server.command("RPUSH", "list", "x")
+        with refusing(server, "OOM"), pytest.raises(RedisRefused, match="OOM"):
+            await client.execute("RPUSH", "list", "y", retry=False)
+        await taken(client)
+        assert await client.execute("RPUSH", "list", "y", retry=False) == 2
+    assert "denies" not in caplog.text
+
+
+async def test_an_empty_topic_is_followed_on_a_server_without_room(server: ValkeyServer) -> None:
+    """Its history can have no name yet: that there was one before the first event is told as a gap, to be sure."""
+    topic = Topic("t")
+    async with open_client(server.url) as client, Broker(client, check_every=3600) as broker:
+        with refusing(server, "OOM"):
+            await refused(client, "OOM")
+            async with broker.subscribe(topic) as events:
+                cursor = events.cursor
+        await taken(client)
+        await broker.publish(topic, 1)
+        async with within("the event"), broker.subscribe(topic, after=cursor) as events:
+            event = await anext(events)
+    assert (event.data, event.gap) == (1, True)
+
+
 async def test_every_pattern_falls_back_where_its_keys_hold_something_else(server: ValkeyServer) -> None:
     """The cache loads, everything else raises `RedisUnavailable`: whatever is planted, nothing takes it for a bug."""
     async with open_client(server.url) as client, Broker(client) as broker, Locks(client) as locks:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from graph.patterns.client.commands import Command
 from graph.patterns.client.connection.denials import Denials
-from graph.patterns.client.connection.trial import changes_nothing
-from graph.patterns.client.refusals import BLOCKING, DEPOSED, SLOTS, WRITES, RedisRefused, refusal_of
+from graph.patterns.client.connection.trial import changes_nothing, is_trial
+from graph.patterns.client.refusals import BLOCKING, DEPOSED, SLOTS, SPOILED, WRITES, RedisRefused, refusal_of
 from graph.patterns.outage import Outage
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class Circuit:
     def note(self, refused: RedisRefused, one: Command) -> None:
         """Record that `one` was refused and will not be retried."""
         if refused.lasting:
-            self._denials.note(refused, one)
+            if refused.word not in SPOILED or not is_trial(one):
+                self._denials.note(refused, one)
         elif refused.word in BLOCKING | WRITES | SLOTS:
             self._open(refused, one)
 

@@ -27,6 +27,11 @@ def changes_nothing(key: Argument) -> Command:
     return Command(("SETRANGE", key, 0, ""), key, retry=True)
 
 
+def is_trial(one: Command) -> bool:
+    """Whether it is such a write: to what is no string it fails, and nobody has lost anything."""
+    return one.args[:1] == ("SETRANGE",) and one.args[2:] == (0, "")
+
+
 def key_of(batches: Iterable[Batch]) -> Argument | None:
     """A key that they would have used; None if they name none."""
     return next((one.key for batch in batches for one in batch.commands if one.key is not None), None)

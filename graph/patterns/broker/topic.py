@@ -51,7 +51,8 @@ class Topic:
     The history keeps at most `max_length` events, none older than `max_age` seconds: a subscriber that was away
     longer sees a gap.
     The events of a `sourced` topic come from a durable log that numbers them (`Broker.append`), so that a Redis server
-    which lost some gets them again under the same numbers.
+    which lost some gets them again under the same numbers. Who has followed it since it was empty takes the first log
+    that it hears of for the only one: that another one was there and is gone is told to all others.
     """
 
     name: str

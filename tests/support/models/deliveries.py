@@ -49,6 +49,8 @@ class Sequel:
             self.excused = max(self.excused, self.told.count)
             return
         number: int = event.data
+        if not (before.nonce or before.run or before.offset):  # it has had nothing of the log that was replaced
+            self.excused = max(self.excused, number)
         if number <= self.last:
             self.faults.append(f"twice or early: {number} after {self.last}")
         missed = [n for n in range(max(self.last + 1, self.excused), number) if self._owed(n, here, every=every)]

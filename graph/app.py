@@ -12,6 +12,7 @@ take the process out of a balancer.
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.requests import HTTPConnection
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from graph.endpoint.identity import Caller
     from graph.endpoint.observe import AccessLog, Tally
@@ -68,7 +69,9 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket connection or the lifespan."""
-        if scope["type"] == "lifespan" or route_path(scope) != GRAPHQL:
+        if scope["type"] == "lifespan":
+            await self.web(scope, receive, _without_failure(send))
+        elif route_path(scope) != GRAPHQL:
             await self.web(scope, receive, send)
         elif self.endpoint is not None:
             await self.endpoint(scope, receive, send)
@@ -77,6 +80,16 @@ class Application:
         else:  # the time to finish what was under way is over
             error = {"message": "The server has stopped.", "extensions": {"code": "UNAVAILABLE"}}
             await JSONResponse({"errors": [error]}, 503, {"Retry-After": "1"})(scope, receive, send)
+
+
+def _without_failure(send: Send) -> Send:
+    """Return `send` for a lifespan that may be cancelled, as after a second Ctrl-C: that is no failure of its end."""
+
+    async def tell(message: Message) -> None:
+        ended = message["type"] == "lifespan.shutdown.failed" and isinstance(sys.exception(), asyncio.CancelledError)
+        await send({"type": "lifespan.shutdown.complete"} if ended else message)
+
+    return tell
 
 
 def create_app(

@@ -7,6 +7,7 @@ whatever the call passed as ``extra={"facts": {...}}``, and for an exception its
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -47,8 +48,13 @@ def configure(style: Style = "auto", *, level: int = logging.INFO, stream: TextI
 
 
 def _is_for_an_operator(record: logging.LogRecord) -> bool:
-    """Anybody can send bytes that are no HTTP; they are counted among the refusals, not told one by one."""
-    return record.msg != "Invalid HTTP request received."
+    """Whether it is a fault of this server's.
+
+    Anybody can send bytes that are no HTTP; they are counted among the refusals, not told one by one. A request that is
+    cut off when the server has to stop is no fault either.
+    """
+    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut_off and record.msg != "Invalid HTTP request received."
 
 
 class TextLines(logging.Formatter):

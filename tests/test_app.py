@@ -36,7 +36,7 @@ from tests.support.apps.serving import serving
 from tests.support.engines.migrated import migrated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterator, MutableMapping
     from pathlib import Path
 
     from graph.patterns.client import Client
@@ -414,6 +414,31 @@ async def test_the_settings_bound_a_connection(settings: Settings) -> None:
         assert await refused.refused() == "TOO_MANY_OPERATIONS"
         await socket.follow("{ __typename }" + " " * 1000)
         assert await socket.closed() == 1009
+
+
+async def test_a_lifespan_that_is_cancelled_has_not_failed(settings: Settings) -> None:
+    """As servers do after a second Ctrl-C: everything is closed, and nothing is there to log."""
+    told: list[str] = []
+    asked = iter(["lifespan.startup"])
+
+    async def receive() -> dict[str, str]:
+        for kind in asked:
+            return {"type": kind}
+        return await asyncio.Future[dict[str, str]]()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        told.append(message["type"])
+
+    async def run() -> None:
+        await create_app(settings)({"type": "lifespan", "state": {}}, receive, send)
+
+    running = asyncio.create_task(run())
+    await until(lambda: told)
+    running.cancel()
+    async with within("the application to close"):
+        await asyncio.wait([running])
+    assert running.cancelled()
+    assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 async def test_nothing_is_left_running(settings: Settings) -> None:

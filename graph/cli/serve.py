@@ -131,6 +131,18 @@ class Server(uvicorn.Server):
         if self.started:
             self._on_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and end the lifespan while the services are open.
+
+        After a second Ctrl-C uvicorn leaves requests and the lifespan to be cancelled with the event loop, after the
+        services have closed.
+        """
+        await super().shutdown(sockets)
+        if self.force_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
+            await self.lifespan.shutdown()
+
 
 async def _serve_alone(settings: Settings, listener: socket.socket, create_app: "Callable[..., ASGIApp]") -> None:
     bound_connections(settings.bounds.connections, settings.bounds.connections_per_address)

@@ -144,6 +144,34 @@ def test_a_stuck_request_does_not_hold_it_for_ever(data: Path) -> None:
             eventually(lambda: under_way(serving) == 2)
             assert serving.stop() == 0
     assert valkey_of(data) == []
+    assert "Traceback" not in serving.log.read_text()
+
+
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.heavy)])
+def test_a_second_ctrl_c_waits_for_nobody(tmp_path: Path, workers: str) -> None:
+    """It ends with 0 although a request is under way, and tells of no error: whoever pressed the keys meant it."""
+    with Lean(stocked(tmp_path), GRAPH_GRACE="3600", GRAPH_WORKERS=workers) as serving:
+        serving.ready()
+        with socket.create_connection(("127.0.0.1", serving.port)) as connection:
+            connection.sendall(b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+            connection.sendall(b"Content-Length: 100\r\n\r\n{")
+            eventually(lambda: under_way(serving) == 2)
+            press_ctrl_c(serving)
+            eventually(lambda: not _accepts(serving.port))
+            assert serving.process.poll() is None
+            press_ctrl_c(serving)
+            assert serving.process.wait(HANG) == 0
+    assert valkey_of(tmp_path) == []
+    assert {line["level"] for line in serving.lines()} == {"info"}
+
+
+def press_ctrl_c(serving: Serving) -> None:
+    """Send SIGINT to the processes that a terminal would send it to."""
+    server = psutil.Process(serving.process.pid)
+    for process in (server, *server.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == os.getpgid(server.pid):
+                process.send_signal(signal.SIGINT)
 
 
 def test_a_killed_valkey_comes_back(data: Path) -> None:

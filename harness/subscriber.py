@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
 
+async def hear(connection: ClientConnection) -> dict[str, Any]:
+    """The next message; the server's question whether somebody is still there is answered, not returned."""
+    while (message := json.loads(await connection.recv()))["type"] == "ping":
+        await connection.send('{"type":"pong"}')
+    return message
+
+
 class Following:
     """One operation: what it was sent."""
 
@@ -91,10 +98,8 @@ class Subscriber:
     async def _read(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
-                message = json.loads(await self.connection.recv())
-                if message["type"] == "ping":
-                    await self.connection.send('{"type":"pong"}')
-                elif "id" in message:
+                message = await hear(self.connection)
+                if "id" in message:
                     self._operations[message["id"]].take(message)
         self.close_code = self.connection.close_code
 
@@ -119,7 +124,7 @@ async def subscriber(port: int, token: str | None = None) -> AsyncGenerator[Subs
         if token is not None:
             init["payload"] = {"authorization": f"Bearer {token}"}
         await connection.send(json.dumps(init))
-        assert json.loads(await connection.recv())["type"] == "connection_ack"
+        assert (await hear(connection))["type"] == "connection_ack"
         opened = Subscriber(connection)
         try:
             yield opened

@@ -19,6 +19,7 @@ from graph.endpoint.identity import Anonymous
 from graph.endpoint.kept import KeptAnswers
 from graph.endpoint.websocket import SUBPROTOCOL
 from graph.patterns.cache import ByteCache, Cache
+from harness.subscriber import hear
 from harness.waiting import HANG, within
 from tests.support.apps.serving import serving
 from tests.support.apps.small import make_admission
@@ -93,11 +94,11 @@ class Shelf:
                 websockets.connect(url, subprotocols=protocols, max_size=None)
             )
             await socket.send('{"type":"connection_init"}')
-            await socket.recv()
+            await hear(socket)
             await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
 
             async def message() -> Any:
-                return json.loads(await socket.recv())["payload"]
+                return (await hear(socket))["payload"]
 
             return message
         events = way != "multipart"

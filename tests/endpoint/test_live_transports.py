@@ -19,6 +19,7 @@ from graph.endpoint.identity import Anonymous
 from graph.endpoint.kept import KeptAnswers
 from graph.endpoint.websocket import SUBPROTOCOL, SocketLimits
 from graph.patterns.cache import ByteCache, Cache
+from harness.subscriber import hear
 from harness.waiting import HANG, until, within
 from tests.support.apps.answers import AnswersApp
 from tests.support.apps.serving import serving
@@ -140,16 +141,13 @@ async def test_websocket(site: Site) -> None:
         async def say(**message: Any) -> None:
             await socket.send(orjson.dumps(message).decode())
 
-        async def hear() -> Any:
-            return json.loads(await socket.recv())
-
         await say(type="connection_init")
-        assert (await hear())["type"] == "connection_ack"
+        assert (await hear(socket))["type"] == "connection_ack"
         await say(type="subscribe", id="no", payload={"query": "query @live { plain }"})
-        assert (await hear())["payload"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+        assert (await hear(socket))["payload"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
         await say(type="subscribe", id="1", payload={"query": THING})
         for version in range(1, 4):
-            message = await hear()
+            message = await hear(socket)
             assert message == {"id": "1", "type": "next", "payload": json.loads(shown(version))}
             await site.write()
         await say(type="complete", id="1")

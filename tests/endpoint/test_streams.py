@@ -428,6 +428,7 @@ async def test_churn_leaves_nothing(app: LiveApp, scaled: Callable[[int, int], i
         assert sink.close is not None
         sink.close()
     assert app.streams.groups == 1
+    await until(lambda: app.sources == 1)  # Redis has confirmed that it listens
     await app.publish("a")
     await stay.until(1)
     assert stay.close is not None

@@ -49,10 +49,11 @@ async def test_messages_arrive_from_the_moment_subscribe_returns(client: Client)
     assert listener.live == {"a", "b"}
     assert {await diary.next(), await diary.next()} == {("up", "a"), ("up", "b")}
     await client.execute("PUBLISH", "a", "1")
+    assert await diary.next() == ("a", b"1")
     await listener.unsubscribe("a")
     await client.execute("PUBLISH", "a", "2")
     await client.execute("PUBLISH", "b", "3")
-    assert [await diary.next(), await diary.next()] in ([("a", b"1"), ("b", b"3")], [("b", b"3")])
+    assert await diary.next() == ("b", b"3")
     await listener.unsubscribe("b")
     await listener.subscribe("b")
     assert await diary.next() == ("up", "b")

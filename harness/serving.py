@@ -31,12 +31,10 @@ _START = 3 * HANG
 def environment(folder: Path, **settings: str) -> dict[str, str]:
     """The variables of this process with no setting of the server's but `settings`, and data in `folder`.
 
-    The port is a free one: somebody else may use the default. How long operations take says nothing here, so slow ones
-    are neither logged nor cancelled.
+    The port is a free one: somebody else may use the default. All else is as the product has it.
     """
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GRAPH_")}
-    ours = {"GRAPH_DATA_DIR": str(folder), "GRAPH_PORT": "0", "GRAPH_SLOW_SECONDS": "0"}
-    ours["GRAPH_MAX_SECONDS"] = f"{HANG:g}"
+    ours = {"GRAPH_DATA_DIR": str(folder), "GRAPH_PORT": "0"}
     return {**plain, "PYTHONPATH": str(ROOT), **ours, **settings}
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.serving import environment
 from harness.waiting import HANG, eventually
+from tests.support.patience import environment
 from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.serving import Serving, environment, valkey_of
+from harness.serving import Serving, valkey_of
 from harness.waiting import HANG, eventually
 from tests.support.engines.stocked import stocked
+from tests.support.patience import environment
 from tests.support.processes.fork_server import command
 
 HELLO = "{ __typename }"

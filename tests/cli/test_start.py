@@ -6,7 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from harness.serving import ROOT, environment
+from harness.serving import ROOT
+from tests.support.patience import environment
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+import asyncio
 import shutil
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from hypothesis import settings
 
 from graph.accounts import passwords
-from graph.endpoint.document.bounds import Bounds
-from graph.engines import database as database_module
 from graph.engines.database import Database
-from graph.engines.sqlite import near
-from graph.leaderboard import index
-from graph.patterns.cache import ByteCache, Cache, Generations
 from graph.patterns.client import Client, Script, open_client
 from graph.patterns.client.connection import primary, sentinels
 from graph.patterns.keyspace import keyspace
@@ -27,7 +22,8 @@ from graph.settings import sqlite_url
 from harness.postgres import Postgres
 from harness.serving import Serving
 from harness.valkey import NEXT_CLUSTER, ValkeyServer
-from harness.waiting import HANG
+from harness.waiting import HANG, within
+from tests.support import patience
 from tests.support.engines.migrated import migrated
 from tests.support.processes import fork_server, hashers
 
@@ -35,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from graph.patterns.client.connection.wire import Wire
+
+OWN_SECONDS = {"conformance", "browser", "test_histories.py"}
+"""Folders and files of tests that see the product on its own defaults."""
 
 settings.register_profile("patient", deadline=None)  # what an example takes is the machine's business
 settings.load_profile("patient")
@@ -47,25 +46,21 @@ def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     return lambda full, quick: full if whole else quick
 
 
-@pytest.fixture(scope="session", autouse=True)
-def patient() -> Iterator[None]:
-    """What the product ends, or leaves to others, after some seconds goes on, however slow the machine.
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Be patient with the product, or not, before any fixture of the test is made.
 
-    An operation is not cancelled; a connection of the database, the invalidation after a write and a ranking that is
-    being made are waited for, and so is Redis by readers; a read that stood still is not left to a thread.
-    A test of one of these sets it itself.
+    Where histories are checked, and beside clients of other people, its own seconds hold.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index, "PATIENCE", HANG)
-        patch.setattr(near, "SLOW", HANG)
-        patch.setattr(database_module, "POOL_TIMEOUT", HANG)
-        for kept in (Cache, ByteCache, Generations):
-            patch.setitem(cast("Any", kept.__init__).__kwdefaults__, "patience", HANG)
-        patch.setitem(cast("Any", Cache.__init__).__kwdefaults__, "deadline", HANG)
-        bounds = dataclasses.astuple(Bounds(deadline=HANG))
-        patch.setattr(Bounds.__init__, "__defaults__", bounds)
-        patch.setenv("GRAPH_MAX_SECONDS", f"{HANG:g}")  # of an application that reads its settings
-        yield
+    if OWN_SECONDS.intersection(item.path.parts):
+        patience.end()
+    else:
+        patience.begin()
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing of that."""
+    patience.end()
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +114,21 @@ def scripts() -> tuple[Script, ...]:
     return tuple(Script(".".join((*path.parts[len(root.parts) : -2], "module")), path.stem) for path in paths)
 
 
+async def alone(client: Client) -> None:
+    """Wait until nobody else has a connection to its server.
+
+    What a killed ``graph serve`` leaves behind, its worker and the other processes of `--workers`, ends by itself, but
+    in order: it writes for a while, into the Redis of the next test. A connection whose other end is closed stays until
+    the server has done what came over it.
+    """
+    own = await client.execute("CLIENT", "ID", retry=False)
+    async with within("the processes of a test before to end"):
+        while others := (await client.execute("CLIENT", "LIST", retry=False)).splitlines():
+            if all(line.startswith(b"id=%d " % own) for line in others):
+                return
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 async def client(valkey: ValkeyServer, scripts: tuple[Script, ...]) -> AsyncIterator[Client]:
     """A client of a server that is empty but for the scripts.
@@ -127,6 +137,7 @@ async def client(valkey: ValkeyServer, scripts: tuple[Script, ...]) -> AsyncIter
     which takes another trip.
     """
     async with open_client(valkey.url) as opened:
+        await alone(opened)
         await opened.execute("FLUSHALL", retry=False)
         known = await opened.execute("SCRIPT", "EXISTS", *(script.sha for script in scripts), retry=False)
         for script in (script for script, there in zip(scripts, known, strict=True) if not there):

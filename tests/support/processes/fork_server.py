@@ -18,10 +18,10 @@ from typing import IO, TYPE_CHECKING
 
 from graph import product
 from graph.accounts import passwords
-from graph.patterns.client.connection import Link
 from harness.folders import socket_folder
 from harness.serving import ROOT, environment
 from harness.waiting import HANG
+from tests.support import patience
 from tests.support.processes import forks, hashers
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def forked(
 ) -> forks.Fork:
     """Start ``graph WORDS`` in that directory and environment, with `out` and `err` as its output."""
     with Path(os.devnull).open("rb") as nothing:
-        return forks.Fork(server(), words, cwd, environment, (nothing.fileno(), out.fileno(), err.fileno()))
+        files = (nothing.fileno(), out.fileno(), err.fileno())
+        return forks.Fork(server(), words, cwd, patience.given(environment), files)
 
 
 def command(folder: Path, *words: str, cwd: Path | str = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -78,6 +79,8 @@ def server() -> str:
 
 def _run() -> None:
     """Be ``python`` with these arguments, or ``graph``."""
+    if patience.VARIABLE in os.environ:
+        patience.of_links()
     if forks.started(hashers.NAME):
         passwords.launch = hashers.launch
     if sys.argv[1:2] == ["-c"]:
@@ -94,7 +97,5 @@ if __name__ == "__main__":
     gc.disable()
     for name in (*LOADED, *(feature.schema.partition(":")[0] for feature in product.APP.features if feature.schema)):
         import_module(name)
-    # A command that is not answered in five seconds would be told of as "Redis is away", and tests read logs.
-    Link.submit.__defaults__ = Link.deliver.__defaults__ = (HANG / 4,)  # and who waits for the answer waits longer
     forks.serve(int(sys.argv[1]))
     forks.end_after(_run)

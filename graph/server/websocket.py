@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SLICE = 4096
 FRAGMENTS = 1000
-_JOINED = 1 << 16  # bytes of a text from which a list of two parts is cheaper than copying it
+_JOINED = 1 << 16  # bytes of a text from which a second write is cheaper than copying it
 # The head of a frame that is a whole text message and not masked (RFC 6455, 5.2): its length has 7, 16 or 64 bits.
 _HEADS = [bytes((0x81, size)) for size in range(126)]
 _HEAD_16 = struct.Struct("!BBH").pack
@@ -166,7 +166,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         if size < _JOINED:
             self._out.write((_HEADS[size] if size < len(_HEADS) else _HEAD_16(0x81, 126, size)) + data)
         else:
-            self._out.writelines((_HEAD_64(0x81, 127, size), data))
+            self._out.write(_HEAD_64(0x81, 127, size))  # asyncio's writelines() of 3.12.0 to 3.13.1 never pauses
+            self._out.write(data)
         return True
 
     def _look(self) -> None:

@@ -13,6 +13,7 @@ It fails like the driver, with the exceptions of `sqlite3`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from functools import partial
@@ -25,7 +26,7 @@ from sqlalchemy.util import await_only
 from graph.engines.sqlite.trips import STEPS, SqliteThread, Statement, Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Iterator, Sequence
 
     from graph.engines.sqlite.trips import Member, Trip
 
@@ -43,13 +44,30 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
         """Let connections wait `busy` seconds for locks."""
         super().__init__(aiosqlite, sqlite3)
         self._busy = busy
+        self._unwanted: set[asyncio.Future[Any]] = set()
 
     def connect(self, *args: Any, **options: Any) -> SqliteConnection:
         """Open a file and set it up, in one trip."""
         thread = SqliteThread(self._busy)
         opened: Any = aiosqlite.Connection(partial(_open, thread, *args, **options), iter_chunk_size=64)
         opened._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: it must not outlive the program
-        return SqliteConnection(self, await_only(opened), thread)
+        return SqliteConnection(self, await_only(self._opened(opened)), thread)
+
+    async def _opened(self, opening: Awaitable[aiosqlite.Connection]) -> aiosqlite.Connection:
+        """Wait until it is open; if this is cancelled it is closed as soon as it is."""
+        task = asyncio.ensure_future(opening)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            closing = asyncio.ensure_future(_closed(task))
+            self._unwanted.add(closing)
+            closing.add_done_callback(self._unwanted.discard)
+            raise
+
+
+async def _closed(opening: asyncio.Future[aiosqlite.Connection]) -> None:
+    with contextlib.suppress(sqlite3.Error):
+        await (await opening).close()
 
 
 def _open(thread: SqliteThread, *args: Any, **options: Any) -> sqlite3.Connection:

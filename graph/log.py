@@ -47,13 +47,18 @@ def configure(style: Style = "auto", *, level: int = logging.INFO, stream: TextI
     logging.getLogger("uvicorn.error").addFilter(_is_for_an_operator)
 
 
+CUT_OFF = "Task cancelled, timeout graceful shutdown exceeded"
+"""What uvicorn cancels a request with when its server has to stop."""
+
+
 def _is_for_an_operator(record: logging.LogRecord) -> bool:
     """Whether it is a fault of this server's.
 
     Anybody can send bytes that are no HTTP; they are counted among the refusals, not told one by one. A request that is
     cut off when the server has to stop is no fault either.
     """
-    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    error = record.exc_info[1] if record.exc_info else None
+    cut_off = isinstance(error, asyncio.CancelledError) and error.args == (CUT_OFF,)
     return not cut_off and record.msg != "Invalid HTTP request received."
 
 

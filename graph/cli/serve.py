@@ -140,7 +140,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         if self.force_exit:
             for task in self.server_state.tasks:
-                task.cancel()
+                task.cancel(log.CUT_OFF)
             await self.lifespan.shutdown()
 
 

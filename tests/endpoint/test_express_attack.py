@@ -61,12 +61,12 @@ async def shop(client: Client, *, observed: bool = False, **options: Any) -> Asy
 
 
 @pytest.fixture
-async def proxied(valkey: ValkeyServer) -> AsyncIterator[tuple[FaultProxy, Client]]:
-    """A client of an empty server behind a proxy."""
+async def proxied(valkey: ValkeyServer, client: Client) -> AsyncIterator[tuple[FaultProxy, Client]]:
+    """A client of the server of `client`, behind a proxy."""
+    assert client
     with FaultProxy(valkey.socket) as proxy:
-        async with open_client(proxy.url) as client:
-            await client.execute("FLUSHALL", retry=False)
-            yield proxy, client
+        async with open_client(proxy.url) as through:
+            yield proxy, through
 
 
 async def used(client: Client) -> int:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from harness.serving import ROOT, Serving, environment
 from harness.waiting import HANG
 from history.client import PATIENCE
@@ -16,8 +18,6 @@ from tests.support.processes import fork_server
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 SECONDS = {
     "graph.leaderboard.index.PATIENCE": 0.5,
@@ -35,19 +35,13 @@ SECONDS = {
 }
 OPERATING = "docs/operating.md"
 PROMISED = {
-    "graph.leaderboard.index.PATIENCE": (
-        "docs/operating.md",
-        "for a ranking that is being repaired | {:g} s |",
-    ),
+    "graph.leaderboard.index.PATIENCE": (OPERATING, "for a ranking that is being repaired | {:g} s |"),
     "graph.engines.sqlite.near.SLOW": ("docs/decisions/sqlite.md", "stands still for {ms:g} ms"),
     "graph.engines.database.POOL_TIMEOUT": (OPERATING, "| whoever needs a connection to SQL | {:g} s |"),
     "Cache(patience)": ("docs/security.md", "for {:g} s at most (2 s for an answer)"),
     "Cache(deadline)": (OPERATING, "| a reader for Redis, where a cached value may be | {:g} s |"),
     "ByteCache(patience)": ("docs/security.md", "({:g} s for an answer)"),
-    "Generations(patience)": (
-        "docs/operating.md",
-        "to confirm that what was kept is outdated | {:g} s |",
-    ),
+    "Generations(patience)": (OPERATING, "to confirm that what was kept is outdated | {:g} s |"),
     "Bounds(deadline)": (OPERATING, "| an operation | {:g} s (`GRAPH_MAX_SECONDS`) |"),
     "Link.submit(seconds)": (OPERATING, "| a command to Redis | {:g} s |"),
     "Link.deliver(seconds)": (OPERATING, "| a command to Redis | {:g} s |"),
@@ -122,6 +116,7 @@ def test_the_product_has_the_defaults_that_are_promised(tmp_path: Path) -> None:
     assert PROMISED.keys() == SECONDS.keys()
 
 
+@pytest.mark.heavy
 def test_patience_touches_what_it_names(tmp_path: Path) -> None:
     """No other number, text or default of the product is another while tests are patient, and afterwards none is."""
     found = fresh(COMPARE, tmp_path)

@@ -64,12 +64,17 @@ try {
   await top.getByRole('row').nth(1).filter({ hasText: '9,000,002' }).waitFor();
   await page.getByText('live', { exact: true }).waitFor();
 
+  // Asks again, as any client would, while something is away.
   async function ask(query, variables) {
     return game.evaluate(async (body) => {
       const headers = { 'content-type': 'application/json' };
-      const answer = await (await fetch('/graphql', { method: 'POST', headers, body })).json();
-      if (answer.errors) throw new Error(answer.errors[0].message);
-      return answer.data;
+      for (;;) {
+        const response = await fetch('/graphql', { method: 'POST', headers, body });
+        const answer = await response.json();
+        if (!answer.errors) return answer.data;
+        if (answer.errors[0].extensions.code !== 'UNAVAILABLE') throw new Error(answer.errors[0].message);
+        await new Promise((resume) => setTimeout(resume, 1000 * response.headers.get('retry-after')));
+      }
     }, JSON.stringify({ query, variables }));
   }
 

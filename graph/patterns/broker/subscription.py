@@ -147,25 +147,20 @@ class Subscription:
         try:
             page = await self._read(self.position)
         except RedisUnavailable:
-            await self._rest()
+            await asyncio.sleep(_RETRY)
             return
         now = _position(channel)
         if not now.same_epoch(live) or not page.end.same_epoch(now) or page.end.offset < live.offset:
             # The page came from another server process than the live events, or from one that is still being
             # refilled: wait until both show the same history.
             channel.lose()
-            await self._rest()
+            await asyncio.sleep(_RETRY)
             return
         events, position = judge(channel.topic, self.position, page)
         self._page.extend(events)
         if not events:
             self.position = position
         self._behind = len(page.events) == PAGE or not self._open
-
-    async def _rest(self) -> None:
-        """Wait before the history is read again."""
-        self._shut()
-        await asyncio.sleep(_RETRY)
 
     def _shut(self) -> None:
         """Take no live events: they would come before the history that is still to be read."""

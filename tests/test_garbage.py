@@ -24,6 +24,7 @@ from graph.patterns.fair_queue import FairQueue
 from graph.server.http_express import HttpProtocol
 from graph.services import open_services
 from graph.settings import RateLimitSettings, RedisSettings, ServerSettings, Settings
+from harness.subscriber import hear
 from harness.waiting import within
 from tests.support.apps.one_schema import schema_made_once
 from tests.support.apps.serving import serving
@@ -34,8 +35,6 @@ from tests.support.models.players import add_players
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
-
-    from websockets.asyncio.client import ClientConnection
 
     from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
@@ -187,14 +186,6 @@ async def test_a_request_leaves_nothing_to_collect(valkey: ValkeyServer, client:
     assert not left
 
 
-async def heard(socket: ClientConnection) -> str:
-    """The type of the next message, but for pings: a server asks now and then whether its client is there."""
-    async with within("the answer"):
-        while (kind := str(json.loads(await socket.recv())["type"])) == "ping":
-            pass
-        return kind
-
-
 async def test_an_operation_on_a_socket_leaves_nothing_to_collect(
     valkey: ValkeyServer, client: Client, tmp_path: Path
 ) -> None:
@@ -207,7 +198,8 @@ async def test_an_operation_on_a_socket_leaves_nothing_to_collect(
 
             async def say(kind: str, **more: Any) -> str:
                 await socket.send(json.dumps({"type": kind, **more}))
-                return await heard(socket)
+                async with within("the answer"):
+                    return str((await hear(socket))["type"])
 
             async def follow(query: str, number: int) -> None:
                 payload = {"query": query.replace("@", str(number))}
@@ -216,7 +208,7 @@ async def test_an_operation_on_a_socket_leaves_nothing_to_collect(
                     await socket.send(json.dumps({"type": "complete", "id": str(number)}))
                     kind = await say("ping")
                 while kind == "next":
-                    kind = await heard(socket)
+                    kind = (await hear(socket))["type"]
 
             assert await say("connection_init", payload={"Authorization": f"Bearer {shop.admin}"}) == "connection_ack"
             for name, query in SAID.items():

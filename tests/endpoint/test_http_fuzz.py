@@ -89,7 +89,7 @@ def test_no_operation_of_the_schema_makes_the_server_fail(tmp_path: Path, scaled
                 suppress_health_check=SLOW,
                 print_blob=False,
             )
-            def explore(case: Any, signed_in: bool) -> None:  # noqa: FBT001 - Hypothesis names what it gives
+            def explore(*, case: Any, signed_in: bool) -> None:
                 explorer.ask(case.body if isinstance(case.body, str) else case.body["query"], signed_in=signed_in)
 
             explore()

@@ -97,19 +97,23 @@ PIECES = st.sampled_from(
 )
 
 
-@given(st.lists(PIECES, max_size=40).map("".join))
-@settings(max_examples=400)
-def test_tokens_are_counted_as_the_lexer_does(text: str) -> None:
+def test_tokens_are_counted_as_the_lexer_does(scaled: Callable[[int, int], int]) -> None:
     """Whatever the lexer reads, up to its first mistake, is counted as that many tokens, comments in addition."""
-    lexer, read, wrong = Lexer(Source(text)), 0, False
-    try:
-        while lexer.advance().kind is not TokenKind.EOF:
-            read += 1
-    except GraphQLSyntaxError:
-        wrong = True
-    counted = tokens_in(text, 1000)
-    assert read <= counted
-    assert wrong or counted <= read + text.count("#")
+
+    @given(st.lists(PIECES, max_size=40).map("".join))
+    @settings(max_examples=scaled(400, 200))
+    def check(text: str) -> None:
+        lexer, read, wrong = Lexer(Source(text)), 0, False
+        try:
+            while lexer.advance().kind is not TokenKind.EOF:
+                read += 1
+        except GraphQLSyntaxError:
+            wrong = True
+        counted = tokens_in(text, 1000)
+        assert read <= counted
+        assert wrong or counted <= read + text.count("#")
+
+    check()
 
 
 def test_fragments_count_as_often_as_they_are_spread() -> None:
@@ -206,6 +210,16 @@ def _root(query: str) -> str:
     return query[query.index("__schema") : query.index("fragment FullType")].rstrip().removesuffix("}")
 
 
+def test_what_introspection_may_cost_is_found_when_it_is_asked_for() -> None:
+    """It is the cost of a whole document, which takes most of the time that it takes to make an endpoint."""
+    operations = Operations(CORE)
+    found: list[bool] = []
+    for text in ("{hello}", "{__typename}", "{__schema{types{name}}}"):
+        operations.check(operations.prepare(text).select(None), None)
+        found.append("introspection_limit" in vars(operations._planner))
+    assert found == [False, False, True]
+
+
 def test_one_introspection_passes_and_several_do_not() -> None:
     """The standard introspection query is let through with all its options; three of it in one are too much."""
     standard = get_introspection_query(
@@ -282,9 +296,13 @@ def spread_out(text: str) -> Measure:
     return found
 
 
-@given(documents())
-@settings(max_examples=60, deadline=None)
-def test_the_linear_measure_agrees_with_spreading_out(text: str) -> None:
+def test_the_linear_measure_agrees_with_spreading_out(scaled: Callable[[int, int], int]) -> None:
     """For any document that ends, counting fragments once gives what writing them out gives."""
-    found, expected = measure(parse(text)), spread_out(text)
-    assert (found.depth, found.aliases, found.directives) == (expected.depth, expected.aliases, expected.directives)
+
+    @given(documents())
+    @settings(max_examples=scaled(60, 30), deadline=None)
+    def check(text: str) -> None:
+        found, expected = measure(parse(text)), spread_out(text)
+        assert (found.depth, found.aliases, found.directives) == (expected.depth, expected.aliases, expected.directives)
+
+    check()

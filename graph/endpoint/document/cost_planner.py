@@ -6,7 +6,7 @@ The limit on introspection is derived from the cost of the standard introspectio
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import (
@@ -65,8 +65,12 @@ class Planner:
         self._schema = schema
         self._sizes = _introspection_sizes(schema)
         self._weights = _weights(schema)
+
+    @cached_property
+    def introspection_limit(self) -> int:
+        """Twice what the standard introspection query costs; found when an operation introspects."""
         (plan,) = self.plans(_standard_introspection()).values()
-        self.introspection_limit = 2 * plan.estimate(None).introspection
+        return 2 * plan.estimate(None).introspection
 
     def plans(self, document: DocumentNode) -> dict[str | None, CostPlan]:
         """A plan for each operation of a valid `document`, by name."""

@@ -231,7 +231,7 @@ class Operations:
         if estimate.cost > bounds.complexity:
             raise Refusal("TOO_COMPLEX", "The operation asks for too much at once.",
                           limit=bounds.complexity, cost=min(estimate.cost, 1 << 53))  # fmt: skip
-        if estimate.introspection > self._planner.introspection_limit:
+        if estimate.introspection and estimate.introspection > self._planner.introspection_limit:
             raise Refusal("TOO_COMPLEX", "The introspection asks for too much at once.")
         return estimate
 

@@ -234,8 +234,9 @@ class FastGraphQL(APIRouter):
         bare = path.removesuffix("/")
         for one in dict.fromkeys((path, bare if bare or not path else _NOTHING, f"{bare}/")):
             for methods, described in ((["POST"], by_post()), (["GET"], asked), (_OTHERS, unseen)):
-                told: dict[str, Any] = {**described, **({} if one == path else unseen)}
-                told["responses"] = {**told.get("responses", {}), **self.responses}
+                # FastAPI makes two validators of each response that is told: not of those that no document shows.
+                told: dict[str, Any] = described if one == path else {**described, **unseen, "responses": {}}
+                told = {**told, "responses": {**told.get("responses", {}), **self.responses}}
                 self.add_api_route(one, serve, methods=methods, response_model=None, **told)
             self.add_api_websocket_route(one, connect, name="websocket_endpoint")
 

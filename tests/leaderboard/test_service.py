@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import random
 from dataclasses import replace
@@ -18,22 +17,13 @@ from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import idempotency as keys
 from graph.patterns.ranking import Operator, Order, Ties
 from tests.support.models.players import PLAYERS
-from tests.support.models.ranking import RankingModel
+from tests.support.models.ranking import POLICIES, RankingModel
 
 if TYPE_CHECKING:
     from graph.engines.database import Database
     from graph.patterns.client import Client
     from graph.patterns.ranking import Entry, Submitted
     from tests.support.models.clock import Clock
-
-
-POLICIES = [
-    pytest.param(operator, order, ties, marks=[pytest.mark.heavy] if (one + other + third) % 2 else [])
-    for (one, operator), (other, order), (third, ties) in itertools.product(
-        enumerate(Operator), enumerate(Order), enumerate(Ties)
-    )
-]
-"""Every policy of a board; in a quick run half of them, among which each two of its parts are together in one."""
 
 
 @pytest.mark.parametrize(("operator", "order", "ties"), POLICIES)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from graph.patterns.client import open_client
 from graph.patterns.ranking import Entry, Operator, Order, Ranking, ScoreRow, Ties
-from tests.support.models.ranking import RankingModel
+from tests.support.models.ranking import POLICIES, RankingModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -192,9 +192,7 @@ def shown(entries: Sequence[Entry | None]) -> list[tuple[Entry, float] | None]:
     return [None if entry is None else (entry, entry.percentile) for entry in entries]
 
 
-@pytest.mark.parametrize("ties", Ties)
-@pytest.mark.parametrize("order", Order)
-@pytest.mark.parametrize("operator", Operator)
+@pytest.mark.parametrize(("operator", "order", "ties"), POLICIES)
 def test_every_answer_equals_a_sorted_list(
     valkey: ValkeyServer, scaled: Callable[[int, int], int], operator: Operator, order: Order, ties: Ties
 ) -> None:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
+import pytest
+
 from graph.patterns.ranking import Entry, Operator, Order, Ties
 from graph.patterns.ranking.values import micros
+
+POLICIES = [
+    pytest.param(operator, order, ties, marks=[pytest.mark.heavy] if (one + other + third) % 2 else [])
+    for (one, operator), (other, order), (third, ties) in itertools.product(
+        enumerate(Operator), enumerate(Order), enumerate(Ties)
+    )
+]
+"""Every policy of a board; in a quick run half of them, among which each two of its parts are together in one."""
 
 
 @dataclass

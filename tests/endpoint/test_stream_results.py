@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Iterator  # noqa: TC003 - Strawberry reads annotations at run time
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import httpx
@@ -76,20 +77,27 @@ class Subscription:
         yield to
 
 
+@cache
 def schema() -> strawberry.Schema:
-    """With the extensions."""
+    """With the extensions; made once."""
     config = StrawberryConfig(enable_experimental_incremental_execution=True)
     return strawberry.Schema(Query, Mutation, Subscription, extensions=[Watcher], config=config)
 
 
-@asynccontextmanager
-async def open_site() -> AsyncGenerator[int]:
-    """The port of an app with both routers."""
+@cache
+def site() -> FastAPI:
+    """An app with both routers, made once."""
     app = FastAPI()
     app.include_router(FastGraphQL(schema()), prefix="/ours")
     app.include_router(FastGraphQL(schema(), as_strawberry=True), prefix="/same")
     app.include_router(GraphQLRouter(schema(), subscription_protocols=PROTOCOLS), prefix="/strawberry")
-    async with serving(app) as port:
+    return app
+
+
+@asynccontextmanager
+async def open_site() -> AsyncGenerator[int]:
+    """The port of that app."""
+    async with serving(site()) as port:
         yield port
 
 

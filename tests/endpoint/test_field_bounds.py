@@ -252,7 +252,7 @@ def test_bounds_are_ready_for_strangers_and_for_known_clients() -> None:
 
 WIDE = "{" + " ".join(f"a{n}: hello" for n in range(40)) + "}"
 DEEP = "{pick(by:{id:9}){" + "parent{" * 20 + "id" + "}" * 20 + "}}"
-DEAR = "{items(first: 1000){nodes{related(first: 100){id name}}}}"
+DEAR = "{items(first: 200){nodes{related(first: 100){id name}}}}"
 LONG = "{" + "hello " * 2_100 + "}"
 
 

@@ -86,12 +86,12 @@ DOCUMENTS = {
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine .* was never awaited:RuntimeWarning"
 )
-async def test_by_hand(name: str) -> None:
+async def test_by_hand(name: str, scaled: Callable[[int, int], int]) -> None:
     """What is seldom made up is executed alike, too, in many worlds."""
     twins = torture()
     prepared = twins.prepare(DOCUMENTS[name])
     assert not prepared.errors, prepared.errors
-    for seed in range(40):
+    for seed in range(scaled(40, 20)):
         worlds = World(seed, 0.1), World(seed, 0.1)
         core = await twins.by_core(prepared, {}, worlds[0])
         assert await twins.compiled(prepared, {}, worlds[1]) == core

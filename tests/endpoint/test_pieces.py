@@ -24,6 +24,8 @@ from tests.support.apps.serving import serving
 from tests.support.clients.streamed import Body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graph.endpoint import GraphQLEndpoint
     from graph.patterns.client import Client
 
@@ -203,11 +205,11 @@ async def test_a_list_is_streamed_while_its_source_goes_on(client: Client) -> No
         assert site.gates.seen == ["closed", "closed"]
 
 
-async def test_the_pieces_make_the_whole(client: Client) -> None:
+async def test_the_pieces_make_the_whole(client: Client, scaled: Callable[[int, int], int]) -> None:
     """Whatever is deferred and streamed, within one another or side by side: a client ends with all of it."""
     async with open_site(client, bounds=Bounds.trusted()) as site:
         site.gates.open.set()
-        for seed in range(24):
+        for seed in range(scaled(24, 12)):
             query = deferring(Random(seed))
             whole = (await site.http.post("/graphql", json={"query": query})).json()
             if "data" not in whole:  # an alias that came up twice

@@ -210,7 +210,7 @@ async def test_resuming_at_what_the_group_remembers_costs_nothing(app: LiveApp) 
 async def test_resuming_under_load_misses_nothing(app: LiveApp, scaled: Callable[[int, int], int]) -> None:
     """Clients that keep leaving and resuming while events are published see each of them once and in order."""
     start = (await app.publish("0"))[0]
-    total = scaled(3000, 400)
+    total = scaled(3000, 200)
 
     async def wander(n: int) -> list[int]:
         seen: list[int] = []
@@ -278,7 +278,7 @@ async def test_who_resumes_later_than_a_group_remembers_gets_another(
 
 async def test_many_resume_from_few_cursors_while_events_come(app: LiveApp, scaled: Callable[[int, int], int]) -> None:
     """200 clients come back with 20 cursors in any order while events are published: each gets all after its own."""
-    total = scaled(2000, 250)
+    total = scaled(2000, 125)
     cursors = await app.publish(*(str(n) for n in range(20)))
     sinks: dict[int, list[Notes]] = {n: [] for n in range(20)}
     coming = [n for n in range(20) for _ in range(10)]

@@ -178,7 +178,7 @@ def test_no_order_of_events_serves_an_old_value(valkey: ValkeyServer, scaled: Ca
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=scaled(2_000, 50),
+                max_examples=scaled(2_000, 25),
                 stateful_step_count=40,
                 deadline=None,
                 database=None,

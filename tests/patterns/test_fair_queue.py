@@ -233,44 +233,48 @@ def _none_idle(visits: Visits, there: list[str], places: int, each: int) -> None
 MOVES = st.lists(st.tuples(st.sampled_from(["come", "leave", "cancel", "join"]), st.integers(0, 15)), max_size=40)
 
 
-@given(moves=MOVES, places=st.integers(1, 4), each=st.integers(1, 3))
-@settings(max_examples=150, deadline=None)
-def test_places_are_never_lost_nor_given_twice(moves: list[tuple[str, int]], places: int, each: int) -> None:
+async def _play(moves: list[tuple[str, int]], places: int, each: int) -> None:
+    visits = Visits(FairQueue(places, each))
+    there: list[str] = []
+    alone: set[str] = set()
+    for step, (move, which) in enumerate(moves):
+        who = which % 4
+        caller = None if who == 0 else str(who)
+        if move == "come":
+            name = f"{who}.{step}"
+            there.append(name)
+            alone.add(name)
+            await visits.come(name, caller)
+        elif there:
+            name = there[which // 4 % len(there)]
+            if move == "leave" and name not in visits.inside:
+                continue
+            if move == "join":
+                alone.discard(name)
+                await visits.join(name, caller)
+            else:
+                there.remove(name)
+                await (visits.leave(name) if move == "leave" else visits.cancel(name))
+        _none_idle(visits, there, places, each)
+    for who in range(4):  # within one caller, first come, first served
+        mine = [int(name[2:]) for name in visits.order if name in alone and name[0] == str(who)]
+        assert mine == sorted(mine)
+    for name in there:
+        await visits.cancel(name)
+    async with AsyncExitStack() as stack:  # every place is there again
+        for _ in range(places):
+            await stack.enter_async_context(visits.queue.place())
+
+
+def test_places_are_never_lost_nor_given_twice(scaled: Callable[[int, int], int]) -> None:
     """Whoever comes, joins, leaves or gives up in whatever order: no place idle that somebody may have."""
 
-    async def play() -> None:
-        visits = Visits(FairQueue(places, each))
-        there: list[str] = []
-        alone: set[str] = set()
-        for step, (move, which) in enumerate(moves):
-            who = which % 4
-            caller = None if who == 0 else str(who)
-            if move == "come":
-                name = f"{who}.{step}"
-                there.append(name)
-                alone.add(name)
-                await visits.come(name, caller)
-            elif there:
-                name = there[which // 4 % len(there)]
-                if move == "leave" and name not in visits.inside:
-                    continue
-                if move == "join":
-                    alone.discard(name)
-                    await visits.join(name, caller)
-                else:
-                    there.remove(name)
-                    await (visits.leave(name) if move == "leave" else visits.cancel(name))
-            _none_idle(visits, there, places, each)
-        for who in range(4):  # within one caller, first come, first served
-            mine = [int(name[2:]) for name in visits.order if name in alone and name[0] == str(who)]
-            assert mine == sorted(mine)
-        for name in there:
-            await visits.cancel(name)
-        async with AsyncExitStack() as stack:  # every place is there again
-            for _ in range(places):
-                await stack.enter_async_context(visits.queue.place())
+    @given(moves=MOVES, places=st.integers(1, 4), each=st.integers(1, 3))
+    @settings(max_examples=scaled(150, 75), deadline=None)
+    def check(moves: list[tuple[str, int]], places: int, each: int) -> None:
+        asyncio.run(_play(moves, places, each))
 
-    asyncio.run(play())
+    check()
 
 
 async def as_caller(caller: str | None, work: Callable[[], object]) -> None:

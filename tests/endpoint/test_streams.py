@@ -372,6 +372,30 @@ async def test_who_catches_up_with_a_source_that_broke_is_told(app: LiveApp) -> 
     assert sink.code == "INTERNAL_SERVER_ERROR"
 
 
+async def test_who_catches_up_when_a_source_breaks_moves_to_the_next(app: LiveApp) -> None:
+    """Whoever resumes meanwhile starts that one, and joins those who catch up: nobody stays behind, nor does it."""
+    query = "subscription($after: String) { ending(after: $after) { text gap } }"
+    cursors = await app.publish("a", "b")
+    app.gate.clear()
+    sinks = [await app.follow(query, after=cursors[0])]
+    await until(lambda: app.sources == 2)
+    await app.publish("half")
+    await until(lambda: app.streams.groups == 1)
+    sinks.append(await app.follow(query, after=cursors[0], address="there"))
+    await until(lambda: app.sources == 3)
+    app.gate.set()
+    await app.publish("c")
+    for sink in sinks:
+        await sink.until(3)
+        assert sink.values("ending", "text") == ["b", "half", "c"]
+        assert not any(sink.values("ending", "gap"))
+    await until(lambda: app.streams.groups == 1)
+    for sink in sinks:
+        assert sink.close is not None
+        sink.close()
+    await until(lambda: app.streams.groups == 0)
+
+
 async def test_an_event_whose_execution_fails_is_a_result_with_errors(app: LiveApp) -> None:
     """The subscription goes on after it."""
     sink = await app.follow("subscription { news { text bug } }")

@@ -85,14 +85,14 @@ class Follower:
 class Group:
     """One shared subscription; it runs until its last follower has left or its source ends."""
 
-    def __init__(self, home: Home, key: Key, ready: Ready, promise: Live, base: Group | None = None) -> None:
-        """Run `ready`; `base` is the main group that followers of this one move to."""
+    def __init__(self, home: Home, key: Key, ready: Ready, promise: Live) -> None:
+        """Run `ready`."""
         self.key = key
         self.ready = ready
         self._home = home
         self._engine = home.engine
         self._promise = promise
-        self._base = base
+        self._base: Group | None = None
         self._followers: dict[Follower, Sink] = {}
         self._joining: dict[Follower, Sink] = {}
         self.approaching: dict[Group, None] = {}
@@ -107,8 +107,11 @@ class Group:
         self._welcoming: asyncio.Task[None] | None = None
         self._task.add_done_callback(lambda task: (GROUPS.dec(), forget_cancellation(task)))
         GROUPS.inc()
-        if base is not None:
-            base.approaching[self] = None
+
+    def approach(self, base: Group) -> None:
+        """Let followers move to `base`, the main group, as soon as they can; the one before may have ended."""
+        self._base = base
+        base.approaching[self] = None
 
     # --- followers ---
 
@@ -192,7 +195,8 @@ class Group:
                         self._given += 1
                         self._recent.append(event)
                         self._hand(event, self._followers)
-                    self._meet()
+                    for group in (*self.approaching, self):
+                        group.merge()
         except Failed as failure:
             ending = encode(self._engine.presenter.present(failure.errors)).decode()
         except Exception as error:  # noqa: BLE001 - whatever breaks is masked, logged and told the followers
@@ -297,12 +301,6 @@ class Group:
             if recent[place].cursor == cursor:
                 return recent[place + 1 :]
         return None
-
-    def _meet(self) -> None:
-        """Move followers over that have caught up with the main group."""
-        for group in tuple(self.approaching):
-            group.merge()
-        self.merge()
 
     def merge(self) -> None:
         """Move followers to the main group once it remembers the last event they got."""

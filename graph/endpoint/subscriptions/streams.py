@@ -243,15 +243,19 @@ class Streams(Generic[Context]):
             return
         here_after: Key = (*key[:-1], encode(after).decode())  # coercion refuses an invalid cursor
         group = self._groups.get(here_after)
+        if group is not None:
+            group.approach(base)
         if group is None or not group.follow(follower):
-            self._start(here_after, ready, promise, base).join(follower)
+            group = self._start(here_after, ready, promise)
+            group.approach(base)
+            group.join(follower)
 
     def _group(self, key: Key, ready: Ready, promise: Live) -> Group:
         return self._groups.get(key) or self._start(key, ready, promise)
 
-    def _start(self, key: Key, ready: Ready, promise: Live, base: Group | None = None) -> Group:
+    def _start(self, key: Key, ready: Ready, promise: Live) -> Group:
         caller = ANONYMOUS if key[3] == PUBLIC else ready.ticket.caller
-        group = self._groups[key] = Group(self, key, ready._replace(ticket=Ticket(caller)), promise, base)
+        group = self._groups[key] = Group(self, key, ready._replace(ticket=Ticket(caller)), promise)
         self._running.add(group)
         return group
 

@@ -174,19 +174,19 @@ class Subscription:
             info.context.app.sources += 1
             async for event in events:
                 yield News(cursor=event.cursor, text=str(event.data), gap=event.gap)
-                if event.data == "turn":
+                if "turn" in str(event.data):
                     assert info.context.caller is not None
 
     @strawberry.subscription(metadata=live(shared=True, cursor="after"))
     async def ending(self, info: LiveInfo, after: str | None = None) -> AsyncGenerator[News]:
-        """Events until "end"; those who resume get each once the gate of the app is open."""
+        """Events until "end", or "half" for those who do not resume; those who do get each once the gate is open."""
         app = info.context.app
         async with app.broker.subscribe(NEWS, after) as events:
             app.sources += 1
             async for event in events:
                 if after is not None:
                     await app.gate.wait()
-                if event.data == "end":
+                if event.data == "end" or (event.data == "half" and after is None):
                     raise LookupError("secret")
                 yield News(cursor=event.cursor, text=str(event.data), gap=event.gap)
 

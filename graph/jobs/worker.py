@@ -239,10 +239,10 @@ class Worker:
     # --- beside the jobs ---
 
     async def _hold(self) -> None:
-        """Send heartbeats, and cancel the attempts whose deliveries were taken over."""
+        """Send heartbeats, and cancel the attempts whose deliveries were taken over, once each."""
         for delivery in await self._deliveries.hold(list(self._running)):
             task = self._running.get(delivery)
-            if task is not None:
+            if task is not None and not task.cancelling():
                 logger.warning("%s: superseded by another attempt", task.get_name())
                 task.cancel()
 

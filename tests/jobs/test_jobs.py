@@ -29,7 +29,7 @@ from graph.patterns.client import Command
 from harness.waiting import HANG, until, within
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Collection
 
     from graph.patterns.client import Client
 
@@ -509,3 +509,37 @@ async def test_an_attempt_that_lost_its_delivery_is_cancelled_though_it_reports_
     found = await jobs.get(job)
     assert found is not None
     assert (found.state, found.attempt) == (JobState.RUNNING, 1)  # it is the other's to finish
+
+
+async def test_an_attempt_that_clears_up_is_not_cancelled_again(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take longer than a heartbeat to end a transaction: that is not cut off by the next one."""
+    monkeypatch.setattr(worker_module, "HEARTBEAT", 0.005)
+    begun, cleared = asyncio.Event(), asyncio.Event()
+    beats = 0
+    hold = delivery.Deliveries.hold
+
+    async def counted(self: delivery.Deliveries, held: Collection[str]) -> list[str]:
+        nonlocal beats
+        beats += 1
+        return await hold(self, held)
+
+    monkeypatch.setattr(delivery.Deliveries, "hold", counted)
+
+    async def thorough(progress: Progress) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            enough = beats + 3
+            while beats < enough:
+                await asyncio.sleep(0.001)
+            cleared.set()
+
+    await jobs.enqueue("thorough", {})
+    async with working(jobs, thorough):
+        await asyncio.wait_for(begun.wait(), HANG)
+        queue = jobs.keys.queue
+        (entry,) = await jobs.client.execute("XRANGE", queue, "-", "+")
+        await jobs.client.execute("XCLAIM", queue, GROUP, "another", 0, entry[0], "JUSTID", retry=False)
+        async with within("the attempt to clear up"):
+            await cleared.wait()

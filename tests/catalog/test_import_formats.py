@@ -405,6 +405,9 @@ LEFT_OUT = {
 OPTIONS = {"headerless.csv": NUMBERED}
 
 
+@pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.heavy)], indirect=True
+)  # what is exported below was imported from the same files, into both
 @pytest.mark.parametrize("name", WANTED)
 async def test_each_file_becomes_its_products(catalog: CatalogService, name: str) -> None:
     """Prices, currencies, stocks, groups, images and categories are those of the file; bad rows are reported."""

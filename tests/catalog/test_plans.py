@@ -78,7 +78,7 @@ def filled(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The URL of a database with a hundred thousand products (fewer in a quick run), which no test changes."""
-    count = scaled(100_000, 6_000)
+    count = scaled(100_000, 1_500)
     if request.param == "sqlite":
         path: Path = tmp_path_factory.mktemp("plans") / "graph.db"
         migrated(path)

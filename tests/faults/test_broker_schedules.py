@@ -230,7 +230,7 @@ async def test_no_schedule_has_a_silent_gap(scaled: Callable[[int, int], int]) -
     with ValkeyServer(aof=True) as server:
         async with contextlib.AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(open_client(server.url)) for _ in range(3)]
-            for seed in range(first, first + scaled(500, 15)):
+            for seed in range(first, first + scaled(500, 8)):
                 faults, taken = await schedule(seed, server, clients)
                 assert faults == [], f"schedule {seed}"
                 assert taken, f"schedule {seed}"

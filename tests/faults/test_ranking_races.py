@@ -25,7 +25,9 @@ async def test_readers_see_one_instant_while_writers_write(
     each = scaled(1250, 80)  # 16 processes, three tie policies: 60,000 operations
     workers = scaled(8, 2)
     loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(2 * workers, mp_context=get_context("spawn")) as pool:
+    processes = get_context("forkserver")  # one of them loads what all of them need
+    processes.set_forkserver_preload([write.__module__])
+    with ProcessPoolExecutor(2 * workers, mp_context=processes) as pool:
         for ties in Ties:
             await client.execute("FLUSHALL", retry=False)
             ranking = Ranking(client, "busy", operator=Operator.LATEST, ties=ties)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import subprocess
 import sys
 import tomllib
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -20,63 +22,89 @@ if TYPE_CHECKING:
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
-CHILD = """
-import importlib.abc, sys
+PROGRAM = """
+import asyncio, importlib.abc, io, json, sys, traceback
+from contextlib import redirect_stderr, redirect_stdout
 
 class Blocked(importlib.abc.MetaPathFinder):
+    names = ()
+
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in BLOCKED:
+        if name.partition(".")[0] in self.names:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-BLOCKED = set(sys.argv[1].split(","))
 sys.meta_path.insert(0, Blocked())
-"""
 
-BASE = """
-import asyncio
-from graph.library import BadCursor, CacheWriteRefused, LockTimeout, Operator, Redis, RedisUnavailable, cached
-redis = Redis(sys.argv[2], prefix="base")
+def base():
+    from graph.library import BadCursor, CacheWriteRefused, LockTimeout, Operator, Redis, RedisUnavailable, cached
+    redis = Redis(sys.argv[1], prefix="base")
 
-@cached(redis, ttl=3600, tags="n:{n}")
-async def double(n):
-    return 2 * n
+    @cached(redis, ttl=3600, tags="n:{n}")
+    async def double(n):
+        return 2 * n
 
-@redis.jobs.job()
-async def job():
-    pass
-
-async def use():
-    async with redis.lock("l"), redis.cache.writing("n:1"):
+    @redis.jobs.job()
+    async def job():
         pass
-    await redis.topic("t").publish(1)
-    await redis.ranking("r").submit("ann", 1)
-    await redis.tokens("k").issue("v")
-    await job.enqueue()
-    print(await double(4))
 
-asyncio.run(use())
-for name in ("RateLimit", "CurrentSession"):
+    async def use():
+        async with redis.lock("l"), redis.cache.writing("n:1"):
+            pass
+        await redis.topic("t").publish(1)
+        await redis.ranking("r").submit("ann", 1)
+        await redis.tokens("k").issue("v")
+        await job.enqueue()
+        print(await double(4))
+
+    asyncio.run(use())
+    for name in ("RateLimit", "CurrentSession"):
+        try:
+            getattr(__import__("graph.library", fromlist=[name]), name)
+        except ImportError as error:
+            print(error)
     try:
-        getattr(__import__("graph.library", fromlist=[name]), name)
+        redis.sessions()
     except ImportError as error:
         print(error)
-try:
-    redis.sessions()
-except ImportError as error:
-    print(error)
-try:
-    import graph.endpoint
-except ImportError as error:
-    print(error)
-"""
+    try:
+        import graph.endpoint
+    except ImportError as error:
+        print(error)
 
-ENDPOINT = """
-import graph.endpoint, graph.library, graph.patterns
-print([name for name in graph.library.__all__ if getattr(graph.library, name) is None])
-graph.library.Redis().sessions()
-"""
+def endpoint():
+    import graph.endpoint, graph.library, graph.patterns
+    print([name for name in graph.library.__all__ if getattr(graph.library, name) is None])
+    graph.library.Redis().sessions()
 
-COMMAND = "import graph.cli; graph.cli.main()"
+def command():
+    import graph.cli
+    graph.cli.main()
+
+def server():
+    import graph.cli.commands, graph.app, graph.background.worker
+
+for name, blocked in json.loads(sys.argv[2]):
+    Blocked.names = set(blocked)
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            globals()[name]()
+        except SystemExit as end:
+            status = end.code
+        except Exception:
+            traceback.print_exc()
+            status = 1
+    print(json.dumps([name, status, out.getvalue(), err.getvalue()]))
+"""
+"""Does each thing where some modules are missing, fewer from one to the next."""
+
+
+class Done(NamedTuple):
+    """How it ended."""
+
+    status: str | int
+    stdout: str
+    stderr: str
 
 
 def named(requirement: str) -> str:
@@ -105,50 +133,55 @@ def closure(requirements: list[str]) -> set[str]:
     return {name for name, _ in known}
 
 
-def blocked(requirements: list[str]) -> str:
+def blocked(requirements: list[str]) -> list[str]:
     """The modules here that do not come with `requirements`."""
     allowed = {*closure(requirements), "graph-server"}
-    return ",".join(
-        module
-        for module, homes in importlib.metadata.packages_distributions().items()
-        if not any(named(home) in allowed for home in homes)
-    )
+    return [module for module, homes in homes_of_modules().items() if not any(named(home) in allowed for home in homes)]
 
 
-def run(program: str, requirements: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `program` where only `requirements` are installed, as far as imports can tell."""
-    command = [sys.executable, "-c", CHILD + program, blocked(requirements), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+homes_of_modules = cache(importlib.metadata.packages_distributions)
 
 
-def test_the_base_needs_what_it_says(valkey: ValkeyServer) -> None:
+@pytest.fixture(scope="module")
+def done(valkey: ValkeyServer) -> dict[str, Done]:
+    """What each function of `PROGRAM` did where only what it needs is installed, as far as imports can tell.
+
+    One process does them all, in the order of what they need: it can have loaded nothing that is missing then.
+    """
+    base = PROJECT["dependencies"]
+    endpoint = [*base, *EXTRAS["endpoint"]]
+    server = [*endpoint, *EXTRAS["embedded"], *EXTRAS["server"]]
+    needs = (("base", base), ("endpoint", endpoint), ("command", endpoint), ("server", server))
+    missing = [(name, blocked(requirements)) for name, requirements in needs]
+    words = [sys.executable, "-c", PROGRAM, valkey.url, json.dumps(missing)]
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    return {name: Done(*how) for name, *how in map(json.loads, told.stdout.splitlines())}
+
+
+def test_the_base_needs_what_it_says(done: dict[str, Done]) -> None:
     """Cache, topics, rankings, locks, tokens and jobs run without Strawberry; what needs more says so."""
-    done = run(BASE, PROJECT["dependencies"], valkey.url)
-    assert done.stderr == ""
-    assert done.stdout.splitlines()[0] == "8"
+    value, *told = done["base"].stdout.splitlines()
+    assert (value, done["base"].stderr) == ("8", "")
     names = ("RateLimit needs", "CurrentSession needs", "sessions need", "graph.endpoint needs")
-    for name, told in zip(names, done.stdout.splitlines()[1:], strict=True):
-        assert re.fullmatch(rf"{name} \w+: install graph-server\[endpoint\]", told)
+    for name, sentence in zip(names, told, strict=True):
+        assert re.fullmatch(rf"{name} \w+: install graph-server\[endpoint\]", sentence)
 
 
-def test_the_endpoint_needs_what_it_says() -> None:
+def test_the_endpoint_needs_what_it_says(done: dict[str, Done]) -> None:
     """The whole library and `graph.endpoint`, without SQL, uvicorn and the command line."""
-    done = run(ENDPOINT, [*PROJECT["dependencies"], *EXTRAS["endpoint"]])
-    assert (done.stderr, done.stdout) == ("", "[]\n")
+    assert done["endpoint"] == (0, "[]\n", "")
 
 
-def test_the_command_says_what_is_missing() -> None:
+def test_the_command_says_what_is_missing(done: dict[str, Done]) -> None:
     """In a sentence."""
-    done = run(COMMAND, [*PROJECT["dependencies"], *EXTRAS["endpoint"]])
-    assert done.returncode == 1
-    assert re.fullmatch(r"The command needs \w+: install graph-server\[server\]\.\n", done.stderr)
+    status, *_ = done["command"]
+    assert re.fullmatch(r"The command needs \w+: install graph-server\[server\]\.", str(status))
 
 
-def test_the_server_needs_what_it_says() -> None:
+def test_the_server_needs_what_it_says(done: dict[str, Done]) -> None:
     """The commands, the application and the worker are there."""
-    needs = [*PROJECT["dependencies"], *EXTRAS["endpoint"], *EXTRAS["embedded"], *EXTRAS["server"]]
-    done = run("import graph.cli.commands, graph.app, graph.background.worker", needs)
-    assert done.stderr == ""
+    assert done["server"] == (0, "", "")
 
 
 def test_everything_is_locked() -> None:

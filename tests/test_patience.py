@@ -99,17 +99,18 @@ print(json.dumps({"changed": sorted(changed), "named": sorted(named), "left": so
 """
 
 
-def fresh(code: str, folder: Path) -> dict[str, Any]:
-    """What that code prints in a process of its own, in which nobody has been patient."""
-    plain = {name: value for name, value in environment(folder).items() if name != patience.VARIABLE}
-    words = (sys.executable, "-c", code)
-    return json.loads(subprocess.run(words, cwd=ROOT, env=plain, check=True, capture_output=True, timeout=HANG).stdout)
+def bare(folder: Path) -> dict[str, str]:
+    """The environment of a process in which nobody is patient."""
+    return {name: value for name, value in environment(folder).items() if name != patience.VARIABLE}
 
 
-def test_the_product_has_the_defaults_that_are_promised(tmp_path: Path) -> None:
+def test_the_product_has_the_defaults_that_are_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each default that tests replace is what it was, and what a document says."""
-    found = fresh(READ, tmp_path)
-    assert found == SECONDS
+    monkeypatch.delenv(patience.VARIABLE)  # the process that forks has loaded the product and changes nothing
+    with (tmp_path / "out").open("w+b") as out:
+        assert fork_server.forked(("-c", READ), bare(tmp_path), out, out).wait(HANG) == 0
+        out.seek(0)
+        assert json.loads(out.read()) == SECONDS
     for name, (document, words) in PROMISED.items():
         told = " ".join((ROOT / document).read_text(encoding="utf-8").split())
         assert words.format(SECONDS[name], ms=1000 * SECONDS[name]) in told, name
@@ -119,7 +120,9 @@ def test_the_product_has_the_defaults_that_are_promised(tmp_path: Path) -> None:
 @pytest.mark.heavy
 def test_patience_touches_what_it_names(tmp_path: Path) -> None:
     """No other number, text or default of the product is another while tests are patient, and afterwards none is."""
-    found = fresh(COMPARE, tmp_path)
+    words = (sys.executable, "-c", COMPARE)
+    done = subprocess.run(words, cwd=ROOT, env=bare(tmp_path), check=True, capture_output=True, timeout=HANG)
+    found: dict[str, Any] = json.loads(done.stdout)
     named = found["named"]
     links = {str(one) for one in patience.LINKS.values()}
     assert found["changed"] == sorted([*named, "GRAPH_MAX_SECONDS", patience.VARIABLE])
@@ -134,9 +137,9 @@ def test_a_server_outside_the_tests_has_the_defaults(tmp_path: Path, monkeypatch
     """Benchmarks, histories and pictures start it with no time-out of anybody's, and their clients are more patient."""
     monkeypatch.delenv(patience.VARIABLE, raising=False)
     monkeypatch.setattr(Serving, "launch", None)
-    bare = environment(tmp_path)
-    assert patience.given(bare) == bare
-    assert {name for name in bare if name.startswith("GRAPH_")} == {"GRAPH_DATA_DIR", "GRAPH_PORT"}
+    plain = environment(tmp_path)
+    assert patience.given(plain) == plain
+    assert {name for name in plain if name.startswith("GRAPH_")} == {"GRAPH_DATA_DIR", "GRAPH_PORT"}
     assert SECONDS["GRAPH_MAX_SECONDS"] < PATIENCE
 
 

@@ -99,21 +99,26 @@ def test_a_worker_alone_has_a_page_of_its_own(tmp_path: Path) -> None:
 
 
 COUNT = """
-import sys
+import os, sys
 from prometheus_client import Counter, Gauge, Histogram
-jobs, seconds = Counter("jobs", "How many.", ["name"]), Histogram("seconds", "How long.", buckets=(1, 10))
-jobs.labels("ä").inc(float(sys.argv[1]))
-seconds.observe(5)
-Gauge("running", "Now.", multiprocess_mode="livesum").set(1)
+for number in sys.argv[1:]:
+    if (pid := os.fork()) == 0:
+        jobs, seconds = Counter("jobs", "How many.", ["name"]), Histogram("seconds", "How long.", buckets=(1, 10))
+        jobs.labels("ä").inc(float(number))
+        seconds.observe(5)
+        Gauge("running", "Now.", multiprocess_mode="livesum").set(1)
+        os._exit(0)
+    assert os.waitpid(pid, 0) == (pid, 0)
+    print(pid)
 """
 
 
-def counted(folder: Path, number: int) -> int:
-    """The id of a process that counted in `folder`, and has ended."""
+def counted(folder: Path, *numbers: int) -> list[int]:
+    """The ids of processes that counted in `folder`, and have ended: what they need is loaded once for all."""
     environs = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
-    with subprocess.Popen([sys.executable, "-c", COUNT, str(number)], env=environs) as process:
-        assert process.wait(HANG) == 0
-    return process.pid
+    words = (sys.executable, "-c", COUNT, *map(str, numbers))
+    done = subprocess.run(words, env=environs, check=True, stdout=subprocess.PIPE, timeout=HANG)
+    return [int(pid) for pid in done.stdout.split()]
 
 
 def total(folder: Path) -> dict[str, float]:
@@ -126,10 +131,13 @@ def test_processes_that_ended_leave_one_file_a_kind(tmp_path: Path) -> None:
     """However many there were: all that they counted is there, and no gauge of what they had under way."""
     folder = tmp_path / "[old]*"  # it is a name, not a pattern
     folder.mkdir()
-    for number in (1, 2, 4):
-        fold(counted(folder, number), folder)
-        assert sorted(one.name for one in folder.glob("*.db")) == ["counter_ended.db", "histogram_ended.db"]
-    counted(folder, 8)
+    (last,) = counted(folder, 1)
+    fold(last, folder)
+    assert sorted(one.name for one in folder.glob("*.db")) == ["counter_ended.db", "histogram_ended.db"]
+    for pid in (ended := counted(folder, 2, 4, 8))[:-1]:
+        fold(pid, folder)
+    left = {"counter_ended.db", "histogram_ended.db"}
+    assert {one.name for one in folder.glob("*.db")} - {one.name for one in folder.glob(f"*_{ended[-1]}.db")} == left
     seen = total(folder)
     assert (seen["jobs_total ä"], seen["running"]) == (15, 1)
     assert [seen[f"seconds_{name}"] for name in ("bucket 1.0", "bucket 10.0", "bucket +Inf", "count", "sum")] == [
@@ -139,7 +147,7 @@ def test_processes_that_ended_leave_one_file_a_kind(tmp_path: Path) -> None:
 
 def test_who_reads_while_files_are_folded_sees_each_count_once(tmp_path: Path) -> None:
     """No reading is lower or higher than the sum, whatever it falls between."""
-    ended = [counted(tmp_path, 1) for _ in range(8)]
+    ended = counted(tmp_path, *[1] * 8)
     reading, sums = threading.Event(), set[float]()
 
     def read() -> None:
@@ -163,8 +171,8 @@ def test_who_reads_while_files_are_folded_sees_each_count_once(tmp_path: Path) -
 
 def test_what_cannot_be_folded_counts_as_before(tmp_path: Path) -> None:
     """As on a full disk: its file stays, and what had been folded."""
-    fold(counted(tmp_path, 1), tmp_path)
-    pid = counted(tmp_path, 2)
+    first, pid = counted(tmp_path, 1, 2)
+    fold(first, tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))

@@ -34,11 +34,11 @@ from graph.engines.database import Database, async_url, migrate
 from graph.engines.revisions import head_revision
 from graph.errors import Unavailable
 from harness.waiting import HANG, within
+from tests.support.processes import fork_server
 from tests.support.processes.migrator import migrate_with_others
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from multiprocessing.synchronize import Event
+    from collections.abc import Callable
 
     from sqlalchemy.engine import Connection
 
@@ -395,16 +395,20 @@ def test_the_newest_migration_is_the_one_that_alembic_finds() -> None:
     assert head_revision() == ScriptDirectory(str(migrations)).get_current_head()
 
 
-async def test_a_database_that_is_up_to_date_needs_no_alembic(database_url: str) -> None:
+async def test_a_database_that_is_up_to_date_needs_no_alembic(sqlite_template: Path, postgres: Postgres) -> None:
     """Loading it takes a tenth of the time to start."""
+    name = await postgres.lend()
+    urls = (f"sqlite:///{sqlite_template}", postgres.url(name))
     code = f"""
 import asyncio, sys
 from graph.engines.database import migrate
-asyncio.run(migrate({database_url!r}))
+for url in {urls!r}:
+    asyncio.run(migrate(url))
 assert "sqlalchemy" in sys.modules and "alembic" not in sys.modules
 """
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=Path(graph.__file__).parents[1])
     assert await process.wait() == 0
+    await postgres.take_back(name)
 
 
 @pytest.mark.heavy
@@ -503,6 +507,7 @@ async def test_a_connection_that_is_lost_after_the_last_read_takes_nothing_along
     await postgres.take_back(name)
 
 
+WRITER = "tests.support.processes.stuck_writer"
 _RENAME = text("UPDATE category SET name = name || '!' WHERE slug = 'row'")
 
 
@@ -542,31 +547,15 @@ async def test_nobody_waits_for_a_row_for_ever(database_url: str, monkeypatch: p
                     await theirs.execute(_RENAME)
 
 
-def _stand_still(url: str) -> None:
-    def rows() -> Iterator[tuple[str, int]]:
-        for number in range(100_000):
-            if number == 99_000:  # the driver has sent thousands of them, and the server waits for the next
-                os.kill(os.getpid(), signal.SIGSTOP)
-            yield "row!", number
-
-    async def stand_still() -> None:
-        async with Database(url) as database, database.transaction() as session:
-            await session.execute(_RENAME)
-            raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-            await raw.executemany("UPDATE category SET name = $1 WHERE id = $2", rows())
-
-    asyncio.run(stand_still())
-
-
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_a_process_that_stands_still_amid_a_statement_keeps_no_row(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whoever waited in vain for its rows ends its session, and has them the next time."""
-    process = multiprocessing.get_context("spawn").Process(target=_stand_still, args=(database_url,))
     async with Database(database_url) as database:
         await _add(database, "row")
-        process.start()
+        with (tmp_path / "out").open("wb") as out:
+            process = fork_server.python("-m", WRITER, "stand-still", database_url, out=out)
         try:
             async with within("the server to wait for the rest of the statement"):
                 waiting = text("SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'ClientRead'")
@@ -582,35 +571,21 @@ async def test_a_process_that_stands_still_amid_a_statement_keeps_no_row(
                         break
         finally:
             process.kill()
-            process.join()
-
-
-def _hang(url: str, ready: Event) -> None:
-    async def hang() -> None:
-        async with Database(url) as database, database.transaction() as session:
-            await session.execute(_RENAME)
-            ready.set()
-            await session.execute(text("SELECT pg_sleep(3600)"))
-
-    asyncio.run(hang())
+            process.wait(HANG)
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_the_statement_of_a_process_that_was_killed_ends(database_url: str) -> None:
+async def test_the_statement_of_a_process_that_was_killed_ends(database_url: str, tmp_path: Path) -> None:
     """PostgreSQL looks whether the client is still there, also in the middle of a statement."""
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
     async with Database(database_url) as database:
         await _add(database, "row")
-        process = context.Process(target=_hang, args=(database_url, ready))
-        process.start()
-        assert await asyncio.to_thread(ready.wait, HANG)
+        with (tmp_path / "out").open("wb") as out:
+            process = fork_server.python("-m", WRITER, "hang", database_url, out=out)
         async with within("the statement to be under way"):
-            while await _sessions(database, "active") < 2:
+            while not await database.execute(text("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")):
                 await asyncio.sleep(0.01)
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
+        process.kill()
+        process.wait(HANG)
         async with within("the statement to end"):
             while await _sessions(database, "%") > 1:
                 await asyncio.sleep(0.05)
@@ -624,8 +599,8 @@ async def test_a_transaction_that_is_cancelled_at_any_moment_leaves_no_session_o
 ) -> None:
     """Wherever a cancellation (or two) hits, its connections are idle again, and its rows free."""
     async with Database(database_url) as database, Database(database_url) as other:
-        for number in range(500):
-            await _add(other, f"row{number}")
+        async with other.transaction() as session:
+            await session.execute(INSERT, [{"slug": f"row{number}"} for number in range(500)])
 
         async def write() -> None:
             while True:

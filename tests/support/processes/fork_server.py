@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -97,5 +98,7 @@ if __name__ == "__main__":
     gc.disable()
     for name in (*LOADED, *(feature.schema.partition(":")[0] for feature in product.APP.features if feature.schema)):
         import_module(name)
+    loading = time.process_time()
+    """Seconds of the processor that it took."""
     forks.serve(int(sys.argv[1]))
     forks.end_after(_run)

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import psutil
@@ -18,42 +17,42 @@ import pytest
 
 from graph.engines.embedded import EmbeddedError, embedded_valkey, private_folder, socket_path
 from graph.patterns.client import Command, RedisUnavailable, open_client
-from harness.serving import valkey_of
+from harness.serving import ROOT, valkey_of
 from harness.waiting import HANG, eventually
+from tests.support.processes import fork_server, forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-SCRIPT = Path(__file__).parent / "support" / "processes" / "embedded.py"
+    from pathlib import Path
 
 
 class Sharer:
     """A process of its own that runs or shares the server of `folder`."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, SCRIPT, str(folder), *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        )
+        (standard_input, to_it), (from_it, standard_output) = os.pipe(), os.pipe()
+        words = ("-m", "tests.support.processes.embedded", str(folder), *options)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        files = (standard_input, standard_output, 2)
+        self.process = forks.Fork(fork_server.server(), words, ROOT, environment, files)
+        os.close(standard_input)
+        os.close(standard_output)
+        self.stdin, self.stdout = os.fdopen(to_it, "wb"), os.fdopen(from_it, "rb")
         self.seen: dict[str, Any] = {}
 
     def read(self) -> dict[str, Any]:
         """The next thing it says."""
-        assert self.process.stdout is not None
-        self.seen = json.loads(self.process.stdout.readline())
+        self.seen = json.loads(self.stdout.readline())
         return self.seen
 
     def kill(self) -> None:
         """SIGKILL it."""
         self.process.kill()
-        self.process.wait()
+        self.process.wait(HANG)
 
     def leave(self) -> int:
         """Let it close its server in good order."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        self.stdin.close()
         return self.process.wait(HANG)
 
     def __enter__(self) -> Self:
@@ -62,9 +61,8 @@ class Sharer:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self.stdin.close()
+        self.stdout.close()
 
 
 def only(folder: Path, pid: int) -> None:
@@ -218,8 +216,7 @@ def _next_owner(racers: list[Sharer]) -> Sharer:
 
     with selectors.DefaultSelector() as selector:
         for racer in racers:
-            assert racer.process.stdout is not None
-            selector.register(racer.process.stdout, selectors.EVENT_READ, racer)
+            selector.register(racer.stdout, selectors.EVENT_READ, racer)
         while True:
             for key, _ in selector.select(HANG):
                 racer: Sharer = key.data

@@ -1,4 +1,4 @@
-"""A process that runs or shares an embedded Valkey: ``python embedded_process.py FOLDER [--no-death-signal]``.
+"""A process that runs or shares an embedded Valkey: ``python -m … FOLDER [--no-death-signal]``.
 
 It tells what it sees as JSON lines whenever that changes, and leaves when its standard input ends.
 """

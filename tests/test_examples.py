@@ -7,7 +7,6 @@ import contextlib
 import importlib.util
 import os
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,10 @@ from examples import keyspace_app
 from graph.patterns.lock import Locks
 from harness.serving import ROOT
 from harness.subscriber import subscriber
-from harness.waiting import until, within
+from harness.waiting import HANG, until, within
 from tests.support.apps.lifespan import Lifespan
 from tests.support.apps.serving import serving
+from tests.support.processes import fork_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -253,16 +253,10 @@ def test_a_newcomer_needs_no_redis(tmp_path: Path) -> None:
         "asyncio.run(ask())\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == '{"data":{"recipe":"Bread"}}'
-    assert done.stderr == ""
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+        assert fork_server.forked(("-c", script), environment, out, err, tmp_path).wait(HANG) == 0
+    assert (tmp_path / "out").read_text().splitlines()[-1] == '{"data":{"recipe":"Bread"}}'
+    assert (tmp_path / "err").read_text() == ""
     assert (tmp_path / ".graph").is_dir()
     assert not list(tmp_path.rglob("socket"))
 

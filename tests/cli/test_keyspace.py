@@ -13,7 +13,7 @@ import redis
 
 from graph.cli.permissions import declared, key_shapes
 from graph.engines.embedded import socket_path
-from harness.serving import HANG, Serving
+from harness.serving import HANG, Serving, Working
 from tests.support.engines.stocked import stocked
 
 if TYPE_CHECKING:
@@ -97,7 +97,11 @@ def test_every_key_is_declared_and_one_without_a_lifetime_as_durable(tmp_path: P
     assert all(len(why) > 20 for why in patterns.values())
     imports = tmp_path / "imports"
     imports.mkdir()
-    with Serving(stocked(tmp_path), GRAPH_JOBS_IMPORTS=str(imports), GRAPH_REDIS_PREFIX="busy") as serving:
+    shared = {"GRAPH_DATA_DIR": str(tmp_path), "GRAPH_JOBS_IMPORTS": str(imports), "GRAPH_REDIS_PREFIX": "busy"}
+    with (
+        Serving(stocked(tmp_path), **shared, GRAPH_JOBS_BESIDE="false") as serving,
+        Working(tmp_path / "worker", **shared),
+    ):
         be_busy(serving.ready(), imports)
         with redis.Redis(unix_socket_path=str(socket_path(tmp_path / "valkey"))) as client:
             untyped: Any = client

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness.serving import command as start
 from tests.support.processes.fork_server import command
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from harness.valkey import ValkeyServer
 
@@ -33,10 +33,20 @@ def test_a_data_directory_may_have_any_name(tmp_path_factory: pytest.TempPathFac
     assert STRANGE in where
 
 
-def test_output_is_in_utf8_whatever_the_locale(valkey: ValkeyServer, tmp_path: Path) -> None:
-    """Where Python would write ASCII, marks and paths are what they are elsewhere."""
-    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    examined = start(tmp_path / "ü", "doctor", GRAPH_REDIS_URL=valkey.url, **ascii_only)
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_output_is_in_utf8_whatever_the_locale(tmp_path: Path) -> None:
+    """Where Python would write ASCII, lines and boxes are what they are elsewhere."""
+    shown = start(tmp_path, "--help", **ASCII)
+    assert shown.stderr == ""
+    assert "╭─" in shown.stdout
+
+
+@pytest.mark.heavy
+def test_a_long_command_is_in_utf8_whatever_the_locale(valkey: ValkeyServer, tmp_path: Path) -> None:
+    """Its marks, and the paths of files."""
+    examined = start(tmp_path / "ü", "doctor", GRAPH_REDIS_URL=valkey.url, **ASCII)
     assert examined.stderr == ""
     assert "✓ Redis" in examined.stdout
     assert "/ü/graph.db" in examined.stdout

@@ -24,7 +24,7 @@ from tests.support.engines.proxy import FaultProxy
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from graph.patterns.client import Client
 
@@ -124,14 +124,15 @@ async def test_a_connection_that_is_to_end_ends(app: AnswersApp, closing: dict[s
                 assert await connection.reader.read() == b""
 
 
-async def test_a_client_that_does_not_read_is_waited_for(app: AnswersApp) -> None:
+async def test_a_client_that_does_not_read_is_waited_for(app: AnswersApp, scaled: Callable[[int, int], int]) -> None:
     """While a client takes nothing in, answers wait like any other's, and none is lost."""
+    requests = scaled(3000, 1500)
     app.truth.versions["a"] = 1
     async with recognising(app) as port, Connection(port) as connection:
         await connection.ask(REQUEST, 4)
-        connection.writer.write(REQUEST * 3000)
+        connection.writer.write(REQUEST * requests)
         await asyncio.sleep(0.3)
-        for _ in range(3000):
+        for _ in range(requests):
             assert (await connection.read()).body == DATA
 
 

@@ -7,19 +7,24 @@ import contextlib
 import logging
 import sqlite3
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import typer
 
 from graph.accounts.records import SignedIn, Visitor
+from graph.catalog import seed_if_empty
+from graph.cli import welcome
 from graph.cli.welcome import PASSWORD_FILE, make_admin, prepare
 from graph.engines.database import migrate
+from graph.leaderboard import seed_demo
 from graph.services import open_services
 from graph.settings import AccountSettings, RedisSettings, ServerSettings, Settings
 from harness.waiting import HANG, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from graph.patterns.client import Client
@@ -54,11 +59,18 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 async def test_a_first_start_waits_while_another_process_writes(
-    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    scaled: Callable[[int, int], int],
 ) -> None:
     """However long and often another one holds the database, everything is there in the end."""
     caplog.set_level(logging.INFO)
+    products, players = scaled(6000, 1500), scaled(1000, 250)
     monkeypatch.setattr("graph.engines.database.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("graph.catalog.seed.BATCH", products - 100)  # two transactions
+    monkeypatch.setattr(welcome, "seed_if_empty", partial(seed_if_empty, count=products))
+    monkeypatch.setattr(welcome, "seed_demo", partial(seed_demo, players=players))
     await migrate(settings.database_url)
     path = settings.database_path
     assert path is not None
@@ -80,7 +92,7 @@ async def test_a_first_start_waits_while_another_process_writes(
             counts = (
                 "SELECT (SELECT count(*) FROM product), (SELECT count(*) FROM users), (SELECT count(*) FROM scores)"
             )
-            assert other.execute(counts).fetchone() == (6000, 1001, 3000)
+            assert other.execute(counts).fetchone() == (products, players + 1, 3 * players)
     assert "another process is writing" in caplog.text
 
 

@@ -9,8 +9,6 @@ import asyncio
 import json
 import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +18,8 @@ import pytest
 from harness.waiting import HANG
 from tests.support.clients.raw_http import exchange
 from tests.support.models.abuse import CASES, HELLO, SLOW, Case, ask, post
+from tests.support.processes import fork_server
+from tests.support.processes.forks import Fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,19 +49,15 @@ class Server:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A server process of its own, with a body timeout short enough to wait for."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.conformance.server"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "BODY_TIMEOUT": "0.5"},
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        url = process.stdout.readline().decode()
-        yield Server(int(url.split(":")[2].split("/")[0]), process.pid)
-        process.stdin.close()
-        process.wait(HANG)
+    (stdin, held), (heard, stdout) = os.pipe(), os.pipe()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BODY_TIMEOUT": "0.5"}
+    words = ("-m", "tests.conformance.server")
+    fork = Fork(fork_server.server(), words, ROOT, environment, (stdin, stdout, 2))
+    os.close(stdin)
+    os.close(stdout)
+    with os.fdopen(heard) as lines, os.fdopen(held, "wb"):
+        yield Server(int(lines.readline().split(":")[2].split("/")[0]), fork.pid)
+    fork.wait(HANG)
 
 
 def check(case: Case, status: int, headers: dict[str, str], body: bytes) -> None:

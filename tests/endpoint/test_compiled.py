@@ -38,7 +38,7 @@ def test_whatever_goes_wrong(scaled: Callable[[int, int], int]) -> None:
     seen: Counter[str] = Counter()
 
     @settings(
-        max_examples=scaled(1500, 60),
+        max_examples=scaled(1500, 40),
         deadline=None,
         suppress_health_check=cast("Any", list(HealthCheck)),
         phases=[Phase.explicit, Phase.generate],  # a seed has nothing to shrink

@@ -29,7 +29,7 @@ def work(seconds: float) -> None:
 
 
 async def test_a_crowd_leaves_room_in_every_round() -> None:
-    """Of 200 executions that could all begin at once, no round runs more than a few, and they keep their order."""
+    """Of 100 executions that could all begin at once, no round runs more than a few, and they keep their order."""
     turns = Turns()
     done: list[int] = []
 
@@ -38,7 +38,7 @@ async def test_a_crowd_leaves_room_in_every_round() -> None:
         work(0.002)
         done.append(number)
 
-    crowd = [asyncio.create_task(execute(number)) for number in range(200)]
+    crowd = [asyncio.create_task(execute(number)) for number in range(100)]
     rounds: list[int] = []
     while len(done) < len(crowd):
         before = len(done)

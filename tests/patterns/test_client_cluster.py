@@ -13,7 +13,7 @@ from harness.waiting import eventually, until, within
 from tests.support.engines.inline import Inline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
@@ -95,7 +95,9 @@ async def test_a_cluster_that_tells_no_hosts_is_found_at_the_host_that_was_asked
             node.command("CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
 
 
-async def test_a_slot_moves_under_load_and_no_command_notices(cluster: ValkeyCluster, spread: Client) -> None:
+async def test_a_slot_moves_under_load_and_no_command_notices(
+    cluster: ValkeyCluster, spread: Client, scaled: Callable[[int, int], int]
+) -> None:
     """While keys go to another node (ASK, TRYAGAIN, MOVED) every command succeeds and runs exactly once."""
     slot, stop = slot_of("{moving}"), asyncio.Event()
 
@@ -111,7 +113,7 @@ async def test_a_slot_moves_under_load_and_no_command_notices(cluster: ValkeyClu
         return calls
 
     workers = [asyncio.create_task(worker(name)) for name in range(8)]
-    for _ in range(3):
+    for _ in range(scaled(3, 2)):
         target = _elsewhere(cluster, slot)
         for step in (cluster.begin_migration, cluster.move_keys, cluster.end_migration):
             await asyncio.to_thread(step, slot, target)

@@ -215,7 +215,7 @@ def test_sessions_agree_with_the_model(valkey: ValkeyServer, scaled: Callable[[i
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=scaled(300, 20),
+            max_examples=scaled(300, 10),
             stateful_step_count=40,
             deadline=None,
             database=None,

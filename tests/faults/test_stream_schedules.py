@@ -137,7 +137,7 @@ class Visit:
             self.faults.append(f"ended with {self.sink.ended}")
             return
         extensions: dict[str, Any] = json.loads(self.sink.ended)[0]["extensions"]
-        if self.place is not None and "cursor" in extensions:
+        if self.place is not None and not self.unread and "cursor" in extensions:
             self.place = self.place._replace(cursor=extensions["cursor"])
 
 

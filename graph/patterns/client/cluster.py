@@ -188,7 +188,10 @@ class Cluster:
         found = await self._read()
         if not found:
             raise RedisUnavailable("the cluster serves no slots")
-        self._slots = {slot: self._link_at(address) for slot, address in found.items()}
+        slots: dict[int, Link] = {}
+        for served, address in found:  # a range at a time: there are 16,384 slots
+            slots |= dict.fromkeys(served, self._link_at(address))
+        self._slots = slots
         kept = set(self._slots.values())
         for address, link in list(self._links.items()):
             if link not in kept:
@@ -208,8 +211,8 @@ class Cluster:
         finally:
             await link.close()
 
-    async def _read(self) -> dict[int, Address]:
-        """The slot map, as the first node has it that answers with one."""
+    async def _read(self) -> list[tuple[range, Address]]:
+        """The ranges of the slot map and who serves them, as the first node has it that answers with one."""
         known = list({*self._links, *self._dialer.hosts})
         why: Exception | None = None
         for address in random.sample(known, len(known)):
@@ -223,7 +226,7 @@ class Cluster:
                 why = error
         raise RedisUnavailable(f"no node tells the slots of the cluster: {why or 'it serves none'}") from why
 
-    async def _ask(self, address: Address) -> dict[int, Address]:
+    async def _ask(self, address: Address) -> list[tuple[range, Address]]:
         wire = await self._dialer.dial(address=address)
         try:
             future: asyncio.Future[Replies] = self._loop.create_future()
@@ -231,11 +234,10 @@ class Cluster:
             (ranges,) = await future
             if isinstance(ranges, Exception):
                 raise ranges
-            return {
-                slot: Address(_host(primary[0]) or address.host, int(primary[1]))
+            return [
+                (range(first, last + 1), Address(_host(primary[0]) or address.host, int(primary[1])))
                 for first, last, primary, *_ in ranges
-                for slot in range(first, last + 1)
-            }
+            ]
         finally:
             wire.abort()
 

@@ -32,6 +32,7 @@ from graph.patterns.cache import Cache
 from graph.patterns.limiter import Limiter
 from graph.patterns.sessions import Sessions
 from harness.waiting import within
+from tests.support.engines.either import ABOVE_SQL, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -278,7 +279,7 @@ async def test_users_are_read_through_the_cache(accounts: AccountService, databa
     assert await accounts.user(made.user.id) == made.user
 
 
-@pytest.mark.parametrize("wanted", [0, 1, 2, 9, 65, 130])
+@in_turn("wanted", [0, 1, 2, 9, 65, 130])
 async def test_however_many_users_are_read_at_a_time(accounts: AccountService, database: Database, wanted: int) -> None:
     """Each statement has a fixed number of places; those that stay empty find nobody twice."""
     first = await accounts.add("ann@example.org", PASSWORD, "Ann", Role.SERVICE)
@@ -349,16 +350,18 @@ def network(n: int) -> Visitor:
     return Visitor(f"198.51.100.{n}")
 
 
-async def test_a_stranger_locks_nobody_out(guarded: AccountService) -> None:
+@ABOVE_SQL
+async def test_a_stranger_locks_nobody_out(guarded: AccountService, scaled: Callable[[int, int], int]) -> None:
     """Whoever guesses at an account is stopped on their network alone; the owner signs in from any other."""
     await registered(guarded)
     for _ in range(10):
         assert isinstance(await guarded.login("ann@example.org", "wrong", network(1)), WrongCredentials)
-    for _ in range(50):
+    for _ in range(scaled(50, 15)):
         assert isinstance(await guarded.login("ann@example.org", "wrong", network(1)), TooMany)
         assert isinstance(await guarded.login("ann@example.org", PASSWORD, network(2)), SignedIn)
 
 
+@ABOVE_SQL
 async def test_a_known_device_has_a_budget_of_its_own(guarded: AccountService) -> None:
     """A device that the owner signed in on is let in amid guesses from its own network and from all others."""
     made = await registered(guarded)
@@ -373,6 +376,7 @@ async def test_a_known_device_has_a_budget_of_its_own(guarded: AccountService) -
     assert [type(one) for one in outcomes] == [WrongCredentials] * 10 + [TooMany] * 2  # a stolen one is limited, too
 
 
+@ABOVE_SQL
 async def test_a_device_is_known_to_its_account_and_password_alone(guarded: AccountService) -> None:
     """A made-up device, one of another account and one of an earlier password are strangers."""
     made, other = await registered(guarded), await registered(guarded, "bob@example.org")
@@ -384,6 +388,7 @@ async def test_a_device_is_known_to_its_account_and_password_alone(guarded: Acco
         assert isinstance(await guarded.login("ann@example.org", OTHER, visitor), TooMany)
 
 
+@ABOVE_SQL
 async def test_changing_the_password_is_not_refused_for_the_guesses_of_others(guarded: AccountService) -> None:
     """A live session has a budget of its own, which bounds what a stolen one may guess."""
     made = await registered(guarded)

@@ -12,6 +12,7 @@ from graph.api.node import global_id, parse_id
 from graph.endpoint import Bounds
 from tests.support.apps.api import ADMIN, ANYBODY, PLAYER, asking
 from tests.support.apps.products import add_categories, add_products
+from tests.support.engines.either import ABOVE_SQL
 from tests.support.engines.statements import statements
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ async def test_a_page_of_fifty_costs_one_trip(api: Api, shop: Services, proxy: F
         ("nodes { sku } ... @skip(if: $no) { ...Deep @include(if: $yes) }", 1),
     ],
 )
+@ABOVE_SQL
 async def test_the_total_is_computed_only_when_selected(api: Api, shop: Services, selection: str, counted: int) -> None:
     """TotalCount costs its statement only when the operation really selects it, through whatever fragments."""
     spread = "Deep" in selection
@@ -148,6 +150,7 @@ async def test_the_total_is_computed_only_when_selected(api: Api, shop: Services
     assert ("60" in str(data)) == bool(counted)
 
 
+@ABOVE_SQL
 async def test_looking_at_the_selection_is_linear(shop: Services, client: Client) -> None:
     """Fragments that each spread the next one twice, 268 million ways in all, are looked through all the same."""
     chain = " ".join(
@@ -208,12 +211,14 @@ NONSENSE: list[Any] = [
 ]
 
 
+@ABOVE_SQL
 async def test_arguments_that_make_no_sense(api: Api, services: Services) -> None:
     """Bad arguments and cursors are BAD_USER_INPUT."""
     for told in NONSENSE:
         assert (await api.refused(PAGE, **told))["code"] == "BAD_USER_INPUT", told
 
 
+@ABOVE_SQL
 async def test_a_cursor_of_another_sort(api: Api, shop: Services) -> None:
     """A cursor is good for the sort that it was given out for."""
     cursor = (await api(PAGE, first=1))["products"]["pageInfo"]["endCursor"]
@@ -223,6 +228,7 @@ async def test_a_cursor_of_another_sort(api: Api, shop: Services) -> None:
 NOT_DECIMALS: list[Any] = ["1e5", "NaN", "", " 1", "0x1", "1,5", "9" * 19, "\u0661", 1.5, 10, True]
 
 
+@ABOVE_SQL
 async def test_a_decimal_is_a_plain_string(api: Api, services: Services) -> None:
     """Anything but a plain decimal in a string is refused before the resolver runs."""
     for value in NOT_DECIMALS:
@@ -262,6 +268,7 @@ NAMELESS: list[Any] = [
 ]
 
 
+@ABOVE_SQL
 async def test_what_names_no_product(api: Api, shop: Services) -> None:
     """An id or a sku that names nothing, however broken, finds null without an error, as does node."""
     for by in NAMELESS:
@@ -272,12 +279,14 @@ async def test_what_names_no_product(api: Api, shop: Services) -> None:
     assert broken["code"] == "BAD_REQUEST"  # a lone surrogate is no JSON
 
 
+@ABOVE_SQL
 async def test_exactly_one_name(api: Api, services: Services) -> None:
     """ProductBy takes exactly one of its fields."""
     for by in ({}, {"id": "a", "sku": "b"}, {"sku": None}):
         assert (await api.execute("query Q($by: ProductBy!) { product(by: $by) { id } }", by=by))["errors"]
 
 
+@ABOVE_SQL
 async def test_node_and_nodes(api: Api, shop: Services) -> None:
     """Every node is found again by its ID; nodes keeps the order, repeats what is repeated, and asks once a type."""
     data = await api("{ products(first: 3) { nodes { id } } categories { id slug productCount } }")
@@ -309,6 +318,7 @@ async def test_categories(api: Api, shop: Services, proxy: FaultProxy) -> None:
 # --- who may see what ---
 
 
+@ABOVE_SQL
 async def test_inactive_products_are_for_admins(api: Api, services: Services) -> None:
     """What is not active is invisible but to an ADMIN, and an answer that depended on that is the caller's."""
     await add_products(services.database, [{"sku": "A"}, {"sku": "B", "active": False}])
@@ -329,6 +339,7 @@ async def test_inactive_products_are_for_admins(api: Api, services: Services) ->
 
 
 @pytest.mark.parametrize(("caller", "code"), [(ANYBODY, "UNAUTHENTICATED"), (PLAYER, "FORBIDDEN")])
+@ABOVE_SQL
 async def test_writing_needs_an_admin(api: Api, services: Services, caller: Caller, code: str) -> None:
     """Nobody but an ADMIN creates, changes or deletes a product."""
     key = global_id("Product", 1)
@@ -393,6 +404,7 @@ INVALID: list[Any] = [
 ]
 
 
+@ABOVE_SQL
 async def test_invalid_input(api: Api, services: Services) -> None:
     """A value that breaks a rule is an InvalidInput that names its field, in create and in update."""
     good: dict[str, Any] = {"sku": "A", "name": "A", "price": {"amount": "1"}}

@@ -10,6 +10,7 @@ import pytest
 from graph.api.node import global_id
 from tests.support.apps.api import ADMIN, ANYBODY, PLAYER
 from tests.support.apps.products import add_products
+from tests.support.engines.either import ABOVE_SQL
 
 if TYPE_CHECKING:
     from graph.endpoint.identity import Caller
@@ -98,6 +99,7 @@ async def test_two_that_move_below_each_other_do_not_both(api: Api) -> None:
         await update(api, right["id"], parent=None)
 
 
+@ABOVE_SQL
 async def test_what_is_not_empty_is_not_deleted(api: Api, services: Services) -> None:
     """A category with products, inactive ones too, or with others below it stays, and so do they."""
     top, low = await create(api, "top"), await create(api, "low", parent="top")
@@ -118,6 +120,7 @@ async def test_what_is_not_empty_is_not_deleted(api: Api, services: Services) ->
         ({"parent": "No Slug"}, "parent"),
     ],
 )
+@ABOVE_SQL
 async def test_a_wrong_value_is_named(api: Api, told: dict[str, str], field: str) -> None:
     """Creating and changing refuse it alike."""
     wanted = {"__typename": "InvalidInput", "code": "INVALID_INPUT", "field": field}
@@ -128,6 +131,7 @@ async def test_a_wrong_value_is_named(api: Api, told: dict[str, str], field: str
         assert await update(api, good["id"], **told) == wanted
 
 
+@ABOVE_SQL
 async def test_products_show_a_new_name_at_once(api: Api, services: Services) -> None:
     """A page that was cached is read again after a category was renamed."""
     books = await create(api, "books")
@@ -139,6 +143,7 @@ async def test_products_show_a_new_name_at_once(api: Api, services: Services) ->
 
 
 @pytest.mark.parametrize(("caller", "code"), [(ANYBODY, "UNAUTHENTICATED"), (PLAYER, "FORBIDDEN")])
+@ABOVE_SQL
 async def test_the_tree_is_an_admins(api: Api, caller: Caller, code: str) -> None:
     """Nobody else creates, changes or deletes a category."""
     for document, variables in (
@@ -190,6 +195,7 @@ async def test_products_are_chosen_by_brand_group_and_attributes(api: Api) -> No
         assert ([one["sku"] for one in page["nodes"]], page["totalCount"]) == (skus, len(skus)), chosen
 
 
+@ABOVE_SQL
 async def test_more_attributes_than_ten_are_refused(api: Api) -> None:
     """Each is one more look into the database."""
     pairs = [{"name": f"N{number}", "value": "V"} for number in range(11)]

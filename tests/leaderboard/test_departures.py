@@ -20,6 +20,7 @@ from graph.leaderboard.service import LeaderboardService
 from graph.leaderboard.submission import intake
 from graph.patterns.ranking import Operator, Order, Ties
 from harness.waiting import HANG, within
+from tests.support.engines.either import in_turn
 from tests.support.models.players import PLAYERS, add_players
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ async def test_scores_stay_by_default_and_no_new_ones_come(
     assert await rows(database, DEPARTURES, 1) == []
 
 
-@pytest.mark.parametrize("ties", list(Ties))
+@in_turn("ties", list(Ties))
 async def test_removed_from_every_season_and_from_what_was_said_of_it(
     removing: LeaderboardService, other: LeaderboardService, database: Database, clock: Clock, ties: Ties
 ) -> None:

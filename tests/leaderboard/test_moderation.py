@@ -13,6 +13,7 @@ from graph.leaderboard.models import ARCHIVE, BOARDS, SCORES, SEASONS, SUBMISSIO
 from graph.leaderboard.records import BoardRecord, NewBoard, SeasonSchedule
 from graph.leaderboard.service import LeaderboardService
 from graph.patterns.ranking import Operator
+from tests.support.engines.either import ABOVE_SQL, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -109,7 +110,7 @@ async def test_scores_and_removals_at_once_end_alike_in_sql_and_in_the_index(
     assert [placed.entry for placed in (await other.top(board)).entries] == entries
 
 
-@pytest.mark.parametrize("schedule", [SeasonSchedule.NEVER, SeasonSchedule.WEEKLY])
+@in_turn("schedule", [SeasonSchedule.NEVER, SeasonSchedule.WEEKLY])
 async def test_a_reset_season_goes_into_the_archive(
     service: LeaderboardService, other: LeaderboardService, clock: Clock, schedule: SeasonSchedule
 ) -> None:
@@ -230,6 +231,7 @@ async def test_a_player_places_on_many_boards(service: LeaderboardService) -> No
         "\u0660 0 * * *",
     ],
 )
+@ABOVE_SQL
 async def test_cron_lines_that_make_no_seasons_are_refused(service: LeaderboardService, line: str) -> None:
     """Those that cannot be read, never come due, or come more often than once an hour; and one without its schedule."""
     with pytest.raises(Invalid):
@@ -256,6 +258,7 @@ async def test_seasons_by_a_cron_line(service: LeaderboardService, other: Leader
     assert seasons == [2, 2, 3, 3, 4, 7]
 
 
+@ABOVE_SQL
 async def test_metadata_is_small_json(service: LeaderboardService, board: BoardRecord) -> None:
     """At most a kilobyte; it stays with the score that it came with."""
     for value in ("x" * 1023, {"deep": 1 << 70}, "\ud800"):

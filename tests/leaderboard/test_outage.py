@@ -16,6 +16,7 @@ from graph.patterns.client import open_client
 from graph.patterns.ranking import Operator, Ranking, RankingMissing, ScoreRow, Ties
 from harness.valkey import ValkeyServer
 from harness.waiting import within
+from tests.support.engines.either import in_turn
 from tests.support.engines.proxy import Chaos, FaultProxy
 from tests.support.models.players import add_players
 from tests.support.processes.ranking_load import check
@@ -71,7 +72,7 @@ async def recovered(service: LeaderboardService, database: Database, board: Boar
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("back", ["with its data", "empty"])
+@in_turn("back", ["with its data", "empty"])
 async def test_scores_are_accepted_while_redis_is_away(
     database: Database, server: ValkeyServer, clock: Clock, back: str
 ) -> None:
@@ -127,7 +128,7 @@ async def test_no_score_is_lost_while_redis_comes_and_goes(
 
         async def break_it() -> None:
             nonlocal over
-            for _ in range(scaled(15, 3)):
+            for _ in range(scaled(15, 2)):
                 await asyncio.sleep(0.15)
                 server.kill()
                 await asyncio.sleep(0.05)
@@ -135,7 +136,7 @@ async def test_no_score_is_lost_while_redis_comes_and_goes(
             await asyncio.sleep(0.3)
             over = True
 
-        await asyncio.gather(break_it(), *(play(seed) for seed in range(6)))
+        await asyncio.gather(break_it(), *(play(seed) for seed in range(scaled(6, 3))))
         await recovered(service, database, board)
         await asyncio.sleep(0)
         assert await in_index(service, board) == await in_sql(database)
@@ -209,7 +210,7 @@ async def test_an_emptied_redis_gives_no_wrong_rank(
         await recovered(service, database, board)
 
 
-@pytest.mark.parametrize("lost", ["order", "players", "levels", "state"])
+@in_turn("lost", ["order", "players", "levels", "state"])
 async def test_a_lost_key_is_made_good(database: Database, client: Client, clock: Clock, lost: str) -> None:
     """Any one key of an index lost: the next read finds the ranks as they were."""
     await add_players(database, 9)
@@ -253,7 +254,7 @@ async def test_a_sweep_brings_what_a_dead_process_did_not_put(database: Database
         assert await in_index(service, board) == await in_sql(database)
 
 
-@pytest.mark.parametrize("by", ["itself", "a failing one", "a rebuild"])
+@in_turn("by", ["itself", "a failing one", "a rebuild"])
 async def test_rows_that_come_late_outdate_the_board(
     database: Database, client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
@@ -354,7 +355,7 @@ async def test_answers_from_sql_are_of_one_instant(
 
     async def read(seed: int) -> None:
         draw = random.Random(seed)
-        for _ in range(scaled(400, 25)):
+        for _ in range(scaled(400, 12)):
             player = draw.randint(1, 12)
             context = await without_redis.around(board, player, neighbours=2)
             if context is not None:

@@ -17,9 +17,12 @@ from graph.apikeys.service import ApiKeys
 from graph.errors import Invalid
 from graph.leaderboard.records import NewBoard
 from tests.support.apps.api import ADMIN
+from tests.support.engines.either import ABOVE_SQL
 from tests.support.models.players import add_players
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graph.patterns.client import Client
     from graph.services import Services
     from tests.support.apps.accounts import Shop
@@ -153,9 +156,11 @@ async def test_a_revoked_key_ends_everywhere_and_stays_ended(app: Shop, client: 
     assert listed["lastUsedAt"] is not None, "written down when its session was begun again"
 
 
-async def test_a_key_that_is_revoked_while_it_is_restored_stays_revoked(services: Services, client: Client) -> None:
+async def test_a_key_that_is_revoked_while_it_is_restored_stays_revoked(
+    services: Services, client: Client, scaled: Callable[[int, int], int]
+) -> None:
     """However the two meet: once the revocation is acknowledged, the key is in no session."""
-    for _ in range(10):
+    for _ in range(scaled(10, 5)):
         key, record = await services.api_keys.create("k", [ApiKeyScope.SCORES], 10, by=1)
         other = ApiKeys(services.database, services.sessions)
         await asyncio.gather(other.restore(key), services.api_keys.revoke(record.id), services.api_keys.restore(key))
@@ -165,6 +170,7 @@ async def test_a_key_that_is_revoked_while_it_is_restored_stays_revoked(services
         await client.execute("FLUSHALL", retry=False)
 
 
+@ABOVE_SQL
 async def test_keys_that_nobody_has_cost_sql_no_look_each(services: Services) -> None:
     """A hundred guesses are one look into SQL at most, at the list of all digests."""
     await services.api_keys.create("k", [ApiKeyScope.SCORES], 10, by=1)
@@ -191,6 +197,7 @@ async def test_the_use_of_a_key_is_written_down_before_redis_forgets_it(services
     assert [one.last_used_at for one in await services.api_keys.list()] == [before.last_used_at]
 
 
+@ABOVE_SQL
 async def test_keys_that_make_no_sense_are_refused(api: Api, services: Services) -> None:
     """Names, scopes and limits; and only an ADMIN makes one."""
     good = {"name": "n", "scopes": ["SCORES"], "operationsPerMinute": 1}

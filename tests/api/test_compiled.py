@@ -15,6 +15,7 @@ from graph.api.node import global_id
 from graph.leaderboard.records import NewBoard
 from tests.support.apps.api import ADMIN, ANYBODY, PLAYER
 from tests.support.apps.products import add_categories, add_products
+from tests.support.engines.either import ABOVE_SQL
 from tests.support.models.documents import Author
 from tests.support.models.players import add_players
 from tests.support.models.twins import Twins
@@ -66,11 +67,12 @@ async def shop(services: Services) -> Services:
 
 # Where a field fails, those beside it are cancelled; what is below one that had not begun is never awaited.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@ABOVE_SQL
 async def test_made_up_queries(shop: Services, schema: strawberry.Schema, scaled: Callable[[int, int], int]) -> None:
     """Whatever is asked of the product, by whomever, both ways come to the same data and the same errors."""
     twins = Twins(schema)
     executed = 0
-    for number in range(scaled(400, 40)):
+    for number in range(scaled(400, 24)):
         author = Author(twins.core, Random(number), leaves=LEAVES)
         prepared = twins.prepare(author.document())
         if prepared.errors or MEASURED.search(prepared.text):

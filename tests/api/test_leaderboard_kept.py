@@ -278,7 +278,9 @@ PLACE = """{ leaderboard(slug: "main") { around(range: 3) {
         pytest.param(Ties.DENSE, Operator.BEST, marks=pytest.mark.heavy),
     ],
 )
-async def test_whatever_is_shown_of_a_board_is_current(apps: list[Shop], ties: Ties, operator: Operator) -> None:
+async def test_whatever_is_shown_of_a_board_is_current(
+    apps: list[Shop], scaled: Callable[[int, int], int], ties: Ties, operator: Operator
+) -> None:
     """Whichever part of a board is asked for, in any process: after an acknowledged score it is as it would be made."""
     dice = random.Random(f"{ties} {operator}")
     one, other = apps
@@ -286,13 +288,12 @@ async def test_whatever_is_shown_of_a_board_is_current(apps: list[Shop], ties: T
     await one.services.leaderboards.create_board(NewBoard("ranks", "Ranks", operator=operator, ties=ties))
     board = await service.board("ranks")
     assert board is not None
-    for player in range(1, 61):
-        await service.submit(board, player, float(dice.randrange(200)))
+    await asyncio.gather(*(service.submit(board, player, float(dice.randrange(200))) for player in range(1, 61)))
     shown = ", ".join(f'"{player}"' for player in map(_player_id, (2, 30, 70)))
     documents = [f'{{ leaderboard(slug: "ranks") {{ {part.replace("%s", shown)} }} }}' for part in TOPS.values()]
     tokens = [await one.services.sessions.create(str(player)) for player in (3, 40, 88)]
     places = [(PLACE.replace("main", "ranks") % extra, token) for token, _ in tokens for extra in ("", "percentile")]
-    for _ in range(12):
+    for _ in range(scaled(12, 5)):
         player = dice.randrange(1, 100)
         await apps[dice.randrange(2)].services.leaderboards.submit(board, player, float(dice.randrange(1, 60)))
         for document, token in [*((document, None) for document in documents), *places]:
@@ -303,11 +304,12 @@ async def test_whatever_is_shown_of_a_board_is_current(apps: list[Shop], ties: T
                 assert await app.ask(document, token=token) == {"leaderboard": made["leaderboard"]}, document
 
 
-async def test_a_score_far_below_leaves_the_top_kept(apps: list[Shop], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_score_far_below_leaves_the_top_kept(
+    apps: list[Shop], monkeypatch: pytest.MonkeyPatch, scaled: Callable[[int, int], int]
+) -> None:
     """A score outdates what shows the ranks that it moved, and nothing above or below."""
     submit = submitter(apps[1])
-    for player in range(1, 101):
-        await submit(player, 10.0 * player)
+    await asyncio.gather(*(submit(player, 10.0 * player) for player in range(1, 101)))
     document = '{ leaderboard(slug: "main") { top(first: 10) { nodes { rank score } } } }'
     made = 0
     indexes = apps[0].services.leaderboards.indexes
@@ -320,7 +322,7 @@ async def test_a_score_far_below_leaves_the_top_kept(apps: list[Shop], monkeypat
 
     monkeypatch.setattr(indexes, "ask", ask)
     first = await apps[0].ask(document)
-    for player in range(1, 40):
+    for player in range(1, 40, scaled(1, 3)):
         await submit(player, 10.0 * player + 5)
         assert await apps[0].ask(document) == first
     assert made <= 3  # until it is kept

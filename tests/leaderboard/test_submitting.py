@@ -157,7 +157,7 @@ async def test_each_gets_what_it_would_get_alone(
         numbers = iter(range(1_000_000))
 
         @settings(
-            max_examples=scaled(300, 15),
+            max_examples=scaled(300, 8),
             deadline=None,
             database=None,
             suppress_health_check=[HealthCheck.too_slow],
@@ -255,7 +255,7 @@ async def test_two_processes_add_up(
 ) -> None:
     """Two that write the same players' sums, and the same keys, at the same time lose nothing and add nothing twice."""
     await add_players(database, 6)
-    turns = scaled(150, 15)
+    turns = scaled(150, 8)
     async with (
         LeaderboardService(database, client, upkeep=0, clock=clock) as one,
         LeaderboardService(database, client, upkeep=0, clock=clock) as two,
@@ -284,7 +284,7 @@ async def test_what_was_acknowledged_survives_a_kill(
     async with LeaderboardService(database, client, upkeep=0) as service:
         board = await service.create_board(NewBoard("sum", "Sum", Operator.SUM))
         first = 0
-        for _ in range(scaled(8, 2)):
+        for _ in range(scaled(8, 1)):
             sent, acknowledged = await killed(database, database_url, valkey.url, first)
             await whole(database)
             async with database.session() as session:

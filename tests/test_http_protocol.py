@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
@@ -24,7 +25,7 @@ from tests.support.engines.proxy import FaultProxy
 from tests.support.models.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from graph.patterns.client import Client
 
@@ -124,15 +125,39 @@ async def test_a_connection_that_is_to_end_ends(app: AnswersApp, closing: dict[s
                 assert await connection.reader.read() == b""
 
 
-async def test_a_client_that_does_not_read_is_waited_for(app: AnswersApp, scaled: Callable[[int, int], int]) -> None:
+@pytest.fixture
+def paused(monkeypatch: pytest.MonkeyPatch) -> list[HttpProtocol]:
+    """Connections that stopped to write, for a client that does not read: what the system takes in for it is little."""
+    seen: list[HttpProtocol] = []
+    begin, pause = HttpProtocol.connection_made, HttpProtocol.pause_writing
+
+    def connection_made(self: HttpProtocol, transport: Any) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        begin(self, transport)
+
+    def pause_writing(self: HttpProtocol) -> None:
+        seen.append(self)
+        pause(self)
+
+    monkeypatch.setattr(HttpProtocol, "connection_made", connection_made)
+    monkeypatch.setattr(HttpProtocol, "pause_writing", pause_writing)
+    return seen
+
+
+async def test_a_client_that_does_not_read_is_waited_for(app: AnswersApp, paused: list[HttpProtocol]) -> None:
     """While a client takes nothing in, answers wait like any other's, and none is lost."""
-    requests = scaled(3000, 1500)
     app.truth.versions["a"] = 1
     async with recognising(app) as port, Connection(port) as connection:
         await connection.ask(REQUEST, 4)
-        connection.writer.write(REQUEST * requests)
-        await asyncio.sleep(0.3)
-        for _ in range(requests):
+        reading = cast("asyncio.ReadTransport", connection.writer.transport)
+        reading.pause_reading()
+        connection.writer.write(REQUEST * 1500)
+        await until(lambda: paused)
+        for _ in range(2000):
+            await asyncio.sleep(0)
+        assert paused[0].transport.get_write_buffer_size() < 66_000  # the mark at which asyncio pauses, and one answer
+        reading.resume_reading()
+        for _ in range(1500):
             assert (await connection.read()).body == DATA
 
 

@@ -33,12 +33,14 @@ from tests.support.engines.migrated import migrated
 from tests.support.models.players import add_players
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
     from graph.patterns.client import Client
     from harness.valkey import ValkeyServer
 
+WARM = 20
+TIMES = 40
 SHOWN = "id sku name price { amount currency } category { name }"
 PAGE = f"query ($one: Decimal) {{ products(first: 5, filter: {{ minPrice: $one }}) {{ nodes {{ {SHOWN} }} }} }}"
 COUNTED = """query ($one: Decimal) { products(first: 5, filter: { minPrice: $one }) {
@@ -167,32 +169,36 @@ def uncollected() -> Generator[Counter[str]]:
         gc.enable()
 
 
-async def test_a_request_leaves_nothing_to_collect(
-    valkey: ValkeyServer, client: Client, tmp_path: Path, scaled: Callable[[int, int], int]
-) -> None:
+def of_each(found: Counter[str]) -> Counter[str]:
+    """What is left of each of those who were there.
+
+    What happens now and then, such as an end amid a statement, leaves some objects of many types.
+    """
+    return Counter({kind: number for kind, number in found.items() if number >= TIMES})
+
+
+async def test_a_request_leaves_nothing_to_collect(valkey: ValkeyServer, client: Client, tmp_path: Path) -> None:
     """Hits and misses, reads and writes, and what is refused, all on a connection that is kept."""
     assert client
-    warm, times = scaled(20, 10), scaled(40, 12)
     left: dict[str, Counter[str]] = {}
     async with served(valkey, tmp_path) as shop, Connection(shop.port) as connection:
         requests = {name: partial(shop.request, name) for name in ASKED}
         for name, request in {**requests, "two at once": shop.batch, "a form": shop.form}.items():
-            for number in range(warm):
+            for number in range(WARM):
                 await connection.ask(request(number))
             with uncollected() as found:
-                for number in range(warm, warm + times):
+                for number in range(WARM, WARM + TIMES):
                     await connection.ask(request(number))
-            if found.total() >= times:  # less than one object each: something was made once
-                left[name] = found
+            if each := of_each(found):
+                left[name] = each
     assert not left
 
 
 async def test_an_operation_on_a_socket_leaves_nothing_to_collect(
-    valkey: ValkeyServer, client: Client, tmp_path: Path, scaled: Callable[[int, int], int]
+    valkey: ValkeyServer, client: Client, tmp_path: Path
 ) -> None:
     """Nor does a subscription that its client ends after the first result."""
     assert client
-    warm, times = scaled(20, 10), scaled(40, 12)
     left: dict[str, Counter[str]] = {}
     async with served(valkey, tmp_path) as shop:
         protocol = Subprotocol("graphql-transport-ws")
@@ -214,22 +220,19 @@ async def test_an_operation_on_a_socket_leaves_nothing_to_collect(
 
             assert await say("connection_init", payload={"Authorization": f"Bearer {shop.admin}"}) == "connection_ack"
             for name, query in SAID.items():
-                for number in range(1, warm):
+                for number in range(1, WARM):
                     await follow(query, number)
                 with uncollected() as found:
-                    for number in range(warm, warm + times):
+                    for number in range(WARM, WARM + TIMES):
                         await follow(query, number)
-                if found.total() >= times:
-                    left[name] = found
+                if each := of_each(found):
+                    left[name] = each
     assert not left
 
 
-async def test_an_event_leaves_nothing_to_collect(
-    valkey: ValkeyServer, client: Client, tmp_path: Path, scaled: Callable[[int, int], int]
-) -> None:
+async def test_an_event_leaves_nothing_to_collect(valkey: ValkeyServer, client: Client, tmp_path: Path) -> None:
     """The snapshots of a board that one WebSocket gets, one for each score."""
     assert client
-    warm, times = scaled(20, 10), scaled(40, 12)
     query = 'subscription { leaderboardChanged(board: "main") { entries { score } } }'
     async with served(valkey, tmp_path) as shop, Connection(shop.port) as connection:
         protocol = Subprotocol("graphql-transport-ws")
@@ -244,21 +247,20 @@ async def test_an_event_leaves_nothing_to_collect(
                     await connection.ask(shop.request("a score", number))
                     await socket.recv()
 
-            for number in range(1, warm):
+            for number in range(1, WARM):
                 await score(number)
             with uncollected() as found:
-                for number in range(warm, warm + times):
+                for number in range(WARM, WARM + TIMES):
                     await score(number)
-    assert found.total() < times, found
+    assert not of_each(found)
 
 
-async def test_waiting_in_vain_leaves_nothing_to_collect(scaled: Callable[[int, int], int]) -> None:
+async def test_waiting_in_vain_leaves_nothing_to_collect() -> None:
     """Whoever gives up waiting for a place leaves nothing: that happens under load, when it matters most."""
-    times = scaled(40, 12)
     queue = FairQueue(1, 1, 0.001)
     async with queue.place():
         with uncollected() as found:
-            for _ in range(times):
+            for _ in range(TIMES):
                 with pytest.raises(TimeoutError):
                     await queue.enter()
-    assert found.total() < times, found
+    assert not of_each(found)

@@ -108,11 +108,6 @@ class Group:
         self._task.add_done_callback(lambda task: (GROUPS.dec(), forget_cancellation(task)))
         GROUPS.inc()
 
-    def approach(self, base: Group) -> None:
-        """Let followers move to `base`, the main group, as soon as they can; the one before may have ended."""
-        self._base = base
-        base.approaching[self] = None
-
     # --- followers ---
 
     def join(self, follower: Follower) -> None:
@@ -126,8 +121,13 @@ class Group:
         missed = self._since(after)
         return missed is not None and self._catch_up(follower, missed)
 
-    def follow(self, follower: Follower) -> bool:
-        """Take `follower` in where this group began, if all that it gave out since is remembered."""
+    def follow(self, follower: Follower, base: Group) -> bool:
+        """Take `follower` in where this group began, if all that it gave out since is remembered.
+
+        All here move to `base`, the main group, as soon as they can; the one before may have ended.
+        """
+        self._base = base
+        base.approaching[self] = None
         return self._given == len(self._recent) and self._catch_up(follower, list(self._recent))
 
     def _catch_up(self, follower: Follower, missed: list[Rendered]) -> bool:

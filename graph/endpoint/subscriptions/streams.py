@@ -243,12 +243,8 @@ class Streams(Generic[Context]):
             return
         here_after: Key = (*key[:-1], encode(after).decode())  # coercion refuses an invalid cursor
         group = self._groups.get(here_after)
-        if group is not None:
-            group.approach(base)
-        if group is None or not group.follow(follower):
-            group = self._start(here_after, ready, promise)
-            group.approach(base)
-            group.join(follower)
+        if group is None or not group.follow(follower, base):
+            self._start(here_after, ready, promise).follow(follower, base)
 
     def _group(self, key: Key, ready: Ready, promise: Live) -> Group:
         return self._groups.get(key) or self._start(key, ready, promise)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from graph.patterns.broker import Broker, Delivery, Position, SlowConsumer, Topic, broker, channel, healer, subscription
+from graph.patterns.broker import Broker, Delivery, Position, SlowConsumer, Topic
 from graph.patterns.broker.topic import TopicKeys
-from graph.patterns.client import RedisUnavailable, open_client
-from graph.patterns.client.connection import retries
-from harness.valkey import ValkeyServer
-from harness.waiting import within
+from graph.patterns.client import RedisUnavailable
+from tests.support import schedules
 from tests.support.chance import Chance, Delayed
 from tests.support.models.deliveries import Sequel, Told
 
@@ -23,6 +20,7 @@ if TYPE_CHECKING:
 
     from graph.patterns.broker import Event, Subscription
     from graph.patterns.client import Client
+    from harness.valkey import ValkeyServer
 
 PREFIX = "schedules"
 TOPICS = (
@@ -195,42 +193,25 @@ async def schedule(seed: int, server: ValkeyServer, clients: Sequence[Client]) -
             if chance.happens(0.1):
                 await asyncio.gather(*(topic.bring(through) for topic in topics for through in brokers))
             await chance.pause()
-        chance.calm = True
-        for one in followers:
-            one.stay()
-        async with within(f"every subscriber in schedule {seed} to be told of something new"):
-            while not all(task.done() for task in following):
-                for topic in topics:
-                    await topic.publish(brokers)
-                    await topic.bring(brokers[0])
-                await asyncio.sleep(0.001)
-        await asyncio.gather(*following)
+
+        async def publish() -> None:
+            for topic in topics:
+                await topic.publish(brokers)
+                await topic.bring(brokers[0])
+
+        found = await schedules.end(chance, followers, following, publish)
         for one in delayed:
             one.stop()
-    return [fault for one in followers for fault in one.faults], sum(one.taken for one in followers)
+    return found
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses are short, pages and rooms small, so that a schedule has many of them."""
-    for module in (broker, channel, healer, subscription):
-        monkeypatch.setattr(module, "PAGE", 4)
-    monkeypatch.setattr(channel, "_HELD", 8)
-    monkeypatch.setattr(healer, "_GRACE", 0.002)
-    monkeypatch.setattr(healer, "_RETRY_FIRST", 0.001)
-    monkeypatch.setattr(healer, "_RETRY_CAP", 0.01)
-    monkeypatch.setattr(subscription, "_RETRY", 0.002)
-    monkeypatch.setattr(retries, "BACKOFF_BASE", 0.001)
+    """A schedule has many pauses, pages and full rooms."""
+    schedules.hasten(monkeypatch)
 
 
 @pytest.mark.usefixtures("hasty")
 async def test_no_schedule_has_a_silent_gap(scaled: Callable[[int, int], int]) -> None:
     """Whatever is lost, late or given up, each subscriber has every event once and in order, or is told of a gap."""
-    first = random.randrange(1 << 32)
-    with ValkeyServer(aof=True) as server:
-        async with contextlib.AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(open_client(server.url)) for _ in range(3)]
-            for seed in range(first, first + scaled(500, 8)):
-                faults, taken = await schedule(seed, server, clients)
-                assert faults == [], f"schedule {seed}"
-                assert taken, f"schedule {seed}"
+    await schedules.check(schedule, scaled(500, 8), processes=3)

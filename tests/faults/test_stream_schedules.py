@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 
 from graph.endpoint.subscriptions import group
-from graph.patterns.broker import Broker, Event, Position, broker, channel, healer, subscription
+from graph.patterns.broker import Broker, Event, Position
 from graph.patterns.broker.topic import TopicKeys
-from graph.patterns.client import RedisUnavailable, open_client
-from graph.patterns.client.connection import retries
-from harness.valkey import ValkeyServer
-from harness.waiting import until, within
+from graph.patterns.client import RedisUnavailable
+from harness.waiting import until
+from tests.support import schedules
 from tests.support.apps.live import NEWS, LiveApp, Notes
 from tests.support.chance import Chance, Delayed
 from tests.support.models.deliveries import Sequel, Told
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from graph.patterns.client import Client
+    from harness.valkey import ValkeyServer
 
 PREFIX = "schedules"
 QUERIES = (
@@ -236,42 +235,21 @@ async def schedule(seed: int, server: ValkeyServer, clients: Sequence[Client]) -
             if chance.happens(0.06):
                 await lose(server, chance)
             await chance.pause()
-        chance.calm = True
-        for one in wanderers:
-            one.stay()
-        async with within(f"every client in schedule {seed} to be told of something new"):
-            while not all(task.done() for task in wandering):
-                await published.publish()
-                await asyncio.sleep(0.001)
-        await asyncio.gather(*wandering)
+        found = await schedules.end(chance, wanderers, wandering, published.publish)
         await until(lambda: sum(app.streams.groups for app in apps) == 0)
         for one in delayed:
             one.stop()
-    return [fault for one in wanderers for fault in one.faults], sum(one.taken for one in wanderers)
+    return found
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses are short, pages and memories small, so that a schedule has many of them."""
-    for module in (broker, channel, healer, subscription):
-        monkeypatch.setattr(module, "PAGE", 4)
-    monkeypatch.setattr(channel, "_HELD", 8)
+    """A schedule has many pauses, pages and full rooms, and groups that no longer remember."""
+    schedules.hasten(monkeypatch)
     monkeypatch.setattr(group, "_REMEMBERED", 4)
-    monkeypatch.setattr(healer, "_GRACE", 0.002)
-    monkeypatch.setattr(healer, "_RETRY_FIRST", 0.001)
-    monkeypatch.setattr(healer, "_RETRY_CAP", 0.01)
-    monkeypatch.setattr(subscription, "_RETRY", 0.002)
-    monkeypatch.setattr(retries, "BACKOFF_BASE", 0.001)
 
 
 @pytest.mark.usefixtures("hasty")
 async def test_no_schedule_has_a_silent_gap(scaled: Callable[[int, int], int]) -> None:
     """Whichever group gives it to a client, each event comes once and in order, or a gap is told."""
-    first = random.randrange(1 << 32)
-    with ValkeyServer(aof=True) as server:
-        async with contextlib.AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(open_client(server.url)) for _ in range(2)]
-            for seed in range(first, first + scaled(300, 8)):
-                faults, taken = await schedule(seed, server, clients)
-                assert faults == [], f"schedule {seed}"
-                assert taken, f"schedule {seed}"
+    await schedules.check(schedule, scaled(300, 8), processes=2)

@@ -18,6 +18,7 @@ class Chance:
     """What happens next, by a seed; once it is calm, nothing fails and nothing is late."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.random = random.Random(seed)
         self.calm = False
 
